@@ -1,0 +1,35 @@
+"""The exceptions of fastfile. Owns their meaning; imports nothing of fastfile."""
+
+from __future__ import annotations
+
+
+class HTTPError(Exception):
+    """An answer to the client other than success: the handler turns it into a response.
+
+    ``detail`` is one sentence for the client; it never holds a path of this machine or a message of its system.
+    ``fields`` are further field lines as (name, value) pairs, such as ``Allow`` of a 405.
+    """
+
+    def __init__(self, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.fields = fields
+
+
+class BadRequest(HTTPError):
+    """A message whose framing cannot be trusted: it is answered once and the connection closes (RFC 9112 §2.2, §6.3)."""
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used: which one, where it came from, what was expected. Exit status 2."""
+
+    def __init__(self, option: str, source: str, problem: str) -> None:
+        super().__init__(f"{option} ({source}): {problem}")
+        self.option = option
+        self.source = source
+        self.problem = problem
+
+
+class StartError(Exception):
+    """The server cannot start, said in one line. Exit status 1."""

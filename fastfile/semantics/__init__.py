@@ -1,0 +1,1 @@
+"""RFC rules as pure functions over values: no I/O, no clock, nothing of the layers below."""

@@ -1,0 +1,1 @@
+"""Sockets, clocks and processes. Knows a handler only as something that turns a head into a response."""

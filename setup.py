@@ -1,0 +1,41 @@
+"""Builds the extensions where a C compiler works, and leaves pure Python where none does.
+
+FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a failed build fatal; neither: what works.
+"""
+
+import os
+
+from setuptools import setup
+
+# The kernels are .pyx with a Python twin; the others are the hot path's Python sources, compiled with their .pxd.
+KERNELS = ("_parser", "_sendfile")
+COMPILED_SOURCES = ("types",)
+
+
+def flag(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+def extension_build() -> dict[str, object]:
+    """Return setup()'s arguments for the extensions: none of them when they are switched off."""
+    if flag("FASTFILE_NO_EXTENSIONS"):
+        return {}
+    # cythonize() drops optional=True, so Cython's own build_ext and Extension do the work.
+    from Cython.Build import build_ext
+    from Cython.Distutils.extension import Extension
+
+    def extension(module: str, suffix: str) -> Extension:
+        return Extension(
+            f"fastfile.{module}",
+            [f"fastfile/{module.replace('.', '/')}{suffix}"],
+            optional=not flag("FASTFILE_REQUIRE_EXTENSIONS"),
+            extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2").split(),
+            cython_directives={"language_level": "3"},
+        )
+
+    extensions = [extension(name, ".pyx") for name in KERNELS if os.path.exists(f"fastfile/{name}.pyx")]
+    extensions += [extension(name, ".py") for name in COMPILED_SOURCES]
+    return {"ext_modules": extensions, "cmdclass": {"build_ext": build_ext}}
+
+
+setup(**extension_build())
