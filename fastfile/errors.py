@@ -18,7 +18,7 @@ class HTTPError(Exception):
 
 
 class BadRequest(HTTPError):
-    """A message whose framing cannot be trusted: it is answered once and the connection closes (RFC 9112 §2.2, §6.3)."""
+    """A message whose framing cannot be trusted: one answer, then the connection closes (RFC 9112 §2.2, §6.3)."""
 
 
 class ConfigError(Exception):

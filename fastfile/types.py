@@ -126,14 +126,19 @@ class Response:
     """What goes back: ready to send but for Date, Connection and the empty line, which the connection adds.
 
     ``head`` is the status line and the field lines, each with its CRLF. ``parts`` is the body in order: bytes and
-    FileSlices; empty where there is no body. ``body_size`` is the sum of their lengths. ``close``: the connection must not
-    go on after it.
+    FileSlices; empty where there is no body. ``body_size`` is the sum of their lengths. ``close``: the connection
+    must not go on after it.
     """
 
     __slots__ = ("body_size", "close", "head", "parts", "status")
 
     def __init__(
-        self, status: int, head: bytes, parts: tuple[bytes | FileSlice, ...] = (), body_size: int = 0, close: bool = False
+        self,
+        status: int,
+        head: bytes,
+        parts: tuple[bytes | FileSlice, ...] = (),
+        body_size: int = 0,
+        close: bool = False,
     ) -> None:
         self.status = status
         self.head = head
