@@ -1,0 +1,121 @@
+"""The host of a request (RFC 9110 §7.2, RFC 3986 §3.2.2): its grammar, and whether it is one of ours.
+
+It resolves no name. The check is what keeps a foreign page from reading a local server by DNS rebinding.
+"""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError
+
+# RFC 3986 §3.2.2: reg-name = *( unreserved / pct-encoded / sub-delims )
+_NAME_BYTES = b"-._~!$&'()*+,;=%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+_MAPPED_IPV4 = 0xFFFF  # the upper 96 bits of ::ffff:a.b.c.d (RFC 4291 §2.5.5.2)
+
+
+def parse_host(value: bytes) -> tuple[bytes, int | None]:
+    """Return the host in lower case, an IPv6 address with its brackets, and the port; None when there is no port.
+
+    Raises HTTPError 400 when it is not ``uri-host [":" port]``, and when the host is empty (RFC 9110 §4.2.1).
+    """
+    if value.startswith(b"["):
+        literal, bracket, rest = value[1:].partition(b"]")
+        # IPvFuture is refused as well: no version of it exists.
+        valid = bracket != b"" and maybe_ipv6(literal) is not None and rest[:1] in (b"", b":")
+        host, port = b"[" + literal + b"]", rest[1:]
+    else:
+        host, _, port = value.partition(b":")
+        valid = _is_name(host)
+    if not valid or not _is_port(port):
+        raise HTTPError(400, "The host is not valid.")
+    return host.lower(), int(port) if port else None
+
+
+def check_host(value: bytes, allowed: tuple[bytes, ...]) -> bool:
+    """Tell whether a Host field or authority names this server; its port is not looked at.
+
+    Patterns are in lower case: ``example.com``, ``.example.com`` (itself and every name below it), ``[::1]``, ``*``
+    for all. Loopback names are always ours. Raises HTTPError 400 when the value is malformed.
+    """
+    host = parse_host(value)[0]
+    if b"*" in allowed or is_loopback_host(host):
+        return True
+    name = host.removesuffix(b".")
+    for pattern in allowed:
+        if name == pattern.removeprefix(b".") or (pattern.startswith(b".") and name.endswith(pattern)):
+            return True
+    return False
+
+
+def is_loopback_host(host: bytes) -> bool:
+    """Tell whether a host, in lower case and without port, can only be this machine.
+
+    ``localhost`` and the names below it never leave the machine (RFC 6761 §6.3); 127.0.0.0/8 and ::1 are loopback.
+    """
+    if host.startswith(b"["):
+        address = maybe_ipv6(host[1:-1])
+        return address is not None and (address == 1 or address >> 24 == _MAPPED_IPV4 << 8 | 127)
+    name = host.removesuffix(b".")
+    if name == b"localhost" or name.endswith(b".localhost"):
+        return True
+    address = maybe_ipv4(host)  # without the tolerance for a trailing dot: an address has none
+    return address is not None and address >> 24 == 127
+
+
+def maybe_ipv4(text: bytes) -> int | None:
+    """Return an IPv4 address in its strict dotted form (RFC 3986 §3.2.2); None for anything else."""
+    octets = text.split(b".")
+    if len(octets) != 4:
+        return None
+    address = 0
+    for octet in octets:
+        # dec-octet has no leading zero: some resolvers read one as octal.
+        if not octet.isdigit() or len(octet) > 3 or int(octet) > 255 or (octet[:1] == b"0" and octet != b"0"):
+            return None
+        address = address << 8 | int(octet)
+    return address
+
+
+def maybe_ipv6(text: bytes) -> int | None:
+    """Return an IPv6 address without brackets and zone (RFC 3986 §3.2.2); None for anything else."""
+    head, gap, tail = text.partition(b"::")
+    left = _maybe_groups(head, ends_address=not gap)
+    right = _maybe_groups(tail, ends_address=True)
+    if left is None or right is None:
+        return None
+    missing = 8 - len(left) - len(right)
+    # "::" stands for at least one group; without it all eight are there.
+    if missing < 1 if gap else missing != 0:
+        return None
+    address = 0
+    for group in (*left, *[0] * missing, *right):
+        address = address << 16 | group
+    return address
+
+
+def _maybe_groups(text: bytes, ends_address: bool) -> list[int] | None:
+    """Return the 16-bit groups of a part of an address; the last may be an IPv4 address where the address ends."""
+    if not text:
+        return []
+    groups = []
+    parts = text.split(b":")
+    if ends_address and b"." in parts[-1]:
+        ipv4 = maybe_ipv4(parts.pop())
+        if ipv4 is None:
+            return None
+        groups = [ipv4 >> 16, ipv4 & 0xFFFF]
+    if not all(1 <= len(part) <= 4 and not part.translate(None, _HEX_DIGITS) for part in parts):
+        return None
+    return [int(part, 16) for part in parts] + groups
+
+
+def _is_name(host: bytes) -> bool:
+    if not host or host.translate(None, _NAME_BYTES):
+        return False
+    escapes = host.split(b"%")[1:]
+    return all(len(escape) >= 2 and not escape[:2].translate(None, _HEX_DIGITS) for escape in escapes)
+
+
+def _is_port(port: bytes) -> bool:
+    """RFC 3986 §3.2.3: port = *DIGIT. The length is bounded before int() sees it."""
+    return not port or (port.isdigit() and len(port) <= 5 and int(port) <= 65535)

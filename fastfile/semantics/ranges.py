@@ -1,0 +1,110 @@
+"""Byte ranges (RFC 9110 §14): which parts are asked for, and how a response names and separates them.
+
+Ranges are half-open inside; only this module knows the inclusive form of the wire. Ignoring a Range is always right
+(§14.2), so whatever is malformed or greedy is ignored.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastfile.semantics.fields import split_list
+
+# No honest list is longer. It also bounds int(), which takes time by the square of the digits and stops at 4300.
+FIELD_LIMIT = 1024
+
+
+class ByteRange(NamedTuple):
+    """The bytes from ``start`` up to, and without, ``stop``; never empty."""
+
+    start: int
+    stop: int
+
+
+def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ...] | None:
+    """Return the ranges to send, none (416: all are beyond the end), or None to ignore the field (200).
+
+    They come in the order asked, overlapping or adjacent ones as one, at the place of the first (§15.3.7.2). Ignored
+    are malformed fields, other units, more than ``max_ranges`` parts and more than two overlapping ranges (§14.2). An
+    empty representation (size 0) has nothing to cut: the caller does not look at Range then.
+    """
+    # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
+    if len(value) > FIELD_LIMIT or value[:6].lower() != b"bytes=" or value[6:7] in (b" ", b"\t"):
+        return None
+    specs = split_list(value[6:])
+    asked = [_maybe_spec(spec, size) for spec in specs]
+    satisfiable = []
+    for spec in asked:
+        if spec is None:  # §14.2: one invalid range-spec makes the whole specifier invalid
+            return None
+        if spec.start < spec.stop:
+            satisfiable.append(spec)
+    if len(satisfiable) > 1:
+        return _maybe_coalesced(satisfiable, max_ranges)
+    return tuple(satisfiable) if specs else None
+
+
+def _maybe_spec(spec: bytes, size: int) -> ByteRange | None:
+    """Return a range-spec within the size (§14.1.2), an empty range when it is unsatisfiable, None when malformed."""
+    first, dash, last = spec.partition(b"-")
+    if not dash or not (first + last).isdigit():
+        return None
+    if not first:
+        return ByteRange(max(size - int(last), 0), size)
+    start = int(first)
+    if not last:
+        return ByteRange(start, size)
+    stop = int(last) + 1
+    return ByteRange(start, min(stop, size)) if start < stop else None
+
+
+def _maybe_coalesced(ranges: list[ByteRange], max_ranges: int) -> tuple[ByteRange, ...] | None:
+    """Merge what overlaps or touches in O(n log n); None when it is too much to ask (§17.15)."""
+    overlaps = 0
+    merged: list[tuple[int, int, int]] = []  # place asked, start, stop
+    for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
+        if not merged or start > merged[-1][2]:
+            merged.append((place, start, stop))
+            continue
+        last_place, last_start, last_stop = merged[-1]
+        overlaps += start < last_stop
+        merged[-1] = (min(place, last_place), last_start, max(stop, last_stop))
+    # A first overlap is between two ranges; a second one makes three, and §14.2 names more than two as a reason.
+    if overlaps > 1 or len(merged) > max_ranges:
+        return None
+    return tuple(ByteRange(start, stop) for _, start, stop in sorted(merged))
+
+
+def make_content_range(start: int, stop: int, size: int) -> bytes:
+    """Return the Content-Range of a 206 or of one part, for a half-open range (§14.4)."""
+    return b"bytes %d-%d/%d" % (start, stop - 1, size)
+
+
+def make_unsatisfied_range(size: int) -> bytes:
+    """Return the Content-Range of a 416 (§14.4)."""
+    return b"bytes */%d" % size
+
+
+def make_multipart_type(boundary: bytes) -> bytes:
+    """Return the Content-Type of a multipart response (§14.6); the boundary is 1 to 70 letters and digits."""
+    return b"multipart/byteranges; boundary=" + boundary
+
+
+def make_part_heads(
+    ranges: tuple[ByteRange, ...], size: int, content_type: bytes, boundary: bytes
+) -> tuple[bytes, ...]:
+    """Return what goes before the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
+
+    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them.
+    """
+    delimiter = b"--%b\r\nContent-Type: %b\r\nContent-Range: " % (boundary, content_type)
+    return tuple(
+        # The line break before a delimiter belongs to the delimiter; before the first there is no part to end.
+        (b"\r\n" if index else b"") + delimiter + make_content_range(start, stop, size) + b"\r\n\r\n"
+        for index, (start, stop) in enumerate(ranges)
+    )
+
+
+def make_closing_delimiter(boundary: bytes) -> bytes:
+    """Return what ends a multipart content (RFC 2046 §5.1.1)."""
+    return b"\r\n--%b--\r\n" % boundary
