@@ -100,7 +100,7 @@ def if_range_matches(value: bytes, etag: bytes, mtime_s: int | None, now_s: int)
 
 
 def maybe_entity_tags(value: bytes) -> list[bytes] | None:
-    """Return the entity-tags of a list as they are written (§8.8.3), None when it is malformed; ``W/`` is upper case."""
+    """Return the entity-tags of a list as they are written, None when it is malformed (§8.8.3)."""
     tags: list[bytes] = []
     position, end = 0, len(value)
     separated = True  # by a comma, or by the start, from what came before
@@ -110,7 +110,7 @@ def maybe_entity_tags(value: bytes) -> list[bytes] | None:
             separated = separated or byte == b","
             position += 1
             continue
-        quote = position + 2 if value.startswith(b"W/", position) else position
+        quote = position + 2 if value.startswith(b"W/", position) else position  # W/ is case-sensitive
         close = value.find(b'"', quote + 1)
         if not separated or not value.startswith(b'"', quote) or close < 0:
             return None
