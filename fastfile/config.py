@@ -1,0 +1,280 @@
+"""The settings of one server: what the command line, the environment, a file and the defaults say together.
+
+Owns precedence (in that order), where each value came from, and the sentences about wrong ones. It knows the table in
+options.py, and no option by itself but for ``--host`` beside ``--bind``. ``Config`` is passed down; nothing else is
+global.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from fastfile.errors import ConfigError, StartError
+from fastfile.kinds import printable
+from fastfile.options import BY_NAME, DEFAULT_FOLDERS, OPTIONS, Option
+from fastfile.types import ParserLimits
+
+COMMAND_LINE = "the command line"
+DEFAULT = "default"
+
+# Read by setup.py and fastfile/__init__.py, before there is a Config.
+_BUILD_VARIABLES = frozenset(("FASTFILE_NO_EXTENSIONS", "FASTFILE_REQUIRE_EXTENSIONS", "FASTFILE_CFLAGS"))
+
+
+class Address(NamedTuple):
+    """Where a server listens: a host and a port, or the path of a Unix socket (then ``path`` is not empty)."""
+
+    host: str
+    port: int
+    path: str = ""
+
+
+class Config:
+    """All settings, typed and immutable; options.py says what each one means.
+
+    ``Config()`` has the defaults; keyword arguments are taken as they are, unchecked: only ``load`` reads text.
+    """
+
+    directory: str | None
+    index: tuple[str, ...]
+    listing: bool
+    dotfiles: bool
+    follow_symlinks: bool
+    server_header: bool
+    bind: str
+    port: int
+    host: bool
+    strict_port: bool
+    allowed_host: tuple[str, ...]
+    workers: int
+    loop: Literal["auto", "uvloop", "asyncio"]
+    grace: float
+    log_format: Literal["auto", "pretty", "common", "combined", "json", "none"]
+    log_file: str | None
+    limit_request_line: int
+    limit_field_line: int
+    limit_head: int
+    limit_fields: int
+    limit_empty_lines: int
+    limit_body: int
+    limit_chunk_line: int
+    limit_ranges: int
+    max_connections: int
+    head_timeout: float
+    body_timeout: float
+    idle_timeout: float
+    write_timeout: float
+    backlog: int
+    cache_size: int
+    cache_files: int
+    small_file: int
+
+    __slots__ = (*BY_NAME, "_sources")
+
+    def __init__(self, *, sources: Mapping[str, str] | None = None, **values: Any) -> None:
+        if unknown := values.keys() - BY_NAME.keys():
+            raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
+        for option in OPTIONS:
+            object.__setattr__(self, option.name, values.get(option.name, option.default))
+        object.__setattr__(self, "_sources", dict(sources or {}))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Config is immutable: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values().items()))
+
+    def values(self) -> dict[str, object]:
+        """Return every setting by its name, in the order of the table."""
+        return {name: getattr(self, name) for name in BY_NAME}
+
+    def replace(self, **values: Any) -> Config:
+        """Return a copy with other values."""
+        return Config(sources=self._sources, **(self.values() | values))
+
+    def source(self, name: str) -> str:
+        """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
+        sources: dict[str, str] = self._sources
+        return sources.get(name, DEFAULT)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The configuration files that some value came from."""
+        return tuple(sorted({source for source in self._sources.values() if ".toml" in source}))
+
+    @property
+    def parser_limits(self) -> ParserLimits:
+        """What the parser accepts."""
+        return ParserLimits(
+            request_line=self.limit_request_line,
+            field_line=self.limit_field_line,
+            head=self.limit_head,
+            fields=self.limit_fields,
+            empty_lines=self.limit_empty_lines,
+            body=self.limit_body,
+            chunk_line=self.limit_chunk_line,
+        )
+
+
+class _Setting(NamedTuple):
+    """One setting before it is read: its texts, the sentence's "from …", and how the user spelled the option there."""
+
+    texts: Sequence[str]
+    source: str
+
+
+_Layer = dict[str, _Setting]
+
+
+def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], folder: str = "") -> Config:
+    """Return the settings of ``arguments`` (texts by option name), ``environ`` and the file in ``folder``.
+
+    Raises ConfigError for a wrong value and for a name that is not in the table.
+    """
+    layers = (
+        _read_file(folder),
+        _read_environment(environ),
+        {name: _Setting(texts, COMMAND_LINE) for name, texts in arguments.items()},
+    )
+    settings: _Layer = {}
+    for layer in layers:
+        if "bind" in layer and "host" not in layer:
+            settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
+        settings |= layer
+    values = {name: _parse(BY_NAME[name], setting) for name, setting in settings.items()}
+    for layer in layers:
+        if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
+            raise _problem("--host", settings["host"].source, "listens on all interfaces; --bind there says otherwise")
+    return Config(sources={name: setting.source for name, setting in settings.items()}, **values)
+
+
+def resolve_directory(config: Config, folder: str = "") -> str:
+    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError."""
+    if config.directory is None:
+        candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
+        return next(filter(os.path.isdir, candidates), folder or ".")
+    path = os.path.join(folder, config.directory)
+    shown = printable(config.directory)
+    if not os.path.exists(path):
+        raise StartError(f"{shown}: no such folder or file")
+    if not (os.path.isdir(path) or os.path.isfile(path)):
+        raise StartError(f"{shown}: neither a folder nor a file")
+    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        raise StartError(f"{shown}: no permission to read it")
+    return path
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
+    # Imported here: only a mistake pays for it.
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _problem(option: str, source: str, problem: str) -> ConfigError:
+    return ConfigError(option, f"from {source}", problem)
+
+
+def _parse(option: Option, setting: _Setting) -> object:
+    values = []
+    for text in setting.texts:
+        try:
+            values.append(option.kind.parse(text))
+        except ValueError:
+            problem = f'expected {option.kind.expected}, got "{printable(text)}"'
+            raise _problem(option.flag, setting.source, problem) from None
+    return tuple(values) if option.repeatable else values[-1]
+
+
+def _read_environment(environ: Mapping[str, str]) -> _Layer:
+    """Return what the FASTFILE_ variables say; an empty one says nothing, as if it were not set."""
+    options = {option.variable: option for option in OPTIONS}
+    layer: _Layer = {}
+    for variable, text in environ.items():
+        if not variable.startswith("FASTFILE_") or variable in _BUILD_VARIABLES or _is_service_link(variable, text):
+            continue
+        option = options.get(variable)
+        if option is None:
+            raise _problem(printable(variable), "the environment", "no such option" + closest(variable, options))
+        if text:
+            layer[option.name] = _Setting(text.split(",") if option.repeatable else [text], variable)
+    return layer
+
+
+def _is_service_link(variable: str, text: str) -> bool:
+    """Tell whether Kubernetes made the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
+    if variable.endswith("_PORT"):
+        return "://" in text or variable.endswith("_SERVICE_PORT")
+    return variable.endswith("_SERVICE_HOST") or "_SERVICE_PORT_" in variable or "FASTFILE_PORT_" in variable
+
+
+def _read_file(folder: str) -> _Layer:
+    """Return what fastfile.toml says or, where there is none, the table [tool.fastfile] of pyproject.toml."""
+    source = os.path.join(folder, "fastfile.toml")
+    content = _read_bytes(source)
+    if content is not None:
+        return _read_table(_parse_toml(source, content), source)
+    path = os.path.join(folder, "pyproject.toml")
+    content = _read_bytes(path)
+    # Most projects have nothing there for us: they don't pay for the import of a TOML parser.
+    if content is None or b"fastfile" not in content:
+        return {}
+    source = f"{path} [tool.fastfile]"
+    tool = _parse_toml(path, content).get("tool", {})
+    table = tool.get("fastfile", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise _problem("tool.fastfile", path, "expected a table")
+    return _read_table(table, source)
+
+
+def _read_bytes(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _problem("configuration", printable(path), f"cannot be read: {error.strerror}") from None
+
+
+def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
+    # Imported here: only who has such a file pays for it.
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode())
+    except ValueError as error:
+        raise _problem("configuration", printable(path), f"not TOML: {error}") from None
+
+
+def _read_table(table: Mapping[str, object], source: str) -> _Layer:
+    layer: _Layer = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        option = BY_NAME.get(name)
+        if option is None:
+            near = closest(name.replace("_", "-"), [option.key for option in OPTIONS])
+            raise _problem(printable(key), source, "no such option" + near)
+        if name in layer:
+            raise _problem(option.flag, source, "given twice")
+        several = value if isinstance(value, list) and option.repeatable else [value]
+        layer[name] = _Setting([_make_text(option, source, item) for item in several], source)
+    return layer
+
+
+def _make_text(option: Option, source: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    problem = f"expected {option.kind.expected}, got {'a list' if isinstance(value, list) else 'a table or a date'}"
+    raise _problem(option.flag, source, problem)

@@ -1,0 +1,157 @@
+"""The kinds of value that a setting may have: how text is read, what was expected, how a value is shown.
+
+Text is the one form that a command line, an environment and a file share. A kind's ``parse`` raises ValueError; the
+sentence for the user is built by whoever knows which option it was and where it came from. Imports nothing of fastfile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+KIB = 1024
+MIB = 1024 * KIB
+_UNITS = {"": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
+_SECONDS_PER = (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0))
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+_Number = TypeVar("_Number", int, float)
+
+
+class Kind(NamedTuple):
+    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``."""
+
+    expected: str
+    parse: Callable[[str], object]
+    show: Callable[[Any], str] = str
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with whatever a terminal would not print as itself written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def number(low: int, high: int) -> Kind:
+    """Make the kind of whole numbers from ``low`` to ``high``."""
+    return Kind(f"a number from {low} to {high}", lambda text: _within(_digits(text), low, high))
+
+
+def size(low: int, high: int) -> Kind:
+    """Make the kind of sizes in bytes; ``64M`` and ``64MiB`` are 64 * 1024 * 1024."""
+    expected = f"a size from {show_size(low)} to {show_size(high)} (bytes, or with K, M or G)"
+    return Kind(expected, lambda text: _within(_parse_size(text), low, high), show_size)
+
+
+def seconds(low: float, high: float) -> Kind:
+    """Make the kind of times in seconds; ``500ms``, ``10s``, ``2m`` and ``1h`` are read too."""
+    expected = f"a time from {low:g} to {high:g} seconds (a number, or with ms, s, m or h)"
+    return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}")
+
+
+def choice(*names: str) -> Kind:
+    """Make the kind of one word out of ``names``."""
+
+    def parse(text: str) -> str:
+        return _require(text, text in names)
+
+    return Kind("one of " + ", ".join(names), parse)
+
+
+def show_size(count: int) -> str:
+    """Return the shortest exact spelling of a size: ``8192`` as ``8K``."""
+    for unit in ("g", "m", "k"):
+        if count and count % _UNITS[unit] == 0:
+            return f"{count // _UNITS[unit]}{unit.upper()}"
+    return str(count)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may run on: affinity masks of containers and taskset count."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _digits(text: str) -> int:
+    # int() alone also reads "1_000", " 7 " and the digits of every script.
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _within(value: _Number, low: float, high: float) -> _Number:
+    if not low <= value <= high:
+        raise ValueError(value)
+    return value
+
+
+def _require(text: str, good: bool) -> str:
+    if not good:
+        raise ValueError(text)
+    return text
+
+
+def _parse_size(text: str) -> int:
+    word = text.lower()
+    stem = word.removesuffix("ib" if word.endswith("ib") else "b")
+    unit = stem.lstrip("0123456789. ")
+    if unit not in _UNITS:
+        raise ValueError(text)
+    return _digits(stem.removesuffix(unit).rstrip(" ")) * _UNITS[unit]
+
+
+def _parse_seconds(text: str) -> float:
+    for unit, factor in _SECONDS_PER:
+        if text.endswith(unit):
+            return _decimal(text.removesuffix(unit).rstrip(" ")) * factor
+    return _decimal(text)
+
+
+def _decimal(text: str) -> float:
+    # float() alone also reads "nan", "inf" and "1e9".
+    if not text.replace(".", "", 1).isdigit() or not text.isascii():
+        raise ValueError(text)
+    return float(text)
+
+
+def _parse_switch(text: str) -> bool:
+    word = text.lower()
+    _require(text, word in _TRUE or word in _FALSE)
+    return word in _TRUE
+
+
+def _parse_workers(text: str) -> int:
+    return usable_cpus() if text in ("auto", "0") else _within(_digits(text), 1, 1024)
+
+
+def _parse_bind(text: str) -> str:
+    if text.startswith("unix:"):
+        return _require(text, len(text) > len("unix:") and "\0" not in text)
+    if text.startswith("[") and text.endswith("]"):
+        text = _require(text[1:-1], ":" in text)
+    # One colon is a port at the end of an address or a name; an IPv6 address has two at least.
+    return _require(text, text != "" and text.count(":") != 1 and text.isprintable() and not set(text) & set(" /[]"))
+
+
+def _parse_file_name(text: str) -> str:
+    return _require(text, text not in ("", ".", "..") and "/" not in text and "\0" not in text)
+
+
+def _parse_host(text: str) -> str:
+    name = text.lower()
+    if name.startswith("[") and name.endswith("]"):
+        return _require(name, ":" in name)
+    return _require(name, name != "" and name.isprintable() and not set(name) & set(" /:[]@"))
+
+
+def _parse_path(text: str) -> str:
+    return _require(text, text != "" and "\0" not in text)
+
+
+SWITCH = Kind("true or false", _parse_switch, lambda value: "on" if value else "off")
+WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers)
+BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bind)
+FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
+HOST = Kind("a host name or an address without a port, or *", _parse_host)
+PATH = Kind("a path", _parse_path)

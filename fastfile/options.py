@@ -1,0 +1,225 @@
+"""The table of options: everything that a user may set, in one place.
+
+The command line, the FASTFILE_ variables, the keys of a configuration file, ``--help`` and the README's tables are made
+from it. A new option is a row here and an attribute of ``config.Config``. Where a limit's number is argued, ``reason``
+says why it is there and ``peers`` what other servers have.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastfile.kinds import (
+    BIND,
+    FILE_NAME,
+    HOST,
+    MIB,
+    PATH,
+    SWITCH,
+    WORKERS,
+    Kind,
+    choice,
+    number,
+    seconds,
+    size,
+)
+
+
+class Option(NamedTuple):
+    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence."""
+
+    group: str
+    name: str
+    kind: Kind
+    default: object
+    metavar: str
+    help: str
+    short: str = ""
+    repeatable: bool = False
+    reason: str = ""
+    peers: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key in a configuration file."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        """The spelling on the command line; the one argument that is not an option goes by its metavar."""
+        return self.metavar if self.name == "directory" else f"--{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"FASTFILE_{self.name.upper()}"
+
+    @property
+    def negatable(self) -> bool:
+        """Whether the option is a switch, which ``--no-NAME`` turns off."""
+        return self.kind is SWITCH
+
+    @property
+    def shown_default(self) -> str:
+        """The default as a user would write it; empty where there is none."""
+        if isinstance(self.default, tuple):
+            return ", ".join(self.kind.show(value) for value in self.default)
+        return "" if self.default is None else self.kind.show(self.default)
+
+
+DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
+
+FILES = "What is served"
+LISTEN = "Where to listen"
+PROCESSES = "Processes"
+LOG = "Access log"
+LIMITS = "Limits"
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        *(FILES, "directory", PATH, None, "DIR"),
+        "Folder to serve, or one file; without it the first of dist, build, public, out and _site that is there, else "
+        "the current folder.",
+    ),
+    Option(
+        *(FILES, "index", FILE_NAME, ("index.html",), "NAME"),
+        "File that answers for its folder; give it again for a second choice.",
+        repeatable=True,
+    ),
+    Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
+    Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
+    Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
+    Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),
+        "Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
+        short="-b",
+    ),
+    Option(*(LISTEN, "port", number(0, 65535), 8000, "N"), "Port to listen on; 0 picks a free one.", short="-p"),
+    Option(*(LISTEN, "host", SWITCH, False, ""), "Listen on all interfaces, so that the local network sees it."),
+    Option(*(LISTEN, "strict_port", SWITCH, False, ""), "Fail when the port is in use, instead of taking the next."),
+    Option(
+        *(LISTEN, "allowed_host", HOST, (), "NAME"),
+        "Further name that requests may come for, or * for any; give it again for more.",
+        repeatable=True,
+        reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
+        "rebinding)",
+        peers="vite 403",
+    ),
+    Option(*(PROCESSES, "workers", WORKERS, 1, "N"), "Worker processes, or auto: one for each usable CPU.", short="-w"),
+    Option(*(PROCESSES, "loop", choice("auto", "uvloop", "asyncio"), "auto", "NAME"), "Event loop: uvloop or asyncio."),
+    Option(
+        *(PROCESSES, "grace", seconds(0, 3600), 8.0, "TIME"),
+        "Time that requests in flight get when the server stops.",
+        reason="docker stop kills after 10 s",
+        peers="gunicorn 30 s; Caddy no end; nginx none",
+    ),
+    Option(
+        *(LOG, "log_format", choice("auto", "pretty", "common", "combined", "json", "none"), "auto", "FORMAT"),
+        "pretty, common, combined, json or none; auto is pretty on a terminal, none otherwise.",
+    ),
+    Option(*(LOG, "log_file", PATH, None, "PATH"), "File to append the log to, instead of standard output."),
+    Option(
+        *(LIMITS, "limit_request_line", size(16, MIB), 8192, "SIZE"),
+        "Longest request line; longer is 414.",
+        reason="memory, and the size of a log line",
+        peers="httpd 8190; nginx 8 KiB; aiohttp 8190; gunicorn 4094",
+    ),
+    Option(
+        *(LIMITS, "limit_field_line", size(16, MIB), 8192, "SIZE"),
+        "Longest field line; longer is 431.",
+        reason="memory",
+        peers="httpd 8190; aiohttp 8190; lighttpd 8 KiB for all",
+    ),
+    Option(
+        *(LIMITS, "limit_head", size(16, MIB), 32768, "SIZE"),
+        "Largest request head, and largest trailer section; larger is 431.",
+        reason="counted over all segments: many small lines must not add up",
+        peers="nginx 4 x 8 KiB; node 16 KiB; Go 1 MiB; Envoy 60 KiB",
+    ),
+    Option(
+        *(LIMITS, "limit_fields", number(1, 10000), 100, "N"),
+        "Most field lines in a head; more is 431.",
+        reason="CPU time, and floods of colliding names",
+        peers="httpd 100; HAProxy 101; aiohttp 128; nginx 1000",
+    ),
+    Option(
+        *(LIMITS, "limit_empty_lines", number(0, 1000), 8, "N"),
+        "Most empty lines before a request; more is 400.",
+        reason="RFC 9112 section 2.2 asks for some; a flood of them is work for nothing",
+        peers="nginx no limit",
+    ),
+    Option(
+        *(LIMITS, "limit_body", size(0, 1024 * MIB), 262144, "SIZE"),
+        "Request content that is read and dropped; more is 413 and the connection closes.",
+        reason="keeps the connection usable without free work for the client",
+        peers="Go 256 KiB; nginx 1 MiB",
+    ),
+    Option(
+        *(LIMITS, "limit_chunk_line", size(3, MIB), 256, "SIZE"),
+        "Longest chunk-size line; longer is 400.",
+        reason="chunk extensions are bytes that no content limit counts (CVE-2023-39326)",
+        peers="Go 16 KiB over all chunks",
+    ),
+    Option(
+        *(LIMITS, "limit_ranges", number(1, 1000), 16, "N"),
+        "Most parts of a multipart answer; more is the whole file.",
+        reason="a short request must not ask for a large answer many times over (CVE-2011-3192)",
+        peers="httpd 200; nginx no limit; Go none larger than the file",
+    ),
+    Option(
+        *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),
+        "Most connections of one worker; above it no more are accepted.",
+        reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
+        peers="nginx 512; h2o 1024; lighttpd half the descriptors",
+    ),
+    Option(
+        *(LIMITS, "head_timeout", seconds(0.1, 86400), 10.0, "TIME"),
+        "Time for a request head to arrive whole.",
+        reason="clients that send a byte at a time (slowloris)",
+        peers="h2o 10 s; httpd 20 to 40 s; nginx, node and Caddy 60 s",
+    ),
+    Option(
+        *(LIMITS, "body_timeout", seconds(0.1, 86400), 10.0, "TIME"),
+        "Time for request content to arrive whole.",
+        reason="the same for content that is dropped anyway",
+        peers="httpd 20 s; aiohttp 10 s; nginx 60 s for each read",
+    ),
+    Option(
+        *(LIMITS, "idle_timeout", seconds(0.1, 86400), 75.0, "TIME"),
+        "Time that an idle connection is kept.",
+        reason="above the 60 s of common load balancers, which reuse what they hold open",
+        peers="nginx 75 s; Caddy 5 min; httpd and uvicorn 5 s",
+    ),
+    Option(
+        *(LIMITS, "write_timeout", seconds(0.1, 86400), 30.0, "TIME"),
+        "Time without progress after which a response is given up.",
+        reason="clients that stop reading hold a descriptor and memory",
+        peers="nginx and Caddy 60 s; lighttpd 360 s",
+    ),
+    Option(
+        *(LIMITS, "backlog", number(1, 65535), 2048, "N"),
+        "Connections that wait to be accepted.",
+        reason="bursts; the kernel's own limit bounds it too",
+        peers="uvicorn 2048; nginx 511; uvloop 100",
+    ),
+    Option(
+        *(LIMITS, "cache_size", size(0, 1024 * 1024 * MIB), 64 * MIB, "SIZE"),
+        "Memory of one worker for file contents.",
+        reason="a front-end build fits; a folder of videos must not fill the memory",
+    ),
+    Option(
+        *(LIMITS, "cache_files", number(0, 1000000), 1024, "N"),
+        "Files that one worker holds open.",
+        reason="descriptors are the scarcer of the two",
+        peers="nginx open_file_cache off",
+    ),
+    Option(
+        *(LIMITS, "small_file", size(0, 64 * MIB), 65536, "SIZE"),
+        "Largest file that is sent from memory; larger goes by sendfile.",
+        reason="measured: a copy of up to 64 KiB costs no more than sendfile",
+    ),
+)
+
+BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+BY_FLAG: dict[str, Option] = {option.flag: option for option in OPTIONS}
