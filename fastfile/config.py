@@ -70,6 +70,7 @@ class Config:
     cache_size: int
     cache_files: int
     small_file: int
+    _sources: dict[str, str]
 
     __slots__ = (*BY_NAME, "_sources")
 
@@ -99,8 +100,7 @@ class Config:
 
     def source(self, name: str) -> str:
         """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
-        sources: dict[str, str] = self._sources
-        return sources.get(name, DEFAULT)
+        return self._sources.get(name, DEFAULT)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
     values = {name: _parse(BY_NAME[name], setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
-            raise _problem("--host", settings["host"].source, "listens on all interfaces; --bind there says otherwise")
+            raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
     return Config(sources={name: setting.source for name, setting in settings.items()}, **values)
 
 
@@ -204,7 +204,8 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
         if option is None:
             raise _problem(printable(variable), "the environment", "no such option" + closest(variable, options))
         if text:
-            layer[option.name] = _Setting(text.split(",") if option.repeatable else [text], variable)
+            texts = [part.strip() for part in text.split(",")] if option.repeatable else [text]
+            layer[option.name] = _Setting(texts, variable)
     return layer
 
 

@@ -46,7 +46,7 @@ def size(low: int, high: int) -> Kind:
 def seconds(low: float, high: float) -> Kind:
     """Make the kind of times in seconds; ``500ms``, ``10s``, ``2m`` and ``1h`` are read too."""
     expected = f"a time from {low:g} to {high:g} seconds (a number, or with ms, s, m or h)"
-    return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}")
+    return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}s")
 
 
 def choice(*names: str) -> Kind:

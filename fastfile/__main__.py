@@ -1,0 +1,8 @@
+"""``python -m fastfile`` is the command ``fastfile``."""
+
+import sys
+
+from fastfile.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
