@@ -1,0 +1,237 @@
+# cython: language_level=3
+"""The system calls of the request path, compiled. _sendfile_py.py is the specification; the two agree call by call."""
+
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_SetFromErrno
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
+from libc.string cimport memset
+
+from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # noqa: F401 (the facade takes them from here)
+
+cdef extern from * nogil:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <arpa/inet.h>
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <netinet/in.h>
+    #include <stdint.h>
+    #include <string.h>
+    #include <sys/socket.h>
+    #include <sys/stat.h>
+    #include <sys/types.h>
+    #include <sys/uio.h>
+    #include <unistd.h>
+
+    #if defined(__linux__)
+    #include <sys/sendfile.h>
+    #include <sys/syscall.h>
+    #endif
+
+    #ifndef MSG_MORE
+    #define MSG_MORE 0
+    #endif
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+
+    enum { FF_MAX_PARTS = 64 };
+
+    static int ff_accept(int fd, struct sockaddr_storage *address, socklen_t *size)
+    {
+    #if defined(__linux__)
+        return accept4(fd, (struct sockaddr *)address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    #else
+        int client = accept(fd, (struct sockaddr *)address, size);
+        if (client >= 0) {
+            fcntl(client, F_SETFD, FD_CLOEXEC);
+            fcntl(client, F_SETFL, O_NONBLOCK);
+        }
+        return client;
+    #endif
+    }
+
+    /* The address as text: a number's text for IP, an empty string for anything else. */
+    static void ff_address(struct sockaddr_storage *address, char *text, socklen_t size)
+    {
+        text[0] = 0;
+        if (address->ss_family == AF_INET)
+            inet_ntop(AF_INET, &((struct sockaddr_in *)address)->sin_addr, text, size);
+        else if (address->ss_family == AF_INET6)
+            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)address)->sin6_addr, text, size);
+    }
+
+    static ssize_t ff_sendfile(int fd, int file, int64_t offset, size_t count)
+    {
+    #if defined(__linux__)
+        off_t position = (off_t)offset;
+        return sendfile(fd, file, &position, count);
+    #elif defined(__APPLE__)
+        off_t length = (off_t)count;
+        if (sendfile(file, fd, (off_t)offset, &length, NULL, 0) < 0 && length == 0)
+            return -1;  /* with length > 0 the error comes again on the next call */
+        return (ssize_t)length;
+    #else
+        char buffer[65536];
+        ssize_t got = pread(file, buffer, count < sizeof buffer ? count : sizeof buffer, (off_t)offset);
+        return got <= 0 ? got : send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
+    #endif
+    }
+
+    static int ff_open_beneath(int directory, const char *path)
+    {
+    #if defined(SYS_openat2)
+        /* struct open_how of linux/openat2.h, which older headers lack */
+        struct { uint64_t flags, mode, resolve; } how = {
+            O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0,
+            0x08 /* RESOLVE_BENEATH */ | 0x02 /* RESOLVE_NO_MAGICLINKS */ };
+        return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+    #else
+        (void)directory; (void)path;
+        errno = ENOSYS;
+        return -1;
+    #endif
+    }
+
+    /* The five numbers of make_signature(), packed as it packs them. */
+    typedef struct { uint64_t device, inode; int64_t size, mtime_ns, ctime_ns; } ff_signature;
+
+    static int ff_stat(const char *path, ff_signature *signature)
+    {
+        struct stat status;
+        if (stat(path, &status) < 0)
+            return -1;
+    #if defined(__APPLE__)
+    #define st_mtim st_mtimespec
+    #define st_ctim st_ctimespec
+    #endif
+        signature->device = (uint64_t)status.st_dev;
+        signature->inode = (uint64_t)status.st_ino;
+        signature->size = (int64_t)status.st_size;
+        signature->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+        signature->ctime_ns = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+        return 0;
+    }
+    """
+    ctypedef unsigned int socklen_t
+    struct sockaddr_storage:
+        pass
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    ctypedef struct ff_signature:
+        pass
+    const int MSG_MORE
+    const int MSG_NOSIGNAL
+    const int MSG_DONTWAIT
+    const int FF_MAX_PARTS
+    const int INET6_ADDRSTRLEN
+    Py_ssize_t recv(int fd, void *buffer, size_t size, int flags)
+    Py_ssize_t send(int fd, const void *buffer, size_t size, int flags)
+    Py_ssize_t sendmsg(int fd, const msghdr *message, int flags)
+    int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
+    void ff_address(sockaddr_storage *address, char *text, socklen_t size)
+    Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
+    int ff_open_beneath(int directory, const char *path)
+    int ff_stat(const char *path, ff_signature *signature)
+
+assert FF_MAX_PARTS == MAX_PARTS, "the twins disagree on MAX_PARTS"
+
+
+def accept(int listen_fd):
+    cdef sockaddr_storage address
+    cdef socklen_t size
+    cdef char text[64]
+    cdef int client
+    while True:
+        size = sizeof(address)
+        client = ff_accept(listen_fd, &address, &size)
+        if client >= 0:
+            ff_address(&address, text, sizeof(text))
+            return client, ((<bytes>text).decode("ascii") if text[0] else "unix")
+        if errno == EAGAIN:
+            return None
+        if errno != EINTR and errno != ECONNABORTED:
+            PyErr_SetFromErrno(OSError)
+
+
+def recv_into(int fd, bytearray buffer):
+    cdef Py_ssize_t count
+    while True:
+        count = recv(fd, PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer), MSG_DONTWAIT)
+        if count >= 0:
+            return count
+        if errno == EAGAIN:
+            return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+def send_parts(int fd, list parts, Py_ssize_t skip, bint more):
+    cdef iovec vectors[64]
+    cdef msghdr message
+    cdef Py_ssize_t count, i, n = min(len(parts), FF_MAX_PARTS)
+    cdef int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (MSG_MORE if more else 0)
+    cdef bytes part
+    for i in range(n):
+        part = parts[i]
+        vectors[i].iov_base = PyBytes_AS_STRING(part)
+        vectors[i].iov_len = PyBytes_GET_SIZE(part)
+    if skip < 0 or n == 0 or <size_t>skip > vectors[0].iov_len:
+        raise ValueError("skip must lie within the first part")
+    vectors[0].iov_base = <char *>vectors[0].iov_base + skip
+    vectors[0].iov_len -= skip
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = vectors
+    message.msg_iovlen = n
+    while True:
+        count = sendmsg(fd, &message, flags)
+        if count >= 0:
+            return count
+        if errno == EAGAIN:
+            return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
+    cdef Py_ssize_t sent
+    while True:
+        with nogil:  # the disk can block here
+            sent = ff_sendfile(fd, file_fd, offset, count)
+        if sent >= 0:
+            return sent
+        if errno == EAGAIN:
+            return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+def open_beneath(int directory_fd, bytes path):
+    cdef const char *name = path
+    cdef int fd
+    while True:
+        with nogil:  # the disk can block here
+            fd = ff_open_beneath(directory_fd, name)
+        if fd >= 0:
+            return fd
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+def read_signature(bytes path):
+    cdef const char *name = path
+    cdef ff_signature signature
+    cdef int failed
+    with nogil:  # the disk can block here
+        failed = ff_stat(name, &signature)
+    if not failed:
+        return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
+    return b"" if errno == ENOENT or errno == ENOTDIR else b"!"

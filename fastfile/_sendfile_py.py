@@ -1,0 +1,98 @@
+"""The system calls of the request path, in Python: the specification that _sendfile.pyx follows.
+
+Every call is non-blocking on the socket and answers with a number: bytes moved, or WOULD_BLOCK. Descriptors are plain
+ints and stay the caller's. Failures of the connection (reset, broken pipe) and of the disk are OSErrors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+
+WOULD_BLOCK = -1
+
+MSG_MORE = getattr(socket, "MSG_MORE", 0)
+SEND_FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
+# The kernel's IOV_MAX is 1024; the compiled twin keeps this many on its stack.
+MAX_PARTS = 64
+
+
+def accept(listen_fd: int) -> tuple[int, str] | None:
+    """Accept one client: (its non-blocking, close-on-exec socket, its address), or None when nobody waits.
+
+    The descriptor is handed to the caller. A client that gave up while it waited is passed over (accept(2)).
+    """
+    listener = socket.socket(fileno=listen_fd)  # for the time of the call: the descriptor stays the caller's
+    try:
+        while True:
+            try:
+                client, address = listener.accept()
+            except ConnectionAbortedError:
+                continue
+            except BlockingIOError:
+                return None
+            client.setblocking(False)
+            return client.detach(), address[0] if isinstance(address, tuple) else "unix"
+    finally:
+        listener.detach()
+
+
+def recv_into(fd: int, buffer: bytearray) -> int:
+    """Read what has arrived into ``buffer`` from its start: bytes read, 0 at the end of the stream, or WOULD_BLOCK."""
+    try:
+        return os.readv(fd, [buffer])
+    except BlockingIOError:
+        return WOULD_BLOCK
+
+
+def send_parts(fd: int, parts: list[bytes], skip: int, more: bool) -> int:
+    """Send the ``parts`` as one, less the first ``skip`` bytes of them: bytes sent (maybe not all), or WOULD_BLOCK.
+
+    ``skip`` lies within the first part. ``more`` says that a file follows at once, so that the last segment may wait
+    for it (MSG_MORE). At most MAX_PARTS parts leave in a call.
+    """
+    pieces = [memoryview(parts[0])[skip:], *(memoryview(part) for part in parts[1:MAX_PARTS])]
+    # A socket object for the time of the call alone: os.writev knows no flags.
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        return sock.sendmsg(pieces, (), SEND_FLAGS | (MSG_MORE if more else 0))
+    except BlockingIOError:
+        return WOULD_BLOCK
+    finally:
+        sock.detach()
+
+
+def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
+    """Send ``count`` bytes of a file from ``offset``: bytes sent (maybe not all), 0 at its end, or WOULD_BLOCK."""
+    try:
+        return os.sendfile(fd, file_fd, offset, count)
+    except BlockingIOError:
+        return WOULD_BLOCK
+
+
+def open_beneath(directory_fd: int, path: bytes) -> int:
+    """Open ``path`` for reading, never leaving the directory (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
+
+    Python has no such call, so this twin says ENOSYS, and the walk of files/root.py does the work.
+    """
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+_SIGNATURE = struct.Struct("=QQqqq")
+
+
+def make_signature(status: os.stat_result) -> bytes:
+    """Return what tells one state of a file from another: device, inode, size, mtime and ctime in nanoseconds."""
+    return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def read_signature(path: bytes) -> bytes:
+    """Return make_signature() of what the path leads to now; b"" where nothing is there; b"!" for any other failure."""
+    try:
+        return make_signature(os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError:
+        return b"!"

@@ -1,0 +1,65 @@
+"""Answers: what a target leads to, decided once and kept in the cache until a stamp says that the disk has changed.
+
+An answer is a file with its encoded variants, or the knowledge that nothing is there.
+"""
+
+from __future__ import annotations
+
+from fastfile.clock import Clock
+from fastfile.files.freshness import Stamp
+from fastfile.response import Representation
+from fastfile.semantics.negotiation import preferred_codings
+
+# Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
+MAX_CHOICES = 32
+# What an answer and its heads take beside the content, about: measured with tracemalloc.
+OVERHEAD = 2500
+
+
+class Answer:
+    """``identity`` is None where nothing is at the target. ``stamps`` are all that the decision was drawn from."""
+
+    __slots__ = ("_choices", "_codings", "identity", "open_files", "size", "stamps", "used", "variants")
+
+    def __init__(
+        self, stamps: tuple[Stamp, ...], identity: Representation | None, variants: dict[bytes, Representation]
+    ) -> None:
+        self.stamps = stamps
+        self.identity = identity
+        self.variants = variants
+        self.used = False
+        self._codings = tuple(variants)
+        self._choices: dict[bytes | None, Representation] = {}
+        self.size = OVERHEAD
+        self.open_files = 0
+        for representation in (identity, *variants.values()):
+            if representation is not None:
+                content = representation.resource.content
+                self.size += OVERHEAD + (len(content) if content is not None else 0)
+                self.open_files += content is None
+
+    def is_fresh(self, clock: Clock) -> bool:
+        for stamp in self.stamps:  # noqa: SIM110 - a generator costs more than the check
+            if not stamp.is_fresh(clock):
+                return False
+        return True
+
+    def select(self, accept_encoding: bytes | None, wants_range: bool) -> Representation:
+        """Return the representation for a request (RFC 9110 §12.5.3): the file itself for ranges, where acceptable."""
+        identity = self.identity
+        assert identity is not None
+        if not self._codings:
+            return identity
+        if not wants_range:
+            choice = self._choices.get(accept_encoding)
+            if choice is not None:
+                return choice
+        codings = preferred_codings(accept_encoding, self._codings)
+        if wants_range and b"identity" in codings:
+            return identity
+        choice = self.variants.get(codings[0], identity)
+        if not wants_range:
+            if len(self._choices) >= MAX_CHOICES:
+                self._choices.clear()
+            self._choices[accept_encoding] = choice
+        return choice

@@ -1,0 +1,6 @@
+from fastfile.clock cimport Clock
+
+cdef class Stamp:
+    cdef readonly bytes path, signature
+    cdef long long pass_number
+    cpdef bint is_fresh(self, Clock clock)

@@ -1,0 +1,25 @@
+"""Stamps: whether what a path leads to is still what was cached. No cached answer outlives its check."""
+
+from __future__ import annotations
+
+from fastfile.clock import Clock
+from fastfile.sendfile import read_signature
+
+
+class Stamp:
+    """A path and the signature of what it led to; b"" stands for nothing there. Checked at most once in a pass."""
+
+    __slots__ = ("pass_number", "path", "signature")
+
+    def __init__(self, path: bytes, signature: bytes) -> None:
+        self.path = path
+        self.signature = signature
+        self.pass_number = 0
+
+    def is_fresh(self, clock: Clock) -> bool:
+        if self.pass_number == clock.pass_number:
+            return True
+        if read_signature(self.path) != self.signature:
+            return False
+        self.pass_number = clock.pass_number
+        return True

@@ -1,0 +1,91 @@
+"""A resource: an open file and the fstat of that same descriptor, so that length, validators and bytes agree
+(DESIGN decision 5). Small ones are read into memory and their descriptor is closed at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from fastfile.files.root import Root, is_file
+from fastfile.sendfile import make_signature
+from fastfile.types import FileSlice
+
+# A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
+# may change again without a trace. 20 ms is two ticks of the slowest kernel clock (HZ=100).
+SETTLING_NS = 20_000_000
+MAX_READS = 16  # of a file that changes while it is read, each after the last found a new state
+
+
+class Resource:
+    """A regular file, opened once. Owns ``fd`` (-1 when the content is in ``content``), closed when it is dropped."""
+
+    __slots__ = ("content", "fd", "mtime_ns", "signature", "size", "status")
+
+    def __init__(self, fd: int, status: os.stat_result, content: bytes | None) -> None:
+        self.fd = fd
+        self.status = status
+        self.size = status.st_size
+        self.mtime_ns = status.st_mtime_ns
+        self.signature = make_signature(status)
+        self.content = content
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def slice(self, start: int, stop: int) -> bytes | FileSlice:
+        """Return the bytes from ``start`` up to ``stop`` as a part of a response's body."""
+        if self.content is not None:
+            return self.content[start:stop]
+        return FileSlice(self, self.fd, start, stop - start)
+
+    def read_all(self) -> bytes:
+        return os.pread(self.fd, self.size, 0) if self.content is None else self.content
+
+    def is_settled(self, now_ns: int) -> bool:
+        """Tell whether a change from now on is bound to show in the signature."""
+        return is_settled(self.status, now_ns)
+
+
+def is_settled(status: os.stat_result, now_ns: int) -> bool:
+    return now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLING_NS
+
+
+def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
+    """Open a regular file beneath the root. Raises OSError; ENOENT for anything that is not a regular file."""
+    return take_resource(root.open(path), small_file)
+
+
+def take_resource(fd: int, small_file: int) -> Resource:
+    """Make a resource of an open descriptor, which becomes the resource's. Raises as open_resource()."""
+    try:
+        status = os.fstat(fd)
+        content = None
+        if not is_file(status):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # noqa: TRY301 - the fd is to be closed
+        if status.st_size <= small_file:
+            status, content = _read(fd, status)
+    except BaseException:
+        os.close(fd)
+        raise
+    if content is not None:
+        os.close(fd)
+        fd = -1
+    return Resource(fd, status, content)
+
+
+def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes]:
+    """Read a file whole, with the status that the bytes belong to: again when it changed while it was read."""
+    for _ in range(MAX_READS):
+        content = b""
+        while len(content) < status.st_size:
+            more = os.pread(fd, status.st_size - len(content), len(content))
+            if not more:
+                break
+            content += more
+        before, status = status, os.fstat(fd)
+        if make_signature(before) == make_signature(status) and len(content) == status.st_size:
+            return status, content
+    raise OSError(errno.EIO, os.strerror(errno.EIO))

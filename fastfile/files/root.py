@@ -1,0 +1,172 @@
+"""The root: a directory descriptor, and opens that never leave it (DESIGN decision 6).
+
+On Linux the kernel confines an open (openat2); the walk below is the same rule by hand, for other systems, for the
+pure-Python kernel, and for absolute symlinks that lead back inside. Paths are bytes relative to the root, without
+leading slash; b"" is the root itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from fastfile.errors import HTTPError, StartError
+from fastfile.sendfile import open_beneath
+
+# Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
+OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# A descriptor that only names: it reads nothing, and needs no permission on what it names. macOS has no O_PATH.
+NAME_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
+MAX_LINKS = 40  # the kernel's own bound (MAXSYMLINKS)
+MAX_RETRIES = 8  # openat2 says EAGAIN when a rename ran beside it
+
+
+class Root:
+    """The folder that is served; a file stands for a folder that holds it alone (``only``).
+
+    ``path`` is absolute. With ``follow_symlinks`` links may lead outside.
+    """
+
+    def __init__(self, path: bytes, follow_symlinks: bool = False) -> None:
+        path = os.path.abspath(path)
+        self.only: bytes | None = None
+        if not os.path.isdir(path):
+            path, self.only = os.path.split(path)
+        self.path = path
+        self.follow_symlinks = follow_symlinks
+        self._identity: tuple[int, int] | None = None
+        self._kernel_confines = True
+        try:
+            self._fd = self._open_root()
+        except OSError as error:
+            raise StartError(f"cannot serve {os.fsdecode(path)}: {error.strerror}") from error
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def absolute(self, path: bytes) -> bytes:
+        """Return the absolute path of a path beneath the root: for looking, never for opening."""
+        return os.path.join(self.path, path) if path else self.path
+
+    def open(self, path: bytes) -> int:
+        """Open what ``path`` names, for reading; the caller owns the descriptor. Raises OSError: EXDEV for outside."""
+        self._renew()
+        if self.follow_symlinks:
+            return os.open(path or b".", OPEN_FLAGS, dir_fd=self._fd)
+        if self._kernel_confines:
+            try:
+                return self._open_confined(path or b".")
+            except OSError as error:
+                if error.errno in (errno.ENOSYS, errno.EPERM):  # an older kernel, gVisor, or a seccomp filter
+                    self._kernel_confines = False
+                elif error.errno != errno.EXDEV:
+                    raise
+        return self._walk(path)
+
+    def _open_root(self) -> int:
+        fd = os.open(self.path, NAME_FLAGS | os.O_DIRECTORY)
+        status = os.fstat(fd)
+        self._identity = (status.st_dev, status.st_ino)
+        return fd
+
+    def _renew(self) -> None:
+        """Open the root again when its path names another folder: it was built anew, or a symlink was switched."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return  # privileges were dropped after the start, say: the descriptor is still right
+        if (status.st_dev, status.st_ino) != self._identity:
+            fresh = self._open_root()
+            os.close(self._fd)
+            self._fd = fresh
+
+    def _open_confined(self, path: bytes) -> int:
+        for _ in range(MAX_RETRIES):
+            try:
+                return open_beneath(self._fd, path)
+            except BlockingIOError:
+                continue
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def _walk(self, path: bytes) -> int:
+        """Open ``path`` component by component, no component followed by the kernel if it is a link.
+
+        The stack holds a descriptor for each folder from the root down, so ``..`` of a link is a step back on it and
+        can never be raced to lead above the root.
+        """
+        stack = [os.dup(self._fd)]
+        todo = [part for part in reversed(path.split(b"/")) if part not in (b"", b".")]
+        links = 0
+        try:
+            while todo:
+                part = todo.pop()
+                if part == b"..":
+                    if len(stack) == 1:
+                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                    os.close(stack.pop())
+                    continue
+                target = self._read_link(stack[-1], part)
+                if target is None:
+                    if not todo:
+                        return os.open(part, OPEN_FLAGS | os.O_NOFOLLOW, dir_fd=stack[-1])
+                    stack.append(os.open(part, NAME_FLAGS | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=stack[-1]))
+                    continue
+                links += 1
+                if links > MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                if target.startswith(b"/"):
+                    target = self._inside(target)
+                    while len(stack) > 1:
+                        os.close(stack.pop())
+                todo.extend(piece for piece in reversed(target.split(b"/")) if piece not in (b"", b"."))
+            return os.open(b".", OPEN_FLAGS, dir_fd=stack[-1])
+        finally:
+            for fd in stack:
+                os.close(fd)
+
+    @staticmethod
+    def _read_link(directory_fd: int, name: bytes) -> bytes | None:
+        try:
+            return os.readlink(name, dir_fd=directory_fd)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # it is no link
+                return None
+            raise
+
+    def _inside(self, target: bytes) -> bytes:
+        """Return the part of an absolute link target that lies beneath the root; raise EXDEV where none does."""
+        for root in {self.path, os.path.realpath(self.path)}:
+            prefix = root.rstrip(b"/") + b"/"
+            if (target + b"/").startswith(prefix):
+                return target[len(prefix) :]
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+
+def is_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode)
+
+
+def is_directory(status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode)
+
+
+# What the disk says, as the client hears it: the one place where an errno becomes a status.
+_NOT_FOUND = {
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV, errno.EINVAL,
+    errno.EILSEQ, errno.EOPNOTSUPP,
+}  # fmt: skip
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def make_error(error: OSError) -> HTTPError:
+    """Return the answer for a failed open or read: 404, 403, 503 with Retry-After, or 500."""
+    if error.errno in _NOT_FOUND:
+        return HTTPError(404, "There is nothing at this address.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return HTTPError(403, "This may not be read.")
+    if error.errno in _EXHAUSTED:
+        return HTTPError(503, "The server is out of resources; try again in a moment.", ((b"Retry-After", b"1"),))
+    return HTTPError(500, "The file could not be read.")

@@ -1,0 +1,173 @@
+"""The handler: a request head in, a response out. No sockets, no clock of its own; it reads top to bottom.
+
+The way of a request that is not in the cache (``_respond``):
+
+ 1. method          a known one that we have, or 405 / 501            RFC 9110 §9
+ 2. target          decoded once, dot segments resolved               RFC 9112 §3.2
+ 3. host            ours, or 421                                      RFC 9110 §7.2, §7.4
+ 4. answer          the cached one if it is fresh, else from the disk (site.py)
+ 5. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
+ 6. preconditions   304, 412                                          RFC 9110 §13.2.2
+ 7. range           206, 416                                          RFC 9110 §14.2
+ 8. response        ready made in the representation                  response.py
+
+A plain GET of a cached, unchanged file skips to 5 by the bytes of its target.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from fastfile.clock import Clock
+from fastfile.config import Config
+from fastfile.errors import HTTPError
+from fastfile.files.root import Root, make_error
+from fastfile.pages import ERROR_TYPES, make_error_page
+from fastfile.response import NO_SNIFFING, Representation, make_bodiless, make_response
+from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
+from fastfile.semantics.host import check_host, is_loopback_host
+from fastfile.semantics.negotiation import preferred_type
+from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
+from fastfile.semantics.target import Target, parse_target
+from fastfile.site import ALLOW, Site
+from fastfile.types import RequestHead, Response
+
+# The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
+KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
+MAX_HOSTS = 64  # distinct Host values that are remembered as ours
+MAX_PAGES = 256  # distinct error responses that are remembered
+
+
+class Handler:
+    """Answers requests for one site. ``log_failure`` is told of bugs: what the client hears of them is 500."""
+
+    def __init__(self, root: Root, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
+        self._clock = clock
+        self._log_failure = log_failure
+        self._site = Site(root, config, clock)
+        self._answers = self._site.answers
+        self._allowed_hosts = allowed_hosts(config)
+        self._max_ranges = config.limit_ranges
+        self._hosts: set[bytes | None] = set()
+        self._pages: dict[object, Response] = {}
+
+    def respond(self, head: RequestHead) -> Response:
+        """Return the response to a request; it never raises."""
+        answer = self._answers.get(head.target)
+        if (
+            answer is not None
+            and answer.identity is not None
+            and head.plain
+            and head.method == b"GET"
+            and head.host in self._hosts
+            and answer.is_fresh(self._clock)
+        ):
+            answer.used = True
+            return answer.select(head.accept_encoding, False).full
+        try:
+            response = self._respond(head)
+        except HTTPError as error:
+            response = self._make_error(error, head)
+        except OSError as error:
+            response = self._make_error(make_error(error), head)
+        except Exception as error:
+            self._log_failure(error)
+            response = self._make_error(HTTPError(500, "The server failed on this request."), head)
+        return make_bodiless(response) if head.method == b"HEAD" else response
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
+        response = self._make_error(error, head)
+        return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
+
+    def _make_error(self, error: HTTPError, head: RequestHead | None) -> Response:
+        accept = None if head is None else head.field(b"accept")
+        media_type = preferred_type(accept, ERROR_TYPES) or ERROR_TYPES[0]
+        key = (error.status, error.detail, error.fields, media_type)
+        response = self._pages.get(key)
+        if response is None:
+            fields = (
+                *self._site.common_fields,
+                (b"Content-Type", media_type),
+                (b"Cache-Control", b"no-store"),
+                (b"Vary", b"Accept"),
+                NO_SNIFFING,
+                *error.fields,
+            )
+            response = make_response(error.status, fields, make_error_page(error.status, error.detail, media_type))
+            if len(self._pages) >= MAX_PAGES:
+                self._pages.clear()
+            self._pages[key] = response
+        return response
+
+    def _respond(self, head: RequestHead) -> Response:
+        _check_method(head.method)
+        target = parse_target(head.target)
+        self._check_host(head, target)
+        if head.method == b"OPTIONS":
+            return self._site.options
+        if target.asterisk:
+            raise HTTPError(400, "The target * is for OPTIONS alone.")
+        answer = self._site.find(target, head)
+        if isinstance(answer, Response):
+            return answer
+        representation = answer.select(head.accept_encoding, head.range is not None)
+        return representation.full if head.plain else self._respond_conditionally(head, representation)
+
+    def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
+        now_s = self._clock.wall_s
+        outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
+        if outcome is Precondition.NOT_MODIFIED:
+            return representation.not_modified
+        if outcome is Precondition.FAILED:
+            raise HTTPError(412, "The file is not in the state that the request asks for.")
+        size = representation.resource.size
+        # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
+        if head.range is None or head.method != b"GET" or size == 0:
+            return representation.full
+        if head.if_range is not None and not if_range_matches(
+            head.if_range, representation.etag, representation.mtime_s, now_s
+        ):
+            return representation.full
+        ranges = parse_range(head.range, size, self._max_ranges)
+        if ranges is None:
+            return representation.full
+        if not ranges:
+            field = (b"Content-Range", make_unsatisfied_range(size))
+            raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", (field,))
+        return representation.make_partial(ranges, os.urandom(16).hex().encode())
+
+    def _check_host(self, head: RequestHead, target: Target) -> None:
+        # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
+        host = head.host if target.authority is None else target.authority
+        if host in self._hosts:
+            return
+        if host is not None and not check_host(host, self._allowed_hosts):
+            raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
+        if target.authority is None:
+            if len(self._hosts) >= MAX_HOSTS:
+                self._hosts.clear()
+            self._hosts.add(host)
+
+
+def _check_method(method: bytes) -> None:
+    if method in (b"GET", b"HEAD", b"OPTIONS"):
+        return
+    if method in KNOWN_METHODS:
+        raise HTTPError(405, "Only GET, HEAD and OPTIONS are possible here.", (ALLOW,))
+    raise HTTPError(501, "This method is not known here.", (ALLOW,))
+
+
+def allowed_hosts(config: Config) -> tuple[bytes, ...]:
+    """Return the hosts that are ours beside the loopback names.
+
+    Who listens on loopback alone is reached by a browser of this machine, and so by any page in it whose name was
+    rebound to 127.0.0.1: there no other name is ours unless it is named. Elsewhere the names are not known, so all are.
+    """
+    if config.allowed_host:
+        return tuple(name.lower().encode() for name in config.allowed_host)
+    bind = config.bind.strip("[]").encode()
+    if not config.host and is_loopback_host(b"[%b]" % bind if b":" in bind else bind):
+        return ()
+    return (b"*",)

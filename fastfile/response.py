@@ -1,0 +1,133 @@
+"""Responses: heads from fields, and the representation of a file with all that can be decided when it is opened.
+
+Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (handler.py) or bytes to a socket (server/).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from fastfile.files.resource import Resource
+from fastfile.semantics.httpdate import make_httpdate
+from fastfile.semantics.ranges import (
+    ByteRange,
+    make_closing_delimiter,
+    make_content_range,
+    make_multipart_type,
+    make_part_heads,
+)
+from fastfile.status import STATUS_LINES
+from fastfile.types import FileSlice, Response
+
+Field = tuple[bytes, bytes]
+
+NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
+NO_CACHE: Field = (b"Cache-Control", b"no-cache")
+# Above this a content hash would hold up the loop for more than about a millisecond.
+MAX_HASHED = 1 << 20
+
+
+def make_head(status: int, fields: Iterable[Field]) -> bytes:
+    """Return the status line and the field lines, less Date, Connection and the empty line."""
+    return STATUS_LINES[status] + b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
+    """Return a response whose body is in memory, with its Content-Length."""
+    length = (b"Content-Length", b"%d" % len(content))
+    return Response(status, make_head(status, (*fields, length)), (content,), len(content))
+
+
+def make_bodiless(response: Response) -> Response:
+    """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
+    return Response(response.status, response.head, (), 0, response.close)
+
+
+def make_etag(resource: Resource, coding: bytes) -> bytes:
+    """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
+
+    Reproducible builds set every mtime to 0 or 1 s: there it is a hash of the content, or of the file's inode and ctime
+    where the file is too large to hash within a pass.
+    """
+    if resource.mtime_ns // 1_000_000_000 not in (0, 1):
+        tag = b"%x-%x" % (resource.mtime_ns, resource.size)
+    elif resource.size <= MAX_HASHED:
+        tag = hashlib.blake2b(resource.read_all(), digest_size=12).hexdigest().encode()
+    else:
+        tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
+    return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag
+
+
+class Representation:
+    """One file as it is sent: its fields, and the three responses that most requests get, ready made.
+
+    ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1).
+    """
+
+    __slots__ = (
+        "coding",
+        "etag",
+        "fields",
+        "full",
+        "media_type",
+        "mtime_s",
+        "not_modified",
+        "resource",
+        "without_body",
+    )
+
+    def __init__(
+        self,
+        resource: Resource,
+        media_type: bytes,
+        coding: bytes,
+        vary: bool,
+        now_s: int,
+        common: tuple[Field, ...],
+    ) -> None:
+        self.resource = resource
+        self.media_type = media_type
+        self.coding = coding
+        self.mtime_s = min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.etag = make_etag(resource, coding)
+        caching = [*common, NO_CACHE, (b"ETag", self.etag)]
+        if vary:
+            caching.append((b"Vary", b"Accept-Encoding"))
+        self.fields: tuple[Field, ...] = (
+            *caching,
+            (b"Last-Modified", make_httpdate(self.mtime_s)),
+            (b"Accept-Ranges", b"bytes"),
+            NO_SNIFFING,
+        )
+        if coding:
+            self.fields = (*self.fields, (b"Content-Encoding", coding))
+        body = (resource.slice(0, resource.size),) if resource.size else ()
+        self.full = self._make(200, (), body, resource.size)
+        self.without_body = make_bodiless(self.full)
+        self.not_modified = Response(304, make_head(304, caching))  # RFC 9110 §15.4.5: no more than caching needs
+
+    def _make(
+        self,
+        status: int,
+        fields: tuple[Field, ...],
+        parts: tuple[bytes | FileSlice, ...],
+        size: int,
+        media_type: bytes = b"",
+    ) -> Response:
+        content = ((b"Content-Type", media_type or self.media_type), (b"Content-Length", b"%d" % size))
+        return Response(status, make_head(status, (*self.fields, *fields, *content)), parts, size)
+
+    def make_partial(self, ranges: tuple[ByteRange, ...], boundary: bytes) -> Response:
+        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7)."""
+        size = self.resource.size
+        if len(ranges) == 1:
+            start, stop = ranges[0]
+            field = (b"Content-Range", make_content_range(start, stop, size))
+            return self._make(206, (field,), (self.resource.slice(start, stop),), stop - start)
+        parts: list[bytes | FileSlice] = []
+        for head, (start, stop) in zip(make_part_heads(ranges, size, self.media_type, boundary), ranges, strict=True):
+            parts += (head, self.resource.slice(start, stop))
+        parts.append(make_closing_delimiter(boundary))
+        total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
+        return self._make(206, (), tuple(parts), total, make_multipart_type(boundary))

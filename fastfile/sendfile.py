@@ -1,0 +1,19 @@
+"""The system calls of the request path: the facade over the compiled kernel and its Python twin."""
+
+from __future__ import annotations
+
+try:
+    from fastfile import _sendfile as _kernel
+except ImportError:
+    from fastfile import _sendfile_py as _kernel  # type: ignore[no-redef]
+
+COMPILED = _kernel.__name__ == "fastfile._sendfile"
+
+WOULD_BLOCK = _kernel.WOULD_BLOCK
+accept = _kernel.accept
+recv_into = _kernel.recv_into
+send_parts = _kernel.send_parts
+send_file = _kernel.send_file
+open_beneath = _kernel.open_beneath
+make_signature = _kernel.make_signature
+read_signature = _kernel.read_signature

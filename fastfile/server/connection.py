@@ -1,0 +1,374 @@
+"""One client's connection: it owns its socket, reads requests, sends responses, and knows when to give up.
+
+A run reads what has arrived, answers every whole request in it in order, and sends all answers together. It stops
+where the socket would block, and goes on from there when the poller says so. Nothing here knows files or HTTP
+semantics: bytes become heads in the parser, heads become responses in the handler that the Service carries.
+
+The way through: on_ready → _receive → _process → _take (one request) → _answer → _send → _settle (what comes next).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+
+from fastfile.errors import BadRequest, HTTPError
+from fastfile.parser import BodyParser, HeadParser
+from fastfile.sendfile import WOULD_BLOCK, recv_into, send_file, send_parts
+from fastfile.server.poller import READ, WRITE
+from fastfile.server.service import Service
+from fastfile.types import FileSlice, RequestHead, Response
+
+# What a connection waits for, and so what its deadline means.
+IDLE = 0  # the first byte of the next request
+HEAD = 1  # the rest of a head (RFC 9112 §9.5 lets us choose how long)
+BODY = 2  # the rest of a request body
+SENDING = 3  # the client to take more
+LINGERING = 4  # the client to see our last answer and close
+CLOSED = 5
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# A pipeline is answered in batches of about this many bytes or parts, so that nobody can make us hold more.
+BATCH_SIZE = 256 * 1024
+BATCH_PARTS = 48
+# One connection sends this much of a file before the others have their turn.
+TURN_SIZE = 1024 * 1024
+# Lingering close: what a client may still send after our last answer before we hang up.
+LINGER_SIZE = 64 * 1024
+LINGER_S = 2.0
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close with RST, so that nobody takes a cut body for a whole one
+
+
+class Connection:
+    """Owns ``fd`` from construction to _close(). ``deadline_s`` is on the clock's monotonic scale."""
+
+    __slots__ = (
+        "_batch_size",
+        "_body",
+        "_closing",
+        "_file_offset",
+        "_head",
+        "_input",
+        "_interest",
+        "_lingered",
+        "_parser",
+        "_parts",
+        "_requests",
+        "_service",
+        "_skip",
+        "_unlogged",
+        "_unread",
+        "deadline_s",
+        "fd",
+        "peer",
+        "state",
+    )
+
+    def __init__(self, service: Service, fd: int, peer: str) -> None:
+        self._service = service
+        self.fd = fd
+        self.peer = peer
+        self.state = HEAD
+        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
+        self._interest = 0  # what the poller watches for; 0: it does not know us yet
+        self._input: bytearray | None = None  # what was read and not yet used
+        self._parser: HeadParser | None = None  # its position in _input, once a head came in pieces
+        self._head: RequestHead | None = None  # the request whose body is being read
+        self._body: BodyParser | None = None
+        self._parts: list[bytes | FileSlice] = []  # what is to be sent
+        self._batch_size = 0  # bytes of bodies in it
+        self._skip = 0  # how much of the first part is sent
+        self._closing = False  # after what is in _parts
+        self._unread = False  # the client may still be sending something that nobody will read
+        self._lingered = 0
+        self._requests = 0
+        self._unlogged: list[tuple[RequestHead | None, Response, float]] = []
+
+    def start(self) -> None:
+        """Take up a new connection: the request is usually there already, and then the poller need not be asked."""
+        self.on_ready()
+        if self.state != CLOSED and not self._interest:
+            self._wait_for(READ)
+
+    def on_ready(self) -> None:
+        """Go on where the socket stopped us. Called by the poller; a failing socket ends the connection, silently."""
+        try:
+            if self.state == SENDING:
+                self._send()
+                if not self._parts and self.state != CLOSED:
+                    self._process(b"", 0)
+            elif self.state == LINGERING:
+                self._linger()
+            elif self.state != CLOSED:
+                self._receive()
+        except OSError:
+            self.close()
+        except BaseException:
+            self.close()
+            raise
+
+    def on_deadline(self) -> None:
+        """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
+        if self.state == BODY or (self.state == HEAD and self._input):
+            self._refuse(HTTPError(408, "The request took too long to arrive."))
+            self._input = None
+            self._process(b"", 0)
+        elif self.state == SENDING:
+            self._abort()
+        else:
+            self.close()
+
+    def is_quiet(self, silent_too: bool) -> bool:
+        """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
+        return self.state == IDLE or (silent_too and self.state == HEAD and not self._input)
+
+    def close(self) -> None:
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        self._log_sent()
+        self._parts.clear()
+        self._service.forget(self.fd)
+        os.close(self.fd)
+
+    def _receive(self) -> None:
+        buffer = self._service.buffer
+        count = recv_into(self.fd, buffer)
+        if count > 0:
+            self._process(buffer, count)
+        elif count != WOULD_BLOCK:
+            self.close()  # the end of the stream: what was asked is answered, and half a request is none
+
+    def _process(self, data: bytes | bytearray, count: int) -> None:
+        """Answer every whole request in what was left over and ``data[:count]``; keep the rest."""
+        start = 0
+        if self._input is not None:
+            self._input += data[:count]
+            data, count, self._input = self._input, len(self._input), None
+        answered = self._requests
+        try:
+            while start < count and not self._closing:
+                if self._batch_size > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
+                    self._send()
+                    if self._parts:
+                        break
+                consumed = self._take(data, start, count)
+                if consumed < 0:
+                    break
+                start = consumed
+        except BadRequest as error:
+            self._service.renew_parser()
+            self._refuse(error)
+        if start < count:
+            if self._closing:
+                self._unread = True
+            else:
+                self._input = bytearray(data[start:count])
+        if self._parts and self.state != SENDING:
+            self._send()
+        if not self._parts and self.state != CLOSED:
+            self._settle(self._requests != answered)
+
+    def _take(self, data: bytes | bytearray, start: int, end: int) -> int:
+        """Use up the next request or the next bytes of its body: the index after it, or -1 when more has to come."""
+        if self._body is not None:
+            start = self._body.feed(data, start, end)
+            if self._body.complete:
+                head = self._head
+                assert head is not None
+                self._head = self._body = None
+                self._respond(head)
+            return start
+        parser = self._parser
+        if parser is None:
+            parser = self._service.parser
+        head = parser.parse(data, start, end)
+        if head is None:
+            if self._parser is None:  # it goes with the connection from here on: it knows how far it has read
+                self._parser = parser
+                self._service.renew_parser()
+            return -1
+        self._parser = None
+        start += head.size
+        if head.chunked or head.content_length or head.expect is not None:
+            self._begin_body(head, start < end)
+        else:
+            self._respond(head)
+        return start
+
+    def _begin_body(self, head: RequestHead, has_begun: bool) -> None:
+        """Read a body before the answer, so that a message with broken framing gets one answer: 400."""
+        service = self._service
+        refusal = None
+        if head.expect is not None and head.expect.lower() != b"100-continue":
+            refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
+        elif not head.chunked and not head.content_length:
+            self._respond(head)
+            return
+        elif head.content_length > service.limits.body:
+            refusal = self._refusal(head) or service.handler.refuse(
+                HTTPError(413, "The request body is too large."), head
+            )
+        elif head.expect is not None and head.minor_version and not has_begun:
+            # RFC 9110 §10.1.1: who will be refused hears so now, and need not send the body.
+            refusal = self._refusal(head)
+            if refusal is None:
+                self._parts.append(CONTINUE)
+        if refusal is not None:
+            self._closing = self._unread = True
+            self._answer(head, refusal)
+            return
+        self._head = head
+        self._body = BodyParser(service.limits, head.content_length, head.chunked)
+
+    def _refusal(self, head: RequestHead) -> Response | None:
+        response = self._service.handler.respond(head)
+        return response if response.status >= 400 else None
+
+    def _respond(self, head: RequestHead) -> None:
+        response = self._service.handler.respond(head)
+        if response.close or not head.keep_alive or self._service.draining:
+            self._closing = True
+        self._answer(head, response)
+
+    def _refuse(self, error: HTTPError) -> None:
+        """Queue the one answer to a message that cannot be read on, and close after it."""
+        head, self._head, self._body = self._head, None, None
+        self._closing = self._unread = True
+        self._answer(head, self._service.handler.refuse(error, head))
+
+    def _answer(self, head: RequestHead | None, response: Response) -> None:
+        """Queue a response; ``head`` is None where the request could not be read."""
+        service = self._service
+        self._requests += 1
+        parts = self._parts
+        parts.append(response.head)
+        parts.append(service.tail(self._closing, head is None or head.minor_version != 0))
+        for part in response.parts:
+            parts.append(part)
+        self._batch_size += response.body_size
+        if service.log is not None:
+            self._unlogged.append((head, response, service.clock.monotonic_s))
+
+    def _send(self) -> None:
+        """Send what is queued until the socket is full or the turn is over; then wait to go on."""
+        budget = TURN_SIZE
+        while self._parts:
+            part = self._parts[0]
+            if isinstance(part, FileSlice):
+                sent = send_file(self.fd, part.fd, part.offset + self._skip, min(part.count - self._skip, budget))
+                if sent == 0:  # it was cut since its length was promised: not one byte of padding
+                    self._abort()
+                    return
+            else:
+                sent = self._send_memory()
+            if sent != WOULD_BLOCK:
+                self._drop_sent(sent)
+                budget -= sent
+            if sent == WOULD_BLOCK or (budget <= 0 and self._parts):
+                self._wait_to_send()
+                return
+        self._batch_size = 0
+        if self.state == SENDING:
+            self.state = IDLE
+        if self._unlogged:
+            self._log_sent()
+
+    def _send_memory(self) -> int:
+        """Send the parts that are in memory, up to the first file."""
+        pieces: list[bytes] = []
+        for part in self._parts:
+            if isinstance(part, FileSlice):
+                return send_parts(self.fd, pieces, self._skip, True)
+            pieces.append(part)
+        return send_parts(self.fd, pieces, self._skip, False)
+
+    def _drop_sent(self, sent: int) -> None:
+        """Take what was sent off the queue."""
+        sent += self._skip
+        parts = self._parts
+        done = 0
+        for part in parts:
+            size = part.count if isinstance(part, FileSlice) else len(part)
+            if sent < size:
+                break
+            sent -= size
+            done += 1
+        del parts[:done]
+        self._skip = sent
+
+    def _wait_to_send(self) -> None:
+        service = self._service
+        self.state = SENDING
+        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        self._wait_for(WRITE)
+
+    def _settle(self, answered: bool) -> None:
+        """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
+        if self._closing:
+            self._finish()
+            return
+        service = self._service
+        now_s = service.clock.monotonic_s
+        before = self.state
+        if self._body is not None:
+            if before != BODY:
+                self.state = BODY
+                self.deadline_s = now_s + service.body_timeout_s
+        elif self._input is not None:
+            if answered or before != HEAD:
+                self.state = HEAD
+                self.deadline_s = now_s + service.head_timeout_s
+        elif answered or before != HEAD:
+            self.state = IDLE
+            self.deadline_s = now_s + service.idle_timeout_s
+        if self._interest != READ:
+            self._wait_for(READ)
+
+    def _finish(self) -> None:
+        """Close; where the client may still be sending, let it see our answer first (RFC 9112 §9.6)."""
+        if not self._unread:
+            self.close()
+            return
+        borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
+        borrowed.shutdown(socket.SHUT_WR)
+        borrowed.detach()
+        self.state = LINGERING
+        self.deadline_s = self._service.clock.monotonic_s + LINGER_S
+        self._wait_for(READ)
+
+    def _linger(self) -> None:
+        count = recv_into(self.fd, self._service.buffer)
+        if count != WOULD_BLOCK:
+            self._lingered += count
+            if count == 0 or self._lingered > LINGER_SIZE:
+                self.close()
+
+    def _abort(self) -> None:
+        """Close with a reset: the client must not take what it has for the whole."""
+        borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
+        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        borrowed.detach()
+        self.close()
+
+    def _wait_for(self, interest: int) -> None:
+        if self._interest == 0:
+            self._service.poller.watch(self.fd, self, interest)
+        elif self._interest != interest:
+            self._service.poller.change(self.fd, interest)
+        self._interest = interest
+
+    def _log_sent(self) -> None:
+        """Log the responses that have left; what is still queued belongs to the last of them."""
+        log = self._service.log
+        if log is None:
+            return
+        unsent = sum(part.count if isinstance(part, FileSlice) else len(part) for part in self._parts) - self._skip
+        now_s = time.monotonic()
+        for head, response, began_s in reversed(self._unlogged):
+            missing = min(unsent, response.body_size)
+            unsent -= missing
+            log.record(self.peer, head, response.status, response.body_size - missing, now_s - began_s)
+        self._unlogged.clear()

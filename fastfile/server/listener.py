@@ -1,0 +1,185 @@
+"""Listening sockets: made and bound by the supervisor, accepted from by the workers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from fastfile.config import Address, Config
+from fastfile.errors import StartError
+from fastfile.sendfile import accept
+from fastfile.server.connection import Connection
+from fastfile.server.poller import READ
+from fastfile.server.service import Service
+
+MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+ACCEPTS = 64  # connections taken up before those that are there already have their turn
+
+
+class Listening:
+    """The sockets of one server, one per worker where the system shares a port among them (SO_REUSEPORT)."""
+
+    def __init__(self, sockets: list[socket.socket], address: Address, notices: list[str]) -> None:
+        self.sockets = sockets
+        self.address = address
+        self.notices = notices
+
+    def socket_for(self, worker: int) -> socket.socket:
+        return self.sockets[worker % len(self.sockets)]
+
+    def close(self) -> None:
+        for listening in self.sockets:
+            listening.close()
+        if self.address.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.address.path)
+
+
+def listen(config: Config) -> Listening:
+    """Bind what the configuration asks for. Raises StartError, in one line, when that cannot be had."""
+    if config.bind.startswith("unix:"):
+        return _listen_unix(config)
+    family, host = _resolve(config)
+    notices = []
+    port = config.port
+    while True:
+        try:
+            _probe(family, host, port)
+            sockets = [_bind(family, host, port, config.workers > 1)]
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise StartError(f"cannot listen on {_show(host, port)}: {error.strerror}") from None
+            if config.strict_port or port == 0 or port >= min(config.port + MAX_PORT_TRIES, 65535):
+                raise StartError(
+                    f"port {config.port} of {host} is in use; choose another with --port, or --port 0 for any free one"
+                ) from None
+            port += 1
+    if port != config.port and config.port:
+        notices.append(f"port {config.port} is in use; serving on {port}")
+    port = sockets[0].getsockname()[1]
+    if hasattr(socket, "SO_REUSEPORT_LB") or os.uname().sysname == "Linux":
+        sockets += [_bind(family, host, port, True) for _ in range(config.workers - 1)]
+    for listening in sockets:
+        listening.listen(config.backlog)
+    return Listening(sockets, Address(host, port, ""), notices)
+
+
+def _resolve(config: Config) -> tuple[socket.AddressFamily, str]:
+    if config.host:
+        return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
+    host = config.bind.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise StartError(f"cannot listen on {host}: it is neither an address nor a name of this machine") from None
+    family, _, _, _, address = found[0]
+    return family, str(address[0])
+
+
+def _probe(family: socket.AddressFamily, host: str, port: int) -> None:
+    """Raise EADDRINUSE when anybody listens there: SO_REUSEPORT alone would let two servers share the port."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def _bind(family: socket.AddressFamily, host: str, port: int, shared: bool) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+    # Accepted sockets inherit it: without it the end of a file could wait for an acknowledgement (Nagle).
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setblocking(False)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _listen_unix(config: Config) -> Listening:
+    path = config.bind.removeprefix("unix:")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.setblocking(False)
+    try:
+        _remove_stale(path)
+        listening.bind(path)
+        listening.listen(config.backlog)
+    except OSError as error:
+        listening.close()
+        raise StartError(f"cannot listen on {path}: {error.strerror}") from None
+    return Listening([listening], Address("", 0, path), [])
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens on any more, and nothing else."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except OSError:
+            return
+
+
+def _show(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Listener:
+    """Accepts connections for one worker, up to ``max_connections`` at a time. Does not own the socket.
+
+    ``on_exhausted`` is told when the system has no descriptor or memory for one more; accepting then pauses.
+    """
+
+    def __init__(
+        self, service: Service, listening: socket.socket, max_connections: int, on_exhausted: Callable[[OSError], None]
+    ) -> None:
+        self._service = service
+        self._fd = listening.fileno()
+        self._max_connections = max_connections
+        self._on_exhausted = on_exhausted
+        self._paused = False
+        service.poller.watch(self._fd, self, READ)
+
+    def on_ready(self) -> None:
+        for _ in range(ACCEPTS):
+            if len(self._service.poller.watchers) > self._max_connections:
+                self.pause()
+                return
+            try:
+                accepted = accept(self._fd)
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                self.pause()
+                self._on_exhausted(error)
+                return
+            if accepted is None:
+                return
+            Connection(self._service, *accepted).start()
+
+    def pause(self) -> None:
+        """Leave new clients in the kernel's queue instead of spinning on them."""
+        self._paused = True
+        self._service.poller.change(self._fd, 0)
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._service.poller.change(self._fd, READ)
+
+    def stop(self) -> None:
+        """Take up who waits already, then accept nobody more."""
+        self.on_ready()
+        self._service.poller.change(self._fd, 0)
+        self._service.poller.forget(self._fd)

@@ -1,0 +1,79 @@
+"""What the connections of one worker share: the handler, the clock, the poller, the limits, and the Date of now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fastfile.clock import Clock
+from fastfile.config import Config
+from fastfile.errors import HTTPError
+from fastfile.parser import HeadParser
+from fastfile.semantics.httpdate import make_httpdate
+from fastfile.server.accesslog import AccessLog
+from fastfile.server.poller import Poller
+from fastfile.types import RequestHead, Response
+
+# One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
+BUFFER_SIZE = 64 * 1024
+
+
+class Handles(Protocol):
+    """What a connection asks of a handler."""
+
+    def respond(self, head: RequestHead) -> Response: ...
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
+
+
+class Service:
+    """``on_closed`` is called after each connection that ended. Times are in seconds."""
+
+    def __init__(
+        self,
+        config: Config,
+        handler: Handles,
+        clock: Clock,
+        poller: Poller,
+        log: AccessLog | None,
+        on_closed: Callable[[], None],
+    ) -> None:
+        self.handler = handler
+        self.clock = clock
+        self.poller = poller
+        self.log = log
+        self.limits = config.parser_limits
+        self.head_timeout_s = config.head_timeout
+        self.body_timeout_s = config.body_timeout
+        self.idle_timeout_s = config.idle_timeout
+        self.write_timeout_s = config.write_timeout
+        self.draining = False
+        self.buffer = bytearray(BUFFER_SIZE)
+        self.renew_parser()
+        self._on_closed = on_closed
+        self._renew_tails()
+
+    def renew_parser(self) -> None:
+        """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
+        self.parser = HeadParser(self.limits)
+
+    def forget(self, fd: int) -> None:
+        self.poller.forget(fd)
+        self._on_closed()
+
+    def tail(self, close: bool, is_current: bool) -> bytes:
+        """Return the end of a head: Date, Connection where it says something, and the empty line.
+
+        ``is_current``: the request was HTTP/1.1; to a 1.0 client persistence has to be told (RFC 9112 §9.3).
+        """
+        if self._date_s != self.clock.wall_s:
+            self._renew_tails()
+        if close:
+            return self._closing
+        return self._persistent if is_current else self._persistent_1_0
+
+    def _renew_tails(self) -> None:
+        self._date_s = self.clock.wall_s
+        date = b"Date: %b\r\n" % make_httpdate(self._date_s)
+        self._persistent = date + b"\r\n"
+        self._persistent_1_0 = date + b"Connection: keep-alive\r\n\r\n"
+        self._closing = date + b"Connection: close\r\n\r\n"

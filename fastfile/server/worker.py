@@ -1,0 +1,171 @@
+"""A worker: one process, one event loop, one listening socket; it serves until it is told to stop, then drains."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+from fastfile.clock import Clock
+from fastfile.config import Config
+from fastfile.files.root import Root
+from fastfile.handler import Handler
+from fastfile.server.accesslog import AccessLog, open_log
+from fastfile.server.connection import Connection
+from fastfile.server.listener import Listener
+from fastfile.server.poller import make_poller
+from fastfile.server.service import Service
+
+TICK_S = 1.0  # deadlines are this coarse
+LOG_TICK_S = 0.1
+# After a failed accept: long enough not to spin, short enough not to be noticed (HARDENING 15).
+EXHAUSTED_PAUSE_S = 0.1
+# A client that has connected and sent nothing may have its first request under way (HARDENING 19).
+SILENT_GRACE_S = 0.7
+SPARE_DESCRIPTORS = 64  # of a worker's own: the loop, logs, the root, cached files come on top
+
+
+def make_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Make the event loop that --loop asks for; ``auto`` is uvloop where it is installed."""
+    if name != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise
+        else:
+            return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+class Worker:
+    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone."""
+
+    def __init__(
+        self, config: Config, root_path: bytes, listening: socket.socket, log: AccessLog | None, lifeline_fd: int
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._lifeline_fd = lifeline_fd
+        self._loop = make_loop(config.loop)
+        self._clock = Clock()
+        root = Root(root_path, config.follow_symlinks)
+        handler = Handler(root, config, self._clock, report_failure)
+        self._poller = make_poller(self._loop, self._clock, report_failure)
+        self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
+        self._listener = Listener(
+            self._service, listening, max_connections(config.max_connections, config.cache_files), self._on_exhausted
+        )
+        self._drain_until_s = 0.0
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        loop = self._loop
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_reader(self._lifeline_fd, self._on_orphaned)
+        loop.call_later(TICK_S, self._tick)
+        if self._log is not None:
+            loop.call_later(LOG_TICK_S, self._flush_log)
+        loop.call_soon(on_ready)
+        try:
+            loop.run_forever()
+        finally:
+            if self._log is not None:
+                self._log.flush()
+            loop.close()
+
+    def stop(self) -> None:
+        """Accept no more, let what is in flight finish for up to ``grace`` seconds, then end the loop."""
+        if self._service.draining:
+            return
+        self._service.draining = True
+        self._clock.begin_pass()
+        self._drain_until_s = self._clock.monotonic_s + self._config.grace
+        self._listener.stop()
+        self._close_quiet(False)
+        self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
+        self._loop.call_later(self._config.grace, self._loop.stop)
+        self._on_closed()
+
+    def _on_orphaned(self) -> None:
+        """The supervisor is gone: nobody would replace us or stop us."""
+        self._loop.remove_reader(self._lifeline_fd)
+        self.stop()
+
+    def _on_closed(self) -> None:
+        if not self._service.draining:
+            self._listener.resume()
+        elif not self._poller.watchers:
+            self._loop.stop()
+
+    def _on_exhausted(self, error: OSError) -> None:
+        self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
+
+    def _connections(self) -> list[Connection]:
+        return [watcher for watcher in self._poller.watchers.values() if isinstance(watcher, Connection)]
+
+    def _close_quiet(self, silent_too: bool) -> None:
+        for connection in self._connections():
+            if connection.is_quiet(silent_too):
+                connection.close()
+
+    def _tick(self) -> None:
+        self._clock.begin_pass()
+        now_s = self._clock.monotonic_s
+        for connection in self._connections():
+            if connection.deadline_s < now_s:
+                try:
+                    connection.on_deadline()
+                except OSError:
+                    connection.close()
+        self._loop.call_later(TICK_S, self._tick)
+
+    def _flush_log(self) -> None:
+        assert self._log is not None
+        self._log.flush()
+        self._loop.call_later(LOG_TICK_S, self._flush_log)
+
+
+def make_log(config: Config) -> AccessLog | None:
+    """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
+    format_ = config.log_format
+    if format_ == "auto":
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) else "none"
+    if format_ == "none":
+        return None
+    if config.log_file is None:
+        return AccessLog(format_, 1, os.isatty(1) and not os.environ.get("NO_COLOR"), time.time)
+    fd = open_log(config.log_file)
+    try:
+        return AccessLog(format_, fd, False, time.time, config.log_file)
+    finally:
+        os.close(fd)
+
+
+def max_connections(wanted: int, cached_files: int) -> int:
+    """Raise the soft limit of descriptors to the hard one, and return how many connections that leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # macOS refuses an unlimited value
+            pass
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    # Each connection may hold a file beside its socket.
+    return max(1, min(wanted, (soft - SPARE_DESCRIPTORS - cached_files) // 2))
+
+
+def report_failure(error: BaseException) -> None:
+    """Say on stderr what only a bug can cause; the server goes on."""
+    try:
+        sys.stderr.write(f"fastfile: worker {os.getpid()}: {''.join(traceback.format_exception(error))}")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,197 @@
+"""The site: from a target to what answers it - a file, its variants, a redirect, a listing, or nothing.
+
+The one place where the rules of BEHAVIOUR.md's "From target to file" come together; what it finds goes into the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from fastfile.answer import Answer
+from fastfile.clock import Clock
+from fastfile.config import Config
+from fastfile.errors import HTTPError
+from fastfile.files.cache import Cache
+from fastfile.files.freshness import Stamp
+from fastfile.files.listing import list_directory
+from fastfile.files.resource import Resource, is_settled, open_resource, take_resource
+from fastfile.files.root import Root, is_directory, make_error
+from fastfile.files.variants import SUFFIXES, open_variants
+from fastfile.pages import ERROR_TYPES, LISTING_POLICY, LISTING_TYPES, make_error_page, make_listing_page
+from fastfile.response import NO_CACHE, NO_SNIFFING, Field, Representation, make_head, make_response
+from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.negotiation import preferred_type
+from fastfile.semantics.target import Target, is_hidden, make_location
+from fastfile.sendfile import make_signature, read_signature
+from fastfile.types import RequestHead, Response
+
+NOT_FOUND = HTTPError(404, "There is nothing at this address.")
+ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
+MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
+
+
+class Site:
+    """What one root holds, by target. Owns the cache of its answers."""
+
+    def __init__(self, root: Root, config: Config, clock: Clock) -> None:
+        self._root = root
+        self._config = config
+        self._clock = clock
+        self._cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
+        self.answers = self._cache.entries
+        self.common_fields: tuple[Field, ...] = ((b"Server", b"fastfile"),) if config.server_header else ()
+        self.options = Response(204, make_head(204, (*self.common_fields, ALLOW)))
+        self._folders: dict[bytes, Stamp] = {}
+        self._index = tuple(os.fsencode(name) for name in config.index)
+
+    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+        """Return what is at the target: a file as an answer, a redirect or a listing as a response.
+
+        Raises HTTPError or OSError where nothing is there or it may not be read.
+        """
+        key = make_location(target.path, None, target.is_directory)
+        answer = self.answers.get(key)
+        if answer is None or not answer.is_fresh(self._clock):
+            if is_hidden(target.path) and not self._config.dotfiles:
+                raise NOT_FOUND
+            try:
+                found = self._look(target, head)
+            except FileNotFoundError:
+                self._remember_absence(key, target.path)
+                raise
+            if isinstance(found, Response):
+                return found
+            answer = found
+            self._remember(key, answer)
+        answer.used = True
+        if answer.identity is None:
+            raise NOT_FOUND
+        return answer
+
+    def _look(self, target: Target, head: RequestHead) -> Answer | Response:
+        path = target.path
+        if self._root.only is not None:
+            if path:
+                raise NOT_FOUND
+            return self._open(self._root.only)
+        if target.is_directory:
+            return self._look_in_directory(path, head)
+        folder = self._stat_folder(path)
+        fd = self._root.open(path)
+        if is_directory(os.fstat(fd)):
+            os.close(fd)
+            return self._redirect(make_location(path, target.query, True), head)
+        return self._make_answer(path, folder, take_resource(fd, self._config.small_file))
+
+    def _look_in_directory(self, path: bytes, head: RequestHead) -> Answer | Response:
+        for name in self._index:
+            try:
+                return self._open(join(path, name))
+            except OSError as error:
+                if make_error(error).status != 404:
+                    raise
+        fd = self._root.open(path)
+        try:
+            if not is_directory(os.fstat(fd)) or not self._config.listing:
+                raise NOT_FOUND
+            return self._list(path, fd, head)
+        finally:
+            os.close(fd)
+
+    def _open(self, path: bytes) -> Answer:
+        folder = self._stat_folder(path)
+        return self._make_answer(path, folder, open_resource(self._root, path, self._config.small_file))
+
+    def _stat_folder(self, path: bytes) -> os.stat_result | None:
+        """Return the state of the folder that holds ``path``: taken before the files, so that no change is missed."""
+        try:
+            return os.stat(self._root.absolute(path.rpartition(b"/")[0]))
+        except OSError:
+            return None  # what cannot be checked is not cached; the open says what is wrong
+
+    def _make_answer(self, path: bytes, folder: os.stat_result | None, resource: Resource) -> Answer:
+        variants = open_variants(self._root, path, resource, self._config.small_file)
+        type_ = media_type(path.rpartition(b"/")[2])
+
+        def represent(resource: Resource, coding: bytes) -> Representation:
+            return Representation(resource, type_, coding, bool(variants), self._clock.wall_s, self.common_fields)
+
+        return Answer(
+            self._make_stamps(path, folder, resource, variants),
+            represent(resource, b""),
+            {coding: represent(variant, coding) for coding, variant in variants.items()},
+        )
+
+    def _make_stamps(
+        self, path: bytes, folder: os.stat_result | None, resource: Resource, variants: dict[bytes, Resource]
+    ) -> tuple[Stamp, ...]:
+        """Return what shows every change of the answer: the folder (names come and go), the file and its variants.
+
+        None at all where a change could go unnoticed: such an answer is given once and not kept.
+        """
+        now_ns = time.time_ns()
+        states = [resource.status, *(variant.status for variant in variants.values())]
+        if folder is None or not all(is_settled(status, now_ns) for status in (folder, *states)):
+            return ()
+        absolute = self._root.absolute(path)
+        return (
+            self._folder_stamp(absolute.rpartition(b"/")[0], make_signature(folder)),
+            Stamp(absolute, resource.signature),
+            *(
+                Stamp(absolute + suffix, variants[coding].signature)
+                for coding, suffix in SUFFIXES
+                if coding in variants
+            ),
+        )
+
+    def _folder_stamp(self, path: bytes, signature: bytes) -> Stamp:
+        """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""
+        stamp = self._folders.get(path)
+        if stamp is None or stamp.signature != signature:
+            if len(self._folders) >= MAX_FOLDERS:
+                self._folders.clear()
+            stamp = self._folders[path] = Stamp(path, signature)
+        return stamp
+
+    def _remember(self, key: bytes, answer: Answer) -> None:
+        self._cache.discard(key)
+        if answer.stamps:
+            self._cache.put(key, answer)
+
+    def _remember_absence(self, key: bytes, path: bytes) -> None:
+        absolute = self._root.absolute(path)
+        # A link that leads out of the root exists and is refused: only what is truly absent can be watched.
+        if self._root.only is None and read_signature(absolute) == b"":
+            self._remember(key, Answer((Stamp(absolute, b""),), None, {}))
+
+    def _redirect(self, location: bytes, head: RequestHead) -> Response:
+        return self._make_page(
+            301, (NO_CACHE, (b"Location", location)), head, "The folder is at its name with a slash."
+        )
+
+    def _make_page(self, status: int, fields: tuple[Field, ...], head: RequestHead, detail: str) -> Response:
+        type_ = preferred_type(head.field(b"accept"), ERROR_TYPES) or ERROR_TYPES[0]
+        fields = (*self.common_fields, (b"Content-Type", type_), (b"Vary", b"Accept"), NO_SNIFFING, *fields)
+        return make_response(status, fields, make_error_page(status, detail, type_))
+
+    def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
+        def follow(name: bytes) -> os.stat_result | None:
+            try:
+                target = self._root.open(join(path, name))
+            except OSError:
+                return None
+            try:
+                return os.fstat(target)
+            finally:
+                os.close(target)
+
+        entries = list_directory(fd, self._config.dotfiles, follow)
+        type_ = preferred_type(head.field(b"accept"), LISTING_TYPES) or LISTING_TYPES[0]
+        policy = (b"Content-Security-Policy", LISTING_POLICY)
+        fields = (*self.common_fields, (b"Content-Type", type_), NO_CACHE, (b"Vary", b"Accept"), NO_SNIFFING, policy)
+        return make_response(200, fields, make_listing_page(path, entries, type_))
+
+
+def join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
