@@ -1,0 +1,754 @@
+# cython: language_level=3, wraparound=False, cdivision=True
+"""The HTTP/1.1 request parser, compiled (RFC 9112). Its specification is its twin, _parser_py.py.
+
+Owns where a message ends and whether its syntax is allowed; knows nothing of methods, targets or files. The functions
+are those of the twin, in its order, over a C struct: the comments there argue the rules, those here the machine.
+Scanning returns an outcome and touches no Python object; only the doors and what makes the result do.
+"""
+
+import sys
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from fastfile.types cimport RequestHead
+
+from fastfile import _parser_rules as rules
+from fastfile.errors import BadRequest
+
+ctypedef const unsigned char uchar
+
+# From 0 on: an index into rules.FAULTS, in its order.
+cdef enum:  # the outcomes of a scan
+    MORE = -3  # all input was read
+    NEXT = -2  # this part is complete
+    DONE = -1  # the head or the trailer section is complete
+    EMPTY_LINES = 0
+    BAD_BYTE
+    BARE_CR
+    BARE_LF
+    REQUEST_LINE
+    BAD_VERSION
+    MAJOR_VERSION
+    REQUEST_LINE_SIZE
+    FIELD_LINE_SIZE
+    HEAD_SIZE
+    FIELD_COUNT
+    FOLDED_LINE
+    FIELD_NAME
+    HOST_MISSING
+    HOST_REPEATED
+    HOST_EMPTY
+    BAD_CONTENT_LENGTH
+    CONTENT_LENGTH_REPEATED
+    CONTENT_SIZE
+    BAD_TRANSFER_ENCODING
+    TRANSFER_ENCODING_1_0
+    TWO_FRAMINGS
+    CHUNKED_REPEATED
+    CHUNKED_NOT_LAST
+    UNKNOWN_CODING
+    BAD_CHUNK_LINE
+    CHUNK_LINE_SIZE
+    CHUNK_SIZE
+    CHUNK_WASTE
+
+cdef enum:  # the phases of a head; twin: EMPTY_LINE and so on
+    EMPTY_LINE, EMPTY_LINE_LF, METHOD, TARGET, VERSION, VERSION_LF, NAME, VALUE, VALUE_LF, SECTION_LF
+
+cdef enum:  # the phases of a body; twin: CONTENT and so on
+    CONTENT, CHUNK_LINE, CHUNK_DATA, TRAILERS, COMPLETE
+
+cdef enum:  # the fields; twin: rules.FRAMING_FIELDS + rules.VALUE_FIELDS
+    HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING
+    EXPECT, ACCEPT_ENCODING, RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE
+    FIELD_KINDS  # how many there are; and: none of them
+
+# A request without these is answered from its target and Accept-Encoding alone.
+cdef unsigned int NOT_PLAIN = (
+    1 << RANGE | 1 << IF_MATCH | 1 << IF_NONE_MATCH | 1 << IF_MODIFIED_SINCE | 1 << IF_UNMODIFIED_SINCE
+)
+
+cdef enum:
+    NAME_SIZE = 20  # of the longest name that is read, if-unmodified-since, and one
+    CODING_COUNT = 7
+    STATE_COUNT = 16
+
+cdef uint64_t EACH_BYTE = 0x0101010101010101
+cdef uint64_t HIGH_BITS = 0x8080808080808080
+
+cdef struct Name:
+    Py_ssize_t size
+    unsigned char text[NAME_SIZE]
+    int next  # another field whose name is as long; FIELD_KINDS: none
+
+cdef unsigned char[256] TOKEN
+cdef unsigned char[256] TARGET_BYTE
+cdef unsigned char[256] VERSION_BYTE
+cdef unsigned char[256] VALUE_BYTE
+cdef Name[FIELD_KINDS] NAMES
+cdef int[NAME_SIZE] NAME_OF_SIZE  # the first field whose name has this size
+cdef Name[CODING_COUNT] CODINGS
+cdef unsigned char[STATE_COUNT][256] CHUNK_STEPS
+cdef int SIZE_FIRST = rules.SIZE_FIRST, SIZE = rules.SIZE, DATA_CR = rules.DATA_CR
+cdef int LINE_LF = rules.LINE_LF, LINE_END = rules.LINE_END, REFUSED = rules.REFUSED
+cdef int CONTENT_LENGTH_DIGITS = rules.CONTENT_LENGTH_DIGITS, CHUNK_SIZE_DIGITS = rules.CHUNK_SIZE_DIGITS
+cdef long long CHUNK_OVERHEAD = rules.CHUNK_OVERHEAD, CHUNK_OVERHEAD_SHARE = rules.CHUNK_OVERHEAD_SHARE
+cdef tuple FAULTS = rules.FAULTS
+cdef tuple FIELDS = rules.FRAMING_FIELDS + rules.VALUE_FIELDS
+
+
+cdef int fill_class(unsigned char *table, bytes members) except -1:
+    memset(table, 0, 256)
+    for byte in members:
+        table[<unsigned char>byte] = 1
+    return 0
+
+
+cdef int fill_name(Name *name, bytes text) except -1:
+    if len(text) >= NAME_SIZE:
+        raise ValueError("NAME_SIZE is too small")
+    name.size = len(text)
+    memcpy(name.text, <const char *>text, len(text))
+    return 0
+
+
+cdef int fill_tables() except -1:
+    cdef int index
+    fill_class(TOKEN, rules.TOKEN)
+    fill_class(TARGET_BYTE, rules.VISIBLE)
+    fill_class(VERSION_BYTE, b" " + rules.VISIBLE)
+    fill_class(VALUE_BYTE, rules.FIELD_VALUE)
+    if len(FIELDS) != FIELD_KINDS or len(rules.CODINGS) != CODING_COUNT or len(FAULTS) != CHUNK_WASTE + 1:
+        raise ValueError("the enums do not fit _parser_rules")
+    for index in range(NAME_SIZE):
+        NAME_OF_SIZE[index] = FIELD_KINDS
+    for index in range(FIELD_KINDS):
+        fill_name(&NAMES[index], FIELDS[index])
+        NAMES[index].next = NAME_OF_SIZE[NAMES[index].size]
+        NAME_OF_SIZE[NAMES[index].size] = index
+    for index in range(CODING_COUNT):
+        fill_name(&CODINGS[index], rules.CODINGS[index])
+    for index in range(STATE_COUNT):
+        memcpy(CHUNK_STEPS[index], <const char *><bytes>rules.CHUNK_STEPS[index], 256)
+    return 0
+
+
+fill_tables()
+
+cdef struct Limits:  # twin: ParserLimits
+    Py_ssize_t request_line, field_line, head, fields, empty_lines, chunk_line
+    long long body
+
+
+cdef struct Section:  # twin: Section
+    int phase
+    Py_ssize_t position, line, colon, stop, fields
+
+
+cdef struct Span:
+    Py_ssize_t start, end
+
+
+cdef struct Head:  # all zero at the start of a request
+    Section section
+    Py_ssize_t empty_lines, request_line, method_end, target_end, fields_start
+    int minor_version
+    bint close, keep_alive
+    unsigned int seen, repeated  # a bit for each field
+    int chunked  # how often the coding stands in Transfer-Encoding
+    bint chunked_last, other_coding, unknown_coding
+    long long content_length
+    Span[FIELD_KINDS] values  # of the first line of each field in `seen`
+
+
+cdef struct Body:
+    Section section
+    int phase, state, digits
+    long long left, content, overhead
+    Py_ssize_t line_size
+
+
+cdef Limits make_limits(object limits) except *:
+    cdef Limits result
+    # Sums of a limit and an offset must not overflow; no input comes near this.
+    cdef object most = sys.maxsize // 4
+    result.request_line = min(limits.request_line, most)
+    result.field_line = min(limits.field_line, most)
+    result.head = min(limits.head, most)
+    result.fields = min(limits.fields, most)
+    result.empty_lines = min(limits.empty_lines, most)
+    result.chunk_line = min(limits.chunk_line, most)
+    result.body = min(limits.body, most)
+    return result
+
+
+cdef inline Py_ssize_t skip(uchar *table, uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
+    # Post-condition: position <= stop, and all before it is of the class.
+    while position < stop and table[data[position]]:
+        position += 1
+    return position
+
+
+cdef inline Py_ssize_t skip_value(uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
+    # Eight bytes at a time while none is below SP or DEL; HTAB and what ends the value are left to the table.
+    cdef uint64_t word
+    cdef uint64_t low
+    while stop - position >= 8:
+        memcpy(&word, data + position, 8)
+        low = word & ~HIGH_BITS
+        # No byte carries into the next: bit 7 of the first sum is set from SP on, of the second for DEL alone.
+        if (~(low + 0x60 * EACH_BYTE) | (low + EACH_BYTE)) & ~word & HIGH_BITS:
+            break
+        position += 8
+    return skip(VALUE_BYTE, data, position, stop)
+
+
+cdef inline Py_ssize_t bound_of(Section *s, Py_ssize_t size, Py_ssize_t line_limit) noexcept nogil:
+    return min(size, s.line + line_limit + 1, s.stop)
+
+
+cdef inline int check_bound(Section *s, Py_ssize_t line_limit, int line_fault) noexcept nogil:
+    # MORE, `line_fault` or HEAD_SIZE.
+    if s.position - s.line > line_limit:
+        return line_fault
+    if s.position == s.stop:
+        return HEAD_SIZE
+    return MORE
+
+
+cdef inline int scan_line_end(Section *s, uchar *data, Py_ssize_t size) noexcept nogil:
+    # NEXT, MORE, HEAD_SIZE or BARE_CR.
+    if s.position == s.stop:
+        return HEAD_SIZE
+    if s.position == size:
+        return MORE
+    if data[s.position] != c"\n":
+        return BARE_CR
+    s.position += 1
+    return NEXT
+
+
+cdef int scan_field_line(Section *s, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
+    # NEXT: a line is complete, its CR two bytes before the position. DONE: the empty line is. MORE, or a fault.
+    cdef Py_ssize_t bound = bound_of(s, size, limits.field_line)
+    cdef int outcome
+    if s.phase == NAME:
+        s.position = skip(TOKEN, data, s.position, bound)
+        if s.position == bound:
+            return check_bound(s, limits.field_line, FIELD_LINE_SIZE)
+        outcome = end_name(s, data[s.position])
+        if outcome != NEXT:
+            return outcome
+        s.position += 1
+    if s.phase == VALUE:
+        s.position = skip_value(data, s.position, bound)
+        if s.position == bound:
+            return check_bound(s, limits.field_line, FIELD_LINE_SIZE)
+        if data[s.position] != c"\r":
+            return line_end_fault(data[s.position])
+        s.position += 1
+        s.phase = VALUE_LF
+    outcome = scan_line_end(s, data, size)
+    if outcome != NEXT:
+        return outcome
+    if s.phase == SECTION_LF:
+        return DONE
+    s.fields += 1
+    if s.fields > limits.fields:
+        return FIELD_COUNT
+    s.phase = NAME
+    return NEXT
+
+
+cdef inline int end_name(Section *s, unsigned char byte) noexcept nogil:
+    # NEXT, FOLDED_LINE or FIELD_NAME.
+    cdef bint at_start = s.position == s.line
+    if byte == c":" and not at_start:
+        s.colon = s.position
+        s.phase = VALUE
+        return NEXT
+    if byte == c"\r" and at_start:
+        s.phase = SECTION_LF
+        return NEXT
+    if is_space(byte) and at_start:
+        return FOLDED_LINE
+    return FIELD_NAME
+
+
+cdef inline int line_end_fault(unsigned char byte) noexcept nogil:
+    return BARE_LF if byte == c"\n" else BAD_BYTE
+
+
+cdef int scan_head(Head *h, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
+    # DONE, MORE or a fault.
+    cdef int outcome = NEXT
+    if h.section.phase < METHOD:
+        outcome = scan_empty_lines(h, data, size, limits)
+    if outcome == NEXT and h.section.phase < NAME:
+        outcome = scan_request_line(h, data, size, limits)
+    while outcome == NEXT:
+        outcome = scan_field_line(&h.section, data, size, limits)
+        if outcome == NEXT:
+            outcome = read_field(h, data, h.section.position - 2)
+            h.section.line = h.section.position
+    return check_head(h) if outcome == DONE else outcome
+
+
+cdef int scan_empty_lines(Head *h, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
+    # NEXT: a request-line begins. MORE, BARE_CR or EMPTY_LINES.
+    cdef Section *s = &h.section
+    while s.position < size:
+        if s.phase == EMPTY_LINE_LF:
+            if data[s.position] != c"\n":
+                return BARE_CR
+            h.empty_lines += 1
+            if h.empty_lines > limits.empty_lines:
+                return EMPTY_LINES
+            s.phase = EMPTY_LINE
+        elif data[s.position] == c"\r":
+            s.phase = EMPTY_LINE_LF
+        else:
+            s.phase = METHOD
+            s.line = h.request_line = s.position
+            s.stop = s.position + limits.head
+            return NEXT
+        s.position += 1
+    return MORE
+
+
+cdef int scan_request_line(Head *h, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
+    # NEXT, MORE or a fault.
+    cdef Section *s = &h.section
+    cdef Py_ssize_t bound = bound_of(s, size, limits.request_line)
+    cdef int outcome
+    if s.phase == METHOD:
+        outcome = scan_word(s, data, bound, TOKEN, s.line, limits)
+        if outcome != NEXT:
+            return outcome
+        h.method_end = s.position
+        s.position += 1
+        s.phase = TARGET
+    if s.phase == TARGET:
+        outcome = scan_word(s, data, bound, TARGET_BYTE, h.method_end + 1, limits)
+        if outcome != NEXT:
+            return outcome
+        h.target_end = s.position
+        s.position += 1
+        s.phase = VERSION
+    if s.phase == VERSION:
+        s.position = skip(VERSION_BYTE, data, s.position, bound)
+        if s.position == bound:
+            return check_bound(s, limits.request_line, REQUEST_LINE_SIZE)
+        if data[s.position] != c"\r":
+            return line_end_fault(data[s.position])
+        s.position += 1
+        s.phase = VERSION_LF
+    outcome = scan_line_end(s, data, size)
+    if outcome != NEXT:
+        return outcome
+    s.phase = NAME
+    s.line = h.fields_start = s.position
+    return read_version(h, data + h.target_end + 1, s.position - 2 - (h.target_end + 1))
+
+
+cdef inline int scan_word(
+    Section *s, uchar *data, Py_ssize_t bound, uchar *table, Py_ssize_t start, const Limits *limits
+) noexcept nogil:
+    # NEXT, MORE, REQUEST_LINE_SIZE, HEAD_SIZE or REQUEST_LINE.
+    s.position = skip(table, data, s.position, bound)
+    if s.position == bound:
+        return check_bound(s, limits.request_line, REQUEST_LINE_SIZE)
+    if data[s.position] != c" " or s.position == start:
+        return REQUEST_LINE
+    return NEXT
+
+
+cdef inline int read_version(Head *h, uchar *version, Py_ssize_t size) noexcept nogil:
+    # NEXT, BAD_VERSION or MAJOR_VERSION.
+    if size != 8 or memcmp(version, b"HTTP/", 5) != 0 or version[6] != c".":
+        return BAD_VERSION
+    if not (is_digit(version[5]) and is_digit(version[7])):
+        return BAD_VERSION
+    if version[5] != c"1":
+        return MAJOR_VERSION
+    h.minor_version = 0 if version[7] == c"0" else 1
+    return NEXT
+
+
+cdef inline bint is_digit(unsigned char byte) noexcept nogil:
+    return c"0" <= byte and byte <= c"9"
+
+
+cdef inline bint is_space(unsigned char byte) noexcept nogil:
+    return byte == c" " or byte == c"\t"
+
+
+cdef inline Span trim(uchar *data, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
+    cdef Span span
+    while start < end and is_space(data[start]):
+        start += 1
+    while start < end and is_space(data[end - 1]):
+        end -= 1
+    span.start = start
+    span.end = end
+    return span
+
+
+cdef inline bint is_name(const Name *name, uchar *text, Py_ssize_t size) noexcept nogil:
+    # Setting bit 5 is folding enough: of the bytes of a token only letters become letters by it.
+    cdef Py_ssize_t index
+    if size != name.size:
+        return False
+    for index in range(size):
+        if text[index] | 0x20 != name.text[index] and text[index] != name.text[index]:
+            return False
+    return True
+
+
+cdef inline int field_of(uchar *name, Py_ssize_t size) noexcept nogil:
+    # A field; FIELD_KINDS for one that is not read here.
+    cdef int field
+    if size >= NAME_SIZE:
+        return FIELD_KINDS
+    field = NAME_OF_SIZE[size]
+    while field != FIELD_KINDS and not is_name(&NAMES[field], name, size):
+        field = NAMES[field].next
+    return field
+
+
+cdef int read_field(Head *h, uchar *data, Py_ssize_t line_end) noexcept nogil:
+    # NEXT or a fault.
+    cdef int field = field_of(data + h.section.line, h.section.colon - h.section.line)
+    cdef Span value
+    cdef bint again
+    if field == FIELD_KINDS:
+        return NEXT
+    value = trim(data, h.section.colon + 1, line_end)
+    again = h.seen >> field & 1
+    h.seen |= 1 << field
+    if again:
+        h.repeated |= 1 << field
+    else:
+        h.values[field] = value
+    if field == HOST:
+        return HOST_REPEATED if again else NEXT
+    if field == CONNECTION:
+        return read_connection(h, data, value)
+    if field == CONTENT_LENGTH:
+        return CONTENT_LENGTH_REPEATED if again else read_content_length(h, data, value)
+    if field == TRANSFER_ENCODING:
+        return read_transfer_encoding(h, data, value)
+    return NEXT
+
+
+cdef inline Span next_element(uchar *data, Span *rest) noexcept nogil:
+    # Takes the first element off a comma-separated list; the list is at its end when rest.start > rest.end.
+    cdef Py_ssize_t position = rest.start
+    cdef Span element
+    while position < rest.end and data[position] != c",":
+        position += 1
+    element = trim(data, rest.start, position)
+    rest.start = position + 1
+    return element
+
+
+cdef inline bint is_text(uchar *data, Span span, const char *text, Py_ssize_t size) noexcept nogil:
+    # `text` is in lower case, of letters and hyphens.
+    cdef Py_ssize_t index
+    if span.end - span.start != size:
+        return False
+    for index in range(size):
+        if data[span.start + index] | 0x20 != <unsigned char>text[index]:
+            return False
+    return True
+
+
+cdef int read_connection(Head *h, uchar *data, Span value) noexcept nogil:
+    # NEXT.
+    cdef Span element
+    while value.start <= value.end:
+        element = next_element(data, &value)
+        if is_text(data, element, b"close", 5):
+            h.close = True
+        elif is_text(data, element, b"keep-alive", 10):
+            h.keep_alive = True
+    return NEXT
+
+
+cdef int read_content_length(Head *h, uchar *data, Span value) noexcept nogil:
+    # NEXT, BAD_CONTENT_LENGTH or CONTENT_SIZE.
+    cdef Py_ssize_t position
+    cdef int digits = 0
+    if value.start == value.end:
+        return BAD_CONTENT_LENGTH
+    for position in range(value.start, value.end):
+        if not is_digit(data[position]):
+            return BAD_CONTENT_LENGTH
+        if digits < CONTENT_LENGTH_DIGITS:
+            h.content_length = h.content_length * 10 + (data[position] - c"0")
+        if digits > 0 or data[position] != c"0":
+            digits += 1
+    return CONTENT_SIZE if digits > CONTENT_LENGTH_DIGITS else NEXT
+
+
+cdef int read_transfer_encoding(Head *h, uchar *data, Span value) noexcept nogil:
+    # NEXT or BAD_TRANSFER_ENCODING.
+    cdef Span element
+    cdef int coding
+    while value.start <= value.end:
+        element = next_element(data, &value)
+        if element.start == element.end or skip(TOKEN, data, element.start, element.end) != element.end:
+            return BAD_TRANSFER_ENCODING
+        coding = 0
+        while coding < CODING_COUNT and not is_name(
+            &CODINGS[coding], data + element.start, element.end - element.start
+        ):
+            coding += 1
+        h.chunked_last = coding == 0
+        if coding == 0:
+            h.chunked += h.chunked < 2
+        elif coding == CODING_COUNT:
+            h.unknown_coding = True
+        else:
+            h.other_coding = True
+    return NEXT
+
+
+cdef int check_head(Head *h) noexcept nogil:
+    # DONE or a fault.
+    if h.minor_version >= 1:
+        if not h.seen >> HOST & 1:
+            return HOST_MISSING
+        if h.values[HOST].start == h.values[HOST].end:
+            return HOST_EMPTY
+    if not h.seen >> TRANSFER_ENCODING & 1:
+        return DONE
+    if h.minor_version == 0:
+        return TRANSFER_ENCODING_1_0
+    if h.seen >> CONTENT_LENGTH & 1:
+        return TWO_FRAMINGS
+    if h.chunked > 1:
+        return CHUNKED_REPEATED
+    # Why 501 here and 400 there: see the twin.
+    if h.unknown_coding:
+        return UNKNOWN_CODING
+    if not h.chunked_last:
+        return CHUNKED_NOT_LAST
+    return UNKNOWN_CODING if h.other_coding else DONE
+
+
+cdef inline bytes slice_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
+    return PyBytes_FromStringAndSize(<const char *>data + start, end - start)
+
+
+cdef inline bytes method_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
+    # The two methods that count are constants: no allocation, and the handler's comparison is by identity.
+    if end - start == 3 and memcmp(data + start, b"GET", 3) == 0:
+        return b"GET"
+    if end - start == 4 and memcmp(data + start, b"HEAD", 4) == 0:
+        return b"HEAD"
+    return slice_of(data, start, end)
+
+
+cdef bytes value_of(Head *h, uchar *data, RequestHead head, int field):
+    if not h.seen >> field & 1:
+        return None
+    if h.repeated >> field & 1:
+        return head.field(FIELDS[field])
+    return slice_of(data, h.values[field].start, h.values[field].end)
+
+
+cdef RequestHead make_head(Head *h, uchar *data):
+    cdef RequestHead head = RequestHead.__new__(RequestHead)
+    head.method = method_of(data, h.request_line, h.method_end)
+    head.target = slice_of(data, h.method_end + 1, h.target_end)
+    head.minor_version = h.minor_version
+    head.size = h.section.position
+    head.field_lines = slice_of(data, h.fields_start, h.section.line)
+    head.keep_alive = not h.close and (h.minor_version >= 1 or h.keep_alive)
+    head.content_length = h.content_length
+    head.chunked = h.chunked > 0
+    head.plain = not h.seen & NOT_PLAIN
+    head.host = value_of(h, data, head, HOST)
+    head.accept_encoding = value_of(h, data, head, ACCEPT_ENCODING)
+    if not h.seen & (NOT_PLAIN | 1 << EXPECT | 1 << IF_RANGE):
+        return head
+    head.expect = value_of(h, data, head, EXPECT)
+    head.range = value_of(h, data, head, RANGE)
+    head.if_range = value_of(h, data, head, IF_RANGE)
+    head.if_match = value_of(h, data, head, IF_MATCH)
+    head.if_none_match = value_of(h, data, head, IF_NONE_MATCH)
+    head.if_modified_since = value_of(h, data, head, IF_MODIFIED_SINCE)
+    head.if_unmodified_since = value_of(h, data, head, IF_UNMODIFIED_SINCE)
+    return head
+
+
+cdef class HeadParser:
+    """Reads the heads of one connection's requests, one after the other. After BadRequest it is of no more use."""
+
+    cdef Head head
+    cdef Limits limits
+
+    def __init__(self, limits):
+        self.limits = make_limits(limits)
+        memset(&self.head, 0, sizeof(Head))
+
+    @property
+    def started(self):
+        """Whether a byte of a request-line came since the last head."""
+        return self.head.section.phase >= METHOD
+
+    def parse(self, data, Py_ssize_t start, Py_ssize_t end):
+        """Read on in ``data[start:end]``, which begins where the request does; None: call again with more after it.
+
+        Whatever was given before must still stand at ``start``, in this buffer or another: the parser does not look at
+        it twice, but takes its values from it. Raises BadRequest, ValueError where the indices are wrong.
+        """
+        cdef Py_buffer view
+        cdef int outcome
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            check_indices(view.len, start, end, self.head.section.position)
+            outcome = scan_head(&self.head, <uchar *>view.buf + start, end - start, &self.limits)
+            if outcome == MORE:
+                return None
+            if outcome != DONE:
+                raise BadRequest(*FAULTS[outcome])
+            head = make_head(&self.head, <uchar *>view.buf + start)
+            memset(&self.head, 0, sizeof(Head))
+            return head
+        finally:
+            PyBuffer_Release(&view)
+
+
+cdef class BodyParser:
+    """Finds the end of one body and drops its content. After BadRequest it is of no more use."""
+
+    cdef Body body
+    cdef Limits limits
+
+    def __init__(self, limits, long long content_length, bint chunked):
+        self.limits = make_limits(limits)
+        memset(&self.body, 0, sizeof(Body))
+        self.body.phase = CHUNK_LINE if chunked else CONTENT if content_length > 0 else COMPLETE
+        self.body.left = 0 if chunked else content_length
+        self.body.state = SIZE_FIRST
+        self.body.section.phase = NAME
+        self.body.section.stop = self.limits.head
+
+    @property
+    def complete(self):
+        """Whether the body was read to its end."""
+        return self.body.phase == COMPLETE
+
+    def feed(self, data, Py_ssize_t start, Py_ssize_t end):
+        """Take what belongs to the body from ``data[start:end]``; return the index just past it.
+
+        That is ``end`` until the body is complete. Raises BadRequest: 413 for more than ``limits.body`` of content.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t position = start
+        cdef int outcome
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            check_indices(view.len, start, end, 0)
+            outcome = scan_body(&self.body, <uchar *>view.buf, &position, end, &self.limits)
+            if outcome >= 0:
+                raise BadRequest(*FAULTS[outcome])
+            return position
+        finally:
+            PyBuffer_Release(&view)
+
+
+cdef int scan_body(
+    Body *b, uchar *data, Py_ssize_t *position, Py_ssize_t end, const Limits *limits
+) noexcept nogil:
+    # DONE: position[0] is just past the body. MORE, or a fault.
+    cdef int outcome = NEXT
+    if b.phase == CONTENT and b.left > limits.body:
+        return CONTENT_SIZE
+    while position[0] < end and b.phase != COMPLETE and outcome < 0:
+        if b.phase == CHUNK_LINE:
+            outcome = step(b, data[position[0]], limits)
+            position[0] += 1
+        elif b.phase == TRAILERS:
+            outcome = take_trailers(b, data + position[0], end - position[0], limits)
+            position[0] += b.section.position
+            b.section.position = 0
+        else:
+            position[0] += take_content(b, end - position[0])
+    return outcome if outcome >= 0 else DONE if b.phase == COMPLETE else MORE
+
+
+cdef Py_ssize_t take_content(Body *b, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t taken = <Py_ssize_t>min(<long long>size, b.left)
+    b.left -= taken
+    b.content += taken
+    if b.left == 0:
+        b.phase = CHUNK_LINE if b.phase == CHUNK_DATA else COMPLETE
+        b.state = DATA_CR
+    return taken
+
+
+cdef int step(Body *b, unsigned char byte, const Limits *limits) noexcept nogil:
+    # NEXT or a fault.
+    b.overhead += 1
+    if b.overhead > CHUNK_OVERHEAD + b.content // CHUNK_OVERHEAD_SHARE:
+        return CHUNK_WASTE
+    b.state = CHUNK_STEPS[b.state][byte]
+    if b.state == REFUSED:
+        return BAD_CHUNK_LINE
+    if b.state == LINE_END:
+        return end_chunk_line(b, limits)
+    if SIZE <= b.state and b.state < LINE_LF:
+        b.line_size += 1
+        if b.line_size > limits.chunk_line:
+            return CHUNK_LINE_SIZE
+        if b.state == SIZE:
+            return add_digit(b, byte)
+    return NEXT
+
+
+cdef int add_digit(Body *b, unsigned char byte) noexcept nogil:
+    # NEXT or CHUNK_SIZE.
+    b.digits += b.left > 0 or byte != c"0"
+    if b.digits > CHUNK_SIZE_DIGITS:
+        return CHUNK_SIZE
+    b.left = b.left * 16 + (byte - 0x30 if byte <= 0x39 else (byte | 0x20) - 0x57)
+    return NEXT
+
+
+cdef int end_chunk_line(Body *b, const Limits *limits) noexcept nogil:
+    # NEXT or CONTENT_SIZE.
+    if b.left > limits.body - b.content:
+        return CONTENT_SIZE
+    b.phase = CHUNK_DATA if b.left > 0 else TRAILERS
+    b.line_size = 0
+    b.digits = 0
+    return NEXT
+
+
+cdef int take_trailers(Body *b, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
+    # NEXT or a fault; section.position is what was taken.
+    cdef Section *s = &b.section
+    cdef int outcome = NEXT
+    while outcome == NEXT:
+        outcome = scan_field_line(s, data, size, limits)
+        if outcome == NEXT:
+            s.line = s.position
+    if outcome >= 0:
+        return outcome
+    if outcome == DONE:
+        b.phase = COMPLETE
+    s.line -= s.position
+    s.stop -= s.position
+    return NEXT
+
+
+cdef int check_indices(Py_ssize_t size, Py_ssize_t start, Py_ssize_t end, Py_ssize_t seen) except -1:
+    if not (0 <= start and start <= end and end <= size and end - start >= seen):
+        raise ValueError("start and end do not fit the data")
+    return 0

@@ -1,0 +1,194 @@
+"""The access log: remembers each exchange at once, writes the lines later, and never waits for whoever reads them.
+
+A pipe that nobody reads, a terminal stopped with Ctrl-S, a full disk: serving goes on, the queue is bounded, whole
+lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was handed to us: its file
+description is shared with the shell and with every other process that got it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable
+
+from fastfile.server.logformat import Exchange, make_format
+from fastfile.types import RequestHead
+
+QUEUE_LIMIT = 1 << 20  # bytes of lines that wait: about 10 000 of them
+# Exchanges that wait to become lines. Each may hold a head of 32 KiB, so few; a write shared by 128 costs each 15 ns.
+_PENDING_LIMIT = 128
+
+
+def open_log(path: str) -> int:
+    """Open a log file for appending, make it where there is none, and return its descriptor: the caller's to close."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
+
+
+class AccessLog:
+    """The log of one worker.
+
+    ``fd`` stays the caller's: the log writes through a descriptor of its own, closed by close(). ``now`` gives
+    seconds since the epoch. ``path`` is what reopen() opens, when log files are rotated.
+    """
+
+    def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float], path: str | None = None) -> None:
+        self.dropped = 0  # lines, since the start
+        self._format = make_format(format, colour)
+        self._now = now
+        self._path = path
+        self._sink = Sink(fd)
+        self._pending: list[Exchange] = []
+        self._queue = bytearray()
+        self._unreported = 0
+        self._second = -1
+        self._stamp = b""
+
+    def record(
+        self,
+        peer: str,
+        head: RequestHead | None,
+        status: int,
+        body_size: int,
+        duration_s: float,
+        coding: bytes | None = None,
+    ) -> None:
+        """Remember an exchange; ``head`` is None when it could not be parsed, ``body_size`` what was sent of the body.
+
+        It runs once per request, so it does no more than that: six parameters make one tuple.
+        """
+        self._pending.append((self._now(), peer, head, status, body_size, duration_s, coding))
+        if len(self._pending) >= _PENDING_LIMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the descriptor takes now and keep the rest; to be called some ten times a second."""
+        if self._pending:
+            self._make_lines()
+        self._sink.write(self._queue)
+        if self._unreported and not self._queue:
+            self._report_dropped()
+            self._sink.write(self._queue)
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same path (the old one was renamed); raises OSError and keeps the old one."""
+        if self._path is None:
+            return
+        self.flush()
+        fd = open_log(self._path)
+        try:
+            sink = Sink(fd)
+        finally:
+            os.close(fd)
+        self._sink.close()
+        self._sink = sink
+
+    def close(self) -> None:
+        """Write what can be written at once and let go of the descriptor."""
+        self.flush()
+        self._sink.close()
+
+    def _make_lines(self) -> None:
+        pending, self._pending = self._pending, []
+        queue = self._queue
+        make_line = self._format.line
+        for exchange in pending:
+            line = make_line(exchange, self._stamp_of(exchange[0]))
+            # Once full, the queue takes nothing until it is half empty: one report for a gap, not one per line.
+            limit = QUEUE_LIMIT // 2 if self._unreported else QUEUE_LIMIT
+            if len(queue) + len(line) > limit:
+                self.dropped += 1
+                self._unreported += 1
+                continue
+            if self._unreported:
+                self._report_dropped()
+            queue += line
+
+    def _report_dropped(self) -> None:
+        self._queue += self._format.dropped(self._unreported, self._stamp_of(self._now()))
+        self._unreported = 0
+
+    def _stamp_of(self, time_s: float) -> bytes:
+        second = int(time_s)
+        if second != self._second:
+            self._second = second
+            self._stamp = self._format.stamp(second)
+        return self._stamp
+
+
+class Sink:
+    """Where lines go: a descriptor of our own to what another descriptor is open on, written without waiting.
+
+    Decided once, by what it is open on:
+    pipe, terminal, device: opened again, through /proc or a terminal's name, which gives a file description of our
+    own, and that one is non-blocking.
+    socket (systemd's journal): each send is non-blocking by a flag.
+    file: written as it is; a disk is not waited for longer than any other disk access.
+    Where that cannot be (a pipe on another system, another user's terminal): poll() before each piece.
+    """
+
+    def __init__(self, fd: int) -> None:
+        """Take a descriptor of our own; ``fd`` stays the caller's. Raises OSError when it is not open."""
+        mode = os.fstat(fd).st_mode
+        self._poll: select.poll | None = None
+        self._socket: socket.socket | None = None
+        # Pieces of PIPE_BUF go whole or not at all, so lines of several workers do not mix.
+        self._piece = QUEUE_LIMIT if stat.S_ISREG(mode) else select.PIPE_BUF
+        if stat.S_ISSOCK(mode):
+            self._socket = socket.socket(fileno=os.dup(fd))
+            self._fd = self._socket.fileno()
+        elif stat.S_ISREG(mode):
+            self._fd = os.dup(fd)
+        else:
+            self._fd = self._own_description(fd)
+
+    def write(self, queue: bytearray) -> None:
+        """Write from the front of the queue as much as goes without waiting, and take it off the queue."""
+        while queue:
+            try:
+                count = self._write_piece(bytes(queue[: self._cut(queue)]))
+            except OSError:
+                # EAGAIN, and no less ENOSPC, EPIPE, EIO, EBADF or EFBIG: the queue waits for better times, and
+                # beyond its limit lines are counted as dropped. There is nobody to tell that the log is broken.
+                return
+            if count == 0:
+                return
+            del queue[:count]
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        else:
+            os.close(self._fd)
+
+    def _cut(self, queue: bytearray) -> int:
+        """Return how many bytes the next piece has: whole lines, if one fits."""
+        if len(queue) <= self._piece:
+            return len(queue)
+        return queue.rfind(b"\n", 0, self._piece) + 1 or self._piece
+
+    def _write_piece(self, piece: bytes) -> int:
+        if self._socket is not None:
+            return self._socket.send(piece, socket.MSG_DONTWAIT)
+        if self._poll is not None and not self._poll.poll(0):
+            return 0
+        return os.write(self._fd, piece)
+
+    def _own_description(self, fd: int) -> int:
+        try:
+            return _open_again(fd)
+        except OSError:
+            own = os.dup(fd)
+            # Between poll and write another worker may fill the pipe, and the write waits: the best there is here.
+            self._poll = select.poll()
+            self._poll.register(own, select.POLLOUT)
+            return own
+
+
+def _open_again(fd: int) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        return os.open(f"/proc/self/fd/{fd}", flags)
+    except OSError:
+        return os.open(os.ttyname(fd), flags)
