@@ -1,0 +1,1 @@
+"""fastfile's benchmarks: `python -m benchmarks` measures it beside its peers, `pytest benchmarks/` its parts."""

@@ -1,0 +1,49 @@
+"""`python -m benchmarks`: fastfile beside its peers, as a Markdown table, JSON and an SVG chart."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.measure import run
+from benchmarks.peers import CONTENDERS, MissingError, program
+from benchmarks.scenarios import SCENARIOS
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--scenarios", help=f"comma-separated, of {', '.join(s.name for s in SCENARIOS)}")
+    parser.add_argument("--peers", help=f"comma-separated, for every scenario, of {', '.join(CONTENDERS)}")
+    parser.add_argument("--rounds", type=int, help="turns of each contender (5; with --quick 3)")
+    parser.add_argument("--seconds", type=float, help="length of one turn (1.5; with --quick 0.7)")
+    parser.add_argument("--quick", action="store_true", help="the main scenarios in about two minutes")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder (benchmarks/results)")
+    return parser
+
+
+def choose(text: str | None, known: list[str], what: str) -> list[str] | None:
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    unknown = set(names or ()) - set(known)
+    if unknown:
+        raise SystemExit(f"unknown {what}: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return names
+
+
+def main() -> int:
+    arguments = make_parser().parse_args()
+    names = choose(arguments.scenarios, [s.name for s in SCENARIOS], "scenario")
+    peers = choose(arguments.peers, list(CONTENDERS), "peer")
+    scenarios = [s for s in SCENARIOS if (s.name in names if names else s.quick or not arguments.quick)]
+    rounds = arguments.rounds or (3 if arguments.quick else 5)
+    seconds = arguments.seconds or (0.7 if arguments.quick else 1.5)
+    try:
+        program("wrk")
+        measured = run(scenarios, peers, rounds=rounds, seconds=seconds)
+    except MissingError as error:
+        print(f"cannot measure: {error}", file=sys.stderr)
+        return 1
+    print("\n" + report.write(measured, arguments.output, rounds=rounds, seconds=seconds))
+    return 0
+
+
+sys.exit(main())

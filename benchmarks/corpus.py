@@ -1,0 +1,29 @@
+"""The folder that every server serves: made anew for a run, its bytes the same each time, its times long past."""
+
+import os
+import random
+from pathlib import Path
+
+KIB, MIB = 1024, 1024 * 1024
+FILES = {"1k.js": KIB, "10k.js": 10 * KIB, "100k.js": 100 * KIB, "1m.bin": MIB, "100m.bin": 100 * MIB}
+# A script and its encoded variants; both variants have one length, so that whichever a server knows costs the same.
+VARIANTS = {"app.js": 4 * KIB, "app.js.br": KIB, "app.js.gz": KIB}
+MANY = {f"many/{number}.js": 4 * KIB for number in range(1000)}
+
+# A file that is seconds old gets weak validators, or is kept out of the caches, by some peers.
+MTIME_S = 1_700_000_000
+
+
+def make_corpus(root: Path) -> None:
+    """Write the files beneath `root`, readable by a server that gives up its rights."""
+    (root / "many").mkdir(parents=True)
+    source = random.Random(1)
+    block = source.randbytes(MIB).hex().encode("ascii")[:MIB]
+    for name, size in (FILES | VARIANTS | MANY).items():
+        path = root / name
+        with path.open("wb") as file:
+            for start in range(0, size, MIB):
+                file.write(block[: min(MIB, size - start)])
+        os.utime(path, (MTIME_S, MTIME_S))
+    for folder in (root, root / "many"):
+        folder.chmod(0o755)

@@ -1,0 +1,144 @@
+"""One request by hand, to see that a server answers rightly, and a run of wrk, to count what it answers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.scenarios import ETAG, Scenario
+
+SCRIPTS = Path(__file__).parent / "wrk"
+ANSWER_TIMEOUT_S = 10.0
+WRK_TIMEOUT_S = 20.0
+# From this body length on, whole responses are too few in a run to count: bytes are counted instead.
+COUNT_BYTES_FROM = 1024 * 1024
+
+
+class WrongAnswerError(Exception):
+    """The server, or the run, did not do what the scenario is about; the text says what it did."""
+
+
+class Answer(NamedTuple):
+    status: int
+    fields: dict[str, str]
+    head_size: int
+    body_size: int
+
+
+class Load(NamedTuple):
+    requests: float
+    duration_s: float
+    p50_us: int
+    p99_us: int
+
+
+def fetch(port: int, path: str, fields: Sequence[str] = ()) -> Answer:
+    """Ask once over a raw socket."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", ""]
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as client:
+        client.sendall("\r\n".join(lines).encode("ascii"))
+        received = b""
+        while b"\r\n\r\n" not in received:
+            part = client.recv(65536)
+            if not part:
+                raise WrongAnswerError("closed the connection before its answer")
+            received += part
+        head, _, body = received.partition(b"\r\n\r\n")
+        status_line, *field_lines = head.decode("latin-1").split("\r\n")
+        status = int(status_line.split(" ")[1])
+        named = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in field_lines)}
+        if named.get("transfer-encoding") == "chunked":
+            size = read_chunked(client, body)
+        else:
+            # A 304 has no body, whatever its Content-Length (RFC 9110, 8.6).
+            length = "0" if status == 304 else named.get("content-length")
+            size = read_body(client, len(body), None if length is None else int(length))
+    return Answer(status, named, len(head) + 4, size)
+
+
+def read_body(client: socket.socket, size: int, length: int | None) -> int:
+    """Read to `length`, or to the end of the stream, and return how much there was; `size` of it is read already."""
+    while length is None or size < length:
+        part = client.recv(1 << 20)
+        if not part:
+            break
+        size += len(part)
+    return size
+
+
+def read_chunked(client: socket.socket, received: bytes) -> int:
+    """Return the length of the content of a chunked body, whose beginning is read already."""
+    while not received.endswith(b"0\r\n\r\n"):
+        part = client.recv(1 << 20)
+        if not part:
+            raise WrongAnswerError("closed the connection within a chunked body")
+        received += part
+    total = 0
+    while size := int(received.partition(b"\r\n")[0].partition(b";")[0], 16):
+        total += size
+        received = received[received.index(b"\r\n") + 2 + size + 2 :]
+    return total
+
+
+def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Answer]:
+    """Return the scenario's fields, filled in for this server, and its answer to them; WrongAnswerError if it is not right."""
+    fields = list(scenario.fields)
+    if any(ETAG in field for field in fields):
+        etag = fetch(port, path).fields.get("etag")
+        if etag is None:
+            raise WrongAnswerError("sends no ETag")
+        fields = [field.replace(ETAG, etag) for field in fields]
+    answer = fetch(port, path, fields)
+    if answer.status != scenario.status:
+        raise WrongAnswerError(f"answers {answer.status}")
+    if scenario.body is not None and answer.body_size != scenario.body:
+        coding = answer.fields.get("content-encoding", "no coding")
+        raise WrongAnswerError(f"sends a body of {answer.body_size} bytes ({coding})")
+    return fields, answer
+
+
+def run_wrk(scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int) -> dict[str, float]:
+    """Load the server from `core` and return wrk's own summary, unjudged."""
+    # wrk takes whole seconds only: it is given more and stopped by SIGINT, upon which it reports as usual.
+    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{int(seconds) + 5}s", "-s", str(SCRIPTS / scenario.script)]
+    for field in fields:
+        command += ["-H", field]
+    process = subprocess.Popen(
+        [*command, f"http://127.0.0.1:{port}{path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    try:
+        output = process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=WRK_TIMEOUT_S)[0]
+    for line in output.splitlines():
+        if line.startswith("SUMMARY "):
+            return json.loads(line.removeprefix("SUMMARY "))
+    raise WrongAnswerError(f"wrk said: {output.strip()[-200:]}")
+
+
+def judge(scenario: Scenario, answer: Answer, summary: dict[str, float]) -> Load:
+    """Return the run's count, or raise WrongAnswerError where a request did not get the scenario's answer."""
+    errors = {kind: int(summary[kind]) for kind in ("connect", "read", "write", "timeout") if summary[kind]}
+    refused = int(summary["status"])  # wrk counts every status above 399
+    if refused != (summary["requests"] if scenario.status > 399 else 0):
+        errors["status"] = refused
+    size = answer.head_size + answer.body_size
+    requests = summary["requests"]
+    if answer.body_size >= COUNT_BYTES_FROM:
+        requests = summary["bytes"] / size
+    elif summary["bytes"] < 0.9 * size * requests:
+        errors["bytes missing"] = int(size * requests - summary["bytes"])
+    if not requests:
+        errors["requests"] = 0
+    if errors:
+        raise WrongAnswerError(", ".join(f"{kind}: {count}" for kind, count in errors.items()))
+    return Load(requests, summary["duration_s"], int(summary["p50_us"]), int(summary["p99_us"]))

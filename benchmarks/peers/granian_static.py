@@ -1,0 +1,7 @@
+"""The application that granian wants even where its own static route, in Rust, answers every request of the benchmark."""
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,9 @@
+"""starlette's static files for uvicorn; the root comes in BENCHMARK_ROOT."""
+
+import os
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+app = Starlette(routes=[Mount("/", app=StaticFiles(directory=os.environ["BENCHMARK_ROOT"]))])
