@@ -85,7 +85,10 @@ def read_chunked(client: socket.socket, received: bytes) -> int:
 
 
 def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Answer]:
-    """Return the scenario's fields, filled in for this server, and its answer to them; WrongAnswerError if it is not right."""
+    """Return the scenario's fields, filled in for this server, and its answer to them.
+
+    Raises WrongAnswerError where that is not the scenario's.
+    """
     fields = list(scenario.fields)
     if any(ETAG in field for field in fields):
         etag = fetch(port, path).fields.get("etag")
@@ -101,10 +104,13 @@ def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], A
     return fields, answer
 
 
-def run_wrk(scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int) -> dict[str, float]:
+def run_wrk(
+    scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int
+) -> dict[str, float]:
     """Load the server from `core` and return wrk's own summary, unjudged."""
     # wrk takes whole seconds only: it is given more and stopped by SIGINT, upon which it reports as usual.
-    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{int(seconds) + 5}s", "-s", str(SCRIPTS / scenario.script)]
+    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{int(seconds) + 5}s"]
+    command += ["-s", str(SCRIPTS / scenario.script)]
     for field in fields:
         command += ["-H", field]
     process = subprocess.Popen(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.corpus import make_corpus
-from benchmarks.load import Answer, WrongAnswerError, check_answer, judge, run_wrk
+from benchmarks.load import WrongAnswerError, check_answer, judge, run_wrk
 from benchmarks.peers import CONTENDERS, REPOSITORY, Contender, MissingError, Setting
 from benchmarks.processes import StartError, cpu_time, free_port, memory_pss, start, stop
 from benchmarks.scenarios import Scenario
@@ -162,7 +162,8 @@ def pick_cores() -> Cores:
 def run(scenarios: Sequence[Scenario], peers: Sequence[str] | None, *, rounds: int, seconds: float) -> Run:
     """Measure the scenarios; `peers` None means each scenario's own contenders."""
     chosen = {s.name: [name for name in (peers or s.contenders) if name in CONTENDERS] for s in scenarios}
-    contenders = find_versions(sorted({name for names in chosen.values() for name in names}, key=list(CONTENDERS).index))
+    asked = {name for names in chosen.values() for name in names}
+    contenders = find_versions([name for name in CONTENDERS if name in asked])
     cores = pick_cores()
     results = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-root-") as folder:

@@ -9,8 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from benchmarks.scenarios import Scenario
@@ -41,7 +42,7 @@ class Contender(NamedTuple):
     name: str
     version: Callable[[], str]
     command: Callable[[Setting], list[str]]
-    env: dict[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     prefix: str = ""
     logs: bool = False
 
@@ -208,7 +209,7 @@ CONTENDERS = {
         Contender(
             "caddy",
             program_version("caddy", "version"),
-            lambda setting: [program("caddy"), "run", "--adapter", "caddyfile", "--config", configured("Caddyfile", setting)],
+            lambda setting: [program("caddy"), "run", "--config", configured("Caddyfile", setting)],
             {"GOMAXPROCS": "1"},
             logs=True,
         ),

@@ -19,6 +19,9 @@ POLL_S = 0.02
 CPUCLOCK_SCHED = 2  # linux/posix-timers.h: the clock of what the scheduler gave the process
 
 
+Process = subprocess.Popen[bytes]
+
+
 class StartError(Exception):
     """The server did not come up; the text says why."""
 
@@ -66,7 +69,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(command: Sequence[str], *, port: int, core: int, log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], *, port: int, core: int, log: Path, env: Mapping[str, str]) -> Process:
     """Start a server on `core` and return when `port` accepts; StartError carries the end of its output."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -91,7 +94,7 @@ def start(command: Sequence[str], *, port: int, core: int, log: Path, env: Mappi
     raise StartError(f"did not start: {' / '.join(last_lines) or 'no output'}")
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: Process) -> None:
     """End the process and the group that it leads: first asked, then forced."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         try:

@@ -1,4 +1,4 @@
-"""What a run is shown as: a Markdown page, JSON with every sample, an SVG chart. Losing rows are shown like the others."""
+"""What a run is shown as: a Markdown page, JSON with every sample, an SVG chart. Losing rows are shown like others."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from benchmarks.peers import output_of, program
 from benchmarks.scenarios import Scenario
 
 METHOD = (
-    "CPU microseconds per request: user + system time of the server's whole process tree (the processes' CPU clocks), "
-    "divided by the requests that wrk saw answered; median of {rounds} rounds of {seconds:g} s, contenders turn by turn, "
+    "CPU microseconds per request: user + system time of the server's whole process tree (the processes' CPU "
+    "clocks), divided by the requests that wrk saw answered; median of {rounds} rounds of {seconds:g} s, contenders turn by turn, "
     "server on one core, wrk (1 thread) on another, everything on 127.0.0.1."
 )
 
@@ -63,9 +63,9 @@ def verdict(run: Run, scenario: Scenario) -> list[str]:
 
 
 def targets_table(run: Run) -> str:
-    columns = [name for name in run.contenders if sum(name in run.results[s.name] for s in run.scenarios) > 1]
-    ours = [s.target.contender for s in run.scenarios if s.target]
-    columns = [name for name in columns if name in {"floor", "fastfile", *run.contenders} - set(ours) | {"fastfile"}]
+    # Those that only a few scenarios are about stand in these scenarios' own tables.
+    half = len(run.scenarios) / 2
+    columns = [name for name in run.contenders if sum(name in run.results[s.name] for s in run.scenarios) >= half]
     rows = []
     for scenario in run.scenarios:
         results = run.results[scenario.name]
@@ -107,8 +107,9 @@ def scenario_table(run: Run, scenario: Scenario) -> str:
 
 def markdown(run: Run, facts: dict[str, str], method: str) -> str:
     parts = ["# fastfile beside its peers", method, "\n".join(f"- {key}: {value}" for key, value in facts.items())]
-    parts += ["## Contenders", table(["name", "version"], [[n, v if ok else f"missing: {v}"] for n, (ok, v) in run.contenders.items()])]
-    parts += ["## Targets", targets_table(run), "Figures are CPU µs per request; –: it failed there, see below.", "## Scenarios"]
+    versions = [[name, text if found else f"missing: {text}"] for name, (found, text) in run.contenders.items()]
+    parts += ["## Contenders", table(["name", "version"], versions)]
+    parts += ["## Targets", targets_table(run), "CPU µs per request; –: it failed there, see below.", "## Scenarios"]
     parts += [scenario_table(run, scenario) for scenario in run.scenarios]
     return "\n\n".join(parts).rstrip() + "\n"
 
@@ -137,7 +138,8 @@ PANEL_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BAR, GAP, COLUMNS = 300, 104, 44, 14, 6, 
 TITLE_HEIGHT, PANEL_GAP, TOP = 26, 22, 58
 STYLE = """
 text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.head{font-size:16px;font-weight:600}
-.note{fill:#59636e}.sys{fill:#c9d1d9}.user{fill:#8b949e}.own .sys{fill:#4493f8}.own .user{fill:#0b57c4}.own text{font-weight:600}
+.note{fill:#59636e}.sys{fill:#c9d1d9}.user{fill:#8b949e}
+.own .sys{fill:#4493f8}.own .user{fill:#0b57c4}.own text{font-weight:600}
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.sys{fill:#3d444d}.user{fill:#656c76}
 .own .sys{fill:#1f6feb}.own .user{fill:#79c0ff}}
 """
@@ -145,8 +147,9 @@ text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.head{fo
 
 def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tuple[str, int]:
     """Return a scenario's bars, cheapest first, and the height that they take."""
-    bars = sorted((result.cpu_us, name, result.user_us) for name, result in results.items() if result.cpu_us is not None)
-    # The slow ones would squeeze the others to nothing: the scale ends at thrice the middle, longer bars run to the edge.
+    measured = {name: result for name, result in results.items() if not result.failure}
+    bars = sorted((result.cpu_us or 0.0, name, result.user_us) for name, result in measured.items())
+    # The slow ones would squeeze the others: the scale ends at thrice the middle, longer bars run to the edge.
     scale = min(bars[-1][0], 3 * bars[len(bars) // 2][0]) if bars else 1.0
     room = PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH
     out = [f'<text class="title" x="{x}" y="{y + 12}">{escape(scenario.title)}</text>']
@@ -156,8 +159,9 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
         user = width * user_us / cpu_us
         own = ' class="own"' if name.startswith("fastfile") else ""
         left = x + LABEL_WIDTH
+        label = escape(name.replace("fastfile ", "… "))
         out.append(
-            f'<g{own}><text x="{left - 6}" y="{y + 11}" text-anchor="end">{escape(name.replace("fastfile ", "… "))}</text>'
+            f'<g{own}><text x="{left - 6}" y="{y + 11}" text-anchor="end">{label}</text>'
             f'<rect class="sys" x="{left}" y="{y}" width="{width:.1f}" height="{BAR}"/>'
             f'<rect class="user" x="{left}" y="{y}" width="{user:.1f}" height="{BAR}"/>'
             f'<text x="{left + width + 5:.1f}" y="{y + 11}">{cpu_us:.{1 if cpu_us < 100 else 0}f}</text></g>'
@@ -176,9 +180,10 @@ def svg(run: Run, facts: dict[str, str]) -> str:
         panels.append(body)
         heights[column] += height
     width, height = 16 + COLUMNS * (PANEL_WIDTH + 16), max(heights)
-    note = f"{facts['processor']}, {facts['cores']} cores, {facts['kernel']}, Python {facts['python']}: {facts['command']}"
+    note = f"{facts['processor']}, {facts['cores']} cores, {facts['kernel']}, Python {facts['python']}"
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
         f"<title>CPU microseconds per request</title><style>{STYLE}</style>"
         f'<text class="head" x="16" y="24">CPU µs per request: less is better (dark: user time)</text>'
         f'<text class="note" x="16" y="42">{escape(note)}</text>{"".join(panels)}</svg>\n'

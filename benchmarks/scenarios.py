@@ -94,7 +94,13 @@ def pure_cost(cost: Results) -> float | None:
 
 SCENARIOS = (
     Scenario(
-        "1k", "1 KiB, keep-alive", "/1k.js", KIB, floor(1.15, "1k"), quick=True, contenders=("floor", "fastfile", *PEERS)
+        "1k",
+        "1 KiB, keep-alive",
+        "/1k.js",
+        KIB,
+        floor(1.15, "1k"),
+        quick=True,
+        contenders=("floor", "fastfile", *PEERS),
     ),
     Scenario("browser", "1 KiB, a browser's head", "/1k.js", KIB, floor(1.2, "browser"), fields=BROWSER, quick=True),
     Scenario("10k", "10 KiB", "/10k.js", 10 * KIB, floor(1.15, "10k")),
