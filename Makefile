@@ -1,0 +1,62 @@
+# What a person types. Each target makes the environment that it needs; `make serve DIR=./dist` and `make test` are the README's.
+
+PYTHON ?= python3
+VENV ?= .venv
+DIR ?= examples/site
+ARGS ?=
+PY = $(VENV)/bin/python
+PYENV_ROOT ?= $(HOME)/.pyenv
+find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1)) python$(1))
+VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
+# An extension hides the source that it was compiled from, so a change of one of these calls for a new build.
+TYPED := $(wildcard fastfile/*.pxd fastfile/*/*.pxd)
+COMPILED := $(wildcard fastfile/*.pyx $(TYPED:.pxd=.py)) $(TYPED)
+
+.PHONY: serve test test-pure test-all bench lint annotate check clean
+.NOTPARALLEL:
+
+serve: $(VENV)/ready
+	$(VENV)/bin/fastfile $(ARGS) $(DIR)
+
+test: $(VENV)/ready-test
+	$(PY) -m pytest $(ARGS)
+
+test-pure: $(VENV)/ready-test
+	FASTFILE_NO_EXTENSIONS=1 FASTFILE_REQUIRE_EXTENSIONS= $(PY) -m pytest $(ARGS)
+
+test-all: $(addprefix test-python-,$(VERSIONS))
+
+test-python-%:
+	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=uvloop
+	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=asyncio
+
+bench: $(VENV)/ready-bench
+	$(PY) -m pytest benchmarks $(ARGS)
+
+lint: $(VENV)/ready-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/cython-lint fastfile
+
+annotate: $(VENV)/ready-dev
+	$(PY) tests/annotate.py
+
+check: lint test test-pure
+
+clean:
+	rm -rf .venv* build *.egg-info
+	find fastfile -name '*.so' -delete -o -name '*.c' -delete -o -name '*.html' -delete
+
+# bin/pip and not bin/python: where Debian's python3-venv is missing, a venv is left half made.
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fastfile needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-%: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@

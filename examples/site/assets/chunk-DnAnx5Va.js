@@ -1,0 +1,1 @@
+import{t as e}from"./index-B-kVIKtv.js";function t(e){return`A hashed chunk, loaded at ${e.toLocaleTimeString()}.`}e((()=>{}))();export{t as greeting};

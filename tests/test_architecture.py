@@ -1,0 +1,99 @@
+"""The import rule of ARCHITECTURE.md, read from the source: each layer imports only what stands above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fastfile
+
+PACKAGE = Path(fastfile.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
+# From the top down. A name stands for a module or a whole sub-package; those of one row may not import each other.
+LAYERS = (
+    ("errors", "types", "status"),
+    ("config",),
+    ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
+    ("semantics",),
+    ("files",),
+    ("pages", "response"),
+    ("handler",),
+    ("server",),
+    ("cli",),
+    ("__main__",),
+)
+DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
+TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
+IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
+DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
+ON_START_UP_ONLY = {"config", "cli", "server"}  # configuration files and a log file; what is served only files/ opens
+
+
+def imports(source: Path) -> set[str]:
+    """Return the names that a module imports: `fastfile.parser`, `os`. A .pyx is read line by line."""
+    if source.suffix == ".pyx":
+        lines = [line.split() for line in source.read_text().splitlines()]
+        return {words[1] for words in lines if len(words) > 1 and words[0] in ("from", "import", "cimport")}
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source.name}: a relative import hides the layer"
+            found |= {
+                f"{node.module}.{alias.name}" if node.module == "fastfile" else node.module or ""
+                for alias in node.names
+            }
+    return found
+
+
+def layer(source: Path) -> str:
+    return source.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def ours(source: Path) -> set[str]:
+    """Return the modules and sub-packages of fastfile that a module of another one imports."""
+    names = {name.split(".")[1] for name in imports(source) if name.startswith("fastfile.")}
+    return {name for name in names if name in DEPTH} - {layer(source)}
+
+
+def name_of(source: Path) -> str:
+    return str(source.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
+def test_a_layer_imports_only_layers_above_it(source: Path) -> None:
+    if source.name == "__init__.py":
+        assert not ours(source), "a package imports nothing of fastfile"
+        return
+    own = layer(source)
+    assert own in DEPTH, f"{own} has no place among the layers: give it one here and in ARCHITECTURE.md"
+    facade = {f"_{own}", f"_{own}_py"} & TWINS
+    wrong = {name for name in ours(source) - facade if DEPTH[name] >= DEPTH[own]}
+    assert not wrong, f"{own} imports {sorted(wrong)}, which stand below it or beside it"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
+def test_only_a_facade_imports_its_twins(source: Path) -> None:
+    assert ours(source) & TWINS <= {f"_{layer(source)}", f"_{layer(source)}_py"}
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if layer(s) == "semantics"], ids=name_of)
+def test_semantics_knows_no_clock_disk_or_network(source: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(source)} & IMPURE
+
+
+@pytest.mark.parametrize(
+    "source",
+    [s for s in SOURCES if s.suffix == ".py" and layer(s) not in {"files", "__init__", *ON_START_UP_ONLY}],
+    ids=name_of,
+)
+def test_only_files_opens_stats_or_lists(source: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
+    builtins = {call.id for call in calls if isinstance(call, ast.Name)} & {"open"}
+    of_os = {
+        call.attr
+        for call in calls
+        if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "os"
+    }
+    assert not (builtins | of_os) & DISK_CALLS
