@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from types import TracebackType
 from typing import NamedTuple
 
@@ -118,6 +119,14 @@ class ServerProcess:
     def worker_pids(self) -> list[int]:
         """Return the live children of the supervisor, in order of their ids."""
         return sorted(p.pid for p in processes() if p.parent == self.pid and p.state != "Z")
+
+    def wait_for_workers(self, count: int) -> list[int]:
+        """Wait until there are this many workers, and return their ids."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(pids := self.worker_pids()) != count:
+            assert time.monotonic() < deadline, f"{len(pids)} workers where {count} should be\nstderr: {self.stderr}"
+            time.sleep(0.01)  # nothing tells a bystander of another's child: look again
+        return pids
 
     def survivors(self) -> list[int]:
         """Return the live processes of the server, the supervisor included while it runs."""
