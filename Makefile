@@ -1,4 +1,4 @@
-# What a person types. Each target makes the environment that it needs; `make serve DIR=./dist` and `make test` are the README's.
+# What a person types: each target makes the environment that it needs. README's are `make serve DIR=./dist` and `make test`.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,7 +6,7 @@ DIR ?= examples/site
 ARGS ?=
 PY = $(VENV)/bin/python
 PYENV_ROOT ?= $(HOME)/.pyenv
-find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1)) python$(1))
+find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1) 2>/dev/null) python$(1))
 VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 # An extension hides the source that it was compiled from, so a change of one of these calls for a new build.
 TYPED := $(wildcard fastfile/*.pxd fastfile/*/*.pxd)
@@ -29,6 +29,9 @@ test-all: $(addprefix test-python-,$(VERSIONS))
 test-python-%:
 	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=uvloop
 	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=asyncio
+
+find-python-%:
+	@echo $(call find-python,$*)
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)

@@ -1,6 +1,6 @@
 """Sends one request over a bare socket and prints it and its response as they go over the wire.
 
-It uses no HTTP library, so what it shows is what was sent. The lines of a head are printed with their ends made visible;
+It uses no HTTP library, so what it shows is what was sent. The lines of a head are printed with their ends visible;
 a body is shown when it is text, and counted when it is not.
 """
 

@@ -24,8 +24,11 @@ from typing import NamedTuple
 import fastfile
 
 TIMEOUT_S = 20.0  # far above what any of it takes: reaching it is a failure, not a slow machine
-URL_LINE = re.compile(rb"https?://\S*:(\d+)/")
+# The banner's line of the address: a URL with its port, or the path of a Unix socket.
+ADDRESS_LINE = re.compile(rb"https?://\S*:(\d+)/|Socket:")
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fastfile.__file__)))
+# The loops to test under: both, unless the environment picks one.
+LOOPS = [os.environ["FASTFILE_TEST_LOOP"]] if os.environ.get("FASTFILE_TEST_LOOP") else ["uvloop", "asyncio"]
 
 
 class Process(NamedTuple):
@@ -52,11 +55,22 @@ def processes() -> list[Process]:
     return found
 
 
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without options of fastfile, and with what makes a child import the same one.
+
+    Variables of the tests and of CI go too: the command line refuses a FASTFILE_ name that it does not know.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
+    pure = os.environ.get("FASTFILE_NO_EXTENSIONS", "")
+    return {**kept, "FASTFILE_NO_EXTENSIONS": pure, "PYTHONPATH": SOURCE_ROOT}
+
+
 class ServerProcess:
     """`python -m fastfile --port 0 ARGS`, ready when the constructor returns.
 
     ``args`` are the command line but for ``--port``; ``--loop`` is added from FASTFILE_TEST_LOOP unless it is there.
-    ``env`` is laid over this process's environment. ``stdout`` and ``stderr`` hold what was printed so far.
+    ``env`` is laid over `clean_environment`. ``port`` is 0 for a Unix socket. ``stdout`` and ``stderr``
+    hold what was printed so far.
     """
 
     def __init__(self, args: list[str], env: dict[str, str] | None = None, cwd: str | None = None) -> None:
@@ -66,7 +80,8 @@ class ServerProcess:
         command += ["--loop", loop] if loop and "--loop" not in args else []
         self.port = 0
         self._printed = bytearray()
-        self._url_seen = threading.Event()  # also set at the end of stdout
+        self._started = False
+        self._started_or_ended = threading.Event()
         self._stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the server has stopped
         self._final_stderr: str | None = None
         self._process = subprocess.Popen(
@@ -74,27 +89,29 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr_file,
-            env={**os.environ, "PYTHONPATH": SOURCE_ROOT, **(env or {})},
+            env={**clean_environment(), **(env or {})},
             cwd=cwd,
             start_new_session=True,  # its group is how survivors are found
         )
         # Reads to the end, so that a server that logs to stdout never waits for the test.
         self._reader = threading.Thread(target=self._read_stdout, daemon=True)
         self._reader.start()
-        if not self._url_seen.wait(TIMEOUT_S) or not self.port:
+        self._started_or_ended.wait(TIMEOUT_S)
+        if not self._started:
             self.kill()
-            raise AssertionError(f"no URL was printed\nstdout: {self.stdout}\nstderr: {self.stderr}")
+            raise AssertionError(f"no address was printed\nstdout: {self.stdout}\nstderr: {self.stderr}")
 
     def _read_stdout(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as pipe:
             for line in pipe:
                 self._printed += line
-                url = URL_LINE.search(line)
-                if url and not self.port:
-                    self.port = int(url.group(1))
-                    self._url_seen.set()
-        self._url_seen.set()
+                address = ADDRESS_LINE.search(line)
+                if address and not self._started:
+                    self.port = int(address.group(1) or 0)
+                    self._started = True
+                    self._started_or_ended.set()
+        self._started_or_ended.set()
 
     @property
     def pid(self) -> int:

@@ -25,8 +25,7 @@ needs_compiler = pytest.mark.skipif(not COMPILER_WORKS, reason="no C compiler he
 
 def run(command: list[str], env: dict[str, str] | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run a command with the build switches of this environment out of the way."""
-    switches = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_REQUIRE_EXTENSIONS", "PYTHONPATH")
-    clean = {name: value for name, value in os.environ.items() if name not in switches}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FASTFILE_", "PYTHONPATH"))}
     return subprocess.run(
         command, env={**clean, **(env or {})}, cwd=cwd, timeout=TIMEOUT_S, check=False, capture_output=True, text=True
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from rawclient import RawClient
-from serverprocess import ServerProcess
+from serverprocess import LOOPS, ServerProcess
 
 LARGE = os.urandom(1024) * (16 * 1024)  # 16 MiB: more than all the buffers on the way to a reader who is not reading
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -28,15 +28,15 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=LOOPS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     parent = tmp_path_factory.mktemp("seed")
     (parent / "secret.txt").write_bytes(b"outside the root")
     root = parent / "site"
     root.mkdir()
     for name, content in FILES.items():
         (root / name).write_bytes(content)
-    with ServerProcess([str(root)]) as running:
+    with ServerProcess(["--loop", request.param, str(root)]) as running:
         yield running
 
 
