@@ -30,7 +30,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".eot": "application/vnd.ms-fontobject",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
+    ".ico": "image/vnd.microsoft.icon",
     ".ipynb": "application/x-ipynb+json",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
