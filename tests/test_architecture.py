@@ -14,6 +14,7 @@ LAYERS = (
     ("errors", "types", "status", "clock", "kinds"),
     ("options",),
     ("config",),
+    ("_parser_rules",),
     ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("semantics",),
     ("files",),
@@ -37,8 +38,10 @@ MAY_OPEN = {"files", "_sendfile_py", "config", "cli", "server", "__init__"}
 def imports(source: Path) -> set[str]:
     """Return the names that a module imports: `fastfile.parser`, `os`. A .pyx is read line by line."""
     if source.suffix == ".pyx":
-        lines = [line.split() for line in source.read_text().splitlines()]
-        return {words[1] for words in lines if len(words) > 1 and words[0] in ("from", "import", "cimport")}
+        lines = [line.replace(",", " ").split() for line in source.read_text().splitlines()]
+        statements = [words for words in lines if len(words) > 1 and words[0] in ("from", "import", "cimport")]
+        names = {words[1] for words in statements}
+        return names | {f"fastfile.{name}" for words in statements if words[1] == "fastfile" for name in words[3:]}
     found = set()
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import):
