@@ -172,7 +172,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _make_parser() -> _Parser:
-    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = _Parser(
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
+    )
     parser.add_argument("-h", "--help", action="store_const", const=[""])
     parser.add_argument("-V", "--version", action="store_const", const=[""])
     for option in OPTIONS:
@@ -257,8 +263,10 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return
     encoding = stream.encoding or "utf-8"
+    if not encoding.lower().startswith("utf"):
+        text = text.replace("·", "-").encode(encoding, "backslashreplace").decode(encoding)
     try:
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.write(text)
         stream.flush()
     except ValueError:
         return

@@ -213,7 +213,7 @@ def _is_service_link(variable: str, text: str) -> bool:
     """Tell whether Kubernetes made the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
     if variable.endswith("_PORT"):
         return "://" in text or variable.endswith("_SERVICE_PORT")
-    return variable.endswith("_SERVICE_HOST") or "_SERVICE_PORT_" in variable or "FASTFILE_PORT_" in variable
+    return variable.endswith("_SERVICE_HOST") or "_PORT_" in variable
 
 
 def _read_file(folder: str) -> _Layer:
