@@ -211,9 +211,9 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
 
 def _is_service_link(variable: str, text: str) -> bool:
     """Tell whether Kubernetes made the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
-    if variable.endswith("_PORT"):
-        return "://" in text or variable.endswith("_SERVICE_PORT")
-    return variable.endswith("_SERVICE_HOST") or "_PORT_" in variable
+    if variable.endswith(("_SERVICE_HOST", "_SERVICE_PORT")) or "_PORT_" in variable:
+        return True
+    return variable.endswith("_PORT") and "://" in text
 
 
 def _read_file(folder: str) -> _Layer:
