@@ -76,8 +76,9 @@ def _locations(addresses: Sequence[Address], lan: Sequence[str]) -> list[tuple[s
             sockets.append(("Socket:", f"{printable(path)}  (curl --unix-socket {printable(path)} http://localhost/)"))
         elif host in ("", "0.0.0.0", "::"):
             local.append(("Local:", make_url("localhost", port)))
-            ours = (address for address in lan if host == "" or (":" in address) == (":" in host))
-            network += [("Network:", make_url(address, port)) for address in ours]
+            # A socket on :: takes IPv4 too (server/listener.py sees to it); one on 0.0.0.0 takes nothing else.
+            reachable = [address for address in lan if host != "0.0.0.0" or ":" not in address]
+            network += [("Network:", make_url(address, port)) for address in reachable]
         elif host in ("127.0.0.1", "::1", "localhost"):
             local.append(("Local:", make_url("localhost", port)))
         else:

@@ -12,7 +12,6 @@ import select
 import sys
 import textwrap
 from collections.abc import Sequence
-from importlib.machinery import PathFinder
 from typing import NoReturn, TextIO
 
 from fastfile import __version__
@@ -81,9 +80,10 @@ def make_version() -> str:
     """Return the text of ``--version``: what runs here, and which kernels are compiled."""
     parser, sendfile = kernels_compiled()
     python = ".".join(map(str, sys.version_info[:3]))
+    uvloop = _uvloop_version()
     return (
         f"fastfile {__version__}\n"
-        f"Python {python}, {_uvloop_version()}\n"
+        f"Python {python}, {f'uvloop {uvloop}' if uvloop else 'no uvloop'}\n"
         f"parser: {_compiled(parser)}, sendfile: {_compiled(sendfile)}\n"
     )
 
@@ -118,8 +118,6 @@ def _run(argv: Sequence[str]) -> int:
         _write(sys.stdout, make_help() if "help" in arguments else make_version())
         return 0
     config = load(arguments, os.environ)
-    if config.loop == "uvloop" and PathFinder.find_spec("uvloop") is None:
-        raise StartError("--loop uvloop: uvloop is not installed; pip install uvloop, or leave the choice to auto")
     root_path = resolve_directory(config)
 
     from fastfile.server.supervisor import serve
@@ -140,7 +138,7 @@ def announce(config: Config, root_path: str, addresses: Sequence[Address], notic
         addresses=addresses,
         lan=lan_addresses() if wildcard else (),
         workers=config.workers,
-        loop="asyncio" if config.loop == "asyncio" or PathFinder.find_spec("uvloop") is None else "uvloop",
+        loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
         kernels=_describe_kernels(*kernels_compiled()),
         notices=notices,
         files=config.files,
@@ -230,12 +228,13 @@ def _describe_kernels(parser: bool, sendfile: bool) -> str:
 
 
 def _uvloop_version() -> str:
+    """Return the version of uvloop, or an empty string where it cannot be used."""
     # Only an import tells whether it works: a build for another Python is found, but does not load.
     try:
         from uvloop._version import __version__ as version
     except ImportError:
-        return "no uvloop (asyncio)"
-    return f"uvloop {version}"
+        return ""
+    return version
 
 
 def _open_standard_descriptors() -> None:

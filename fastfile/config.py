@@ -150,7 +150,9 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
-    return Config(sources={name: setting.source for name, setting in settings.items()}, **values)
+    if values.get("host"):
+        values.pop("bind", None)  # of a source farther off, or there had been a contradiction
+    return Config(sources={name: settings[name].source for name in values}, **values)
 
 
 def resolve_directory(config: Config, folder: str = "") -> str:

@@ -198,7 +198,7 @@ URLS = [
     ),
     (
         "all interfaces, both families",
-        [Address("0.0.0.0", 81), Address("::", 81)],
+        [Address("::", 81)],
         ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/", "Network: http://[2001:db8::2]:81/"],
     ),
     (

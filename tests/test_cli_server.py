@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fastfile.banner import lan_addresses, make_url
+
 CHECKOUT = Path(__file__).parent.parent
 PASSED_ON = ("FASTFILE_NO_EXTENSIONS",)
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_") or name in PASSED_ON}
@@ -54,7 +56,7 @@ def start(folder):
     """Start a command in ``folder`` and wait for its banner; ends what the test leaves running."""
     with contextlib.ExitStack() as stack:
 
-        def run(*arguments, **environ):
+        def start_one(*arguments, **environ):
             command = [sys.executable, "-m", "fastfile", *arguments]
             process = subprocess.Popen(
                 command,
@@ -67,7 +69,14 @@ def start(folder):
             stack.callback(end, process)
             return Running(process).wait_until_ready()
 
-        yield run
+        yield start_one
+
+
+def run(*arguments, folder, **environ):
+    """Run a command that is to fail, and return it finished."""
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)} | environ
+    command = [sys.executable, "-m", "fastfile", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
 def end(process):
@@ -134,16 +143,18 @@ def test_a_file_is_served_at_the_root(start):
 
 def test_all_interfaces_are_listened_on_when_asked(start):
     server = start("--port", "0", "--host")
-    for address in re.findall(r"Network: +http://([0-9.]+):", server.banner):
-        with socket.create_connection((address, server.port), timeout=TIMEOUT_S) as client:
-            client.sendall(f"GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
-            assert client.recv(12) == b"HTTP/1.1 200"
+    for address in lan_addresses():
+        assert make_url(address, server.port) in server.banner
+        assert fetch((address, server.port)).startswith(b"HTTP/1.1 200 ")
     assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
 
 
 def test_only_loopback_is_listened_on_unless_asked(start):
     server = start("--port", "0")
     assert "Network:" not in server.banner
+    for address in lan_addresses():
+        with pytest.raises(ConnectionRefusedError):
+            fetch((address, server.port))
     assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
 
 
@@ -181,9 +192,7 @@ def test_a_port_of_another_fastfile_is_busy(start):
 def test_a_strict_port_that_is_busy_is_one_line_and_status_1(folder):
     with listen() as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "fastfile", "--strict-port", "--port", port]
-        environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
-        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S)
+        done = run("--strict-port", "--port", port, folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("fastfile: ")
     assert done.stderr.count("\n") == 1
@@ -192,9 +201,7 @@ def test_a_strict_port_that_is_busy_is_one_line_and_status_1(folder):
 
 
 def test_an_address_that_is_not_ours_is_one_line_and_status_1(folder):
-    command = [sys.executable, "-m", "fastfile", "--bind", "192.0.2.200", "--port", "0"]
-    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S)
+    done = run("--bind", "192.0.2.200", "--port", "0", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("fastfile: ")
     assert done.stderr.count("\n") == 1
@@ -208,6 +215,36 @@ def test_settings_of_the_environment_and_the_file_reach_the_server(start, folder
     response = fetch(("127.0.0.1", server.port))
     assert response.endswith(b"h1 {}")
     assert b"\r\nServer:" not in response
+
+
+@pytest.fixture
+def broken_uvloop(tmp_path_factory):
+    """Return a PYTHONPATH on which uvloop is found but does not load."""
+    path = tmp_path_factory.mktemp("broken")
+    (path / "uvloop.py").write_text("raise ImportError('no such symbol')")
+    return f"{path}{os.pathsep}{CHECKOUT}"
+
+
+def test_without_uvloop_asyncio_serves_and_the_banner_says_so(start, broken_uvloop):
+    server = start("--port", "0", PYTHONPATH=broken_uvloop)
+    assert "· asyncio ·" in server.banner
+    assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_uvloop_that_was_asked_for_and_is_not_there_is_one_line_and_status_1(folder, broken_uvloop):
+    done = run("--loop", "uvloop", "--port", "0", folder=folder, PYTHONPATH=broken_uvloop)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("fastfile: --loop uvloop: uvloop is not installed")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_the_loop_that_was_asked_for_is_named(start, loop):
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    server = start("--port", "0", "--loop", loop)
+    assert f"· {loop} ·" in server.banner
+    assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_banner_that_nobody_reads_does_not_stop_the_server(start, folder):

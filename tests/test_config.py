@@ -360,7 +360,8 @@ def test_host_and_bind_of_one_source_contradict():
 
 
 def test_of_host_and_bind_the_nearer_one_holds():
-    assert load({"host": ["true"]}, {"FASTFILE_BIND": "::1"}).host
+    config = load({"host": ["true"]}, {"FASTFILE_BIND": "unix:web.sock"})
+    assert (config.host, config.bind, config.source("bind")) == (True, "127.0.0.1", "default")
     config = load({"bind": ["::1"]}, {"FASTFILE_HOST": "1"})
     assert (config.host, config.bind, config.source("host")) == (False, "::1", "default")
 
