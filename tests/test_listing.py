@@ -128,6 +128,21 @@ def test_a_deleted_directory_is_empty(tmp_path: Path) -> None:
         os.close(fd)
 
 
+def test_entries_that_cannot_be_statted_are_left_out(tmp_path: Path, directory_fd: int) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    tmp_path.chmod(0o444)  # names may be read, what they stand for may not
+    user = os.geteuid()
+    if user == 0:
+        os.chown(tmp_path, 65534, -1)
+        os.seteuid(65534)
+    try:
+        assert list_directory(directory_fd, False, lambda name: os.stat(name, dir_fd=directory_fd)) == []
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+
+
 def test_what_cannot_be_listed_raises_oserror(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     fd = os.open(tmp_path / "file", os.O_RDONLY)
