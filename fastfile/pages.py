@@ -50,15 +50,21 @@ _HEAD = (
     f"<title>%s</title>\n<style>{_STYLE.replace('%', '%%')}</style>\n"
 )
 
-# Controls are shown by their pictures (U+2400 and on), so that a line feed in a name is seen and breaks nothing.
-_PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
-_TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))} | {ord("\\"): "\\\\"}
+# Controls are shown by their pictures (U+2400 and on), so that a line feed in a name is seen and breaks nothing; and
+# direction overrides as unreadable, so that "gnp.exe" behind one is not read as "exe.png".
+_C1_CONTROLS = range(0x80, 0xA0)
+_LINES_AND_DIRECTIONS = (*range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
+_PICTURES |= dict.fromkeys((*_C1_CONTROLS, *_LINES_AND_DIRECTIONS), 0xFFFD)
+_TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *_C1_CONTROLS)} | {ord("\\"): "\\\\"}
+_TEXT_ESCAPES |= {code: f"\\u{code:04x}" for code in _LINES_AND_DIRECTIONS}
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986 §2.3
 
 # RFC 3339 has years 0001 to 9999: a time outside is shown as unknown.
 _FIRST_SECOND = -62135596800
 _END_SECOND = 253402300800
+_TWO = tuple(f"{number:02d}" for number in range(100))  # a look-up costs a third of a {:02d}: 20 ms in 20 000 entries
 
 
 def make_error_page(status: int, detail: str, media_type: bytes) -> bytes:
@@ -108,7 +114,8 @@ def _utc(mtime_s: int) -> tuple[str, str] | None:
     if not _FIRST_SECOND <= mtime_s < _END_SECOND:
         return None
     year, month, day, hour, minute, second = time.gmtime(mtime_s)[:6]
-    return f"{year:04d}-{month:02d}-{day:02d}", f"{hour:02d}:{minute:02d}:{second:02d}"
+    date = f"{_TWO[year // 100]}{_TWO[year % 100]}-{_TWO[month]}-{_TWO[day]}"
+    return date, f"{_TWO[hour]}:{_TWO[minute]}:{_TWO[second]}"
 
 
 def _html(text: str) -> str:
@@ -163,7 +170,7 @@ def _breadcrumbs(path: bytes) -> str:
 
 
 def _text_listing(entries: Sequence[Entry]) -> bytes:
-    """Make a line per name: controls as \\xHH, and so the backslash is doubled; what is not UTF-8 as U+FFFD."""
+    """Make a line per name, controls as \\xHH or \\uHHHH, so the backslash is doubled; what is not UTF-8 as U+FFFD."""
     lines = [_shown(entry.name).translate(_TEXT_ESCAPES) + ("/\n" if entry.is_directory else "\n") for entry in entries]
     return "".join(lines).encode()
 

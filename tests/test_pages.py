@@ -162,6 +162,7 @@ HOSTILE = {
     "not UTF-8": b"caf\xe9\xff",
     "a surrogate in UTF-8": b"\xed\xa0\x80",
     "a direction override": "\u202egnp.exe".encode(),
+    "a line separator": "a\u2028b".encode(),
     "a template": b"{name}%s%%",
     "every byte": bytes(set(range(1, 256)) - {0x2F}),
 }
@@ -179,7 +180,7 @@ def test_a_link_leads_to_the_true_bytes_of_the_name(name: bytes) -> None:
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_a_name_is_text_whatever_it_holds(name: bytes) -> None:
     page = listing(file(name))
-    pictures = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
+    pictures = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421, 0x202E: 0xFFFD, 0x2028: 0xFFFD}
     assert page.links[3][1] == name.decode("utf-8", "replace").translate(pictures)
     assert set(page.tags) == set(listing().tags)
     assert len(page.links) == 4
@@ -239,11 +240,11 @@ def test_a_json_name_is_the_name_and_one_that_is_not_utf_8_has_its_bytes_in_href
 
 
 def test_a_text_listing_is_a_line_per_name() -> None:
-    entries = [Entry(b"sub", True, 0, 0), file(b"a\r\n\x1b\x7f\\x"), file("\x9bé".encode()), file(b"\xff")]
+    entries = [Entry(b"sub", True, 0, 0), file(b"a\r\n\x1b\x7f\\x"), file("\x9bé\u202e".encode()), file(b"\xff")]
     assert make_listing_page(b"/", entries, TEXT).decode().split("\n") == [
         "sub/",
         r"a\x0d\x0a\x1b\x7f\\x",
-        r"\x9bé",
+        r"\x9bé\u202e",
         "\N{REPLACEMENT CHARACTER}",
         "",
     ]
