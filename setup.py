@@ -9,7 +9,17 @@ from setuptools import setup
 
 # The kernels are .pyx with a Python twin; the others are the hot path's Python sources, compiled with their .pxd.
 KERNELS = ("_parser", "_sendfile")
-COMPILED_SOURCES = ("types",)
+COMPILED_SOURCES = (
+    "types",
+    "clock",
+    "files.freshness",
+    "response",
+    "answer",
+    "handler",
+    "server.service",
+    "server.poller",
+    "server.connection",
+)
 
 
 def flag(name: str) -> bool:
@@ -30,7 +40,8 @@ def extension_build() -> dict[str, object]:
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
             optional=not flag("FASTFILE_REQUIRE_EXTENSIONS"),
             extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2").split(),
-            cython_directives={"language_level": "3"},
+            # C types are those of the .pxd; an annotation of int means a Python int.
+            cython_directives={"language_level": "3", "annotation_typing": False},
         )
 
     extensions = [extension(name, ".pyx") for name in KERNELS if os.path.exists(f"fastfile/{name}.pyx")]

@@ -98,7 +98,7 @@ class Connection:
             if self.state == SENDING:
                 self._send()
                 if not self._parts and self.state != CLOSED:
-                    self._process(b"", 0)
+                    self._process(self._service.buffer, 0)
             elif self.state == LINGERING:
                 self._linger()
             elif self.state != CLOSED:
@@ -114,7 +114,7 @@ class Connection:
         if self.state == BODY or (self.state == HEAD and self._input):
             self._refuse(HTTPError(408, "The request took too long to arrive."))
             self._input = None
-            self._process(b"", 0)
+            self._process(self._service.buffer, 0)
         elif self.state == SENDING:
             self._abort()
         else:
@@ -141,7 +141,7 @@ class Connection:
         elif count != WOULD_BLOCK:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
-    def _process(self, data: bytes | bytearray, count: int) -> None:
+    def _process(self, data: bytearray, count: int) -> None:
         """Answer every whole request in what was left over and ``data[:count]``; keep the rest."""
         start = 0
         if self._input is not None:
@@ -171,7 +171,7 @@ class Connection:
         if not self._parts and self.state != CLOSED:
             self._settle(self._requests != answered)
 
-    def _take(self, data: bytes | bytearray, start: int, end: int) -> int:
+    def _take(self, data: bytearray, start: int, end: int) -> int:
         """Use up the next request or the next bytes of its body: the index after it, or -1 when more has to come."""
         if self._body is not None:
             start = self._body.feed(data, start, end)

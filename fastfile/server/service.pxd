@@ -1,0 +1,12 @@
+from fastfile.clock cimport Clock
+
+cdef class Service:
+    cdef readonly object handler, poller, log, limits, parser
+    cdef readonly Clock clock
+    cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
+    cdef public bint draining
+    cdef readonly bytearray buffer
+    cdef object _on_closed
+    cdef long long _date_s
+    cdef bytes _persistent, _persistent_1_0, _closing
+    cpdef bytes tail(self, bint close, bint is_current)
