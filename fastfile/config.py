@@ -19,8 +19,8 @@ from fastfile.types import ParserLimits
 COMMAND_LINE = "the command line"
 DEFAULT = "default"
 
-# Read by setup.py and fastfile/__init__.py, before there is a Config.
-_BUILD_VARIABLES = frozenset(("FASTFILE_NO_EXTENSIONS", "FASTFILE_REQUIRE_EXTENSIONS", "FASTFILE_CFLAGS"))
+# Read by the build, by fastfile/__init__.py and by the tests, not by a server.
+_NOT_OPTIONS = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_CFLAGS", "FASTFILE_REQUIRE_", "FASTFILE_TEST_")
 
 
 class Address(NamedTuple):
@@ -200,7 +200,9 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
     options = {option.variable: option for option in OPTIONS}
     layer: _Layer = {}
     for variable, text in environ.items():
-        if not variable.startswith("FASTFILE_") or variable in _BUILD_VARIABLES or _is_service_link(variable, text):
+        if not variable.startswith("FASTFILE_") or variable.startswith(_NOT_OPTIONS):
+            continue
+        if _is_service_link(variable, text):
             continue
         option = options.get(variable)
         if option is None:
