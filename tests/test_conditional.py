@@ -26,6 +26,10 @@ def outcome(method: bytes = b"GET", etag: bytes = ETAG, mtime_s: int | None = MT
     return check_preconditions(head, etag, mtime_s, NOW_S)
 
 
+def test_an_outcome_is_named_by_its_status() -> None:
+    assert (NOT_MODIFIED.value, FAILED.value) == (304, 412)
+
+
 IF_MATCH = [
     pytest.param(b'"abc"', PROCEED, id="a tag that matches holds"),
     pytest.param(b'"xyz"', FAILED, id="no tag that matches fails"),

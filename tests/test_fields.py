@@ -99,6 +99,7 @@ ELEMENTS = [
     pytest.param(b'a/b;c="d', None, id="a quoted string without an end"),
     pytest.param(b'a/b;c="d"e', None, id="a quoted string with a tail"),
     pytest.param(b'a/b;c="\\"', None, id="a quoted string whose end is escaped"),
+    pytest.param(b'a/b;c="d"e"f"', None, id="two quoted strings with a word between"),
     pytest.param(b"a/b;=c", None, id="a parameter without a name"),
 ]
 

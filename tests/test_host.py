@@ -15,6 +15,8 @@ VALID = [
     pytest.param(b"a.example:8000", (b"a.example", 8000), id="a name and a port"),
     pytest.param(b"a.example:", (b"a.example", None), id="a port may be empty"),
     pytest.param(b"a:0", (b"a", 0), id="port 0"),
+    pytest.param(b"a:000080", (b"a", 80), id="a port with zeros in front"),
+    pytest.param(b"a:" + b"0" * 5000 + b"80", (b"a", 80), id="any number of them"),
     pytest.param(b"a:65535", (b"a", 65535), id="the last port"),
     pytest.param(b"a.example.", (b"a.example.", None), id="a trailing dot"),
     pytest.param(b"a_b-c~d", (b"a_b-c~d", None), id="unreserved bytes"),
@@ -137,6 +139,9 @@ def test_a_host_is_ours_when_allowed(value: bytes, allowed: tuple[bytes, ...], e
 @example("::1:2:3:4:5:6:7")
 @example("1:2:3:4:5:6:7:8::")
 @example("::1:2:3:4:5:6:7:8")
+@example("1:2:3:4:5:6:7:8")
+@example("abcd:ef01:2345:6789:abcd:ef01:2345:6789")
+@example("12345::")
 @example("1::2::3")
 @example(":::")
 @example("::1.2.3.4")

@@ -73,6 +73,8 @@ INVALID = [
     pytest.param(b"Sunday, 06 Nov 94 08:49:37 GMT", id="spaces in rfc850"),
     pytest.param(b"Sunday, 31-Nov-94 08:49:37 GMT", id="a day that its month does not have in rfc850"),
     pytest.param(b"Sunday Nov  6 08:49:37 1994", id="a long day name in asctime"),
+    pytest.param(b"Xyz Nov  6 08:49:37 1994", id="no day name in asctime"),
+    pytest.param(b"Sun Nov  6 08:49:37 19945", id="a year of five digits in asctime"),
     pytest.param(b"Sun Nov 6 08:49:37 1994", id="an unpadded day in asctime"),
     pytest.param(b"Sun Nov  6 08:49:37 1994 GMT", id="a zone in asctime"),
     pytest.param("Sun, 06 Nov ١٩٩٤ 08:49:37 GMT".encode(), id="digits of another script"),
@@ -82,6 +84,16 @@ INVALID = [
 @pytest.mark.parametrize("value", INVALID)
 def test_an_invalid_date_is_none(value: bytes) -> None:
     assert maybe_httpdate(value, NOW_S) is None
+
+
+@pytest.mark.parametrize("year", [1900, 2000, 2023, 2024])
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_month_has_its_days_and_no_more(year: int, month: int) -> None:
+    days = calendar.monthrange(year, month)[1]
+    name = calendar.month_abbr[month].encode()
+    last = maybe_httpdate(b"Sun, %d %b %d 00:00:00 GMT" % (days, name, year), NOW_S)
+    assert last == seconds(year, month, days, 0, 0, 0)
+    assert maybe_httpdate(b"Sun, %d %b %d 00:00:00 GMT" % (days + 1, name, year), NOW_S) is None
 
 
 TWO_DIGITS = [

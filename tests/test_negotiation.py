@@ -103,6 +103,13 @@ TYPES = [
     pytest.param(b"text/*, text/html;q=0.1", b"text/plain", id="the more specific range decides: a type over subtypes"),
     pytest.param(b"text/html;q=0, */*", b"application/json", id="weight 0 is a refusal"),
     pytest.param(b"text/html;level=1;q=0.1, text/html;q=0.9", b"text/html", id="a range without parameters is ours"),
+    pytest.param(b"text/*;a=1;q=0.1, text/*, application/json;q=0.5", b"text/html", id="also a range of subtypes"),
+    pytest.param(b"*/*;a=1;q=0.1, */*, text/html;q=0.5", b"application/json", id="also the range of all types"),
+    pytest.param(
+        b"text/*, text/html;a=1;q=0.1", b"text/plain", id="a type with parameters is above a range of subtypes"
+    ),
+    pytest.param(b"*/*, text/*;a=1;q=0.1", b"application/json", id="subtypes with parameters are above all types"),
+    pytest.param(b"text/html, text/html;q=0.1, text/plain;q=0.5", b"text/html", id="of a range listed twice the first"),
     pytest.param(b"application/json;charset=utf-8", b"application/json", id="parameters are tolerated"),
     pytest.param(b'application/json;a="b,c;q=0"', b"application/json", id="also quoted ones"),
     pytest.param(b"text/plain ; q=0.9 , text/html ; q=0.8", b"text/plain", id="white space around separators"),

@@ -56,6 +56,8 @@ def maybe_weighted(element: bytes) -> tuple[bytes, list[bytes], int] | None:
 
     Parameters are (RFC 9110 §5.6.6) without the weight; what comes after a weight is dropped, as accept-ext was.
     """
+    if b";" not in element:
+        return element.strip(OWS), [], 1000
     value, _, tail = element.partition(b";")
     parameters = split_list(tail, b";")
     for index, parameter in enumerate(parameters):

@@ -26,6 +26,7 @@ def parse_host(value: bytes) -> tuple[bytes, int | None]:
     else:
         host, _, port = value.partition(b":")
         valid = _is_name(host)
+    port = port.lstrip(b"0") or port[:1]  # RFC 3986 §3.2.3: port = *DIGIT, so zeros in front are allowed
     if not valid or not _is_port(port):
         raise HTTPError(400, "The host is not valid.")
     return host.lower(), int(port) if port else None
@@ -117,5 +118,5 @@ def _is_name(host: bytes) -> bool:
 
 
 def _is_port(port: bytes) -> bool:
-    """RFC 3986 §3.2.3: port = *DIGIT. The length is bounded before int() sees it."""
+    # The length is bounded before int() sees it.
     return not port or (port.isdigit() and len(port) <= 5 and int(port) <= 65535)

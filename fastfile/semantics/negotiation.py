@@ -96,6 +96,6 @@ def _type_weight(media_type: bytes, ranges: list[tuple[bytes, bool, int]]) -> in
             specificity = 1 if has_parameters else 2
         else:
             continue
-        if specificity > best_specificity:
+        if specificity > best_specificity:  # listed twice: the first one counts
             best_specificity, best_weight = specificity, weight
     return best_weight
