@@ -75,6 +75,7 @@ IF_NONE_MATCH = [
     pytest.param(b"abc", PROCEED, id="a tag without quotes matches nothing"),
     pytest.param(b'"abc" "xyz"', PROCEED, id="a list without commas matches nothing"),
     pytest.param(b'"abc", *', PROCEED, id="an asterisk in a list is malformed"),
+    pytest.param(b'" c", "abc"', PROCEED, id="also at its start"),
     pytest.param(b'"a c", "abc"', PROCEED, id="a space in a tag is malformed"),
     pytest.param(b"", PROCEED, id="an empty list matches nothing"),
 ]
