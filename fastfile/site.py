@@ -77,9 +77,9 @@ class Site:
             return self._open(self._root.only)
         if target.is_directory:
             return self._look_in_directory(path, head)
-        folder = self._stat_folder(path)
+        folder = self._root.stat_folder(path)
         fd = self._root.open(path)
-        if is_directory(os.fstat(fd)):
+        if is_directory(fd):
             os.close(fd)
             return self._redirect(make_location(path, target.query, True), head)
         return self._make_answer(path, folder, take_resource(fd, self._config.small_file))
@@ -93,22 +93,15 @@ class Site:
                     raise
         fd = self._root.open(path)
         try:
-            if not is_directory(os.fstat(fd)) or not self._config.listing:
+            if not is_directory(fd) or not self._config.listing:
                 raise NOT_FOUND
             return self._list(path, fd, head)
         finally:
             os.close(fd)
 
     def _open(self, path: bytes) -> Answer:
-        folder = self._stat_folder(path)
+        folder = self._root.stat_folder(path)
         return self._make_answer(path, folder, open_resource(self._root, path, self._config.small_file))
-
-    def _stat_folder(self, path: bytes) -> os.stat_result | None:
-        """Return the state of the folder that holds ``path``: taken before the files, so that no change is missed."""
-        try:
-            return os.stat(self._root.absolute(path.rpartition(b"/")[0]))
-        except OSError:
-            return None  # what cannot be checked is not cached; the open says what is wrong
 
     def _make_answer(self, path: bytes, folder: os.stat_result | None, resource: Resource) -> Answer:
         variants = open_variants(self._root, path, resource, self._config.small_file)
@@ -176,21 +169,11 @@ class Site:
         return make_response(status, fields, make_error_page(status, detail, type_))
 
     def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
-        def follow(name: bytes) -> os.stat_result | None:
-            try:
-                target = self._root.open(join(path, name))
-            except OSError:
-                return None
-            try:
-                return os.fstat(target)
-            finally:
-                os.close(target)
-
-        entries = list_directory(fd, self._config.dotfiles, follow)
+        entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
         type_ = preferred_type(head.field(b"accept"), LISTING_TYPES) or LISTING_TYPES[0]
         policy = (b"Content-Security-Policy", LISTING_POLICY)
         fields = (*self.common_fields, (b"Content-Type", type_), NO_CACHE, (b"Vary", b"Accept"), NO_SNIFFING, policy)
-        return make_response(200, fields, make_listing_page(path, entries, type_))
+        return make_response(200, fields, make_listing_page(b"/" + join(path, b""), entries, type_))
 
 
 def join(folder: bytes, name: bytes) -> bytes:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
-from fastfile.files.root import Root, is_file
+from fastfile.files.root import Root
 from fastfile.sendfile import make_signature
 from fastfile.types import FileSlice
 
@@ -63,7 +64,7 @@ def take_resource(fd: int, small_file: int) -> Resource:
     try:
         status = os.fstat(fd)
         content = None
-        if not is_file(status):
+        if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # noqa: TRY301 - the fd is to be closed
         if status.st_size <= small_file:
             status, content = _read(fd, status)

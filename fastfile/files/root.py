@@ -64,6 +64,24 @@ class Root:
                     raise
         return self._walk(path)
 
+    def stat(self, path: bytes) -> os.stat_result:
+        """Return the status of what ``path`` leads to beneath the root. Raises OSError as open() does."""
+        fd = self.open(path)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def stat_folder(self, path: bytes) -> os.stat_result | None:
+        """Return the state of the folder that holds ``path``, for comparison later; None where it cannot be seen.
+
+        Taken before what is in it is looked at, so that no change is missed.
+        """
+        try:
+            return os.stat(self.absolute(path.rpartition(b"/")[0]))
+        except OSError:
+            return None
+
     def _open_root(self) -> int:
         fd = os.open(self.path, NAME_FLAGS | os.O_DIRECTORY)
         status = os.fstat(fd)
@@ -145,12 +163,8 @@ class Root:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
 
-def is_file(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode)
-
-
-def is_directory(status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode)
+def is_directory(fd: int) -> bool:
+    return stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
