@@ -44,13 +44,18 @@ def make_bodiless(response: Response) -> Response:
     return Response(response.status, response.head, (), 0, response.close)
 
 
+def has_no_date(resource: Resource) -> bool:
+    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
+    return resource.mtime_ns // 1_000_000_000 in (0, 1)
+
+
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
-    Reproducible builds set every mtime to 0 or 1 s: there it is a hash of the content, or of the file's inode and ctime
-    where the file is too large to hash within a pass.
+    Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too large
+    to hash within a pass.
     """
-    if resource.mtime_ns // 1_000_000_000 not in (0, 1):
+    if not has_no_date(resource):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
         tag = hashlib.blake2b(resource.read_all(), digest_size=12).hexdigest().encode()
@@ -62,7 +67,8 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
 class Representation:
     """One file as it is sent: its fields, and the three responses that most requests get, ready made.
 
-    ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1).
+    ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1), and
+    None, with no such field, where the file's date says nothing.
     """
 
     __slots__ = (
@@ -89,19 +95,17 @@ class Representation:
         self.resource = resource
         self.media_type = media_type
         self.coding = coding
-        self.mtime_s = min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
         self.etag = make_etag(resource, coding)
         caching = [*common, NO_CACHE, (b"ETag", self.etag)]
         if vary:
             caching.append((b"Vary", b"Accept-Encoding"))
-        self.fields: tuple[Field, ...] = (
-            *caching,
-            (b"Last-Modified", make_httpdate(self.mtime_s)),
-            (b"Accept-Ranges", b"bytes"),
-            NO_SNIFFING,
-        )
+        fields = [*caching, (b"Accept-Ranges", b"bytes"), NO_SNIFFING]
+        if self.mtime_s is not None:
+            fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
         if coding:
-            self.fields = (*self.fields, (b"Content-Encoding", coding))
+            fields.append((b"Content-Encoding", coding))
+        self.fields: tuple[Field, ...] = tuple(fields)
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(200, (), body, resource.size)
         self.without_body = make_bodiless(self.full)
