@@ -69,7 +69,7 @@ def program(name: str) -> str:
 
 
 def output_of(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return the first line that a command says of its version."""
+    """Return what a command says of itself, its lines joined: its version."""
     result = subprocess.run(
         command,
         capture_output=True,
@@ -82,7 +82,7 @@ def output_of(*command: str, env: dict[str, str] | None = None) -> str:
     lines = (result.stdout + result.stderr).strip().splitlines()
     if result.returncode or not lines:
         raise MissingError(f"{Path(command[0]).name} {' '.join(command[1:])}: {lines[-1] if lines else 'no output'}")
-    return lines[0].strip()
+    return ", ".join(line.strip() for line in lines)
 
 
 def package(*names: str) -> str:
@@ -93,7 +93,7 @@ def package(*names: str) -> str:
 
 
 def program_version(name: str, *arguments: str) -> Callable[[], str]:
-    return lambda: output_of(program(name), *arguments)
+    return lambda: output_of(program(name), *arguments).partition(",")[0]
 
 
 def floor_program() -> Path:

@@ -14,9 +14,9 @@ from benchmarks.peers import output_of, program
 from benchmarks.scenarios import Scenario
 
 METHOD = (
-    "CPU microseconds per request: user + system time of the server's whole process tree (the processes' CPU "
-    "clocks), divided by the requests that wrk saw answered; median of {rounds} rounds of {seconds:g} s, contenders turn by turn, "
-    "server on one core, wrk (1 thread) on another, everything on 127.0.0.1."
+    "CPU microseconds per request: user + system time of the server's whole process tree (its CPU clocks), divided by "
+    "the requests that wrk saw answered; median of {rounds} rounds of {seconds:g} s, contenders in turns, server on "
+    "one core, wrk (1 thread) on another, everything on 127.0.0.1."
 )
 
 
