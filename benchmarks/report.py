@@ -149,22 +149,25 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
     """Return a scenario's bars, cheapest first, and the height that they take."""
     measured = {name: result for name, result in results.items() if not result.failure}
     bars = sorted((result.cpu_us or 0.0, name, result.user_us) for name, result in measured.items())
-    # The slow ones would squeeze the others: the scale ends at thrice the middle, longer bars run to the edge.
+    # The slow ones would squeeze the others: the scale ends at thrice the middle, and a longer bar is drawn broken.
     scale = min(bars[-1][0], 3 * bars[len(bars) // 2][0]) if bars else 1.0
     room = PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH
     out = [f'<text class="title" x="{x}" y="{y + 12}">{escape(scenario.title)}</text>']
     y += TITLE_HEIGHT
     for cpu_us, name, user_us in bars:
-        width = room * min(1.0, cpu_us / scale)
+        width = room * cpu_us / scale if cpu_us <= scale else room - 12
         user = width * user_us / cpu_us
         own = ' class="own"' if name.startswith("fastfile") else ""
         left = x + LABEL_WIDTH
+        end = ""
+        if cpu_us > scale:
+            end = f'<rect class="sys" x="{x + LABEL_WIDTH + room - 8}" y="{y}" width="8" height="{BAR}"/>'
         label = escape(name.replace("fastfile ", "… "))
         out.append(
             f'<g{own}><text x="{left - 6}" y="{y + 11}" text-anchor="end">{label}</text>'
             f'<rect class="sys" x="{left}" y="{y}" width="{width:.1f}" height="{BAR}"/>'
             f'<rect class="user" x="{left}" y="{y}" width="{user:.1f}" height="{BAR}"/>'
-            f'<text x="{left + width + 5:.1f}" y="{y + 11}">{cpu_us:.{1 if cpu_us < 100 else 0}f}</text></g>'
+            f'{end}<text x="{left + (room if end else width) + 5:.1f}" y="{y + 11}">{cpu_us:.{1 if cpu_us < 100 else 0}f}</text></g>'
         )
         y += BAR + GAP
     return "".join(out), TITLE_HEIGHT + len(bars) * (BAR + GAP) + PANEL_GAP
