@@ -161,13 +161,14 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
         left = x + LABEL_WIDTH
         end = ""
         if cpu_us > scale:
-            end = f'<rect class="sys" x="{x + LABEL_WIDTH + room - 8}" y="{y}" width="8" height="{BAR}"/>'
+            end = f'<rect class="sys" x="{left + room - 8}" y="{y}" width="8" height="{BAR}"/>'
         label = escape(name.replace("fastfile ", "… "))
+        value = f"{cpu_us:.1f}" if cpu_us < 100 else f"{cpu_us:.0f}"
         out.append(
             f'<g{own}><text x="{left - 6}" y="{y + 11}" text-anchor="end">{label}</text>'
             f'<rect class="sys" x="{left}" y="{y}" width="{width:.1f}" height="{BAR}"/>'
             f'<rect class="user" x="{left}" y="{y}" width="{user:.1f}" height="{BAR}"/>'
-            f'{end}<text x="{left + (room if end else width) + 5:.1f}" y="{y + 11}">{cpu_us:.{1 if cpu_us < 100 else 0}f}</text></g>'
+            f'{end}<text x="{left + (room if end else width) + 5:.1f}" y="{y + 11}">{value}</text></g>'
         )
         y += BAR + GAP
     return "".join(out), TITLE_HEIGHT + len(bars) * (BAR + GAP) + PANEL_GAP
