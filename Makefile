@@ -40,7 +40,7 @@ lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(VENV)/bin/cython-lint fastfile
+	. $(VENV)/bin/activate && cython-lint fastfile  # it looks for pycodestyle on the path
 
 annotate: $(VENV)/ready-dev
 	$(PY) tests/annotate.py
