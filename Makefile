@@ -9,8 +9,8 @@ PYENV_ROOT ?= $(HOME)/.pyenv
 find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1) 2>/dev/null) python$(1))
 VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 # An extension hides the source that it was compiled from, so a change of one of these calls for a new build.
-TYPED := $(wildcard fastfile/*.pxd fastfile/*/*.pxd)
-COMPILED := $(wildcard fastfile/*.pyx $(TYPED:.pxd=.py)) $(TYPED)
+COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
+COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
 .PHONY: serve test test-pure test-all bench lint annotate check clean
 .NOTPARALLEL:
@@ -35,6 +35,7 @@ find-python-%:
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)
+	$(PY) -m benchmarks --quick
 
 lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .
