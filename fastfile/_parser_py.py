@@ -343,7 +343,7 @@ class BodyParser:
 
     def __init__(self, limits: ParserLimits, content_length: int, chunked: bool) -> None:
         self._limits = limits
-        self._phase = CHUNK_LINE if chunked else CONTENT if content_length else COMPLETE
+        self._phase = CHUNK_LINE if chunked else CONTENT if content_length > 0 else COMPLETE
         self._left = 0 if chunked else content_length  # of the content or of the chunk
         self._content = 0
         self._state = rules.SIZE_FIRST

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import re
 from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 from conftest import KERNEL_KINDS, load_kernel
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from parser_inputs import LIMITS, MORE, Outcome, bodies, cut_lists, heads, message, mutated, part, read_body, read_head
 
 from fastfile import parser as facade
@@ -528,6 +530,40 @@ def test_chunked_body(parser_kernel, sentence, data, status):
 def test_chunked_body_is_accepted_at_the_limit_and_refused_beyond(parser_kernel, limit, at_limit, beyond, status):
     check_body(parser_kernel, at_limit, None, SMALL)
     check_body(parser_kernel, beyond, status, SMALL)
+
+
+# RFC 9110 §5.6.2, §5.6.4 and RFC 9112 §7.1, written down a second time: the twins share the tables of _parser_rules.
+TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+BWS = rb"[ \t]*"
+EXTENSION = BWS + rb";" + BWS + TCHAR + rb"+(?:" + BWS + rb"=" + BWS + rb"(?:" + TCHAR + rb"+|" + QUOTED + rb"))?"
+CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]+(?:" + EXTENSION + rb")*\r\n")
+
+
+@settings(max_examples=1000)
+@given(st.text('1g;= \t"\\\xe9\r\n', max_size=12).filter(lambda text: "\r\n" not in text))
+def test_chunk_line_follows_the_grammar(text):
+    line = b"1" + text.encode("latin-1") + b"\r\n"
+    limits = ParserLimits(body=1 << 60)
+    for kernel in all_kernels():
+        assert (read_body(kernel, line, (), limits) == MORE) is bool(CHUNK_LINE.fullmatch(line))
+
+
+@pytest.mark.parametrize(
+    ("place", "allowed"),
+    [
+        (b"G%cT", TCHAR + rb"| "),
+        (b"GET /%cx HTTP/1.1\r\n", rb"[!-~]"),
+        (b"GET / HTTP/1.1\r\nX%cY:", TCHAR + rb"|:"),
+        (b"GET / HTTP/1.1\r\nX: a%cb", rb"[\t -~\x80-\xff]"),
+        (b"GET / HTTP/1.1\r\nX: aaaaaaa%cbbbbbbbb", rb"[\t -~\x80-\xff]"),
+        (b"GET / HTTP/1.1\r\nX: aaaa\xff\xff%c\x7e\xffbbbbbbb", rb"[\t -~\x80-\xff]"),
+    ],
+)
+def test_every_byte_is_of_its_class(parser_kernel, place, allowed):
+    for byte in range(256):
+        accepted = read_head(parser_kernel, place % byte) == MORE
+        assert accepted is bool(re.fullmatch(allowed, bytes([byte]))), byte
 
 
 def test_trailer_section_is_bounded(parser_kernel):
