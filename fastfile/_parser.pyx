@@ -72,25 +72,26 @@ cdef unsigned int NOT_PLAIN = (
 )
 
 cdef enum:
-    NAME_SIZE = 20  # of the longest name that is read, if-unmodified-since, and one
+    WORD_SIZE = 20  # of the longest name that is read, if-unmodified-since, and one
     CODING_COUNT = 7
     STATE_COUNT = 16
 
 cdef uint64_t EACH_BYTE = 0x0101010101010101
 cdef uint64_t HIGH_BITS = 0x8080808080808080
 
-cdef struct Name:
+cdef struct Word:  # in lower case
     Py_ssize_t size
-    unsigned char text[NAME_SIZE]
+    unsigned char text[WORD_SIZE]
     int next  # another field whose name is as long; FIELD_KINDS: none
 
 cdef unsigned char[256] TOKEN
 cdef unsigned char[256] TARGET_BYTE
 cdef unsigned char[256] VERSION_BYTE
 cdef unsigned char[256] VALUE_BYTE
-cdef Name[FIELD_KINDS] NAMES
-cdef int[NAME_SIZE] NAME_OF_SIZE  # the first field whose name has this size
-cdef Name[CODING_COUNT] CODINGS
+cdef Word[FIELD_KINDS] NAMES
+cdef int[WORD_SIZE] FIELD_OF_SIZE  # the first field whose name has this size
+cdef Word[CODING_COUNT] CODINGS
+cdef Word CLOSE, KEEP_ALIVE
 cdef unsigned char[STATE_COUNT][256] CHUNK_STEPS
 cdef int SIZE_FIRST = rules.SIZE_FIRST, SIZE = rules.SIZE, DATA_CR = rules.DATA_CR
 cdef int LINE_LF = rules.LINE_LF, LINE_END = rules.LINE_END, REFUSED = rules.REFUSED
@@ -107,11 +108,11 @@ cdef int fill_class(unsigned char *table, bytes members) except -1:
     return 0
 
 
-cdef int fill_name(Name *name, bytes text) except -1:
-    if len(text) >= NAME_SIZE:
-        raise ValueError("NAME_SIZE is too small")
-    name.size = len(text)
-    memcpy(name.text, <const char *>text, len(text))
+cdef int fill_word(Word *word, bytes text) except -1:
+    if len(text) >= WORD_SIZE:
+        raise ValueError("WORD_SIZE is too small")
+    word.size = len(text)
+    memcpy(word.text, <const char *>text, len(text))
     return 0
 
 
@@ -123,14 +124,16 @@ cdef int fill_tables() except -1:
     fill_class(VALUE_BYTE, rules.FIELD_VALUE)
     if len(FIELDS) != FIELD_KINDS or len(rules.CODINGS) != CODING_COUNT or len(FAULTS) != CHUNK_WASTE + 1:
         raise ValueError("the enums do not fit _parser_rules")
-    for index in range(NAME_SIZE):
-        NAME_OF_SIZE[index] = FIELD_KINDS
+    for index in range(WORD_SIZE):
+        FIELD_OF_SIZE[index] = FIELD_KINDS
     for index in range(FIELD_KINDS):
-        fill_name(&NAMES[index], FIELDS[index])
-        NAMES[index].next = NAME_OF_SIZE[NAMES[index].size]
-        NAME_OF_SIZE[NAMES[index].size] = index
+        fill_word(&NAMES[index], FIELDS[index])
+        NAMES[index].next = FIELD_OF_SIZE[NAMES[index].size]
+        FIELD_OF_SIZE[NAMES[index].size] = index
     for index in range(CODING_COUNT):
-        fill_name(&CODINGS[index], rules.CODINGS[index])
+        fill_word(&CODINGS[index], rules.CODINGS[index])
+    fill_word(&CLOSE, b"close")
+    fill_word(&KEEP_ALIVE, b"keep-alive")
     for index in range(STATE_COUNT):
         memcpy(CHUNK_STEPS[index], <const char *><bytes>rules.CHUNK_STEPS[index], 256)
     return 0
@@ -397,13 +400,13 @@ cdef inline Span trim(uchar *data, Py_ssize_t start, Py_ssize_t end) noexcept no
     return span
 
 
-cdef inline bint is_name(const Name *name, uchar *text, Py_ssize_t size) noexcept nogil:
-    # Setting bit 5 is folding enough: of the bytes of a token only letters become letters by it.
+cdef inline bint is_word(uchar *text, Py_ssize_t size, const Word *word) noexcept nogil:
+    # Of the bytes of a value, setting bit 5 turns only letters into letters, and none into a hyphen.
     cdef Py_ssize_t index
-    if size != name.size:
+    if size != word.size:
         return False
     for index in range(size):
-        if text[index] | 0x20 != name.text[index] and text[index] != name.text[index]:
+        if text[index] | 0x20 != word.text[index]:
             return False
     return True
 
@@ -411,10 +414,10 @@ cdef inline bint is_name(const Name *name, uchar *text, Py_ssize_t size) noexcep
 cdef inline int field_of(uchar *name, Py_ssize_t size) noexcept nogil:
     # A field; FIELD_KINDS for one that is not read here.
     cdef int field
-    if size >= NAME_SIZE:
+    if size >= WORD_SIZE:
         return FIELD_KINDS
-    field = NAME_OF_SIZE[size]
-    while field != FIELD_KINDS and not is_name(&NAMES[field], name, size):
+    field = FIELD_OF_SIZE[size]
+    while field != FIELD_KINDS and not is_word(name, size, &NAMES[field]):
         field = NAMES[field].next
     return field
 
@@ -455,25 +458,14 @@ cdef inline Span next_element(uchar *data, Span *rest) noexcept nogil:
     return element
 
 
-cdef inline bint is_text(uchar *data, Span span, const char *text, Py_ssize_t size) noexcept nogil:
-    # `text` is in lower case, of letters and hyphens.
-    cdef Py_ssize_t index
-    if span.end - span.start != size:
-        return False
-    for index in range(size):
-        if data[span.start + index] | 0x20 != <unsigned char>text[index]:
-            return False
-    return True
-
-
 cdef int read_connection(Head *h, uchar *data, Span value) noexcept nogil:
     # NEXT.
     cdef Span element
     while value.start <= value.end:
         element = next_element(data, &value)
-        if is_text(data, element, b"close", 5):
+        if is_word(data + element.start, element.end - element.start, &CLOSE):
             h.close = True
-        elif is_text(data, element, b"keep-alive", 10):
+        elif is_word(data + element.start, element.end - element.start, &KEEP_ALIVE):
             h.keep_alive = True
     return NEXT
 
@@ -503,8 +495,8 @@ cdef int read_transfer_encoding(Head *h, uchar *data, Span value) noexcept nogil
         if element.start == element.end or skip(TOKEN, data, element.start, element.end) != element.end:
             return BAD_TRANSFER_ENCODING
         coding = 0
-        while coding < CODING_COUNT and not is_name(
-            &CODINGS[coding], data + element.start, element.end - element.start
+        while coding < CODING_COUNT and not is_word(
+            data + element.start, element.end - element.start, &CODINGS[coding]
         ):
             coding += 1
         h.chunked_last = coding == 0

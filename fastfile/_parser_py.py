@@ -17,6 +17,9 @@ Buffer = bytes | bytearray | memoryview
 
 CR, LF, SP, COLON = b"\r\n :"
 
+# What the scan of a line returns. The twin returns faults as well.
+MORE, NEXT, DONE = range(3)
+
 # The phases of a head: what the next byte belongs to.
 EMPTY_LINE, EMPTY_LINE_LF, METHOD, TARGET, VERSION, VERSION_LF, NAME, VALUE, VALUE_LF, SECTION_LF = range(10)
 
@@ -75,33 +78,33 @@ class Section:
         self.position += 1
         return True
 
-    def maybe_field_line(self, data: memoryview, limits: ParserLimits) -> int | None:
-        """Scan one field line (RFC 9112 §5); return where its CR is, -1 after the empty line, None for need more."""
+    def scan_field_line(self, data: memoryview, limits: ParserLimits) -> int:
+        """Return MORE, NEXT where a field line is complete (RFC 9112 §5), or DONE where the empty line is."""
         bound = self.bound(len(data), limits.field_line)
         if self.phase == NAME:
             self.position = skip(END_OF_TOKEN, data, self.position, bound)
             if self.position == bound:
                 self.check_bound(limits.field_line, rules.FIELD_LINE_SIZE)
-                return None
+                return MORE
             self._end_name(data[self.position])
             self.position += 1
         if self.phase == VALUE:
             self.position = skip(END_OF_VALUE, data, self.position, bound)
             if self.position == bound:
                 self.check_bound(limits.field_line, rules.FIELD_LINE_SIZE)
-                return None
+                return MORE
             check_line_end(data[self.position])
             self.position += 1
             self.phase = VALUE_LF
         if not self.maybe_line_end(data):
-            return None
+            return MORE
         if self.phase == SECTION_LF:
-            return -1
+            return DONE
         self.fields += 1
         if self.fields > limits.fields:
             raise BadRequest(*rules.FIELD_COUNT)
         self.phase = NAME
-        return self.position - 2
+        return NEXT
 
     def _end_name(self, byte: int) -> None:
         at_start = self.position == self.line
@@ -171,13 +174,12 @@ class HeadParser:
             return False
         if section.phase < NAME and not self._maybe_request_line(data):
             return False
-        while (line_end := section.maybe_field_line(data, self._limits)) is not None:
-            if line_end < 0:
-                self._check_head()
-                return True
-            self._read_field(data, line_end)
+        while (outcome := section.scan_field_line(data, self._limits)) == NEXT:
+            self._read_field(data)
             section.line = section.position
-        return False
+        if outcome == DONE:
+            self._check_head()
+        return outcome == DONE
 
     def _maybe_empty_lines(self, data: memoryview) -> bool:
         """Skip what some clients send after a body (RFC 9112 §2.2); True when a request-line begins."""
@@ -252,9 +254,9 @@ class HeadParser:
             raise BadRequest(*rules.MAJOR_VERSION)
         self._minor_version = 0 if version[7:8] == b"0" else 1  # RFC 9110 §2.5: a higher minor is our highest
 
-    def _read_field(self, data: memoryview, line_end: int) -> None:
+    def _read_field(self, data: memoryview) -> None:
         name = bytes(data[self._section.line : self._section.colon]).lower()
-        value = bytes(data[self._section.colon + 1 : line_end]).strip(rules.WHITESPACE)
+        value = bytes(data[self._section.colon + 1 : self._section.position - 2]).strip(rules.WHITESPACE)
         if name in rules.VALUE_FIELDS:
             self._values.setdefault(name, []).append(value)
         elif name == b"host":
@@ -419,11 +421,10 @@ class BodyParser:
     def _take_trailers(self, data: memoryview) -> int:
         """Read trailer fields (RFC 9112 §7.1.2) by the rules of the head; drop them, as RFC 9110 §6.5.1 allows."""
         section = self._section
-        while (line_end := section.maybe_field_line(data, self._limits)) is not None:
-            if line_end < 0:
-                self._phase = COMPLETE
-                break
+        while (outcome := section.scan_field_line(data, self._limits)) == NEXT:
             section.line = section.position
+        if outcome == DONE:
+            self._phase = COMPLETE
         taken = section.position
         # The next input begins here: what is remembered of this one lies before its start.
         section.position = 0

@@ -178,6 +178,7 @@ REFUSED: list[tuple[str, bytes, int]] = [
     ("a version in lower case", b"GET / http/1.1\r\n", 400),
     ("a minor version of two digits", b"GET / HTTP/1.10\r\n", 400),
     ("a version without minor", b"GET / HTTP/1\r\n", 400),
+    ("a version without its point", b"GET / HTTP/1-1\r\n", 400),
     ("a version without digits", b"GET / HTTP/a.1\r\n", 400),
     ("a minor version without digits", b"GET / HTTP/1.a\r\n", 400),
     ("a version of another protocol", b"GET / ICAP/1.0\r\n", 400),
@@ -233,6 +234,7 @@ REFUSED: list[tuple[str, bytes, int]] = [
         )
     ),
     ("two equal Content-Lengths", part(GET, HOST, b"Content-Length: 5", b"Content-Length: 5"), 400),
+    ("two Content-Lengths of zero", part(GET, HOST, b"Content-Length: 0", b"Content-Length: 0"), 400),
     ("two Content-Lengths", part(GET, HOST, b"Content-Length: 5", b"Content-Length: 6"), 400),
     ("a Content-Length of 19 digits", part(GET, HOST, b"Content-Length: 1" + b"0" * 18), 413),
     ("a Content-Length of 2 to the 64th", part(GET, HOST, b"Content-Length: 18446744073709551616"), 413),
@@ -364,6 +366,18 @@ LIMITED_HEADS: list[tuple[str, bytes, bytes, int]] = [
         b"\r\n" + message(GET_1_0, b"A:34567890", b"B:34567890", b"C:34567"),
         431,
     ),
+    (
+        "the head, when it ends in a value",
+        message(GET_1_0, b"A:34567890", b"B:34567890", b"C:3456"),
+        part(GET_1_0, b"A:34567890", b"B:34567890") + b"C:34567890",
+        431,
+    ),
+    (
+        "the head, when it ends in a name",
+        message(GET_1_0, b"A:34567890", b"B:34567890", b"C:3456"),
+        part(GET_1_0, b"A:34567890", b"B:34567890") + b"C234567890",
+        431,
+    ),
     ("the number of fields", message(GET_1_0, b"A:", b"B:", b"C:"), message(GET_1_0, b"A:", b"B:", b"C:", b"D:"), 431),
     ("the empty lines", b"\r\n\r\n" + message(GET_1_0), b"\r\n\r\n\r\n", 400),
 ]
@@ -440,6 +454,11 @@ def test_default_limits_hold_for_whole_and_single_bytes(parser_kernel):
         for cuts in ((), range(len(at_limit))):
             assert isinstance(read_head(parser_kernel, at_limit, cuts), dict)
             assert read_head(parser_kernel, beyond, cuts)[0] == status
+
+
+@pytest.mark.parametrize("data", [b"GET", b"GET /", b"GET / HTTP/1.0", b"GET / HTTP/1.0\r", b"GET / HTTP/1.0\r\n"])
+def test_head_may_end_in_the_request_line(parser_kernel, data):
+    check_head(parser_kernel, data, lambda outcome: outcome[0] == 431, ParserLimits(head=len(data)))
 
 
 def test_limits_beyond_every_index_are_no_limits(parser_kernel):
