@@ -52,8 +52,8 @@ def has_no_date(resource: Resource) -> bool:
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
-    Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too large
-    to hash within a pass.
+    Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too
+    large to hash within a pass.
     """
     if not has_no_date(resource):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)

@@ -1,5 +1,5 @@
 from fastfile.server.service cimport Service
-from fastfile.types cimport RequestHead, Response
+from fastfile.types cimport FileSlice, RequestHead, Response
 
 cdef class Connection:
     cdef readonly int fd, state
