@@ -1,6 +1,7 @@
 """`python -m benchmarks`: fastfile beside its peers, as a Markdown table, JSON and an SVG chart."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -36,12 +37,16 @@ def main() -> int:
     scenarios = [s for s in SCENARIOS if (s.name in names if names else s.quick or not arguments.quick)]
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (0.7 if arguments.quick else 1.5)
+    # The servers end with the run, however it ends: each is closed by its context manager.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         program("wrk")
         measured = run(scenarios, peers, rounds=rounds, seconds=seconds)
     except MissingError as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     print("\n" + report.write(measured, arguments.output, rounds=rounds, seconds=seconds))
     return 0
 
