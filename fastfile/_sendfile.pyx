@@ -8,7 +8,7 @@ from cpython.exc cimport PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memset
 
-from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # noqa: F401 (the facade takes them from here)
+from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
 cdef extern from * nogil:
     """

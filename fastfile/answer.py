@@ -12,6 +12,7 @@ from fastfile.semantics.negotiation import preferred_codings
 
 # Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
 MAX_CHOICES = 32
+MAX_REMEMBERED = 128  # bytes of such a value: a browser's has some 25, and each file remembers its own
 # What an answer and its heads take beside the content, about: measured with tracemalloc.
 OVERHEAD = 2500
 
@@ -58,7 +59,7 @@ class Answer:
         if wants_range and b"identity" in codings:
             return identity
         choice = self.variants.get(codings[0], identity)
-        if not wants_range:
+        if not wants_range and (accept_encoding is None or len(accept_encoding) <= MAX_REMEMBERED):
             if len(self._choices) >= MAX_CHOICES:
                 self._choices.clear()
             self._choices[accept_encoding] = choice

@@ -1,5 +1,6 @@
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
+from fastfile.response cimport Representation
 from fastfile.types cimport RequestHead, Response
 
 cdef class Handler:
@@ -11,3 +12,5 @@ cdef class Handler:
     cdef set _hosts
     cdef dict _pages
     cpdef Response respond(self, RequestHead head)
+    cdef Response _respond(self, RequestHead head, Answer answer)
+    cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

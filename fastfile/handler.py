@@ -16,21 +16,20 @@ A plain GET of a cached, unchanged file skips to 5 by the bytes of its target.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
+from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
 from fastfile.files.root import Root, make_error
-from fastfile.pages import ERROR_TYPES, make_error_page
+from fastfile.pages import make_error_page
 from fastfile.response import NO_SNIFFING, Representation, make_bodiless, make_response
 from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
 from fastfile.semantics.host import check_host, is_loopback_host
-from fastfile.semantics.negotiation import preferred_type
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
-from fastfile.site import ALLOW, Site
+from fastfile.site import ALLOW, NOT_FOUND, Site
 from fastfile.types import RequestHead, Response
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
@@ -55,18 +54,14 @@ class Handler:
     def respond(self, head: RequestHead) -> Response:
         """Return the response to a request; it never raises."""
         answer = self._answers.get(head.target)
-        if (
-            answer is not None
-            and answer.identity is not None
-            and head.plain
-            and head.method == b"GET"
-            and head.host in self._hosts
-            and answer.is_fresh(self._clock)
-        ):
-            answer.used = True
-            return answer.select(head.accept_encoding, False).full
+        if answer is not None:
+            if head.host not in self._hosts or not answer.is_fresh(self._clock):
+                answer = None
+            elif head.plain and answer.identity is not None and head.method == b"GET":
+                answer.used = True
+                return answer.select(head.accept_encoding, False).full
         try:
-            response = self._respond(head)
+            response = self._respond(head, answer)
         except HTTPError as error:
             response = self._make_error(error, head)
         except OSError as error:
@@ -82,8 +77,7 @@ class Handler:
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
     def _make_error(self, error: HTTPError, head: RequestHead | None) -> Response:
-        accept = None if head is None else head.field(b"accept")
-        media_type = preferred_type(accept, ERROR_TYPES) or ERROR_TYPES[0]
+        media_type = self._site.choose_type(None if head is None else head.field(b"accept"))
         key = (error.status, error.detail, error.fields, media_type)
         response = self._pages.get(key)
         if response is None:
@@ -101,17 +95,23 @@ class Handler:
             self._pages[key] = response
         return response
 
-    def _respond(self, head: RequestHead) -> Response:
+    def _respond(self, head: RequestHead, answer: Answer | None) -> Response:
+        """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
         _check_method(head.method)
-        target = parse_target(head.target)
-        self._check_host(head, target)
-        if head.method == b"OPTIONS":
-            return self._site.options
-        if target.asterisk:
-            raise HTTPError(400, "The target * is for OPTIONS alone.")
-        answer = self._site.find(target, head)
-        if isinstance(answer, Response):
-            return answer
+        if answer is None or head.method == b"OPTIONS":
+            target = parse_target(head.target)
+            self._check_host(head, target)
+            if head.method == b"OPTIONS":
+                return self._site.options
+            if target.asterisk:
+                raise HTTPError(400, "The target * is for OPTIONS alone.")
+            found = self._site.find(target, head)
+            if isinstance(found, Response):
+                return found
+            answer = found
+        answer.used = True
+        if answer.identity is None:
+            raise NOT_FOUND
         representation = answer.select(head.accept_encoding, head.range is not None)
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
@@ -136,7 +136,7 @@ class Handler:
         if not ranges:
             field = (b"Content-Range", make_unsatisfied_range(size))
             raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", (field,))
-        return representation.make_partial(ranges, os.urandom(16).hex().encode())
+        return representation.make_partial(ranges)
 
     def _check_host(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.

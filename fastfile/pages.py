@@ -18,8 +18,7 @@ HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 # In the order in which they are offered: of equally wanted types the first is sent.
-ERROR_TYPES = (HTML, TEXT, JSON)
-LISTING_TYPES = ERROR_TYPES
+PAGE_TYPES = (HTML, TEXT, JSON)
 
 _STYLE = (
     ":root{color-scheme:light dark;--line:#d8dde3;--dim:#5b6673;--link:#0b57d0;--back:#fff;--ink:#1a1d21}"
@@ -68,7 +67,7 @@ _TWO = tuple(f"{number:02d}" for number in range(100))  # a look-up costs a thir
 
 
 def make_error_page(status: int, detail: str, media_type: bytes) -> bytes:
-    """Make the body of an error answer; ``media_type`` is one of ERROR_TYPES, ``status`` one of REASONS.
+    """Make the body of an error answer; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
 
     JSON has the members of RFC 9457 §3.1 that apply: status, title, detail.
     """
@@ -85,7 +84,7 @@ def make_error_page(status: int, detail: str, media_type: bytes) -> bytes:
 
 
 def make_listing_page(path: bytes, entries: Sequence[Entry], media_type: bytes) -> bytes:
-    """Make the listing of a directory, its entries in the order given; ``media_type`` is one of LISTING_TYPES.
+    """Make the listing of a directory, its entries in the order given; ``media_type`` is one of PAGE_TYPES.
 
     ``path`` is the decoded path from the root, with a slash at either end.
     """

@@ -6,6 +6,7 @@ Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (ha
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 
 from fastfile.files.resource import Resource
@@ -28,9 +29,13 @@ NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 MAX_HASHED = 1 << 20
 
 
+def make_field_lines(fields: Iterable[Field]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
 def make_head(status: int, fields: Iterable[Field]) -> bytes:
     """Return the status line and the field lines, less Date, Connection and the empty line."""
-    return STATUS_LINES[status] + b"".join([b"%b: %b\r\n" % field for field in fields])
+    return STATUS_LINES[status] + make_field_lines(fields)
 
 
 def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
@@ -65,23 +70,13 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
 
 
 class Representation:
-    """One file as it is sent: its fields, and the three responses that most requests get, ready made.
+    """One file as it is sent: its fields, and the two responses that most requests get, ready made.
 
     ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1), and
     None, with no such field, where the file's date says nothing.
     """
 
-    __slots__ = (
-        "coding",
-        "etag",
-        "fields",
-        "full",
-        "media_type",
-        "mtime_s",
-        "not_modified",
-        "resource",
-        "without_body",
-    )
+    __slots__ = ("_field_lines", "coding", "etag", "full", "media_type", "mtime_s", "not_modified", "resource")
 
     def __init__(
         self,
@@ -105,33 +100,28 @@ class Representation:
             fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
         if coding:
             fields.append((b"Content-Encoding", coding))
-        self.fields: tuple[Field, ...] = tuple(fields)
+        self._field_lines = make_field_lines(fields)
         body = (resource.slice(0, resource.size),) if resource.size else ()
-        self.full = self._make(200, (), body, resource.size)
-        self.without_body = make_bodiless(self.full)
+        self.full = self._make(200, b"", media_type, body, resource.size)
         self.not_modified = Response(304, make_head(304, caching))  # RFC 9110 §15.4.5: no more than caching needs
 
     def _make(
-        self,
-        status: int,
-        fields: tuple[Field, ...],
-        parts: tuple[bytes | FileSlice, ...],
-        size: int,
-        media_type: bytes = b"",
+        self, status: int, content_range: bytes, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int
     ) -> Response:
-        content = ((b"Content-Type", media_type or self.media_type), (b"Content-Length", b"%d" % size))
-        return Response(status, make_head(status, (*self.fields, *fields, *content)), parts, size)
+        content = b"%bContent-Type: %b\r\nContent-Length: %d\r\n" % (content_range, media_type, size)
+        return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
 
-    def make_partial(self, ranges: tuple[ByteRange, ...], boundary: bytes) -> Response:
+    def make_partial(self, ranges: tuple[ByteRange, ...]) -> Response:
         """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7)."""
         size = self.resource.size
         if len(ranges) == 1:
             start, stop = ranges[0]
-            field = (b"Content-Range", make_content_range(start, stop, size))
-            return self._make(206, (field,), (self.resource.slice(start, stop),), stop - start)
+            field_line = b"Content-Range: %b\r\n" % make_content_range(start, stop, size)
+            return self._make(206, field_line, self.media_type, (self.resource.slice(start, stop),), stop - start)
+        boundary = os.urandom(16).hex().encode()  # nobody can have put it into the file
         parts: list[bytes | FileSlice] = []
         for head, (start, stop) in zip(make_part_heads(ranges, size, self.media_type, boundary), ranges, strict=True):
             parts += (head, self.resource.slice(start, stop))
         parts.append(make_closing_delimiter(boundary))
         total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
-        return self._make(206, (), tuple(parts), total, make_multipart_type(boundary))
+        return self._make(206, b"", make_multipart_type(boundary), tuple(parts), total)

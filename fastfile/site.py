@@ -18,7 +18,7 @@ from fastfile.files.listing import list_directory
 from fastfile.files.resource import Resource, is_settled, open_resource, take_resource
 from fastfile.files.root import Root, is_directory, make_error
 from fastfile.files.variants import SUFFIXES, open_variants
-from fastfile.pages import ERROR_TYPES, LISTING_POLICY, LISTING_TYPES, make_error_page, make_listing_page
+from fastfile.pages import LISTING_POLICY, PAGE_TYPES, make_error_page, make_listing_page
 from fastfile.response import NO_CACHE, NO_SNIFFING, Field, Representation, make_head, make_response
 from fastfile.semantics.mediatype import media_type
 from fastfile.semantics.negotiation import preferred_type
@@ -28,6 +28,7 @@ from fastfile.types import RequestHead, Response
 
 NOT_FOUND = HTTPError(404, "There is nothing at this address.")
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
+MAX_TYPES = 64  # distinct Accept values whose choice is remembered
 MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
 
 
@@ -43,6 +44,7 @@ class Site:
         self.common_fields: tuple[Field, ...] = ((b"Server", b"fastfile"),) if config.server_header else ()
         self.options = Response(204, make_head(204, (*self.common_fields, ALLOW)))
         self._folders: dict[bytes, Stamp] = {}
+        self._types: dict[bytes | None, bytes] = {}
         self._index = tuple(os.fsencode(name) for name in config.index)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
@@ -64,9 +66,6 @@ class Site:
                 return found
             answer = found
             self._remember(key, answer)
-        answer.used = True
-        if answer.identity is None:
-            raise NOT_FOUND
         return answer
 
     def _look(self, target: Target, head: RequestHead) -> Answer | Response:
@@ -158,19 +157,28 @@ class Site:
         if self._root.only is None and read_signature(absolute) == b"":
             self._remember(key, Answer((Stamp(absolute, b""),), None, {}))
 
+    def choose_type(self, accept: bytes | None) -> bytes:
+        """Return the media type for a page of ours: HTML where nothing we have is acceptable (RFC 9110 §12.4.1)."""
+        chosen = self._types.get(accept)
+        if chosen is None:
+            if len(self._types) >= MAX_TYPES:
+                self._types.clear()
+            chosen = self._types[accept] = preferred_type(accept, PAGE_TYPES) or PAGE_TYPES[0]
+        return chosen
+
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         return self._make_page(
             301, (NO_CACHE, (b"Location", location)), head, "The folder is at its name with a slash."
         )
 
     def _make_page(self, status: int, fields: tuple[Field, ...], head: RequestHead, detail: str) -> Response:
-        type_ = preferred_type(head.field(b"accept"), ERROR_TYPES) or ERROR_TYPES[0]
+        type_ = self.choose_type(head.field(b"accept"))
         fields = (*self.common_fields, (b"Content-Type", type_), (b"Vary", b"Accept"), NO_SNIFFING, *fields)
         return make_response(status, fields, make_error_page(status, detail, type_))
 
     def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
         entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
-        type_ = preferred_type(head.field(b"accept"), LISTING_TYPES) or LISTING_TYPES[0]
+        type_ = self.choose_type(head.field(b"accept"))
         policy = (b"Content-Security-Policy", LISTING_POLICY)
         fields = (*self.common_fields, (b"Content-Type", type_), NO_CACHE, (b"Vary", b"Accept"), NO_SNIFFING, policy)
         return make_response(200, fields, make_listing_page(b"/" + join(path, b""), entries, type_))
