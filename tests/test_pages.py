@@ -12,11 +12,10 @@ import pytest
 
 from fastfile.files.listing import Entry
 from fastfile.pages import (
-    ERROR_TYPES,
     HTML,
     JSON,
     LISTING_POLICY,
-    LISTING_TYPES,
+    PAGE_TYPES,
     TEXT,
     make_error_page,
     make_listing_page,
@@ -72,8 +71,8 @@ def file(name: bytes, size: int = 0, mtime_s: int = MOMENT) -> Entry:
 
 
 def test_types_are_offered_html_first() -> None:
-    assert ERROR_TYPES == (b"text/html; charset=utf-8", b"text/plain; charset=utf-8", b"application/json")
-    assert LISTING_TYPES == ERROR_TYPES
+    assert PAGE_TYPES == (b"text/html; charset=utf-8", b"text/plain; charset=utf-8", b"application/json")
+    assert PAGE_TYPES == PAGE_TYPES
 
 
 @pytest.mark.parametrize("status", [status for status in REASONS if status >= 400])
@@ -98,7 +97,7 @@ def test_a_detail_is_text_whatever_it_holds() -> None:
     assert json.loads(make_error_page(400, detail, JSON))["detail"] == detail
 
 
-@pytest.mark.parametrize("media_type", ERROR_TYPES)
+@pytest.mark.parametrize("media_type", PAGE_TYPES)
 def test_a_detail_with_controls_or_lone_surrogates_makes_a_page(media_type: bytes) -> None:
     page = make_error_page(400, "a\x1b[2J\r\n\udcff\x9b", media_type)
     page.decode("utf-8")
