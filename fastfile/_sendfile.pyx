@@ -174,18 +174,23 @@ def recv_into(int fd, bytearray buffer):
             PyErr_SetFromErrno(OSError)
 
 
-def send_parts(int fd, list parts, Py_ssize_t skip, bint more):
+def send_parts(int fd, list parts, Py_ssize_t skip):
     cdef iovec vectors[64]
     cdef msghdr message
-    cdef Py_ssize_t count, i, n = min(len(parts), FF_MAX_PARTS)
-    cdef int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (MSG_MORE if more else 0)
-    cdef bytes part
-    for i in range(n):
-        part = parts[i]
-        vectors[i].iov_base = PyBytes_AS_STRING(part)
-        vectors[i].iov_len = PyBytes_GET_SIZE(part)
-    if skip < 0 or n == 0 or <size_t>skip > vectors[0].iov_len:
-        raise ValueError("skip must lie within the first part")
+    cdef Py_ssize_t count, n = 0
+    cdef int flags = MSG_NOSIGNAL | MSG_DONTWAIT
+    cdef object part
+    for part in parts:
+        if type(part) is not bytes:
+            flags |= MSG_MORE
+            break
+        if n == FF_MAX_PARTS:
+            break
+        vectors[n].iov_base = PyBytes_AS_STRING(part)
+        vectors[n].iov_len = PyBytes_GET_SIZE(part)
+        n += 1
+    if n == 0 or skip < 0 or <size_t>skip > vectors[0].iov_len:
+        raise ValueError("skip must lie within the first part, and that be bytes")
     vectors[0].iov_base = <char *>vectors[0].iov_base + skip
     vectors[0].iov_len -= skip
     memset(&message, 0, sizeof(message))

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Sequence
 
 WOULD_BLOCK = -1
 
@@ -47,13 +48,22 @@ def recv_into(fd: int, buffer: bytearray) -> int:
         return WOULD_BLOCK
 
 
-def send_parts(fd: int, parts: list[bytes], skip: int, more: bool) -> int:
-    """Send the ``parts`` as one, less the first ``skip`` bytes of them: bytes sent (maybe not all), or WOULD_BLOCK.
+def send_parts(fd: int, parts: Sequence[object], skip: int) -> int:
+    """Send the leading bytes objects among ``parts`` as one, less the first ``skip`` bytes of the first of them.
 
-    ``skip`` lies within the first part. ``more`` says that a file follows at once, so that the last segment may wait
-    for it (MSG_MORE). At most MAX_PARTS parts leave in a call.
+    Returns the bytes sent (maybe not all), or WOULD_BLOCK. Where something other than bytes follows them, a file, the
+    last segment may wait for it (MSG_MORE). At most MAX_PARTS parts leave in a call.
     """
-    pieces = [memoryview(parts[0])[skip:], *(memoryview(part) for part in parts[1:MAX_PARTS])]
+    pieces = []
+    more = False
+    for part in parts[:MAX_PARTS]:
+        if not isinstance(part, bytes):
+            more = True
+            break
+        pieces.append(memoryview(part))
+    if not pieces or not 0 <= skip <= len(pieces[0]):
+        raise ValueError("skip must lie within the first part, and that be bytes")
+    pieces[0] = pieces[0][skip:]
     # A socket object for the time of the call alone: os.writev knows no flags.
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
     try:

@@ -1,5 +1,8 @@
+cimport cython
+
 from fastfile.clock cimport Clock
 from fastfile.response cimport Representation
+from fastfile.files.freshness cimport Stamp
 
 cdef class Answer:
     cdef readonly tuple stamps
@@ -10,5 +13,7 @@ cdef class Answer:
     cdef readonly int open_files
     cdef tuple _codings
     cdef dict _choices
+    @cython.locals(stamp=Stamp)
     cpdef bint is_fresh(self, Clock clock)
+    @cython.locals(identity=Representation, choice=Representation)
     cpdef Representation select(self, bytes accept_encoding, bint wants_range)

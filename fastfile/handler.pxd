@@ -1,3 +1,5 @@
+cimport cython
+
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
 from fastfile.response cimport Representation
@@ -11,6 +13,8 @@ cdef class Handler:
     cdef int _max_ranges
     cdef set _hosts
     cdef dict _pages
+    @cython.locals(answer=Answer, response=Response)
     cpdef Response respond(self, RequestHead head)
+    @cython.locals(representation=Representation)
     cdef Response _respond(self, RequestHead head, Answer answer)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

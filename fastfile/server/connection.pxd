@@ -1,5 +1,11 @@
+cimport cython
+
 from fastfile.server.service cimport Service
 from fastfile.types cimport FileSlice, RequestHead, Response
+
+cdef int IDLE, HEAD, BODY, SENDING, LINGERING, CLOSED
+cdef int READ, WRITE, WOULD_BLOCK
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, LINGER_SIZE
 
 cdef class Connection:
     cdef readonly int fd, state
@@ -11,22 +17,30 @@ cdef class Connection:
     cdef object _parser, _body
     cdef RequestHead _head
     cdef list _parts, _unlogged
-    cdef long long _batch_size
+    cdef long long _queued
     cdef Py_ssize_t _skip, _lingered, _requests
     cdef bint _closing, _unread
     cpdef on_ready(self)
+    @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _receive(self)
+    @cython.locals(start=Py_ssize_t, consumed=Py_ssize_t, answered=Py_ssize_t)
     cdef _process(self, bytearray data, Py_ssize_t count)
+    @cython.locals(head=RequestHead)
     cdef Py_ssize_t _take(self, bytearray data, Py_ssize_t start, Py_ssize_t end) except -2
     cdef _begin_body(self, RequestHead head, bint has_begun)
     cdef Response _refusal(self, RequestHead head)
+    @cython.locals(response=Response)
     cdef _respond(self, RequestHead head)
     cdef _refuse(self, error)
+    @cython.locals(service=Service, parts=list, tail=bytes)
     cdef _answer(self, RequestHead head, Response response)
+    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t)
     cdef _send(self)
-    cdef Py_ssize_t _send_memory(self) except -2
+    @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)
+    @cython.locals(service=Service)
     cdef _wait_to_send(self)
+    @cython.locals(service=Service, now_s=double, before=int)
     cdef _settle(self, bint answered)
     cdef _finish(self)
     cdef _linger(self)

@@ -45,7 +45,6 @@ class Connection:
     """Owns ``fd`` from construction to _close(). ``deadline_s`` is on the clock's monotonic scale."""
 
     __slots__ = (
-        "_batch_size",
         "_body",
         "_closing",
         "_file_offset",
@@ -55,6 +54,7 @@ class Connection:
         "_lingered",
         "_parser",
         "_parts",
+        "_queued",
         "_requests",
         "_service",
         "_skip",
@@ -78,7 +78,7 @@ class Connection:
         self._head: RequestHead | None = None  # the request whose body is being read
         self._body: BodyParser | None = None
         self._parts: list[bytes | FileSlice] = []  # what is to be sent
-        self._batch_size = 0  # bytes of bodies in it
+        self._queued = 0  # bytes of it that are not sent yet
         self._skip = 0  # how much of the first part is sent
         self._closing = False  # after what is in _parts
         self._unread = False  # the client may still be sending something that nobody will read
@@ -150,7 +150,7 @@ class Connection:
         answered = self._requests
         try:
             while start < count and not self._closing:
-                if self._batch_size > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
+                if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
                     self._send()
                     if self._parts:
                         break
@@ -216,6 +216,7 @@ class Connection:
             refusal = self._refusal(head)
             if refusal is None:
                 self._parts.append(CONTINUE)
+                self._queued += len(CONTINUE)
         if refusal is not None:
             self._closing = self._unread = True
             self._answer(head, refusal)
@@ -244,11 +245,12 @@ class Connection:
         service = self._service
         self._requests += 1
         parts = self._parts
+        tail = service.tail(self._closing, head is None or head.minor_version != 0)
         parts.append(response.head)
-        parts.append(service.tail(self._closing, head is None or head.minor_version != 0))
+        parts.append(tail)
         for part in response.parts:
             parts.append(part)
-        self._batch_size += response.body_size
+        self._queued += len(response.head) + len(tail) + response.body_size
         if service.log is not None:
             self._unlogged.append((head, response, service.clock.monotonic_s))
 
@@ -263,32 +265,27 @@ class Connection:
                     self._abort()
                     return
             else:
-                sent = self._send_memory()
+                sent = send_parts(self.fd, self._parts, self._skip)
             if sent != WOULD_BLOCK:
                 self._drop_sent(sent)
                 budget -= sent
             if sent == WOULD_BLOCK or (budget <= 0 and self._parts):
                 self._wait_to_send()
                 return
-        self._batch_size = 0
         if self.state == SENDING:
             self.state = IDLE
         if self._unlogged:
             self._log_sent()
 
-    def _send_memory(self) -> int:
-        """Send the parts that are in memory, up to the first file."""
-        pieces: list[bytes] = []
-        for part in self._parts:
-            if isinstance(part, FileSlice):
-                return send_parts(self.fd, pieces, self._skip, True)
-            pieces.append(part)
-        return send_parts(self.fd, pieces, self._skip, False)
-
     def _drop_sent(self, sent: int) -> None:
         """Take what was sent off the queue."""
-        sent += self._skip
+        self._queued -= sent
         parts = self._parts
+        if self._queued == 0:
+            parts.clear()
+            self._skip = 0
+            return
+        sent += self._skip
         done = 0
         for part in parts:
             size = part.count if isinstance(part, FileSlice) else len(part)
@@ -365,7 +362,7 @@ class Connection:
         log = self._service.log
         if log is None:
             return
-        unsent = sum(part.count if isinstance(part, FileSlice) else len(part) for part in self._parts) - self._skip
+        unsent = self._queued
         now_s = time.monotonic()
         for head, response, began_s in reversed(self._unlogged):
             missing = min(unsent, response.body_size)
