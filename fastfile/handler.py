@@ -26,7 +26,7 @@ from fastfile.files.root import Root, make_error
 from fastfile.pages import make_error_page
 from fastfile.response import NO_SNIFFING, Representation, make_bodiless, make_response
 from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
-from fastfile.semantics.host import check_host, is_loopback_host
+from fastfile.semantics.host import check_host, is_loopback_host, parse_host
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
 from fastfile.site import ALLOW, NOT_FOUND, Site
@@ -112,7 +112,7 @@ class Handler:
         answer.used = True
         if answer.identity is None:
             raise NOT_FOUND
-        representation = answer.select(head.accept_encoding, head.range is not None)
+        representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
@@ -140,6 +140,8 @@ class Handler:
 
     def _check_host(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
+        if target.authority is not None and head.host is not None:
+            parse_host(head.host)  # §3.2: 400 where it is not valid, also where it is not used
         host = head.host if target.authority is None else target.authority
         if host in self._hosts:
             return
