@@ -49,7 +49,7 @@ def _coding_weights(accept_encoding: bytes) -> dict[bytes, int]:
 
 
 def preferred_type(accept: bytes | None, offered: tuple[bytes, ...]) -> bytes | None:
-    """Return the best of the offered media types (lower case, without parameters), None when none is acceptable.
+    """Return the best of the offered media types (in lower case), None when none is acceptable.
 
     The weight of a type is that of the most specific range that matches it; ties go by the order of ``offered``
     (§12.5.1). Without the field, or with nothing valid in it, everything is acceptable.
@@ -85,6 +85,7 @@ def _type_weight(media_type: bytes, ranges: list[tuple[bytes, bool, int]]) -> in
     A range with parameters, such as ``text/html;charset=utf-8``, counts as one without when there is no better: what we
     offer has no versions that they could tell apart.
     """
+    media_type = media_type.partition(b";")[0]
     main = media_type.partition(b"/")[0] + b"/*"
     best_specificity, best_weight = 0, 0
     for media_range, has_parameters, weight in ranges:
