@@ -31,7 +31,7 @@ cdef class Connection:
     cdef Response _refusal(self, RequestHead head)
     @cython.locals(response=Response)
     cdef _respond(self, RequestHead head)
-    cdef _refuse(self, error)
+    cdef _refuse(self, error, bint is_head=*)
     @cython.locals(service=Service, parts=list, tail=bytes)
     cdef _answer(self, RequestHead head, Response response)
     @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t)
@@ -42,6 +42,7 @@ cdef class Connection:
     cdef _wait_to_send(self)
     @cython.locals(service=Service, now_s=double, before=int)
     cdef _settle(self, bint answered)
+    cdef bint _has_begun(self) except -1
     cdef _finish(self)
     cdef _linger(self)
     cdef _abort(self)

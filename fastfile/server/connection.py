@@ -35,8 +35,9 @@ BATCH_SIZE = 256 * 1024
 BATCH_PARTS = 48
 # One connection sends this much of a file before the others have their turn.
 TURN_SIZE = 1024 * 1024
-# Lingering close: what a client may still send after our last answer before we hang up.
-LINGER_SIZE = 64 * 1024
+# Lingering close: what a client may still send after our last answer before we hang up. It is what the buffers of both
+# ends hold at most (6 MiB and 4 MiB on Linux), so that who sends a body before looking gets to look. Time bounds it too.
+LINGER_SIZE = 16 * 1024 * 1024
 LINGER_S = 2.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close with RST, so that nobody takes a cut body for a whole one
 
@@ -111,7 +112,7 @@ class Connection:
 
     def on_deadline(self) -> None:
         """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
-        if self.state == BODY or (self.state == HEAD and self._input):
+        if self.state == BODY or (self.state == HEAD and self._has_begun()):
             self._refuse(HTTPError(408, "The request took too long to arrive."))
             self._input = None
             self._process(self._service.buffer, 0)
@@ -149,7 +150,7 @@ class Connection:
             data, count, self._input = self._input, len(self._input), None
         answered = self._requests
         try:
-            while start < count and not self._closing:
+            while start < count and not self._closing and self.state != CLOSED:
                 if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
                     self._send()
                     if self._parts:
@@ -160,7 +161,7 @@ class Connection:
                 start = consumed
         except BadRequest as error:
             self._service.renew_parser()
-            self._refuse(error)
+            self._refuse(error, bytes(data[start : min(count, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD "))
         if start < count:
             if self._closing:
                 self._unread = True
@@ -202,9 +203,13 @@ class Connection:
         """Read a body before the answer, so that a message with broken framing gets one answer: 400."""
         service = self._service
         refusal = None
+        has_body = head.chunked or head.content_length != 0
         if head.expect is not None and head.expect.lower() != b"100-continue":
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
-        elif not head.chunked and not head.content_length:
+            if not has_body and head.keep_alive:
+                self._answer(head, refusal)
+                return
+        elif not has_body:
             self._respond(head)
             return
         elif head.content_length > service.limits.body:
@@ -234,11 +239,17 @@ class Connection:
             self._closing = True
         self._answer(head, response)
 
-    def _refuse(self, error: HTTPError) -> None:
-        """Queue the one answer to a message that cannot be read on, and close after it."""
+    def _refuse(self, error: HTTPError, is_head: bool = False) -> None:
+        """Queue the one answer to a message that cannot be read on, and close after it.
+
+        ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
+        """
         head, self._head, self._body = self._head, None, None
         self._closing = self._unread = True
-        self._answer(head, self._service.handler.refuse(error, head))
+        response = self._service.handler.refuse(error, head)
+        if is_head and head is None:
+            response = Response(response.status, response.head, (), 0, True)
+        self._answer(head, response)
 
     def _answer(self, head: RequestHead | None, response: Response) -> None:
         """Queue a response; ``head`` is None where the request could not be read."""
@@ -314,7 +325,7 @@ class Connection:
             if before != BODY:
                 self.state = BODY
                 self.deadline_s = now_s + service.body_timeout_s
-        elif self._input is not None:
+        elif self._has_begun():
             if answered or before != HEAD:
                 self.state = HEAD
                 self.deadline_s = now_s + service.head_timeout_s
@@ -324,9 +335,16 @@ class Connection:
         if self._interest != READ:
             self._wait_for(READ)
 
+    def _has_begun(self) -> bool:
+        """Tell whether a part of a request head is there; empty lines before it are none (RFC 9112 §2.2)."""
+        return self._parser is not None and self._parser.started
+
     def _finish(self) -> None:
-        """Close; where the client may still be sending, let it see our answer first (RFC 9112 §9.6)."""
-        if not self._unread:
+        """Close; where the client may still be sending, let it see our answer first (RFC 9112 §9.6).
+
+        Closing a socket with something unread in it is a reset, which takes what the client has not read yet.
+        """
+        if not self._unread and recv_into(self.fd, self._service.buffer) <= 0:
             self.close()
             return
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
