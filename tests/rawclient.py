@@ -1,17 +1,62 @@
-"""A client that reads one response at a time from a bare socket and checks its framing (RFC 9112 §6.3)."""
+"""A client that speaks HTTP over a bare socket, reads exactly one response per request, and believes nothing.
+
+Every response that it reads goes through `check_response`: the invariants of RFC 9110 and 9112 that hold for whatever
+was asked. No code of the server is used here: what both got wrong would look right.
+"""
 
 from __future__ import annotations
 
+import calendar
+import fcntl
+import os
+import re
+import select
 import socket
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable
+from email.utils import parsedate
 from typing import NamedTuple
 
 RECEIVE_SIZE = 262144
+CLOCK_SLACK_S = 2  # between the server's Date and ours, when a response waits for its reader
+
+STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([\x20-\x7e]+)")  # RFC 9112 §4; a server of 1.1 says so (RFC 9110 §2.5)
+FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x21-\x7e]|[\x21-\x7e][\x20-\x7e]*[\x21-\x7e])")
+HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z][a-z] \d{4} \d\d:\d\d:\d\d GMT")
+STRONG_TAG = re.compile(r'"[!#-~]+"')
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+MULTIPART = re.compile(r"multipart/byteranges; ?boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})")
 
 
 class Received(NamedTuple):
     status: int
     fields: dict[str, str]  # names in lower case
     body: bytes
+
+    def lasting(self) -> dict[str, str]:
+        """The fields that must be the same whenever the same is asked: all but Date, Connection and boundaries."""
+        kept = {name: value for name, value in self.fields.items() if name not in ("date", "connection")}
+        if MULTIPART.fullmatch(kept.get("content-type", "")):
+            kept["content-type"] = "multipart/byteranges"
+        return kept
+
+    def parts(self) -> list[tuple[str, bytes]]:
+        """Take a multipart/byteranges body apart: Content-Range and bytes of each part (RFC 9110 §14.6)."""
+        boundary = MULTIPART.fullmatch(self.fields["content-type"])
+        assert boundary, self.fields["content-type"]
+        delimiter = b"\r\n--" + boundary[1].encode()
+        pieces = (b"\r\n" + self.body).split(delimiter)
+        assert (pieces[0], pieces[-1]) == (b"", b"--\r\n"), "not delimited as RFC 2046 §5.1.1 has it"
+        found = []
+        for piece in pieces[1:-1]:
+            head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+            fields = dict(line.split(": ", 1) for line in head.decode("ascii").split("\r\n"))
+            assert set(fields) == {"Content-Type", "Content-Range"}, fields
+            found.append((fields["Content-Range"], content))
+        return found
 
 
 class RawClient:
@@ -23,26 +68,54 @@ class RawClient:
 
     def send(self, target: str, method: str = "GET", *fields: str) -> None:
         """Send one request; field lines are given whole, `Host: localhost` is added."""
-        lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *fields, "", ""]
-        self.connection.sendall("\r\n".join(lines).encode("latin-1"))
+        self.connection.sendall(make_request(target, method, *fields))
+
+    def send_in_pieces(self, wire: bytes, size: int) -> None:
+        """Send so many bytes at a time, each piece after the server has read the one before it."""
+        for start in range(0, len(wire), size):
+            self.connection.sendall(wire[start : start + size])
+            self.wait_until_read()
+
+    def wait_until_read(self) -> None:
+        """Wait until the server has read what was sent, taking in what it answers meanwhile.
+
+        Only a Unix socket of Linux can tell; elsewhere it returns at once.
+        """
+        if self.connection.family != socket.AF_UNIX or sys.platform != "linux":
+            return
+        deadline = time.monotonic() + 10
+        while struct.unpack("i", fcntl.ioctl(self.connection, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
+            assert time.monotonic() < deadline, "the server does not read"
+            if select.select([self.connection], [], [], 0)[0]:
+                self._unread += self.connection.recv(RECEIVE_SIZE)
+            os.sched_yield()
 
     def receive(self, method: str = "GET") -> Received:
-        """Read the response to a request of this method, and not a byte more."""
+        """Read the response to a request of this method, and not a byte more; check it."""
         while (end := self._unread.find(b"\r\n\r\n")) < 0:
             self._fill()
-        status_line, *lines = bytes(self._unread[:end]).decode("latin-1").split("\r\n")
+        status_line, *lines = bytes(self._unread[:end]).split(b"\r\n")
         del self._unread[: end + 4]
-        version, code, _ = status_line.split(" ", 2)
-        assert version == "HTTP/1.1"
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        assert len(fields) == len(lines), f"a field came twice: {lines}"
-        bodiless = method == "HEAD" or code in ("204", "304") or code.startswith("1")
+        start = STATUS_LINE.fullmatch(status_line)
+        assert start, f"not a status line: {status_line!r}"
+        status = int(start[1])
+        fields: dict[str, str] = {}
+        for line in lines:
+            field = FIELD_LINE.fullmatch(line)
+            assert field, f"not a field line: {line!r}"
+            name = field[1].decode().lower()
+            assert name not in fields, f"a field came twice: {line!r}"
+            fields[name] = field[2].decode()
+        assert "transfer-encoding" not in fields  # nothing here is of unknown length
+        bodiless = method == "HEAD" or status in (204, 304) or status < 200
+        assert bodiless or "content-length" in fields, f"no Content-Length in {lines}"
         size = 0 if bodiless else int(fields["content-length"])
         while len(self._unread) < size:
             self._fill()
-        body = bytes(self._unread[:size])
+        received = Received(status, fields, bytes(self._unread[:size]))
         del self._unread[:size]
-        return Received(int(code), fields, body)
+        check_response(received, method)
+        return received
 
     def request(self, target: str, method: str = "GET", *fields: str) -> Received:
         self.send(target, method, *fields)
@@ -62,3 +135,121 @@ class RawClient:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+
+
+def make_request(target: str, method: str = "GET", *fields: str, version: str = "1.1") -> bytes:
+    lines = [f"{method} {target} HTTP/{version}", "Host: localhost", *fields, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def seconds_of(date: str) -> int:
+    """Return the time of an HTTP-date in the one form that may be sent (RFC 9110 §5.6.7)."""
+    parsed = parsedate(date)
+    assert HTTP_DATE.fullmatch(date), f"not an IMF-fixdate: {date}"
+    assert parsed, date
+    return calendar.timegm(parsed)
+
+
+def check_response(response: Received, method: str) -> None:
+    """Fail unless the response keeps the rules that do not depend on what was asked."""
+    if response.status < 200:
+        assert response == (100, {}, b"")  # RFC 9110 §15.2: it carries nothing that we have to say
+        return
+    for check in CHECKS:
+        check(response, method)
+
+
+def check_date(response: Received, _: str) -> None:
+    date_s = seconds_of(response.fields["date"])  # RFC 9110 §6.6.1: an origin server with a clock MUST send it
+    assert abs(date_s - time.time()) <= CLOCK_SLACK_S, "Date is not the time of the response"
+
+
+def check_framing(response: Received, method: str) -> None:
+    length = response.fields.get("content-length")
+    if response.status in (204, 304):
+        # §8.6: MUST NOT in 204; in 304 only if it is that of the 200, which nobody needs.
+        assert length is None
+        assert "content-type" not in response.fields
+    else:
+        assert length is not None
+        assert re.fullmatch(r"0|[1-9]\d*", length)
+    assert response.fields.get("connection") in (None, "close", "keep-alive")
+    if method != "HEAD" and length not in (None, "0"):
+        assert "content-type" in response.fields
+
+
+def check_validators(response: Received, _: str) -> None:
+    fields = response.fields
+    tag, modified = fields.get("etag"), fields.get("last-modified")
+    assert tag is None or STRONG_TAG.fullmatch(tag)
+    if modified is not None:
+        assert seconds_of(modified) <= seconds_of(fields["date"])  # §8.8.2.1: MUST NOT be later
+    if response.status >= 400:
+        assert (tag, modified) == (None, None)  # they would be those of the error page
+    if response.status == 304:
+        assert tag is not None  # §15.4.5: MUST, where the 200 has it
+
+
+def check_caching(response: Received, _: str) -> None:
+    fields = response.fields
+    vary = [name.strip().lower() for name in fields.get("vary", "").split(",")]
+    if response.status >= 400:
+        assert fields["cache-control"] == "no-store"
+        assert "accept" in vary  # an error's body is chosen by it
+    elif response.status != 204:
+        assert fields["cache-control"] == "no-cache"
+    if "content-encoding" in fields:
+        assert "accept-encoding" in vary  # §12.5.5
+
+
+def check_status(response: Received, method: str) -> None:
+    """What a status code cannot be without (RFC 9110 §15)."""
+    fields = response.fields
+    assert "allow" in fields if response.status in (204, 405) else "allow" not in fields or response.status == 501
+    assert ("location" in fields) == (300 <= response.status < 304)
+    if "location" in fields:
+        # A path of this site, in unreserved bytes: no host, no backslash, no way to split the response.
+        assert re.fullmatch(r"/(?!/)[0-9A-Za-z._~%/-]*(\?[!-~]*)?", fields["location"])
+    if response.status in (200, 206) and "etag" in fields:
+        assert fields["accept-ranges"] == "bytes"
+    if response.status in (408, 413):
+        assert fields["connection"] == "close"  # §15.5.9
+    if response.status == 503:
+        assert fields["retry-after"].isdigit()
+    assert ("content-type" not in fields) or fields["x-content-type-options"] == "nosniff"
+
+
+def check_ranges(response: Received, method: str) -> None:
+    """Content-Range: where it must be, where it must not, and what it must say (RFC 9110 §14.4, §15.3.7)."""
+    content_range = response.fields.get("content-range")
+    if response.status == 416:
+        assert content_range is not None
+        assert re.fullmatch(r"bytes \*/\d+", content_range)
+    elif response.status != 206:
+        assert content_range is None
+    elif content_range is None:
+        assert len(response.parts()) > 1
+        for part_range, content in response.parts():
+            assert_range_fits(part_range, len(content))
+    else:
+        assert not response.fields["content-type"].startswith("multipart/")
+        assert_range_fits(content_range, len(response.body))
+    assert response.status != 206 or method == "GET"
+
+
+def assert_range_fits(content_range: str, size: int) -> None:
+    named = CONTENT_RANGE.fullmatch(content_range)
+    assert named, content_range
+    first, last, whole = map(int, named.groups())
+    assert first <= last < whole
+    assert last - first + 1 == size
+
+
+CHECKS: tuple[Callable[[Received, str], None], ...] = (
+    check_date,
+    check_framing,
+    check_validators,
+    check_caching,
+    check_status,
+    check_ranges,
+)
