@@ -89,9 +89,7 @@ def fields(*lines: bytes, method: bytes = b"GET") -> bytes:
 
 
 def hosted(*hosts: bytes, version: bytes = b"1.1", target: bytes = b"/probe.txt") -> bytes:
-    return (
-        b"GET " + target + b" HTTP/" + version + b"\r\n" + b"".join(b"Host:" + h + b"\r\n" for h in hosts) + b"\r\n"
-    )
+    return b"GET " + target + b" HTTP/" + version + b"\r\n" + b"".join(b"Host:" + h + b"\r\n" for h in hosts) + b"\r\n"
 
 
 REQUEST_LINES = [
@@ -262,8 +260,11 @@ CHUNKED = [
     pytest.param(chunked(b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "200 200", id="§7.1 hex in either case"),
     pytest.param(chunked(b"0005\r\nhello\r\n000\r\n\r\n"), "200 200", id="§7.1 zeros in front"),
     pytest.param(chunked(b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n"), "200 200", id="§7.1.1 extensions are ignored"),
-    pytest.param(chunked(b'5 ; a = "b;\\"\r"'.replace(b"\r", b"") + b"\r\nhello\r\n0\r\n\r\n"), "200 200",
-                 id="§7.1.1 a quoted extension"),
+    pytest.param(
+        chunked(b'5 ; a = "b;\\"\r"'.replace(b"\r", b"") + b"\r\nhello\r\n0\r\n\r\n"),
+        "200 200",
+        id="§7.1.1 a quoted extension",
+    ),
     pytest.param(chunked(b"0\r\nX-T: 1\r\nY: 2\r\n\r\n"), "200 200", id="§7.1.2 trailers are dropped"),
     pytest.param(chunked(b"0\r\nContent-Length: 9\r\nHost: x\r\n\r\n"), "200 200", id="§6.5.1 trailers change nothing"),
     pytest.param(
@@ -294,9 +295,13 @@ CHUNKED = [
     pytest.param(chunked(b"0\r\nX-T : 1\r\n\r\n"), "400 close", id="§7.1.2 a malformed trailer"),
     pytest.param(chunked(b"0\r\nX-T: 1\n\r\n"), "400 close", id="§7.1.2 a trailer ended by a bare LF"),
     pytest.param(chunked(b"0\r\nX-T: 1\r\n 2\r\n\r\n"), "400 close", id="§7.1.2 a folded trailer"),
-    pytest.param(chunked(b"0\r\n" + b"X: y\r\n" * 101 + b"\r\n"), "431 close", id="§7.1.2 more trailers than the limit"),
     pytest.param(
-        chunked(b"0\r\n\r\n", method=b"HEAD") + chunked(b"zz\r\n", after=b""), "H200 200 400 close", id="after good ones"
+        chunked(b"0\r\n" + b"X: y\r\n" * 101 + b"\r\n"), "431 close", id="§7.1.2 more trailers than the limit"
+    ),
+    pytest.param(
+        chunked(b"0\r\n\r\n", method=b"HEAD") + chunked(b"zz\r\n", after=b""),
+        "H200 200 400 close",
+        id="after good ones",
     ),
 ]
 
@@ -485,7 +490,7 @@ def expecting(method: bytes = b"GET", *lines: bytes, version: bytes = b"1.1", ta
 
 EXPECT = b"Expect: 100-continue"
 EXPECTATIONS = [
-    pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 100, then the body"),
+    pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 100, then a body"),
     pytest.param(
         expecting(b"GET", EXPECT, b"Transfer-Encoding: chunked"), b"0\r\n\r\n", "100", "200", id="§10.1.1 also chunked"
     ),
@@ -587,11 +592,8 @@ def test_a_client_that_does_not_read_is_not_read_from(site: ServedSite) -> None:
     """A pipeline without end must stop at the buffers of the kernel (HARDENING 9)."""
     with site.connect_to_unix_socket() as client:
         client.connection.settimeout(0.5)
-        sent = 0
         with pytest.raises(TimeoutError):
-            while sent < 64 << 20:
-                sent += client.connection.send(GET * 1000)
-        assert sent < 8 << 20
+            client.connection.sendall(GET * 200_000)
 
 
 def test_a_client_that_sends_on_after_the_last_answer_sees_it(site: ServedSite) -> None:
