@@ -209,10 +209,13 @@ def test_a_film_seeks_over_what_was_never_sent_and_plays_on(browser: webdriver.C
     red, _, blue, _ = shown["colour"]
     assert blue > 150 > 100 > red, "not a picture from after the seek"
     asked = [exchange for exchange in exchanges(browser, origin) if exchange.url == "film.webm"]
-    assert {exchange.status for exchange in asked} == {206}
-    starts = [int(exchange.request_fields["range"].removeprefix("bytes=").split("-")[0]) for exchange in asked]
+    # It may ask once more, conditionally, for what it has: 304 then, though a range is asked for (RFC 9110 §13.2.2).
+    assert {exchange.status for exchange in asked} - {304} == {206}
+    size = (site / "film.webm").stat().st_size
+    starts = []
+    for exchange in asked:
+        if exchange.status == 206:
+            starts.append(int(exchange.request_fields["range"].removeprefix("bytes=").split("-")[0]))
+            assert exchange.fields["content-range"] == f"bytes {starts[-1]}-{size - 1}/{size}"
     assert max(starts) > GAP, f"no request across the gap: {starts}"
-    for exchange, start in zip(asked, starts, strict=True):
-        size = (site / "film.webm").stat().st_size
-        assert exchange.fields["content-range"] == f"bytes {start}-{size - 1}/{size}"
     assert console_errors(browser) == []
