@@ -39,10 +39,10 @@ class Curl:
         if not program:
             assert not os.environ.get("CI"), "curl is required here"
             pytest.skip("curl is not installed")
-        self._program = program
+        self.program = program
 
     def __call__(self, target: str, *options: str) -> Result:
-        command = [self._program, "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(int(TIMEOUT_S))]
+        command = [self.program, "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(int(TIMEOUT_S))]
         command += ["--write-out", "%{stderr}%{http_code}", *options, self.origin + target]
         done = subprocess.run(command, capture_output=True, check=False)
         return Result(done.returncode, int(done.stderr[-3:]), done.stdout)
@@ -199,6 +199,26 @@ def test_curl_uses_one_connection_for_all(curl: Curl) -> None:
     result = curl("/large.bin", "--head", *others, "--write-out", "%{num_connects}%{stderr}%{http_code}")
     connects = [rest[:1] for rest in result.body.split(b"\r\n\r\n")[1:]]
     assert connects == [b"1", b"0", b"0", b"0", b"0"]
+
+
+def test_curl_goes_on_after_an_upload_that_is_refused(curl: Curl, tmp_path: Path) -> None:
+    upload = tmp_path / "upload"
+    upload.write_bytes(b"x" * 200_000)
+    url = f"{curl.origin}/letters.txt"
+    options = ["--silent", "--noproxy", "*", "--output", os.devnull, "--write-out", "%{http_code} %{num_connects}\n"]
+    command = [
+        curl.program,
+        *options,
+        "--header",
+        "Expect:",
+        "--data-binary",
+        f"@{upload}",
+        url,
+        "--next",
+        *options,
+        url,
+    ]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"405 1\n200 0\n"
 
 
 def test_python_reads_every_kind_of_answer_on_one_connection(server: ServerProcess) -> None:
