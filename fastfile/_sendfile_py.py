@@ -53,6 +53,8 @@ def send_parts(fd: int, parts: list[bytes], skip: int, more: bool) -> int:
     ``skip`` lies within the first part. ``more`` says that a file follows at once, so that the last segment may wait
     for it (MSG_MORE). At most MAX_PARTS parts leave in a call.
     """
+    if not parts or not 0 <= skip <= len(parts[0]):
+        raise ValueError("skip must lie within the first part")
     pieces = [memoryview(parts[0])[skip:], *(memoryview(part) for part in parts[1:MAX_PARTS])]
     # A socket object for the time of the call alone: os.writev knows no flags.
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
