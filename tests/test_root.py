@@ -1,4 +1,4 @@
-"""The root: what opens beneath it and what does not, by the kernel (openat2) and by the walk, which agree row by row."""
+"""The root: what opens beneath it and what does not, by the kernel (openat2) and by the walk, row by row."""
 
 from __future__ import annotations
 
