@@ -166,6 +166,8 @@ class Listener:
                 return
             if accepted is None:
                 return
+            # What it asks may have been sent after the checks of this pass: they do not hold for it.
+            self._service.clock.begin_pass()
             Connection(self._service, *accepted).start()
 
     def pause(self) -> None:
