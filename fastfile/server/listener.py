@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Callable
 
 from fastfile.config import Address, Config
@@ -18,6 +19,7 @@ from fastfile.server.service import Service
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
 
 
 class Listening:
@@ -48,8 +50,8 @@ def listen(config: Config) -> Listening:
     port = config.port
     while True:
         try:
-            _probe(family, host, port)
-            sockets = [_bind(family, host, port, config.workers > 1)]
+            first = _bind(family, host, port, False)
+            _claim(first, config.backlog)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -61,11 +63,13 @@ def listen(config: Config) -> Listening:
             port += 1
     if port != config.port and config.port:
         notices.append(f"port {config.port} is in use; serving on {port}")
-    port = sockets[0].getsockname()[1]
-    if hasattr(socket, "SO_REUSEPORT_LB") or os.uname().sysname == "Linux":
+    port = first.getsockname()[1]
+    sockets = [first]
+    if config.workers > 1 and os.uname().sysname == "Linux":
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sockets += [_bind(family, host, port, True) for _ in range(config.workers - 1)]
-    for listening in sockets:
-        listening.listen(config.backlog)
+        for listening in sockets[1:]:
+            listening.listen(config.backlog)
     return Listening(sockets, Address(host, port, ""), notices)
 
 
@@ -81,11 +85,17 @@ def _resolve(config: Config) -> tuple[socket.AddressFamily, str]:
     return family, str(address[0])
 
 
-def _probe(family: socket.AddressFamily, host: str, port: int) -> None:
-    """Raise EADDRINUSE when anybody listens there: SO_REUSEPORT alone would let two servers share the port."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+def _claim(first: socket.socket, backlog: int) -> None:
+    """Listen as the only one on the port, or raise EADDRINUSE.
+
+    SO_REUSEPORT alone would let two servers share a port. Without it the kernel lets one socket listen, however many
+    start at once; only then is the port opened to the sockets of our other workers.
+    """
+    try:
+        first.listen(backlog)
+    except OSError:
+        first.close()
+        raise
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int, shared: bool) -> socket.socket:
@@ -122,7 +132,11 @@ def _listen_unix(config: Config) -> Listening:
 
 def _remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on any more, and nothing else."""
+    # A connection to a file that is no socket is refused as well.
+    if not os.path.lexists(path) or not stat.S_ISSOCK(os.lstat(path).st_mode):
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
