@@ -17,7 +17,6 @@ from fastfile.server.poller import READ
 from fastfile.server.service import Service
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
 PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
 
@@ -33,12 +32,21 @@ class Listening:
     def socket_for(self, worker: int) -> socket.socket:
         return self.sockets[worker % len(self.sockets)]
 
-    def close(self) -> None:
+    def close_others(self, worker: int) -> None:
+        """In a worker: keep only its own socket, so that each is closed when its worker and the supervisor let go."""
+        own = self.socket_for(worker)
         for listening in self.sockets:
-            listening.close()
-        if self.address.path:
+            if listening is not own:
+                listening.close()
+
+    def close(self) -> None:
+        """Close the sockets of this process; from then on a second close does nothing."""
+        if self.address.path and self.sockets:
             with contextlib.suppress(OSError):
                 os.unlink(self.address.path)
+        for listening in self.sockets:
+            listening.close()
+        self.sockets.clear()
 
 
 def listen(config: Config) -> Listening:
@@ -150,31 +158,35 @@ def _show(host: str, port: int) -> str:
 
 
 class Listener:
-    """Accepts connections for one worker, up to ``max_connections`` at a time. Does not own the socket.
+    """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
 
-    ``on_exhausted`` is told when the system has no descriptor or memory for one more; accepting then pauses.
+    ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
+    fails an accept, accept(2)); accepting then pauses until resume().
     """
 
     def __init__(
         self, service: Service, listening: socket.socket, max_connections: int, on_exhausted: Callable[[OSError], None]
     ) -> None:
         self._service = service
+        self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
         self._on_exhausted = on_exhausted
         self._paused = False
+        self._stopped = False
         service.poller.watch(self._fd, self, READ)
 
     def on_ready(self) -> None:
-        for _ in range(ACCEPTS):
+        self._accept(ACCEPTS)
+
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
             if len(self._service.poller.watchers) > self._max_connections:
                 self.pause()
                 return
             try:
                 accepted = accept(self._fd)
             except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    raise
                 self.pause()
                 self._on_exhausted(error)
                 return
@@ -190,12 +202,14 @@ class Listener:
         self._service.poller.change(self._fd, 0)
 
     def resume(self) -> None:
-        if self._paused:
+        if self._paused and not self._stopped:
             self._paused = False
             self._service.poller.change(self._fd, READ)
 
-    def stop(self) -> None:
-        """Take up who waits already, then accept nobody more."""
-        self.on_ready()
+    def stop(self, waiting: int) -> None:
+        """Take up as many as ``waiting`` who wait already, then close the socket and accept nobody more."""
+        self._accept(waiting)
+        self._stopped = True
         self._service.poller.change(self._fd, 0)
         self._service.poller.forget(self._fd)
+        self._socket.close()
