@@ -6,7 +6,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
-from libc.string cimport memset
+from libc.string cimport memset, strlen
 
 from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
@@ -222,6 +222,8 @@ def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
 def open_beneath(int directory_fd, bytes path):
     cdef const char *name = path
     cdef int fd
+    if <size_t>PyBytes_GET_SIZE(path) != strlen(name):
+        raise ValueError("embedded null byte")
     while True:
         with nogil:  # the disk can block here
             fd = ff_open_beneath(directory_fd, name)

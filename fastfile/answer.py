@@ -31,7 +31,7 @@ class Answer:
         self.used = False
         self._codings = tuple(variants)
         self._choices: dict[bytes | None, Representation] = {}
-        self.size = OVERHEAD
+        self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
         self.open_files = 0
         for representation in (identity, *variants.values()):
             if representation is not None:

@@ -17,7 +17,7 @@ from fastfile.files.freshness import Stamp
 from fastfile.files.listing import list_directory
 from fastfile.files.resource import Resource, is_settled, open_resource, take_resource
 from fastfile.files.root import Root, is_directory, make_error
-from fastfile.files.variants import SUFFIXES, open_variants
+from fastfile.files.variants import Variants, open_variants
 from fastfile.pages import LISTING_POLICY, PAGE_TYPES, make_error_page, make_listing_page
 from fastfile.response import (
     NO_CACHE,
@@ -86,7 +86,7 @@ class Site:
         if self._root.only is not None:
             if path:
                 raise make_not_found()
-            return self._open(self._root.only)
+            return self._open(self._root.only, self._root.stat_folder(b""))
         if target.is_directory:
             return self._look_in_directory(path, head)
         folder = self._root.stat_folder(path)
@@ -97,9 +97,10 @@ class Site:
         return self._make_answer(path, folder, take_resource(fd, self._config.small_file))
 
     def _look_in_directory(self, path: bytes, head: RequestHead) -> Answer | Response:
+        folder = self._root.stat_folder(join(path, b""))
         for name in self._index:
             try:
-                return self._open(join(path, name))
+                return self._open(join(path, name), folder)
             except OSError as error:
                 if make_error(error).status != 404:
                     raise
@@ -111,8 +112,7 @@ class Site:
         finally:
             os.close(fd)
 
-    def _open(self, path: bytes) -> Answer:
-        folder = self._root.stat_folder(path)
+    def _open(self, path: bytes, folder: os.stat_result | None) -> Answer:
         return self._make_answer(path, folder, open_resource(self._root, path, self._config.small_file))
 
     def _make_answer(self, path: bytes, folder: os.stat_result | None, resource: Resource) -> Answer:
@@ -120,34 +120,34 @@ class Site:
         type_ = media_type(path.rpartition(b"/")[2])
 
         def represent(resource: Resource, coding: bytes) -> Representation:
-            return Representation(resource, type_, coding, bool(variants), self._clock.wall_s, self.common_fields)
+            return Representation(
+                resource, type_, coding, bool(variants.usable), self._clock.wall_s, self.common_fields
+            )
 
         return Answer(
             self._make_stamps(path, folder, resource, variants),
             represent(resource, b""),
-            {coding: represent(variant, coding) for coding, variant in variants.items()},
+            {coding: represent(variant, coding) for coding, variant in variants.usable.items()},
         )
 
     def _make_stamps(
-        self, path: bytes, folder: os.stat_result | None, resource: Resource, variants: dict[bytes, Resource]
+        self, path: bytes, folder: os.stat_result | None, resource: Resource, variants: Variants
     ) -> tuple[Stamp, ...]:
-        """Return what shows every change of the answer: the folder (names come and go), the file and its variants.
+        """Return what shows every change of the answer: the folder (names come and go), the file and whatever is at its
+        variants' names.
 
         None at all where a change could go unnoticed: such an answer is given once and not kept.
         """
         now_ns = time.time_ns()
-        states = [resource.status, *(variant.status for variant in variants.values())]
-        if folder is None or not all(is_settled(status, now_ns) for status in (folder, *states)):
+        if folder is None or not all(
+            is_settled(status, now_ns) for status in (folder, resource.status, *variants.statuses)
+        ):
             return ()
         absolute = self._root.absolute(path)
         return (
             self._folder_stamp(absolute.rpartition(b"/")[0], make_signature(folder)),
             Stamp(absolute, resource.signature),
-            *(
-                Stamp(absolute + suffix, variants[coding].signature)
-                for coding, suffix in SUFFIXES
-                if coding in variants
-            ),
+            *(Stamp(self._root.absolute(beside), signature) for beside, signature in variants.signatures.items()),
         )
 
     def _folder_stamp(self, path: bytes, signature: bytes) -> Stamp:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -73,9 +74,15 @@ class ServerProcess:
     hold what was printed so far.
     """
 
-    def __init__(self, args: list[str], env: dict[str, str] | None = None, cwd: str | None = None) -> None:
+    def __init__(
+        self,
+        args: list[str],
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+        interpreter_args: Sequence[str] = ("-m", "fastfile"),
+    ) -> None:
         loop = os.environ.get("FASTFILE_TEST_LOOP")
-        command = [sys.executable, "-m", "fastfile"]
+        command = [sys.executable, *interpreter_args]
         command += [] if "--port" in args else ["--port", "0"]
         command += ["--loop", loop] if loop and "--loop" not in args else []
         self.port = 0

@@ -31,10 +31,11 @@ class Cache(Generic[E]):
 
     def put(self, key: bytes, entry: E) -> None:
         self.discard(key)
-        if entry.size > self._max_size or entry.open_files > self._max_files:
+        size = entry.size + len(key)
+        if size > self._max_size or entry.open_files > self._max_files:
             return
         self.entries[key] = entry
-        self._size += entry.size
+        self._size += size
         self._open_files += entry.open_files
         while self._size > self._max_size or self._open_files > self._max_files:
             self._evict()
@@ -42,7 +43,7 @@ class Cache(Generic[E]):
     def discard(self, key: bytes) -> None:
         entry = self.entries.pop(key, None)
         if entry is not None:
-            self._size -= entry.size
+            self._size -= entry.size + len(key)
             self._open_files -= entry.open_files
 
     def _evict(self) -> None:

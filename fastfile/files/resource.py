@@ -51,7 +51,8 @@ class Resource:
 
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:
-    return now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLING_NS
+    # A time in the future is as good as one in the past: the next change brings one of now.
+    return abs(now_ns - status.st_mtime_ns) > SETTLING_NS and abs(now_ns - status.st_ctime_ns) > SETTLING_NS
 
 
 def open_resource(root: Root, path: bytes, small_file: int) -> Resource:

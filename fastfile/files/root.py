@@ -12,7 +12,7 @@ import os
 import stat
 
 from fastfile.errors import HTTPError, StartError
-from fastfile.sendfile import open_beneath
+from fastfile.sendfile import open_beneath, read_signature
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -25,7 +25,8 @@ MAX_RETRIES = 8  # openat2 says EAGAIN when a rename ran beside it
 class Root:
     """The folder that is served; a file stands for a folder that holds it alone (``only``).
 
-    ``path`` is absolute. With ``follow_symlinks`` links may lead outside.
+    With ``follow_symlinks`` links may lead outside. So may a file that is a link itself: whoever started the server
+    named it, and no request can name another.
     """
 
     def __init__(self, path: bytes, follow_symlinks: bool = False) -> None:
@@ -34,13 +35,13 @@ class Root:
         if not os.path.isdir(path):
             path, self.only = os.path.split(path)
         self.path = path
-        self.follow_symlinks = follow_symlinks
+        self.follow_symlinks = follow_symlinks or self.only is not None
         self._identity: tuple[int, int] | None = None
-        self._kernel_confines = True
         try:
             self._fd = self._open_root()
         except OSError as error:
             raise StartError(f"cannot serve {os.fsdecode(path)}: {error.strerror}") from error
+        self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
         os.close(self._fd)
@@ -58,9 +59,7 @@ class Root:
             try:
                 return self._open_confined(path or b".")
             except OSError as error:
-                if error.errno in (errno.ENOSYS, errno.EPERM):  # an older kernel, gVisor, or a seccomp filter
-                    self._kernel_confines = False
-                elif error.errno != errno.EXDEV:
+                if error.errno != errno.EXDEV:  # it may be an absolute link that leads back inside
                     raise
         return self._walk(path)
 
@@ -72,6 +71,11 @@ class Root:
         finally:
             os.close(fd)
 
+    def signature(self, path: bytes) -> bytes | None:
+        """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
+        absolute = self.absolute(path)
+        return read_signature(absolute) if os.path.lexists(absolute) else None
+
     def stat_folder(self, path: bytes) -> os.stat_result | None:
         """Return the state of the folder that holds ``path``, for comparison later; None where it cannot be seen.
 
@@ -81,6 +85,13 @@ class Root:
             return os.stat(self.absolute(path.rpartition(b"/")[0]))
         except OSError:
             return None
+
+    def _has_openat2(self) -> bool:
+        try:
+            os.close(open_beneath(self._fd, b"."))
+        except OSError as error:  # an older kernel, gVisor, or a seccomp filter
+            return error.errno not in (errno.ENOSYS, errno.EPERM)
+        return True
 
     def _open_root(self) -> int:
         fd = os.open(self.path, NAME_FLAGS | os.O_DIRECTORY)
@@ -92,7 +103,7 @@ class Root:
         """Open the root again when its path names another folder: it was built anew, or a symlink was switched."""
         try:
             status = os.stat(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError:
             return  # privileges were dropped after the start, say: the descriptor is still right

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import NamedTuple
+
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root
 
@@ -10,18 +13,37 @@ SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst")
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 
 
-def open_variants(root: Root, path: bytes, original: Resource, small_file: int) -> dict[bytes, Resource]:
-    """Return the usable variants of a file by their coding: not those that are older than it."""
-    found: dict[bytes, Resource] = {}
+class Variants(NamedTuple):
+    """``usable`` by coding: not those that are older than the original. The others are what that was drawn from.
+
+    ``signatures`` holds, by path, what each variant is, the refused ones too: those may become usable without a trace
+    in their folder. What has no entry in the folder is not in it. ``statuses``: of those that could be opened.
+    """
+
+    usable: dict[bytes, Resource]
+    signatures: dict[bytes, bytes]
+    statuses: list[os.stat_result]
+
+
+def open_variants(root: Root, path: bytes, original: Resource, small_file: int) -> Variants:
+    """Open the variants of a file."""
+    found = Variants({}, {}, [])
     if path.endswith(_ENDINGS):
         return found
     for coding, suffix in SUFFIXES:
-        try:
-            variant = open_resource(root, path + suffix, small_file)
-        except OSError:
+        beside = path + suffix
+        signature = root.signature(beside)
+        if signature is None:
             continue
+        try:
+            variant = open_resource(root, beside, small_file)
+        except OSError:
+            found.signatures[beside] = signature
+            continue
+        found.signatures[beside] = variant.signature
+        found.statuses.append(variant.status)
         if not _is_older(variant.mtime_ns, original.mtime_ns):
-            found[coding] = variant
+            found.usable[coding] = variant
     return found
 
 

@@ -91,7 +91,10 @@ class Connection:
         """Take up a new connection: the request is usually there already, and then the poller need not be asked."""
         self.on_ready()
         if self.state != CLOSED and not self._interest:
-            self._wait_for(READ)
+            try:
+                self._wait_for(READ)
+            except OSError:  # the poller has no room for it
+                self.close()
 
     def on_ready(self) -> None:
         """Go on where the socket stopped us. Called by the poller; a failing socket ends the connection, silently."""
@@ -153,7 +156,7 @@ class Connection:
             while start < count and not self._closing and self.state != CLOSED:
                 if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
                     self._send()
-                    if self._parts:
+                    if self._parts or self.state == CLOSED:
                         break
                 consumed = self._take(data, start, count)
                 if consumed < 0:
@@ -348,8 +351,10 @@ class Connection:
             self.close()
             return
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
-        borrowed.shutdown(socket.SHUT_WR)
-        borrowed.detach()
+        try:
+            borrowed.shutdown(socket.SHUT_WR)
+        finally:
+            borrowed.detach()  # or it would close the descriptor too
         self.state = LINGERING
         self.deadline_s = self._service.clock.monotonic_s + LINGER_S
         self._wait_for(READ)
@@ -364,8 +369,10 @@ class Connection:
     def _abort(self) -> None:
         """Close with a reset: the client must not take what it has for the whole."""
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
-        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        borrowed.detach()
+        try:
+            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        finally:
+            borrowed.detach()
         self.close()
 
     def _wait_for(self, interest: int) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Callable
 
 from fastfile.config import Address, Config
@@ -16,8 +17,8 @@ from fastfile.server.poller import READ
 from fastfile.server.service import Service
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
 
 
 class Listening:
@@ -31,12 +32,21 @@ class Listening:
     def socket_for(self, worker: int) -> socket.socket:
         return self.sockets[worker % len(self.sockets)]
 
-    def close(self) -> None:
+    def close_others(self, worker: int) -> None:
+        """In a worker: keep only its own socket, so that each is closed when its worker and the supervisor let go."""
+        own = self.socket_for(worker)
         for listening in self.sockets:
-            listening.close()
-        if self.address.path:
+            if listening is not own:
+                listening.close()
+
+    def close(self) -> None:
+        """Close the sockets of this process; from then on a second close does nothing."""
+        if self.address.path and self.sockets:
             with contextlib.suppress(OSError):
                 os.unlink(self.address.path)
+        for listening in self.sockets:
+            listening.close()
+        self.sockets.clear()
 
 
 def listen(config: Config) -> Listening:
@@ -48,8 +58,8 @@ def listen(config: Config) -> Listening:
     port = config.port
     while True:
         try:
-            _probe(family, host, port)
-            sockets = [_bind(family, host, port, config.workers > 1)]
+            first = _bind(family, host, port, False)
+            _claim(first, config.backlog)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -61,11 +71,13 @@ def listen(config: Config) -> Listening:
             port += 1
     if port != config.port and config.port:
         notices.append(f"port {config.port} is in use; serving on {port}")
-    port = sockets[0].getsockname()[1]
-    if hasattr(socket, "SO_REUSEPORT_LB") or os.uname().sysname == "Linux":
+    port = first.getsockname()[1]
+    sockets = [first]
+    if config.workers > 1 and os.uname().sysname == "Linux":
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sockets += [_bind(family, host, port, True) for _ in range(config.workers - 1)]
-    for listening in sockets:
-        listening.listen(config.backlog)
+        for listening in sockets[1:]:
+            listening.listen(config.backlog)
     return Listening(sockets, Address(host, port, ""), notices)
 
 
@@ -81,11 +93,17 @@ def _resolve(config: Config) -> tuple[socket.AddressFamily, str]:
     return family, str(address[0])
 
 
-def _probe(family: socket.AddressFamily, host: str, port: int) -> None:
-    """Raise EADDRINUSE when anybody listens there: SO_REUSEPORT alone would let two servers share the port."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+def _claim(first: socket.socket, backlog: int) -> None:
+    """Listen as the only one on the port, or raise EADDRINUSE.
+
+    SO_REUSEPORT alone would let two servers share a port. Without it the kernel lets one socket listen, however many
+    start at once; only then is the port opened to the sockets of our other workers.
+    """
+    try:
+        first.listen(backlog)
+    except OSError:
+        first.close()
+        raise
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int, shared: bool) -> socket.socket:
@@ -122,7 +140,11 @@ def _listen_unix(config: Config) -> Listening:
 
 def _remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on any more, and nothing else."""
+    # A connection to a file that is no socket is refused as well.
+    if not os.path.lexists(path) or not stat.S_ISSOCK(os.lstat(path).st_mode):
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
@@ -136,36 +158,42 @@ def _show(host: str, port: int) -> str:
 
 
 class Listener:
-    """Accepts connections for one worker, up to ``max_connections`` at a time. Does not own the socket.
+    """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
 
-    ``on_exhausted`` is told when the system has no descriptor or memory for one more; accepting then pauses.
+    ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
+    fails an accept, accept(2)); accepting then pauses until resume().
     """
 
     def __init__(
         self, service: Service, listening: socket.socket, max_connections: int, on_exhausted: Callable[[OSError], None]
     ) -> None:
         self._service = service
+        self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
         self._on_exhausted = on_exhausted
         self._paused = False
+        self._stopped = False
         service.poller.watch(self._fd, self, READ)
 
     def on_ready(self) -> None:
-        for _ in range(ACCEPTS):
+        self._accept(ACCEPTS)
+
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
             if len(self._service.poller.watchers) > self._max_connections:
                 self.pause()
                 return
             try:
                 accepted = accept(self._fd)
             except OSError as error:
-                if error.errno not in EXHAUSTED:
-                    raise
                 self.pause()
                 self._on_exhausted(error)
                 return
             if accepted is None:
                 return
+            # What it asks may have been sent after the checks of this pass: they do not hold for it.
+            self._service.clock.begin_pass()
             Connection(self._service, *accepted).start()
 
     def pause(self) -> None:
@@ -174,12 +202,14 @@ class Listener:
         self._service.poller.change(self._fd, 0)
 
     def resume(self) -> None:
-        if self._paused:
+        if self._paused and not self._stopped:
             self._paused = False
             self._service.poller.change(self._fd, READ)
 
-    def stop(self) -> None:
-        """Take up who waits already, then accept nobody more."""
-        self.on_ready()
+    def stop(self, waiting: int) -> None:
+        """Take up as many as ``waiting`` who wait already, then close the socket and accept nobody more."""
+        self._accept(waiting)
+        self._stopped = True
         self._service.poller.change(self._fd, 0)
         self._service.poller.forget(self._fd)
+        self._socket.close()

@@ -52,6 +52,11 @@ class Service:
         self._on_closed = on_closed
         self._renew_tails()
 
+    def drain(self, idle_timeout_s: float) -> None:
+        """Say Connection: close from now on. Who was told nothing yet has a moment for a request on the way."""
+        self.draining = True
+        self.idle_timeout_s = idle_timeout_s
+
     def renew_parser(self) -> None:
         """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
         self.parser = HeadParser(self.limits)

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
@@ -19,7 +18,7 @@ from typing import NoReturn
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
 from fastfile.server.listener import Listening, listen
-from fastfile.server.worker import Worker, make_log, report_failure
+from fastfile.server.worker import RETIRE, Worker, make_log, report_failure, say
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A worker that dies is replaced at once; one that keeps dying, more and more slowly (HARDENING 20).
@@ -27,6 +26,7 @@ FIRST_DELAY_S = 0.1
 MAX_DELAY_S = 5.0
 PROVEN_S = 10.0  # a worker that lived so long is no part of a crash loop
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve
+SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
 READY = b"+"
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
@@ -105,16 +105,32 @@ class Supervisor:
             self._spawn(index)
 
     def _spawn(self, index: int) -> None:
-        ready_r, ready_w = os.pipe()
+        """Start a worker; where the system has no process or descriptor for it, try again later."""
+        try:
+            ready_r, ready_w = os.pipe()
+        except OSError as error:
+            self._on_failed_spawn(index, error)
+            return
         # Until the child has its own, a signal to it must neither be lost nor run our handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(ready_r)
+                self._be_worker(index, ready_w)
+            self._children[pid] = Child(pid, index, self._generation, ready_r)
+        except OSError as error:
             os.close(ready_r)
-            self._be_worker(index, ready_w)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        os.close(ready_w)
-        self._children[pid] = Child(pid, index, self._generation, ready_r)
+            self._on_failed_spawn(index, error)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            os.close(ready_w)
+
+    def _on_failed_spawn(self, index: int, error: OSError) -> None:
+        if self._on_ready is not None:
+            raise StartError(f"cannot start a worker: {error.strerror}") from error
+        say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
+        self._restarts.append((time.monotonic() + SPAWN_RETRY_S, index))
 
     def _be_worker(self, index: int, ready_w: int) -> NoReturn:
         status = 1
@@ -125,8 +141,10 @@ class Supervisor:
             for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to us too; the supervisor decides
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            for fd in (self._lifeline_w, self._signals_r, self._signals_w):
+            siblings = [child.ready_fd for child in self._children.values() if child.ready_fd >= 0]
+            for fd in (self._lifeline_w, self._signals_r, self._signals_w, *siblings):
                 os.close(fd)
+            self._listening.close_others(index)
             status = run_worker(
                 self._config, self._root_path, self._listening.socket_for(index), self._lifeline_r, ready_w
             )
@@ -165,6 +183,8 @@ class Supervisor:
             self._restarts.clear()
             self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
             self._signal_children(signal.SIGTERM, self._children.values())
+            # Each worker takes up who waits on its socket and closes it: who comes later is refused, not left hanging.
+            self._listening.close()
         elif number == signal.SIGHUP and not self._stopping:
             self._generation += 1
             self._restarts.clear()
@@ -187,7 +207,7 @@ class Supervisor:
         if sum(child.is_ready for child in current) < self._config.workers:
             return
         old = [child for child in self._children.values() if child.generation != self._generation]
-        self._signal_children(signal.SIGTERM, old)
+        self._signal_children(RETIRE, old)
         if self._on_ready is not None:
             self._on_ready([self._listening.address], self._listening.notices)
             self._on_ready = None
@@ -213,7 +233,7 @@ class Supervisor:
         if self._on_ready is not None and (child.message or failures >= MAX_FAILED_STARTS):
             raise StartError(cause)
         delay_s = 0.0 if failures == 1 else min(FIRST_DELAY_S * 2 ** (failures - 2), MAX_DELAY_S)
-        _say(
+        say(
             f"worker {child.pid} ended: {cause}; "
             + (f"the next starts in {delay_s:.1f} s" if delay_s else "the next starts now")
         )
@@ -266,9 +286,3 @@ def _say_status(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"fastfile: {text}\n")
-        sys.stderr.flush()

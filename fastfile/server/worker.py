@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -28,7 +29,11 @@ LOG_TICK_S = 0.1
 EXHAUSTED_PAUSE_S = 0.1
 # A client that has connected and sent nothing may have its first request under way (HARDENING 19).
 SILENT_GRACE_S = 0.7
-SPARE_DESCRIPTORS = 64  # of a worker's own: the loop, logs, the root, cached files come on top
+# Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
+SPARE_DESCRIPTORS = 32
+EXHAUSTION_TOLD_S = 10.0  # between two lines about failing accepts
+# From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
+RETIRE = signal.SIGUSR2
 
 
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -55,18 +60,19 @@ class Worker:
         self._lifeline_fd = lifeline_fd
         self._loop = make_loop(config.loop)
         self._clock = Clock()
+        connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
+        config = config.replace(cache_files=cache_files)
         root = Root(root_path, config.follow_symlinks)
         handler = Handler(root, config, self._clock, report_failure)
         self._poller = make_poller(self._loop, self._clock, report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
-        self._listener = Listener(
-            self._service, listening, max_connections(config.max_connections, config.cache_files), self._on_exhausted
-        )
-        self._drain_until_s = 0.0
+        self._listener = Listener(self._service, listening, connections, self._on_exhausted)
+        self._exhaustion_told_s = 0.0
 
     def run(self, on_ready: Callable[[], None]) -> None:
         loop = self._loop
         loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(RETIRE, self.retire)
         loop.add_reader(self._lifeline_fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
         if self._log is not None:
@@ -80,14 +86,23 @@ class Worker:
             loop.close()
 
     def stop(self) -> None:
-        """Accept no more, let what is in flight finish for up to ``grace`` seconds, then end the loop."""
-        if self._service.draining:
-            return
-        self._service.draining = True
-        self._clock.begin_pass()
-        self._drain_until_s = self._clock.monotonic_s + self._config.grace
-        self._listener.stop()
+        """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
+        if not self._service.draining:
+            self._drain(self._config.backlog)
         self._close_quiet(False)
+
+    def retire(self) -> None:
+        """Stop because a successor serves: it has those who wait, and nobody's next request may be lost.
+
+        Idle clients have as long as silent ones to send it; its answer says Connection: close.
+        """
+        if not self._service.draining:
+            self._drain(0)
+
+    def _drain(self, waiting: int) -> None:
+        self._clock.begin_pass()
+        self._service.drain(SILENT_GRACE_S)
+        self._listener.stop(waiting)
         self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
         self._loop.call_later(self._config.grace, self._loop.stop)
         self._on_closed()
@@ -104,17 +119,25 @@ class Worker:
             self._loop.stop()
 
     def _on_exhausted(self, error: OSError) -> None:
+        now_s = self._clock.monotonic_s
+        if now_s >= self._exhaustion_told_s:
+            self._exhaustion_told_s = now_s + EXHAUSTION_TOLD_S
+            say(f"worker {os.getpid()} cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s")
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
 
     def _connections(self) -> list[Connection]:
         return [watcher for watcher in self._poller.watchers.values() if isinstance(watcher, Connection)]
 
     def _close_quiet(self, silent_too: bool) -> None:
+        self._clock.begin_pass()
         for connection in self._connections():
             if connection.is_quiet(silent_too):
-                connection.close()
+                connection.on_ready()  # what has arrived already gets its answer
+                if connection.is_quiet(silent_too):
+                    connection.close()
 
     def _tick(self) -> None:
+        self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
         self._clock.begin_pass()
         now_s = self._clock.monotonic_s
         for connection in self._connections():
@@ -123,7 +146,9 @@ class Worker:
                     connection.on_deadline()
                 except OSError:
                     connection.close()
-        self._loop.call_later(TICK_S, self._tick)
+                except Exception as error:
+                    connection.close()
+                    report_failure(error)
 
     def _flush_log(self) -> None:
         assert self._log is not None
@@ -147,8 +172,8 @@ def make_log(config: Config) -> AccessLog | None:
         os.close(fd)
 
 
-def max_connections(wanted: int, cached_files: int) -> int:
-    """Raise the soft limit of descriptors to the hard one, and return how many connections that leaves room for."""
+def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
+    """Raise the soft limit of descriptors to the hard one, and return how many connections and cached files fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -157,15 +182,20 @@ def max_connections(wanted: int, cached_files: int) -> int:
         except (OSError, ValueError):  # macOS refuses an unlimited value
             pass
     if soft == resource.RLIM_INFINITY:
-        return wanted
+        return connections, cache_files
+    room = max(0, soft - SPARE_DESCRIPTORS)
+    cache_files = min(cache_files, room // 4)
     # Each connection may hold a file beside its socket.
-    return max(1, min(wanted, (soft - SPARE_DESCRIPTORS - cached_files) // 2))
+    return max(1, min(connections, (room - cache_files) // 2)), cache_files
 
 
 def report_failure(error: BaseException) -> None:
     """Say on stderr what only a bug can cause; the server goes on."""
-    try:
-        sys.stderr.write(f"fastfile: worker {os.getpid()}: {''.join(traceback.format_exception(error))}")
+    say(f"worker {os.getpid()}: {''.join(traceback.format_exception(error)).rstrip()}")
+
+
+def say(text: str) -> None:
+    """Write a line to stderr; that nobody reads it is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"fastfile: {text}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
