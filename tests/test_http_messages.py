@@ -89,9 +89,7 @@ def fields(*lines: bytes, method: bytes = b"GET") -> bytes:
 
 
 def hosted(*hosts: bytes, version: bytes = b"1.1", target: bytes = b"/probe.txt") -> bytes:
-    return (
-        b"GET " + target + b" HTTP/" + version + b"\r\n" + b"".join(b"Host:" + h + b"\r\n" for h in hosts) + b"\r\n"
-    )
+    return b"GET " + target + b" HTTP/" + version + b"\r\n" + b"".join(b"Host:" + h + b"\r\n" for h in hosts) + b"\r\n"
 
 
 REQUEST_LINES = [
@@ -262,8 +260,11 @@ CHUNKED = [
     pytest.param(chunked(b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), "200 200", id="§7.1 hex in either case"),
     pytest.param(chunked(b"0005\r\nhello\r\n000\r\n\r\n"), "200 200", id="§7.1 zeros in front"),
     pytest.param(chunked(b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n"), "200 200", id="§7.1.1 extensions are ignored"),
-    pytest.param(chunked(b'5 ; a = "b;\\"\r"'.replace(b"\r", b"") + b"\r\nhello\r\n0\r\n\r\n"), "200 200",
-                 id="§7.1.1 a quoted extension"),
+    pytest.param(
+        chunked(b'5 ; a = "b;\\"\r"'.replace(b"\r", b"") + b"\r\nhello\r\n0\r\n\r\n"),
+        "200 200",
+        id="§7.1.1 a quoted extension",
+    ),
     pytest.param(chunked(b"0\r\nX-T: 1\r\nY: 2\r\n\r\n"), "200 200", id="§7.1.2 trailers are dropped"),
     pytest.param(chunked(b"0\r\nContent-Length: 9\r\nHost: x\r\n\r\n"), "200 200", id="§6.5.1 trailers change nothing"),
     pytest.param(
@@ -294,9 +295,13 @@ CHUNKED = [
     pytest.param(chunked(b"0\r\nX-T : 1\r\n\r\n"), "400 close", id="§7.1.2 a malformed trailer"),
     pytest.param(chunked(b"0\r\nX-T: 1\n\r\n"), "400 close", id="§7.1.2 a trailer ended by a bare LF"),
     pytest.param(chunked(b"0\r\nX-T: 1\r\n 2\r\n\r\n"), "400 close", id="§7.1.2 a folded trailer"),
-    pytest.param(chunked(b"0\r\n" + b"X: y\r\n" * 101 + b"\r\n"), "431 close", id="§7.1.2 more trailers than the limit"),
     pytest.param(
-        chunked(b"0\r\n\r\n", method=b"HEAD") + chunked(b"zz\r\n", after=b""), "H200 200 400 close", id="after good ones"
+        chunked(b"0\r\n" + b"X: y\r\n" * 101 + b"\r\n"), "431 close", id="§7.1.2 more trailers than the limit"
+    ),
+    pytest.param(
+        chunked(b"0\r\n\r\n", method=b"HEAD") + chunked(b"zz\r\n", after=b""),
+        "H200 200 400 close",
+        id="after good ones",
     ),
 ]
 
