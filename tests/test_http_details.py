@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from rawclient import RawClient, Received
-from serverprocess import ServerProcess
+from rawclient import RawClient, Received, make_request
+from serverprocess import TIMEOUT_S, ServerProcess
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 MTIME_S = 1_700_000_000
@@ -126,3 +128,18 @@ def test_options_reads_its_content_and_says_what_is_allowed(client: RawClient) -
         response = client.request(target, "OPTIONS", content)
         assert (response.status, response.fields["allow"], response.body) == (204, "GET, HEAD, OPTIONS", b"")
     assert client.request("/letters.txt").body == LETTERS
+
+
+def test_a_client_that_takes_nothing_more_is_cut_off(tmp_path: Path) -> None:
+    """By a reset: what it has must not look whole (RFC 9112 §8)."""
+    size = 64 << 20
+    with (tmp_path / "large.bin").open("wb") as file:
+        file.truncate(size)
+    with ServerProcess(["--write-timeout", "0.2", str(tmp_path)]) as server, server.connect() as connection:
+        connection.sendall(make_request("/large.bin"))
+        events = select.poll()
+        events.register(connection, select.POLLHUP | select.POLLERR)
+        assert events.poll(TIMEOUT_S * 1000), "the server waits for ever"
+        with pytest.raises(ConnectionResetError):
+            while connection.recv(1 << 20):
+                pass
