@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,5 +142,9 @@ def test_a_client_that_takes_nothing_more_is_cut_off(tmp_path: Path) -> None:
         events.register(connection, select.POLLHUP | select.POLLERR)
         assert events.poll(TIMEOUT_S * 1000), "the server waits for ever"
         with pytest.raises(ConnectionResetError):
-            while connection.recv(1 << 20):
-                pass
+            read_to_the_end(connection)
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    while connection.recv(1 << 20):
+        pass
