@@ -39,7 +39,7 @@ def parse_target(target: bytes) -> Target:
     """Parse a target in origin-form, absolute-form or asterisk-form.
 
     Raises HTTPError: 400 for other forms, a bad escape, a NUL, an invalid authority, and dot segments that climb above
-    the root; 404 for what no file can be named.
+    the root; 404 for what no file can be named; 421 for https.
     """
     if target == b"*":
         return _ASTERISK
@@ -64,6 +64,10 @@ def _split_absolute_form(target: bytes) -> tuple[bytes, bytes]:
     end = min(ends, default=len(rest))
     authority, path = rest[:end], rest[end:]
     parse_host(authority)  # refuses userinfo (RFC 9110 §4.2.4) and an empty host (§4.2.1)
+    if scheme.lower() == b"https":
+        # RFC 9110 §7.4: MUST be rejected unless it came over a connection that is secured for its origin; no gateway
+        # that we could trust is known, and those that end TLS send the origin-form.
+        raise HTTPError(421, "This connection is not secured: https is not served here.")
     # RFC 9110 §4.2.3: an empty path is the same as "/".
     return authority, path if path.startswith(b"/") else b"/" + path
 
