@@ -108,6 +108,8 @@ REFUSED = [
     pytest.param(b"http://a.example:x/", 400, id="a port that is no number"),
     pytest.param(b"http://a.example\\b/", 400, id="a backslash in the authority"),
     pytest.param(b"ftp://a.example/b", 400, id="another scheme"),
+    pytest.param(b"https://a.example/b", 421, id="RFC 9110 §7.4 this connection is not secured"),
+    pytest.param(b"https://u@a.example/b", 400, id="an invalid authority comes first"),
     pytest.param(b"file:///etc/passwd", 400, id="a file URI"),
 ]
 
