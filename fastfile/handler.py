@@ -29,11 +29,14 @@ from fastfile.semantics.conditional import Precondition, check_preconditions, if
 from fastfile.semantics.host import check_host, is_loopback_host, parse_host
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
-from fastfile.site import ALLOW, NOT_FOUND, Site
+from fastfile.site import ALLOW, Site, make_not_found
 from fastfile.types import RequestHead, Response
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
+# An error page is chosen by Accept; that there is an error may depend on the variant that was selected.
+VARY = (b"Vary", b"Accept")
+VARY_BY_BOTH = (b"Vary", b"Accept, Accept-Encoding")
 MAX_HOSTS = 64  # distinct Host values that are remembered as ours
 MAX_PAGES = 256  # distinct error responses that are remembered
 
@@ -85,7 +88,7 @@ class Handler:
                 *self._site.common_fields,
                 (b"Content-Type", media_type),
                 (b"Cache-Control", b"no-store"),
-                (b"Vary", b"Accept"),
+                *(() if VARY_BY_BOTH in error.fields else (VARY,)),
                 NO_SNIFFING,
                 *error.fields,
             )
@@ -111,7 +114,7 @@ class Handler:
             answer = found
         answer.used = True
         if answer.identity is None:
-            raise NOT_FOUND
+            raise make_not_found()
         representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
@@ -121,7 +124,7 @@ class Handler:
         if outcome is Precondition.NOT_MODIFIED:
             return representation.not_modified
         if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The file is not in the state that the request asks for.")
+            raise HTTPError(412, "The file is not in the state that the request asks for.", _vary(representation))
         size = representation.resource.size
         # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
         if head.range is None or head.method != b"GET" or size == 0:
@@ -134,8 +137,8 @@ class Handler:
         if ranges is None:
             return representation.full
         if not ranges:
-            field = (b"Content-Range", make_unsatisfied_range(size))
-            raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", (field,))
+            fields = ((b"Content-Range", make_unsatisfied_range(size)), *_vary(representation))
+            raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
         return representation.make_partial(ranges)
 
     def _check_host(self, head: RequestHead, target: Target) -> None:
@@ -151,6 +154,10 @@ class Handler:
             if len(self._hosts) >= MAX_HOSTS:
                 self._hosts.clear()
             self._hosts.add(host)
+
+
+def _vary(representation: Representation) -> tuple[tuple[bytes, bytes], ...]:
+    return (VARY_BY_BOTH,) if representation.varies else ()
 
 
 def _check_method(method: bytes) -> None:

@@ -4,5 +4,6 @@ cdef class Representation:
     cdef readonly object resource
     cdef readonly bytes media_type, coding, etag
     cdef readonly object mtime_s
+    cdef readonly bint varies
     cdef bytes _field_lines
     cdef readonly Response full, not_modified

@@ -54,6 +54,11 @@ def has_no_date(resource: Resource) -> bool:
     return resource.mtime_ns // 1_000_000_000 in (0, 1)
 
 
+def make_content_tag(content: bytes) -> bytes:
+    """Return a strong entity tag that is of the content alone."""
+    return b'"%b"' % hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+
+
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
@@ -63,7 +68,7 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
     if not has_no_date(resource):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
-        tag = hashlib.blake2b(resource.read_all(), digest_size=12).hexdigest().encode()
+        tag = make_content_tag(resource.read_all()).strip(b'"')
     else:
         tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
     return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag
@@ -76,7 +81,17 @@ class Representation:
     None, with no such field, where the file's date says nothing.
     """
 
-    __slots__ = ("_field_lines", "coding", "etag", "full", "media_type", "mtime_s", "not_modified", "resource")
+    __slots__ = (
+        "_field_lines",
+        "coding",
+        "etag",
+        "full",
+        "media_type",
+        "mtime_s",
+        "not_modified",
+        "resource",
+        "varies",
+    )
 
     def __init__(
         self,
@@ -90,6 +105,7 @@ class Representation:
         self.resource = resource
         self.media_type = media_type
         self.coding = coding
+        self.varies = vary
         self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
         self.etag = make_etag(resource, coding)
         caching = [*common, NO_CACHE, (b"ETag", self.etag)]

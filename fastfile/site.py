@@ -19,17 +19,30 @@ from fastfile.files.resource import Resource, is_settled, open_resource, take_re
 from fastfile.files.root import Root, is_directory, make_error
 from fastfile.files.variants import Variants, open_variants
 from fastfile.pages import LISTING_POLICY, PAGE_TYPES, make_error_page, make_listing_page
-from fastfile.response import NO_CACHE, NO_SNIFFING, Field, Representation, make_head, make_response
+from fastfile.response import (
+    NO_CACHE,
+    NO_SNIFFING,
+    Field,
+    Representation,
+    make_content_tag,
+    make_head,
+    make_response,
+)
+from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.mediatype import media_type
 from fastfile.semantics.negotiation import preferred_type
 from fastfile.semantics.target import Target, is_hidden, make_location
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.types import RequestHead, Response
 
-NOT_FOUND = HTTPError(404, "There is nothing at this address.")
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
 MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
+
+
+def make_not_found() -> HTTPError:
+    # Made anew each time: an exception that is raised again keeps the frames of all its raises.
+    return HTTPError(404, "There is nothing at this address.")
 
 
 class Site:
@@ -56,7 +69,7 @@ class Site:
         answer = self.answers.get(key)
         if answer is None or not answer.is_fresh(self._clock):
             if is_hidden(target.path) and not self._config.dotfiles:
-                raise NOT_FOUND
+                raise make_not_found()
             try:
                 found = self._look(target, head)
             except FileNotFoundError:
@@ -72,7 +85,7 @@ class Site:
         path = target.path
         if self._root.only is not None:
             if path:
-                raise NOT_FOUND
+                raise make_not_found()
             return self._open(self._root.only, self._root.stat_folder(b""))
         if target.is_directory:
             return self._look_in_directory(path, head)
@@ -94,7 +107,7 @@ class Site:
         fd = self._root.open(path)
         try:
             if not is_directory(fd) or not self._config.listing:
-                raise NOT_FOUND
+                raise make_not_found()
             return self._list(path, fd, head)
         finally:
             os.close(fd)
@@ -179,9 +192,16 @@ class Site:
     def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
         entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
         type_ = self.choose_type(head.field(b"accept"))
+        page = make_listing_page(b"/" + join(path, b""), entries, type_)
+        etag = make_content_tag(page)
+        caching = (*self.common_fields, NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
+        outcome = check_preconditions(head, etag, None, self._clock.wall_s)
+        if outcome is Precondition.NOT_MODIFIED:
+            return Response(304, make_head(304, caching))
+        if outcome is Precondition.FAILED:
+            raise HTTPError(412, "The folder is not in the state that the request asks for.")
         policy = (b"Content-Security-Policy", LISTING_POLICY)
-        fields = (*self.common_fields, (b"Content-Type", type_), NO_CACHE, (b"Vary", b"Accept"), NO_SNIFFING, policy)
-        return make_response(200, fields, make_listing_page(b"/" + join(path, b""), entries, type_))
+        return make_response(200, (*caching, (b"Content-Type", type_), NO_SNIFFING, policy), page)
 
 
 def join(folder: bytes, name: bytes) -> bytes:

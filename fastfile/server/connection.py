@@ -36,7 +36,7 @@ BATCH_PARTS = 48
 # One connection sends this much of a file before the others have their turn.
 TURN_SIZE = 1024 * 1024
 # Lingering close: what a client may still send after our last answer before we hang up. It is what the buffers of both
-# ends hold at most (6 MiB and 4 MiB on Linux), so that who sends a body before looking gets to look. Time bounds it too.
+# ends hold at most (6 MiB and 4 MiB on Linux), and more: who sends a body before looking gets to look.
 LINGER_SIZE = 16 * 1024 * 1024
 LINGER_S = 2.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close with RST, so that nobody takes a cut body for a whole one
