@@ -490,7 +490,7 @@ def expecting(method: bytes = b"GET", *lines: bytes, version: bytes = b"1.1", ta
 
 EXPECT = b"Expect: 100-continue"
 EXPECTATIONS = [
-    pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 100, then the body"),
+    pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 100, then a body"),
     pytest.param(
         expecting(b"GET", EXPECT, b"Transfer-Encoding: chunked"), b"0\r\n\r\n", "100", "200", id="§10.1.1 also chunked"
     ),
@@ -592,11 +592,8 @@ def test_a_client_that_does_not_read_is_not_read_from(site: ServedSite) -> None:
     """A pipeline without end must stop at the buffers of the kernel (HARDENING 9)."""
     with site.connect_to_unix_socket() as client:
         client.connection.settimeout(0.5)
-        sent = 0
         with pytest.raises(TimeoutError):
-            while sent < 64 << 20:
-                sent += client.connection.send(GET * 1000)
-        assert sent < 8 << 20
+            client.connection.sendall(GET * 200_000)
 
 
 def test_a_client_that_sends_on_after_the_last_answer_sees_it(site: ServedSite) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -100,13 +101,13 @@ def ask(site: ServedSite, target: str, *fields: str, method: str = "GET") -> Rec
     with site.connect() as client:
         response = client.request(target, method, *fields)
         assert same(client.request(target, method, *fields), response), "the second answer is another"
+        unranged = [line for line in fields if not line.startswith(("Range:", "If-Range:"))]
         if method == "GET":
-            unranged = [field for field in fields if not field.lower().startswith(("range:", "if-range:"))]
             whole = client.request(target, "GET", *unranged)
             head = client.request(target, "HEAD", *fields)  # §14.2: Range is for GET alone
             assert (head.status, head.lasting()) == (whole.status, whole.lasting()), "HEAD is not as GET"
         if response.status == 304:
-            full = client.request(target, method, *[field for field in fields if not field.startswith("If-")])
+            full = client.request(target, method, *[line for line in unranged if not line.startswith("If-")])
             check_not_modified(response, full)
         assert site.is_alive(client), "the connection does not go on"
     with site.connect() as client:
@@ -409,7 +410,7 @@ RANGES = [
         "bytes=" + ",".join(f"{i * 10}-{i * 10}" for i in range(16)), [(i * 10, i * 10 + 1) for i in range(16)],
         id="§14.2 sixteen parts",
     ),
-    pytest.param("bytes=" + ",".join(f"{i * 10}-{i * 10}" for i in range(17)), None, id="§17.15 seventeen are too many"),
+    pytest.param("bytes=" + ",".join(f"{i * 10}-{i * 10}" for i in range(17)), None, id="§17.15 17 are too many"),
     pytest.param("bytes=" + ",".join(["0-"] * 5), None, id="§14.2 many that overlap"),
     pytest.param("bytes=0-999,0-999,0-999", None, id="§14.2 three that overlap"),
     pytest.param("bytes=1000-", [], id="§15.5.17 beyond the end"),
@@ -513,15 +514,17 @@ def test_range_is_for_get_alone(site: ServedSite, method: str) -> None:
 @pytest.mark.parametrize(
     ("value", "content_range", "content"),
     [
-        pytest.param(f"bytes={4 << 30}-{(4 << 30) + 5}", f"bytes {4 << 30}-{(4 << 30) + 5}/{5 << 30}", b"beyond", id="4 GiB"),
-        pytest.param("bytes=-1", f"bytes {(5 << 30) - 1}-{(5 << 30) - 1}/{5 << 30}", b"\0", id="the last byte"),
-        pytest.param(f"bytes={(1 << 32) - 2}-{1 << 32}", f"bytes {(1 << 32) - 2}-{1 << 32}/{5 << 30}", b"\0\0b", id="across"),
+        pytest.param("4294967296-4294967301", "4294967296-4294967301", b"beyond", id="at 4 GiB"),
+        pytest.param("4294967294-4294967296", "4294967294-4294967296", b"\0\0b", id="across 4 GiB"),
+        pytest.param("-1", "5368709119-5368709119", b"\0", id="the last byte"),
+        pytest.param("5368709119-", "5368709119-5368709119", b"\0", id="from the last byte"),
     ],
-)  # fmt: skip
+)
 def test_range_of_a_file_of_five_gibibytes(site: ServedSite, value: str, content_range: str, content: bytes) -> None:
     with site.connect() as client:
-        response = client.request("/huge.bin", "GET", f"Range: {value}")
-        assert (response.status, response.fields["content-range"], response.body) == (206, content_range, content)
+        response = client.request("/huge.bin", "GET", f"Range: bytes={value}")
+        assert (response.status, response.body) == (206, content)
+        assert response.fields["content-range"] == f"bytes {content_range}/5368709120"
         assert client.request("/huge.bin", "HEAD").fields["content-length"] == str(5 << 30)
         two = client.request("/huge.bin", "GET", f"Range: bytes=0-0,{4 << 30}-{(4 << 30) + 5}")
         assert [part for _, part in two.parts()] == [b"\0", b"beyond"]
@@ -842,13 +845,10 @@ def test_a_download_of_a_file_that_is_cut_ends_the_connection(site: ServedSite) 
         file.truncate(64 << 20)
     with site.connect() as client:
         client.send("/cut.bin")
-        assert client.connection.recv(12) == b"HTTP/1.1 200"
+        assert client.connection.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
         os.truncate(path, 1)
-        received = 0
         with pytest.raises(ConnectionResetError):  # not an end that could be taken for the whole
-            while chunk := client.connection.recv(1 << 20):
-                received += len(chunk)
-        assert received < 64 << 20
+            client.receive()
     path.unlink()
 
 
@@ -870,7 +870,7 @@ def test_a_download_goes_on_when_its_file_is_replaced_or_deleted(site: ServedSit
     path.write_bytes(b"old" * (8 << 20))
     with site.connect() as client:
         client.send("/gone.bin")
-        assert client.connection.recv(12, 2) == b"HTTP/1.1 200"  # MSG_PEEK
+        assert client.connection.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
         replace(path)
         path.unlink()
         assert client.receive().body == b"old" * (8 << 20)
