@@ -612,3 +612,21 @@ def test_where_there_is_no_epoll_the_loop_watches_the_sockets(folder: Path, loop
             assert client.receive().body == (folder / "huge.bin").read_bytes()
         assert server.wait() == 0
         assert server.stderr == ""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_stop_during_the_start_is_a_stop(folder: Path, loop: str) -> None:
+    """Whenever it comes: before the signal is handled, between two forks, in a worker that has no handler yet."""
+    command = [sys.executable, "-m", "fastfile", "--port", "0", "--workers", "3", "--loop", loop, str(folder)]
+    ends = set()
+    for delay_s in (0.0, 0.05, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.25, 0.3):
+        process = subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+        select.select([], [], [], delay_s)
+        process.terminate()
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+        assert errors == b""
+        ends.add(process.returncode)
+        assert not [survivor for survivor in processes() if survivor.group == process.pid and survivor.state != "Z"]
+    assert ends <= {0, -signal.SIGTERM}
