@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DIR ?= examples/site
 ARGS ?=
+SECONDS = 60
 PY = $(VENV)/bin/python
 PYENV_ROOT ?= $(HOME)/.pyenv
 find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1) 2>/dev/null) python$(1))
@@ -12,7 +13,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all bench lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz bench lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -32,6 +33,11 @@ test-python-%:
 
 find-python-%:
 	@echo $(call find-python,$*)
+
+# SECONDS in all, half of it for each of the two; what they find new stays in build/fuzz and is where the next run begins.
+fuzz: $(VENV)/ready-fuzz
+	$(PY) tests/fuzz_parser.py -max_total_time=$$(($(SECONDS) / 2))
+	$(PY) tests/fuzz_semantics.py -max_total_time=$$(($(SECONDS) / 2))
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)

@@ -1,18 +1,18 @@
-"""Fuzz the parser's twins against each other: ``python tests/fuzz_parser.py [-max_total_time=SECONDS] [CORPUS]``.
+"""Fuzz the parser's twins against each other: ``python tests/fuzz_parser.py [-max_total_time=SECONDS]``.
 
 The first byte of the input chooses head or body and the limits, the second where it is cut. Needs atheris.
 """
 
 from __future__ import annotations
 
-import sys
-
 import atheris
 
 with atheris.instrument_imports():
     from fastfile import _parser_py
 
+from fuzzing import fuzz
 from parser_inputs import CHUNKS, FIELDS, LIMITS, read_body, read_head
+from semantics_rules import corpus
 
 from fastfile import _parser
 from fastfile.types import ParserLimits
@@ -44,5 +44,4 @@ def mutate(data: bytes, max_size: int, number: int) -> bytes:
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, compare_twins, custom_mutator=mutate)
-    atheris.Fuzz()
+    fuzz("parser", corpus("parser"), compare_twins, custom_mutator=mutate)

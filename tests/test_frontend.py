@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -18,13 +17,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from browser import TIMEOUT_S, console_errors, failed_requests, open_browser
 from rawclient import RawClient
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 from serverprocess import ServerProcess
 
-TIMEOUT_S = 60  # for Chromium and a page of 14 MB on a busy machine
 # What the build is made of, with the types of the IANA registry; written out here, not taken from our table.
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -125,44 +123,8 @@ def test_the_death_of_any_worker_is_not_noticed_by_the_next_request(site: Path) 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        assert not os.environ.get("FASTFILE_REQUIRE_BROWSER"), "chromium and chromedriver are required here"
-        pytest.skip("chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-dev-shm-usage"):
-        options.add_argument(f"--{flag}")
-    for flag in ("disable-background-networking", "disable-component-update", "disable-sync"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
-    yield chrome
-    chrome.quit()
-
-
-def failed_requests(browser: webdriver.Chrome, origin: str) -> tuple[int, list[str]]:
-    """Return how many requests pages of this origin made, and those that failed or got no success."""
-    urls: dict[str, str] = {}
-    failed = []
-    for entry in browser.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        event, details = message["method"], message["params"]
-        if event == "Network.requestWillBeSent" and details["documentURL"].startswith(origin):
-            urls[details["requestId"]] = details["request"]["url"]
-        elif details.get("requestId") not in urls:
-            continue  # the browser's own pages
-        elif event == "Network.responseReceived" and details["response"]["status"] >= 400:
-            failed.append(f"{details['response']['status']} {urls[details['requestId']]}")
-        elif event == "Network.loadingFailed":
-            failed.append(f"{details['errorText']} {urls[details['requestId']]}")
-    return len(urls), failed
-
-
-def console_errors(browser: webdriver.Chrome) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    with open_browser(tmp_path / "profile") as chrome:
+        yield chrome
 
 
 def test_a_browser_shows_the_front_end_without_a_failed_request(

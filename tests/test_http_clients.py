@@ -1,14 +1,11 @@
-"""What we send, read by clients that others wrote: h11 in its strict client mode, httptools, and curl."""
+"""What we send, read by clients that others wrote: h11 in its strict client mode, and httptools."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import h11
@@ -126,54 +123,3 @@ def test_httptools_reads_a_response(server: ServerProcess, question: Question) -
     assert reader.parser.get_status_code() == question.status
     assert reader.persists
     assert question.body is None or reader.body == question.body
-
-
-def curl(server: ServerProcess, *args: str) -> bytes:
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    *options, path = args
-    url = f"http://localhost:{server.port}{path}"
-    command = ["curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--ipv4", *options, url]
-    return subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
-
-
-def test_curl_fetches(server: ServerProcess) -> None:
-    assert curl(server, "/big.bin") == BIG
-
-
-def test_curl_fetches_by_http_1_0(server: ServerProcess) -> None:
-    assert curl(server, "--http1.0", "/big.bin") == BIG
-
-
-def test_curl_decodes_a_variant(server: ServerProcess) -> None:
-    assert curl(server, "--compressed", "/page.html") == PAGE
-
-
-def test_curl_resumes_a_download(server: ServerProcess, tmp_path: Path) -> None:
-    target = tmp_path / "big.bin"
-    target.write_bytes(BIG[:1000])
-    curl(server, "--continue-at", "-", "--output", str(target), "/big.bin")
-    assert target.read_bytes() == BIG
-
-
-def test_curl_follows_a_redirect(server: ServerProcess) -> None:
-    assert b"Index of" in curl(server, "--location", "/folder")
-
-
-def test_curl_revalidates_by_tag(server: ServerProcess, tmp_path: Path) -> None:
-    tag = tmp_path / "tag"
-    options = ("--etag-save", str(tag), "--etag-compare", str(tag), "--write-out", "%{http_code}", "--output", "-")
-    assert curl(server, *options, "/page.html").endswith(b"200")
-    assert curl(server, *options, "/page.html") == b"304"
-
-
-def test_curl_reuses_its_connection_after_an_upload_that_is_refused(server: ServerProcess, tmp_path: Path) -> None:
-    upload = tmp_path / "upload"
-    upload.write_bytes(b"x" * 200_000)
-    port = f"http://localhost:{server.port}"
-    options = ["--silent", "--ipv4", "--write-out", "%{http_code} %{num_connects} ", "--output", os.devnull]
-    command = ["curl", *options, "--header", "Expect:", "--data-binary", f"@{upload}", f"{port}/page.html"]
-    command += ["--next", *options, f"{port}/page.html"]
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    assert subprocess.run(command, capture_output=True, check=True, timeout=30).stdout == b"405 1 200 0 "

@@ -1,0 +1,102 @@
+"""A real browser for tests: Debian's Chromium, driven by selenium, with the records of its network and console."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+TIMEOUT_S = 60  # for Chromium and a page of 14 MB on a busy machine
+
+
+class Exchange(NamedTuple):
+    """A request of a page and what came back, as the browser recorded it. Names of fields are in lower case."""
+
+    url: str
+    status: int  # as it came over the wire: 304 where a page is shown 200
+    request_fields: dict[str, str]
+    fields: dict[str, str]
+
+
+@contextlib.contextmanager
+def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """Start a headless Chromium with a profile of its own; missing, it fails the test where it is required."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        assert not os.environ.get("FASTFILE_REQUIRE_BROWSER"), "chromium and chromedriver are required here"
+        pytest.skip("chromium or chromedriver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-dev-shm-usage"):
+        options.add_argument(f"--{flag}")
+    for flag in ("disable-background-networking", "disable-component-update", "disable-sync"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={profile}")
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    chrome.set_script_timeout(TIMEOUT_S)
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+def network_events(browser: webdriver.Chrome) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return name and details of what the network did since the last call."""
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"].startswith("Network."):
+            yield message["method"], message["params"]
+
+
+def failed_requests(browser: webdriver.Chrome, origin: str) -> tuple[int, list[str]]:
+    """Return how many requests pages of this origin made, and those that failed or got no success."""
+    urls: dict[str, str] = {}
+    failed = []
+    for event, details in network_events(browser):
+        if event == "Network.requestWillBeSent" and details["documentURL"].startswith(origin):
+            urls[details["requestId"]] = details["request"]["url"]
+        elif details.get("requestId") not in urls:
+            continue  # the browser's own pages
+        elif event == "Network.responseReceived" and details["response"]["status"] >= 400:
+            failed.append(f"{details['response']['status']} {urls[details['requestId']]}")
+        elif event == "Network.loadingFailed":
+            failed.append(f"{details['errorText']} {urls[details['requestId']]}")
+    return len(urls), failed
+
+
+def exchanges(browser: webdriver.Chrome, origin: str) -> list[Exchange]:
+    """Return what pages of this origin asked for over the wire and got, since the last look at the network."""
+    urls: dict[str, str] = {}
+    sent: dict[str, dict[str, str]] = {}
+    received: dict[str, tuple[int, dict[str, str]]] = {}
+    for event, details in network_events(browser):
+        request = details.get("requestId", "")
+        if event == "Network.requestWillBeSent":
+            urls[request] = details["request"]["url"]
+        elif event == "Network.requestWillBeSentExtraInfo":
+            sent[request] = lower_names(details["headers"])
+        elif event == "Network.responseReceivedExtraInfo":
+            received[request] = details["statusCode"], lower_names(details["headers"])
+    return [
+        Exchange(url.removeprefix(origin), received[request][0], sent.get(request, {}), received[request][1])
+        for request, url in urls.items()
+        if request in received and url.startswith(origin)
+    ]
+
+
+def lower_names(fields: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in fields.items()}
+
+
+def console_errors(browser: webdriver.Chrome) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
