@@ -630,3 +630,13 @@ def test_a_stop_during_the_start_is_a_stop(folder: Path, loop: str) -> None:
         ends.add(process.returncode)
         assert not [survivor for survivor in processes() if survivor.group == process.pid and survivor.state != "Z"]
     assert ends <= {0, -signal.SIGTERM}
+
+
+def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> None:
+    """Also while the interpreter winds up, when Python has given its handlers back."""
+    with ServerProcess([str(folder)]) as server:
+        server.wait_for_workers(1)
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 1:  # longer than it takes; a signal to who has ended does nothing
+            server.signal(signal.SIGTERM)
+        assert server.wait() == 0
