@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DIR ?= examples/site
 ARGS ?=
+# More than cores: most tests wait for a server.
+JOBS ?= 4
 SECONDS = 60
 PY = $(VENV)/bin/python
 PYENV_ROOT ?= $(HOME)/.pyenv
@@ -20,10 +22,10 @@ serve: $(VENV)/ready
 	$(VENV)/bin/fastfile $(ARGS) $(DIR)
 
 test: $(VENV)/ready-test
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses $(JOBS) $(ARGS)
 
 test-pure: $(VENV)/ready-test
-	FASTFILE_NO_EXTENSIONS=1 FASTFILE_REQUIRE_EXTENSIONS= $(PY) -m pytest $(ARGS)
+	FASTFILE_NO_EXTENSIONS=1 FASTFILE_REQUIRE_EXTENSIONS= $(PY) -m pytest --numprocesses $(JOBS) $(ARGS)
 
 test-all: $(addprefix test-python-,$(VERSIONS))
 

@@ -21,6 +21,8 @@ COMPILED_SOURCES = (
     "handler",
     "server.service",
     "server.poller",
+    "server.logformat",
+    "server.accesslog",
     "server.connection",
 )
 

@@ -39,9 +39,12 @@ class ServedSite:
 
 @contextlib.contextmanager
 def serve_twice(root: Path, loop: str, *args: str) -> Iterator[ServedSite]:
-    """Serve a folder under one event loop; a file /probe.txt is added to it."""
+    """Serve a folder under one event loop; a file /probe.txt is added to it.
+
+    The server on TCP sends small files from memory, the other sends all by sendfile: their answers must be the same.
+    """
     (root / "probe.txt").write_bytes(PROBE)
     path = os.path.join(root.parent, "socket")
     options = ["--loop", loop, *args, str(root)]
-    with ServerProcess(options) as server, ServerProcess(["--bind", f"unix:{path}", *options]):
+    with ServerProcess(options) as server, ServerProcess(["--bind", f"unix:{path}", "--small-file", "0", *options]):
         yield ServedSite(root, server, path)

@@ -460,24 +460,21 @@ def test_no_more_files_are_held_open_than_the_limit_says(tmp_path: Path) -> None
     asker.root.close()
 
 
-# What is kept of a request
-
-
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        (b"GET", b"/file.txt", 200),
+        (b"GET", b"/app.js", 200),
         (b"GET", b"/missing", 404),
         (b"GET", b"/.hidden", 404),
-        (b"GET", b"/file.txt/", 404),
+        (b"GET", b"/app.js/", 404),
         (b"GET", b"/%zz", 400),
-        (b"POST", b"/file.txt", 405),
+        (b"POST", b"/app.js", 405),
         (b"HEAD", b"/missing", 404),
     ],
 )
 def test_nothing_of_a_request_is_kept_after_its_answer(site: Asker, method: bytes, target: bytes, status: int) -> None:
     """An exception that is raised more than once would keep the frames of every raise, and so their requests."""
-    site.write("file.txt", b"content")
+    site.write("app.js", b"content")
     heads = [RequestHead(method, target, 1, 0, host=b"localhost") for _ in range(3)]
     before = [sys.getrefcount(head) for head in heads]
     assert [site.handler.respond(head).status for head in heads] == [status] * 3

@@ -8,6 +8,7 @@ sent whole, in two pieces cut at several places, and byte by byte where it is sh
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -490,6 +491,13 @@ def expecting(method: bytes = b"GET", *lines: bytes, version: bytes = b"1.1", ta
 
 EXPECT = b"Expect: 100-continue"
 EXPECTATIONS = [
+    pytest.param(
+        expecting(b"GET", EXPECT, EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 it is a list"
+    ),
+    pytest.param(
+        expecting(b"GET", b"Expect: 100-continue, frob", b"Content-Length: 3"), b"", "", "417 close",
+        id="§10.1.1 a list with another",
+    ),
     pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), b"abc", "100", "200", id="§10.1.1 100, then a body"),
     pytest.param(
         expecting(b"GET", EXPECT, b"Transfer-Encoding: chunked"), b"0\r\n\r\n", "100", "200", id="§10.1.1 also chunked"
@@ -614,46 +622,55 @@ def test_a_client_that_sends_during_the_last_answer_sees_it_whole(site: ServedSi
         assert client.at_end()
 
 
-@pytest.mark.parametrize(
-    ("wire", "expected"),
-    [
-        pytest.param(GET[:10], "408 close", id="half a request line"),
-        pytest.param(GET[:-2], "408 close", id="a head without its end"),
-        pytest.param(fields(b"Content-Length: 3") + b"ab", "408 close", id="a body without its end"),
-        pytest.param(chunked(b"3\r\nab", after=b""), "408 close", id="a chunk without its end"),
-        pytest.param(GET + GET[:10], "200 408 close", id="half a request after a whole one"),
-    ],
-)
-def test_a_request_that_does_not_arrive_is_timed_out(site: ServedSite, wire: bytes, expected: str) -> None:
-    with site.connect() as client:
-        client.connection.sendall(wire)
-        receive_all(site, client, expected)
+LATE = [
+    pytest.param(GET[:10], "408 close", id="half a request line"),
+    pytest.param(GET[:-2], "408 close", id="a head without its end"),
+    pytest.param(fields(b"Content-Length: 3") + b"ab", "408 close", id="a body without its end"),
+    pytest.param(fields(b"Content-Length: 3", method=b"HEAD") + b"ab", "H408 close", id="a body of HEAD"),
+    pytest.param(chunked(b"3\r\nab", after=b""), "408 close", id="a chunk without its end"),
+    pytest.param(GET + GET[:10], "200 408 close", id="half a request after a whole one"),
+    pytest.param(expecting(b"GET", EXPECT, b"Content-Length: 3"), "100 408 close", id="no body after 100"),
+]
+QUIET = [
+    pytest.param(b"", 0, id="no request"),
+    pytest.param(GET, 1, id="one request"),
+    pytest.param(GET * 3, 3, id="three requests"),
+    pytest.param(GET + b"\r\n", 1, id="§2.2 one request and an empty line, which is no request"),
+    pytest.param(b"\r\n", 0, id="§2.2 an empty line alone"),
+]
+
+
+@pytest.fixture(scope="module")
+def waiting(site: ServedSite) -> Iterator[dict[bytes, RawClient]]:
+    """A connection for each row above, all opened at once: so they time out together."""
+    wires = [row.values[0] for row in (*LATE, *QUIET)]
+    with contextlib.ExitStack() as stack:
+        clients = {wire: stack.enter_context(site.connect()) for wire in wires}
+        for wire, client in clients.items():
+            client.connection.sendall(wire)
+        yield clients
+
+
+@pytest.mark.parametrize(("wire", "expected"), LATE)
+def test_a_request_that_does_not_arrive_is_timed_out(
+    site: ServedSite, waiting: dict[bytes, RawClient], wire: bytes, expected: str
+) -> None:
+    receive_all(site, waiting[wire], expected)
+
+
+@pytest.mark.parametrize(("wire", "answers"), QUIET)
+def test_an_idle_connection_is_closed_without_a_word(
+    waiting: dict[bytes, RawClient], wire: bytes, answers: int
+) -> None:
+    for _ in range(answers):
+        assert waiting[wire].receive().status == 200
+    assert waiting[wire].at_end()
 
 
 def test_a_head_that_comes_by_the_byte_is_timed_out_all_the_same(site: ServedSite) -> None:
     with site.connect() as client:
-        client.connection.settimeout(0.1)
         began_s = time.monotonic()
-        client.connection.sendall(b"GET /")
-        while time.monotonic() - began_s < 10:
+        while not select.select([client.connection], [], [], 0.1)[0]:
+            assert time.monotonic() - began_s < 10
             client.connection.sendall(b"a")
-            with contextlib.suppress(TimeoutError):
-                client._fill()
-                break
         assert client.receive().status == 408
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        pytest.param(b"", id="a connection without a request"),
-        pytest.param(GET, id="a connection after a request"),
-        pytest.param(GET + b"\r\n", id="§2.2 an empty line after a request is no request"),
-    ],
-)
-def test_an_idle_connection_is_closed_without_a_word(site: ServedSite, wire: bytes) -> None:
-    with site.connect() as client:
-        client.connection.sendall(wire)
-        if wire:
-            assert client.receive().status == 200
-        assert client.at_end()

@@ -561,6 +561,7 @@ def test_descriptors_and_memory_come_back_to_what_they_were(folder: Path, loop: 
                     assert client.receive().status == 200
         until(lambda: descriptors(worker) <= before, "every descriptor is closed")
         assert resident(worker) - rss < 2 * 1024 * 1024
+        assert server.stderr == ""
 
 
 def churn(server: ServerProcess, connections: int) -> None:
@@ -579,3 +580,63 @@ def churn(server: ServerProcess, connections: int) -> None:
 def resident(pid: int) -> int:
     with open(f"/proc/{pid}/statm", "rb") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# Without epoll
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_where_there_is_no_epoll_the_loop_watches_the_sockets(folder: Path, loop: str) -> None:
+    """macOS and the BSDs: the same serving, pausing, reloading and draining."""
+    command = "import runpy, select, sys; vars(select).pop('epoll', None); sys.argv[0] = 'fastfile'; "
+    command += "runpy.run_module('fastfile', run_name='__main__')"
+    arguments = ["--workers", "2", "--max-connections", "20", "--loop", loop, str(folder)]
+    with ServerProcess(arguments, interpreter_args=["-c", command]) as server:
+        before = server.wait_for_workers(2)
+        with Load(server, keep_alive=False) as load:
+            churn(server, 100)
+            crowd = [RawClient(server.connect()) for _ in range(100)]
+            for client in crowd:
+                client.send("/")
+            server.signal(signal.SIGHUP)
+            for client in crowd:
+                with client:
+                    assert client.receive().status == 200
+            until(lambda: not set(before) & set(server.worker_pids()), "the old workers go")
+            load.wait_for(100)
+        assert load.failed == []
+        with RawClient(server.connect()) as client:
+            client.send("/huge.bin")
+            client.connection.recv(1000, socket.MSG_PEEK)
+            server.signal(signal.SIGTERM)
+            assert client.receive().body == (folder / "huge.bin").read_bytes()
+        assert server.wait() == 0
+        assert server.stderr == ""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_stop_during_the_start_is_a_stop(folder: Path, loop: str) -> None:
+    """Whenever it comes: before the signal is handled, between two forks, in a worker that has no handler yet."""
+    command = [sys.executable, "-m", "fastfile", "--port", "0", "--workers", "3", "--loop", loop, str(folder)]
+    ends = set()
+    for delay_s in (0.0, 0.05, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.25, 0.3):
+        process = subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+        select.select([], [], [], delay_s)
+        process.terminate()
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+        assert errors == b""
+        ends.add(process.returncode)
+        assert not [survivor for survivor in processes() if survivor.group == process.pid and survivor.state != "Z"]
+    assert ends <= {0, -signal.SIGTERM}
+
+
+def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> None:
+    """Also while the interpreter winds up, when Python has given its handlers back."""
+    with ServerProcess([str(folder)]) as server:
+        server.wait_for_workers(1)
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 1:  # longer than it takes; a signal to who has ended does nothing
+            server.signal(signal.SIGTERM)
+        assert server.wait() == 0

@@ -207,7 +207,7 @@ class Connection:
         service = self._service
         refusal = None
         has_body = head.chunked or head.content_length != 0
-        if head.expect is not None and head.expect.lower() != b"100-continue":
+        if head.expect is not None and not _is_continue(head.expect):
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
             if not has_body and head.keep_alive:
                 self._answer(head, refusal)
@@ -394,3 +394,8 @@ class Connection:
             unsent -= missing
             log.record(self.peer, head, response.status, response.body_size - missing, now_s - began_s)
         self._unlogged.clear()
+
+
+def _is_continue(expect: bytes) -> bool:
+    """Tell whether every expectation of the list is 100-continue, the only one that there is (RFC 9110 §10.1.1)."""
+    return all(element.strip(b" \t").lower() == b"100-continue" for element in expect.split(b","))

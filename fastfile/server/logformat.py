@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ _TARGET_LIMIT = 2048
 _REFERER_LIMIT = 1024
 _USER_AGENT_LIMIT = 512
 _CODING_LIMIT = 16
+
+# What was escaped is remembered, most recent first: targets, peers and the fields of a client come again and again.
+# Each may be as long as a head, so few.
+_REMEMBERED = 128
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
@@ -68,13 +73,12 @@ def escape(value: bytes, limit: int) -> bytes:
 
 
 def _request_line(head: RequestHead | None) -> bytes:
-    if head is None:
-        return b"-"
-    return b"%b %b HTTP/1.%d" % (
-        escape(head.method, _METHOD_LIMIT),
-        escape(head.target, _TARGET_LIMIT),
-        head.minor_version,
-    )
+    return b"-" if head is None else _make_request_line(head.method, head.target, head.minor_version)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _make_request_line(method: bytes, target: bytes, minor_version: int) -> bytes:
+    return b"%b %b HTTP/1.%d" % (escape(method, _METHOD_LIMIT), escape(target, _TARGET_LIMIT), minor_version)
 
 
 # common and combined: Apache's, to the byte (mod_log_config; "%h %l %u %t \"%r\" %>s %b").
@@ -104,9 +108,14 @@ def _common_line(exchange: Exchange, stamp: bytes) -> bytes:
 
 
 def _combined_line(exchange: Exchange, stamp: bytes) -> bytes:
-    referer, user_agent = _referer_and_user_agent(exchange[2])
-    return b'%b "%b" "%b"\n' % (
-        _common(exchange, stamp),
+    head = exchange[2]
+    return _common(exchange, stamp) + _combined_fields(b"" if head is None else head.field_lines)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _combined_fields(field_lines: bytes) -> bytes:
+    referer, user_agent = _referer_and_user_agent(field_lines)
+    return b' "%b" "%b"\n' % (
         b"-" if referer is None else escape(referer, _REFERER_LIMIT),
         b"-" if user_agent is None else escape(user_agent, _USER_AGENT_LIMIT),
     )
@@ -120,16 +129,15 @@ def _combined_dropped(count: int, stamp: bytes) -> bytes:
     return b'%b "-" "-"\n' % _common_dropped(count, stamp)[:-1]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _peer(peer: str) -> bytes:
     # A space would end the first part; a peer without a name (a Unix socket) has a dash.
     return escape(peer.encode("utf-8", "surrogateescape"), _PEER_LIMIT).replace(b" ", b"\\x20") if peer else b"-"
 
 
-def _referer_and_user_agent(head: RequestHead | None) -> tuple[bytes | None, bytes | None]:
-    if head is None:
-        return None, None
+def _referer_and_user_agent(field_lines: bytes) -> tuple[bytes | None, bytes | None]:
     # A search of the lowered section costs a tenth of reading it line by line.
-    lines = b"\r\n" + head.field_lines
+    lines = b"\r\n" + field_lines
     lowered = lines.lower()
     return _value(lines, lowered, b"\r\nreferer:"), _value(lines, lowered, b"\r\nuser-agent:")
 
@@ -151,19 +159,36 @@ def _json_stamp(second: int) -> bytes:
 
 def _json_line(exchange: Exchange, stamp: bytes) -> bytes:
     time_s, peer, head, status, body_size, duration_s, coding = exchange
-    referer, user_agent = _referer_and_user_agent(head)
-    method = target = version = None
-    if head is not None:
-        method, target, version = head.method, head.target, b"HTTP/1.%d" % head.minor_version
+    if head is None:
+        request, fields = '"method":null,"target":null,"version":null', _json_fields(b"")
+    else:
+        request = _json_request(head.method, head.target, head.minor_version)
+        fields = _json_fields(head.field_lines)
     line = (
-        f'{{"time":"{stamp.decode("ascii")}.{int(time_s * 1000) % 1000:03d}Z",'
-        f'"peer":{_string(peer.encode("utf-8", "surrogateescape") or None, _PEER_LIMIT)},'
-        f'"method":{_string(method, _METHOD_LIMIT)},"target":{_string(target, _TARGET_LIMIT)},'
-        f'"version":{_string(version, _METHOD_LIMIT)},"status":{status},"size":{body_size},'
-        f'"seconds":{duration_s:.6f},"referer":{_string(referer, _REFERER_LIMIT)},'
-        f'"user_agent":{_string(user_agent, _USER_AGENT_LIMIT)},"coding":{_string(coding, _CODING_LIMIT)}}}\n'
+        f'{{"time":"{stamp.decode("ascii")}.{int(time_s * 1000) % 1000:03d}Z","peer":{_json_peer(peer)},{request},'
+        f'"status":{status},"size":{body_size},"seconds":{duration_s:.6f},{fields},'
+        f'"coding":{_string(coding, _CODING_LIMIT)}}}\n'
     )
     return line.encode("ascii")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _json_peer(peer: str) -> str:
+    return _string(peer.encode("utf-8", "surrogateescape") or None, _PEER_LIMIT)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _json_request(method: bytes, target: bytes, minor_version: int) -> str:
+    return (
+        f'"method":{_string(method, _METHOD_LIMIT)},"target":{_string(target, _TARGET_LIMIT)},'
+        f'"version":"HTTP/1.{minor_version}"'
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _json_fields(field_lines: bytes) -> str:
+    referer, user_agent = _referer_and_user_agent(field_lines)
+    return f'"referer":{_string(referer, _REFERER_LIMIT)},"user_agent":{_string(user_agent, _USER_AGENT_LIMIT)}'
 
 
 def _json_dropped(count: int, stamp: bytes) -> bytes:
@@ -215,9 +240,12 @@ def _readable_duration(duration_s: float) -> str:
 
 
 def _pretty_request(head: RequestHead | None) -> bytes:
-    if head is None:
-        return b"-"
-    return b"%-4b %b" % (escape(head.method, _METHOD_LIMIT), escape(head.target, _TARGET_LIMIT))
+    return b"-" if head is None else _make_pretty_request(head.method, head.target)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _make_pretty_request(method: bytes, target: bytes) -> bytes:
+    return b"%-4b %b" % (escape(method, _METHOD_LIMIT), escape(target, _TARGET_LIMIT))
 
 
 def _pretty_dropped(count: int, stamp: bytes) -> bytes:

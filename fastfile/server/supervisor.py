@@ -97,6 +97,9 @@ class Supervisor:
             while self._children or self._restarts:
                 self._wait()
         finally:
+            # One more SIGTERM while the interpreter winds up must not turn a clean end into a death by signal.
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             self._kill_all()
         return 0
 
