@@ -15,12 +15,13 @@ from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
-from fastfile.files.resource import SETTLING_NS, Resource, is_settled, open_resource
+from fastfile.files.resource import MAX_COPIED, SETTLING_NS, Resource, is_settled, open_resource
 from fastfile.files.root import Root
 from fastfile.files.variants import open_variants
 from fastfile.sendfile import read_signature
 
 SMALL = 1000
+LARGE = MAX_COPIED + 100  # a slice of it is no copy
 
 
 @pytest.fixture
@@ -48,17 +49,30 @@ def test_a_small_file_is_read_and_closed(root: Root, tmp_path: Path) -> None:
 
 
 def test_a_larger_file_is_held_open_as_long_as_it_is_used(root: Root, tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"x" * (SMALL + 1))
+    (tmp_path / "file").write_bytes(b"x" * LARGE)
     before = open_files()
     resource = open_resource(root, b"file", SMALL)
-    assert (resource.content, resource.size) == (None, SMALL + 1)
+    assert (resource.content, resource.size) == (None, LARGE)
     assert open_files() == before + 1
-    part = resource.slice(10, 30)
+    part = resource.slice(10, LARGE - 10)
     del resource
     assert open_files() == before + 1
-    assert os.pread(part.fd, part.count, part.offset) == b"x" * 20
+    assert os.pread(part.fd, part.count, part.offset) == b"x" * (LARGE - 20)
     del part
     assert open_files() == before
+
+
+def test_a_short_slice_of_a_larger_file_is_copied(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 1024)
+    assert open_resource(root, b"file", SMALL).slice(254, 259) == b"\xfe\xff\x00\x01\x02"
+
+
+def test_a_short_slice_of_a_file_that_was_cut_is_left_to_who_sends_it(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * LARGE)
+    resource = open_resource(root, b"file", SMALL)
+    os.truncate(tmp_path / "file", 10)
+    part = resource.slice(5, 15)
+    assert (part.fd, part.offset, part.count) == (resource.fd, 5, 10)
 
 
 def test_a_slice_of_a_small_file_is_its_bytes(root: Root, tmp_path: Path) -> None:
@@ -255,11 +269,11 @@ def test_an_evicted_file_is_closed_and_one_in_flight_is_closed_after_it(root: Ro
             super().__init__(1, open_files=1)
             self.resource = resource
 
-    (tmp_path / "file").write_bytes(b"x" * (SMALL + 1))
+    (tmp_path / "file").write_bytes(b"x" * LARGE)
     before = open_files()
     cache: Cache[Holder] = Cache(100, 1)
     cache.put(b"a", Holder(open_resource(root, b"file", SMALL)))
-    in_flight = cache.entries[b"a"].resource.slice(0, 5)
+    in_flight = cache.entries[b"a"].resource.slice(0, LARGE)
     cache.put(b"b", Holder(open_resource(root, b"file", SMALL)))
     assert open_files() == before + 2
     del in_flight

@@ -31,7 +31,7 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
     # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
     if len(value) > FIELD_LIMIT or value[:6].lower() != b"bytes=" or value[6:7] in (b" ", b"\t"):
         return None
-    specs = split_list(value[6:])
+    specs = split_list(value[6:]) if b"," in value else [value[6:]]
     asked = [_maybe_spec(spec, size) for spec in specs]
     satisfiable = []
     for spec in asked:
