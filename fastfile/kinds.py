@@ -155,3 +155,4 @@ BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bin
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
+NAME = Kind("a name or a number", _parse_path)

@@ -14,6 +14,7 @@ from fastfile.kinds import (
     FILE_NAME,
     HOST,
     MIB,
+    NAME,
     PATH,
     SWITCH,
     WORKERS,
@@ -113,6 +114,15 @@ OPTIONS: tuple[Option, ...] = (
         "Time that requests in flight get when the server stops.",
         reason="docker stop kills after 10 s",
         peers="gunicorn 30 s; Caddy no end; nginx none",
+    ),
+    Option(
+        *(PROCESSES, "user", NAME, None, "NAME"),
+        "User to become once the port is bound, by name or number; for servers that root starts.",
+    ),
+    Option(*(PROCESSES, "group", NAME, None, "NAME"), "Group to become; without it the user's own."),
+    Option(
+        *(PROCESSES, "sandbox", choice("auto", "off", "require"), "auto", "MODE"),
+        "Let workers read nothing but what is served (Landlock): auto where the kernel can, off, or require.",
     ),
     Option(
         *(LOG, "log_format", choice("auto", "pretty", "common", "combined", "json", "none"), "auto", "FORMAT"),

@@ -50,10 +50,19 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone."""
+    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone.
+
+    ``on_lost_root`` is called when the root was replaced by one that this process may not read: another worker may.
+    """
 
     def __init__(
-        self, config: Config, root_path: bytes, listening: socket.socket, log: AccessLog | None, lifeline_fd: int
+        self,
+        config: Config,
+        root_path: bytes,
+        listening: socket.socket,
+        log: AccessLog | None,
+        lifeline_fd: int,
+        on_lost_root: Callable[[], None],
     ) -> None:
         self._config = config
         self._log = log
@@ -62,8 +71,8 @@ class Worker:
         self._clock = Clock()
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
-        root = Root(root_path, config.follow_symlinks)
-        handler = Handler(root, config, self._clock, report_failure)
+        self.root = Root(root_path, config.follow_symlinks, on_lost_root)
+        handler = Handler(self.root, config, self._clock, report_failure)
         self._poller = make_poller(self._loop, self._clock, report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
         self._listener = Listener(self._service, listening, connections, self._on_exhausted)
