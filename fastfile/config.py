@@ -65,10 +65,12 @@ class Config:
     limit_chunk_line: int
     limit_ranges: int
     max_connections: int
+    max_connections_per_client: int | None
     head_timeout: float
     body_timeout: float
     idle_timeout: float
     write_timeout: float
+    write_rate: int
     backlog: int
     cache_size: int
     cache_files: int

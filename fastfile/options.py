@@ -179,9 +179,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),
-        "Most connections of one worker; above it no more are accepted.",
+        "Most connections of one worker; above it no more are accepted. From 90 % on the longest idle ones are closed.",
         reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
         peers="nginx 512; h2o 1024; lighttpd half the descriptors",
+    ),
+    Option(
+        *(LIMITS, "max_connections_per_client", number(1, 1000000), None, "N"),
+        "Most connections of one client address (of a /64 in IPv6) in one worker; more are closed at once. Without it "
+        "1024, and no limit for this machine's own addresses.",
+        reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
+        peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     ),
     Option(
         *(LIMITS, "head_timeout", seconds(0.1, 86400), 10.0, "TIME"),
@@ -192,7 +199,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         *(LIMITS, "body_timeout", seconds(0.1, 86400), 10.0, "TIME"),
         "Time for request content to arrive whole.",
-        reason="the same for content that is dropped anyway",
+        reason="the same for content that is dropped anyway; not extended by what arrives, so no least rate is needed",
         peers="httpd 20 s; aiohttp 10 s; nginx 60 s for each read",
     ),
     Option(
@@ -206,6 +213,12 @@ OPTIONS: tuple[Option, ...] = (
         "Time without progress after which a response is given up.",
         reason="clients that stop reading hold a descriptor and memory",
         peers="nginx and Caddy 60 s; lighttpd 360 s",
+    ),
+    Option(
+        *(LIMITS, "write_rate", size(0, 1024 * MIB), 240, "SIZE"),
+        "Bytes per second that a reader has to take, over each --write-timeout; 0 takes any progress.",
+        reason="a byte now and then is progress, and holds a descriptor for days (slow read)",
+        peers="Kestrel 240 B/s; httpd, nginx and Caddy none",
     ),
     Option(
         *(LIMITS, "backlog", number(1, 65535), 2048, "N"),

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
 from fastfile.sendfile import accept
+from fastfile.server.clients import Clients
+from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.poller import READ
 from fastfile.server.service import Service
@@ -19,6 +21,10 @@ from fastfile.server.service import Service
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
 PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
+
+
+def _deadline(connection: Connection) -> float:
+    return connection.deadline_s
 
 
 class Listening:
@@ -165,12 +171,22 @@ class Listener:
     """
 
     def __init__(
-        self, service: Service, listening: socket.socket, max_connections: int, on_exhausted: Callable[[OSError], None]
+        self,
+        service: Service,
+        listening: socket.socket,
+        max_connections: int,
+        clients: Clients,
+        complaints: Complaints,
+        on_exhausted: Callable[[OSError], None],
     ) -> None:
         self._service = service
         self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
+        self._crowded = max_connections - max_connections // 10  # HARDENING 12: shed above 90 %
+        self._shed_after_s = 0.0
+        self._clients = clients
+        self._complaints = complaints
         self._on_exhausted = on_exhausted
         self._paused = False
         self._stopped = False
@@ -181,8 +197,12 @@ class Listener:
 
     def _accept(self, most: int) -> None:
         for _ in range(most):
-            if len(self._service.poller.watchers) > self._max_connections:
+            watchers = self._service.poller.watchers
+            if len(watchers) > self._crowded:
+                self._shed_idle()
+            if len(watchers) > self._max_connections:
                 self.pause()
+                self._complaints.complain("full", f"accepts nobody: all {self._max_connections} connections are taken")
                 return
             try:
                 accepted = accept(self._fd)
@@ -194,7 +214,33 @@ class Listener:
                 return
             # What it asks may have been sent after the checks of this pass: they do not hold for it.
             self._service.clock.begin_pass()
-            Connection(self._service, *accepted).start()
+            self._take_up(*accepted)
+
+    def _take_up(self, fd: int, peer: str) -> None:
+        if self._clients.admit(peer):
+            Connection(self._service, fd, peer).start()
+            return
+        os.close(fd)
+        self._complaints.complain("client", f"refuses {peer}, which has as many connections as one client may have")
+
+    def _shed_idle(self) -> None:
+        """Close the connections that have been idle the longest, a twentieth of all, to make room for who asks now.
+
+        So many at once, since finding them is a look at all; and no more than once a second where few are idle.
+        """
+        now_s = self._service.clock.monotonic_s
+        if now_s < self._shed_after_s:
+            return
+        watchers = self._service.poller.watchers.values()
+        idle = [watcher for watcher in watchers if isinstance(watcher, Connection) and watcher.is_quiet(False)]
+        idle.sort(key=_deadline)
+        wanted = max(1, self._max_connections // 20)
+        if len(idle) < wanted:
+            self._shed_after_s = now_s + 1.0
+        for connection in idle[:wanted]:
+            connection.on_ready()  # what has arrived already gets its answer
+            if connection.is_quiet(False):
+                connection.close()
 
     def pause(self) -> None:
         """Leave new clients in the kernel's queue instead of spinning on them."""

@@ -18,6 +18,8 @@ from fastfile.config import Config
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
+from fastfile.server.clients import Clients
+from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.listener import Listener
 from fastfile.server.poller import make_poller
@@ -31,7 +33,6 @@ EXHAUSTED_PAUSE_S = 0.1
 SILENT_GRACE_S = 0.7
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
-EXHAUSTION_TOLD_S = 10.0  # between two lines about failing accepts
 # From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
 RETIRE = signal.SIGUSR2
 
@@ -75,8 +76,11 @@ class Worker:
         handler = Handler(self.root, config, self._clock, report_failure)
         self._poller = make_poller(self._loop, self._clock, report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
-        self._listener = Listener(self._service, listening, connections, self._on_exhausted)
-        self._exhaustion_told_s = 0.0
+        self._clients = Clients(config.max_connections_per_client)
+        self._complaints = Complaints(self._clock, say)
+        self._listener = Listener(
+            self._service, listening, connections, self._clients, self._complaints, self._on_exhausted
+        )
 
     def run(self, on_ready: Callable[[], None]) -> None:
         loop = self._loop
@@ -114,24 +118,27 @@ class Worker:
         self._listener.stop(waiting)
         self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
         self._loop.call_later(self._config.grace, self._loop.stop)
-        self._on_closed()
+        self._end_if_drained()
 
     def _on_orphaned(self) -> None:
         """The supervisor is gone: nobody would replace us or stop us."""
         self._loop.remove_reader(self._lifeline_fd)
         self.stop()
 
-    def _on_closed(self) -> None:
-        if not self._service.draining:
+    def _on_closed(self, peer: str) -> None:
+        self._clients.release(peer)
+        if self._service.draining:
+            self._end_if_drained()
+        else:
             self._listener.resume()
-        elif not self._poller.watchers:
+
+    def _end_if_drained(self) -> None:
+        if not self._poller.watchers:
             self._loop.stop()
 
     def _on_exhausted(self, error: OSError) -> None:
-        now_s = self._clock.monotonic_s
-        if now_s >= self._exhaustion_told_s:
-            self._exhaustion_told_s = now_s + EXHAUSTION_TOLD_S
-            say(f"worker {os.getpid()} cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s")
+        text = f"cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s"
+        self._complaints.complain("exhausted", text)
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
 
     def _connections(self) -> list[Connection]:
