@@ -12,7 +12,7 @@ class Clients:
     """Counts the connections of each client address; ``limit`` None is DEFAULT_LIMIT, and none for this machine's own.
 
     Who comes over loopback or a Unix socket is a proxy as often as a client: all the world in one address. A limit
-    that was asked for holds for loopback too. An IPv6 client has a /64 of addresses at the least, so that is what counts.
+    that was asked for holds for loopback too. An IPv6 client has a /64 at the least: it counts as one.
     """
 
     def __init__(self, limit: int | None) -> None:
