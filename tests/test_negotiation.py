@@ -134,3 +134,9 @@ def test_the_best_offered_type_is_chosen(value: bytes | None, expected: bytes | 
 @given(st.binary(max_size=60))
 def test_any_bytes_choose_an_offered_type_or_none(value: bytes) -> None:
     assert preferred_type(value, OFFERED) in (*OFFERED, None)
+
+
+def test_parameters_of_what_is_offered_do_not_count() -> None:
+    offered = (b"text/html; charset=utf-8", b"text/plain; charset=utf-8", b"application/json")
+    assert preferred_type(b"text/plain", offered) == offered[1]
+    assert preferred_type(b"text/html;q=0.5, text/*", offered) == offered[1]
