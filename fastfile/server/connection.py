@@ -393,12 +393,16 @@ class Connection:
         log = self._service.log
         if log is None:
             return
+        # From the last to the first, since what is still queued is the end of what was to be sent.
         unsent = self._queued
-        now_s = time.monotonic()
-        for head, response, began_s in reversed(self._unlogged):
+        sizes = []
+        for _, response, _ in reversed(self._unlogged):
             missing = min(unsent, response.body_size)
             unsent -= missing
-            log.record(self.peer, head, response.status, response.body_size - missing, now_s - began_s)
+            sizes.append(response.body_size - missing)
+        now_s = time.monotonic()
+        for head, response, began_s in self._unlogged:
+            log.record(self.peer, head, response.status, sizes.pop(), now_s - began_s)
         self._unlogged.clear()
 
 
