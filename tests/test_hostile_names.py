@@ -1,6 +1,6 @@
 """Names and fields that want to be something else: markup, a log line, a header, a terminal's command.
 
-Every name here is a real file, found again by following the links of the listings; nothing that a client or a stranger's
+Every name here is a real file, found again by following the links of listings; nothing that a client or a stranger's
 file name says may break the page, the message or the line that it stands in.
 """
 
@@ -114,7 +114,7 @@ def test_a_json_listing_names_the_files(client: RawClient) -> None:
 def test_a_text_listing_has_a_line_for_each_name_and_no_control_byte(client: RawClient) -> None:
     body = client.request("/files/", "GET", "Accept: text/plain").body
     assert body.count(b"\n") == len(NAMES)
-    assert all(character == "\n" or character.isprintable() or character in "\u0301" for character in body.decode())
+    assert all(character == "\n" or character.isprintable() or character == "\u0301" for character in body.decode())
 
 
 def test_pages_may_run_and_load_nothing(client: RawClient) -> None:
@@ -198,11 +198,11 @@ def test_each_request_is_one_line_of_the_log_without_a_raw_control_byte(
     root: Path, tmp_path: Path, format: str
 ) -> None:
     log = tmp_path / "access.log"
-    with ServerProcess(["--log-format", format, "--log-file", str(log), str(root)]) as server:
-        with server.connect() as connection:
-            connection.sendall(b"".join(HOSTILE_REQUESTS))
-            while connection.recv(1 << 16):
-                pass
+    server = ServerProcess(["--log-format", format, "--log-file", str(log), str(root)])
+    with server, server.connect() as connection:
+        connection.sendall(b"".join(HOSTILE_REQUESTS))
+        while connection.recv(1 << 16):
+            pass
     content = log.read_bytes()
     lines = content.splitlines()
     assert content.count(b"\n") == len(lines) == len(HOSTILE_REQUESTS)
