@@ -65,7 +65,7 @@ class Config:
     limit_chunk_line: int
     limit_ranges: int
     max_connections: int
-    max_connections_per_client: int | None
+    max_per_client: int
     head_timeout: float
     body_timeout: float
     idle_timeout: float

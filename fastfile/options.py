@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fastfile.kinds import (
     BIND,
+    CLIENT_LIMIT,
     FILE_NAME,
     HOST,
     MIB,
@@ -184,9 +185,9 @@ OPTIONS: tuple[Option, ...] = (
         peers="nginx 512; h2o 1024; lighttpd half the descriptors",
     ),
     Option(
-        *(LIMITS, "max_connections_per_client", number(1, 1000000), None, "N"),
-        "Most connections of one client address (of a /64 in IPv6) in one worker; more are closed at once. Without it "
-        "1024, and no limit for this machine's own addresses.",
+        *(LIMITS, "max_per_client", CLIENT_LIMIT, 0, "N"),
+        "Most connections of one client address (of a /64 in IPv6) in one worker; more are closed at once. auto is "
+        "1024, but has no limit for this machine's own addresses.",
         reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
         peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     ),

@@ -9,15 +9,15 @@ DEFAULT_LIMIT = 1024
 
 
 class Clients:
-    """Counts the connections of each client address; ``limit`` None is DEFAULT_LIMIT, and none for this machine's own.
+    """Counts the connections of each client address; ``limit`` 0 is DEFAULT_LIMIT, and none for this machine's own.
 
     Who comes over loopback or a Unix socket is a proxy as often as a client: all the world in one address. A limit
     that was asked for holds for loopback too. An IPv6 client has a /64 at the least: it counts as one.
     """
 
-    def __init__(self, limit: int | None) -> None:
-        self._limit = DEFAULT_LIMIT if limit is None else limit
-        self._counts_own = limit is not None
+    def __init__(self, limit: int) -> None:
+        self._limit = limit or DEFAULT_LIMIT
+        self._counts_own = limit != 0
         self._counts: dict[str | bytes, int] = {}
 
     def admit(self, peer: str) -> bool:

@@ -20,6 +20,7 @@ from fastfile.server.service import Service
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
 PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
 
 
@@ -197,12 +198,9 @@ class Listener:
 
     def _accept(self, most: int) -> None:
         for _ in range(most):
-            watchers = self._service.poller.watchers
-            if len(watchers) > self._crowded:
-                self._shed_idle()
-            if len(watchers) > self._max_connections:
+            self.shed_idle()
+            if len(self._service.poller.watchers) > self._max_connections:
                 self.pause()
-                self._complaints.complain("full", f"accepts nobody: all {self._max_connections} connections are taken")
                 return
             try:
                 accepted = accept(self._fd)
@@ -223,16 +221,22 @@ class Listener:
         os.close(fd)
         self._complaints.complain("client", f"refuses {peer}, which has as many connections as one client may have")
 
-    def _shed_idle(self) -> None:
-        """Close the connections that have been idle the longest, a twentieth of all, to make room for who asks now.
+    def shed_idle(self) -> None:
+        """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
 
-        So many at once, since finding them is a look at all; and no more than once a second where few are idle.
+        A twentieth of all at once, since finding them is a look at all; and no more than once a second where few are
+        idle. Who has been idle for a moment is somebody reading a page, not hoarding.
         """
         now_s = self._service.clock.monotonic_s
-        if now_s < self._shed_after_s:
+        watchers = self._service.poller.watchers
+        if len(watchers) <= self._crowded or now_s < self._shed_after_s:
             return
-        watchers = self._service.poller.watchers.values()
-        idle = [watcher for watcher in watchers if isinstance(watcher, Connection) and watcher.is_quiet(False)]
+        latest_s = now_s + self._service.idle_timeout_s * (1 - IN_USE)
+        idle = [
+            watcher
+            for watcher in watchers.values()
+            if isinstance(watcher, Connection) and watcher.is_quiet(False) and watcher.deadline_s <= latest_s
+        ]
         idle.sort(key=_deadline)
         wanted = max(1, self._max_connections // 20)
         if len(idle) < wanted:

@@ -76,7 +76,7 @@ class Worker:
         handler = Handler(self.root, config, self._clock, report_failure)
         self._poller = make_poller(self._loop, self._clock, report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
-        self._clients = Clients(config.max_connections_per_client)
+        self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, say)
         self._listener = Listener(
             self._service, listening, connections, self._clients, self._complaints, self._on_exhausted
@@ -155,6 +155,7 @@ class Worker:
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
         self._clock.begin_pass()
+        self._listener.shed_idle()
         now_s = self._clock.monotonic_s
         for connection in self._connections():
             if connection.deadline_s < now_s:
