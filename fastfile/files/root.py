@@ -199,7 +199,7 @@ def is_directory(fd: int) -> bool:
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
 _NOT_FOUND = {
     errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV, errno.EINVAL,
-    errno.EILSEQ, errno.EOPNOTSUPP,
+    errno.EILSEQ, errno.EOPNOTSUPP, errno.EISDIR,
 }  # fmt: skip
 _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
 
