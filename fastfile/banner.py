@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     kernels: str
     notices: Sequence[str] = ()
     files: Sequence[str] = ()
+    sandbox: str = ""
 
 
 def make_banner(facts: Facts, colour: bool) -> str:
@@ -49,7 +50,8 @@ def make_banner(facts: Facts, colour: bool) -> str:
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
-    lines.append(paint(f"{workers} · {facts.loop} · {facts.kernels}", DIM))
+    running = " · ".join(filter(None, (workers, facts.loop, facts.kernels, facts.sandbox)))
+    lines.append(paint(running, DIM))
     lines += [paint("Press Ctrl+C to stop", DIM), ""]
     return "".join(f"  {line}".rstrip() + "\n" for line in lines)
 

@@ -77,7 +77,9 @@ def make_help() -> str:
 
 
 def make_version() -> str:
-    """Return the text of ``--version``: what runs here, and which kernels are compiled."""
+    """Return the text of ``--version``: what runs here, which kernels are compiled, and which sandbox there is."""
+    from fastfile.server.sandbox import describe, landlock_abi
+
     parser, sendfile = kernels_compiled()
     python = ".".join(map(str, sys.version_info[:3]))
     uvloop = _uvloop_version()
@@ -85,6 +87,7 @@ def make_version() -> str:
         f"fastfile {__version__}\n"
         f"Python {python}, {f'uvloop {uvloop}' if uvloop else 'no uvloop'}\n"
         f"parser: {_compiled(parser)}, sendfile: {_compiled(sendfile)}\n"
+        f"{describe(landlock_abi())}\n"
     )
 
 
@@ -120,15 +123,19 @@ def _run(argv: Sequence[str]) -> int:
     config = load(arguments, os.environ)
     root_path = resolve_directory(config)
 
+    # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
+    from fastfile import banner  # noqa: F401
     from fastfile.server.supervisor import serve
 
-    def on_ready(addresses: Sequence[Address], notices: Sequence[str] = ()) -> None:
-        announce(config, root_path, addresses, notices)
+    def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
+        announce(config, root_path, addresses, notices, sandbox)
 
     return serve(config, root_path, on_ready=on_ready)
 
 
-def announce(config: Config, root_path: str, addresses: Sequence[Address], notices: Sequence[str]) -> None:
+def announce(
+    config: Config, root_path: str, addresses: Sequence[Address], notices: Sequence[str], sandbox: str = ""
+) -> None:
     """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
     from fastfile.banner import Facts, lan_addresses, make_banner
 
@@ -142,6 +149,7 @@ def announce(config: Config, root_path: str, addresses: Sequence[Address], notic
         kernels=_describe_kernels(*kernels_compiled()),
         notices=notices,
         files=config.files,
+        sandbox=sandbox,
     )
     stream = sys.stdout
     if _is_writable(stream):

@@ -51,6 +51,9 @@ class Config:
     workers: int
     loop: Literal["auto", "uvloop", "asyncio"]
     grace: float
+    user: str | None
+    group: str | None
+    sandbox: Literal["auto", "off", "require"]
     log_format: Literal["auto", "pretty", "common", "combined", "json", "none"]
     log_file: str | None
     limit_request_line: int
@@ -62,10 +65,12 @@ class Config:
     limit_chunk_line: int
     limit_ranges: int
     max_connections: int
+    max_per_client: int
     head_timeout: float
     body_timeout: float
     idle_timeout: float
     write_timeout: float
+    write_rate: int
     backlog: int
     cache_size: int
     cache_files: int
@@ -152,6 +157,8 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
             raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
     if values.get("host"):
         values.pop("bind", None)  # of a source farther off, or there had been a contradiction
+    if values.get("sandbox") == "require" and values.get("follow_symlinks"):
+        raise _problem("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
     return Config(sources={name: settings[name].source for name in values}, **values)
 
 

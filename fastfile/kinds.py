@@ -149,9 +149,17 @@ def _parse_path(text: str) -> str:
     return _require(text, text != "" and "\0" not in text)
 
 
+def _parse_client_limit(text: str) -> int:
+    return 0 if text == "auto" else _within(_digits(text), 1, 1000000)
+
+
 SWITCH = Kind("true or false", _parse_switch, lambda value: "on" if value else "off")
+CLIENT_LIMIT = Kind(
+    "auto or a number from 1 to 1000000", _parse_client_limit, lambda value: str(value) if value else "auto"
+)
 WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers)
 BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bind)
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
+NAME = Kind("a name or a number", _parse_path)

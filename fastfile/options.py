@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from fastfile.kinds import (
     BIND,
+    CLIENT_LIMIT,
     FILE_NAME,
     HOST,
     MIB,
+    NAME,
     PATH,
     SWITCH,
     WORKERS,
@@ -115,6 +117,15 @@ OPTIONS: tuple[Option, ...] = (
         peers="gunicorn 30 s; Caddy no end; nginx none",
     ),
     Option(
+        *(PROCESSES, "user", NAME, None, "NAME"),
+        "User to become once the port is bound, by name or number; for servers that root starts.",
+    ),
+    Option(*(PROCESSES, "group", NAME, None, "NAME"), "Group to become; without it the user's own."),
+    Option(
+        *(PROCESSES, "sandbox", choice("auto", "off", "require"), "auto", "MODE"),
+        "Let workers read nothing but what is served (Landlock): auto where the kernel can, off, or require.",
+    ),
+    Option(
         *(LOG, "log_format", choice("auto", "pretty", "common", "combined", "json", "none"), "auto", "FORMAT"),
         "pretty, common, combined, json or none; auto is pretty on a terminal, none otherwise.",
     ),
@@ -169,9 +180,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),
-        "Most connections of one worker; above it no more are accepted.",
+        "Most connections of one worker; above it no more are accepted. From 90 % on the longest idle ones are closed.",
         reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
         peers="nginx 512; h2o 1024; lighttpd half the descriptors",
+    ),
+    Option(
+        *(LIMITS, "max_per_client", CLIENT_LIMIT, 0, "N"),
+        "Most connections of one client address (of a /64 in IPv6) in one worker; more are closed at once. auto is "
+        "1024, but has no limit for this machine's own addresses.",
+        reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
+        peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     ),
     Option(
         *(LIMITS, "head_timeout", seconds(0.1, 86400), 10.0, "TIME"),
@@ -182,7 +200,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         *(LIMITS, "body_timeout", seconds(0.1, 86400), 10.0, "TIME"),
         "Time for request content to arrive whole.",
-        reason="the same for content that is dropped anyway",
+        reason="the same for content that is dropped anyway; not extended by what arrives, so no least rate is needed",
         peers="httpd 20 s; aiohttp 10 s; nginx 60 s for each read",
     ),
     Option(
@@ -196,6 +214,12 @@ OPTIONS: tuple[Option, ...] = (
         "Time without progress after which a response is given up.",
         reason="clients that stop reading hold a descriptor and memory",
         peers="nginx and Caddy 60 s; lighttpd 360 s",
+    ),
+    Option(
+        *(LIMITS, "write_rate", size(0, 1024 * MIB), 240, "SIZE"),
+        "Bytes per second that a reader has to take, over each --write-timeout; 0 takes any progress.",
+        reason="a byte now and then is progress, and holds a descriptor for days (slow read)",
+        peers="Kestrel 240 B/s; httpd, nginx and Caddy none",
     ),
     Option(
         *(LIMITS, "backlog", number(1, 65535), 2048, "N"),

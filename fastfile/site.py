@@ -15,7 +15,7 @@ from fastfile.errors import HTTPError
 from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
 from fastfile.files.listing import list_directory
-from fastfile.files.resource import Resource, is_settled, open_resource, take_resource
+from fastfile.files.resource import Resource, is_settled, open_resource
 from fastfile.files.root import Root, is_directory, make_error
 from fastfile.files.variants import Variants, open_variants
 from fastfile.pages import LISTING_POLICY, PAGE_TYPES, make_error_page, make_listing_page
@@ -89,12 +89,10 @@ class Site:
             return self._open(self._root.only, self._root.stat_folder(b""))
         if target.is_directory:
             return self._look_in_directory(path, head)
-        folder = self._root.stat_folder(path)
-        fd = self._root.open(path)
-        if is_directory(fd):
-            os.close(fd)
+        try:
+            return self._open(path, self._root.stat_folder(path))
+        except IsADirectoryError:
             return self._redirect(make_location(path, target.query, True), head)
-        return self._make_answer(path, folder, take_resource(fd, self._config.small_file))
 
     def _look_in_directory(self, path: bytes, head: RequestHead) -> Answer | Response:
         folder = self._root.stat_folder(join(path, b""))

@@ -57,7 +57,7 @@ def test_help_helps_also_where_the_settings_are_wrong(tmp_path):
 def test_version_names_python_uvloop_and_each_kernel(flag, tmp_path):
     done = run(flag, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    first, second, third = done.stdout.splitlines()
+    first, second, third, _ = done.stdout.splitlines()
     assert first == f"fastfile {__version__}"
     assert second.startswith("Python {}.{}.{}, ".format(*sys.version_info))
     assert second.partition(", ")[2].startswith(("uvloop ", "no uvloop"))

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches, maybe_entity_tags
+from fastfile.semantics.conditional import (
+    LIST_LIMIT,
+    Precondition,
+    check_preconditions,
+    if_range_matches,
+    maybe_entity_tags,
+)
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.types import RequestHead
 
@@ -78,6 +84,8 @@ IF_NONE_MATCH = [
     pytest.param(b'" c", "abc"', PROCEED, id="also at its start"),
     pytest.param(b'"a c", "abc"', PROCEED, id="a space in a tag is malformed"),
     pytest.param(b"", PROCEED, id="an empty list matches nothing"),
+    pytest.param(b'"abc"'.rjust(LIST_LIMIT, b","), NOT_MODIFIED, id="a list of the longest length"),
+    pytest.param(b'"abc"'.rjust(LIST_LIMIT + 1, b","), PROCEED, id="a longer list matches nothing"),
 ]
 
 
@@ -208,7 +216,7 @@ TAGS = st.builds(
 )
 
 
-@given(st.lists(TAGS), st.sampled_from([b",", b", ", b" ,\t", b",,", b", ,"]))
+@given(st.lists(TAGS, max_size=100), st.sampled_from([b",", b", ", b" ,\t", b",,", b", ,"]))
 def test_a_list_of_tags_is_read_back(tags: list[bytes], separator: bytes) -> None:
     assert maybe_entity_tags(separator.join(tags)) == tags
 

@@ -94,16 +94,15 @@ def test_a_resource_stays_what_was_opened(root: Root, tmp_path: Path) -> None:
     assert resource.read_all() == b"old" * SMALL
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(os.mkfifo, id="a FIFO"),
-        pytest.param(os.mkdir, id="a folder"),
-    ],
-)
-def test_what_is_no_regular_file_is_not_there(root: Root, tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / "it")
+def test_a_fifo_is_not_there(root: Root, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "it")
     with pytest.raises(FileNotFoundError):
+        open_resource(root, b"it", SMALL)
+
+
+def test_a_folder_is_no_resource_and_says_so(root: Root, tmp_path: Path) -> None:
+    (tmp_path / "it").mkdir()
+    with pytest.raises(IsADirectoryError):
         open_resource(root, b"it", SMALL)
 
 

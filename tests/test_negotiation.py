@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastfile.semantics.negotiation import preferred_codings, preferred_type
+from fastfile.semantics.negotiation import VALUE_LIMIT, preferred_codings, preferred_type
 
 ALL = (b"br", b"zstd", b"gzip")
 
@@ -47,6 +47,8 @@ CODINGS = [
     pytest.param(b"gzipped, brotli", b"identity", id="a name that only begins as ours"),
     pytest.param(b"gzip;q=0, gzip", b"identity", id="listed twice, the lower weight counts"),
     pytest.param(b"gzip, gzip;q=0", b"identity", id="in either order"),
+    pytest.param(b"gzip".rjust(VALUE_LIMIT, b","), b"gzip identity", id="a value of the longest length"),
+    pytest.param(b"gzip".rjust(VALUE_LIMIT + 1, b","), b"identity", id="a longer value says nothing"),
 ]
 
 
@@ -89,6 +91,8 @@ OFFERED = (b"text/html", b"application/json", b"text/plain")
 BROWSER = b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
 TYPES = [
+    pytest.param(b"application/json".rjust(VALUE_LIMIT, b","), b"application/json", id="a value of the longest length"),
+    pytest.param(b"application/json".rjust(VALUE_LIMIT + 1, b","), b"text/html", id="a longer value says nothing"),
     pytest.param(None, b"text/html", id="without the field the first offered"),
     pytest.param(b"", b"text/html", id="an empty field says nothing"),
     pytest.param(b"*/*", b"text/html", id="all types: the first offered"),
@@ -130,3 +134,9 @@ def test_the_best_offered_type_is_chosen(value: bytes | None, expected: bytes | 
 @given(st.binary(max_size=60))
 def test_any_bytes_choose_an_offered_type_or_none(value: bytes) -> None:
     assert preferred_type(value, OFFERED) in (*OFFERED, None)
+
+
+def test_parameters_of_what_is_offered_do_not_count() -> None:
+    offered = (b"text/html; charset=utf-8", b"text/plain; charset=utf-8", b"application/json")
+    assert preferred_type(b"text/plain", offered) == offered[1]
+    assert preferred_type(b"text/html;q=0.5, text/*", offered) == offered[1]

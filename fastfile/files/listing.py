@@ -10,6 +10,8 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fastfile.files.root import make_error
+
 
 class Entry(NamedTuple):
     """One line of a listing. ``size`` of a directory is 0: what a file system says there means nothing to a reader."""
@@ -26,11 +28,12 @@ def list_directory(
     """Return the files and directories of a directory: directories first, then by name without regard to ASCII case.
 
     ``follows`` gives the stat of what the symlink of that name leads to, or None where it leads out of the root or
-    nowhere. FIFOs, sockets and devices are left out, and so is what vanishes while it is being listed or cannot be
-    stat-ed. A file without read permission is listed: its name is no secret, its 403 says more than its absence.
+    nowhere. FIFOs, sockets and devices are left out, and so is what vanishes while it is being listed or may not be
+    looked at. A file without read permission is listed: its name is no secret, its 403 says more than its absence.
 
     ``directory_fd`` is open for reading (not O_PATH) and stays the caller's. Its read offset is moved, so two threads
-    must not list through one descriptor at a time. Raises OSError when the directory itself cannot be read.
+    must not list through one descriptor at a time. Raises OSError when the directory itself cannot be read, and when
+    the system has too little left for a look at an entry.
     """
     # scandir reads from wherever the description stands: someone may have read it before us.
     os.lseek(directory_fd, 0, os.SEEK_SET)
@@ -56,8 +59,10 @@ def _status(
 ) -> os.stat_result | None:
     try:
         return follows(name) if item.is_symlink() else item.stat(follow_symlinks=False)
-    except OSError:
-        return None
+    except OSError as error:
+        if make_error(error).status in (404, 403):
+            return None
+        raise  # out of descriptors, say: what is there must not seem to be gone
 
 
 def _order(entry: Entry) -> tuple[bool, bytes, bytes]:

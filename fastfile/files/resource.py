@@ -64,17 +64,14 @@ def is_settled(status: os.stat_result, now_ns: int) -> bool:
 
 
 def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
-    """Open a regular file beneath the root. Raises OSError; ENOENT for anything that is not a regular file."""
-    return take_resource(root.open(path), small_file)
-
-
-def take_resource(fd: int, small_file: int) -> Resource:
-    """Make a resource of an open descriptor, which becomes the resource's. Raises as open_resource()."""
+    """Open a regular file beneath the root. Raises OSError; EISDIR for a folder, ENOENT for what is neither."""
+    fd = root.open(path)
     try:
         status = os.fstat(fd)
         content = None
         if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # noqa: TRY301 - the fd is to be closed
+            number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.ENOENT
+            raise OSError(number, os.strerror(number))  # noqa: TRY301 - the fd is to be closed
         if status.st_size <= small_file:
             status, content = _read(fd, status)
     except BaseException:

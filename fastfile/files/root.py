@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from fastfile.errors import HTTPError, StartError
 from fastfile.sendfile import open_beneath, read_signature
@@ -26,16 +27,19 @@ class Root:
     """The folder that is served; a file stands for a folder that holds it alone (``only``).
 
     With ``follow_symlinks`` links may lead outside. So may a file that is a link itself: whoever started the server
-    named it, and no request can name another.
+    named it, and no request can name another. ``on_lost`` is told, once, when the folder was replaced by one that a
+    sandbox hides from this process alone (server/sandbox.py).
     """
 
-    def __init__(self, path: bytes, follow_symlinks: bool = False) -> None:
+    def __init__(self, path: bytes, follow_symlinks: bool = False, on_lost: Callable[[], None] | None = None) -> None:
         path = os.path.abspath(path)
         self.only: bytes | None = None
         if not os.path.isdir(path):
             path, self.only = os.path.split(path)
         self.path = path
         self.follow_symlinks = follow_symlinks or self.only is not None
+        self._on_lost = on_lost
+        self._is_lost = False
         self._identity: tuple[int, int] | None = None
         try:
             self._fd = self._open_root()
@@ -111,6 +115,20 @@ class Root:
             fresh = self._open_root()
             os.close(self._fd)
             self._fd = fresh
+            self._is_lost = self._is_hidden()
+            if self._is_lost and self._on_lost is not None:
+                self._on_lost()
+                self._on_lost = None
+        if self._is_lost:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    def _is_hidden(self) -> bool:
+        """Tell whether a sandbox is what keeps us from the root: access(2) asks the permissions alone."""
+        try:
+            os.close(os.open(b".", OPEN_FLAGS | os.O_DIRECTORY, dir_fd=self._fd))
+        except PermissionError:
+            return os.access(self.path, os.R_OK)
+        return False
 
     def _open_confined(self, path: bytes) -> int:
         for _ in range(MAX_RETRIES):
@@ -181,9 +199,9 @@ def is_directory(fd: int) -> bool:
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
 _NOT_FOUND = {
     errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV, errno.EINVAL,
-    errno.EILSEQ, errno.EOPNOTSUPP,
+    errno.EILSEQ, errno.EOPNOTSUPP, errno.EISDIR,
 }  # fmt: skip
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
 
 
 def make_error(error: OSError) -> HTTPError:
@@ -192,6 +210,6 @@ def make_error(error: OSError) -> HTTPError:
         return HTTPError(404, "There is nothing at this address.")
     if error.errno in (errno.EACCES, errno.EPERM):
         return HTTPError(403, "This may not be read.")
-    if error.errno in _EXHAUSTED:
+    if error.errno in _FOR_NOW:
         return HTTPError(503, "The server is out of resources; try again in a moment.", ((b"Retry-After", b"1"),))
     return HTTPError(500, "The file could not be read.")

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from fastfile.files.resource import Resource, open_resource
-from fastfile.files.root import Root
+from fastfile.files.root import Root, make_error
 
 # Content coding (RFC 9110 §8.4.1, RFC 7932, RFC 8878) and the ending of its files.
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
@@ -37,7 +37,9 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
             continue
         try:
             variant = open_resource(root, beside, small_file)
-        except OSError:
+        except OSError as error:
+            if make_error(error).status == 503:  # it may well be usable next time
+                raise
             found.signatures[beside] = signature
             continue
         found.signatures[beside] = variant.signature

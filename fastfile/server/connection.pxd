@@ -18,7 +18,7 @@ cdef class Connection:
     cdef RequestHead _head
     cdef list _parts, _unlogged
     cdef long long _queued
-    cdef Py_ssize_t _skip, _lingered, _requests
+    cdef Py_ssize_t _skip, _progress, _lingered, _requests
     cdef bint _closing, _unread
     cpdef on_ready(self)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
@@ -39,7 +39,7 @@ cdef class Connection:
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)
     @cython.locals(service=Service)
-    cdef _wait_to_send(self)
+    cdef _wait_to_send(self, Py_ssize_t sent)
     @cython.locals(service=Service, now_s=double, before=int)
     cdef _settle(self, bint answered)
     cdef bint _has_begun(self) except -1

@@ -55,6 +55,7 @@ class Connection:
         "_lingered",
         "_parser",
         "_parts",
+        "_progress",
         "_queued",
         "_requests",
         "_service",
@@ -81,6 +82,7 @@ class Connection:
         self._parts: list[bytes | FileSlice] = []  # what is to be sent
         self._queued = 0  # bytes of it that are not sent yet
         self._skip = 0  # how much of the first part is sent
+        self._progress = 0  # bytes that the client took since the deadline was set, while it keeps us waiting
         self._closing = False  # after what is in _parts
         self._unread = False  # the client may still be sending something that nobody will read
         self._lingered = 0
@@ -134,7 +136,7 @@ class Connection:
         self.state = CLOSED
         self._log_sent()
         self._parts.clear()
-        self._service.forget(self.fd)
+        self._service.forget(self.fd, self.peer)
         os.close(self.fd)
 
     def _receive(self) -> None:
@@ -284,7 +286,7 @@ class Connection:
                 self._drop_sent(sent)
                 budget -= sent
             if sent == WOULD_BLOCK or (budget <= 0 and self._parts):
-                self._wait_to_send()
+                self._wait_to_send(TURN_SIZE - budget)
                 return
         if self.state == SENDING:
             self.state = IDLE
@@ -310,10 +312,14 @@ class Connection:
         del parts[:done]
         self._skip = sent
 
-    def _wait_to_send(self) -> None:
+    def _wait_to_send(self, sent: int) -> None:
+        """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
         service = self._service
+        self._progress += sent
+        if self.state != SENDING or self._progress >= service.least_progress:
+            self._progress = 0
+            self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self.state = SENDING
-        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self._wait_for(WRITE)
 
     def _settle(self, answered: bool) -> None:
@@ -387,12 +393,16 @@ class Connection:
         log = self._service.log
         if log is None:
             return
+        # From the last to the first, since what is still queued is the end of what was to be sent.
         unsent = self._queued
-        now_s = time.monotonic()
-        for head, response, began_s in reversed(self._unlogged):
+        sizes = []
+        for _, response, _ in reversed(self._unlogged):
             missing = min(unsent, response.body_size)
             unsent -= missing
-            log.record(self.peer, head, response.status, response.body_size - missing, now_s - began_s)
+            sizes.append(response.body_size - missing)
+        now_s = time.monotonic()
+        for head, response, began_s in self._unlogged:
+            log.record(self.peer, head, response.status, sizes.pop(), now_s - began_s)
         self._unlogged.clear()
 
 

@@ -12,13 +12,20 @@ from collections.abc import Callable
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
 from fastfile.sendfile import accept
+from fastfile.server.clients import Clients
+from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.poller import READ
 from fastfile.server.service import Service
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
 PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
+
+
+def _deadline(connection: Connection) -> float:
+    return connection.deadline_s
 
 
 class Listening:
@@ -165,12 +172,22 @@ class Listener:
     """
 
     def __init__(
-        self, service: Service, listening: socket.socket, max_connections: int, on_exhausted: Callable[[OSError], None]
+        self,
+        service: Service,
+        listening: socket.socket,
+        max_connections: int,
+        clients: Clients,
+        complaints: Complaints,
+        on_exhausted: Callable[[OSError], None],
     ) -> None:
         self._service = service
         self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
+        self._crowded = max_connections - max_connections // 10  # HARDENING 12: shed above 90 %
+        self._shed_after_s = 0.0
+        self._clients = clients
+        self._complaints = complaints
         self._on_exhausted = on_exhausted
         self._paused = False
         self._stopped = False
@@ -181,6 +198,7 @@ class Listener:
 
     def _accept(self, most: int) -> None:
         for _ in range(most):
+            self.shed_idle()
             if len(self._service.poller.watchers) > self._max_connections:
                 self.pause()
                 return
@@ -194,7 +212,39 @@ class Listener:
                 return
             # What it asks may have been sent after the checks of this pass: they do not hold for it.
             self._service.clock.begin_pass()
-            Connection(self._service, *accepted).start()
+            self._take_up(*accepted)
+
+    def _take_up(self, fd: int, peer: str) -> None:
+        if self._clients.admit(peer):
+            Connection(self._service, fd, peer).start()
+            return
+        os.close(fd)
+        self._complaints.complain("client", f"refuses {peer}, which has as many connections as one client may have")
+
+    def shed_idle(self) -> None:
+        """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
+
+        A twentieth of all at once, since finding them is a look at all; and no more than once a second where few are
+        idle. Who has been idle for a moment is somebody reading a page, not hoarding.
+        """
+        now_s = self._service.clock.monotonic_s
+        watchers = self._service.poller.watchers
+        if len(watchers) <= self._crowded or now_s < self._shed_after_s:
+            return
+        latest_s = now_s + self._service.idle_timeout_s * (1 - IN_USE)
+        idle = [
+            watcher
+            for watcher in watchers.values()
+            if isinstance(watcher, Connection) and watcher.is_quiet(False) and watcher.deadline_s <= latest_s
+        ]
+        idle.sort(key=_deadline)
+        wanted = max(1, self._max_connections // 20)
+        if len(idle) < wanted:
+            self._shed_after_s = now_s + 1.0
+        for connection in idle[:wanted]:
+            connection.on_ready()  # what has arrived already gets its answer
+            if connection.is_quiet(False):
+                connection.close()
 
     def pause(self) -> None:
         """Leave new clients in the kernel's queue instead of spinning on them."""

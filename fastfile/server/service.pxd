@@ -4,6 +4,7 @@ cdef class Service:
     cdef readonly object handler, poller, log, limits, parser
     cdef readonly Clock clock
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
+    cdef readonly Py_ssize_t least_progress
     cdef public bint draining
     cdef readonly bytearray buffer
     cdef object _on_closed

@@ -26,7 +26,7 @@ class Handles(Protocol):
 
 
 class Service:
-    """``on_closed`` is called after each connection that ended. Times are in seconds."""
+    """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Service:
         clock: Clock,
         poller: Poller,
         log: AccessLog | None,
-        on_closed: Callable[[], None],
+        on_closed: Callable[[str], None],
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -46,6 +46,7 @@ class Service:
         self.body_timeout_s = config.body_timeout
         self.idle_timeout_s = config.idle_timeout
         self.write_timeout_s = config.write_timeout
+        self.least_progress = max(1, int(config.write_rate * config.write_timeout))  # bytes within that time
         self.draining = False
         self.buffer = bytearray(BUFFER_SIZE)
         self.renew_parser()
@@ -61,9 +62,9 @@ class Service:
         """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
         self.parser = HeadParser(self.limits)
 
-    def forget(self, fd: int) -> None:
+    def forget(self, fd: int, peer: str) -> None:
         self.poller.forget(fd)
-        self._on_closed()
+        self._on_closed(peer)
 
     def tail(self, close: bool, is_current: bool) -> bytes:
         """Return the end of a head: Date, Connection where it says something, and the empty line.

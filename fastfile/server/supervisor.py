@@ -18,6 +18,8 @@ from typing import NoReturn
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
 from fastfile.server.listener import Listening, listen
+from fastfile.server.privileges import drop_privileges
+from fastfile.server.sandbox import enter_sandbox, rehearse
 from fastfile.server.worker import RETIRE, Worker, make_log, report_failure, say
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -27,17 +29,22 @@ MAX_DELAY_S = 5.0
 PROVEN_S = 10.0  # a worker that lived so long is no part of a crash loop
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
-READY = b"+"
+# What a worker says to its supervisor, a line each; anything else is the reason why it cannot start.
+READY = b"+"  # followed by the sandbox that is in force
+RENEW = b"~"  # the root was replaced by one that my sandbox does not let me read
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
-OnReady = Callable[[Sequence[Address], Sequence[str]], None]
+# Told once, when all workers serve: the addresses, the notices, and what --sandbox came to.
+OnReady = Callable[[Sequence[Address], Sequence[str], str], None]
 
 
 def serve(config: Config, root_path: str, on_ready: OnReady) -> int:
     """Serve until told to stop: the exit status. Raises StartError when it cannot begin."""
     preload(config.loop)
+    rehearse()
     listening = listen(config)
     try:
+        drop_privileges(config, root_path)
         return Supervisor(config, os.fsencode(root_path), listening, on_ready).run()
     finally:
         listening.close()
@@ -198,13 +205,21 @@ class Supervisor:
         if not said:
             os.close(child.ready_fd)
             child.ready_fd = -1
-        elif said == READY:
-            child.is_ready = True
-            self._greet()
-        else:
-            child.message += said.decode(errors="replace")
+        for line in said.splitlines():
+            if line.startswith(READY):
+                child.is_ready = True
+                self._greet(line.removeprefix(READY).decode(errors="replace"))
+            elif line == RENEW:
+                self._renew(child)
+            else:
+                child.message += line.decode(errors="replace")
 
-    def _greet(self) -> None:
+    def _renew(self, child: Child) -> None:
+        """Replace all workers when one asks for it, once: the others of its generation need it as well."""
+        if not self._stopping and child.generation == self._generation and self._on_ready is None:
+            self._on_signal(signal.SIGHUP)
+
+    def _greet(self, sandbox: str) -> None:
         """When the last worker of a generation serves: tell the world, and retire the generation before."""
         current = [child for child in self._children.values() if child.generation == self._generation]
         if sum(child.is_ready for child in current) < self._config.workers:
@@ -212,7 +227,7 @@ class Supervisor:
         old = [child for child in self._children.values() if child.generation != self._generation]
         self._signal_children(RETIRE, old)
         if self._on_ready is not None:
-            self._on_ready([self._listening.address], self._listening.notices)
+            self._on_ready([self._listening.address], self._listening.notices, sandbox)
             self._on_ready = None
 
     def _reap(self) -> None:
@@ -267,17 +282,17 @@ class Supervisor:
 
 def run_worker(config: Config, root_path: bytes, listening: socket.socket, lifeline_fd: int, ready_fd: int) -> int:
     """Be a worker until told to stop: the exit status. Says READY to ``ready_fd``, or why it cannot start."""
+
+    def tell(line: bytes) -> None:
+        os.write(ready_fd, line + b"\n")
+
     try:
-        worker = Worker(config, root_path, listening, make_log(config), lifeline_fd)
+        worker = Worker(config, root_path, listening, make_log(config), lifeline_fd, lambda: tell(RENEW))
+        sandbox = enter_sandbox(config, worker.root)
     except (OSError, StartError) as error:
-        os.write(ready_fd, str(error).encode())
+        tell(str(error).encode())
         return 1
-
-    def on_ready() -> None:
-        os.write(ready_fd, READY)
-        os.close(ready_fd)
-
-    worker.run(on_ready)
+    worker.run(lambda: tell(READY + sandbox.encode()))
     return 0
 
 

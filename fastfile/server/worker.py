@@ -18,6 +18,8 @@ from fastfile.config import Config
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
+from fastfile.server.clients import Clients
+from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.listener import Listener
 from fastfile.server.poller import make_poller
@@ -31,7 +33,6 @@ EXHAUSTED_PAUSE_S = 0.1
 SILENT_GRACE_S = 0.7
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
-EXHAUSTION_TOLD_S = 10.0  # between two lines about failing accepts
 # From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
 RETIRE = signal.SIGUSR2
 
@@ -50,10 +51,19 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone."""
+    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone.
+
+    ``on_lost_root`` is called when the root was replaced by one that this process may not read: another worker may.
+    """
 
     def __init__(
-        self, config: Config, root_path: bytes, listening: socket.socket, log: AccessLog | None, lifeline_fd: int
+        self,
+        config: Config,
+        root_path: bytes,
+        listening: socket.socket,
+        log: AccessLog | None,
+        lifeline_fd: int,
+        on_lost_root: Callable[[], None],
     ) -> None:
         self._config = config
         self._log = log
@@ -62,12 +72,15 @@ class Worker:
         self._clock = Clock()
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
-        root = Root(root_path, config.follow_symlinks)
-        handler = Handler(root, config, self._clock, report_failure)
+        self.root = Root(root_path, config.follow_symlinks, on_lost_root)
+        handler = Handler(self.root, config, self._clock, report_failure)
         self._poller = make_poller(self._loop, self._clock, report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
-        self._listener = Listener(self._service, listening, connections, self._on_exhausted)
-        self._exhaustion_told_s = 0.0
+        self._clients = Clients(config.max_per_client)
+        self._complaints = Complaints(self._clock, say)
+        self._listener = Listener(
+            self._service, listening, connections, self._clients, self._complaints, self._on_exhausted
+        )
 
     def run(self, on_ready: Callable[[], None]) -> None:
         loop = self._loop
@@ -105,24 +118,27 @@ class Worker:
         self._listener.stop(waiting)
         self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
         self._loop.call_later(self._config.grace, self._loop.stop)
-        self._on_closed()
+        self._end_if_drained()
 
     def _on_orphaned(self) -> None:
         """The supervisor is gone: nobody would replace us or stop us."""
         self._loop.remove_reader(self._lifeline_fd)
         self.stop()
 
-    def _on_closed(self) -> None:
-        if not self._service.draining:
+    def _on_closed(self, peer: str) -> None:
+        self._clients.release(peer)
+        if self._service.draining:
+            self._end_if_drained()
+        else:
             self._listener.resume()
-        elif not self._poller.watchers:
+
+    def _end_if_drained(self) -> None:
+        if not self._poller.watchers:
             self._loop.stop()
 
     def _on_exhausted(self, error: OSError) -> None:
-        now_s = self._clock.monotonic_s
-        if now_s >= self._exhaustion_told_s:
-            self._exhaustion_told_s = now_s + EXHAUSTION_TOLD_S
-            say(f"worker {os.getpid()} cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s")
+        text = f"cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s"
+        self._complaints.complain("exhausted", text)
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
 
     def _connections(self) -> list[Connection]:
@@ -139,6 +155,7 @@ class Worker:
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
         self._clock.begin_pass()
+        self._listener.shed_idle()
         now_s = self._clock.monotonic_s
         for connection in self._connections():
             if connection.deadline_s < now_s:

@@ -1,0 +1,142 @@
+"""The sandbox of a worker: Landlock, so that even a bug of ours reads nothing but the site and writes nothing at all.
+
+Entered when everything is open: the log, the listening socket, the loop. A worker cannot read its own modules either,
+so what would be imported later is rehearsed before. Linux 5.13 and newer; elsewhere there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from fastfile.config import Config
+from fastfile.errors import StartError
+from fastfile.files.root import Root
+
+if TYPE_CHECKING:
+    import ctypes
+
+# landlock(7) and linux/landlock.h; the numbers are the same on every architecture that Linux has had since 2019.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_QUERY_VERSION = 1
+_RULE_PATH_BENEATH = 1
+_READ = 1 << 2 | 1 << 3  # READ_FILE and READ_DIR
+# How many rights of the file system each ABI knows: all are taken away, so that reading is all that is given back.
+_FS_RIGHTS = (0, 13, 14, 15, 15)  # from ABI 5 on: 16
+_NO_TCP = 1 << 0 | 1 << 1  # from ABI 4 on: bind and connect; accept is not touched
+_NO_REACHING_OUT = 1 << 0 | 1 << 1  # from ABI 6 on: abstract Unix sockets and signals of processes outside
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def landlock_abi() -> int:
+    """Return the version of Landlock that this kernel offers, 0 where it offers none."""
+    try:
+        return max(0, _libc().syscall(_CREATE_RULESET, None, 0, _QUERY_VERSION)) if sys.platform == "linux" else 0
+    except ImportError:  # a Python without libffi
+        return 0
+
+
+def describe(abi: int) -> str:
+    """Return what a kernel with this ABI can do for us, as --version and the banner say it."""
+    return f"sandbox: Landlock ABI {abi}" if abi else "no sandbox: this system has no Landlock"
+
+
+def enter_sandbox(config: Config, root: Root) -> str:
+    """Give up this process's rights as --sandbox asks: what is in force, as the banner says it.
+
+    Raises StartError where a sandbox is required and cannot be had. There is no way out of it again.
+    """
+    if config.sandbox == "off":
+        return "no sandbox: --sandbox off"
+    if config.follow_symlinks:  # the links lead wherever they like: no folder can be named that holds what they reach
+        return "no sandbox: --follow-symlinks"
+    abi = landlock_abi()
+    problem = "this system has no Landlock"
+    if abi:
+        try:
+            _restrict(abi, readable_folders(root))
+        except OSError as error:  # sixteen nested sandboxes are one too many, say
+            problem = f"Landlock: {error.strerror}"
+        else:
+            return describe(abi)
+    if config.sandbox == "require":
+        raise StartError(f"--sandbox require: {problem}")
+    return f"no sandbox: {problem}"
+
+
+def readable_folders(root: Root) -> set[bytes]:
+    """Return the folders beneath which a worker has to read: the root, and where its successors will appear.
+
+    A rule holds for an inode, and a root that is built anew is another one; so is a release that a link is switched to.
+    Both are in the folder where the one of now is, so that folder is the least that keeps the promise to answer the
+    very next request from the new root: the root's parent, and the parent of what each link in its path leads to.
+    A parent that holds a home, or is one, is too much to give: then it is the root alone, and when that is replaced
+    the worker is too (Root.on_lost). The log is not among them: it is open, and its file is opened by the next worker.
+    """
+    path = os.path.realpath(root.path)
+    folders = {path}
+    if root.only is not None:  # it may be a link
+        folders.add(os.path.dirname(os.path.realpath(root.absolute(root.only))))
+    else:
+        prefix = root.path
+        parents = {os.path.dirname(path)}
+        while len(prefix) > 1:
+            if os.path.islink(prefix):
+                parents.add(os.path.dirname(os.path.realpath(prefix)))
+            prefix = os.path.dirname(prefix)
+        home = os.path.realpath(os.fsencode(os.environ.get("HOME") or "/"))
+        folders |= {parent for parent in parents if os.path.commonpath((parent, home)) != parent}
+    return folders
+
+
+def rehearse() -> None:
+    """Do once what opens files at its first use: tracebacks read sources, local time its zone, ctypes its library.
+
+    For the supervisor, while it may still open anything: its workers may not, nor may the user that --user names.
+    """
+    traceback.format_stack()
+    traceback.format_exception(RuntimeError())
+    time.localtime()
+    landlock_abi()
+
+
+def _restrict(abi: int, folders: set[bytes]) -> None:
+    libc = _libc()
+    rights = (1 << (_FS_RIGHTS[abi] if abi < len(_FS_RIGHTS) else 16)) - 1
+    attributes = struct.pack("=QQQ", rights, _NO_TCP, _NO_REACHING_OUT)
+    attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]  # an older kernel knows a shorter structure
+    ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
+    try:
+        for folder in folders:
+            fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                rule = struct.pack("=Qi", _READ, fd)
+                _checked(libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0))
+            finally:
+                os.close(fd)
+        _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+    finally:
+        os.close(ruleset)
+
+
+def _libc() -> ctypes.CDLL:
+    # Imported here: 2 ms and 0.5 MB that only a server pays for.
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    return libc
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        import ctypes
+
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
