@@ -51,6 +51,7 @@ class Config:
     workers: int
     loop: Literal["auto", "uvloop", "asyncio"]
     grace: float
+    heartbeat_timeout: float
     user: str | None
     group: str | None
     sandbox: Literal["auto", "off", "require"]

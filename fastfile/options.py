@@ -117,6 +117,12 @@ OPTIONS: tuple[Option, ...] = (
         peers="gunicorn 30 s; Caddy no end; nginx none",
     ),
     Option(
+        *(PROCESSES, "heartbeat_timeout", seconds(0, 86400), 30.0, "TIME"),
+        "Time without a sign of life after which a worker is killed and replaced; 0 never. Not under a debugger.",
+        reason="a worker says each second that it lives; the slowest of disks answers within 30 s",
+        peers="gunicorn 30 s; nginx, h2o and Caddy none",
+    ),
+    Option(
         *(PROCESSES, "user", NAME, None, "NAME"),
         "User to become once the port is bound, by name or number; for servers that root starts.",
     ),

@@ -80,6 +80,7 @@ class ServerProcess:
         env: dict[str, str] | None = None,
         cwd: str | None = None,
         interpreter_args: Sequence[str] = ("-m", "fastfile"),
+        pass_fds: Sequence[int] = (),
     ) -> None:
         loop = os.environ.get("FASTFILE_TEST_LOOP")
         command = [sys.executable, *interpreter_args]
@@ -98,6 +99,7 @@ class ServerProcess:
             stderr=self._stderr_file,
             env={**clean_environment(), **(env or {})},
             cwd=cwd,
+            pass_fds=pass_fds,
             start_new_session=True,  # its group is how survivors are found
         )
         # Reads to the end, so that a server that logs to stdout never waits for the test.

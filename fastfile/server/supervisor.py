@@ -17,10 +17,12 @@ from typing import NoReturn
 
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
+from fastfile.server.errorlog import ErrorLog
+from fastfile.server.lifeline import BEAT, READY, RENEW, Child, Lifeline, is_traced
 from fastfile.server.listener import Listening, listen
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import enter_sandbox, rehearse
-from fastfile.server.worker import RETIRE, Worker, make_log, report_failure, say
+from fastfile.server.worker import RETIRE, Worker, make_log
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A worker that dies is replaced at once; one that keeps dying, more and more slowly (HARDENING 20).
@@ -29,9 +31,6 @@ MAX_DELAY_S = 5.0
 PROVEN_S = 10.0  # a worker that lived so long is no part of a crash loop
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
-# What a worker says to its supervisor, a line each; anything else is the reason why it cannot start.
-READY = b"+"  # followed by the sandbox that is in force
-RENEW = b"~"  # the root was replaced by one that my sandbox does not let me read
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
 # Told once, when all workers serve: the addresses, the notices, and what --sandbox came to.
@@ -42,12 +41,14 @@ def serve(config: Config, root_path: str, on_ready: OnReady) -> int:
     """Serve until told to stop: the exit status. Raises StartError when it cannot begin."""
     preload(config.loop)
     rehearse()
+    errors = ErrorLog()
     listening = listen(config)
     try:
         drop_privileges(config, root_path)
-        return Supervisor(config, os.fsencode(root_path), listening, on_ready).run()
+        return Supervisor(config, os.fsencode(root_path), listening, errors, on_ready).run()
     finally:
         listening.close()
+        errors.close()
 
 
 def preload(loop: str) -> None:
@@ -62,26 +63,17 @@ def preload(loop: str) -> None:
                 ) from None
 
 
-class Child:
-    """A worker process as its supervisor sees it. ``ready_fd`` brings a byte when it serves, or why it cannot."""
-
-    def __init__(self, pid: int, index: int, generation: int, ready_fd: int) -> None:
-        self.pid = pid
-        self.index = index
-        self.generation = generation
-        self.ready_fd = ready_fd
-        self.is_ready = False
-        self.message = ""
-        self.born_s = time.monotonic()
-
-
 class Supervisor:
     """Runs ``config.workers`` workers on the sockets of ``listening``; run() returns when all have ended."""
 
-    def __init__(self, config: Config, root_path: bytes, listening: Listening, on_ready: OnReady) -> None:
+    def __init__(
+        self, config: Config, root_path: bytes, listening: Listening, errors: ErrorLog, on_ready: OnReady
+    ) -> None:
         self._config = config
         self._root_path = root_path
         self._listening = listening
+        self._errors = errors
+        self._heartbeat_s = config.heartbeat_timeout or float("inf")
         self._on_ready: OnReady | None = on_ready
         self._children: dict[int, Child] = {}
         self._restarts: list[tuple[float, int]] = []  # at what time which worker
@@ -117,7 +109,7 @@ class Supervisor:
     def _spawn(self, index: int) -> None:
         """Start a worker; where the system has no process or descriptor for it, try again later."""
         try:
-            ready_r, ready_w = os.pipe()
+            speech_r, speech_w = os.pipe()
         except OSError as error:
             self._on_failed_spawn(index, error)
             return
@@ -126,23 +118,23 @@ class Supervisor:
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(ready_r)
-                self._be_worker(index, ready_w)
-            self._children[pid] = Child(pid, index, self._generation, ready_r)
+                os.close(speech_r)
+                self._be_worker(index, speech_w)
+            self._children[pid] = Child(pid, index, self._generation, speech_r)
         except OSError as error:
-            os.close(ready_r)
+            os.close(speech_r)
             self._on_failed_spawn(index, error)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            os.close(ready_w)
+            os.close(speech_w)
 
     def _on_failed_spawn(self, index: int, error: OSError) -> None:
         if self._on_ready is not None:
             raise StartError(f"cannot start a worker: {error.strerror}") from error
-        say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
+        self._errors.say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
         self._restarts.append((time.monotonic() + SPAWN_RETRY_S, index))
 
-    def _be_worker(self, index: int, ready_w: int) -> NoReturn:
+    def _be_worker(self, index: int, speech_w: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -151,15 +143,17 @@ class Supervisor:
             for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to us too; the supervisor decides
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            siblings = [child.ready_fd for child in self._children.values() if child.ready_fd >= 0]
+            siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
             for fd in (self._lifeline_w, self._signals_r, self._signals_w, *siblings):
                 os.close(fd)
             self._listening.close_others(index)
+            self._errors.begin_worker()
+            lifeline = Lifeline(self._lifeline_r, speech_w)
             status = run_worker(
-                self._config, self._root_path, self._listening.socket_for(index), self._lifeline_r, ready_w
+                self._config, self._root_path, self._listening.socket_for(index), lifeline, self._errors
             )
         except BaseException as error:
-            report_failure(error)
+            self._errors.report_failure(error)
         finally:
             os._exit(status)
 
@@ -167,7 +161,7 @@ class Supervisor:
         """Sleep until something happens, and see to it."""
         poll = select.poll()
         poll.register(self._signals_r, select.POLLIN)
-        speaking = {child.ready_fd: child for child in self._children.values() if child.ready_fd >= 0}
+        speaking = {child.speech_fd: child for child in self._children.values() if child.speech_fd >= 0}
         for fd in speaking:
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(self._sleep_ms()):
@@ -177,12 +171,15 @@ class Supervisor:
                 for number in os.read(fd, 512):
                     self._on_signal(number)
         self._reap()
+        self._kill_hung()
         self._restart_due()
+        self._errors.flush()
         if time.monotonic() > self._kill_at_s:
             self._kill_all()
 
     def _sleep_ms(self) -> int | None:
-        due_s = min([self._kill_at_s, *(when for when, _ in self._restarts)])
+        late = (child.due_s(self._heartbeat_s) for child in self._children.values())
+        due_s = min([self._kill_at_s, *late, *(when for when, _ in self._restarts)])
         return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
 
     def _on_signal(self, number: int) -> None:
@@ -201,11 +198,9 @@ class Supervisor:
             self._start_generation()
 
     def _hear(self, child: Child) -> None:
-        said = os.read(child.ready_fd, 4096)
-        if not said:
-            os.close(child.ready_fd)
-            child.ready_fd = -1
-        for line in said.splitlines():
+        for line in child.listen():
+            if line == BEAT:
+                continue
             if line.startswith(READY):
                 child.is_ready = True
                 self._greet(line.removeprefix(READY).decode(errors="replace"))
@@ -238,10 +233,23 @@ class Supervisor:
             child = self._children.pop(pid, None)
             if child is None:  # somebody else's orphan, when we are PID 1
                 continue
-            while child.ready_fd >= 0:
+            while child.speech_fd >= 0:
                 self._hear(child)
             if not self._stopping and child.generation == self._generation:
                 self._on_death(child, status)
+            elif child.message:
+                self._errors.say(f"worker {child.pid} ended: {child.message}")
+
+    def _kill_hung(self) -> None:
+        """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""
+        for child in self._children.values():
+            if child.message or not child.is_hung(self._heartbeat_s):
+                continue
+            if is_traced(child.pid):
+                child.excuse()
+                continue
+            child.message = f"no sign of life for {self._heartbeat_s:g} s, so it was killed"
+            self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:
         """Log why a worker ended and have it replaced; give up when the server has not yet begun to serve."""
@@ -251,7 +259,7 @@ class Supervisor:
         if self._on_ready is not None and (child.message or failures >= MAX_FAILED_STARTS):
             raise StartError(cause)
         delay_s = 0.0 if failures == 1 else min(FIRST_DELAY_S * 2 ** (failures - 2), MAX_DELAY_S)
-        say(
+        self._errors.say(
             f"worker {child.pid} ended: {cause}; "
             + (f"the next starts in {delay_s:.1f} s" if delay_s else "the next starts now")
         )
@@ -280,19 +288,15 @@ class Supervisor:
         self._children.clear()
 
 
-def run_worker(config: Config, root_path: bytes, listening: socket.socket, lifeline_fd: int, ready_fd: int) -> int:
-    """Be a worker until told to stop: the exit status. Says READY to ``ready_fd``, or why it cannot start."""
-
-    def tell(line: bytes) -> None:
-        os.write(ready_fd, line + b"\n")
-
+def run_worker(config: Config, root_path: bytes, listening: socket.socket, lifeline: Lifeline, errors: ErrorLog) -> int:
+    """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
-        worker = Worker(config, root_path, listening, make_log(config), lifeline_fd, lambda: tell(RENEW))
+        worker = Worker(config, root_path, listening, make_log(config), lifeline, errors)
         sandbox = enter_sandbox(config, worker.root)
     except (OSError, StartError) as error:
-        tell(str(error).encode())
+        lifeline.say(str(error).encode())
         return 1
-    worker.run(lambda: tell(READY + sandbox.encode()))
+    worker.run(sandbox)
     return 0
 
 

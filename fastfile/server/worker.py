@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
 import socket
-import sys
 import time
-import traceback
-from collections.abc import Callable
+from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.config import Config
@@ -21,6 +18,8 @@ from fastfile.server.accesslog import AccessLog, open_log
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
+from fastfile.server.errorlog import ErrorLog
+from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.poller import make_poller
 from fastfile.server.service import Service
@@ -51,10 +50,7 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """Serves ``listening`` until SIGTERM, or until ``lifeline_fd`` ends because the supervisor is gone.
-
-    ``on_lost_root`` is called when the root was replaced by one that this process may not read: another worker may.
-    """
+    """Serves ``listening`` until SIGTERM, or until ``lifeline`` ends because the supervisor is gone."""
 
     def __init__(
         self,
@@ -62,35 +58,38 @@ class Worker:
         root_path: bytes,
         listening: socket.socket,
         log: AccessLog | None,
-        lifeline_fd: int,
-        on_lost_root: Callable[[], None],
+        lifeline: Lifeline,
+        errors: ErrorLog,
     ) -> None:
         self._config = config
         self._log = log
-        self._lifeline_fd = lifeline_fd
+        self._lifeline = lifeline
+        self._errors = errors
         self._loop = make_loop(config.loop)
         self._clock = Clock()
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
-        self.root = Root(root_path, config.follow_symlinks, on_lost_root)
-        handler = Handler(self.root, config, self._clock, report_failure)
-        self._poller = make_poller(self._loop, self._clock, report_failure)
+        self.root = Root(root_path, config.follow_symlinks, self._ask_for_successors)
+        handler = Handler(self.root, config, self._clock, errors.report_failure)
+        self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
         self._clients = Clients(config.max_per_client)
-        self._complaints = Complaints(self._clock, say)
+        self._complaints = Complaints(self._clock, errors.say)
         self._listener = Listener(
             self._service, listening, connections, self._clients, self._complaints, self._on_exhausted
         )
 
-    def run(self, on_ready: Callable[[], None]) -> None:
+    def run(self, sandbox: str) -> None:
+        """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
         loop = self._loop
+        loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(RETIRE, self.retire)
-        loop.add_reader(self._lifeline_fd, self._on_orphaned)
+        loop.add_reader(self._lifeline.fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
         if self._log is not None:
             loop.call_later(LOG_TICK_S, self._flush_log)
-        loop.call_soon(on_ready)
+        loop.call_soon(self._lifeline.say, READY + sandbox.encode())
         try:
             loop.run_forever()
         finally:
@@ -122,8 +121,15 @@ class Worker:
 
     def _on_orphaned(self) -> None:
         """The supervisor is gone: nobody would replace us or stop us."""
-        self._loop.remove_reader(self._lifeline_fd)
+        self._loop.remove_reader(self._lifeline.fd)
         self.stop()
+
+    def _ask_for_successors(self) -> None:
+        self._lifeline.say(RENEW)
+
+    def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop caught what a callback of ours raised: it goes on, and so do we."""
+        self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
     def _on_closed(self, peer: str) -> None:
         self._clients.release(peer)
@@ -154,6 +160,8 @@ class Worker:
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
+        self._lifeline.say(BEAT)
+        self._errors.flush()
         self._clock.begin_pass()
         self._listener.shed_idle()
         now_s = self._clock.monotonic_s
@@ -165,7 +173,7 @@ class Worker:
                     connection.close()
                 except Exception as error:
                     connection.close()
-                    report_failure(error)
+                    self._errors.report_failure(error)
 
     def _flush_log(self) -> None:
         assert self._log is not None
@@ -204,15 +212,3 @@ def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
     cache_files = min(cache_files, room // 4)
     # Each connection may hold a file beside its socket.
     return max(1, min(connections, (room - cache_files) // 2)), cache_files
-
-
-def report_failure(error: BaseException) -> None:
-    """Say on stderr what only a bug can cause; the server goes on."""
-    say(f"worker {os.getpid()}: {''.join(traceback.format_exception(error)).rstrip()}")
-
-
-def say(text: str) -> None:
-    """Write a line to stderr; that nobody reads it is no reason to fail."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"fastfile: {text}\n")
-        sys.stderr.flush()
