@@ -120,17 +120,22 @@ def _run(argv: Sequence[str]) -> int:
     if "help" in arguments or "version" in arguments:
         _write(sys.stdout, make_help() if "help" in arguments else make_version())
         return 0
-    config = load(arguments, os.environ)
-    root_path = resolve_directory(config)
+    environ = dict(os.environ)
+
+    def read() -> tuple[Config, str]:
+        config = load(arguments, environ)
+        return config, resolve_directory(config)
+
+    config, root_path = read()
 
     # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
     from fastfile import banner  # noqa: F401
-    from fastfile.server.supervisor import serve
+    from fastfile.server.serve import serve
 
     def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
         announce(config, root_path, addresses, notices, sandbox)
 
-    return serve(config, root_path, on_ready=on_ready)
+    return serve(config, root_path, on_ready, reread=read)
 
 
 def announce(

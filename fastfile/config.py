@@ -47,6 +47,7 @@ class Config:
     port: int
     host: bool
     strict_port: bool
+    socket_mode: str | None
     allowed_host: tuple[str, ...]
     workers: int
     loop: Literal["auto", "uvloop", "asyncio"]

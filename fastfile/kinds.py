@@ -153,6 +153,10 @@ def _parse_client_limit(text: str) -> int:
     return 0 if text == "auto" else _within(_digits(text), 1, 1000000)
 
 
+def _parse_mode(text: str) -> str:
+    return _require(text, 3 <= len(text) <= 4 and not set(text) - set("01234567") and text[-4:-3] in ("", "0"))
+
+
 SWITCH = Kind("true or false", _parse_switch, lambda value: "on" if value else "off")
 CLIENT_LIMIT = Kind(
     "auto or a number from 1 to 1000000", _parse_client_limit, lambda value: str(value) if value else "auto"
@@ -162,4 +166,5 @@ BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bin
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
+MODE = Kind("an octal mode such as 0660", _parse_mode)
 NAME = Kind("a name or a number", _parse_path)

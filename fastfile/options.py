@@ -15,6 +15,7 @@ from fastfile.kinds import (
     FILE_NAME,
     HOST,
     MIB,
+    MODE,
     NAME,
     PATH,
     SWITCH,
@@ -100,6 +101,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(*(LISTEN, "port", number(0, 65535), 8000, "N"), "Port to listen on; 0 picks a free one.", short="-p"),
     Option(*(LISTEN, "host", SWITCH, False, ""), "Listen on all interfaces, so that the local network sees it."),
     Option(*(LISTEN, "strict_port", SWITCH, False, ""), "Fail when the port is in use, instead of taking the next."),
+    Option(
+        *(LISTEN, "socket_mode", MODE, None, "MODE"),
+        "Permissions of a Unix socket, such as 0660; without it what the umask leaves.",
+    ),
     Option(
         *(LISTEN, "allowed_host", HOST, (), "NAME"),
         "Further name that requests may come for, or * for any; give it again for more.",

@@ -9,7 +9,7 @@ import pytest
 
 from fastfile.config import Config
 from fastfile.errors import StartError
-from fastfile.server.listener import Listening, listen
+from fastfile.server.listening import Listening, listen
 
 SERVERS = 8
 ROUNDS = 30
@@ -60,7 +60,7 @@ def test_a_port_of_somebody_who_would_share_it_is_busy(workers: int) -> None:
 def test_a_port_that_was_just_let_go_is_free() -> None:
     """Connections of the server before linger in TIME_WAIT: a restart does not wait for them."""
     first = listen(Config(port=0, workers=2))
-    port = first.address.port
+    port = first.addresses[0].port
     with socket.create_connection(("127.0.0.1", port)) as client:
         for listening in first.sockets:
             try:
@@ -71,5 +71,5 @@ def test_a_port_that_was_just_let_go_is_free() -> None:
         assert client.recv(1) == b""
     first.close()
     second = listen(Config(port=port, workers=2, strict_port=True))
-    assert second.address.port == port
+    assert second.addresses[0].port == port
     second.close()

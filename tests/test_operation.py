@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rawclient import RawClient
-from serverprocess import LOOPS, ServerProcess
-from test_supervisor import ask, until
+from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
+from test_supervisor import Load, ask, is_listening, until
 
 PAGE = b"<h1>home</h1>"
 # A worker that is asked for /hang never comes back from it.
@@ -104,3 +110,317 @@ def test_a_full_pipe_of_errors_that_nobody_reads_stops_nobody(folder: Path, tmp_
     finally:
         os.close(reader)
         os.close(writer)
+
+
+# Logs are rotated
+
+
+def log_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.parametrize("sandbox", ["off", "auto"])
+def test_a_rotated_log_is_opened_again_and_no_line_is_lost(folder: Path, tmp_path: Path, sandbox: str) -> None:
+    """In a sandbox a worker cannot open it: its successor does, and no request is lost by that either."""
+    log, old = tmp_path / "log", tmp_path / "log.1"
+    arguments = ["--workers", "2", "--log-file", str(log), "--sandbox", sandbox, str(folder)]
+    with ServerProcess(arguments) as server:
+        workers = server.wait_for_workers(2)
+        with Load(server) as load:
+            for _ in range(2):
+                log.rename(old)
+                server.signal(signal.SIGUSR1)
+                until(lambda: log_lines(log) > 0, "lines come into the new file")
+                until(lambda: not workers_that_hold(server, old), "nobody holds the old one")
+                load.wait_for(100)
+        assert load.failed == []
+        assert server.stderr == ""
+        if sandbox == "off":
+            assert server.wait_for_workers(2) == workers
+    assert log_lines(log) > 50
+
+
+def workers_that_hold(server: ServerProcess, path: Path) -> list[int]:
+    number = path.stat().st_ino
+    return [pid for pid in server.worker_pids() if number in {status.st_ino for status in open_files(pid)}]
+
+
+def open_files(pid: int) -> Iterator[os.stat_result]:
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                yield os.stat(f"/proc/{pid}/fd/{name}")
+
+
+def test_a_log_that_cannot_be_opened_again_goes_on_in_the_old_file(folder: Path, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with ServerProcess(["--log-file", str(logs / "log"), "--sandbox", "off", str(folder)]) as server:
+        moved = tmp_path / "moved"
+        logs.rename(moved)
+        server.signal(signal.SIGUSR1)
+        until(lambda: "cannot open the log again" in server.stderr, "it says so")
+        assert ask(server) == 200
+        until(lambda: log_lines(moved / "log") == 1, "the line is in the old file")
+        assert server.stderr.count("\n") == 1
+
+
+# The settings change
+
+
+class Configured:
+    """A server whose settings are in a file. ``say`` writes other ones there."""
+
+    def __init__(self, folder: Path, settings: str, *args: str) -> None:
+        self.path = folder.parent / "fastfile.toml"
+        self.say(settings)
+        self.server = ServerProcess(list(args), cwd=str(folder.parent))
+
+    def say(self, settings: str) -> None:
+        self.path.write_text(settings)
+
+    def reload(self, settings: str) -> None:
+        self.say(settings)
+        self.server.signal(signal.SIGHUP)
+
+    def refused(self, settings: str) -> str:
+        """Reload settings that are refused; return what is said of it."""
+        before, workers = self.server.stderr, self.server.worker_pids()
+        self.reload(settings)
+        until(lambda: self.server.stderr.endswith("\n") and self.server.stderr != before, "it says so")
+        said = self.server.stderr.removeprefix(before)
+        until(lambda: self.server.worker_pids() == workers, "the workers are those of before")
+        assert ask(self.server) == 200
+        return said
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_other_settings_hold_after_a_reload_and_no_request_is_lost(folder: Path, loop: str) -> None:
+    other = folder.parent / "other"
+    other.mkdir()
+    (other / "index.html").write_bytes(PAGE)
+    (other / "new.html").write_bytes(b"new")
+    log = folder.parent / "log"
+    configured = Configured(folder, f"directory = '{folder}'\n", "--loop", loop, "--grace", "2")
+    with configured.server as server:
+        for workers, settings in (
+            (4, f"directory = '{other}'\nworkers = 4\nserver-header = false\n"),
+            (1, f"directory = '{other}'\nworkers = 1\nserver-header = false\nlog-file = '{log}'\n"),
+            (3, f"directory = '{other}'\nworkers = 3\nserver-header = false\nlimit-request-line = 100\n"),
+        ):
+            before = server.worker_pids()
+            with Load(server) as load, Load(server, keep_alive=False) as coming_and_going:
+                configured.reload(settings)
+                until(lambda before=before: not set(before) & set(server.worker_pids()), "the old workers go")
+                server.wait_for_workers(workers)
+                load.wait_for(100)
+                coming_and_going.wait_for(200)
+            assert load.failed == coming_and_going.failed == []
+            with RawClient(server.connect()) as client:
+                response = client.request("/new.html")
+                assert (response.status, response.body) == (200, b"new")
+                assert "server" not in response.fields
+        with RawClient(server.connect()) as client:
+            assert client.request("/" + "x" * 100).status == 414
+        assert log_lines(log) > 100
+        assert server.stderr == ""
+
+
+REFUSALS = [
+    ("grace = 'long'", "--grace (from fastfile.toml): expected a time"),
+    ("not TOML", "configuration (from fastfile.toml): not TOML: "),
+    ("directory = 'missing'", "missing: no such folder or file"),
+    ("bind = '::1'", "--bind cannot change while the server runs: restart it for that"),
+    ("host = true", "--host cannot change while the server runs: restart it for that"),
+    ("user = 'nobody'", "--user cannot change while the server runs: restart it for that"),
+    ("log-file = 'missing/log'", "[Errno 2] No such file or directory: 'missing/log'"),
+]
+
+
+@pytest.mark.parametrize(("settings", "cause"), REFUSALS, ids=[settings for settings, _ in REFUSALS])
+def test_settings_that_cannot_be_are_refused_and_the_old_ones_stay(folder: Path, settings: str, cause: str) -> None:
+    configured = Configured(folder, "workers = 2\n")
+    with configured.server as server:
+        server.wait_for_workers(2)
+        for _ in range(2):
+            said = configured.refused(f"workers = 2\n{settings}\n")
+            assert said.startswith(f"fastfile: the settings stay as they were: {cause}")
+            assert said.count("\n") == 1
+        before = server.worker_pids()
+        configured.reload("workers = 3\n")
+        until(lambda: not set(before) & set(server.worker_pids()), "better ones are taken")
+        server.wait_for_workers(3)
+
+
+def test_the_command_line_and_the_environment_go_before_the_file_at_a_reload_too(folder: Path) -> None:
+    configured = Configured(folder, "", "--workers", "2", str(folder))
+    with configured.server as server:
+        before = server.wait_for_workers(2)
+        configured.reload("workers = 5\n")
+        until(lambda: not set(before) & set(server.worker_pids()), "the old workers go")
+        server.wait_for_workers(2)
+
+
+# Under a service manager
+
+
+class Manager:
+    """Who started the server, as systemd would: what it was told, and the sockets that it opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.environ = {"NOTIFY_SOCKET": str(path)}
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(TIMEOUT_S)
+
+    def heard(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().split("\n"))
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def test_a_manager_hears_of_the_start_a_reload_a_refused_one_and_the_stop(folder: Path, tmp_path: Path) -> None:
+    with (
+        Manager(tmp_path / "notify") as manager,
+        ServerProcess(["--workers", "2", str(folder)], manager.environ, str(tmp_path)) as server,
+    ):
+        assert manager.heard() == {"READY": "1", "MAINPID": str(server.pid)}
+        for settings in ("workers = 2", "workers = 'many'"):
+            (tmp_path / "fastfile.toml").write_text(settings)
+            began_us = time.monotonic_ns() // 1000
+            server.signal(signal.SIGHUP)
+            heard = manager.heard()
+            assert heard["RELOADING"] == "1"
+            assert began_us <= int(heard["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+            assert manager.heard() == {"READY": "1", "MAINPID": str(server.pid)}
+        os.kill(server.wait_for_workers(2)[0], signal.SIGKILL)
+        server.wait_for_workers(2)
+        server.signal(signal.SIGTERM)
+        assert manager.heard() == {"STOPPING": "1"}
+        assert server.wait() == 0
+
+
+def test_a_watchdog_hears_of_us_twice_within_its_time(folder: Path, tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        environ = {**manager.environ, "WATCHDOG_USEC": "1000000"}
+        with ServerProcess([str(folder)], environ):
+            assert "READY" in manager.heard()
+            began_s = time.monotonic()
+            for _ in range(4):
+                assert manager.heard() == {"WATCHDOG": "1"}
+            assert 1.4 < time.monotonic() - began_s < 3.5
+
+
+def test_a_manager_that_is_gone_stops_nobody(folder: Path, tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        server = ServerProcess([str(folder)], manager.environ)
+    with server:
+        server.signal(signal.SIGHUP)
+        assert ask(server) == 200
+
+
+# Hands descriptors over as systemd does: numbered from 3, with the pid of the very process.
+ACTIVATED = """
+import os, runpy, sys
+given = [int(fd) for fd in os.environ.pop("GIVEN").split()]
+for target, fd in enumerate([os.dup(fd) for fd in given], 3):
+    os.dup2(fd, target)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(given)), "LISTEN_FDNAMES": "web"}
+sys.argv[0] = "fastfile"
+runpy.run_module("fastfile", run_name="__main__")
+"""
+
+
+def activate(folder: Path, given: list[socket.socket], *args: str) -> ServerProcess:
+    fds = [each.fileno() for each in given]
+    environ = {"GIVEN": " ".join(map(str, fds))}
+    return ServerProcess([*args, str(folder)], environ, interpreter_args=["-c", ACTIVATED], pass_fds=fds)
+
+
+def test_sockets_that_the_manager_opened_are_served_by_all_workers(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("0.0.0.0", 0))
+        unix.bind(str(path))
+        for listening in (tcp, unix):
+            listening.listen()
+        with activate(folder, [tcp, unix], "--workers", "3") as server:
+            assert server.port == tcp.getsockname()[1]
+            server.wait_for_workers(3)
+            with RawClient(server.connect()) as client:
+                client.connection.sendall(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+                assert client.receive().status == 200, "a public address: any name is ours"
+            with RawClient(socket.socket(socket.AF_UNIX)) as client:
+                client.connection.connect(str(path))
+                assert client.request("/").status == 200
+            before = server.worker_pids()
+            with Load(server, keep_alive=False) as load:
+                server.signal(signal.SIGHUP)
+                until(lambda: not set(before) & set(server.worker_pids()), "the old workers go")
+                load.wait_for(100)
+            assert load.failed == []
+            assert server.stderr == ""
+        assert path.exists(), "it is the manager's"
+        # Who comes between two servers waits in the manager's queue.
+        with RawClient(socket.create_connection(tcp.getsockname(), TIMEOUT_S)) as client:
+            client.send("/")
+            with activate(folder, [tcp, unix]):
+                assert client.receive().status == 200
+
+
+def test_a_descriptor_that_does_not_listen_is_one_line_and_status_1(folder: Path) -> None:
+    with socket.socket() as idle, pytest.raises(AssertionError, match="LISTEN_FDS: descriptor 3 is not a stream"):
+        activate(folder, [idle])
+
+
+def test_sockets_of_another_process_are_left_alone(folder: Path) -> None:
+    with ServerProcess([str(folder)], {"LISTEN_PID": "1", "LISTEN_FDS": "3"}) as server:
+        assert ask(server) == 200
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("0600", 0o600), ("666", 0o666)])
+def test_a_unix_socket_has_the_mode_that_was_asked_for(folder: Path, tmp_path: Path, mode: str, wanted: int) -> None:
+    path = tmp_path / "web.sock"
+    with ServerProcess(["--bind", f"unix:{path}", "--socket-mode", mode, str(folder)]):
+        assert path.stat().st_mode & 0o7777 == wanted
+
+
+# PID 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs a PID namespace")
+def test_as_pid_1_it_reaps_the_orphans_of_others_and_ends_with_0(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "fastfile"]
+    process = subprocess.Popen(
+        [*command, "--bind", f"unix:{path}", "--workers", "2", str(folder)],
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: is_listening(path), "it listens")
+        first = next(each.pid for each in processes() if each.parent == process.pid)
+        # A process in its namespace whose parent ends: the kernel gives it to PID 1.
+        orphan = ["nsenter", "--target", str(first), "--pid", "--mount", "sh", "-c", "sh -c 'exec sleep 0.2' & exit 0"]
+        subprocess.run(orphan, check=True, timeout=TIMEOUT_S)
+        until(lambda: len(children(first)) == 3, "the orphan is there")
+        until(lambda: len(children(first)) == 2, "the orphan is reaped")
+        os.kill(first, signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(TIMEOUT_S)
+        process.stderr.close()
+
+
+def children(pid: int) -> list[int]:
+    return [each.pid for each in processes() if each.parent == pid]

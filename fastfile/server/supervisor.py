@@ -10,26 +10,21 @@ import gc
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from fastfile.config import Address, Config
-from fastfile.errors import StartError
+from fastfile.errors import ConfigError, StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Child, Lifeline, is_traced
-from fastfile.server.listener import Listening, listen
-from fastfile.server.privileges import drop_privileges
-from fastfile.server.sandbox import enter_sandbox, rehearse
-from fastfile.server.worker import RETIRE, Worker, make_log
+from fastfile.server.listening import Listening
+from fastfile.server.restarts import Restarts
+from fastfile.server.systemd import Manager
+from fastfile.server.worker import RETIRE, run_worker
 
-HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# A worker that dies is replaced at once; one that keeps dying, more and more slowly (HARDENING 20).
-FIRST_DELAY_S = 0.1
-MAX_DELAY_S = 5.0
-PROVEN_S = 10.0  # a worker that lived so long is no part of a crash loop
-MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve
+HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
@@ -37,48 +32,45 @@ KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by 
 OnReady = Callable[[Sequence[Address], Sequence[str], str], None]
 
 
-def serve(config: Config, root_path: str, on_ready: OnReady) -> int:
-    """Serve until told to stop: the exit status. Raises StartError when it cannot begin."""
-    preload(config.loop)
-    rehearse()
-    errors = ErrorLog()
-    listening = listen(config)
-    try:
-        drop_privileges(config, root_path)
-        return Supervisor(config, os.fsencode(root_path), listening, errors, on_ready).run()
-    finally:
-        listening.close()
-        errors.close()
+class Plan(NamedTuple):
+    """What workers serve, and how."""
+
+    config: Config
+    root_path: bytes
 
 
-def preload(loop: str) -> None:
-    """Import the event loop once, before the forks. Raises StartError when --loop names what is not there."""
-    if loop != "asyncio":
-        try:
-            import uvloop  # noqa: F401
-        except ImportError:
-            if loop == "uvloop":
-                raise StartError(
-                    "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
-                ) from None
+class Generation(NamedTuple):
+    """The workers that were started together, by one plan; a later one replaces them all."""
+
+    number: int
+    plan: Plan
 
 
 class Supervisor:
-    """Runs ``config.workers`` workers on the sockets of ``listening``; run() returns when all have ended."""
+    """Runs the workers of ``plan`` on the sockets of ``listening``; run() returns when all have ended.
+
+    ``reread`` makes the plan anew, of the settings as they are now; it raises ConfigError or StartError.
+    """
 
     def __init__(
-        self, config: Config, root_path: bytes, listening: Listening, errors: ErrorLog, on_ready: OnReady
+        self,
+        plan: Plan,
+        reread: Callable[[], Plan],
+        listening: Listening,
+        errors: ErrorLog,
+        manager: Manager,
+        on_ready: OnReady,
     ) -> None:
-        self._config = config
-        self._root_path = root_path
+        self._reread = reread
         self._listening = listening
         self._errors = errors
-        self._heartbeat_s = config.heartbeat_timeout or float("inf")
+        self._manager = manager
         self._on_ready: OnReady | None = on_ready
+        self._current = Generation(0, plan)
+        self._settled = self._current  # the last generation whose workers have all come to serve
+        self._generations = 0
         self._children: dict[int, Child] = {}
-        self._restarts: list[tuple[float, int]] = []  # at what time which worker
-        self._failures = [0] * config.workers  # in a row
-        self._generation = 0
+        self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
         # The workers hold the reading end: it ends when we do, however we die.
@@ -92,19 +84,32 @@ class Supervisor:
         signal.set_wakeup_fd(self._signals_w, warn_on_full_buffer=False)
         gc.freeze()  # what is here now is shared with the workers: let no collection touch it
         try:
-            self._start_generation()
-            while self._children or self._restarts:
+            self._spawn_missing()
+            while self._children or self._restarts.planned:
                 self._wait()
         finally:
             # One more SIGTERM while the interpreter winds up must not turn a clean end into a death by signal.
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
             self._kill_all()
         return 0
 
-    def _start_generation(self) -> None:
+    @property
+    def _config(self) -> Config:
+        return self._current.plan.config
+
+    @property
+    def _silence_s(self) -> float:
+        return self._config.heartbeat_timeout or float("inf")
+
+    def _is_current(self, child: Child) -> bool:
+        return child.generation == self._current.number
+
+    def _spawn_missing(self) -> None:
+        there = {child.index for child in self._children.values() if self._is_current(child)}
         for index in range(self._config.workers):
-            self._spawn(index)
+            if index not in there:
+                self._spawn(index)
 
     def _spawn(self, index: int) -> None:
         """Start a worker; where the system has no process or descriptor for it, try again later."""
@@ -120,7 +125,7 @@ class Supervisor:
             if pid == 0:
                 os.close(speech_r)
                 self._be_worker(index, speech_w)
-            self._children[pid] = Child(pid, index, self._generation, speech_r)
+            self._children[pid] = Child(pid, index, self._current.number, speech_r)
         except OSError as error:
             os.close(speech_r)
             self._on_failed_spawn(index, error)
@@ -132,7 +137,7 @@ class Supervisor:
         if self._on_ready is not None:
             raise StartError(f"cannot start a worker: {error.strerror}") from error
         self._errors.say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
-        self._restarts.append((time.monotonic() + SPAWN_RETRY_S, index))
+        self._restarts.plan(index, SPAWN_RETRY_S)
 
     def _be_worker(self, index: int, speech_w: int) -> NoReturn:
         status = 1
@@ -142,16 +147,15 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to us too; the supervisor decides
                 signal.signal(number, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+            # SIGUSR1 waits until the worker can hear it: its log may be open already.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, set(HANDLED) - {signal.SIGUSR1})
             siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
             for fd in (self._lifeline_w, self._signals_r, self._signals_w, *siblings):
                 os.close(fd)
-            self._listening.close_others(index)
             self._errors.begin_worker()
-            lifeline = Lifeline(self._lifeline_r, speech_w)
-            status = run_worker(
-                self._config, self._root_path, self._listening.socket_for(index), lifeline, self._errors
-            )
+            config, root_path = self._current.plan
+            sockets = self._listening.take(index, config.workers)
+            status = run_worker(config, root_path, sockets, Lifeline(self._lifeline_r, speech_w), self._errors)
         except BaseException as error:
             self._errors.report_failure(error)
         finally:
@@ -172,14 +176,16 @@ class Supervisor:
                     self._on_signal(number)
         self._reap()
         self._kill_hung()
-        self._restart_due()
+        for index in self._restarts.take_due():
+            self._spawn(index)
         self._errors.flush()
+        self._manager.beat()
         if time.monotonic() > self._kill_at_s:
             self._kill_all()
 
     def _sleep_ms(self) -> int | None:
-        late = (child.due_s(self._heartbeat_s) for child in self._children.values())
-        due_s = min([self._kill_at_s, *late, *(when for when, _ in self._restarts)])
+        late = (child.due_s(self._silence_s) for child in self._children.values())
+        due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
         return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
 
     def _on_signal(self, number: int) -> None:
@@ -187,42 +193,71 @@ class Supervisor:
             self._kill_all()
         elif number in (signal.SIGTERM, signal.SIGINT) and not self._stopping:
             self._stopping = True
+            self._manager.stopping()
             self._restarts.clear()
             self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
             self._signal_children(signal.SIGTERM, self._children.values())
             # Each worker takes up who waits on its socket and closes it: who comes later is refused, not left hanging.
             self._listening.close()
         elif number == signal.SIGHUP and not self._stopping:
-            self._generation += 1
-            self._restarts.clear()
-            self._start_generation()
+            self._reload()
+        elif number == signal.SIGUSR1:  # log files were rotated
+            self._signal_children(signal.SIGUSR1, self._children.values())
+
+    def _reload(self) -> None:
+        """Replace all workers by ones of the settings as they are now; when those are wrong, nothing changes."""
+        self._manager.reloading()
+        try:
+            plan = self._reread()
+        except (ConfigError, StartError, OSError) as error:
+            self._refuse_reload(str(error))
+            return
+        self._listening.widen(plan.config)
+        self._begin_generation(plan)
+
+    def _refuse_reload(self, cause: str) -> None:
+        self._errors.say(f"the settings stay as they were: {cause}")
+        self._manager.ready()
+
+    def _begin_generation(self, plan: Plan) -> None:
+        self._generations += 1
+        self._current = Generation(self._generations, plan)
+        self._restarts.clear()
+        self._spawn_missing()
+
+    def _roll_back(self, cause: str) -> None:
+        """Go on with the workers of before: by the new settings none can serve."""
+        self._signal_children(signal.SIGTERM, filter(self._is_current, self._children.values()))
+        self._current = self._settled
+        self._restarts.forget()
+        self._refuse_reload(cause)
+        self._spawn_missing()
 
     def _hear(self, child: Child) -> None:
         for line in child.listen():
-            if line == BEAT:
-                continue
             if line.startswith(READY):
                 child.is_ready = True
                 self._greet(line.removeprefix(READY).decode(errors="replace"))
             elif line == RENEW:
                 self._renew(child)
-            else:
+            elif line != BEAT:
                 child.message += line.decode(errors="replace")
 
     def _renew(self, child: Child) -> None:
         """Replace all workers when one asks for it, once: the others of its generation need it as well."""
-        if not self._stopping and child.generation == self._generation and self._on_ready is None:
-            self._on_signal(signal.SIGHUP)
+        if not self._stopping and self._is_current(child) and self._on_ready is None:
+            self._begin_generation(self._current.plan)
 
     def _greet(self, sandbox: str) -> None:
         """When the last worker of a generation serves: tell the world, and retire the generation before."""
-        current = [child for child in self._children.values() if child.generation == self._generation]
-        if sum(child.is_ready for child in current) < self._config.workers:
+        ready = [child for child in self._children.values() if self._is_current(child) and child.is_ready]
+        if len(ready) < self._config.workers:
             return
-        old = [child for child in self._children.values() if child.generation != self._generation]
-        self._signal_children(RETIRE, old)
+        self._settled = self._current
+        self._signal_children(RETIRE, [child for child in self._children.values() if not self._is_current(child)])
+        self._manager.ready()
         if self._on_ready is not None:
-            self._on_ready([self._listening.address], self._listening.notices, sandbox)
+            self._on_ready(self._listening.addresses, self._listening.notices, sandbox)
             self._on_ready = None
 
     def _reap(self) -> None:
@@ -235,42 +270,38 @@ class Supervisor:
                 continue
             while child.speech_fd >= 0:
                 self._hear(child)
-            if not self._stopping and child.generation == self._generation:
+            if not self._stopping and self._is_current(child):
                 self._on_death(child, status)
-            elif child.message:
+            elif child.message and child.is_ready:
                 self._errors.say(f"worker {child.pid} ended: {child.message}")
 
     def _kill_hung(self) -> None:
         """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""
         for child in self._children.values():
-            if child.message or not child.is_hung(self._heartbeat_s):
+            if child.message or not child.is_hung(self._silence_s):
                 continue
             if is_traced(child.pid):
                 child.excuse()
                 continue
-            child.message = f"no sign of life for {self._heartbeat_s:g} s, so it was killed"
+            child.message = f"no sign of life for {self._silence_s:g} s, so it was killed"
             self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:
         """Log why a worker ended and have it replaced; give up when the server has not yet begun to serve."""
         cause = child.message or _say_status(status)
-        lived_s = time.monotonic() - child.born_s
-        failures = self._failures[child.index] = 1 if lived_s > PROVEN_S else self._failures[child.index] + 1
-        if self._on_ready is not None and (child.message or failures >= MAX_FAILED_STARTS):
-            raise StartError(cause)
-        delay_s = 0.0 if failures == 1 else min(FIRST_DELAY_S * 2 ** (failures - 2), MAX_DELAY_S)
+        failures = self._restarts.count(child.index, time.monotonic() - child.born_s)
+        if child.message or failures >= MAX_FAILED_STARTS:
+            if self._on_ready is not None:
+                raise StartError(cause)
+            if self._current.plan != self._settled.plan:
+                self._roll_back(cause)
+                return
+        delay_s = self._restarts.delay_s(child.index)
+        self._restarts.plan(child.index, delay_s)
         self._errors.say(
             f"worker {child.pid} ended: {cause}; "
             + (f"the next starts in {delay_s:.1f} s" if delay_s else "the next starts now")
         )
-        self._restarts.append((time.monotonic() + delay_s, child.index))
-
-    def _restart_due(self) -> None:
-        now_s = time.monotonic()
-        due = [index for when, index in self._restarts if when <= now_s]
-        self._restarts = [restart for restart in self._restarts if restart[0] > now_s]
-        for index in due:
-            self._spawn(index)
 
     @staticmethod
     def _signal_children(number: int, children: Iterable[Child]) -> None:
@@ -286,18 +317,6 @@ class Supervisor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         self._children.clear()
-
-
-def run_worker(config: Config, root_path: bytes, listening: socket.socket, lifeline: Lifeline, errors: ErrorLog) -> int:
-    """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
-    try:
-        worker = Worker(config, root_path, listening, make_log(config), lifeline, errors)
-        sandbox = enter_sandbox(config, worker.root)
-    except (OSError, StartError) as error:
-        lifeline.say(str(error).encode())
-        return 1
-    worker.run(sandbox)
-    return 0
 
 
 def _ignore(*_: object) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.config import Config
+from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
@@ -22,6 +23,7 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.poller import make_poller
+from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
 
 TICK_S = 1.0  # deadlines are this coarse
@@ -50,13 +52,13 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """Serves ``listening`` until SIGTERM, or until ``lifeline`` ends because the supervisor is gone."""
+    """Serves ``sockets`` until SIGTERM, or until ``lifeline`` ends because the supervisor is gone."""
 
     def __init__(
         self,
         config: Config,
         root_path: bytes,
-        listening: socket.socket,
+        sockets: list[socket.socket],
         log: AccessLog | None,
         lifeline: Lifeline,
         errors: ErrorLog,
@@ -75,9 +77,11 @@ class Worker:
         self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
-        self._listener = Listener(
-            self._service, listening, connections, self._clients, self._complaints, self._on_exhausted
-        )
+        connections += len(sockets) - 1  # each is watched as a connection is
+        self._listeners = [
+            Listener(self._service, listening, connections, self._clients, self._complaints, self._on_exhausted)
+            for listening in sockets
+        ]
 
     def run(self, sandbox: str) -> None:
         """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
@@ -85,6 +89,8 @@ class Worker:
         loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(RETIRE, self.retire)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_log)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one may have come since the log was opened
         loop.add_reader(self._lifeline.fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
         if self._log is not None:
@@ -114,7 +120,8 @@ class Worker:
     def _drain(self, waiting: int) -> None:
         self._clock.begin_pass()
         self._service.drain(SILENT_GRACE_S)
-        self._listener.stop(waiting)
+        for listener in self._listeners:
+            listener.stop(waiting)
         self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
         self._loop.call_later(self._config.grace, self._loop.stop)
         self._end_if_drained()
@@ -123,6 +130,17 @@ class Worker:
         """The supervisor is gone: nobody would replace us or stop us."""
         self._loop.remove_reader(self._lifeline.fd)
         self.stop()
+
+    def _reopen_log(self) -> None:
+        """Go on in a new file, the old one was renamed; where the sandbox is in the way, successors will."""
+        if self._log is None:
+            return
+        try:
+            self._log.reopen()
+        except PermissionError:
+            self._ask_for_successors()
+        except OSError as error:
+            self._errors.say(f"worker {os.getpid()} cannot open the log again: {error.strerror}; it keeps the old file")
 
     def _ask_for_successors(self) -> None:
         self._lifeline.say(RENEW)
@@ -136,7 +154,7 @@ class Worker:
         if self._service.draining:
             self._end_if_drained()
         else:
-            self._listener.resume()
+            self._resume()
 
     def _end_if_drained(self) -> None:
         if not self._poller.watchers:
@@ -145,7 +163,11 @@ class Worker:
     def _on_exhausted(self, error: OSError) -> None:
         text = f"cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s"
         self._complaints.complain("exhausted", text)
-        self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
+        self._loop.call_later(EXHAUSTED_PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        for listener in self._listeners:
+            listener.resume()
 
     def _connections(self) -> list[Connection]:
         return [watcher for watcher in self._poller.watchers.values() if isinstance(watcher, Connection)]
@@ -163,7 +185,7 @@ class Worker:
         self._lifeline.say(BEAT)
         self._errors.flush()
         self._clock.begin_pass()
-        self._listener.shed_idle()
+        self._listeners[0].shed_idle()
         now_s = self._clock.monotonic_s
         for connection in self._connections():
             if connection.deadline_s < now_s:
@@ -179,6 +201,20 @@ class Worker:
         assert self._log is not None
         self._log.flush()
         self._loop.call_later(LOG_TICK_S, self._flush_log)
+
+
+def run_worker(
+    config: Config, root_path: bytes, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog
+) -> int:
+    """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
+    try:
+        worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors)
+        sandbox = enter_sandbox(config, worker.root)
+    except (OSError, StartError) as error:
+        lifeline.say(str(error).encode())
+        return 1
+    worker.run(sandbox)
+    return 0
 
 
 def make_log(config: Config) -> AccessLog | None:

@@ -1,0 +1,69 @@
+"""A server from its beginning to its end: what is opened, given up and watched over, and in which order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from fastfile.config import Config
+from fastfile.errors import StartError
+from fastfile.server.errorlog import ErrorLog
+from fastfile.server.listening import Listening, adopt, listen
+from fastfile.server.privileges import drop_privileges
+from fastfile.server.sandbox import rehearse
+from fastfile.server.supervisor import OnReady, Plan, Supervisor
+from fastfile.server.systemd import Manager, take_sockets
+
+# What is bound, or given up for good, at the start: a running server cannot have it otherwise.
+FIXED = ("bind", "port", "host", "socket_mode", "user", "group")
+
+# Returns the settings as they are now, and the path of what is served. Raises ConfigError or StartError.
+Reread = Callable[[], tuple[Config, str]]
+
+
+def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | None = None) -> int:
+    """Serve until told to stop: the exit status. Raises StartError when it cannot begin.
+
+    ``reread`` is asked at each SIGHUP; without it the settings stay as they are.
+    """
+
+    def make_plan() -> Plan:
+        new, path = reread() if reread is not None else (config, root_path)
+        check_fixed(config, new)
+        preload(new.loop)
+        return Plan(listening.adapt(new), os.fsencode(path))
+
+    preload(config.loop)
+    rehearse()
+    errors = ErrorLog()
+    manager = Manager(os.environ)
+    taken = take_sockets(os.environ)
+    listening: Listening = adopt(taken) if taken else listen(config)
+    try:
+        drop_privileges(config, root_path)
+        plan = Plan(listening.adapt(config), os.fsencode(root_path))
+        return Supervisor(plan, make_plan, listening, errors, manager, on_ready).run()
+    finally:
+        listening.close()
+        manager.close()
+        errors.close()
+
+
+def check_fixed(before: Config, after: Config) -> None:
+    """Raise StartError when settings differ that cannot change while the server runs."""
+    for name in FIXED:
+        if getattr(before, name) != getattr(after, name):
+            flag = name.replace("_", "-")
+            raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
+
+
+def preload(loop: str) -> None:
+    """Import the event loop once, before the forks. Raises StartError when --loop names what is not there."""
+    if loop != "asyncio":
+        try:
+            import uvloop  # noqa: F401
+        except ImportError:
+            if loop == "uvloop":
+                raise StartError(
+                    "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
+                ) from None
