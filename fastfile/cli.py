@@ -72,6 +72,7 @@ def make_help() -> str:
         rows = "".join(_help_row(_spelling(option), _help_text(option)) for option in OPTIONS if option.group == group)
         parts.append(f"{group}:\n{rows}")
     others = _help_row("-h, --help", "Show this text.") + _help_row("-V, --version", "Show the versions in use.")
+    others += _help_row("--print-config", "Show every setting, its value and where it came from.")
     parts += [f"Other:\n{others}", CONCLUSION]
     return "\n".join(parts)
 
@@ -126,6 +127,12 @@ def _run(argv: Sequence[str]) -> int:
         config = load(arguments, environ)
         return config, resolve_directory(config)
 
+    if "print_config" in arguments:
+        del arguments["print_config"]
+        from fastfile.provenance import make_printout
+
+        _write(sys.stdout, make_printout(load(arguments, environ)))
+        return 0
     config, root_path = read()
 
     # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
@@ -192,6 +199,7 @@ def _make_parser() -> _Parser:
     )
     parser.add_argument("-h", "--help", action="store_const", const=[""])
     parser.add_argument("-V", "--version", action="store_const", const=[""])
+    parser.add_argument("--print-config", action="store_const", const=[""])
     for option in OPTIONS:
         flags = [option.short, option.flag] if option.short else [option.flag]
         if option.name == "directory":
@@ -206,7 +214,7 @@ def _make_parser() -> _Parser:
 
 def _all_flags() -> list[str]:
     negations = [f"--no-{option.key}" for option in OPTIONS if option.negatable]
-    return [*BY_FLAG, *negations, "--help", "--version"]
+    return [*BY_FLAG, *negations, "--help", "--version", "--print-config"]
 
 
 def _spelling(option: Option) -> str:

@@ -42,6 +42,7 @@ class Config:
     listing: bool
     dotfiles: bool
     follow_symlinks: bool
+    health: str | None
     server_header: bool
     bind: str
     port: int

@@ -4,14 +4,15 @@ The way of a request that is not in the cache (``_respond``):
 
  1. method          a known one that we have, or 405 / 501            RFC 9110 §9
  2. target          decoded once, dot segments resolved               RFC 9112 §3.2
- 3. host            ours, or 421                                      RFC 9110 §7.2, §7.4
- 4. answer          the cached one if it is fresh, else from the disk (site.py)
- 5. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
- 6. preconditions   304, 412                                          RFC 9110 §13.2.2
- 7. range           206, 416                                          RFC 9110 §14.2
- 8. response        ready made in the representation                  response.py
+ 3. health          a probe is answered whatever its host, if --health says where (health.py)
+ 4. host            ours, or 421                                      RFC 9110 §7.2, §7.4
+ 5. answer          the cached one if it is fresh, else from the disk (site.py)
+ 6. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
+ 7. preconditions   304, 412                                          RFC 9110 §13.2.2
+ 8. range           206, 416                                          RFC 9110 §14.2
+ 9. response        ready made in the representation                  response.py
 
-A plain GET of a cached, unchanged file skips to 5 by the bytes of its target.
+A plain GET of a cached, unchanged file skips to 6 by the bytes of its target.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
 from fastfile.files.root import Root, make_error
+from fastfile.health import Health
 from fastfile.pages import make_error_page
 from fastfile.response import NO_SNIFFING, Representation, make_bodiless, make_response
 from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
@@ -48,6 +50,7 @@ class Handler:
         self._clock = clock
         self._log_failure = log_failure
         self._site = Site(root, config, clock)
+        self.health = Health(config.health, self._site.common_fields)
         self._answers = self._site.answers
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
@@ -103,6 +106,9 @@ class Handler:
         _check_method(head.method)
         if answer is None or head.method == b"OPTIONS":
             target = parse_target(head.target)
+            health = self.health.answer(target)
+            if health is not None and head.method != b"OPTIONS":
+                return health
             self._check_host(head, target)
             if head.method == b"OPTIONS":
                 return self._site.options

@@ -153,6 +153,11 @@ def _parse_client_limit(text: str) -> int:
     return 0 if text == "auto" else _within(_digits(text), 1, 1000000)
 
 
+def _parse_target(text: str) -> str:
+    good = text.isascii() and text.isprintable() and not set(text) & set(" %?#")
+    return _require(text, good and text.startswith("/") and "/.." not in text and text.strip("/") != "")
+
+
 def _parse_mode(text: str) -> str:
     return _require(text, 3 <= len(text) <= 4 and not set(text) - set("01234567") and text[-4:-3] in ("", "0"))
 
@@ -167,4 +172,5 @@ FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
+TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
 NAME = Kind("a name or a number", _parse_path)

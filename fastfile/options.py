@@ -19,6 +19,7 @@ from fastfile.kinds import (
     NAME,
     PATH,
     SWITCH,
+    TARGET,
     WORKERS,
     Kind,
     choice,
@@ -92,6 +93,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
+    Option(
+        *(FILES, "health", TARGET, None, "TARGET"),
+        "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
+    ),
     Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
     Option(
         *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),

@@ -72,6 +72,25 @@ def test_version_tells_that_the_extensions_are_switched_off(tmp_path):
     assert done.stdout.splitlines()[2] == "parser: pure Python, sendfile: pure Python"
 
 
+def test_the_printout_says_every_setting_its_value_and_its_source(tmp_path):
+    (tmp_path / "fastfile.toml").write_text("workers = 3\nallowed-host = ['a', 'b']\n")
+    done = run("--print-config", "--port", "81", 'a "b"\\\x01é', folder=tmp_path, FASTFILE_LIMIT_HEAD="64K")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {line.split()[0]: line.split(None, 1)[1] for line in done.stdout.splitlines() if line[0] != "#"}
+    said = {key: " ".join(rest.split()) for key, rest in lines.items()}
+    assert said["port"] == "= 81 # the command line"
+    assert said["workers"] == "= 3 # fastfile.toml"
+    assert said["allowed-host"] == '= ["a", "b"] # fastfile.toml'
+    assert said["limit-head"] == '= "64K" # FASTFILE_LIMIT_HEAD'
+    assert said["grace"] == '= "8s" # default'
+    assert said["directory"] == '= "a \\"b\\"\\\\\\u0001é" # the command line'
+    assert all(option.key in done.stdout for option in OPTIONS)
+    (tmp_path / "fastfile.toml").write_text(done.stdout, encoding="utf-8")
+    again = run("--print-config", folder=tmp_path)
+    values = [line.rpartition("#")[0] for line in done.stdout.splitlines()]
+    assert [line.rpartition("#")[0] for line in again.stdout.splitlines()] == values
+
+
 def test_a_reader_that_is_gone_is_no_traceback(tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)

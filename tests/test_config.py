@@ -137,6 +137,9 @@ GOOD = [
     ("index", "home.html", ("home.html",)),
     ("log_file", "a b", "a b"),
     ("directory", "./dist", "./dist"),
+    ("health", "/healthz", "/healthz"),
+    ("socket_mode", "0660", "0660"),
+    ("socket_mode", "600", "600"),
 ]
 
 
@@ -187,6 +190,15 @@ BAD = [
     ("index", ".."),
     ("log_file", ""),
     ("directory", "a\0b"),
+    ("health", "healthz"),
+    ("health", "/"),
+    ("health", "/a?b"),
+    ("health", "/a%62"),
+    ("health", "/../a"),
+    ("socket_mode", "u=rw"),
+    ("socket_mode", "0888"),
+    ("socket_mode", "4755"),
+    ("socket_mode", "7"),
 ]
 
 
@@ -268,7 +280,7 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_each_option_is_a_variable_and_a_key_with_dashes_or_underscores(option, folder):
-    text = option.shown_default or "x"
+    text = option.shown_default or {"health": "/x", "socket_mode": "0600"}.get(option.name, "x")
     value = load({option.name: text.split(", ")}, {})
     config = load({}, {option.variable: text})
     assert (config, config.source(option.name)) == (value, option.variable)

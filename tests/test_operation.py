@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rawclient import RawClient
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
-from test_supervisor import Load, ask, is_listening, until
+from test_supervisor import Load, ask, is_listening, is_refused, until
 
 PAGE = b"<h1>home</h1>"
 # A worker that is asked for /hang never comes back from it.
@@ -387,6 +387,55 @@ def test_a_unix_socket_has_the_mode_that_was_asked_for(folder: Path, tmp_path: P
     path = tmp_path / "web.sock"
     with ServerProcess(["--bind", f"unix:{path}", "--socket-mode", mode, str(folder)]):
         assert path.stat().st_mode & 0o7777 == wanted
+
+
+# Probes
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_probe_is_answered_whatever_file_is_there_and_whatever_host_it_names(folder: Path, loop: str) -> None:
+    (folder / "healthz").write_bytes(b"a file")
+    arguments = ["--health", "/healthz", "--loop", loop, str(folder)]
+    with ServerProcess(arguments) as server, RawClient(server.connect()) as client:
+        for target in ("/healthz", "/healthz?verbose", "/x/../healthz", "/%68ealthz"):
+            for _ in range(2):
+                response = client.request(target)
+                assert (response.status, response.body) == (200, b"ok\n")
+        assert client.request("/healthz", "HEAD").body == b""
+        assert client.request("/healthz", "POST").status == 405
+        assert client.request("/healthz/x").status == 404
+        assert client.request("/").body == PAGE
+        client.connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 10.0.0.7:8000\r\n\r\n")
+        assert client.receive().status == 200
+        client.connection.sendall(b"GET / HTTP/1.1\r\nHost: 10.0.0.7:8000\r\n\r\n")
+        assert client.receive().status == 421
+
+
+def test_a_probe_hears_503_once_the_server_is_told_to_stop_and_not_at_a_reload(folder: Path) -> None:
+    with (folder / "huge.bin").open("wb") as file:
+        file.truncate(64 << 20)
+    with ServerProcess(["--health", "/healthz", str(folder)]) as server:
+        for number, wanted in ((signal.SIGHUP, 200), (signal.SIGTERM, 503)):
+            (worker,) = server.wait_for_workers(1)
+            with RawClient(server.connect()) as client:
+                client.send("/huge.bin")
+                client.send("/healthz")
+                client.connection.recv(1000, socket.MSG_PEEK)
+                server.signal(number)
+                if number == signal.SIGTERM:
+                    until(lambda: is_refused(server), "it stops")
+                else:
+                    until(lambda: len(server.worker_pids()) == 2, "the successor is there")
+                assert len(client.receive().body) == 64 << 20
+                assert client.receive().status == wanted
+            if number == signal.SIGHUP:
+                until(lambda worker=worker: worker not in server.worker_pids(), "the old worker goes")
+        assert server.wait() == 0
+
+
+def test_without_the_option_no_path_is_a_probe_s(folder: Path) -> None:
+    with ServerProcess([str(folder)]) as server, RawClient(server.connect()) as client:
+        assert client.request("/healthz").status == 404
 
 
 # PID 1

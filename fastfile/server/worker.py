@@ -72,9 +72,9 @@ class Worker:
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         self.root = Root(root_path, config.follow_symlinks, self._ask_for_successors)
-        handler = Handler(self.root, config, self._clock, errors.report_failure)
+        self._handler = Handler(self.root, config, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
-        self._service = Service(config, handler, self._clock, self._poller, log, self._on_closed)
+        self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed)
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         connections += len(sockets) - 1  # each is watched as a connection is
@@ -105,6 +105,7 @@ class Worker:
 
     def stop(self) -> None:
         """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
+        self._handler.health.stop()
         if not self._service.draining:
             self._drain(self._config.backlog)
         self._close_quiet(False)

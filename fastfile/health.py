@@ -1,0 +1,30 @@
+"""What a probe hears: whether this worker answers, and whether it goes on doing so. No file has a part in it."""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError
+from fastfile.response import NO_CACHE, NO_SNIFFING, Field, make_response
+from fastfile.semantics.target import Target, parse_target
+from fastfile.types import Response
+
+
+class Health:
+    """Answers at one path, if any: 200 while the server serves, 503 from the moment that it is told to stop."""
+
+    def __init__(self, path: str | None, common_fields: tuple[Field, ...]) -> None:
+        self._path = None if path is None else parse_target(path.encode()).path
+        type_ = (b"Content-Type", b"text/plain; charset=utf-8")
+        self._well = make_response(200, (*common_fields, type_, NO_CACHE, NO_SNIFFING), b"ok\n")
+        self._is_stopping = False
+
+    def answer(self, target: Target) -> Response | None:
+        """Return the answer where the target is the probe's, else None. Raises HTTPError 503 during a stop."""
+        if target.path != self._path:
+            return None
+        if self._is_stopping:
+            raise HTTPError(503, "The server is about to stop.", ((b"Retry-After", b"1"),))
+        return self._well
+
+    def stop(self) -> None:
+        """Tell balancers to send nobody here any more: there is no successor."""
+        self._is_stopping = True
