@@ -15,7 +15,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz bench lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz soak bench lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -40,6 +40,10 @@ find-python-%:
 fuzz: $(VENV)/ready-fuzz
 	$(PY) tests/fuzz_parser.py -max_total_time=$$(($(SECONDS) / 2))
 	$(PY) tests/fuzz_semantics.py -max_total_time=$$(($(SECONDS) / 2))
+
+# 30 minutes, or as many SECONDS as are given.
+soak: $(VENV)/ready-test
+	$(PY) tests/soak.py $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),1800)
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)
