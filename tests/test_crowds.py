@@ -210,7 +210,7 @@ def test_a_crowd_of_slow_clients_costs_little_and_delays_nobody(folder: Path) ->
         ):
             during, crowded_s = measure(server, worker)
         assert during - before < 6 << 20
-        assert crowded_s < max(0.05, 20 * alone_s)
+        assert crowded_s < max(0.25, 20 * alone_s)  # on a machine that runs other tests as well
 
 
 def measure(server: ServerProcess, worker: int) -> tuple[int, float]:
