@@ -31,6 +31,8 @@ setup(name="sanitized", packages=[], script_args=["-q", "build_ext", "--inplace"
 
 
 def main() -> int:
+    for old in COPY.glob("report.*"):
+        old.unlink()
     (COPY / "pyproject.toml").unlink(missing_ok=True)
     for name in ("fastfile", "tests"):
         shutil.rmtree(COPY / name, ignore_errors=True)
@@ -45,11 +47,16 @@ def main() -> int:
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONMALLOC": "malloc",  # so that each object has red zones of its own
         "PYTHONPATH": str(COPY),
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python itself never frees all
+        # Python itself never frees all. What is found goes to files: pytest has taken the standard error.
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={COPY / 'report'}",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={COPY / 'report'}",
         "FASTFILE_REQUIRE_EXTENSIONS": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, *sys.argv[1:]]
-    return subprocess.run(command, cwd=COPY, env=environ).returncode
+    status = subprocess.run(command, cwd=COPY, env=environ).returncode
+    for report in COPY.glob("report.*"):
+        sys.stderr.write(report.read_text())
+    return status
 
 
 if __name__ == "__main__":
