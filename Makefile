@@ -15,7 +15,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz soak bench lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -44,6 +44,14 @@ fuzz: $(VENV)/ready-fuzz
 # 30 minutes, or as many SECONDS as are given.
 soak: $(VENV)/ready-test
 	$(PY) tests/soak.py $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),1800)
+
+# The race of the confinement, SECONDS for each kernel: was a byte from outside ever sent?
+torture: $(VENV)/ready-test
+	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/test_confinement_race.py $(ARGS)
+
+# The kernels under AddressSanitizer and UBSan.
+sanitize: $(VENV)/ready-test $(VENV)/ready-dev
+	$(PY) tests/sanitize.py $(ARGS)
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastfile.errors import HTTPError
-from fastfile.semantics.conditional import check_preconditions, maybe_entity_tags
+from fastfile.semantics.conditional import LIST_LIMIT, check_preconditions, maybe_entity_tags
 from fastfile.semantics.host import check_host, is_loopback_host, parse_host
 from fastfile.semantics.httpdate import make_httpdate, maybe_httpdate
-from fastfile.semantics.negotiation import preferred_codings, preferred_type
+from fastfile.semantics.negotiation import VALUE_LIMIT, preferred_codings, preferred_type
 from fastfile.semantics.ranges import FIELD_LIMIT, parse_range
 from fastfile.semantics.target import PATH_LIMIT, SEGMENT_LIMIT, make_location, parse_target
 from fastfile.types import RequestHead
@@ -150,7 +150,7 @@ def tags_rule(data: bytes) -> None:
 
 
 def naive_tags(value: bytes) -> list[bytes] | None:
-    return re.findall(TAG, value) if TAG_LIST.fullmatch(value) else None
+    return re.findall(TAG, value) if len(value) <= LIST_LIMIT and TAG_LIST.fullmatch(value) else None
 
 
 def precondition_rule(data: bytes) -> None:
@@ -203,13 +203,15 @@ def coding_rule(data: bytes) -> None:
     assert codings
     assert len(set(codings)) == len(codings)
     assert set(codings) <= {*AVAILABLE, b"identity"}
-    best = naive_coding(data)
+    best = naive_coding(data) if len(data) <= VALUE_LIMIT else b"identity"
     if best is not None:
         assert codings[0] == best
 
 
 def naive_coding(value: bytes) -> bytes | None:
     """Return the coding to send; None for what needs a real parser."""
+    if len(value) > VALUE_LIMIT:
+        return b"identity"
     listed = naive_weights(value)
     if listed is None or any(b"/" in name for name, _ in listed):
         return None
@@ -227,6 +229,9 @@ def naive_coding(value: bytes) -> bytes | None:
 def media_type_rule(data: bytes) -> None:
     chosen = preferred_type(data, OFFERED)
     assert chosen is None or chosen in OFFERED
+    if len(data) > VALUE_LIMIT:
+        assert chosen == OFFERED[0]
+        return
     listed = naive_weights(data)
     if not listed or any(not re.fullmatch(rb"\*/\*|[^/*]+/\*|[^/*]+/[^/*]+", name) for name, _ in listed):
         return

@@ -524,6 +524,11 @@ EXPECTATIONS = [
         expecting(b"GET", b"Expect: frob", b"Content-Length: 3"), b"", "", "417 close", id="§10.1.1 another expectation"
     ),
     pytest.param(expecting(b"GET", b"Expect: frob"), b"", "", "417", id="§10.1.1 another one without a body"),
+    pytest.param(expecting(b"GET", b"Expect:"), b"", "", "200", id="§5.6.1.2 an empty list expects nothing"),
+    pytest.param(
+        expecting(b"GET", b"Expect: , 100-continue,,", b"Content-Length: 3"), b"abc", "100", "200",
+        id="§5.6.1.2 empty elements are left out",
+    ),
     pytest.param(
         expecting(b"GET", EXPECT, b"Content-Length: 3", b"Connection: keep-alive", version=b"1.0"), b"abc", "", "200",
         id="§10.1.1 ignored in HTTP/1.0",

@@ -13,7 +13,7 @@ from fastfile.types import RequestHead
 
 # A longer list names nothing that we have: its tags cost 1 µs each, and a head has room for 10 000. A cache sends one
 # of some 40 bytes for each response that it has of a target.
-LIST_LIMIT = 2048
+LIST_LIMIT = 4096
 # RFC 9110 §8.8.3: etagc = %x21 / %x23-7E / obs-text. There is no escape: a backslash is itself.
 _OPAQUE_BYTES = bytes(byte for byte in range(0x21, 0x100) if byte not in (0x22, 0x7F))
 

@@ -16,6 +16,7 @@ import time
 
 from fastfile.errors import BadRequest, HTTPError
 from fastfile.parser import BodyParser, HeadParser
+from fastfile.semantics.fields import split_list
 from fastfile.sendfile import WOULD_BLOCK, recv_into, send_file, send_parts
 from fastfile.server.poller import READ, WRITE
 from fastfile.server.service import Service
@@ -211,7 +212,7 @@ class Connection:
         has_body = head.chunked or head.content_length != 0
         if head.expect is not None and not _is_continue(head.expect):
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
-            if not has_body and head.keep_alive:
+            if not has_body and head.keep_alive and not service.draining:
                 self._answer(head, refusal)
                 return
         elif not has_body:
@@ -221,7 +222,7 @@ class Connection:
             refusal = self._refusal(head) or service.handler.refuse(
                 HTTPError(413, "The request body is too large."), head
             )
-        elif head.expect is not None and head.minor_version and not has_begun:
+        elif head.expect and head.minor_version and not has_begun:
             # RFC 9110 §10.1.1: who will be refused hears so now, and need not send the body.
             refusal = self._refusal(head)
             if refusal is None:
@@ -408,4 +409,4 @@ class Connection:
 
 def _is_continue(expect: bytes) -> bool:
     """Tell whether every expectation of the list is 100-continue, the only one that there is (RFC 9110 §10.1.1)."""
-    return all(element.strip(b" \t").lower() == b"100-continue" for element in expect.split(b","))
+    return all(element.lower() == b"100-continue" for element in split_list(expect))
