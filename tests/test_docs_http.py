@@ -55,3 +55,9 @@ def test_every_row_names_a_test_that_exists(document: str, files_of_tests: dict[
             file, _, function = name.rpartition("::")
             files = files_of_tests.get(function, [])
             assert file in files if file else len(files) == 1, f"{name} is in {files or 'no file'}: {row}"
+
+
+def test_every_test_that_security_md_names_exists(files_of_tests: dict[str, list[str]]) -> None:
+    names = re.findall(r"`(test_\w+)`", (TESTS.parent / "SECURITY.md").read_text())
+    assert len(names) > 30
+    assert set(names) <= set(files_of_tests)
