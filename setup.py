@@ -24,6 +24,8 @@ COMPILED_SOURCES = (
     "server.logformat",
     "server.accesslog",
     "server.connection",
+    "server.clients",
+    "server.listener",
 )
 
 

@@ -63,8 +63,10 @@ class Handler:
         if answer is not None:
             if head.host not in self._hosts or not answer.is_fresh(self._clock):
                 answer = None
-            elif head.plain and answer.identity is not None and head.method == b"GET":
+            elif head.method == b"GET" and (head.plain or answer.identity is None):
                 answer.used = True
+                if answer.identity is None:
+                    return self._make_error(make_not_found(), head)
                 return answer.select(head.accept_encoding, False).full
         try:
             response = self._respond(head, answer)

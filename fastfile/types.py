@@ -99,12 +99,19 @@ class RequestHead:
 
         It searches the raw lines, so it is for the fields that few requests need.
         """
+        lines = b"\r\n" + self.field_lines
+        lowered = lines.lower()
+        key = b"\r\n%b:" % name
+        found = lowered.find(key)
+        if found < 0:
+            return None
         values = []
-        for line in self.field_lines.split(b"\r\n"):
-            key, colon, value = line.partition(b":")
-            if colon and key.lower() == name:
-                values.append(value.strip(b" \t"))
-        return b", ".join(values) if values else None
+        while found >= 0:
+            start = found + len(key)
+            end = lines.find(b"\r\n", start)
+            values.append(lines[start:end].strip(b" \t"))
+            found = lowered.find(key, end)
+        return b", ".join(values)
 
 
 class FileSlice:
