@@ -19,6 +19,7 @@ COMPILED_SOURCES = (
     "semantics.ranges",
     "answer",
     "handler",
+    "server.metrics",
     "server.service",
     "server.poller",
     "server.logformat",

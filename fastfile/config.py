@@ -49,6 +49,7 @@ class Config:
     host: bool
     strict_port: bool
     socket_mode: str | None
+    metrics: str | None
     allowed_host: tuple[str, ...]
     workers: int
     loop: Literal["auto", "uvloop", "asyncio"]

@@ -8,6 +8,7 @@ from fastfile.types cimport RequestHead, Response
 cdef class Handler:
     cdef Clock _clock
     cdef readonly object health
+    cdef readonly long long hits
     cdef object _log_failure, _site
     cdef dict _answers
     cdef tuple _allowed_hosts

@@ -56,6 +56,7 @@ class Handler:
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
         self._pages: dict[object, Response] = {}
+        self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response:
         """Return the response to a request; it never raises."""
@@ -63,11 +64,13 @@ class Handler:
         if answer is not None:
             if head.host not in self._hosts or not answer.is_fresh(self._clock):
                 answer = None
-            elif head.method == b"GET" and (head.plain or answer.identity is None):
-                answer.used = True
-                if answer.identity is None:
-                    return self._make_error(make_not_found(), head)
-                return answer.select(head.accept_encoding, False).full
+            else:
+                self.hits += 1
+                if head.method == b"GET" and (head.plain or answer.identity is None):
+                    answer.used = True
+                    if answer.identity is None:
+                        return self._make_error(make_not_found(), head)
+                    return answer.select(head.accept_encoding, False).full
         try:
             response = self._respond(head, answer)
         except HTTPError as error:

@@ -158,6 +158,14 @@ def _parse_target(text: str) -> str:
     return _require(text, good and text.startswith("/") and "/.." not in text and text.strip("/") != "")
 
 
+def _parse_metrics(text: str) -> str:
+    if not text.startswith("unix:"):
+        host, _, port = text.rpartition(":")
+        _parse_bind(host)
+        _within(_digits(port), 0, 65535)
+    return _require(text, text != "unix:" and "\0" not in text)
+
+
 def _parse_mode(text: str) -> str:
     return _require(text, 3 <= len(text) <= 4 and not set(text) - set("01234567") and text[-4:-3] in ("", "0"))
 
@@ -173,4 +181,5 @@ HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
+METRICS = Kind("HOST:PORT or unix:PATH", _parse_metrics)
 NAME = Kind("a name or a number", _parse_path)

@@ -14,6 +14,7 @@ from fastfile.kinds import (
     CLIENT_LIMIT,
     FILE_NAME,
     HOST,
+    METRICS,
     MIB,
     MODE,
     NAME,
@@ -109,6 +110,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         *(LISTEN, "socket_mode", MODE, None, "MODE"),
         "Permissions of a Unix socket, such as 0660; without it what the umask leaves.",
+    ),
+    Option(
+        *(LISTEN, "metrics", METRICS, None, "ADDR"),
+        "Address, such as 127.0.0.1:9100, where /metrics has counts for Prometheus; HOST:PORT or unix:PATH.",
     ),
     Option(
         *(LISTEN, "allowed_host", HOST, (), "NAME"),

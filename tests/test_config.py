@@ -140,6 +140,8 @@ GOOD = [
     ("health", "/healthz", "/healthz"),
     ("socket_mode", "0660", "0660"),
     ("socket_mode", "600", "600"),
+    ("metrics", "127.0.0.1:9100", "127.0.0.1:9100"),
+    ("metrics", "unix:/run/m.sock", "unix:/run/m.sock"),
 ]
 
 
@@ -195,6 +197,11 @@ BAD = [
     ("health", "/a?b"),
     ("health", "/a%62"),
     ("health", "/../a"),
+    ("metrics", "9100"),
+    ("metrics", ":9100"),
+    ("metrics", "localhost"),
+    ("metrics", "localhost:http"),
+    ("metrics", "unix:"),
     ("socket_mode", "u=rw"),
     ("socket_mode", "0888"),
     ("socket_mode", "4755"),
@@ -280,7 +287,9 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_each_option_is_a_variable_and_a_key_with_dashes_or_underscores(option, folder):
-    text = option.shown_default or {"health": "/x", "socket_mode": "0600"}.get(option.name, "x")
+    text = option.shown_default or {"health": "/x", "metrics": "[::1]:9100", "socket_mode": "0600"}.get(
+        option.name, "x"
+    )
     value = load({option.name: text.split(", ")}, {})
     config = load({}, {option.variable: text})
     assert (config, config.source(option.name)) == (value, option.variable)

@@ -438,6 +438,115 @@ def test_without_the_option_no_path_is_a_probe_s(folder: Path) -> None:
         assert client.request("/healthz").status == 404
 
 
+# Counts
+
+
+class Scraper:
+    """Who reads the metrics of a server on a Unix socket."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "metrics.sock"
+        self.args = ["--metrics", f"unix:{self.path}"]
+
+    def scrape(self) -> dict[str, float]:
+        with RawClient(socket.socket(socket.AF_UNIX)) as client:
+            client.connection.settimeout(TIMEOUT_S)
+            client.connection.connect(str(self.path))
+            response = client.request("/metrics")
+        assert response.status == 200
+        assert response.fields["content-type"].startswith("text/plain; version=0.0.4")
+        lines = response.body.decode().splitlines()
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line[0] != "#"}
+
+    def requests(self, method: str, status: str) -> float:
+        return self.scrape()[f'fastfile_requests_total{{method="{method}",status="{status}"}}']
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_counts_are_those_of_all_workers_whoever_is_asked(folder: Path, tmp_path: Path, loop: str) -> None:
+    scraper = Scraper(tmp_path)
+    log = tmp_path / "log"
+    arguments = [*scraper.args, "--workers", "3", "--log-file", str(log), "--loop", loop, str(folder)]
+    with ServerProcess(arguments) as server:
+        server.wait_for_workers(3)
+        body = 0
+        for number in range(30):
+            with RawClient(server.connect()) as client:
+                body += len(client.request("/").body)
+                assert client.request("/", "HEAD").status == 200
+                assert client.request(f"/missing-{number}").status == 404
+                assert client.request("/", "OPTIONS").status == 204
+                client.connection.sendall(b"nonsense\r\n\r\n")
+                assert client.receive().status == 400
+        for _ in range(10):
+            counts = scraper.scrape()
+            for method, status in (("GET", 2), ("HEAD", 2), ("GET", 4), ("other", 2), ("unreadable", 4)):
+                assert counts[f'fastfile_requests_total{{method="{method}",status="{status}xx"}}'] == 30
+            name = "fastfile_request_duration_seconds"
+            assert counts[f"{name}_count"] == counts[f'{name}_bucket{{le="+Inf"}}'] == 150
+            assert 0 < counts[f"{name}_sum"] < 10
+            assert body + 150 * 100 < counts["fastfile_sent_bytes_total"] < body + 150 * 2000
+        until(lambda: scraper.scrape()["fastfile_cache_hits_total"] >= 50, "hits are told within a second")
+        with server.connect():
+            until(lambda: scraper.scrape()["fastfile_open_connections"] >= 1, "the idle one")
+        until(lambda: scraper.scrape()["fastfile_open_connections"] == 0, "nobody is there")
+        assert server.stderr == ""
+
+
+def test_the_counts_are_right_after_restarts_and_reloads(folder: Path, tmp_path: Path) -> None:
+    scraper = Scraper(tmp_path)
+    with ServerProcess([*scraper.args, "--workers", "2", str(folder)]) as server:
+        asked = 0
+        for deed in ("kill", "reload", "kill"):
+            for _ in range(20):
+                assert ask(server) == 200
+                asked += 1
+            before = server.wait_for_workers(2)
+            if deed == "kill":
+                os.kill(before[0], signal.SIGKILL)
+                until(lambda before=before: before[0] not in server.worker_pids(), "it is dead")
+            else:
+                server.signal(signal.SIGHUP)
+                until(lambda before=before: not set(before) & set(server.worker_pids()), "the old workers go")
+            server.wait_for_workers(2)
+            assert scraper.requests("GET", "2xx") == asked
+        assert scraper.scrape()["fastfile_worker_restarts_total"] == 2
+
+
+def test_a_count_never_goes_back_while_workers_come_and_go_under_load(folder: Path, tmp_path: Path) -> None:
+    scraper = Scraper(tmp_path)
+    with ServerProcess([*scraper.args, "--workers", "2", str(folder)]) as server:
+        last = 0.0
+        with Load(server, clients=3) as load:
+            for _ in range(4):
+                before = server.wait_for_workers(2)
+                server.signal(signal.SIGHUP)
+                while set(before) & set(server.worker_pids()):
+                    count = scraper.requests("GET", "2xx")
+                    assert count >= last
+                    last = count
+        assert load.failed == []
+        assert scraper.requests("GET", "2xx") == load.answered
+
+
+def test_metrics_are_on_their_own_listener_alone(folder: Path) -> None:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    with ServerProcess(["--metrics", f"127.0.0.1:{port}", str(folder)]) as server:
+        assert f"metrics at 127.0.0.1:{port}" in server.stdout
+        with RawClient(server.connect()) as client:
+            assert client.request("/metrics").status == 404
+        with RawClient(socket.create_connection(("127.0.0.1", port), TIMEOUT_S)) as client:
+            assert client.request("/metrics").status == 200
+            assert client.request("/index.html").status == 404
+            assert client.request("/metrics", "POST").status == 405
+            assert client.request("/metrics", "HEAD").body == b""
+        busy = f"--metrics: port {port} of 127.0.0.1 is in use"
+        with pytest.raises(AssertionError, match=busy):
+            ServerProcess(["--metrics", f"127.0.0.1:{port}", str(folder)])
+
+
 # PID 1
 
 

@@ -20,6 +20,8 @@ cdef class Connection:
     cdef long long _queued
     cdef Py_ssize_t _skip, _progress, _lingered, _requests
     cdef bint _closing, _unread
+    cdef int _unmeasured
+    cdef double _began_s
     cpdef on_ready(self)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _receive(self)
@@ -34,7 +36,7 @@ cdef class Connection:
     cdef _refuse(self, error, bint is_head=*)
     @cython.locals(service=Service, parts=list, tail=bytes)
     cdef _answer(self, RequestHead head, Response response)
-    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t)
+    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t, service=Service)
     cdef _send(self)
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)

@@ -47,6 +47,7 @@ class Connection:
     """Owns ``fd`` from construction to _close(). ``deadline_s`` is on the clock's monotonic scale."""
 
     __slots__ = (
+        "_began_s",
         "_body",
         "_closing",
         "_file_offset",
@@ -62,6 +63,7 @@ class Connection:
         "_service",
         "_skip",
         "_unlogged",
+        "_unmeasured",
         "_unread",
         "deadline_s",
         "fd",
@@ -88,6 +90,8 @@ class Connection:
         self._unread = False  # the client may still be sending something that nobody will read
         self._lingered = 0
         self._requests = 0
+        self._unmeasured = 0  # answers of which --metrics counts the time, once they have left
+        self._began_s = 0.0  # when the first of them was asked for
         self._unlogged: list[tuple[RequestHead | None, Response, float]] = []
 
     def start(self) -> None:
@@ -270,9 +274,15 @@ class Connection:
         self._queued += len(response.head) + len(tail) + response.body_size
         if service.log is not None:
             self._unlogged.append((head, response, service.clock.monotonic_s))
+        if service.metrics is not None:
+            service.metrics.count(head, response)
+            if self._unmeasured == 0:
+                self._began_s = service.clock.monotonic_s
+            self._unmeasured += 1
 
     def _send(self) -> None:
         """Send what is queued until the socket is full or the turn is over; then wait to go on."""
+        service = self._service
         budget = TURN_SIZE
         while self._parts:
             part = self._parts[0]
@@ -286,6 +296,8 @@ class Connection:
             if sent != WOULD_BLOCK:
                 self._drop_sent(sent)
                 budget -= sent
+                if service.metrics is not None:
+                    service.metrics.add_sent(sent)
             if sent == WOULD_BLOCK or (budget <= 0 and self._parts):
                 self._wait_to_send(TURN_SIZE - budget)
                 return
@@ -293,6 +305,9 @@ class Connection:
             self.state = IDLE
         if self._unlogged:
             self._log_sent()
+        if service.metrics is not None and self._unmeasured:
+            service.metrics.measure(time.monotonic() - self._began_s, self._unmeasured)
+            self._unmeasured = 0
 
     def _drop_sent(self, sent: int) -> None:
         """Take what was sent off the queue."""

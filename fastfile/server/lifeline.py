@@ -42,6 +42,7 @@ class Child:
         self.generation = generation
         self.speech_fd = speech_fd
         self.is_ready = False
+        self.page = 0  # of its counts, if any (metering.py)
         self.message = ""  # why it ends, where that is known better than from its exit status
         self.born_s = self._heard_s = time.monotonic()
         self._suspected_s = float("inf")

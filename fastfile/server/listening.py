@@ -47,6 +47,11 @@ class Listening:
         public = [name for name in names if not name.startswith("127.") and name != "::1"]
         return config.replace(bind=[*public, *names][0], host=False)
 
+    def shown(self) -> str:
+        """Return the first address as a person would write it."""
+        host, port, path = self.addresses[0]
+        return f"unix:{path}" if path else _show(host, port)
+
     def widen(self, config: Config) -> None:
         """Have a socket for each worker. Where one more cannot be had (a low port, as another user), they share."""
         host, port, _ = self.addresses[0]

@@ -9,13 +9,14 @@ from fastfile.config import Config
 from fastfile.errors import StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.listening import Listening, adopt, listen
+from fastfile.server.metering import Board, Metering
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Plan, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 
 # What is bound, or given up for good, at the start: a running server cannot have it otherwise.
-FIXED = ("bind", "port", "host", "socket_mode", "user", "group")
+FIXED = ("bind", "port", "host", "socket_mode", "metrics", "user", "group")
 
 # Returns the settings as they are now, and the path of what is served. Raises ConfigError or StartError.
 Reread = Callable[[], tuple[Config, str]]
@@ -38,12 +39,18 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     errors = ErrorLog()
     manager = Manager(os.environ)
     taken = take_sockets(os.environ)
+    metering: Metering | None = None
     listening: Listening = adopt(taken) if taken else listen(config)
     try:
+        if config.metrics is not None:
+            metering = Metering(Board(), listen_for_metrics(config, config.metrics))
+            listening.notices.append(f"metrics at {metering.listening.shown()}")
         drop_privileges(config, root_path)
         plan = Plan(listening.adapt(config), os.fsencode(root_path))
-        return Supervisor(plan, make_plan, listening, errors, manager, on_ready).run()
+        return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready).run()
     finally:
+        if metering is not None:
+            metering.listening.close()
         listening.close()
         manager.close()
         errors.close()
@@ -55,6 +62,17 @@ def check_fixed(before: Config, after: Config) -> None:
         if getattr(before, name) != getattr(after, name):
             flag = name.replace("_", "-")
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
+
+
+def listen_for_metrics(config: Config, address: str) -> Listening:
+    """Bind what --metrics asks for. Raises StartError when that cannot be had."""
+    host, _, port = address.rpartition(":")
+    if address.startswith("unix:"):
+        host, port = address, "0"
+    try:
+        return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
+    except StartError as error:
+        raise StartError(f"--metrics: {error}") from None
 
 
 def preload(loop: str) -> None:

@@ -11,6 +11,7 @@ from fastfile.errors import HTTPError
 from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
+from fastfile.server.metrics import Metrics
 from fastfile.server.poller import Poller
 from fastfile.types import RequestHead, Response
 
@@ -36,11 +37,13 @@ class Service:
         poller: Poller,
         log: AccessLog | None,
         on_closed: Callable[[str], None],
+        metrics: Metrics | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
         self.poller = poller
         self.log = log
+        self.metrics = metrics
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout

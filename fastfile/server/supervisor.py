@@ -19,6 +19,7 @@ from fastfile.errors import ConfigError, StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Child, Lifeline, is_traced
 from fastfile.server.listening import Listening
+from fastfile.server.metering import Meter, Metering
 from fastfile.server.restarts import Restarts
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE, run_worker
@@ -59,12 +60,14 @@ class Supervisor:
         listening: Listening,
         errors: ErrorLog,
         manager: Manager,
+        metering: Metering | None,
         on_ready: OnReady,
     ) -> None:
         self._reread = reread
         self._listening = listening
         self._errors = errors
         self._manager = manager
+        self._metering = metering
         self._on_ready: OnReady | None = on_ready
         self._current = Generation(0, plan)
         self._settled = self._current  # the last generation whose workers have all come to serve
@@ -118,16 +121,19 @@ class Supervisor:
         except OSError as error:
             self._on_failed_spawn(index, error)
             return
+        page = 0 if self._metering is None else self._metering.board.take()
         # Until the child has its own, a signal to it must neither be lost nor run our handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid = os.fork()
             if pid == 0:
                 os.close(speech_r)
-                self._be_worker(index, speech_w)
+                self._be_worker(index, speech_w, page)
             self._children[pid] = Child(pid, index, self._current.number, speech_r)
+            self._children[pid].page = page
         except OSError as error:
             os.close(speech_r)
+            self._retire_page(page)
             self._on_failed_spawn(index, error)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
@@ -139,7 +145,7 @@ class Supervisor:
         self._errors.say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
         self._restarts.plan(index, SPAWN_RETRY_S)
 
-    def _be_worker(self, index: int, speech_w: int) -> NoReturn:
+    def _be_worker(self, index: int, speech_w: int, page: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -155,7 +161,12 @@ class Supervisor:
             self._errors.begin_worker()
             config, root_path = self._current.plan
             sockets = self._listening.take(index, config.workers)
-            status = run_worker(config, root_path, sockets, Lifeline(self._lifeline_r, speech_w), self._errors)
+            meter = None
+            if self._metering is not None:
+                board, listening = self._metering
+                meter = Meter(board.metrics(page), board, listening.take(0, 1)[0])
+            lifeline = Lifeline(self._lifeline_r, speech_w)
+            status = run_worker(config, root_path, sockets, lifeline, self._errors, meter)
         except BaseException as error:
             self._errors.report_failure(error)
         finally:
@@ -199,6 +210,8 @@ class Supervisor:
             self._signal_children(signal.SIGTERM, self._children.values())
             # Each worker takes up who waits on its socket and closes it: who comes later is refused, not left hanging.
             self._listening.close()
+            if self._metering is not None:
+                self._metering.listening.close()
         elif number == signal.SIGHUP and not self._stopping:
             self._reload()
         elif number == signal.SIGUSR1:  # log files were rotated
@@ -270,10 +283,15 @@ class Supervisor:
                 continue
             while child.speech_fd >= 0:
                 self._hear(child)
+            self._retire_page(child.page)
             if not self._stopping and self._is_current(child):
                 self._on_death(child, status)
             elif child.message and child.is_ready:
                 self._errors.say(f"worker {child.pid} ended: {child.message}")
+
+    def _retire_page(self, page: int) -> None:
+        if self._metering is not None:
+            self._metering.board.retire(page)
 
     def _kill_hung(self) -> None:
         """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""
@@ -289,6 +307,8 @@ class Supervisor:
     def _on_death(self, child: Child, status: int) -> None:
         """Log why a worker ended and have it replaced; give up when the server has not yet begun to serve."""
         cause = child.message or _say_status(status)
+        if self._metering is not None:
+            self._metering.board.count_restart()
         failures = self._restarts.count(child.index, time.monotonic() - child.born_s)
         if child.message or failures >= MAX_FAILED_STARTS:
             if self._on_ready is not None:

@@ -22,6 +22,7 @@ from fastfile.server.connection import Connection
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
+from fastfile.server.metering import Meter, MetricsHandler
 from fastfile.server.poller import make_poller
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
@@ -62,6 +63,7 @@ class Worker:
         log: AccessLog | None,
         lifeline: Lifeline,
         errors: ErrorLog,
+        meter: Meter | None = None,
     ) -> None:
         self._config = config
         self._log = log
@@ -74,7 +76,8 @@ class Worker:
         self.root = Root(root_path, config.follow_symlinks, self._ask_for_successors)
         self._handler = Handler(self.root, config, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
-        self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed)
+        self._metrics = None if meter is None else meter.metrics
+        self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics)
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         connections += len(sockets) - 1  # each is watched as a connection is
@@ -82,6 +85,17 @@ class Worker:
             Listener(self._service, listening, connections, self._clients, self._complaints, self._on_exhausted)
             for listening in sockets
         ]
+        self._services = [self._service]
+        if meter is not None:
+            self._services.append(
+                Service(config, MetricsHandler(meter.board), self._clock, self._poller, None, self._on_closed)
+            )
+            self._listeners.append(
+                Listener(
+                    *(self._services[1], meter.listening, connections),
+                    *(self._clients, self._complaints, self._on_exhausted),
+                )
+            )
 
     def run(self, sandbox: str) -> None:
         """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
@@ -101,6 +115,7 @@ class Worker:
         finally:
             if self._log is not None:
                 self._log.flush()
+            self._tell_metrics()
             loop.close()
 
     def stop(self) -> None:
@@ -120,7 +135,8 @@ class Worker:
 
     def _drain(self, waiting: int) -> None:
         self._clock.begin_pass()
-        self._service.drain(SILENT_GRACE_S)
+        for service in self._services:
+            service.drain(SILENT_GRACE_S)
         for listener in self._listeners:
             listener.stop(waiting)
         self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
@@ -185,6 +201,7 @@ class Worker:
         self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
         self._lifeline.say(BEAT)
         self._errors.flush()
+        self._tell_metrics()
         self._clock.begin_pass()
         self._listeners[0].shed_idle()
         now_s = self._clock.monotonic_s
@@ -198,6 +215,11 @@ class Worker:
                     connection.close()
                     self._errors.report_failure(error)
 
+    def _tell_metrics(self) -> None:
+        if self._metrics is not None:
+            dropped = 0 if self._log is None else self._log.dropped
+            self._metrics.tell(self._handler.hits, dropped, len(self._connections()))
+
     def _flush_log(self) -> None:
         assert self._log is not None
         self._log.flush()
@@ -205,11 +227,16 @@ class Worker:
 
 
 def run_worker(
-    config: Config, root_path: bytes, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog
+    config: Config,
+    root_path: bytes,
+    sockets: list[socket.socket],
+    lifeline: Lifeline,
+    errors: ErrorLog,
+    meter: Meter | None,
 ) -> int:
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
-        worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors)
+        worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors, meter)
         sandbox = enter_sandbox(config, worker.root)
     except (OSError, StartError) as error:
         lifeline.say(str(error).encode())

@@ -1,0 +1,11 @@
+cimport cython
+
+from fastfile.types cimport RequestHead, Response
+
+cdef class Metrics:
+    cdef long long[::1] _slots
+    @cython.locals(method=int)
+    cpdef count(self, RequestHead head, Response response)
+    @cython.locals(duration_us=cython.longlong, bucket=int)
+    cpdef measure(self, double duration_s, int responses)
+    cpdef add_sent(self, Py_ssize_t count)
