@@ -72,6 +72,7 @@ class Soak:
         self.is_over = threading.Event()
         arguments = ["--workers", str(WORKERS), "--log-file", str(self.log), "--log-format", "json"]
         arguments += ["--heartbeat-timeout", str(HEARTBEAT_S), "--head-timeout", "2", "--health", "/healthz"]
+        arguments += ["--metrics", f"unix:{folder}/metrics"]
         self.server = ServerProcess([*arguments, str(self.root)])
 
     def thread(self, deed: Callable[[random.Random], None], seed: int) -> threading.Thread:
