@@ -12,6 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rawclient import RawClient, Received
