@@ -52,9 +52,13 @@ def extension_build() -> dict[str, object]:
             cython_directives={"language_level": "3", "annotation_typing": False},
         )
 
-    extensions = [extension(name, ".pyx") for name in KERNELS if os.path.exists(f"fastfile/{name}.pyx")]
+    extensions = [extension(name, ".pyx") for name in KERNELS]
     extensions += [extension(name, ".py") for name in COMPILED_SOURCES]
-    return {"ext_modules": extensions, "cmdclass": {"build_ext": build_ext}}
+    return {
+        "ext_modules": extensions,
+        "cmdclass": {"build_ext": build_ext},
+        "options": {"build_ext": {"parallel": os.cpu_count() or 1}},
+    }
 
 
 setup(**extension_build())

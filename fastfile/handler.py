@@ -130,6 +130,9 @@ class Handler:
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
+        # The usual revalidation: the very tag that we sent, and nothing that is to be judged before it (§13.2.2).
+        if head.if_none_match == representation.etag and head.if_match is None and head.if_unmodified_since is None:
+            return representation.not_modified
         now_s = self._clock.wall_s
         outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
         if outcome is Precondition.NOT_MODIFIED:

@@ -12,6 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rawclient import RawClient, Received
@@ -27,14 +28,24 @@ HEAD = b"HEAD /probe.txt HTTP/1.1\r\n" + HOST + b"\r\n"
 MISSING = b"GET /missing HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
-@pytest.fixture(scope="module", params=LOOPS)
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
-    root = tmp_path_factory.mktemp("messages") / "site"
+def make_site(folder: Path) -> Path:
+    root = folder / "site"
     root.mkdir()
     (root / "index.html").write_bytes(PAGE)
     (root / "large.bin").write_bytes(LARGE)
+    return root
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
+    with serve_twice(make_site(tmp_path_factory.mktemp("messages")), request.param) as served:
+        yield served
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def impatient_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     options = ("--head-timeout", "1", "--body-timeout", "1", "--idle-timeout", "2")
-    with serve_twice(root, request.param, *options) as served:
+    with serve_twice(make_site(tmp_path_factory.mktemp("impatient")), request.param, *options) as served:
         yield served
 
 
@@ -646,11 +657,11 @@ QUIET = [
 
 
 @pytest.fixture(scope="module")
-def waiting(site: ServedSite) -> Iterator[dict[bytes, RawClient]]:
+def waiting(impatient_site: ServedSite) -> Iterator[dict[bytes, RawClient]]:
     """A connection for each row above, all opened at once: so they time out together."""
     wires = [row.values[0] for row in (*LATE, *QUIET)]
     with contextlib.ExitStack() as stack:
-        clients = {wire: stack.enter_context(site.connect()) for wire in wires}
+        clients = {wire: stack.enter_context(impatient_site.connect()) for wire in wires}
         for wire, client in clients.items():
             client.connection.sendall(wire)
         yield clients
@@ -658,9 +669,9 @@ def waiting(site: ServedSite) -> Iterator[dict[bytes, RawClient]]:
 
 @pytest.mark.parametrize(("wire", "expected"), LATE)
 def test_a_request_that_does_not_arrive_is_timed_out(
-    site: ServedSite, waiting: dict[bytes, RawClient], wire: bytes, expected: str
+    impatient_site: ServedSite, waiting: dict[bytes, RawClient], wire: bytes, expected: str
 ) -> None:
-    receive_all(site, waiting[wire], expected)
+    receive_all(impatient_site, waiting[wire], expected)
 
 
 @pytest.mark.parametrize(("wire", "answers"), QUIET)
@@ -672,8 +683,8 @@ def test_an_idle_connection_is_closed_without_a_word(
     assert waiting[wire].at_end()
 
 
-def test_a_head_that_comes_by_the_byte_is_timed_out_all_the_same(site: ServedSite) -> None:
-    with site.connect() as client:
+def test_a_head_that_comes_by_the_byte_is_timed_out_all_the_same(impatient_site: ServedSite) -> None:
+    with impatient_site.connect() as client:
         began_s = time.monotonic()
         while not select.select([client.connection], [], [], 0.1)[0]:
             assert time.monotonic() - began_s < 10
