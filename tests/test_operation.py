@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -80,6 +81,23 @@ def test_a_server_that_was_stopped_for_a_while_kills_nobody(folder: Path, whole:
                 os.kill(server.pid, number)
             pause(5)
         assert server.wait_for_workers(2) == workers
+        assert server.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs ptrace")
+def test_a_worker_that_somebody_debugs_is_not_taken_for_hung(folder: Path) -> None:
+    ptrace = ctypes.CDLL(None).ptrace
+    seize, detach = 0x4206, 17
+    with ServerProcess(["--heartbeat-timeout", "1", str(folder)]) as server:
+        (worker,) = server.wait_for_workers(1)
+        assert ptrace(seize, worker, None, None) == 0
+        os.kill(worker, signal.SIGSTOP)
+        os.waitpid(worker, 0)
+        pause(6)
+        assert server.worker_pids() == [worker]
+        assert ptrace(detach, worker, None, None) == 0
+        assert ask(server) == 200
+        assert server.wait_for_workers(1) == [worker]
         assert server.stderr == ""
 
 

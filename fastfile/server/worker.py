@@ -80,22 +80,16 @@ class Worker:
         self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics)
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
-        connections += len(sockets) - 1  # each is watched as a connection is
-        self._listeners = [
-            Listener(self._service, listening, connections, self._clients, self._complaints, self._on_exhausted)
-            for listening in sockets
-        ]
         self._services = [self._service]
+        connections += len(sockets) - 1  # each is watched as a connection is
+        self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
-            self._services.append(
-                Service(config, MetricsHandler(meter.board), self._clock, self._poller, None, self._on_closed)
-            )
-            self._listeners.append(
-                Listener(
-                    *(self._services[1], meter.listening, connections),
-                    *(self._clients, self._complaints, self._on_exhausted),
-                )
-            )
+            answering = MetricsHandler(meter.board)
+            self._services.append(Service(config, answering, self._clock, self._poller, None, self._on_closed))
+            self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
+
+    def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
+        return Listener(service, listening, connections, self._clients, self._complaints, self._on_exhausted)
 
     def run(self, sandbox: str) -> None:
         """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
