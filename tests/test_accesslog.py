@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -63,6 +64,7 @@ def is_nonblocking(fd: int) -> bool:
 
 @pytest.fixture(autouse=True)
 def descriptors_return_to_their_number() -> Iterator[None]:
+    gc.collect()  # what tests before have left
     before = sorted(os.listdir("/dev/fd"))
     yield
     assert sorted(os.listdir("/dev/fd")) == before

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import itertools
 import os
 import re
@@ -269,6 +270,7 @@ def fail_each(server: Server, faults: Faults, way: Callable[..., Any], may_diffe
     assert [status for status, _, _ in expected] == STATUSES
     assert expected[1][1] == LARGE
     assert server.open_connections() == 0
+    gc.collect()  # what tests before have left
     descriptors = len(os.listdir("/proc/self/fd"))
     faults.way = way
     for turn in range(1, 10_000):
@@ -280,7 +282,7 @@ def fail_each(server: Server, faults: Faults, way: Callable[..., Any], may_diffe
         faults.turn = 0
         assert responses(exchange(server.address)) == expected, where
         assert server.open_connections() == 0, where
-        assert len(os.listdir("/proc/self/fd")) == descriptors, where
+        assert len(os.listdir("/proc/self/fd")) <= descriptors, where
         if not reached:
             return turn
     raise AssertionError("the calls never end")
