@@ -14,7 +14,7 @@ cdef class Handler:
     cdef tuple _allowed_hosts
     cdef int _max_ranges
     cdef set _hosts
-    cdef dict _pages
+    cdef dict _pages, _absences
     @cython.locals(answer=Answer, response=Response)
     cpdef Response respond(self, RequestHead head)
     @cython.locals(representation=Representation)

@@ -56,6 +56,7 @@ class Handler:
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
         self._pages: dict[object, Response] = {}
+        self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response:
@@ -69,7 +70,7 @@ class Handler:
                 if head.method == b"GET" and (head.plain or answer.identity is None):
                     answer.used = True
                     if answer.identity is None:
-                        return self._make_error(make_not_found(), head)
+                        return self._make_absence(head)
                     return answer.select(head.accept_encoding, False).full
         try:
             response = self._respond(head, answer)
@@ -104,6 +105,13 @@ class Handler:
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()
             self._pages[key] = response
+        return response
+
+    def _make_absence(self, head: RequestHead) -> Response:
+        media_type = self._site.choose_type(head.field(b"accept"))
+        response = self._absences.get(media_type)
+        if response is None:
+            response = self._absences[media_type] = self._make_error(make_not_found(), head)
         return response
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response:
