@@ -178,14 +178,10 @@ class Site:
         return chosen
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
-        return self._make_page(
-            301, (NO_CACHE, (b"Location", location)), head, "The folder is at its name with a slash."
-        )
-
-    def _make_page(self, status: int, fields: tuple[Field, ...], head: RequestHead, detail: str) -> Response:
         type_ = self.choose_type(head.field(b"accept"))
-        fields = (*self.common_fields, (b"Content-Type", type_), (b"Vary", b"Accept"), NO_SNIFFING, *fields)
-        return make_response(status, fields, make_error_page(status, detail, type_))
+        caching = (NO_CACHE, (b"Location", location))
+        fields = (*self.common_fields, (b"Content-Type", type_), (b"Vary", b"Accept"), NO_SNIFFING, *caching)
+        return make_response(301, fields, make_error_page(301, "The folder is at its name with a slash.", type_))
 
     def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
         entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))

@@ -53,12 +53,9 @@ class Resource:
     def read_all(self) -> bytes:
         return os.pread(self.fd, self.size, 0) if self.content is None else self.content
 
-    def is_settled(self, now_ns: int) -> bool:
-        """Tell whether a change from now on is bound to show in the signature."""
-        return is_settled(self.status, now_ns)
-
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:
+    """Tell whether a change from now on is bound to show in the signature."""
     # A time in the future is as good as one in the past: the next change brings one of now.
     return abs(now_ns - status.st_mtime_ns) > SETTLING_NS and abs(now_ns - status.st_ctime_ns) > SETTLING_NS
 

@@ -50,7 +50,6 @@ class Connection:
         "_began_s",
         "_body",
         "_closing",
-        "_file_offset",
         "_head",
         "_input",
         "_interest",
