@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something in a file that cannot be used, as one sentence; the rule that it is about is left out."""
+    """Something in a file that its author should know, as one sentence: a line that is left out, mostly."""
 
     place: Place
     text: str
@@ -43,14 +43,14 @@ class Pattern(NamedTuple):
     """Which paths a rule is for: one of ``literals``, or all that the whole of ``expression`` matches.
 
     ``expression`` is the source of a regular expression over bytes; its groups, by name or number, are the captures.
-    ``prefix`` is a literal beginning of every path that it can match (b"" is always true): it decides which requests
-    have to try the expression at all.
+    ``segment`` is the first segment, with its slash, of every path that it can match, and b"" where that is not one
+    and the same (always right): it decides which requests have to try the expression at all.
     """
 
     text: str  # as it is written in the file
     literals: tuple[bytes, ...] = ()
     expression: bytes = b""
-    prefix: bytes = b""
+    segment: bytes = b""
 
 
 class QueryMatch(NamedTuple):
