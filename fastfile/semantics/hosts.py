@@ -1,0 +1,101 @@
+"""What the hosts of static sites do where they differ: one row each, and one for fastfile itself.
+
+Owns the values alone; site.py and the readers of rules act on them and ask no host for its name. docs/hosts.md has the
+source of each in the host's documentation, and its test. (The Host field of a request is in host.py.)
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fastfile.semantics.rule import HeaderRule, Problem, Rule
+
+Field = tuple[bytes, bytes]
+
+
+class Host(NamedTuple):
+    """One host. Where an option is given on top of ``--as``, its value replaces that of the row."""
+
+    name: str
+    # Files of the folder that configure the host; they are never served themselves.
+    rule_files: tuple[str, ...] = ("_headers", "_redirects")
+    # Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about, to which the name of
+    # the file redirects, and /docs/index.html to /docs/.
+    pages: Literal["files", "both", "clean"] = "files"
+    # folder: /docs redirects to /docs/, and /about/ is nothing; auto: /about/ redirects to /about as well; keep: with
+    # and without a slash it is the same page; always, never: the page is at the one form and the other redirects to it.
+    slash: Literal["folder", "auto", "keep", "always", "never"] = "folder"
+    # The status of these redirects.
+    moved: int = 301
+    # Which 404.html answers for what is not there.
+    not_found: Literal["nearest", "root"] = "nearest"
+    # A folder without a 404.html at its root is an application: its index.html answers, by 200, for all that is not
+    # there.
+    application: bool = False
+    cache_control: bytes = b"no-cache"
+    # Sent with every file, unless a rule says otherwise.
+    fields: tuple[Field, ...] = ()
+    # A folder without an index file is listed.
+    listing: bool = True
+
+
+ANY_ORIGIN: Field = (b"Access-Control-Allow-Origin", b"*")
+REVALIDATE = b"public, max-age=0, must-revalidate"
+
+FASTFILE = Host("fastfile")
+
+NETLIFY = Host(
+    "netlify",
+    pages="both",
+    slash="auto",
+    not_found="root",
+    cache_control=b"public,max-age=0,must-revalidate",
+    listing=False,
+)
+
+CLOUDFLARE = Host(
+    "cloudflare",
+    pages="clean",
+    slash="auto",
+    moved=308,
+    application=True,
+    cache_control=REVALIDATE,
+    fields=(ANY_ORIGIN, (b"Referrer-Policy", b"strict-origin-when-cross-origin")),
+    listing=False,
+)
+
+GITHUB_PAGES = Host(
+    "github-pages",
+    rule_files=(),
+    pages="both",
+    not_found="root",
+    cache_control=b"max-age=600",
+    fields=(ANY_ORIGIN,),
+    listing=False,
+)
+
+# What vercel.json says of clean URLs and slashes changes this row, in vercelconfig.py.
+VERCEL = Host(
+    "vercel",
+    rule_files=("vercel.json",),
+    slash="keep",
+    moved=308,
+    not_found="root",
+    cache_control=REVALIDATE,
+    listing=False,
+)
+
+# The server of that name; a serve.json in the root stands for it (serveconfig.py). It sends no Cache-Control, which
+# lets a browser guess for how long a file is fresh: no-cache is what its users expect of a development server.
+SERVE = Host("serve", rule_files=("serve.json",), pages="both", slash="keep", not_found="root")
+
+HOSTS = {host.name: host for host in (NETLIFY, CLOUDFLARE, GITHUB_PAGES, VERCEL)}
+
+
+class Deployment(NamedTuple):
+    """What the file of a host says: the host as it changes it, the rules, and what of it cannot be used."""
+
+    host: Host
+    rules: tuple[Rule, ...]
+    header_rules: tuple[HeaderRule, ...]
+    problems: tuple[Problem, ...]
