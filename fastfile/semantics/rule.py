@@ -113,12 +113,14 @@ class FieldChange(NamedTuple):
 
 
 class HeaderRule(NamedTuple):
-    """A block of ``_headers``, or its like. All that match apply, in their order."""
+    """A block of ``_headers``, or its like. All that match apply, in their order.
+
+    It knows paths alone: what fields a file is sent with is decided once, when it enters the cache.
+    """
 
     source: Pattern
     changes: tuple[FieldChange, ...]
     place: Place
-    conditions: tuple[Condition, ...] = ()
 
 
 class Dialect(NamedTuple):
@@ -134,6 +136,7 @@ class Dialect(NamedTuple):
     conditions: bool  # query matches, conditions and "!" are known
     joins_fields: bool  # one field in several blocks is joined with ", ", else the last one counts
     removes_fields: bool  # "! Name" takes a field away
+    fills_values: bool  # placeholders and the splat stand in the values of fields too
     max_static: int = 0
     max_dynamic: int = 0
     max_line: int = 0
