@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fastfile.semantics.rule import HeaderRule, Problem, Rule
+from fastfile.semantics import dialects
+from fastfile.semantics.rule import Dialect, HeaderRule, Problem, Rule
 
 Field = tuple[bytes, bytes]
 
@@ -18,7 +19,9 @@ class Host(NamedTuple):
 
     name: str
     # Files of the folder that configure the host; they are never served themselves.
-    rule_files: tuple[str, ...] = ("_headers", "_redirects")
+    rule_files: tuple[str, ...] = ("_redirects", "_headers")
+    # How they are read.
+    dialect: Dialect = dialects.EITHER
     # Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about, to which the name of
     # the file redirects, and /docs/index.html to /docs/.
     pages: Literal["files", "both", "clean"] = "files"
@@ -42,10 +45,13 @@ class Host(NamedTuple):
 ANY_ORIGIN: Field = (b"Access-Control-Allow-Origin", b"*")
 REVALIDATE = b"public, max-age=0, must-revalidate"
 
+_LAST_ONE_HOLDS = dialects.EITHER._replace(joins_fields=False)
+
 FASTFILE = Host("fastfile")
 
 NETLIFY = Host(
     "netlify",
+    dialect=dialects.NETLIFY,
     pages="both",
     slash="auto",
     not_found="root",
@@ -55,6 +61,7 @@ NETLIFY = Host(
 
 CLOUDFLARE = Host(
     "cloudflare",
+    dialect=dialects.CLOUDFLARE,
     pages="clean",
     slash="auto",
     moved=308,
@@ -78,6 +85,7 @@ GITHUB_PAGES = Host(
 VERCEL = Host(
     "vercel",
     rule_files=("vercel.json",),
+    dialect=_LAST_ONE_HOLDS,
     slash="keep",
     moved=308,
     not_found="root",
@@ -87,7 +95,14 @@ VERCEL = Host(
 
 # The server of that name; a serve.json in the root stands for it (serveconfig.py). It sends no Cache-Control, which
 # lets a browser guess for how long a file is fresh: no-cache is what its users expect of a development server.
-SERVE = Host("serve", rule_files=("serve.json",), pages="both", slash="keep", not_found="root")
+SERVE = Host(
+    "serve",
+    rule_files=("serve.json",),
+    dialect=_LAST_ONE_HOLDS,
+    pages="both",
+    slash="keep",
+    not_found="root",
+)
 
 HOSTS = {host.name: host for host in (NETLIFY, CLOUDFLARE, GITHUB_PAGES, VERCEL)}
 

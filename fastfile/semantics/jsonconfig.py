@@ -28,11 +28,11 @@ class Entry(NamedTuple):
 
 
 class Document:
-    """One file: what is in it, and the ``problems`` that its readers found so far."""
+    """One file: what is in it, and the problems that its readers find."""
 
     def __init__(self, file: str, content: bytes) -> None:
         self.place = Place(file, 0)
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
         self._entries: dict[str, Entry] = {}
         self._items: dict[str, list[Entry]] = {}
         try:
@@ -40,14 +40,19 @@ class Document:
             if isinstance(json.loads(text), dict):
                 self._walk(text)
             else:
-                self.problems.append(Problem(self.place, "expected an object"))
+                self._problems.append(Problem(self.place, "expected an object"))
         except json.JSONDecodeError as error:
-            self.problems.append(Problem(Place(file, error.lineno), f"not JSON: {error.msg}"))
+            self._problems.append(Problem(Place(file, error.lineno), f"not JSON: {error.msg}"))
         except (ValueError, RecursionError) as error:
-            self.problems.append(Problem(self.place, f"not JSON: {error}"))
+            self._problems.append(Problem(self.place, f"not JSON: {error}"))
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was found so far, from the top of the file down."""
+        return tuple(sorted(self._problems, key=lambda problem: problem.place.line))
 
     def place_of(self, key: str) -> Place:
         """Return where a key stands; the file where it does not."""
@@ -55,12 +60,20 @@ class Document:
 
     def complain(self, entry: Entry, sentence: str) -> None:
         """Note that an entry cannot be used."""
-        self.problems.append(Problem(entry.place, f"{entry.name}: {sentence}"))
+        self._problems.append(Problem(entry.place, f"{entry.name}: {sentence}"))
 
     def get(self, key: str, type_: type[_Value]) -> _Value | None:
         """Return a value of the top level; None where it is absent, or null, or of another type."""
         entry = self._entries.get(key)
         return None if entry is None else self._check(entry, type_)
+
+    def either(self, key: str, default: bool) -> bool | list[str]:
+        """Return a switch of the top level, or the list of strings that is in its place."""
+        value = self._entries[key].value if key in self._entries else default
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return value
+        switch = self.get(key, bool)
+        return default if switch is None else switch
 
     def items(self, key: str) -> Iterator[Entry]:
         """Yield the objects of a list."""
@@ -70,6 +83,13 @@ class Document:
     def member(self, entry: Entry, key: str, type_: type[_Value]) -> _Value | None:
         """Return what an object has under a key; None where it is absent, or null, or of another type."""
         return self._check(Entry(f"{entry.name}.{key}", entry.value.get(key), entry.place), type_)
+
+    def required(self, entry: Entry, key: str) -> str | None:
+        """Return the string that an object must have under a key; None, and a problem, where it has not."""
+        value = self.member(entry, key, str)
+        if value is None and entry.value.get(key) is None:
+            self.complain(entry, f"has no {key}")
+        return value
 
     def _check(self, entry: Entry, type_: type[_Value]) -> _Value | None:
         value = entry.value

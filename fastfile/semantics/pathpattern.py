@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from fastfile.semantics.pattern import parse_destination, parse_template
 from fastfile.semantics.rule import Capture, Destination, Pattern, Template
 
 # What a group without an expression catches: a segment, or a part of one.
@@ -19,10 +20,6 @@ _NAME = re.compile(r":(\w+)")
 _MODIFIERS = "*+?"
 # The name of a group: :slug with the modifier or the braces that it has in the pattern, or $1.
 _REFERENCE = re.compile(r"\{:(?P<braced>\w+)\}[*+?]?|:(?P<name>\w+)[*+?]?|\$(?P<number>[1-9]\d?)")
-_ORIGIN = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
-# Bytes that may not stand in a URI (RFC 3986 §2); the percent sign of an escape stays.
-_NOT_IN_URI = re.compile(rb"[^!#-;=?-Z\[\]_a-z~]")
-
 # What a template may refer to, by its name or, as in $1, by its number, and the group that it is.
 Names = Mapping[str, int | str]
 
@@ -68,40 +65,44 @@ def translate_expression(expression: str) -> str:
     return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression)
 
 
-def make_template(text: str, names: Names, in_uri: bool = True) -> Template:
-    """Return a text whose references to ``names``, and to groups by $ and a number, are captures."""
-    parts: list[bytes | Capture] = []
-    end = 0
-    for found in _REFERENCE.finditer(text):
-        name = found["braced"] or found["name"] or found["number"]
-        if name in names:
-            parts += (_literal(text[end : found.start()], in_uri), Capture(names[name]))
-            end = found.end()
-    parts.append(_literal(text[end:], in_uri))
-    return tuple(part for part in parts if part)
+def make_template(text: str, names: Names) -> Template:
+    """Return a path or a query whose references to ``names`` are captures."""
+    return tuple([encoded for part in _split(text, names) for encoded in _encode(part)])
+
+
+def make_value(text: str, names: Names) -> Template:
+    """Return the value of a field whose references to ``names`` are captures."""
+    return tuple([part.encode() if isinstance(part, str) else part for part in _split(text, names) if part])
 
 
 def make_destination(text: str, names: Names) -> Destination:
-    """Return where a rule leads: a path of this site, or an http URI. Raises ValueError."""
-    origin = _ORIGIN.match(text)
-    rest = text[origin.end() :] if origin else text
-    if origin and _REFERENCE.search(re.sub(r":\d+$", "", origin[0]).partition("://")[2]):
-        raise ValueError("a host that depends on what was caught is not supported")
-    if not origin and (not text.startswith("/") or text.startswith("//")):
-        raise ValueError("expected a path that begins with a slash, or an http URL")
-    rest, _, fragment = rest.partition("#")
-    path, mark, query = rest.partition("?")
+    """Return where a rule leads: a path of this site, or an http URL. Raises ValueError: a sentence."""
+    destination = parse_destination(text.encode(), ())
+    target = text.partition("#")[0][len(destination.origin) :]
+    path, _, query = target.partition("?")
     for found in _REFERENCE.finditer(path):
         name = found["braced"] or found["name"]
         if name and name not in names:
             raise ValueError(f"nothing in the source is called :{name}")
-    return Destination(
-        text,
-        make_template(path or "/", names),
-        make_template(query, names) if mark else None,
-        _literal(fragment, True),
-        _literal(origin[0], True) if origin else b"",
+    return destination._replace(
+        path=make_template(path or "/", names),
+        query=make_template(query, names) if query else None,  # a modifier ends the path of /:id?
     )
+
+
+def _split(text: str, names: Names) -> Iterator[str | Capture]:
+    end = 0
+    for found in _REFERENCE.finditer(text):
+        name = found["braced"] or found["name"] or found["number"]
+        if name in names:
+            yield text[end : found.start()]
+            yield Capture(names[name])
+            end = found.end()
+    yield text[end:]
+
+
+def _encode(part: str | Capture) -> Template:
+    return (part,) if isinstance(part, Capture) else parse_template(part.encode(), ())
 
 
 def _parse(source: str) -> Iterator[str | Group]:
@@ -186,8 +187,3 @@ def _first_segment(tokens: list[str | Group]) -> bytes:
         start += after.before[:1]
     segment, slash, _ = start[1:].partition("/")
     return f"/{segment}".encode() if start.startswith("/") and slash else b""
-
-
-def _literal(text: str, in_uri: bool) -> bytes:
-    value = text.encode()
-    return _NOT_IN_URI.sub(lambda found: b"%%%02X" % found[0][0], value) if in_uri else value

@@ -9,28 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fastfile.config import closest
 from fastfile.semantics.hosts import VERCEL, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry
+from fastfile.semantics.jsonrules import NOT_WELL_KNOWN, make_page_rules, make_slash_rules, read_changes
 from fastfile.semantics.pathpattern import (
     Names,
     compile_expression,
     compile_pattern,
     make_destination,
-    make_template,
     translate_expression,
 )
-from fastfile.semantics.rule import (
-    Capture,
-    Condition,
-    Destination,
-    FieldChange,
-    HeaderRule,
-    Pattern,
-    Place,
-    Rule,
-    Template,
-)
+from fastfile.semantics.rule import Condition, HeaderRule, Pattern, Rule
 
 FILE = "vercel.json"
 _OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
@@ -40,14 +29,9 @@ _NOT_HERE = {
     "bulkRedirectsPath": "redirects in a file of their own are not read",
     "middleware": "fastfile runs no code of the site",
 }
-# Settings of builds and functions, which say nothing of how files are served.
-_NOT_OURS = frozenset(
-    "$schema alias build buildCommand bunVersion crons devCommand env fluid framework functionFailoverRegions functions "
-    "git github ignoreCommand images installCommand name outputDirectory public regions scope version".split()
-)
+# Other keys are about building and running: they say nothing of how files are served.
+_MISSPELT = {key.lower().rstrip("s"): key for key in _OURS}
 _STATUSES = (301, 302, 303, 307, 308)
-# Vercel answers for certificates there, and no rule of a site may.
-_NOT_WELL_KNOWN = rb"(?!/\.well-known(?:/|\Z))"
 
 
 def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
@@ -56,43 +40,19 @@ def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
     for entry in document:
         if entry.name in _NOT_HERE:
             document.complain(entry, _NOT_HERE[entry.name])
-        elif entry.name not in {*_OURS, *_NOT_OURS}:
-            document.complain(entry, "no such key" + closest(entry.name, _OURS))
+        elif entry.name not in _OURS and (near := _MISSPELT.get(re.sub("[-_]", "", entry.name).lower().rstrip("s"))):
+            document.complain(entry, f"no such key; did you mean {near}?")
     clean = document.get("cleanUrls", bool)
     slash = document.get("trailingSlash", bool)
     rules = (
-        *_clean_url_rules(document, bool(clean), slash),
-        *_slash_rules(document, slash),
+        *(make_page_rules(document.place_of("cleanUrls"), VERCEL, slash) if clean else ()),
+        *(make_slash_rules(document.place_of("trailingSlash"), VERCEL, slash) if slash is not None else ()),
         *filter(None, (_read_redirect(document, entry) for entry in document.items("redirects"))),
         *filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites"))),
     )
     header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
     host = VERCEL._replace(pages="both" if clean else "files")
-    return Deployment(host, rules, tuple(header_rules), tuple(document.problems))
-
-
-def _clean_url_rules(document: Document, clean: bool, slash: bool | None) -> Iterator[Rule]:
-    if clean:
-        place = document.place_of("cleanUrls")
-        end = b"/" if slash else b""
-        yield _move("cleanUrls", place, rb"/index(?:\.html)?/?", (b"/",))
-        yield _move("cleanUrls", place, rb"/(.+)/index(?:\.html)?/?", (b"/", Capture(1), end))
-        yield _move("cleanUrls", place, rb"/(.*)\.html/?", (b"/", Capture(1), end))
-
-
-def _slash_rules(document: Document, slash: bool | None) -> Iterator[Rule]:
-    place = document.place_of("trailingSlash")
-    if slash:
-        # A name with a dot is a file's, and has no slash after it.
-        yield _move("trailingSlash", place, _NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/.]+)", (b"/", Capture(1), b"/"))
-        yield _move("trailingSlash", place, _NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/]+\.\w+)/", (b"/", Capture(1)))
-    elif slash is False:
-        yield _move("trailingSlash", place, rb"/(.+)/", (b"/", Capture(1)))
-
-
-def _move(key: str, place: Place, expression: bytes, path: Template) -> Rule:
-    destination = Destination("", tuple(part for part in path if part))
-    return Rule(Pattern(key, expression=expression), destination, VERCEL.moved, place, forced=True)
+    return Deployment(host, rules, tuple(header_rules), document.problems)
 
 
 def _read_redirect(document: Document, entry: Entry) -> Rule | None:
@@ -119,13 +79,9 @@ def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
-    destination = document.member(entry, "destination", str)
-    if destination is None:
-        if entry.value.get("destination") is None:
-            document.complain(entry, "has no destination")
-        return None
+    destination = document.required(entry, "destination")
     matched = _read_source(document, entry)
-    if matched is None:
+    if destination is None or matched is None:
         return None
     pattern, names, conditions = matched
     try:
@@ -141,28 +97,22 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
     if matched is None:
         return None
     pattern, names, conditions = matched
-    changes = []
-    for number, field in enumerate(document.member(entry, "headers", list) or ()):
-        inner = Entry(f"{entry.name}.headers[{number}]", field if isinstance(field, dict) else {}, entry.place)
-        key, value = document.member(inner, "key", str), document.member(inner, "value", str)
-        if key is None or value is None:
-            document.complain(inner, "expected a key and a value")
-        else:
-            changes.append(FieldChange(key.encode(), make_template(value, names, in_uri=False)))
-    return HeaderRule(pattern, tuple(changes), entry.place, conditions)
+    if conditions:
+        document.complain(entry, "has and missing are not supported for headers: here a field is for all who ask")
+        return None
+    changes = read_changes(document, entry, pattern, names, VERCEL)
+    return HeaderRule(pattern, changes, entry.place) if changes else None
 
 
 def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tuple[Condition, ...]] | None:
     """Return what an entry is for, and what its other members may refer to; None where that cannot be used."""
-    source = document.member(entry, "source", str)
+    source = document.required(entry, "source")
     if source is None:
-        if entry.value.get("source") is None:
-            document.complain(entry, "has no source")
         return None
     try:
         pattern, names = compile_pattern(source)
         if pattern.expression and not pattern.segment:
-            pattern = pattern._replace(expression=_NOT_WELL_KNOWN + pattern.expression)
+            pattern = pattern._replace(expression=NOT_WELL_KNOWN + pattern.expression)
         conditions = (*_read_conditions(entry, "has"), *_read_conditions(entry, "missing"))
         for condition in conditions:
             groups = compile_expression(condition.expression.decode()).groupindex
