@@ -49,6 +49,7 @@ def _read_headers(content: bytes, file: str, dialect: Dialect) -> Parsed:
     return Parsed((), rules, problems)
 
 
+MAX_SAID = 20  # problems: who has more will mend one and see the others
 FORMATS = (Format(b"_redirects", _read_redirects), Format(b"_headers", _read_headers))
 
 
@@ -98,8 +99,10 @@ class SiteRules:
         self._book = Rulebook(rules)
         self._fields = FieldBook(header_rules, self._dialect.joins_fields)
         if problems != self._said:  # a file that was written just now may be read several times
-            for problem in problems:
+            for problem in problems[:MAX_SAID]:
                 self._say(problem)
+            if len(problems) > MAX_SAID:
+                self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
         self._said = problems
         self._settled = all(file.settled for file in files)
         self._present = tuple([file.stamp for file in files if file.stamp.signature])

@@ -69,6 +69,7 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
     """Return the rules of a ``_headers`` file, in their order, and what is wrong with it."""
     rules: list[HeaderRule] = []
     problems: list[Problem] = []
+    begun: set[int] = set()  # how many rules there were when a line was read: what is not in it, has no lines
     is_lost = False  # the path of the block could not be used, so its lines go unsaid
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
@@ -84,10 +85,13 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
                 rules.append(HeaderRule(_parse_path(line, len(rules), dialect), (), place))
                 is_lost = False
             elif not is_lost:
+                begun.add(len(rules))
                 _add_change(rules, parse_change(line, rules[-1].source if rules else None, dialect))
         except ValueError as problem:
             problems.append(Problem(place, str(problem)))
-    problems += [Problem(rule.place, "the block has no fields") for rule in rules if not rule.changes]
+    for count, rule in enumerate(rules, 1):
+        if count not in begun:
+            problems.append(Problem(rule.place, "the block has no fields"))
     return [rule for rule in rules if rule.changes], problems
 
 
