@@ -34,14 +34,33 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
     )
 
 
+def say_nothing(text: str) -> None:
+    """Take what a program that embeds us does not want to hear."""
+
+
 def make_application(
-    config: Config, mount_points: Sequence[MountPoint], clock: Clock, log_failure: Callable[[BaseException], None]
+    config: Config,
+    mount_points: Sequence[MountPoint],
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    say: Callable[[str], None] = say_nothing,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's."""
+    """Return what answers the requests; the roots stay the caller's. ``say`` is told what is wrong with their rules."""
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-    sites = [Site(root, base, config, clock, cache, pages, changes) for base, root in mount_points]
+
+    def make_site(base: bytes, root: Root) -> Site:
+        if config.rules == "off" or root.only is not None:
+            return Site(root, base, config, clock, cache, pages, changes)
+        # Imported here: without rules nobody pays for it.
+        from fastfile.ruledsite import RuledSite
+        from fastfile.siterules import SiteRules
+
+        rules = SiteRules(root, clock, say, cache.clear)
+        return RuledSite(root, base, config, clock, cache, pages, changes, rules=rules)
+
+    sites = [make_site(base, root) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -102,6 +102,10 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "rules", choice("auto", "off"), "auto", "WHEN"),
+        "Whether the files _redirects and _headers in the folder are rules, which are obeyed and not served.",
+    ),
+    Option(
         *(FILES, "health", TARGET, None, "TARGET"),
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),

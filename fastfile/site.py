@@ -81,10 +81,10 @@ class Site:
         Raises OSError where it cannot be read. ``target`` is without our base.
         """
         key = self._locate(target.path, None, target.is_directory)
-        answer = self._cache.entries.get(key)
-        if answer is not None and answer.is_fresh(self._clock):
+        answer = self._cached(key)
+        if answer is not None:
             return answer
-        found = self._look(target, head) or self._find_absence(target.path)
+        found = self._look(target, head) or self._look_for_listing(target, head) or self._find_absence(target.path)
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
@@ -95,21 +95,21 @@ class Site:
             return self._prefix
         return self._prefix + make_location(path, query, is_directory)
 
-    def changes_at(self, path: bytes) -> FieldChanges:
-        """Return what is made of the fields of every response at a path."""
+    def changes_at(self, target: Target) -> FieldChanges:
+        """Return what is made of the fields of every response at a target."""
         return self._changes
 
     def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
         """Return what the disk has at the target, or None."""
         path = target.path
-        if is_hidden(path) and not self._config.dotfiles:
+        if self._hides(path):
             self.note("hidden", path)
             return None
         try:
             if self._root.only is not None:
                 return self._open(self._root.only, target, self._root.stat_folder(b"")) if not path else None
             if target.is_directory:
-                return self._look_in_folder(target, head)
+                return self._open_index(path, target)
             return self._open(path, target, self._root.stat_folder(path))
         except IsADirectoryError:
             self.note("folder", path)
@@ -119,8 +119,12 @@ class Site:
                 raise
             return None
 
-    def _look_in_folder(self, target: Target, head: RequestHead) -> Answer | Response | None:
-        path = target.path
+    def _hides(self, path: bytes) -> bool:
+        """Tell whether the path is as if nothing were there."""
+        return is_hidden(path) and not self._config.dotfiles
+
+    def _open_index(self, path: bytes, target: Target) -> Answer | None:
+        """Make the answer of a folder's index to requests for the target; None where it has none."""
         folder = self._root.stat_folder(join(path, b""))
         for name in self._index:
             try:
@@ -128,12 +132,24 @@ class Site:
             except OSError as error:
                 if make_error(error).status != 404:
                     raise
-        fd = self._root.open(path)
+        return None
+
+    def _look_for_listing(self, target: Target, head: RequestHead) -> Response | None:
+        """Return the listing of the folder at the target, or None."""
+        path = target.path
+        if not (target.is_directory and self._config.listing) or self._root.only is not None or self._hides(path):
+            return None
         try:
-            if not is_directory(fd) or not self._config.listing:
+            fd = self._root.open(path)
+        except OSError as error:
+            if make_error(error).status != 404:
+                raise
+            return None
+        try:
+            if not is_directory(fd):
                 return None
             self.note("listing", path)
-            return self._list(path, fd, head)
+            return self._list(target, fd, head)
         finally:
             os.close(fd)
 
@@ -141,7 +157,7 @@ class Site:
         """Make the answer of the file at ``path`` to requests for the target."""
         resource = open_resource(self._root, path, self._config.small_file)
         self.note("file", path)
-        return self._make_answer(path, folder, resource, self.changes_at(target.path))
+        return self._make_answer(path, folder, resource, self.changes_at(target))
 
     def _make_answer(
         self, path: bytes, folder: os.stat_result | None, resource: Resource, changes: FieldChanges, status: int = 200
@@ -168,8 +184,11 @@ class Site:
         None at all where a change could go unnoticed: such an answer is given once and not kept.
         """
         now_ns = time.time_ns()
-        if folder is None or not all(
-            is_settled(status, now_ns) for status in (folder, resource.status, *variants.statuses)
+        watched = self._watched()
+        if (
+            folder is None
+            or watched is None
+            or not all(is_settled(status, now_ns) for status in (folder, resource.status, *variants.statuses))
         ):
             return ()
         absolute = self._root.absolute(path)
@@ -177,7 +196,12 @@ class Site:
             self._folder_stamp(absolute.rpartition(b"/")[0], make_signature(folder)),
             Stamp(absolute, resource.signature),
             *(Stamp(self._root.absolute(beside), signature) for beside, signature in variants.signatures.items()),
+            *watched,
         )
+
+    def _watched(self) -> tuple[Stamp, ...] | None:
+        """Return what all answers depend on beside their files; None where a change of it could go unnoticed."""
+        return ()
 
     def _folder_stamp(self, path: bytes, signature: bytes) -> Stamp:
         """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""
@@ -187,6 +211,10 @@ class Site:
                 self._folders.clear()
             stamp = self._folders[path] = Stamp(path, signature)
         return stamp
+
+    def _cached(self, key: bytes) -> Answer | None:
+        answer = self._cache.entries.get(key)
+        return answer if answer is not None and answer.is_fresh(self._clock) else None
 
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
@@ -198,7 +226,8 @@ class Site:
         absolute = self._root.absolute(path)
         # What is there and refused (a link that leads out of the root, say) may become right unseen: it is not kept.
         is_absent = self._root.only is None and read_signature(absolute) == b""
-        return Answer((Stamp(absolute, b""),) if is_absent else (), None, {})
+        watched = self._watched()
+        return Answer((Stamp(absolute, b""), *watched) if is_absent and watched is not None else (), None, {})
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
@@ -206,12 +235,14 @@ class Site:
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
         return make_page(301, type_, page, fields, self._changes)
 
-    def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
+    def _list(self, target: Target, fd: int, head: RequestHead) -> Response:
+        path = target.path
         entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
+        entries = [entry for entry in entries if not self._hides(join(path, entry.name))]
         type_ = self._pages.choose_type(head.field(b"accept"))
         page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
         etag = make_content_tag(page)
-        changes = self.changes_at(path)
+        changes = self.changes_at(target)
         caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
         outcome = check_preconditions(head, etag, None, self._clock.wall_s)
         if outcome is Precondition.NOT_MODIFIED:

@@ -6,17 +6,15 @@ left out. Which fields are the server's own to set, since they frame or describe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from fastfile.semantics.fields import is_token, split_list
+from fastfile.semantics.fieldchanges import NO_CHANGES, Field, FieldChanges
+from fastfile.semantics.fields import is_token
 from fastfile.semantics.pattern import captures_of, parse_pattern, parse_template, show
 from fastfile.semantics.patternindex import PatternIndex
 from fastfile.semantics.redirects import split_lines
 from fastfile.semantics.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem
 from fastfile.semantics.rulebook import fill
-
-Field = tuple[bytes, bytes]
 
 # A wrong one of these breaks the framing, the caching or the byte ranges of what is sent. Netlify ignores most too.
 PROTECTED = frozenset(
@@ -29,43 +27,6 @@ PROTECTED = frozenset(
 _PATH_STARTS = (b"/", b"http://", b"https://")
 # RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
 _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
-
-
-class FieldChanges(NamedTuple):
-    """What rules make of the fields for a path: ``fields`` replace ours of their names, ``removed`` (lower case) go."""
-
-    fields: tuple[Field, ...] = ()
-    removed: frozenset[bytes] = frozenset()
-
-    def apply(self, fields: Iterable[Field]) -> list[Field]:
-        """Return the fields with the changes. A Vary of ours is only added to: it says what we really look at."""
-        if not self.fields and not self.removed:
-            return list(fields)
-        gone = self.removed | {name.lower() for name, _ in self.fields}
-        kept: list[Field] = []
-        vary = [value for name, value in self.fields if name.lower() == b"vary"]
-        for name, value in fields:
-            if name.lower() == b"vary":
-                vary.insert(0, value)
-            elif name.lower() not in gone:
-                kept.append((name, value))
-        kept += [(name, value) for name, value in self.fields if name.lower() != b"vary"]
-        if vary:
-            kept.append((b"Vary", join_lists(vary)))
-        return kept
-
-    def value(self, name: bytes) -> bytes | None:
-        """Return what a field, named in lower case, is set to."""
-        return next((value for other, value in self.fields if other.lower() == name), None)
-
-
-NO_CHANGES = FieldChanges()
-
-
-def join_lists(values: Iterable[bytes]) -> bytes:
-    """Return one list of the elements of several, each once, without regard to case."""
-    elements = {element.lower(): element for value in reversed(list(values)) for element in reversed(split_list(value))}
-    return b", ".join(reversed(list(elements.values())))
 
 
 class FieldBook:
@@ -108,6 +69,7 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
     """Return the rules of a ``_headers`` file, in their order, and what is wrong with it."""
     rules: list[HeaderRule] = []
     problems: list[Problem] = []
+    begun: set[int] = set()  # how many rules there were when a line was read: what is not in it, has no lines
     is_lost = False  # the path of the block could not be used, so its lines go unsaid
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
@@ -123,10 +85,13 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
                 rules.append(HeaderRule(_parse_path(line, len(rules), dialect), (), place))
                 is_lost = False
             elif not is_lost:
+                begun.add(len(rules))
                 _add_change(rules, parse_change(line, rules[-1].source if rules else None, dialect))
         except ValueError as problem:
             problems.append(Problem(place, str(problem)))
-    problems += [Problem(rule.place, "the block has no fields") for rule in rules if not rule.changes]
+    for count, rule in enumerate(rules, 1):
+        if count not in begun:
+            problems.append(Problem(rule.place, "the block has no fields"))
     return [rule for rule in rules if rule.changes], problems
 
 
@@ -147,7 +112,10 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
     if source is None:
         raise ValueError("there is no path above this line")
     if line.startswith(b"!") and dialect.removes_fields:
-        return FieldChange(_check_name(line[1:].strip()), None)
+        name = _check_name(line[1:].strip())
+        if name.lower() == b"content-type":
+            raise ValueError("Content-Type cannot be taken away: a browser would guess it")
+        return FieldChange(name, None)
     name, colon, value = line.partition(b":")
     name, value = name.strip(), value.strip()
     if not colon or not value:

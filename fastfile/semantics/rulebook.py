@@ -53,9 +53,11 @@ class Rulebook:
             return outcome
         return None
 
-    def may_precede(self, path: bytes) -> bool:
-        """Tell whether a rule that goes before the files is for a path, whatever its query and its conditions."""
-        return self._has_forced and any(rule.forced for rule, _ in self._index.find(path))
+    def covers(self, path: bytes, forced: bool) -> bool:
+        """Tell whether a rule is for a path, whatever its query and conditions; ``forced``: one before the files."""
+        if forced and not self._has_forced:
+            return False
+        return any(rule.forced or not forced for rule, _ in self._index.find(path))
 
     def vary(self, path: bytes) -> tuple[bytes, ...]:
         """Return the fields of a request that have a say in what becomes of a path (RFC 9110 §12.5.5)."""
