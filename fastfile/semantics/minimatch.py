@@ -62,7 +62,7 @@ def _translate_sign(kind: str, sign: str, begins: bool, separator: bool) -> str:
     if kind == "one":
         return (_BEGIN if begins else "") + "[^/]"
     if kind == "set":
-        return "[" + ("^" if sign[1] in "!^" else "") + sign[1:-1].lstrip("!^").replace("\\", "\\\\") + "]"
+        return ("[^/" if sign[1] in "!^" else "[") + sign[1:-1].lstrip("!^").replace("\\", "\\\\") + "]"
     if separator and sign in "|,":
         return "|"
     return re.escape(sign[-1])

@@ -43,28 +43,35 @@ def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
             document.complain(entry, f"not followed here; {sentence}")
         elif entry.name not in _KEYS:
             document.complain(entry, "no such key" + closest(entry.name, _KEYS))
+        elif entry.name == "directoryListing" and isinstance(entry.value, list):
+            document.complain(entry, "a list is not followed here; no folder is listed")
     clean = document.either("cleanUrls", True)
     slash = document.get("trailingSlash", bool)
-    rules: list[Rule] = []
-    if clean:
-        page_rules = make_page_rules(document.place_of("cleanUrls"), SERVE, slash)
-        rules += [_restrict(rule, clean) for rule in page_rules] if isinstance(clean, list) else page_rules
+    rules = _make_page_rules(document, clean, slash)
     if slash is not None:
         rules += make_slash_rules(document.place_of("trailingSlash"), SERVE, slash)
     rules += filter(None, (_read_redirect(document, entry) for entry in document.items("redirects")))
     rules += filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites")))
     header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
-    # A list names the folders that may be listed; without a rule for each of them none is.
     listing = document.either("directoryListing", True) is True
     host = SERVE._replace(pages="both" if clean else "files", listing=listing)
     return Deployment(host, tuple(rules), tuple(header_rules), document.problems)
 
 
-def _restrict(rule: Rule, globs: list[str]) -> Rule:
-    """Return the rule for the paths that one of the globs matches."""
-    either = "|".join(map(translate_glob, globs))
-    expression = rf"(?=(?:{either})\Z)".encode() + rule.source.expression
-    return rule._replace(source=rule.source._replace(expression=expression))
+def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | None) -> list[Rule]:
+    """Return the redirects to clean names: for all pages, or for those that one of the globs matches."""
+    place = document.place_of("cleanUrls")
+    rules = list(make_page_rules(place, SERVE, slash)) if clean else []
+    if isinstance(clean, bool):
+        return rules
+    try:
+        either = "|".join(map(translate_glob, clean))
+    except ValueError as problem:
+        document.complain(Entry("cleanUrls", clean, place), str(problem))
+        return []
+    start = rf"(?=(?:{either})\Z)".encode()
+    sources = [rule.source._replace(expression=start + rule.source.expression) for rule in rules]
+    return [rule._replace(source=source) for rule, source in zip(rules, sources, strict=True)]
 
 
 def _read_redirect(document: Document, entry: Entry) -> Rule | None:
