@@ -1,11 +1,12 @@
-"""--as: each rule of each host that docs/hosts.md has, asked over a socket. A row of the page and a row here have one name."""
+"""--as: each rule that docs/hosts.md has, asked over a socket; a row there and its row here have one name."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -56,7 +57,7 @@ class Row(NamedTuple):
     target: str
     answer: str
     site: str = "pages"
-    fields: dict[str, str | None] = {}
+    fields: Mapping[str, str | None] = MappingProxyType({})
 
 
 NETLIFY = "netlify"
