@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from fastfile.config import Config
 from fastfile.semantics import dialects
+from fastfile.semantics.cleanurls import Pages, TrailingSlash
 from fastfile.semantics.rule import Dialect, HeaderRule, Problem, Rule
 
 Field = tuple[bytes, bytes]
@@ -22,13 +24,9 @@ class Host(NamedTuple):
     rule_files: tuple[str, ...] = ("_redirects", "_headers")
     # How they are read.
     dialect: Dialect = dialects.EITHER
-    # Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about, to which the name of
-    # the file redirects, and /docs/index.html to /docs/.
-    pages: Literal["files", "both", "clean"] = "files"
-    # folder: /docs redirects to /docs/, and /about/ is nothing; auto: /about/ redirects to /about as well; keep: with
-    # and without a slash it is the same page; always, never: the page is at the one form and the other redirects to it.
-    slash: Literal["folder", "auto", "keep", "always", "never"] = "folder"
-    # The status of these redirects.
+    pages: Pages = "files"
+    slash: TrailingSlash = "auto"
+    # The status of redirects to where a page is.
     moved: int = 301
     # Which 404.html answers for what is not there.
     not_found: Literal["nearest", "root"] = "nearest"
@@ -53,7 +51,6 @@ NETLIFY = Host(
     "netlify",
     dialect=dialects.NETLIFY,
     pages="both",
-    slash="auto",
     not_found="root",
     cache_control=b"public,max-age=0,must-revalidate",
     listing=False,
@@ -63,7 +60,6 @@ CLOUDFLARE = Host(
     "cloudflare",
     dialect=dialects.CLOUDFLARE,
     pages="clean",
-    slash="auto",
     moved=308,
     application=True,
     cache_control=REVALIDATE,
@@ -75,6 +71,7 @@ GITHUB_PAGES = Host(
     "github-pages",
     rule_files=(),
     pages="both",
+    slash="folder",
     not_found="root",
     cache_control=b"max-age=600",
     fields=(ANY_ORIGIN,),
@@ -105,6 +102,22 @@ SERVE = Host(
 )
 
 HOSTS = {host.name: host for host in (NETLIFY, CLOUDFLARE, GITHUB_PAGES, VERCEL)}
+
+
+def choose_host(config: Config) -> Host:
+    """Return the host that --as names, or fastfile itself, as the options that are given change it."""
+    return with_options(HOSTS.get(config.as_ or "", FASTFILE), config)
+
+
+def with_options(host: Host, config: Config) -> Host:
+    """Return the host as the options that are given change it."""
+    if config.given("clean_urls"):
+        host = host._replace(pages="clean" if config.clean_urls else "files")
+    if config.given("trailing_slash"):
+        host = host._replace(slash=config.trailing_slash)
+    if config.given("listing"):
+        host = host._replace(listing=config.listing)
+    return host._replace(application=host.application and config.spa is None)
 
 
 class Deployment(NamedTuple):
