@@ -23,8 +23,8 @@ from fastfile.site import Site, join
 from fastfile.types import RequestHead, Response
 
 if TYPE_CHECKING:
-    from fastfile.siterules import SiteRules
     from fastfile.semantics.rulebook import Outcome
+    from fastfile.siterules import SiteRules
 
 # No target has a NUL, so what is cached under such a key is found by no request alone.
 _GUARD = b"\0"
