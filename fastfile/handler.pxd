@@ -15,8 +15,9 @@ cdef class Handler:
     cdef int _max_ranges
     cdef set _hosts
     cdef dict _pages, _absences
-    @cython.locals(answer=Answer, response=Response)
-    cpdef Response respond(self, RequestHead head)
+    @cython.locals(answer=Answer)
+    cpdef respond(self, RequestHead head)
+    cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
-    cdef Response _respond(self, RequestHead head, Answer answer)
+    cdef _respond(self, RequestHead head, Answer answer)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

@@ -19,7 +19,7 @@ from fastfile.semantics.ranges import (
     make_part_heads,
 )
 from fastfile.status import STATUS_LINES
-from fastfile.types import FileSlice, Response
+from fastfile.types import FileSlice, Response, close_source
 
 Field = tuple[bytes, bytes]
 
@@ -46,6 +46,7 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
 
 def make_bodiless(response: Response) -> Response:
     """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
+    close_source(response.source)
     return Response(response.status, response.head, (), 0, response.close)
 
 
