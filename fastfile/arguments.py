@@ -48,7 +48,8 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
 
     Raises ConfigError. Values stay text: config.py reads those of all sources alike.
     """
-    known, rest = _make_parser(usage).parse_known_args(argv)
+    bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.options if option.bare}
+    known, rest = _make_parser(usage).parse_known_args([bare.get(argument, argument) for argument in argv])
     arguments: dict[str, list[str]] = vars(known)
     if not rest or "help" in arguments or "version" in arguments:
         return arguments
@@ -123,6 +124,8 @@ def _spelling(option: Option) -> str:
     if option.negatable and option.default:
         return f"--[no-]{option.key}"
     flags = f"{option.short}, {option.flag}" if option.short else option.flag
+    if option.bare:
+        return f"{flags}[={option.metavar}]"
     return flags if option.name == "directory" or option.negatable else f"{flags} {option.metavar}"
 
 
