@@ -16,7 +16,7 @@ from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.target import Target, parse_target
+from fastfile.semantics.target import Target, make_location, parse_target
 from fastfile.site import Site
 from fastfile.types import RequestHead, Response
 
@@ -40,6 +40,8 @@ class RuledSite(Site):
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
         rules.refresh()
+        if rules.hides(target.path):
+            return self._find_absence(target)
         outcome = rules.find(target, head)
         if outcome is not None and outcome.rule.forced:
             return self._follow(outcome, target, head)
@@ -100,7 +102,8 @@ class RuledSite(Site):
         asked = Address(target.path, target.is_directory)
         vary = b", ".join(self._rules.vary(asked))
         changes = self.changes_at(asked)
-        parts = (reference, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
+        place = make_location(goal.path, None, goal.is_directory)
+        parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
         key = _GUARD + _GUARD.join(parts)
         answer = self._cached(key)
         if answer is None:

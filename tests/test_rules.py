@@ -344,7 +344,8 @@ def test_the_routes_of_an_app_share_one_open_page(site: Asker) -> None:
     write_rules(site, b"/* /index.html 200")
     first, second = site.ask("/one"), site.ask("/two")
     assert body(first) == b"home"
-    assert first is second
+    assert first is second is site.ask("/three?with=a&query")
+    assert site.ask("/_redirects").status == 404
     site.write("index.html", b"new")
     assert body(site.ask("/one")) == b"new"
 
