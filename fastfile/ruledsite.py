@@ -7,24 +7,22 @@ Answers that another request for their target may not get are cached where only 
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING, Any
 
 from fastfile.answer import Answer
 from fastfile.errors import HTTPError
-from fastfile.files.freshness import Stamp
-from fastfile.files.resource import open_resource
-from fastfile.files.root import make_error
+from fastfile.fileanswers import Purpose
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
+from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.target import Target, parse_target
-from fastfile.site import Site, join
+from fastfile.semantics.target import Target, make_location, parse_target
+from fastfile.site import Site
 from fastfile.types import RequestHead, Response
 
 if TYPE_CHECKING:
-    from fastfile.siterules import SiteRules
     from fastfile.semantics.rulebook import Outcome
+    from fastfile.siterules import SiteRules
 
 # No target has a NUL, so what is cached under such a key is found by no request alone.
 _GUARD = b"\0"
@@ -36,53 +34,40 @@ class RuledSite(Site):
     def __init__(self, *args: Any, rules: SiteRules) -> None:
         super().__init__(*args)
         self._rules = rules
+        self._files.stamps.watched = rules.stamps
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
         rules.refresh()
+        if rules.hides(target.path):
+            return self._find_absence(target)
         outcome = rules.find(target, head)
         if outcome is not None and outcome.rule.forced:
             return self._follow(outcome, target, head)
+        asked = Address(target.path, target.is_directory)
+        if not rules.covers(asked, forced=False):
+            return super().find(target, head)
         key = self._locate(target.path, None, target.is_directory)
-        if rules.covers(target, forced=True):
+        if rules.covers(asked, forced=True):
             key = _GUARD + key
-        answer = self._cached(key)
-        if answer is not None:
-            return answer
-        found = self._look(target, head)
-        if outcome is not None and (found is None or self._is_bare_folder(found, target)):
-            return self._follow(outcome, target, head)
-        found = found or self._look_for_listing(target, head) or self._find_absence(target.path)
-        # Where nothing is, a request with another query may come to a rule.
-        if isinstance(found, Answer) and (found.status == 200 or not rules.covers(target, forced=False)):
+        found = self._cached(key) or self._look(target, head)
+        if isinstance(found, Answer):
             self._remember(key, found)
+        elif found is None:
+            if outcome is not None:
+                return self._follow(outcome, target, head)
+            # Not to be kept: a request with another query may come to a rule.
+            found = self._look_at_folder(target, head) or self._find_absence(target)
         return found
 
-    def changes_at(self, target: Target) -> FieldChanges:
-        changes = self._changes.then(self._rules.changes(target))
-        return self._add_vary(changes, target) if self._rules.covers(target, forced=True) else changes
-
-    def _add_vary(self, changes: FieldChanges, target: Target) -> FieldChanges:
-        names = self._rules.vary(target)
-        return changes._replace(added=(*changes.added, (b"Vary", b", ".join(names)))) if names else changes
+    def changes_at(self, address: Address) -> FieldChanges:
+        changes = self._changes.then(self._rules.changes(address))
+        names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
+        return _add_vary(changes, names)
 
     def _hides(self, path: bytes) -> bool:
         return self._rules.hides(path) or super()._hides(path)
-
-    def _watched(self) -> tuple[Stamp, ...] | None:
-        return self._rules.stamps()
-
-    def _is_bare_folder(self, found: Answer | Response, target: Target) -> bool:
-        """Tell whether what was found is but a redirect to a folder without an index: a host would not know of it."""
-        if isinstance(found, Answer) or target.is_directory:
-            return False
-        try:
-            return stat.S_ISDIR(self._root.stat(target.path).st_mode) and not any(
-                self._root.signature(join(target.path, name)) for name in self._index
-            )
-        except OSError:
-            return False
 
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
@@ -96,14 +81,15 @@ class RuledSite(Site):
         if answer is not None:
             return answer
         if status in (200, 404):
-            return self._find_absence(target.path)
+            return self._find_absence(target)
         raise HTTPError(status, "A rule of this site says so.")
 
     def _send_to(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
         page = make_error_page(status, "What you ask for is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(status, type_, page, fields, self._add_vary(self._changes, target))
+        names = self._rules.vary(Address(target.path, target.is_directory))
+        return make_page(status, type_, page, fields, _add_vary(self._changes, names))
 
     def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
         """Return the answer of the file that a rule names, to requests for the target; None where there is none."""
@@ -113,25 +99,23 @@ class RuledSite(Site):
             return None
         if self._hides(goal.path):
             return None
-        changes = self._add_vary(self._changes.then(self._rules.changes(target)), target)
-        key = b"%b%d%b\0%b" % (_GUARD, status, reference, make_field_lines(changes.added))
+        asked = Address(target.path, target.is_directory)
+        vary = b", ".join(self._rules.vary(asked))
+        changes = self.changes_at(asked)
+        place = make_location(goal.path, None, goal.is_directory)
+        parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
+        key = _GUARD + _GUARD.join(parts)
         answer = self._cached(key)
         if answer is None:
-            answer = self._open_first(goal.path, changes, status)
-            if answer is not None:
-                self._remember(key, answer)
+            candidates = (*self._candidates(Address(goal.path, goal.is_directory)), goal.path + b".html")
+            found = self._files.find(candidates, Purpose(asked, status, vary))
+            if found is None:
+                return None
+            self.note("file", found[0])
+            answer = found[1]
+            self._remember(key, answer)
         return answer
 
-    def _open_first(self, path: bytes, changes: FieldChanges, status: int) -> Answer | None:
-        """Return the answer of the file at the path, with .html after it, or of the folder's index."""
-        for name in (path, path + b".html", *(join(path, index) for index in self._index)):
-            folder = self._root.stat_folder(name)
-            try:
-                resource = open_resource(self._root, name, self._config.small_file)
-            except OSError as error:
-                if make_error(error).status != 404 and not isinstance(error, IsADirectoryError):
-                    raise
-                continue
-            self.note("file", name)
-            return self._make_answer(name, folder, resource, changes, status)
-        return None
+
+def _add_vary(changes: FieldChanges, names: tuple[bytes, ...]) -> FieldChanges:
+    return changes._replace(added=(*changes.added, (b"Vary", b", ".join(names)))) if names else changes

@@ -14,6 +14,7 @@ from fastfile.files.deployfiles import DeployFile, hidden_names, read_deploy_fil
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root
 from fastfile.kinds import printable
+from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.dialects import EITHER
 from fastfile.semantics.fieldchanges import NO_CHANGES, FieldChanges
 from fastfile.semantics.headerrules import FieldBook, parse_headers
@@ -126,24 +127,26 @@ class SiteRules:
 
     def find(self, target: Target, head: RequestHead) -> Outcome | None:
         """Return what the rules make of a request, whether it goes before the files or after them."""
-        return self._book.find(_path_of(target), target.query, head) if self.has_rules else None
+        if not self.has_rules:
+            return None
+        return self._book.find(_path_of(Address(target.path, target.is_directory)), target.query, head)
 
-    def covers(self, target: Target, forced: bool) -> bool:
-        """Tell whether some request for the target's path may come to a rule; ``forced``: to one before the files."""
-        return self.has_rules and self._book.covers(_path_of(target), forced)
+    def covers(self, address: Address, forced: bool) -> bool:
+        """Tell whether some request for an address may come to a rule; ``forced``: to one before the files."""
+        return self.has_rules and self._book.covers(_path_of(address), forced)
 
-    def vary(self, target: Target) -> tuple[bytes, ...]:
+    def vary(self, address: Address) -> tuple[bytes, ...]:
         """Return the fields of a request on which it depends which rule it comes to (RFC 9110 §12.5.5)."""
-        return self._book.vary(_path_of(target)) if self.has_rules else ()
+        return self._book.vary(_path_of(address)) if self.has_rules else ()
 
-    def changes(self, target: Target) -> FieldChanges:
-        """Return what the rules make of the fields of a response at the target."""
-        return self._fields.changes(_path_of(target)) if self.has_fields else NO_CHANGES
+    def changes(self, address: Address) -> FieldChanges:
+        """Return what the rules make of the fields of a response at an address."""
+        return self._fields.changes(_path_of(address)) if self.has_fields else NO_CHANGES
 
 
 def _are_fresh(stamps: Sequence[Stamp], clock: Clock) -> bool:
     return all(stamp.is_fresh(clock) for stamp in stamps)
 
 
-def _path_of(target: Target) -> bytes:
-    return b"/" + target.path + (b"/" if target.is_directory and target.path else b"")
+def _path_of(address: Address) -> bytes:
+    return b"/" + address.path + (b"/" if address.is_directory and address.path else b"")

@@ -49,8 +49,8 @@ class FieldBook:
                 if change.value is None:
                     removed.add(key)
                     fields.pop(key, None)
-                else:
-                    block.setdefault(key, []).append((change.name, fill(change.value, captures)))
+                elif value := fill(change.value, captures):
+                    block.setdefault(key, []).append((change.name, value))
             for key, values in block.items():
                 fields[key] = fields.get(key, []) + values if self._joins else values
         if not fields and not removed:
@@ -75,17 +75,19 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
         if not line or line.startswith(b"#"):
             continue
         place = Place(file, number)
+        is_path = line.startswith(_PATH_STARTS)
+        if not is_path:
+            begun.add(len(rules))
         try:
             if dialect.max_header_line and len(line) > dialect.max_header_line:
                 raise ValueError(  # noqa: TRY301
                     f"the line is longer than the {dialect.max_header_line} bytes that {dialect.name} reads"
                 )
-            if line.startswith(_PATH_STARTS):
+            if is_path:
                 is_lost = True
                 rules.append(HeaderRule(_parse_path(line, len(rules), dialect), (), place))
                 is_lost = False
             elif not is_lost:
-                begun.add(len(rules))
                 _add_change(rules, parse_change(line, rules[-1].source if rules else None, dialect))
         except ValueError as problem:
             problems.append(Problem(place, str(problem)))
