@@ -73,7 +73,7 @@ class Site:
         self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
-        self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
+        self._urls = CleanUrls("clean" if config.clean_urls else "files", config.trailing_slash, index)
         self.note: Callable[[str, bytes], None] = take_no_note
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
