@@ -1,4 +1,5 @@
-"""What answers where no file is: the page of an app for navigations, the site's nearest 404.html, or our own 404.
+"""What answers where no file is: the page of an app for navigations, the site's nearest 404.html, or our own 404; and
+the site's nearest 50x.html, for when the server fails.
 
 An absence is remembered too. It holds for as long as no name comes or goes in the folders on the way to it.
 """
@@ -14,21 +15,29 @@ from fastfile.clock import Clock
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
 from fastfile.semantics.cleanurls import Address
+from fastfile.semantics.hosts import Host
 
 PAGE = b"404.html"
+HOME = b"index.html"
+FAILURE_PAGE = b"50x.html"
+MAX_DEPTH = 32  # of folders that are looked in when the server fails: that has to stay cheap
 MAX_PAGES = 64  # of a site that are kept open
 NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.py)
 
 
 class Absences:
-    """``app`` is the path of the page that takes navigations, None where there is none."""
+    """``app`` is the path of the page that takes navigations, None where there is none. ``host`` says which 404.html
+    is the one, and whether all of a site without it is an application.
+    """
 
-    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None) -> None:
+    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None, host: Host) -> None:
         self._root = root
         self._files = files
         self._clock = clock
         self._app = app
+        self._host = host
         self._shared: dict[bytes, Answer] = {}
+        self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
     def find(self, path: bytes, tried: Sequence[bytes]) -> Answer:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
@@ -49,6 +58,19 @@ class Absences:
         if page is None:
             return Answer(stamps, None, {}, app)
         return Answer(stamps, page.identity, page.variants, app)
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the content of the nearest 50x.html that can be had."""
+        names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
+        for depth in range(len(names), -1, -1):
+            page = join(b"/".join(names[:depth]), FAILURE_PAGE)
+            try:
+                answer = self._open(page, Purpose(page))
+            except OSError:
+                continue
+            if answer is not None and answer.identity is not None:
+                return answer.identity.resource.read_all()
+        return None
 
     def _folders(self, path: bytes) -> dict[bytes, os.stat_result]:
         """Return the folders on the way to a path, from the root down to the last that is there, with their states."""
@@ -79,19 +101,19 @@ class Absences:
         last = next(reversed(folders))
         first_missing = join(last, path[len(last) :].strip(b"/").partition(b"/")[0])
         refused = [name for name in (*tried, first_missing) if name != last]
-        if page is None:
+        if page is None or page.status == 200:
             refused += [join(folder, PAGE) for folder in folders]
         return (self._app is not None and app is None) or any(
             self._root.signature(name) is not None for name in refused
         )
 
     def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> Answer | None:
-        for folder in reversed(folders):
+        for folder in reversed(folders) if self._host.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
             page = self._open(path, Purpose(Address(path, False), 404))
             if page is not None:
                 return page
-        return None
+        return self._open(HOME, Purpose(Address(HOME, False))) if self._host.application else None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

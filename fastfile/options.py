@@ -49,8 +49,8 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key in a configuration file."""
-        return self.name.replace("_", "-")
+        """The key in a configuration file; the name of one that is a word of Python has an underscore after it."""
+        return self.name.rstrip("_").replace("_", "-")
 
     @property
     def flag(self) -> str:
@@ -60,7 +60,7 @@ class Option(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"FASTFILE_{self.name.upper()}"
+        return f"FASTFILE_{self.name.rstrip('_').upper()}"
 
     @property
     def negatable(self) -> bool:
@@ -113,6 +113,10 @@ OPTIONS: tuple[Option, ...] = (
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),
     Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(BUILDS, "as_", choice("netlify", "cloudflare", "github-pages", "vercel"), None, "HOST"),
+        "Answer as this host would: netlify, cloudflare, github-pages or vercel; options that are given go before it.",
+    ),
     Option(
         *(BUILDS, "spa", PAGE, None, "FILE"),
         "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
@@ -296,3 +300,4 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

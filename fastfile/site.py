@@ -19,7 +19,7 @@ from collections.abc import Callable
 from fastfile.absence import Absences, join
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.config import DEFAULT, Config
+from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.fileanswers import FileAnswers, Purpose
@@ -31,6 +31,7 @@ from fastfile.response import NO_CACHE, make_content_tag, make_head, make_page
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import RequestHead, Response
 
@@ -62,19 +63,26 @@ class Site:
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
+        self._config = config
         self._dotfiles = config.dotfiles
-        # The folders of an app are routes of it like any other name, unless somebody asks to see them.
-        self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
-        self._lists = config.listing
         self._clock = clock
         self._cache = cache
         self._pages = pages
         self._changes = changes
         self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
-        self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
-        index = tuple(os.fsencode(name) for name in config.index)
-        self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
+        self.adopt(choose_host(config))
         self.note: Callable[[str, bytes], None] = take_no_note
+
+    def adopt(self, host: Host) -> None:
+        """Do as this host does from now on."""
+        config = self._config
+        self._host = host
+        self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
+        app = None if config.spa is None else os.fsencode(config.spa)
+        self._absences = Absences(self._root, self._files, self._clock, app, host)
+        # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
+        # them.
+        self._are_routes = not config.given("listing") and (app is not None or not host.listing)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -89,6 +97,10 @@ class Site:
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, where the site has its own."""
+        return self._absences.failure_page(path)
 
     def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
         """Return the reference to a path of this site, as a client has to ask for it."""
@@ -158,9 +170,9 @@ class Site:
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(301, "This is at another address.", type_)
+        page = make_error_page(self._host.moved, "This is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(301, type_, page, fields, self._changes)
+        return make_page(self._host.moved, type_, page, fields, self._changes)
 
     def _list(self, target: Target, head: RequestHead) -> Response | None:
         """Return the listing of a folder, the redirect to it, or None."""
@@ -176,7 +188,7 @@ class Site:
                 return None
             if not target.is_directory:
                 return self._redirect(self._locate(path, target.query, True), head)
-            if not self._lists:
+            if not self._host.listing:
                 return None
             self.note("listing", path)
             entries = list_directory(fd, self._dotfiles, lambda name: self._root.stat(join(path, name)))
