@@ -65,7 +65,7 @@ class Absences:
         for depth in range(len(names), -1, -1):
             page = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                answer = self._open(page, Purpose(page))
+                answer = self._open(page, Purpose(Address(page, False)))
             except OSError:
                 continue
             if answer is not None and answer.identity is not None:

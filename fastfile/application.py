@@ -12,26 +12,42 @@ from typing import NamedTuple
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
+from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import choose_host
 from fastfile.site import Site, make_cache
 
 
 class MountPoint(NamedTuple):
-    """A root, and the path of the requests that it answers, without outer slashes: b"" for all."""
+    """A root, and the path of the requests that it answers, without outer slashes: b"" for all.
+
+    ``outer`` is the folder around it, for hosts whose rules stand there.
+    """
 
     base: bytes
     root: Root
+    outer: Root | None = None
 
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
     """Open what is served, and where. Raises StartError."""
     paths = [(config.base or "", root_path), *((base, os.fsencode(folder)) for base, folder in config.mount)]
-    return tuple(
-        MountPoint(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths
-    )
+    roots = [(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths]
+    outer = _open_outer(config, roots[0][1])
+    return tuple(MountPoint(base, root, None if number else outer) for number, (base, root) in enumerate(roots))
+
+
+def _open_outer(config: Config, root: Root) -> Root | None:
+    """Open the folder around a root where the host reads it too; None where that may not be."""
+    if not choose_host(config).beside or root.only is not None:
+        return None
+    try:
+        return Root(os.path.dirname(root.path), config.follow_symlinks)
+    except StartError:
+        return None
 
 
 def say_nothing(text: str) -> None:
@@ -50,20 +66,22 @@ def make_application(
     cache = make_cache(config)
     pages = ErrorPages(changes)
 
-    def make_site(base: bytes, root: Root) -> Site:
-        if config.rules == "off" or root.only is not None:
+    def make_site(base: bytes, root: Root, outer: Root | None) -> Site:
+        host = choose_host(config)
+        if config.rules == "off" or root.only is not None or not host.rule_files:
             return Site(root, base, config, clock, cache, pages, changes)
         # Imported here: without rules nobody pays for it.
         from fastfile.ruledsite import RuledSite
         from fastfile.siterules import SiteRules
 
-        rules = SiteRules(root, clock, say, cache.clear)
+        rules = SiteRules(root, clock, say, cache.clear, host, outer)
         return RuledSite(root, base, config, clock, cache, pages, changes, rules=rules)
 
-    sites = [make_site(base, root) for base, root in mount_points]
+    sites = [make_site(*mount_point) for mount_point in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 
 def common_changes(config: Config) -> FieldChanges:
     """Return the fields of every response."""
-    return FieldChanges(((b"Server", b"fastfile"),)) if config.server_header else FieldChanges()
+    server = ((b"Server", b"fastfile"),) if config.server_header else ()
+    return FieldChanges((*server, *choose_host(config).fields))

@@ -30,10 +30,10 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at an address."""
+    """Opens files of one root as answers. ``changes_at`` tells what becomes of the fields of an address and its file."""
 
     def __init__(
-        self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[Address], FieldChanges]
+        self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[Address, bytes], FieldChanges]
     ) -> None:
         self._root = root
         self._clock = clock
@@ -66,7 +66,7 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.address)
+        changes = self._changes_at(purpose.address, path)
         type_ = media_type(path.rpartition(b"/")[2])
         vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
         now_s = self._clock.wall_s

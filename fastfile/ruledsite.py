@@ -16,6 +16,7 @@ from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import Host, with_options
 from fastfile.semantics.target import Target, make_location, parse_target
 from fastfile.site import Site
 from fastfile.types import RequestHead, Response
@@ -32,14 +33,17 @@ class RuledSite(Site):
     """``rules`` are those of this site's root."""
 
     def __init__(self, *args: Any, rules: SiteRules) -> None:
-        super().__init__(*args)
         self._rules = rules
+        self._rules_host: Host | None = None
+        super().__init__(*args)
+        self._follow_host()
         self._files.stamps.watched = rules.stamps
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
         rules.refresh()
+        self._follow_host()
         if rules.hides(target.path):
             return self._find_absence(target)
         outcome = rules.find(target, head)
@@ -61,8 +65,15 @@ class RuledSite(Site):
             found = self._look_at_folder(target, head) or self._find_absence(target)
         return found
 
-    def changes_at(self, address: Address) -> FieldChanges:
-        changes = self._changes.then(self._rules.changes(address))
+    def _follow_host(self) -> None:
+        """Do as the host does that the files make of ours."""
+        if self._rules.host is not self._rules_host:
+            self._rules_host = self._rules.host
+            self.adopt(with_options(self._rules_host, self._config))
+
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        subject = Address(file, False) if file and self._host.fields_of_file else address
+        changes = super().changes_at(address).then(self._rules.changes(subject))
         names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
         return _add_vary(changes, names)
 

@@ -77,6 +77,8 @@ class Site:
         """Do as this host does from now on."""
         config = self._config
         self._host = host
+        caching = () if host.cache_control == NO_CACHE[1] else ((b"Cache-Control", host.cache_control),)
+        self._caching = self._changes.then(FieldChanges(caching))
         self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
         app = None if config.spa is None else os.fsencode(config.spa)
         self._absences = Absences(self._root, self._files, self._clock, app, host)
@@ -108,9 +110,9 @@ class Site:
             return self._prefix
         return self._prefix + make_location(path, query, is_directory)
 
-    def changes_at(self, address: Address) -> FieldChanges:
-        """Return what is made of the fields of every response at an address."""
-        return self._changes
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
+        return self._caching
 
     def _hides(self, path: bytes) -> bool:
         """Tell whether a path is as if nothing were there."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from rawclient import RawClient
+from rawclient import RawClient, check_framing, check_ranges, check_validators
 from serverprocess import ServerProcess
 
 from fastfile.semantics.hosts import HOSTS
@@ -27,13 +27,12 @@ PAGES = {
 }
 DEPLOY_FILES = {
     "_redirects": "/moved /file\n/app.js /file\n/forced.js /file 302!\n/rewritten /file.html 200\n",
-    "_headers": "/file*\n  X-From: a file\n/*\n  Cache-Control: max-age=60\n",
+    "_headers": "/empty/*\n  Cache-Control: max-age=60\n",
     "forced.js": "forced.js",
 }
 SITES = {
-    "pages": PAGES,
-    "deploy files": {**PAGES, **DEPLOY_FILES},
-    "deploy files of Cloudflare": {**PAGES, "_redirects": DEPLOY_FILES["_redirects"].replace("!", "")},
+    "all": {**PAGES, **DEPLOY_FILES},
+    "all of Cloudflare": {**PAGES, **DEPLOY_FILES, "_redirects": DEPLOY_FILES["_redirects"].replace("!", "")},
     "app": {"index.html": "the app", "app.js": "app.js", "blog/404.html": "no such post"},
     "bare": {"index.html": "index.html"},
     "vercel.json": {
@@ -43,10 +42,12 @@ SITES = {
         ' "headers": [{"source": "/(.*)", "headers": [{"key": "Cache-Control", "value": "max-age=60"}]}]}',
     },
     "cleanUrls": {**PAGES, "vercel.json": '{"cleanUrls": true}'},
-    "cleanUrls and a slash": {**PAGES, "vercel.json": '{"cleanUrls": true, "trailingSlash": true}'},
-    "cleanUrls and no slash": {**PAGES, "vercel.json": '{"cleanUrls": true, "trailingSlash": false}'},
-    "trailingSlash": {**PAGES, "vercel.json": '{"trailingSlash": true}'},
+    "a slash": {**PAGES, "vercel.json": '{"cleanUrls": true, "trailingSlash": true}'},
+    "no slash": {**PAGES, "vercel.json": '{"cleanUrls": true, "trailingSlash": false}'},
 }
+
+# Those that hold whatever a host says of caching and statuses.
+CHECKS = (check_framing, check_validators, check_ranges)
 
 
 class Row(NamedTuple):
@@ -56,7 +57,7 @@ class Row(NamedTuple):
     rule: str
     target: str
     answer: str
-    site: str = "pages"
+    site: str = "all"
     fields: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -84,12 +85,12 @@ ROWS = (
         "200 index.html",
         fields={"cache-control": "public,max-age=0,must-revalidate"},
     ),
-    Row(NETLIFY, "_headers replaces that", "/", "200 index.html", "deploy files", {"cache-control": "max-age=60"}),
-    Row(NETLIFY, "a redirect is a 301", "/moved", "301 /file", "deploy files"),
-    Row(NETLIFY, "a file shadows a rule", "/app.js", "200 app.js", "deploy files"),
-    Row(NETLIFY, "unless the rule is forced", "/forced.js", "302 /file", "deploy files"),
-    Row(NETLIFY, "a 200 rewrites", "/rewritten", "200 file.html", "deploy files"),
-    Row(NETLIFY, "rules are not served", "/_redirects", "404 404.html", "deploy files"),
+    Row(NETLIFY, "_headers replaces that", "/empty/x.txt", "200 empty/x.txt", fields={"cache-control": "max-age=60"}),
+    Row(NETLIFY, "a redirect is a 301", "/moved", "301 /file"),
+    Row(NETLIFY, "a file shadows a rule", "/app.js", "200 app.js"),
+    Row(NETLIFY, "unless the rule is forced", "/forced.js", "302 /file"),
+    Row(NETLIFY, "a 200 rewrites", "/rewritten", "200 file.html"),
+    Row(NETLIFY, "rules are not served", "/_redirects", "404 404.html"),
     Row(NETLIFY, ".well-known is served", "/.well-known/security.txt", "200 .well-known/security.txt"),
     #
     Row(CLOUDFLARE, "a page is found without .html", "/file", "200 file.html"),
@@ -126,11 +127,13 @@ ROWS = (
             "x-content-type-options": "nosniff",
         },
     ),
-    Row(CLOUDFLARE, "_headers replaces them", "/", "200 index.html", "deploy files", {"cache-control": "max-age=60"}),
-    Row(CLOUDFLARE, "a redirect is a 302", "/moved", "302 /file", "deploy files of Cloudflare"),
-    Row(CLOUDFLARE, "a rule goes before the files", "/app.js", "302 /file", "deploy files of Cloudflare"),
-    Row(CLOUDFLARE, "a 200 rewrites", "/rewritten", "200 file.html", "deploy files of Cloudflare"),
-    Row(CLOUDFLARE, "rules are not served", "/_redirects", "404 404.html", "deploy files of Cloudflare"),
+    Row(
+        CLOUDFLARE, "_headers replaces them", "/empty/x.txt", "200 empty/x.txt", fields={"cache-control": "max-age=60"}
+    ),
+    Row(CLOUDFLARE, "a redirect is a 302", "/moved", "302 /file"),
+    Row(CLOUDFLARE, "a rule goes before the files", "/app.js", "302 /file"),
+    Row(CLOUDFLARE, "a 200 rewrites", "/rewritten", "200 file.html"),
+    Row(CLOUDFLARE, "rules are not served", "/_redirects", "404 404.html"),
     #
     Row(GITHUB, "a page is found without .html", "/file", "200 file.html"),
     Row(GITHUB, "and at the name of its file", "/file.html", "200 file.html"),
@@ -144,9 +147,9 @@ ROWS = (
     Row(GITHUB, "the 404.html of the root answers everywhere", "/blog/nothing", "404 404.html"),
     Row(GITHUB, "browsers keep files for ten minutes", "/", "200 index.html", fields={"cache-control": "max-age=600"}),
     Row(GITHUB, "other sites may read them", "/", "200 index.html", fields=ANY_ORIGIN),
-    Row(GITHUB, "no redirects are read", "/moved", "404 404.html", "deploy files"),
-    Row(GITHUB, "their file is a file", "/_redirects", "200 " + DEPLOY_FILES["_redirects"].strip(), "deploy files"),
-    Row(GITHUB, "no fields are read", "/", "200 index.html", "deploy files", {"cache-control": "max-age=600"}),
+    Row(GITHUB, "no redirects are read", "/moved", "404 404.html"),
+    Row(GITHUB, "their file is a file", "/_redirects", "200 " + DEPLOY_FILES["_redirects"].strip()),
+    Row(GITHUB, "no fields are read", "/empty/x.txt", "200 empty/x.txt", fields={"cache-control": "max-age=600"}),
     #
     Row(VERCEL, "a page is at the name of its file", "/file.html", "200 file.html"),
     Row(VERCEL, "and nowhere else", "/file", "404 404.html"),
@@ -167,16 +170,16 @@ ROWS = (
     Row(VERCEL, "a rewrite goes after the files", "/file.html", "200 file.html", "vercel.json"),
     Row(VERCEL, "and makes the site an app", "/any/where", "200 index.html", "vercel.json"),
     Row(VERCEL, "vercel.json is not served", "/vercel.json", "404 404.html", "cleanUrls"),
-    Row(VERCEL, "_redirects is a file", "/_redirects", "200 " + DEPLOY_FILES["_redirects"].strip(), "deploy files"),
+    Row(VERCEL, "_redirects is a file", "/_redirects", "200 " + DEPLOY_FILES["_redirects"].strip()),
     Row(VERCEL, "cleanUrls: a page is found without .html", "/file", "200 file.html", "cleanUrls"),
     Row(VERCEL, "cleanUrls: the name of its file redirects there", "/file.html?a=b", "308 /file?a=b", "cleanUrls"),
     Row(VERCEL, "cleanUrls: so does an index, without a slash", "/folder/index.html", "308 /folder", "cleanUrls"),
-    Row(VERCEL, "trailingSlash true: a slash is added", "/folder", "308 /folder/", "trailingSlash"),
-    Row(VERCEL, "trailingSlash true: not to a file", "/app.js", "200 app.js", "trailingSlash"),
-    Row(VERCEL, "both: a page has a slash", "/file", "308 /file/", "cleanUrls and a slash"),
-    Row(VERCEL, "both: and is found there", "/file/", "200 file.html", "cleanUrls and a slash"),
-    Row(VERCEL, "both: its file redirects in one hop", "/file.html", "308 /file/", "cleanUrls and a slash"),
-    Row(VERCEL, "trailingSlash false: a slash is taken away", "/folder/", "308 /folder", "cleanUrls and no slash"),
+    Row(VERCEL, "trailingSlash true: a slash is added", "/folder", "308 /folder/", "a slash"),
+    Row(VERCEL, "trailingSlash true: not to a file", "/app.js", "200 app.js", "a slash"),
+    Row(VERCEL, "both: a page has a slash", "/file", "308 /file/", "a slash"),
+    Row(VERCEL, "both: and is found there", "/file/", "200 file.html", "a slash"),
+    Row(VERCEL, "both: its file redirects in one hop", "/file.html", "308 /file/", "a slash"),
+    Row(VERCEL, "trailingSlash false: a slash is taken away", "/folder/", "308 /folder", "no slash"),
 )
 
 
@@ -192,7 +195,7 @@ class Servers:
         key = (site, *options)
         if key not in self._clients:
             server = self._stack.enter_context(ServerProcess([*options, str(self._write(site))]))
-            self._clients[key] = self._stack.enter_context(RawClient(server.connect()))
+            self._clients[key] = self._stack.enter_context(RawClient(server.connect(), CHECKS))
         return self._clients[key]
 
     def _write(self, site: str) -> Path:
@@ -211,7 +214,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.host}: {row.rule}")
 def test_a_host_is_shown_as_it_is(servers: Servers, row: Row) -> None:
-    client = servers.client(row.site, "--as", row.host)
+    site = "all of Cloudflare" if (row.site, row.host) == ("all", CLOUDFLARE) else row.site
+    client = servers.client(site, "--as", row.host)
     for _ in range(2):  # the second answer may come from the cache
         response = client.request(row.target)
         status, _, rest = row.answer.partition(" ")
@@ -234,7 +238,7 @@ def test_the_page_has_each_rule_with_its_source(host: str) -> None:
 
 
 def test_an_option_goes_before_the_host(servers: Servers) -> None:
-    client = servers.client("pages", "--as", "github-pages", "--clean-urls", "--trailing-slash", "always", "--listing")
+    client = servers.client("all", "--as", "github-pages", "--clean-urls", "--trailing-slash", "always", "--listing")
     assert client.request("/file").fields["location"] == "/file/"
     assert client.request("/file.html").fields["location"] == "/file/"
     assert client.request("/empty/").status == 200

@@ -20,12 +20,16 @@ class Host(NamedTuple):
     """One host. Where an option is given on top of ``--as``, its value replaces that of the row."""
 
     name: str
-    # Files of the folder that configure the host; they are never served themselves.
+    # Files of the folder that configure the host; they are never served themselves. ``beside``: they may also be in the
+    # folder that holds it.
     rule_files: tuple[str, ...] = ("_redirects", "_headers")
+    beside: bool = False
     # How they are read.
     dialect: Dialect = dialects.EITHER
     pages: Pages = "files"
     slash: TrailingSlash = "auto"
+    # Whether the fields of an address are those of the file that answers there: for / those of /index.html.
+    fields_of_file: bool = False
     # The status of redirects to where a page is.
     moved: int = 301
     # Which 404.html answers for what is not there.
@@ -45,7 +49,7 @@ REVALIDATE = b"public, max-age=0, must-revalidate"
 
 _LAST_ONE_HOLDS = dialects.EITHER._replace(joins_fields=False)
 
-FASTFILE = Host("fastfile")
+FASTFILE = Host("fastfile", rule_files=("_redirects", "_headers", "serve.json"))
 
 NETLIFY = Host(
     "netlify",
@@ -82,6 +86,7 @@ GITHUB_PAGES = Host(
 VERCEL = Host(
     "vercel",
     rule_files=("vercel.json",),
+    beside=True,
     dialect=_LAST_ONE_HOLDS,
     slash="keep",
     moved=308,
@@ -95,6 +100,7 @@ VERCEL = Host(
 SERVE = Host(
     "serve",
     rule_files=("serve.json",),
+    fields_of_file=True,
     dialect=_LAST_ONE_HOLDS,
     pages="both",
     slash="keep",

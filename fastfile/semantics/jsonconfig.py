@@ -7,7 +7,7 @@ serveconfig.py do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.decoder import JSONDecoder
 from typing import Any, NamedTuple, TypeVar
 
@@ -131,3 +131,12 @@ def _skip(text: str, index: int) -> int:
     while text[index] in _WHITE_SPACE:
         index += 1
     return index
+
+
+def hint(name: str, keys: Iterable[str]) -> str:
+    """Return the end of a sentence that says which key was meant: one that differs in case, dashes or a last s."""
+
+    def bare(key: str) -> str:
+        return key.replace("-", "").replace("_", "").lower().rstrip("s")
+
+    return next((f"; did you mean {key}?" for key in keys if bare(key) == bare(name)), "")

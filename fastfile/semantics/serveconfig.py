@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from fastfile.config import closest
 from fastfile.semantics.hosts import SERVE, Deployment
-from fastfile.semantics.jsonconfig import Document, Entry
+from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import make_page_rules, make_slash_rules, read_changes
 from fastfile.semantics.minimatch import translate_glob
 from fastfile.semantics.pathpattern import Names, compile_pattern, make_destination
@@ -42,7 +41,7 @@ def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
         if entry.value != harmless:
             document.complain(entry, f"not followed here; {sentence}")
         elif entry.name not in _KEYS:
-            document.complain(entry, "no such key" + closest(entry.name, _KEYS))
+            document.complain(entry, "no such key" + hint(entry.name, _KEYS))
         elif entry.name == "directoryListing" and isinstance(entry.value, list):
             document.complain(entry, "a list is not followed here; no folder is listed")
     clean = document.either("cleanUrls", True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from fastfile.semantics.hosts import VERCEL, Deployment
-from fastfile.semantics.jsonconfig import Document, Entry
+from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import NOT_WELL_KNOWN, make_page_rules, make_slash_rules, read_changes
 from fastfile.semantics.pathpattern import (
     Names,
@@ -29,8 +29,6 @@ _NOT_HERE = {
     "bulkRedirectsPath": "redirects in a file of their own are not read",
     "middleware": "fastfile runs no code of the site",
 }
-# Other keys are about building and running: they say nothing of how files are served.
-_MISSPELT = {key.lower().rstrip("s"): key for key in _OURS}
 _STATUSES = (301, 302, 303, 307, 308)
 
 
@@ -40,8 +38,9 @@ def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
     for entry in document:
         if entry.name in _NOT_HERE:
             document.complain(entry, _NOT_HERE[entry.name])
-        elif entry.name not in _OURS and (near := _MISSPELT.get(re.sub("[-_]", "", entry.name).lower().rstrip("s"))):
-            document.complain(entry, f"no such key; did you mean {near}?")
+        elif entry.name not in _OURS and (meant := hint(entry.name, _OURS)):
+            # Other keys are about building and running: they say nothing of how files are served.
+            document.complain(entry, "no such key" + meant)
     clean = document.get("cleanUrls", bool)
     slash = document.get("trailingSlash", bool)
     rules = (
