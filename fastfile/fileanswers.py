@@ -30,7 +30,7 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what becomes of the fields of an address and its file."""
+    """Opens files of one root as answers. ``changes_at`` tells what becomes of the fields at an address and its file."""
 
     def __init__(
         self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[Address, bytes], FieldChanges]
