@@ -13,6 +13,7 @@ What it finds goes into the cache; handler.py asks here only for what is not the
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
 
@@ -20,21 +21,19 @@ from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
-from fastfile.errors import HTTPError
 from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
-from fastfile.files.listing import list_directory
 from fastfile.files.resource import Resource, is_settled, open_resource
-from fastfile.files.root import Root, is_directory, make_error
+from fastfile.files.root import Root, make_error
 from fastfile.files.variants import Variants, open_variants
-from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
-from fastfile.response import NO_CACHE, Representation, make_content_tag, make_head, make_page
-from fastfile.semantics.conditional import Precondition, check_preconditions
+from fastfile.folders import Folders, join
+from fastfile.pages import make_error_page
+from fastfile.response import NO_CACHE, Representation, make_page
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import media_type
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.sendfile import make_signature, read_signature
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
 
 MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
 
@@ -72,10 +71,11 @@ class Site:
         self._pages = pages
         self._changes = changes
         self._folders: dict[bytes, Stamp] = {}
+        self._listings = Folders(root, base, config, clock, pages)
         self._index = tuple(os.fsencode(name) for name in config.index)
         self.note: Callable[[str, bytes], None] = take_no_note
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
@@ -99,7 +99,7 @@ class Site:
         """Return what is made of the fields of every response at a path."""
         return self._changes
 
-    def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
+    def _look(self, target: Target, head: RequestHead) -> Answer | Response | Deferred | None:
         """Return what the disk has at the target, or None."""
         path = target.path
         if is_hidden(path) and not self._config.dotfiles:
@@ -119,7 +119,7 @@ class Site:
                 raise
             return None
 
-    def _look_in_folder(self, target: Target, head: RequestHead) -> Answer | Response | None:
+    def _look_in_folder(self, target: Target, head: RequestHead) -> Answer | Response | Deferred | None:
         path = target.path
         folder = self._root.stat_folder(join(path, b""))
         for name in self._index:
@@ -128,14 +128,10 @@ class Site:
             except OSError as error:
                 if make_error(error).status != 404:
                     raise
-        fd = self._root.open(path)
-        try:
-            if not is_directory(fd) or not self._config.listing:
-                return None
-            self.note("listing", path)
-            return self._list(path, fd, head)
-        finally:
-            os.close(fd)
+        if not self._config.listing or not stat.S_ISDIR(self._root.stat(path).st_mode):
+            return None
+        self.note("listing", path)
+        return self._listings.answer(path, target.query, head, self.changes_at(path))
 
     def _open(self, path: bytes, target: Target, folder: os.stat_result | None) -> Answer:
         """Make the answer of the file at ``path`` to requests for the target."""
@@ -205,22 +201,3 @@ class Site:
         page = make_error_page(301, "The folder is at its name with a slash.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
         return make_page(301, type_, page, fields, self._changes)
-
-    def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
-        entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
-        etag = make_content_tag(page)
-        changes = self.changes_at(path)
-        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
-        outcome = check_preconditions(head, etag, None, self._clock.wall_s)
-        if outcome is Precondition.NOT_MODIFIED:
-            return Response(304, make_head(304, changes.apply(caching)))
-        if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The folder is not in the state that the request asks for.")
-        policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_page(200, type_, page, (*caching, policy), changes)
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable
 
 from fastfile.errors import HTTPError, StartError
@@ -211,10 +210,6 @@ class PinnedRoot(Root):
 
     def _renew(self) -> None:
         """It stays what it is."""
-
-
-def is_directory(fd: int) -> bool:
-    return stat.S_ISDIR(os.fstat(fd).st_mode)
 
 
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
