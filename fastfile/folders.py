@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
+from fastfile.absence import join
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -141,7 +142,3 @@ def find_readme(root: Root, path: bytes, entries: list[Entry]) -> Readme | None:
         return None
     text = content.decode("utf-8", "replace")
     return Readme(name, text.rstrip("\ufffd") if is_cut else text, is_cut)
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name

@@ -27,7 +27,6 @@ from fastfile.files.zipformat import (
     make_local_header,
     member_size,
 )
-from fastfile.sendfile import make_signature
 
 PART_SIZE = 64 * 1024
 
@@ -92,7 +91,8 @@ class Archive:
                 checksum = zlib.crc32(content, checksum)
                 yield make_block_head(len(content))
                 yield content
-            if make_signature(os.fstat(fd)) != make_signature(before):
+            after = os.fstat(fd)
+            if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
                 raise _changed()
         finally:
             os.close(fd)
