@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -35,7 +36,7 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def say_nothing(text: str) -> None:
-    """Take what a program that embeds us does not want to hear."""
+    """What is made of the words for whoever runs a server where nobody hears them."""
 
 
 def make_application(
@@ -43,22 +44,25 @@ def make_application(
     mount_points: Sequence[MountPoint],
     clock: Clock,
     log_failure: Callable[[BaseException], None],
+    note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's. ``say`` is told what is wrong with their rules."""
+    """Return what answers the requests; the roots stay the caller's.
+
+    ``note`` hears which step found what, ``say`` what is wrong with the rules of a root.
+    """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
 
     def make_site(base: bytes, root: Root) -> Site:
         if config.rules == "off" or root.only is not None:
-            return Site(root, base, config, clock, cache, pages, changes)
+            return Site(root, base, config, clock, cache, pages, changes, note)
         # Imported here: without rules nobody pays for it.
         from fastfile.ruledsite import RuledSite
         from fastfile.siterules import SiteRules
 
-        rules = SiteRules(root, clock, say, cache.clear)
-        return RuledSite(root, base, config, clock, cache, pages, changes, rules=rules)
+        return RuledSite(root, base, config, clock, cache, pages, changes, note, rules=SiteRules(root, clock, say))
 
     sites = [make_site(base, root) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)

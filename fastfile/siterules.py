@@ -55,21 +55,19 @@ FORMATS = (Format(b"_redirects", _read_redirects), Format(b"_headers", _read_hea
 
 
 class SiteRules:
-    """``say`` is told once of each load what is wrong with the files; ``on_change`` that all answers are void."""
+    """``say`` is told once of each load what is wrong with the files."""
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
         say: Callable[[str], None],
-        on_change: Callable[[], None],
         formats: Sequence[Format] = FORMATS,
         dialect: Dialect = EITHER,
     ) -> None:
         self._root = root
         self._clock = clock
         self._say = say
-        self._on_change = on_change
         self._formats = formats
         self._dialect = dialect
         self._hidden = hidden_names(tuple(format_.name for format_ in formats))
@@ -77,15 +75,15 @@ class SiteRules:
         self._said: list[str] = []
         self._load()
 
-    def refresh(self) -> None:
-        """Read the files again where one of them has changed, come or gone."""
+    def refresh(self) -> bool:
+        """Read the files again where one of them has changed, come or gone; tell whether all answers are void."""
         if _are_fresh(self._present, self._clock) and self._settled:
             now_s = self._clock.wall_s
             if now_s == self._looked_s or _are_fresh(self._absent, self._clock):
                 self._looked_s = now_s
-                return
+                return False
         self._load()
-        self._on_change()
+        return True
 
     def _load(self) -> None:
         rules: list[Rule] = []
