@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -51,7 +52,7 @@ def _open_outer(config: Config, root: Root) -> Root | None:
 
 
 def say_nothing(text: str) -> None:
-    """Take what a program that embeds us does not want to hear."""
+    """What is made of the words for whoever runs a server where nobody hears them."""
 
 
 def make_application(
@@ -59,9 +60,13 @@ def make_application(
     mount_points: Sequence[MountPoint],
     clock: Clock,
     log_failure: Callable[[BaseException], None],
+    note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's. ``say`` is told what is wrong with their rules."""
+    """Return what answers the requests; the roots stay the caller's.
+
+    ``note`` hears which step found what, ``say`` what is wrong with the rules of a root.
+    """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
@@ -69,13 +74,13 @@ def make_application(
     def make_site(base: bytes, root: Root, outer: Root | None) -> Site:
         host = choose_host(config)
         if config.rules == "off" or root.only is not None or not host.rule_files:
-            return Site(root, base, config, clock, cache, pages, changes)
+            return Site(root, base, config, clock, cache, pages, changes, note)
         # Imported here: without rules nobody pays for it.
         from fastfile.ruledsite import RuledSite
         from fastfile.siterules import SiteRules
 
-        rules = SiteRules(root, clock, say, cache.clear, host, outer)
-        return RuledSite(root, base, config, clock, cache, pages, changes, rules=rules)
+        rules = SiteRules(root, clock, say, host, outer)
+        return RuledSite(root, base, config, clock, cache, pages, changes, note, rules=rules)
 
     sites = [make_site(*mount_point) for mount_point in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.files.freshness import Stamp
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -30,16 +31,25 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what becomes of the fields at an address and its file."""
+    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at an address, where a
+    file answers.
+
+    ``watched`` is as in Stamps.
+    """
 
     def __init__(
-        self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[Address, bytes], FieldChanges]
+        self,
+        root: Root,
+        clock: Clock,
+        small_file: int,
+        changes_at: Callable[[Address, bytes], FieldChanges],
+        watched: Callable[[], tuple[Stamp, ...] | None],
     ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = small_file
         self._changes_at = changes_at
-        self.stamps = Stamps(root)
+        self.stamps = Stamps(root, watched)
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""

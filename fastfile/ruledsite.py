@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastfile.answer import Answer
 from fastfile.errors import HTTPError
 from fastfile.fileanswers import Purpose
+from fastfile.files.freshness import Stamp
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
@@ -19,7 +20,7 @@ from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import Host, with_options
 from fastfile.semantics.target import Target, make_location, parse_target
 from fastfile.site import Site
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
     from fastfile.semantics.rulebook import Outcome
@@ -37,13 +38,14 @@ class RuledSite(Site):
         self._rules_host: Host | None = None
         super().__init__(*args)
         self._follow_host()
-        self._files.stamps.watched = rules.stamps
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
-        rules.refresh()
-        self._follow_host()
+        if rules.refresh():
+            self._cache.clear()
+            self._absences.forget()
+            self._follow_host()
         if rules.hides(target.path):
             return self._find_absence(target)
         outcome = rules.find(target, head)
@@ -58,12 +60,12 @@ class RuledSite(Site):
         found = self._cached(key) or self._look(target, head)
         if isinstance(found, Answer):
             self._remember(key, found)
-        elif found is None:
-            if outcome is not None:
-                return self._follow(outcome, target, head)
-            # Not to be kept: a request with another query may come to a rule.
-            found = self._look_at_folder(target, head) or self._find_absence(target)
-        return found
+        if found is not None:
+            return found
+        if outcome is not None:
+            return self._follow(outcome, target, head)
+        # Not to be kept: a request with another query may come to a rule.
+        return self._look_at_folder(target, head) or self._find_absence(target)
 
     def _follow_host(self) -> None:
         """Do as the host does that the files make of ours."""
@@ -76,6 +78,9 @@ class RuledSite(Site):
         changes = super().changes_at(address).then(self._rules.changes(subject))
         names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
         return _add_vary(changes, names)
+
+    def _watched(self) -> tuple[Stamp, ...] | None:
+        return self._rules.stamps()
 
     def _hides(self, path: bytes) -> bool:
         return self._rules.hides(path) or super()._hides(path)

@@ -14,34 +14,28 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 
-from fastfile.absence import Absences, join
+from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
-from fastfile.errors import HTTPError
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
-from fastfile.files.listing import Entry, list_directory
-from fastfile.files.root import Root, is_directory, make_error
-from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
-from fastfile.response import NO_CACHE, make_content_tag, make_head, make_page
+from fastfile.files.freshness import Stamp
+from fastfile.files.root import Root, make_error
+from fastfile.folders import Folders
+from fastfile.pages import make_error_page
+from fastfile.response import NO_CACHE, make_page
 from fastfile.semantics.cleanurls import Address, CleanUrls
-from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
 
 
 def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
-
-
-def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
 
 
 class Site:
@@ -59,6 +53,7 @@ class Site:
         cache: Cache[Answer],
         pages: ErrorPages,
         changes: FieldChanges,
+        note: Note = take_no_note,
     ) -> None:
         self._root = root
         self.base = base
@@ -69,9 +64,10 @@ class Site:
         self._cache = cache
         self._pages = pages
         self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, self._watched)
+        self._folders = Folders(root, base, config, clock, pages, self._hides)
         self.adopt(choose_host(config))
-        self.note: Callable[[str, bytes], None] = take_no_note
+        self.note = note
 
     def adopt(self, host: Host) -> None:
         """Do as this host does from now on."""
@@ -86,7 +82,7 @@ class Site:
         # them.
         self._are_routes = not config.given("listing") and (app is not None or not host.listing)
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
@@ -114,6 +110,10 @@ class Site:
         """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
         return self._caching
 
+    def _watched(self) -> tuple[Stamp, ...] | None:
+        """Return what all answers depend on; None where a change of it could go unnoticed."""
+        return ()
+
     def _hides(self, path: bytes) -> bool:
         """Tell whether a path is as if nothing were there."""
         return is_hidden(path) and not self._dotfiles
@@ -140,7 +140,7 @@ class Site:
         self.note("file", file)
         return answer
 
-    def _look_at_folder(self, target: Target, head: RequestHead) -> Response | None:
+    def _look_at_folder(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder without a page, or the redirect to it; None where none is to be seen."""
         if self._are_routes or self._root.only is not None or self._hides(target.path):
             return None
@@ -148,7 +148,8 @@ class Site:
 
     def _find_absence(self, target: Target) -> Answer:
         self.note("absence", target.path)
-        return self._absences.find(target.path, self._candidates(Address(target.path, target.is_directory)))
+        candidates = self._candidates(Address(target.path, target.is_directory))
+        return self._absences.find(target.path, candidates, self.note)
 
     def _is_at(self, file: bytes, address: Address) -> bool:
         """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
@@ -176,39 +177,20 @@ class Site:
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
         return make_page(self._host.moved, type_, page, fields, self._changes)
 
-    def _list(self, target: Target, head: RequestHead) -> Response | None:
+    def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""
         path = target.path
         try:
-            fd = self._root.open(path)
+            status = self._root.stat(path)
         except OSError as error:
             if make_error(error).status != 404:
                 raise
             return None
-        try:
-            if not is_directory(fd):
-                return None
-            if not target.is_directory:
-                return self._redirect(self._locate(path, target.query, True), head)
-            if not self._host.listing:
-                return None
-            self.note("listing", path)
-            entries = list_directory(fd, self._dotfiles, lambda name: self._root.stat(join(path, name)))
-            entries = [entry for entry in entries if not self._hides(join(path, entry.name))]
-        finally:
-            os.close(fd)
-        return self._make_listing(path, entries, head)
-
-    def _make_listing(self, path: bytes, entries: list[Entry], head: RequestHead) -> Response:
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
-        etag = make_content_tag(page)
-        changes = self.changes_at(Address(path, True))
-        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
-        outcome = check_preconditions(head, etag, None, self._clock.wall_s)
-        if outcome is Precondition.NOT_MODIFIED:
-            return Response(304, make_head(304, changes.apply(caching)))
-        if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The folder is not in the state that the request asks for.")
-        policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_page(200, type_, page, (*caching, policy), changes)
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        if not target.is_directory:
+            return self._redirect(self._locate(path, target.query, True), head)
+        if not self._host.listing:
+            return None
+        self.note("listing", path)
+        return self._folders.answer(path, target.query, head, self.changes_at(Address(path, True)))

@@ -69,7 +69,7 @@ READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
 
 
 class SiteRules:
-    """``say`` is told once of each load what is wrong with the files; ``on_change`` that all answers are void.
+    """``say`` is told once of each load what is wrong with the files.
 
     ``host`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for if
     they are not in the root.
@@ -80,7 +80,6 @@ class SiteRules:
         root: Root,
         clock: Clock,
         say: Callable[[str], None],
-        on_change: Callable[[], None],
         host: Host = FASTFILE,
         outer: Root | None = None,
     ) -> None:
@@ -88,22 +87,21 @@ class SiteRules:
         self._outer = outer
         self._clock = clock
         self._say = say
-        self._on_change = on_change
         self._plain_host = self.host = host
         self._hidden = hidden_names(tuple(name.encode() for name in host.rule_files))
         self._looked_s = clock.wall_s
         self._said: list[str] = []
         self._load()
 
-    def refresh(self) -> None:
-        """Read the files again where one of them has changed, come or gone."""
+    def refresh(self) -> bool:
+        """Read the files again where one of them has changed, come or gone; tell whether all answers are void."""
         if _are_fresh(self._present, self._clock) and self._settled:
             now_s = self._clock.wall_s
             if now_s == self._looked_s or _are_fresh(self._absent, self._clock):
                 self._looked_s = now_s
-                return
+                return False
         self._load()
-        self._on_change()
+        return True
 
     def _load(self) -> None:
         rules: list[Rule] = []

@@ -21,9 +21,9 @@ class Stamps:
     ``watched`` gives the stamps of what all answers of the root depend on; None where that could change unnoticed.
     """
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, watched: Callable[[], tuple[Stamp, ...] | None]) -> None:
         self._root = root
-        self.watched: Callable[[], tuple[Stamp, ...] | None] = tuple
+        self._watched = watched
         self._folders: dict[bytes, Stamp] = {}
 
     def of_file(
@@ -45,7 +45,7 @@ class Stamps:
     def of_folders(self, folders: Mapping[bytes, os.stat_result]) -> tuple[Stamp, ...]:
         """Return what shows that a name came or went in any of the folders, given by path with the state of each."""
         now_ns = time.time_ns()
-        watched = self.watched()
+        watched = self._watched()
         if watched is None or not folders or not all(is_settled(status, now_ns) for status in folders.values()):
             return ()
         return (

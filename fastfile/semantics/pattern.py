@@ -15,13 +15,14 @@ from fastfile.errors import HTTPError
 from fastfile.semantics.host import parse_host
 from fastfile.semantics.rule import Capture, Destination, Pattern, Template
 
+# Expressions are compiled at their first use: most servers that could use them never do, and start sooner.
 # Both hosts read a name as a letter and word characters (Cloudflare: pages-shared rulesEngine).
-_PLACEHOLDER = re.compile(rb":([A-Za-z][A-Za-z0-9_]*)")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_URL = re.compile(rb"(https?)://([^/?#]*)(.*)", re.DOTALL | re.IGNORECASE)
+PLACEHOLDER = rb":([A-Za-z][A-Za-z0-9_]*)"
+_ESCAPE = rb"%([0-9A-Fa-f]{2})"
+_URL = rb"(?si)(https?)://([^/?#]*)(.*)"
 # What may stand in a path and in a query as it is (RFC 3986 §3.3, §3.4), the percent sign of an escape aside.
-_UNSAFE_IN_PATH = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]")
-_UNSAFE_IN_QUERY = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]")
+_UNSAFE_IN_PATH = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]"
+_UNSAFE_IN_QUERY = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]"
 
 # Where a splat may stand: last, anywhere but once, or as often as one likes (only the first is a capture then).
 Splats = Literal["last", "one", "many"]
@@ -34,7 +35,7 @@ def show(text: bytes) -> str:
 
 def decode_leniently(text: bytes) -> bytes:
     """Percent-decode; what is not an escape stands for itself."""
-    return _ESCAPE.sub(lambda match: unhexlify(match[1]), text) if b"%" in text else text
+    return re.sub(_ESCAPE, lambda match: unhexlify(match[1]), text) if b"%" in text else text
 
 
 def parse_pattern(text: bytes, splats: Splats, anywhere: bool, any_slash: bool) -> Pattern:
@@ -107,7 +108,7 @@ def parse_destination(text: bytes, names: Collection[str]) -> Destination:
     """Parse a path or an http URL; ``names`` are the captures that there are. Raises ValueError: a sentence."""
     rest, mark, fragment = text.partition(b"#")
     origin = b""
-    url = _URL.fullmatch(rest)
+    url = re.fullmatch(_URL, rest)
     if url is not None:
         origin = _make_origin(url[1], url[2], text)
         rest = url[3] if url[3].startswith(b"/") else b"/" + url[3]
@@ -124,10 +125,10 @@ def parse_destination(text: bytes, names: Collection[str]) -> Destination:
     )
 
 
-def parse_template(text: bytes, names: Collection[str], unsafe: re.Pattern[bytes] | None = _UNSAFE_IN_PATH) -> Template:
+def parse_template(text: bytes, names: Collection[str], unsafe: bytes | None = _UNSAFE_IN_PATH) -> Template:
     """Return the text with its placeholders; a name that nothing catches is text. ``unsafe`` None leaves text alone."""
     template: list[bytes | Capture] = []
-    pieces = _PLACEHOLDER.split(text)
+    pieces = re.split(PLACEHOLDER, text)
     literal = pieces[0]
     for name, after in zip(pieces[1::2], pieces[2::2], strict=True):
         if name.decode() in names:
@@ -141,7 +142,7 @@ def parse_template(text: bytes, names: Collection[str], unsafe: re.Pattern[bytes
 
 def _make_origin(scheme: bytes, authority: bytes, text: bytes) -> bytes:
     """Return the origin, which is literal: no request has a say in which host it is sent to."""
-    if _PLACEHOLDER.search(authority) or b"*" in authority:
+    if re.search(PLACEHOLDER, authority) or b"*" in authority:
         raise ValueError(f"{show(text)} has a placeholder in its host")
     try:
         parse_host(authority)
@@ -150,5 +151,5 @@ def _make_origin(scheme: bytes, authority: bytes, text: bytes) -> bytes:
     return scheme.lower() + b"://" + authority
 
 
-def _encode(text: bytes, unsafe: re.Pattern[bytes] | None) -> bytes:
-    return text if unsafe is None else unsafe.sub(lambda match: b"%%%02X" % match[0][0], text)
+def _encode(text: bytes, unsafe: bytes | None) -> bytes:
+    return text if unsafe is None else re.sub(unsafe, lambda match: b"%%%02X" % match[0][0], text)

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import re
 
-from fastfile.semantics.pattern import captures_of, decode_leniently, parse_destination, parse_pattern, show
+from fastfile.semantics.pattern import (
+    PLACEHOLDER,
+    captures_of,
+    decode_leniently,
+    parse_destination,
+    parse_pattern,
+    show,
+)
 from fastfile.semantics.rule import Condition, Destination, Dialect, Pattern, Place, Problem, QueryMatch, Rule
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _URL_START = (b"http://", b"https://")
-_PLACEHOLDER = re.compile(rb":[A-Za-z][A-Za-z0-9_]*")
 
 
 def split_lines(content: bytes) -> list[bytes]:
@@ -113,7 +119,7 @@ def _parse_query_match(token: bytes) -> QueryMatch:
     if not equals or not name:
         raise ValueError(f"{show(token)} is not a query match, name=value or name=:placeholder")
     name = decode_leniently(name)
-    if _PLACEHOLDER.fullmatch(value):
+    if re.fullmatch(PLACEHOLDER, value):
         return QueryMatch(name, None, value[1:].decode())
     return QueryMatch(name, decode_leniently(value))
 

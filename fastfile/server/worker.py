@@ -75,7 +75,7 @@ class Worker:
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
         self.roots = [mount_point.root for mount_point in mount_points]
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, errors.say)
+        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, say=errors.say)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         offload = Offload(self._loop, self._clock, errors.report_failure)
