@@ -144,7 +144,7 @@ class SiteRules:
             return Parsed(problems=[Problem(place, file.problem)] if file.problem else ())
         try:
             return READERS[name](file.content, str(place), self._plain_host.dialect)
-        except ImportError:  # the file has come since, and a worker in its sandbox imports nothing more
+        except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
             return Parsed(problems=[Problem(place, "the file is new, and is read when the server is reloaded")])
 
     def stamps(self) -> tuple[Stamp, ...] | None:

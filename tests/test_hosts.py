@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +13,9 @@ from typing import NamedTuple
 
 import pytest
 from rawclient import RawClient, check_framing, check_ranges, check_validators
-from serverprocess import ServerProcess
+from serverprocess import TIMEOUT_S, ServerProcess
 
+from fastfile.options import BY_NAME
 from fastfile.semantics.hosts import HOSTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "hosts.md"
@@ -194,16 +197,9 @@ class Servers:
     def client(self, site: str, *options: str) -> RawClient:
         key = (site, *options)
         if key not in self._clients:
-            server = self._stack.enter_context(ServerProcess([*options, str(self._write(site))]))
+            server = self._stack.enter_context(ServerProcess([*options, str(write(self._folder / site, SITES[site]))]))
             self._clients[key] = self._stack.enter_context(RawClient(server.connect(), CHECKS))
         return self._clients[key]
-
-    def _write(self, site: str) -> Path:
-        root = self._folder / site
-        for name, content in SITES[site].items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(content)
-        return root
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +239,101 @@ def test_an_option_goes_before_the_host(servers: Servers) -> None:
     assert client.request("/file.html").fields["location"] == "/file/"
     assert client.request("/empty/").status == 200
     assert client.request("/nothing/").body == b"404.html"
+
+
+def test_the_option_knows_the_hosts() -> None:
+    assert BY_NAME["as_"].kind.expected == "one of " + ", ".join(HOSTS)
+
+
+# Files of JSON
+
+
+def write(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def connect(server: ServerProcess) -> RawClient:
+    return RawClient(server.connect(), CHECKS)
+
+
+def redirect_to(place: str) -> str:
+    return json.dumps({"redirects": [{"source": "/me", "destination": place}, {"source": "/lost"}]})
+
+
+def wait_for_redirect(client: RawClient, place: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while client.request(f"/me?{time.monotonic()}").fields.get("location", "").partition("?")[0] != place:
+        assert time.monotonic() < deadline
+
+
+def test_vercel_json_is_read_beside_the_folder_unless_it_is_in_it(tmp_path: Path) -> None:
+    write(tmp_path, {"vercel.json": redirect_to("/outside"), "dist/index.html": "home"})
+    with ServerProcess(["--as", "vercel", str(tmp_path / "dist")]) as server, connect(server) as client:
+        assert client.request("/me").fields["location"] == "/outside"
+        assert client.request("/vercel.json").status == 404
+        write(tmp_path, {"vercel.json": redirect_to("/changed")})
+        wait_for_redirect(client, "/changed")
+        write(tmp_path, {"dist/vercel.json": redirect_to("/inside")})
+        wait_for_redirect(client, "/inside")
+    assert "fastfile: ../vercel.json:1: redirects[1]: has no destination\n" in server.stderr
+    assert "fastfile: vercel.json:1: redirects[1]: has no destination\n" in server.stderr
+
+
+def test_other_hosts_do_not_look_outside(tmp_path: Path) -> None:
+    write(tmp_path, {"_redirects": "/me /outside", "serve.json": "{}", "dist/about.html": "about"})
+    with ServerProcess([str(tmp_path / "dist")]) as server, connect(server) as client:
+        assert client.request("/me").status == 404
+        assert client.request("/about.html").status == 200
+
+
+SERVE = """{
+    "rewrites": [{"source": "/app/**", "destination": "/about.html"}],
+    "redirects": [{"source": "/me", "destination": "/you"}],
+    "headers": [{"source": "about.html", "headers": [{"key": "X-About", "value": "yes"}]}],
+    "directoryListing": false,
+    "unlisted": [".git"]
+}"""
+
+
+def test_serve_json_makes_a_folder_what_serve_makes_of_it(tmp_path: Path) -> None:
+    write(tmp_path, {"serve.json": SERVE, "about.html": "about", "docs/index.html": "docs", "empty/x.txt": "x"})
+    with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
+        assert client.request("/about.html").fields["location"] == "/about"
+        page = client.request("/about")
+        assert (page.status, page.body, page.fields["x-about"]) == (200, b"about", "yes")
+        assert client.request("/docs").body == b"docs"
+        assert client.request("/app/route").body == b"about"
+        assert client.request("/me").fields["location"] == "/you"
+        assert client.request("/empty/").status == 404
+        assert client.request("/serve.json").status == 404
+        assert "x-about" not in client.request("/docs").fields
+        (tmp_path / "serve.json").unlink()
+        assert client.request("/about.html").status == 200
+        assert client.request("/docs").fields["location"] == "/docs/"
+        assert client.request("/empty/").status == 200
+    assert "fastfile: serve.json:6: unlisted: not followed here" in server.stderr
+
+
+def test_serve_json_is_a_file_with_rules_off_and_as_a_host(tmp_path: Path) -> None:
+    write(tmp_path, {"serve.json": SERVE, "about.html": "about"})
+    for options in (["--rules", "off"], ["--as", "netlify"]):
+        with ServerProcess([*options, str(tmp_path)]) as server, connect(server) as client:
+            assert client.request("/serve.json").body.decode() == SERVE
+            assert client.request("/about.html").status == 200
+
+
+def test_a_serve_json_that_comes_later_is_read_or_asks_for_a_reload(tmp_path: Path) -> None:
+    write(tmp_path, {"about.html": "about"})
+    with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
+        assert client.request("/about.html").status == 200
+        write(tmp_path, {"serve.json": SERVE})
+        deadline = time.monotonic() + TIMEOUT_S
+        while client.request(f"/{time.monotonic()}").status == 404 and "serve.json" not in server.stderr:
+            assert time.monotonic() < deadline
+        assert client.request("/serve.json").status == 404
+        assert client.request("/about.html").status in (200, 301)
+    # In its sandbox a worker cannot import the reader any more.
+    assert "the file is new, and is read when the server is reloaded" in server.stderr or "unlisted" in server.stderr
