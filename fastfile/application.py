@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastfile.clock import Clock
+from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
@@ -35,13 +36,20 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def make_application(
-    config: Config, mount_points: Sequence[MountPoint], clock: Clock, log_failure: Callable[[BaseException], None]
+    config: Config,
+    mount_points: Sequence[MountPoint],
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    submit: Submit | None = None,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's."""
+    """Return what answers the requests; the roots stay the caller's. ``submit`` runs what nobody waits for."""
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-    sites = [Site(root, base, config, clock, cache, pages, changes) for base, root in mount_points]
+    compression = None
+    if config.compress and submit is not None:
+        compression = Compression(cache, submit, log_failure)
+    sites = [Site(root, base, config, clock, cache, pages, changes, compression) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from fastfile.absence import Absences, join
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
 from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
@@ -58,6 +59,7 @@ class Site:
         cache: Cache[Answer],
         pages: ErrorPages,
         changes: FieldChanges,
+        compression: Compression | None = None,
     ) -> None:
         self._root = root
         self.base = base
@@ -70,7 +72,7 @@ class Site:
         self._cache = cache
         self._pages = pages
         self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, compression)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
@@ -140,6 +142,7 @@ class Site:
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
+            answer.key = key
             self._cache.put(key, answer)
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:

@@ -23,6 +23,7 @@ LAYERS = (
     ("response",),
     ("health",),
     ("answer",),
+    ("compression",),
     ("errorpages", "fileanswers"),
     ("absence",),
     ("site",),
