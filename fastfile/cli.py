@@ -97,8 +97,9 @@ def parse_arguments(argv: Sequence[str]) -> dict[str, list[str]]:
 
     Raises ConfigError. Values stay text: config.py reads those of all sources alike.
     """
+    bare = {option.flag: f"{option.flag}={option.bare}" for option in OPTIONS if option.bare}
     parser = _make_parser()
-    known, rest = parser.parse_known_args(argv)
+    known, rest = parser.parse_known_args([bare.get(argument, argument) for argument in argv])
     arguments: dict[str, list[str]] = vars(known)
     if not rest or "help" in arguments or "version" in arguments:
         return arguments
@@ -221,6 +222,8 @@ def _spelling(option: Option) -> str:
     if option.negatable:
         return f"--[no-]{option.key}" if option.default else option.flag
     flags = f"{option.short}, {option.flag}" if option.short else option.flag
+    if option.bare:
+        return f"{flags}[={option.metavar}]"
     return flags if option.name == "directory" else f"{flags} {option.metavar}"
 
 

@@ -46,6 +46,9 @@ class Config:
     mount: tuple[tuple[str, str], ...]
     health: str | None
     server_header: bool
+    spa: str | None
+    clean_urls: bool
+    trailing_slash: Literal["auto", "always", "never", "keep"]
     bind: str
     port: int
     host: bool
