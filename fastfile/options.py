@@ -292,4 +292,3 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
-BY_FLAG: dict[str, Option] = {option.flag: option for option in OPTIONS}
