@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 
 
 class MountPoint(NamedTuple):
@@ -39,32 +40,38 @@ def say_nothing(text: str) -> None:
     """What is made of the words for whoever runs a server where nobody hears them."""
 
 
+def make_site(base: bytes, root: Root, shared: Shared, say: Callable[[str], None]) -> Site:
+    if shared.config.rules == "off" or root.only is not None:
+        return Site(root, base, shared)
+    # Imported here: without rules nobody pays for it.
+    from fastfile.ruledsite import RuledSite
+    from fastfile.siterules import SiteRules
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say))
+
+
 def make_application(
     config: Config,
     mount_points: Sequence[MountPoint],
     clock: Clock,
     log_failure: Callable[[BaseException], None],
+    submit: Submit | None = None,
     note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
-    ``note`` hears which step found what, ``say`` what is wrong with the rules of a root.
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
+    with the rules of a root.
     """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-
-    def make_site(base: bytes, root: Root) -> Site:
-        if config.rules == "off" or root.only is not None:
-            return Site(root, base, config, clock, cache, pages, changes, note)
-        # Imported here: without rules nobody pays for it.
-        from fastfile.ruledsite import RuledSite
-        from fastfile.siterules import SiteRules
-
-        return RuledSite(root, base, config, clock, cache, pages, changes, note, rules=SiteRules(root, clock, say))
-
-    sites = [make_site(base, root) for base, root in mount_points]
+    compression = None
+    if config.compress and submit is not None:
+        compression = Compression(cache, submit, log_failure)
+    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    sites = [make_site(base, root, shared, say) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -7,18 +7,19 @@ Answers that another request for their target may not get are cached where only 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastfile.answer import Answer
 from fastfile.errors import HTTPError
 from fastfile.fileanswers import Purpose
 from fastfile.files.freshness import Stamp
+from fastfile.files.root import Root
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, make_location, parse_target
-from fastfile.site import Site
+from fastfile.site import Shared, Site
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ _GUARD = b"\0"
 class RuledSite(Site):
     """``rules`` are those of this site's root."""
 
-    def __init__(self, *args: Any, rules: SiteRules) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules) -> None:
         self._rules = rules
-        super().__init__(*args)
+        super().__init__(root, base, shared)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
