@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import StartError
@@ -19,7 +20,7 @@ from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import choose_host
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 
 
 class MountPoint(NamedTuple):
@@ -55,34 +56,40 @@ def say_nothing(text: str) -> None:
     """What is made of the words for whoever runs a server where nobody hears them."""
 
 
+def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+    base, root, outer = mount_point
+    host = choose_host(shared.config)
+    if shared.config.rules == "off" or root.only is not None or not host.rule_files:
+        return Site(root, base, shared)
+    # Imported here: without rules nobody pays for it.
+    from fastfile.ruledsite import RuledSite
+    from fastfile.siterules import SiteRules
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say, host, outer))
+
+
 def make_application(
     config: Config,
     mount_points: Sequence[MountPoint],
     clock: Clock,
     log_failure: Callable[[BaseException], None],
+    submit: Submit | None = None,
     note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
-    ``note`` hears which step found what, ``say`` what is wrong with the rules of a root.
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
+    with the rules of a root.
     """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-
-    def make_site(base: bytes, root: Root, outer: Root | None) -> Site:
-        host = choose_host(config)
-        if config.rules == "off" or root.only is not None or not host.rule_files:
-            return Site(root, base, config, clock, cache, pages, changes, note)
-        # Imported here: without rules nobody pays for it.
-        from fastfile.ruledsite import RuledSite
-        from fastfile.siterules import SiteRules
-
-        rules = SiteRules(root, clock, say, host, outer)
-        return RuledSite(root, base, config, clock, cache, pages, changes, note, rules=rules)
-
-    sites = [make_site(*mount_point) for mount_point in mount_points]
+    compression = None
+    if config.compress and submit is not None:
+        compression = Compression(cache, submit, log_failure)
+    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    sites = [make_site(mount_point, shared, say) for mount_point in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -46,6 +46,7 @@ class Config:
     base: str | None
     mount: tuple[tuple[str, str], ...]
     rules: Literal["auto", "off"]
+    compress: bool
     health: str | None
     server_header: bool
     as_: str | None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.files.freshness import Stamp
+from fastfile.compression import Compression
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -20,7 +20,7 @@ from fastfile.semantics.mediatype import media_type
 
 
 class Purpose(NamedTuple):
-    """What a file answers for. ``address`` is what is asked for: rules go by it.
+    """What a file answers for. ``address`` is what is asked for, without the base: rules go by it.
 
     ``vary`` names request fields that led to this file, beside those that choose among its variants.
     """
@@ -31,11 +31,7 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at an address, where a
-    file answers.
-
-    ``watched`` is as in Stamps.
-    """
+    """Opens files of one root as answers. ``changes_at`` tells what the fields at an address are, where a file is."""
 
     def __init__(
         self,
@@ -43,13 +39,15 @@ class FileAnswers:
         clock: Clock,
         small_file: int,
         changes_at: Callable[[Address, bytes], FieldChanges],
-        watched: Callable[[], tuple[Stamp, ...] | None],
+        stamps: Stamps,
+        compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = small_file
         self._changes_at = changes_at
-        self.stamps = Stamps(root, watched)
+        self._compression = compression
+        self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""
@@ -78,11 +76,17 @@ class FileAnswers:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_at(purpose.address, path)
         type_ = media_type(path.rpartition(b"/")[2])
-        vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
         now_s = self._clock.wall_s
-        representations = {
-            coding: Representation(variant, type_, coding, vary, now_s, changes, purpose.status)
-            for coding, variant in (*variants.usable.items(), (b"", resource))
-        }
-        identity = representations.pop(b"")
-        return Answer(self.stamps.of_file(path, folders, resource, variants), identity, representations)
+        vary = purpose.vary
+
+        def represent(resource: Resource, coding: bytes) -> Representation:
+            return Representation(resource, type_, coding, vary, now_s, changes, purpose.status)
+
+        offer = None
+        if self._compression is not None and purpose.status == 200 and not variants.usable:
+            offer = self._compression.offer(resource, type_, represent)
+        if variants.usable or offer is not None:
+            vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
+        stamps = self.stamps.of_file(path, folders, resource, variants)
+        encoded = {coding: represent(variant, coding) for coding, variant in variants.usable.items()}
+        return Answer(stamps, represent(resource, b""), encoded, offer=offer)

@@ -7,19 +7,20 @@ Answers that another request for their target may not get are cached where only 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastfile.answer import Answer
 from fastfile.errors import HTTPError
 from fastfile.fileanswers import Purpose
 from fastfile.files.freshness import Stamp
+from fastfile.files.root import Root
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.hosts import Host, with_options
+from fastfile.semantics.hosts import with_options
 from fastfile.semantics.target import Target, make_location, parse_target
-from fastfile.site import Site
+from fastfile.site import Shared, Site
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ _GUARD = b"\0"
 class RuledSite(Site):
     """``rules`` are those of this site's root."""
 
-    def __init__(self, *args: Any, rules: SiteRules) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules) -> None:
         self._rules = rules
-        self._rules_host: Host | None = None
-        super().__init__(*args)
+        super().__init__(root, base, shared)
         self._follow_host()
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
@@ -69,9 +69,7 @@ class RuledSite(Site):
 
     def _follow_host(self) -> None:
         """Do as the host does that the files make of ours."""
-        if self._rules.host is not self._rules_host:
-            self._rules_host = self._rules.host
-            self.adopt(with_options(self._rules_host, self._config))
+        self.adopt(with_options(self._rules.host, self._config))
 
     def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
         subject = Address(file, False) if file and self._host.fields_of_file else address

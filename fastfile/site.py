@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root, make_error
+from fastfile.files.stamps import Stamps
 from fastfile.folders import Folders
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_page
@@ -38,36 +41,37 @@ def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
 
 
+class Shared(NamedTuple):
+    """What the sites of one application have in common. ``changes`` are those of every response."""
+
+    config: Config
+    clock: Clock
+    cache: Cache[Answer]
+    pages: ErrorPages
+    changes: FieldChanges
+    compression: Compression | None = None
+    note: Note = take_no_note
+
+
 class Site:
-    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes.
+    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
 
-    ``changes`` are those of every response. ``note`` hears which step found what.
-    """
-
-    def __init__(
-        self,
-        root: Root,
-        base: bytes,
-        config: Config,
-        clock: Clock,
-        cache: Cache[Answer],
-        pages: ErrorPages,
-        changes: FieldChanges,
-        note: Note = take_no_note,
-    ) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared) -> None:
+        config, clock, pages = shared.config, shared.clock, shared.pages
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
         self._config = config
         self._dotfiles = config.dotfiles
         self._clock = clock
-        self._cache = cache
+        self._cache = shared.cache
         self._pages = pages
-        self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, self._watched)
+        self._changes = shared.changes
+        self.note = shared.note
+        stamps = Stamps(root, self._watched)
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
         self.adopt(choose_host(config))
-        self.note = note
 
     def adopt(self, host: Host) -> None:
         """Do as this host does from now on."""
@@ -169,6 +173,7 @@ class Site:
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
+            answer.key = key
             self._cache.put(key, answer)
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -392,3 +393,43 @@ def test_rules_are_read_at_the_start_and_not_before_each_request(site: Asker, mo
     site.root._kernel_confines = False  # so that every open is one that we see
     assert site.ask("/x").status == 301
     assert opened == []
+
+
+# The examples of docs/rules.md
+
+PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
+SECTION = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(_redirects|_headers)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ROW = re.compile(r"^\| `(/[^`]*)`(?: with `([^`]*)`)? \| (.+) \|$", re.MULTILINE)
+EXAMPLE_FILES = ("index.html", "about.html", "lost.html", "docs/index.html", "docs/page.html", "assets/app-4f2a91c0.js")
+
+
+def examples() -> list[tuple[str, dict[str, bytes], list[tuple[str, str, str]]]]:
+    """Return the sections of the page that have files: their title, the files, and the rows of their tables."""
+    sections = SECTION.findall(PAGE.read_text())
+    found = [(title, {name: text.encode() for name, text in FENCE.findall(rest)}, rest) for title, rest in sections]
+    return [(title, files, ROW.findall(rest)) for title, files, rest in found if files]
+
+
+@pytest.mark.parametrize(("title", "files", "rows"), examples(), ids=[title for title, _, _ in examples()])
+def test_an_example_of_the_page(
+    tmp_path: Path, title: str, files: dict[str, bytes], rows: list[tuple[str, str, str]]
+) -> None:
+    write_files(tmp_path, files | {name: name.encode() for name in EXAMPLE_FILES})
+    assert rows
+    with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
+        for target, field, expected in rows:
+            response = client.request(quote(target, "/?=&"), "GET", *filter(None, [field]))
+            assert shown(response, expected) == expected, target
+    assert not server.stderr, "every line of an example can be used"
+
+
+def shown(response: Received, expected: str) -> str:
+    """Return what there is of a response in the words of the page's tables."""
+    if expected.startswith(("`", "no `")):
+        name = expected.strip("no `").partition(":")[0]
+        value = response.fields.get(name.lower())
+        return f"no `{name}`" if value is None else f"`{name}: {value}`"
+    if 300 <= response.status < 400:
+        return f"{response.status} `{response.fields['location']}`"
+    return f"{response.status} `{response.body.decode()}`" if response.body.decode() in EXAMPLE_FILES else "404"
