@@ -94,7 +94,6 @@ ROWS = (
     Row(NETLIFY, "unless the rule is forced", "/forced.js", "302 /file"),
     Row(NETLIFY, "a 200 rewrites", "/rewritten", "200 file.html"),
     Row(NETLIFY, "rules are not served", "/_redirects", "404 404.html"),
-    Row(NETLIFY, ".well-known is served", "/.well-known/security.txt", "200 .well-known/security.txt"),
     #
     Row(CLOUDFLARE, "a page is found without .html", "/file", "200 file.html"),
     Row(CLOUDFLARE, "the name of its file redirects there", "/file.html?a=b", "308 /file?a=b"),
