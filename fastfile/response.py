@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 
 from fastfile.files.resource import Resource
+from fastfile.semantics.fields import join_lists
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
     ByteRange,
@@ -30,7 +31,19 @@ MAX_HASHED = 1 << 20
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
+    """Return the lines, a name once: the first value counts, so what users set stands before what is ours.
+
+    Vary is all that anybody said (RFC 9110 §12.5.5), and Set-Cookie is not a list (§5.3): it may come again.
+    """
+    lines: dict[bytes, Field] = {}
+    for name, value in fields:
+        key = name.lower()
+        if key == b"set-cookie":
+            key += b"%d" % len(lines)
+        elif key == b"vary" and key in lines:
+            value = join_lists(lines.pop(key)[1], value)
+        lines.setdefault(key, (name, value))
+    return b"".join([b"%b: %b\r\n" % field for field in lines.values()])
 
 
 def make_head(status: int, fields: Iterable[Field]) -> bytes:

@@ -12,15 +12,17 @@ SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down. A name stands for a module or a whole sub-package; those of one row may not import each other.
 LAYERS = (
     ("errors", "types", "status", "clock", "kinds"),
+    ("field_kinds", "passwords"),
     ("options",),
     ("config",),
-    ("provenance",),
+    ("provenance", "users"),
     ("_parser_rules",),
     ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("semantics",),
     ("files",),
     ("pages",),
     ("response",),
+    ("common_fields",),
     ("health",),
     ("answer",),
     ("site",),
@@ -34,7 +36,7 @@ TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served.
-MAY_OPEN = {"files", "_sendfile_py", "config", "cli", "server", "__init__"}
+MAY_OPEN = {"files", "_sendfile_py", "config", "users", "cli", "server", "__init__"}
 
 
 def imports(source: Path) -> set[str]:
