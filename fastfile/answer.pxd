@@ -8,6 +8,8 @@ cdef class Answer:
     cdef readonly tuple stamps
     cdef readonly Representation identity
     cdef readonly dict variants
+    cdef readonly int status
+    cdef readonly Answer fallback
     cdef public bint used
     cdef readonly long long size
     cdef readonly int open_files

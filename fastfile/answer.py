@@ -18,16 +18,37 @@ OVERHEAD = 2500
 
 
 class Answer:
-    """``identity`` is None where nothing is at the target. ``stamps`` are all that the decision was drawn from."""
+    """``stamps`` are all that the decision was drawn from. ``identity`` is None where nothing is at the target.
 
-    __slots__ = ("_choices", "_codings", "identity", "open_files", "size", "stamps", "used", "variants")
+    ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
+    and ``fallback`` the page of an app that takes navigations to where no file is, if there is one.
+    """
+
+    __slots__ = (
+        "_choices",
+        "_codings",
+        "fallback",
+        "identity",
+        "open_files",
+        "size",
+        "stamps",
+        "status",
+        "used",
+        "variants",
+    )
 
     def __init__(
-        self, stamps: tuple[Stamp, ...], identity: Representation | None, variants: dict[bytes, Representation]
+        self,
+        stamps: tuple[Stamp, ...],
+        identity: Representation | None,
+        variants: dict[bytes, Representation],
+        fallback: Answer | None = None,
     ) -> None:
         self.stamps = stamps
         self.identity = identity
         self.variants = variants
+        self.status = 404 if identity is None else identity.status
+        self.fallback = fallback
         self.used = False
         self._codings = tuple(variants)
         self._choices: dict[bytes | None, Representation] = {}

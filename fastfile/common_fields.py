@@ -1,4 +1,4 @@
-"""The fields that every response carries, made once from the options; they stand first, so they replace ours of a name.
+"""The fields that every response carries: made once from the options, they take the place of ours of the same name.
 
 Static all of them: what depends on a request's Origin is in cors.py. RFC 9110 §6.3, Fetch §3.2, HTML §7.1.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastfile.config import Config
 from fastfile.field_kinds import split_field
-from fastfile.response import Field
+from fastfile.semantics.fieldchanges import Field, FieldChanges
 
 # What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
@@ -16,20 +16,19 @@ ANY_ORIGIN: Field = (b"Access-Control-Allow-Origin", b"*")
 VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
-def make_common_fields(config: Config) -> tuple[Field, ...]:
-    """Return the fields of every response: those of --header first, so that they win."""
-    own = join_repeated([split_field(text) for text in config.header])
-    fields = [*own, *_option_fields(config)]
+def common_changes(config: Config) -> FieldChanges:
+    """Return what is made of the fields of every response: of two that set one, --header holds."""
+    fields = _option_fields(config)
     if config.cors == ("*",):
-        fields += [ANY_ORIGIN, make_exposed(own)]
+        fields += [ANY_ORIGIN, exposed_fields(config)]
     elif config.cors:
         fields.append(VARY_ORIGIN)
     if config.server_header:
         fields.append((b"Server", b"fastfile"))
-    return tuple(fields)
+    return FieldChanges(tuple(fields)).then(FieldChanges(own_fields(config)))
 
 
-def make_preflight_fields(config: Config) -> tuple[Field, ...]:
+def preflight_fields(config: Config) -> tuple[Field, ...]:
     """Return what an answer to OPTIONS has for preflights (Fetch §4.8), where --cors lets any origin in.
 
     Nothing here is done by request fields, so all may be sent; ``*`` does not include Authorization (Fetch §3.2.3).
@@ -46,25 +45,26 @@ def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
     )
 
 
-def make_exposed(own: list[Field]) -> Field:
-    """Return the field that lets scripts read ours and those of --header. Names, not ``*``: that is not for credentials
-    (Fetch §3.2.5).
+def exposed_fields(config: Config) -> Field:
+    """Return the field that lets scripts read ours and those of --header.
+
+    Names, not ``*``: that would be the name of a field where credentials are used (Fetch §3.2.3).
     """
-    names = dict.fromkeys((*EXPOSED, *(name for name, _ in own)))
+    names = dict.fromkeys((*EXPOSED, *(name for name, _ in own_fields(config))))
     return (b"Access-Control-Expose-Headers", b", ".join(names))
 
 
-def join_repeated(fields: list[Field]) -> list[Field]:
-    """Return the fields, those of one name as one list (RFC 9110 §5.3), but for Set-Cookie, which is none."""
+def own_fields(config: Config) -> tuple[Field, ...]:
+    """Return the fields of --header: those of one name as one list (RFC 9110 §5.3), but Set-Cookie, which is none."""
     joined: dict[bytes, Field] = {}
-    for name, value in fields:
+    for name, value in map(split_field, config.header):
         key = name.lower()
         if key == b"set-cookie":
             key += b"%d" % len(joined)
         if key in joined:
             name, value = joined[key][0], joined[key][1] + b", " + value
         joined[key] = (name, value)
-    return list(joined.values())
+    return tuple(joined.values())
 
 
 def _option_fields(config: Config) -> list[Field]:

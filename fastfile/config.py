@@ -42,6 +42,8 @@ class Config:
     listing: bool
     dotfiles: bool
     follow_symlinks: bool
+    base: str | None
+    mount: tuple[tuple[str, str], ...]
     health: str | None
     mime: tuple[str, ...]
     server_header: bool
@@ -186,19 +188,25 @@ def _check_origins(config: Config) -> None:
 
 
 def resolve_directory(config: Config, folder: str = "") -> str:
-    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError."""
+    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too."""
+    for _, mounted in config.mount:
+        _check_readable(os.path.join(folder, mounted), mounted)
     if config.directory is None:
         candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
         return next(filter(os.path.isdir, candidates), folder or ".")
     path = os.path.join(folder, config.directory)
-    shown = printable(config.directory)
+    _check_readable(path, config.directory)
+    return path
+
+
+def _check_readable(path: str, given: str) -> None:
+    shown = printable(given)
     if not os.path.exists(path):
         raise StartError(f"{shown}: no such folder or file")
     if not (os.path.isdir(path) or os.path.isfile(path)):
         raise StartError(f"{shown}: neither a folder nor a file")
     if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
         raise StartError(f"{shown}: no permission to read it")
-    return path
 
 
 def closest(name: str, names: Iterable[str]) -> str:

@@ -9,10 +9,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from fastfile.common_fields import join_repeated, make_exposed, make_preflight
+from fastfile.common_fields import exposed_fields, make_preflight
 from fastfile.config import Config
 from fastfile.errors import HTTPError
-from fastfile.field_kinds import split_field
 from fastfile.gate import Handles, with_lines
 from fastfile.response import make_field_lines
 from fastfile.semantics.fields import is_token, split_list
@@ -30,7 +29,7 @@ class Cors:
 
     def __init__(self, handler: Handles, config: Config) -> None:
         self._handler = handler
-        exposed = make_exposed(join_repeated([split_field(text) for text in config.header]))
+        exposed = exposed_fields(config)
         self._lines = {
             origin.encode(): make_field_lines(
                 [

@@ -9,14 +9,15 @@ cdef class Handler:
     cdef Clock _clock
     cdef readonly object health
     cdef readonly long long hits
-    cdef object _log_failure, _site
+    cdef object _log_failure, _mounts, _pages
     cdef dict _answers
     cdef tuple _allowed_hosts
     cdef int _max_ranges
     cdef set _hosts
-    cdef dict _pages, _absences
+    cdef Response _options
     @cython.locals(answer=Answer, response=Response)
     cpdef Response respond(self, RequestHead head)
+    cdef Response _make_absence(self, Answer answer, RequestHead head)
     @cython.locals(representation=Representation)
     cdef Response _respond(self, RequestHead head, Answer answer)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

@@ -6,7 +6,7 @@ The way of a request that is not in the cache (``_respond``):
  2. target          decoded once, dot segments resolved               RFC 9112 §3.2
  3. health          a probe is answered whatever its host, if --health says where (health.py)
  4. host            ours, or 421                                      RFC 9110 §7.2, §7.4
- 5. answer          the cached one if it is fresh, else from the disk (site.py)
+ 5. answer          the cached one if it is fresh, else from the disk (site.py); of an app, its page for a navigation
  6. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
  7. preconditions   304, 412                                          RFC 9110 §13.2.2
  8. range           206, 416                                          RFC 9110 §14.2
@@ -21,42 +21,54 @@ from collections.abc import Callable
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
+from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
 from fastfile.errors import HTTPError
-from fastfile.files.root import Root, make_error
+from fastfile.files.root import make_error
 from fastfile.health import Health
-from fastfile.pages import make_error_page
-from fastfile.response import NO_SNIFFING, Representation, make_bodiless, make_response
+from fastfile.mounts import Mounts
+from fastfile.response import Representation, make_bodiless, make_head
 from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
+from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.host import check_host, is_loopback_host, parse_host
+from fastfile.semantics.navigation import is_navigation
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
-from fastfile.site import ALLOW, Site, make_not_found
 from fastfile.types import RequestHead, Response
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
-# An error page is chosen by Accept; that there is an error may depend on the variant that was selected.
-VARY = (b"Vary", b"Accept")
-VARY_BY_BOTH = (b"Vary", b"Accept, Accept-Encoding")
+ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
 MAX_HOSTS = 64  # distinct Host values that are remembered as ours
-MAX_PAGES = 256  # distinct error responses that are remembered
 
 
 class Handler:
-    """Answers requests for one site. ``log_failure`` is told of bugs: what the client hears of them is 500."""
+    """Answers requests for the sites of ``mounts``, whose cached answers are ``answers``.
 
-    def __init__(self, root: Root, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
+    ``changes`` are those of every response. ``log_failure`` is told of bugs: what the client hears of them is 500.
+    """
+
+    def __init__(
+        self,
+        mounts: Mounts,
+        answers: dict[bytes, Answer],
+        pages: ErrorPages,
+        changes: FieldChanges,
+        config: Config,
+        clock: Clock,
+        log_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._mounts = mounts
+        self._answers = answers
+        self._pages = pages
         self._clock = clock
         self._log_failure = log_failure
-        self._site = Site(root, config, clock)
-        self.health = Health(config.health, self._site.common_fields)
-        self._answers = self._site.answers
+        self.health = Health(config.health, changes)
+        self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
-        self._pages: dict[object, Response] = {}
-        self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response:
@@ -67,52 +79,35 @@ class Handler:
                 answer = None
             else:
                 self.hits += 1
-                if head.method == b"GET" and (head.plain or answer.identity is None):
-                    answer.used = True
-                    if answer.identity is None:
-                        return self._make_absence(head)
-                    return answer.select(head.accept_encoding, False).full
+                if head.method == b"GET":
+                    if answer.status != 200:
+                        answer.used = True
+                        if answer.fallback is None:
+                            return self._make_absence(answer, head)
+                    elif head.plain:
+                        answer.used = True
+                        return answer.select(head.accept_encoding, False).full
         try:
             response = self._respond(head, answer)
         except HTTPError as error:
-            response = self._make_error(error, head)
+            response = self._pages.make(error, head)
         except OSError as error:
-            response = self._make_error(make_error(error), head)
+            response = self._pages.make(make_error(error), head)
         except Exception as error:
             self._log_failure(error)
-            response = self._make_error(HTTPError(500, "The server failed on this request."), head)
+            response = self._pages.make(HTTPError(500, "The server failed on this request."), head)
         return make_bodiless(response) if head.method == b"HEAD" else response
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
-        response = self._make_error(error, head)
+        response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
-    def _make_error(self, error: HTTPError, head: RequestHead | None) -> Response:
-        media_type = self._site.choose_type(None if head is None else head.field(b"accept"))
-        key = (error.status, error.detail, error.fields, media_type)
-        response = self._pages.get(key)
-        if response is None:
-            fields = (
-                *self._site.common_fields,
-                (b"Content-Type", media_type),
-                (b"Cache-Control", b"no-store"),
-                *(() if VARY_BY_BOTH in error.fields else (VARY,)),
-                NO_SNIFFING,
-                *error.fields,
-            )
-            response = make_response(error.status, fields, make_error_page(error.status, error.detail, media_type))
-            if len(self._pages) >= MAX_PAGES:
-                self._pages.clear()
-            self._pages[key] = response
-        return response
-
-    def _make_absence(self, head: RequestHead) -> Response:
-        media_type = self._site.choose_type(head.field(b"accept"))
-        response = self._absences.get(media_type)
-        if response is None:
-            response = self._absences[media_type] = self._make_error(make_not_found(), head)
-        return response
+    def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
+        """Return the 404: the site's own page for it, or ours."""
+        if answer.identity is None:
+            return self._pages.make_absence(head)
+        return answer.select(head.accept_encoding, False).full
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
@@ -124,16 +119,19 @@ class Handler:
                 return health
             self._check_host(head, target)
             if head.method == b"OPTIONS":
-                return self._site.options
+                return self._options
             if target.asterisk:
                 raise HTTPError(400, "The target * is for OPTIONS alone.")
-            found = self._site.find(target, head)
+            site, target = self._mounts.find(target)
+            found = site.find(target, head)
             if isinstance(found, Response):
                 return found
             answer = found
         answer.used = True
-        if answer.identity is None:
-            raise make_not_found()
+        if answer.status != 200:
+            if answer.fallback is None or not is_navigation(head):
+                return self._make_absence(answer, head)
+            answer = answer.fallback
         representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fastfile.errors import HTTPError
-from fastfile.response import NO_CACHE, NO_SNIFFING, Field, make_response
+from fastfile.pages import TEXT
+from fastfile.response import NO_CACHE, make_page
+from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, parse_target
 from fastfile.types import Response
 
@@ -11,10 +13,9 @@ from fastfile.types import Response
 class Health:
     """Answers at one path, if any: 200 while the server serves, 503 from the moment that it is told to stop."""
 
-    def __init__(self, path: str | None, common_fields: tuple[Field, ...]) -> None:
+    def __init__(self, path: str | None, changes: FieldChanges) -> None:
         self._path = None if path is None else parse_target(path.encode()).path
-        type_ = (b"Content-Type", b"text/plain; charset=utf-8")
-        self._well = make_response(200, (*common_fields, type_, NO_CACHE, NO_SNIFFING), b"ok\n")
+        self._well = make_page(200, TEXT, b"ok\n", (NO_CACHE,), changes)
         self._is_stopping = False
 
     def answer(self, target: Target) -> Response | None:

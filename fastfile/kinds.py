@@ -166,6 +166,11 @@ def _parse_target(text: str) -> str:
     return _require(text, good and text.startswith("/") and "/.." not in text and text.strip("/") != "")
 
 
+def _parse_mount(text: str) -> tuple[str, str]:
+    base, _, folder = text.partition("=")
+    return _parse_target(base), _parse_path(folder)
+
+
 def _parse_metrics(text: str) -> str:
     if not text.startswith("unix:"):
         host, _, port = text.rpartition(":")
@@ -189,5 +194,6 @@ HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
+MOUNT = Kind("/PATH=FOLDER", _parse_mount, "=".join)
 METRICS = Kind("HOST:PORT or unix:PATH", _parse_metrics)
 NAME = Kind("a name or a number", _parse_path)

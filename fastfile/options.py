@@ -18,6 +18,7 @@ from fastfile.kinds import (
     METRICS,
     MIB,
     MODE,
+    MOUNT,
     NAME,
     PATH,
     SWITCH,
@@ -102,6 +103,12 @@ OPTIONS: tuple[Option, ...] = (
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
+    Option(*(FILES, "base", TARGET, None, "TARGET"), "Path, such as /app, that the folder is served at."),
+    Option(
+        *(FILES, "mount", MOUNT, (), "/PATH=DIR"),
+        "Serve a further folder at a path; the longest path that fits answers; give it again for more.",
+        repeatable=True,
+    ),
     Option(
         *(FILES, "health", TARGET, None, "TARGET"),
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",

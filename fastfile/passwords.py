@@ -118,7 +118,7 @@ def _check_cost(hashed: Hash) -> Hash:
         raise ValueError("costs")
     if _memory(hashed) > MAX_MEMORY or (block_size * parallel) << log_n > MAX_WORK:
         raise ValueError("costs")
-    _scrypt(hashed._replace(log_n=1), b"")  # a Python without scrypt says so now
+    verify(hashed._replace(log_n=1), b"")  # a Python without scrypt says so now, and all is imported that it takes
     return hashed
 
 
@@ -126,12 +126,15 @@ def _parse_bcrypt(text: str) -> Hash:
     cost = text[4:6]
     if len(text) != 60 or not cost.isdigit() or not 4 <= int(cost) <= 16 or text[6] != "$":
         raise Unusable("a bcrypt hash has 60 characters and a cost from 04 to 16")
+    # htpasswd's 2y is what others call 2b (crypt_blowfish 1.1).
+    hashed = Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
     try:
-        import bcrypt  # noqa: F401
+        verify(hashed._replace(text=b"$2b$04$" + hashed.text[7:]), b"")
     except ImportError:
         raise Unusable(f"bcrypt hashes need pip install 'fastfile[auth]'; or {_MAKE_ONE}") from None
-    # htpasswd's 2y is what others call 2b (crypt_blowfish 1.1).
-    return Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
+    except ValueError:
+        raise Unusable("a bcrypt hash has 22 characters of salt, and 31 of digest after them") from None
+    return hashed
 
 
 def _scrypt(hashed: Hash, password: bytes) -> bytes:

@@ -5,5 +5,6 @@ cdef class Representation:
     cdef readonly bytes media_type, coding, etag
     cdef readonly object mtime_s
     cdef readonly bint varies
+    cdef readonly int status
     cdef bytes _field_lines
     cdef readonly Response full, not_modified

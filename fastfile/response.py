@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from fastfile.files.resource import Resource
-from fastfile.semantics.fields import join_lists
+from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
     ByteRange,
@@ -22,28 +22,15 @@ from fastfile.semantics.ranges import (
 from fastfile.status import STATUS_LINES
 from fastfile.types import FileSlice, Response
 
-Field = tuple[bytes, bytes]
-
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
+NO_STORE: Field = (b"Cache-Control", b"no-store")
 # Above this a content hash would hold up the loop for more than about a millisecond.
 MAX_HASHED = 1 << 20
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
-    """Return the lines, a name once: the first value counts, so what users set stands before what is ours.
-
-    Vary is all that anybody said (RFC 9110 §12.5.5), and Set-Cookie is not a list (§5.3): it may come again.
-    """
-    lines: dict[bytes, Field] = {}
-    for name, value in fields:
-        key = name.lower()
-        if key == b"set-cookie":
-            key += b"%d" % len(lines)
-        elif key == b"vary" and key in lines:
-            value = join_lists(lines.pop(key)[1], value)
-        lines.setdefault(key, (name, value))
-    return b"".join([b"%b: %b\r\n" % field for field in lines.values()])
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 def make_head(status: int, fields: Iterable[Field]) -> bytes:
@@ -55,6 +42,17 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
     """Return a response whose body is in memory, with its Content-Length."""
     length = (b"Content-Length", b"%d" % len(content))
     return Response(status, make_head(status, (*fields, length)), (content,), len(content))
+
+
+def make_page(
+    status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
+) -> Response:
+    """Return a response whose body is a page of our own, with its type and what options make of its fields.
+
+    A policy for the site's pages (--csp) does not fit ours, which have their own, and no cache keeps an error.
+    """
+    changes = changes.sparing((b"content-security-policy", *((b"cache-control",) if status >= 400 else ())))
+    return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
 
 
 def make_bodiless(response: Response) -> Response:
@@ -91,7 +89,9 @@ class Representation:
     """One file as it is sent: its fields, and the two responses that most requests get, ready made.
 
     ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1), and
-    None, with no such field, where the file's date says nothing.
+    None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error whose page it
+    is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request fields that
+    the choice of this representation depended on.
     """
 
     __slots__ = (
@@ -103,6 +103,7 @@ class Representation:
         "mtime_s",
         "not_modified",
         "resource",
+        "status",
         "varies",
     )
 
@@ -111,28 +112,39 @@ class Representation:
         resource: Resource,
         media_type: bytes,
         coding: bytes,
-        vary: bool,
+        vary: bytes,
         now_s: int,
-        common: tuple[Field, ...],
+        changes: FieldChanges,
+        status: int = 200,
     ) -> None:
         self.resource = resource
-        self.media_type = media_type
+        if status != 200:
+            changes = changes.sparing((b"cache-control",))
+        self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
-        self.varies = vary
+        self.status = status
+        self.varies = b"Accept-Encoding" in vary
         self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
         self.etag = make_etag(resource, coding)
-        caching = [*common, NO_CACHE, (b"ETag", self.etag)]
+        caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
+        fields: list[Field] = [NO_SNIFFING]
         if vary:
-            caching.append((b"Vary", b"Accept-Encoding"))
-        fields = [*caching, (b"Accept-Ranges", b"bytes"), NO_SNIFFING]
-        if self.mtime_s is not None:
-            fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
+            caching.append((b"Vary", vary))
+        if status == 200:
+            caching.append((b"ETag", self.etag))
+            fields.append((b"Accept-Ranges", b"bytes"))
+            if self.mtime_s is not None:
+                fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
         if coding:
             fields.append((b"Content-Encoding", coding))
-        self._field_lines = make_field_lines(fields)
+        type_ = (b"Content-Type", self.media_type)
+        changed = changes.apply((*caching, *fields, type_))
+        self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
         body = (resource.slice(0, resource.size),) if resource.size else ()
-        self.full = self._make(200, b"", media_type, body, resource.size)
-        self.not_modified = Response(304, make_head(304, caching))  # RFC 9110 §15.4.5: no more than caching needs
+        self.full = self._make(status, b"", self.media_type, body, resource.size)
+        # RFC 9110 §15.4.5: of ours no more than caching needs.
+        kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
+        self.not_modified = Response(304, make_head(304, kept))
 
     def _make(
         self, status: int, content_range: bytes, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int

@@ -1,16 +1,25 @@
-"""The site: from a target to what answers it - a file, its variants, a redirect, a listing, or nothing.
+"""A site: from a target to what answers it - a file, its variants, a redirect, a listing, or nothing.
 
-The one place where the rules of BEHAVIOUR.md's "From target to file" come together; what it finds goes into the cache.
+The one place where the rules of "From target to file" (docs/behaviour.md) come together. In order:
+
+ 1. nothing      a hidden name
+ 2. the file     at its name, or a folder's index; a folder without its slash redirects to it
+ 3. the listing  of a folder that has no index
+ 4. absence      remembered too, until something comes to be there
+
+What it finds goes into the cache; handler.py asks here only for what is not there, or no longer true.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.config import Config
+from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
@@ -18,109 +27,132 @@ from fastfile.files.listing import list_directory
 from fastfile.files.resource import Resource, is_settled, open_resource
 from fastfile.files.root import Root, is_directory, make_error
 from fastfile.files.variants import Variants, open_variants
-from fastfile.pages import LISTING_POLICY, PAGE_TYPES, make_error_page, make_listing_page
-from fastfile.response import (
-    NO_CACHE,
-    NO_SNIFFING,
-    Field,
-    Representation,
-    make_content_tag,
-    make_head,
-    make_response,
-)
+from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
+from fastfile.response import NO_CACHE, Representation, make_content_tag, make_head, make_page
 from fastfile.semantics.conditional import Precondition, check_preconditions
-from fastfile.semantics.mediatype import media_type
-from fastfile.semantics.negotiation import preferred_type
-from fastfile.semantics.target import Target, is_hidden, make_location
+from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.mediatype import make_additions, media_type
+from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.types import RequestHead, Response
 
-ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
-MAX_TYPES = 64  # distinct Accept values whose choice is remembered
 MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
 
 
-def make_not_found() -> HTTPError:
-    # Made anew each time: an exception that is raised again keeps the frames of all its raises.
-    return HTTPError(404, "There is nothing at this address.")
+def make_cache(config: Config) -> Cache[Answer]:
+    return Cache(config.cache_size, config.cache_files)
+
+
+def take_no_note(step: str, subject: bytes) -> None:
+    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
 
 
 class Site:
-    """What one root holds, by target. Owns the cache of its answers."""
+    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes.
 
-    def __init__(self, root: Root, config: Config, clock: Clock) -> None:
+    ``changes`` are those of every response. ``note`` hears which step found what.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        base: bytes,
+        config: Config,
+        clock: Clock,
+        cache: Cache[Answer],
+        pages: ErrorPages,
+        changes: FieldChanges,
+    ) -> None:
         self._root = root
+        self.base = base
+        self._prefix = b"/" + encode_path(base) if base else b""
         self._config = config
         self._clock = clock
-        self._cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
-        self.answers = self._cache.entries
-        self.common_fields: tuple[Field, ...] = ((b"Server", b"fastfile"),) if config.server_header else ()
-        self.options = Response(204, make_head(204, (*self.common_fields, ALLOW)))
+        self._cache = cache
+        self._pages = pages
+        self._changes = changes
         self._folders: dict[bytes, Stamp] = {}
-        self._types: dict[bytes | None, bytes] = {}
         self._index = tuple(os.fsencode(name) for name in config.index)
+        self._media_types = make_additions(config.mime)
+        self.note: Callable[[str, bytes], None] = take_no_note
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response:
-        """Return what is at the target: a file as an answer, a redirect or a listing as a response.
+        """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
-        Raises HTTPError or OSError where nothing is there or it may not be read.
+        Raises OSError where it cannot be read. ``target`` is without our base.
         """
-        key = make_location(target.path, None, target.is_directory)
-        answer = self.answers.get(key)
-        if answer is None or not answer.is_fresh(self._clock):
-            if is_hidden(target.path) and not self._config.dotfiles:
-                raise make_not_found()
-            try:
-                found = self._look(target, head)
-            except FileNotFoundError:
-                self._remember_absence(key, target.path)
-                raise
-            if isinstance(found, Response):
-                return found
-            answer = found
-            self._remember(key, answer)
-        return answer
+        key = self._locate(target.path, None, target.is_directory)
+        answer = self._cache.entries.get(key)
+        if answer is not None and answer.is_fresh(self._clock):
+            return answer
+        found = self._look(target, head) or self._find_absence(target.path)
+        if isinstance(found, Answer):
+            self._remember(key, found)
+        return found
 
-    def _look(self, target: Target, head: RequestHead) -> Answer | Response:
+    def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
+        """Return the reference to a path of this site, as a client has to ask for it."""
+        if not path and not is_directory:  # the base without its slash
+            return self._prefix
+        return self._prefix + make_location(path, query, is_directory)
+
+    def changes_at(self, path: bytes) -> FieldChanges:
+        """Return what is made of the fields of every response at a path."""
+        return self._changes
+
+    def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
+        """Return what the disk has at the target, or None."""
         path = target.path
-        if self._root.only is not None:
-            if path:
-                raise make_not_found()
-            return self._open(self._root.only, self._root.stat_folder(b""))
-        if target.is_directory:
-            return self._look_in_directory(path, head)
+        if is_hidden(path) and not self._config.dotfiles:
+            self.note("hidden", path)
+            return None
         try:
-            return self._open(path, self._root.stat_folder(path))
+            if self._root.only is not None:
+                return self._open(self._root.only, target, self._root.stat_folder(b"")) if not path else None
+            if target.is_directory:
+                return self._look_in_folder(target, head)
+            return self._open(path, target, self._root.stat_folder(path))
         except IsADirectoryError:
-            return self._redirect(make_location(path, target.query, True), head)
+            self.note("folder", path)
+            return self._redirect(self._locate(path, target.query, True), head)
+        except OSError as error:
+            if make_error(error).status != 404:
+                raise
+            return None
 
-    def _look_in_directory(self, path: bytes, head: RequestHead) -> Answer | Response:
+    def _look_in_folder(self, target: Target, head: RequestHead) -> Answer | Response | None:
+        path = target.path
         folder = self._root.stat_folder(join(path, b""))
         for name in self._index:
             try:
-                return self._open(join(path, name), folder)
+                return self._open(join(path, name), target, folder)
             except OSError as error:
                 if make_error(error).status != 404:
                     raise
         fd = self._root.open(path)
         try:
             if not is_directory(fd) or not self._config.listing:
-                raise make_not_found()
+                return None
+            self.note("listing", path)
             return self._list(path, fd, head)
         finally:
             os.close(fd)
 
-    def _open(self, path: bytes, folder: os.stat_result | None) -> Answer:
-        return self._make_answer(path, folder, open_resource(self._root, path, self._config.small_file))
+    def _open(self, path: bytes, target: Target, folder: os.stat_result | None) -> Answer:
+        """Make the answer of the file at ``path`` to requests for the target."""
+        resource = open_resource(self._root, path, self._config.small_file)
+        self.note("file", path)
+        return self._make_answer(path, folder, resource, self.changes_at(target.path))
 
-    def _make_answer(self, path: bytes, folder: os.stat_result | None, resource: Resource) -> Answer:
+    def _make_answer(
+        self, path: bytes, folder: os.stat_result | None, resource: Resource, changes: FieldChanges, status: int = 200
+    ) -> Answer:
         variants = open_variants(self._root, path, resource, self._config.small_file)
-        type_ = media_type(path.rpartition(b"/")[2])
+        type_ = media_type(path.rpartition(b"/")[2], self._media_types)
+        vary = b"Accept-Encoding" if variants.usable else b""
 
         def represent(resource: Resource, coding: bytes) -> Representation:
-            return Representation(
-                resource, type_, coding, bool(variants.usable), self._clock.wall_s, self.common_fields
-            )
+            return Representation(resource, type_, coding, vary, self._clock.wall_s, changes, status)
 
         return Answer(
             self._make_stamps(path, folder, resource, variants),
@@ -162,40 +194,33 @@ class Site:
         if answer.stamps:
             self._cache.put(key, answer)
 
-    def _remember_absence(self, key: bytes, path: bytes) -> None:
+    def _find_absence(self, path: bytes) -> Answer:
+        """Return the answer that nothing is at the path."""
         absolute = self._root.absolute(path)
-        # A link that leads out of the root exists and is refused: only what is truly absent can be watched.
-        if self._root.only is None and read_signature(absolute) == b"":
-            self._remember(key, Answer((Stamp(absolute, b""),), None, {}))
-
-    def choose_type(self, accept: bytes | None) -> bytes:
-        """Return the media type for a page of ours: HTML where nothing we have is acceptable (RFC 9110 §12.4.1)."""
-        chosen = self._types.get(accept)
-        if chosen is None:
-            if len(self._types) >= MAX_TYPES:
-                self._types.clear()
-            chosen = self._types[accept] = preferred_type(accept, PAGE_TYPES) or PAGE_TYPES[0]
-        return chosen
+        # What is there and refused (a link that leads out of the root, say) may become right unseen: it is not kept.
+        is_absent = self._root.only is None and read_signature(absolute) == b""
+        return Answer((Stamp(absolute, b""),) if is_absent else (), None, {})
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
-        type_ = self.choose_type(head.field(b"accept"))
-        caching = (NO_CACHE, (b"Location", location))
-        fields = (*self.common_fields, (b"Content-Type", type_), (b"Vary", b"Accept"), NO_SNIFFING, *caching)
-        return make_response(301, fields, make_error_page(301, "The folder is at its name with a slash.", type_))
+        type_ = self._pages.choose_type(head.field(b"accept"))
+        page = make_error_page(301, "The folder is at its name with a slash.", type_)
+        fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
+        return make_page(301, type_, page, fields, self._changes)
 
     def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
         entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
-        type_ = self.choose_type(head.field(b"accept"))
-        page = make_listing_page(b"/" + join(path, b""), entries, type_)
+        type_ = self._pages.choose_type(head.field(b"accept"))
+        page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
         etag = make_content_tag(page)
-        caching = (*self.common_fields, NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
+        changes = self.changes_at(path)
+        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
         outcome = check_preconditions(head, etag, None, self._clock.wall_s)
         if outcome is Precondition.NOT_MODIFIED:
-            return Response(304, make_head(304, caching))
+            return Response(304, make_head(304, changes.apply(caching)))
         if outcome is Precondition.FAILED:
             raise HTTPError(412, "The folder is not in the state that the request asks for.")
         policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_response(200, (*caching, (b"Content-Type", type_), NO_SNIFFING, policy), page)
+        return make_page(200, type_, page, (*caching, policy), changes)
 
 
 def join(folder: bytes, name: bytes) -> bytes:

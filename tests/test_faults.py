@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 
+from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.files import listing, resource, root
 from fastfile.files.resource import is_settled
 from fastfile.files.root import Root
-from fastfile.handler import Handler
 from fastfile.sendfile import WOULD_BLOCK
 from fastfile.server import connection, listener
 from fastfile.server.clients import Clients
@@ -94,7 +94,7 @@ class Server:
         clock = Clock()
         config = self._config
         the_root = Root(os.fsencode(self._folder))
-        handler = Handler(the_root, config, clock, self.failures.append)
+        handler = make_application(config, [MountPoint(b"", the_root)], clock, self.failures.append)
         poller = make_poller(loop, clock, self.failures.append)
         self._poller = poller
         listening = socket.create_server(("127.0.0.1", 0))

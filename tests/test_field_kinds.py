@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fastfile.common_fields import join_repeated
+from fastfile.common_fields import own_fields
 from fastfile.config import load
 from fastfile.errors import ConfigError
 from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, PROTECTED, REFERRER_POLICY
 from fastfile.kinds import Kind, Unusable
 from fastfile.options import OPTIONS
-from fastfile.response import make_field_lines
-from fastfile.semantics.fields import join_lists
 
 TAKEN = {
     "a field": (FIELD, "X-Frame-Options: DENY", "X-Frame-Options: DENY"),
@@ -126,17 +124,6 @@ def test_contradictions_about_origins_are_refused(arguments: dict[str, list[str]
         load(arguments, {})
 
 
-def test_the_first_field_of_a_name_replaces_the_others() -> None:
-    fields = [(b"cache-control", b"max-age=1"), (b"X-A", b"1"), (b"Cache-Control", b"no-cache")]
-    assert make_field_lines(fields) == b"cache-control: max-age=1\r\nX-A: 1\r\n"
-
-
-def test_vary_is_what_anybody_said() -> None:
-    fields = [(b"Vary", b"Origin"), (b"X-A", b"1"), (b"Vary", b"Accept-Encoding, origin")]
-    assert make_field_lines(fields) == b"X-A: 1\r\nVary: Origin, Accept-Encoding\r\n"
-    assert join_lists(b"*", b"Accept") == b"*, Accept"
-
-
-def test_cookies_are_no_list_and_each_has_its_line() -> None:
-    fields = join_repeated([(b"Set-Cookie", b"a=1"), (b"Link", b"<a>"), (b"link", b"<b>"), (b"Set-Cookie", b"b=2")])
-    assert make_field_lines(fields) == b"Set-Cookie: a=1\r\nLink: <a>, <b>\r\nSet-Cookie: b=2\r\n"
+def test_repeated_fields_are_one_list_but_for_cookies() -> None:
+    config = load({"header": ["Set-Cookie: a=1", "Link: <a>", "link: <b>", "Set-Cookie: b=2"]}, {})
+    assert own_fields(config) == ((b"Set-Cookie", b"a=1"), (b"Link", b"<a>, <b>"), (b"Set-Cookie", b"b=2"))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.files.resource import is_settled
 from fastfile.files.root import Root
-from fastfile.handler import Handler
 from fastfile.types import FileSlice, RequestHead, Response
 
 LARGE = 100_000  # sent from an open file
@@ -30,7 +30,8 @@ class Asker:
         self.failures: list[BaseException] = []
         self.clock = Clock()
         self.root = Root(os.fsencode(folder), bool(settings.get("follow_symlinks")))
-        self.handler = Handler(self.root, Config(**settings), self.clock, self.failures.append)
+        mount_points = [MountPoint(b"", self.root)]
+        self.handler = make_application(Config(**settings), mount_points, self.clock, self.failures.append)
 
     def ask(self, target: str, method: str = "GET", **fields: bytes) -> Response:
         self.clock.begin_pass()

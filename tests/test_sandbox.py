@@ -29,7 +29,7 @@ from fastfile.files.root import Root
 from fastfile.server.sandbox import enter_sandbox
 os.chdir(sys.argv[1])
 outer = os.getppid()
-print(enter_sandbox(Config(sandbox="require"), Root(os.fsencode(sys.argv[2]))), flush=True)
+print(enter_sandbox(Config(sandbox="require"), [Root(os.fsencode(sys.argv[2]))]), flush=True)
 """
 
 
@@ -303,8 +303,8 @@ def test_the_version_says_which_sandbox_there_is() -> None:
 def test_a_sandbox_within_fifteen_others_is_one_too_many_and_auto_goes_on(folder: Path) -> None:
     code = """
         for _ in range(14):
-            enter_sandbox(Config(sandbox="require"), Root(b"project/dist"))
-        print(enter_sandbox(Config(), Root(b"project/dist")), "|", enter_sandbox(Config(), Root(b"project/dist")))
+            enter_sandbox(Config(sandbox="require"), [Root(b"project/dist")])
+        print(enter_sandbox(Config(), [Root(b"project/dist")]), "|", enter_sandbox(Config(), [Root(b"project/dist")]))
     """
     if HAS_LANDLOCK:
         first, _, last = in_sandbox(folder, code).partition(" | ")

@@ -24,14 +24,6 @@ def split_list(value: bytes, separator: bytes = b",") -> list[bytes]:
     return [trimmed for element in elements if (trimmed := element.strip(OWS))]
 
 
-def join_lists(first: bytes, second: bytes) -> bytes:
-    """Return one list of the elements of two, none of them twice; they are names, so case does not count."""
-    elements: dict[bytes, bytes] = {}
-    for element in split_list(first) + split_list(second):
-        elements.setdefault(element.lower(), element)
-    return b", ".join(elements.values())
-
-
 def _split_outside_quotes(value: bytes, separator: bytes) -> list[bytes]:
     elements = []
     start = position = 0

@@ -10,8 +10,8 @@ import mmap
 import socket
 from typing import NamedTuple
 
+from fastfile.errorpages import VARY
 from fastfile.errors import HTTPError
-from fastfile.handler import VARY
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
 from fastfile.server.listening import Listening
 from fastfile.server.metrics import (

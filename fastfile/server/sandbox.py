@@ -11,6 +11,7 @@ import struct
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastfile.config import Config
@@ -45,7 +46,7 @@ def describe(abi: int) -> str:
     return f"sandbox: Landlock ABI {abi}" if abi else "no sandbox: this system has no Landlock"
 
 
-def enter_sandbox(config: Config, root: Root) -> str:
+def enter_sandbox(config: Config, roots: Sequence[Root]) -> str:
     """Give up this process's rights as --sandbox asks: what is in force, as the banner says it.
 
     Raises StartError where a sandbox is required and cannot be had. There is no way out of it again.
@@ -58,7 +59,7 @@ def enter_sandbox(config: Config, root: Root) -> str:
     problem = "this system has no Landlock"
     if abi:
         try:
-            _restrict(abi, readable_folders(root))
+            _restrict(abi, set().union(*map(readable_folders, roots)))
         except OSError as error:  # sixteen nested sandboxes are one too many, say
             problem = f"Landlock: {error.strerror}"
         else:

@@ -31,10 +31,10 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     def make_plan() -> Plan:
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
-        preload(new.loop)
+        preload(new)
         return Plan(listening.adapt(new), os.fsencode(path))
 
-    preload(config.loop)
+    preload(config)
     rehearse()
     errors = ErrorLog()
     manager = Manager(os.environ)
@@ -75,13 +75,17 @@ def listen_for_metrics(config: Config, address: str) -> Listening:
         raise StartError(f"--metrics: {error}") from None
 
 
-def preload(loop: str) -> None:
-    """Import the event loop once, before the forks. Raises StartError when --loop names what is not there."""
-    if loop != "asyncio":
+def preload(config: Config) -> None:
+    """Import what workers cannot any more, once and before the forks. Raises StartError when --loop is not there."""
+    if config.auth:
+        from fastfile import auth  # noqa: F401
+    if config.cors:
+        from fastfile import cors  # noqa: F401
+    if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401
         except ImportError:
-            if loop == "uvloop":
+            if config.loop == "uvloop":
                 raise StartError(
                     "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
                 ) from None

@@ -10,11 +10,10 @@ import socket
 import time
 from typing import Any
 
+from fastfile.application import add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import StartError
-from fastfile.files.root import Root
-from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
@@ -73,8 +72,9 @@ class Worker:
         self._clock = Clock()
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
-        self.root = Root(root_path, config.follow_symlinks, self._ask_for_successors)
-        self._handler = Handler(self.root, config, self._clock, errors.report_failure)
+        mount_points = open_roots(config, root_path, self._ask_for_successors)
+        self.roots = [root for _, root in mount_points]
+        self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics)
@@ -231,7 +231,7 @@ def run_worker(
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
         worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors, meter)
-        sandbox = enter_sandbox(config, worker.root)
+        sandbox = enter_sandbox(config, worker.roots)
     except (OSError, StartError) as error:
         lifeline.say(str(error).encode())
         return 1

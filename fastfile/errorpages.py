@@ -1,0 +1,62 @@
+"""The answers that tell of an error: a page in the type that the client likes best, made once for each kind."""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError
+from fastfile.pages import PAGE_TYPES, make_error_page
+from fastfile.response import NO_STORE, make_page
+from fastfile.semantics.fieldchanges import Field, FieldChanges
+from fastfile.semantics.negotiation import preferred_type
+from fastfile.types import RequestHead, Response
+
+# An error page is chosen by Accept; that there is an error may depend on the variant that was selected.
+VARY: Field = (b"Vary", b"Accept")
+VARY_BY_BOTH: Field = (b"Vary", b"Accept, Accept-Encoding")
+MAX_PAGES = 256  # distinct error responses that are remembered
+MAX_TYPES = 64  # distinct Accept values whose choice is remembered
+
+
+def make_not_found() -> HTTPError:
+    # Made anew each time: an exception that is raised again keeps the frames of all its raises.
+    return HTTPError(404, "There is nothing at this address.")
+
+
+class ErrorPages:
+    """``changes`` are those of every response."""
+
+    def __init__(self, changes: FieldChanges) -> None:
+        self._changes = changes
+        self._pages: dict[object, Response] = {}
+        self._absences: dict[bytes, Response] = {}  # the 404 in each media type
+        self._types: dict[bytes | None, bytes] = {}
+
+    def make(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Return the response that tells of an error; ``head`` is None where it could not be read."""
+        media_type = self.choose_type(None if head is None else head.field(b"accept"))
+        key = (error.status, error.detail, error.fields, media_type)
+        response = self._pages.get(key)
+        if response is None:
+            vary = () if VARY_BY_BOTH in error.fields else (VARY,)
+            page = make_error_page(error.status, error.detail, media_type)
+            response = make_page(error.status, media_type, page, (NO_STORE, *vary, *error.fields), self._changes)
+            if len(self._pages) >= MAX_PAGES:
+                self._pages.clear()
+            self._pages[key] = response
+        return response
+
+    def make_absence(self, head: RequestHead) -> Response:
+        """Return the 404, the one error that many requests get."""
+        media_type = self.choose_type(head.field(b"accept"))
+        response = self._absences.get(media_type)
+        if response is None:
+            response = self._absences[media_type] = self.make(make_not_found(), head)
+        return response
+
+    def choose_type(self, accept: bytes | None) -> bytes:
+        """Return the media type for a page of ours: HTML where nothing we have is acceptable (RFC 9110 §12.4.1)."""
+        chosen = self._types.get(accept)
+        if chosen is None:
+            if len(self._types) >= MAX_TYPES:
+                self._types.clear()
+            chosen = self._types[accept] = preferred_type(accept, PAGE_TYPES) or PAGE_TYPES[0]
+        return chosen
