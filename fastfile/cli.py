@@ -19,6 +19,7 @@ from fastfile.config import COMMAND_LINE, Address, Config, closest, load, resolv
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
 from fastfile.options import BY_FLAG, OPTIONS, Option
+from fastfile.users import with_users
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
@@ -121,11 +122,16 @@ def _run(argv: Sequence[str]) -> int:
     if "help" in arguments or "version" in arguments:
         _write(sys.stdout, make_help() if "help" in arguments else make_version())
         return 0
+    if "auth" in arguments:
+        from fastfile.command_line import hide
+
+        hide(arguments["auth"])
     environ = dict(os.environ)
 
     def read() -> tuple[Config, str]:
         config = load(arguments, environ)
-        return config, resolve_directory(config)
+        root_path = resolve_directory(config)
+        return with_users(config, root_path), root_path
 
     if "print_config" in arguments:
         del arguments["print_config"]
@@ -139,8 +145,16 @@ def _run(argv: Sequence[str]) -> int:
     from fastfile import banner  # noqa: F401
     from fastfile.server.serve import serve
 
+    if config.open:
+        from fastfile.browser import open_browser
+
     def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
-        announce(config, root_path, addresses, notices, sandbox)
+        if config.open:
+            notices = [*notices, *filter(None, [open_browser(config, addresses)])]
+        if config.quiet:
+            _write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
+        else:
+            announce(config, root_path, addresses, notices, sandbox)
 
     return serve(config, root_path, on_ready, reread=read)
 

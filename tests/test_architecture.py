@@ -33,7 +33,8 @@ LAYERS = (
     ("mounts",),
     ("handler",),
     ("application",),
-    ("server", "banner"),
+    ("server", "banner", "command_line"),
+    ("browser", "commands"),
     ("cli",),
     ("__main__",),
 )
@@ -42,7 +43,7 @@ TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served.
-MAY_OPEN = {"files", "_sendfile_py", "config", "users", "cli", "server", "__init__"}
+MAY_OPEN = {"files", "_sendfile_py", "config", "users", "cli", "command_line", "server", "__init__"}
 
 
 def imports(source: Path) -> set[str]:

@@ -77,7 +77,8 @@ class Worker:
         self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
-        self._service = Service(config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics)
+        entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
+        self._service = Service(config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics)
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
@@ -243,7 +244,7 @@ def make_log(config: Config) -> AccessLog | None:
     """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
     format_ = config.log_format
     if format_ == "auto":
-        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) else "none"
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
     if format_ == "none":
         return None
     if config.log_file is None:
