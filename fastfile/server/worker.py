@@ -22,6 +22,7 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.metering import Meter, MetricsHandler
+from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
@@ -78,7 +79,10 @@ class Worker:
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
-        self._service = Service(config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics)
+        offload = Offload(self._loop, self._clock, errors.report_failure)
+        self._service = Service(
+            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload
+        )
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
