@@ -46,6 +46,9 @@ class Config:
     mount: tuple[tuple[str, str], ...]
     health: str | None
     mime: tuple[str, ...]
+    spa: str | None
+    clean_urls: bool
+    trailing_slash: Literal["auto", "always", "never", "keep"]
     server_header: bool
     header: tuple[str, ...]
     cors: tuple[str, ...]
@@ -167,7 +170,7 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
         if "bind" in layer and "host" not in layer:
             settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
         settings |= layer
-    values = {name: _parse(BY_NAME[name], setting) for name, setting in settings.items()}
+    values = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
@@ -222,16 +225,17 @@ def _problem(option: str, source: str, problem: str) -> ConfigError:
     return ConfigError(option, f"from {source}", problem)
 
 
-def _parse(option: Option, setting: _Setting) -> object:
+def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
+    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from."""
     values = []
-    for text in setting.texts:
+    for text in texts:
         try:
             values.append(option.kind.parse(text))
         except Unusable as error:
-            raise _problem(option.flag, setting.source, printable(str(error))) from None
+            raise _problem(option.flag, source, printable(str(error))) from None
         except ValueError:
             shown = "something else" if option.secret else f'"{printable(text)}"'
-            raise _problem(option.flag, setting.source, f"expected {option.kind.expected}, got {shown}") from None
+            raise _problem(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
     return tuple(values) if option.repeatable else values[-1]
 
 

@@ -20,6 +20,7 @@ from fastfile.kinds import (
     MODE,
     MOUNT,
     NAME,
+    PAGE,
     PATH,
     SWITCH,
     TARGET,
@@ -46,6 +47,7 @@ class Option(NamedTuple):
     metavar: str
     help: str
     short: str = ""
+    bare: str = ""  # the value of the option without "=": its value is never the next argument
     repeatable: bool = False
     reason: str = ""
     peers: str = ""
@@ -82,6 +84,7 @@ class Option(NamedTuple):
 DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
 FILES = "What is served"
+BUILDS = "Front-end builds"
 FIELDS = "Response fields"
 ACCESS = "Who may come in"
 LISTEN = "Where to listen"
@@ -118,6 +121,21 @@ OPTIONS: tuple[Option, ...] = (
         "Media type for an extension, before our own table, such as glsl=text/plain; give it again for more.",
         repeatable=True,
     ),
+    Option(
+        *(BUILDS, "spa", PAGE, None, "FILE"),
+        "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
+        "stays 404.",
+        bare="index.html",
+    ),
+    Option(
+        *(BUILDS, "clean_urls", SWITCH, False, ""),
+        "Serve about.html at /about, and redirect /about.html and /about/index.html there.",
+    ),
+    Option(
+        *(BUILDS, "trailing_slash", choice("auto", "always", "never", "keep"), "auto", "WHEN"),
+        "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
+        "asked for.",
+    ),
     Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
     Option(
         *(FIELDS, "header", FIELD, (), "FIELD"),
@@ -127,9 +145,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(FIELDS, "cors", ORIGIN, (), "ORIGIN"),
-        "Origin whose pages may read what is served, such as https://app.example, or * for any; give it again for "
-        "more.",
+        "Let pages of any origin read what is served, or with =ORIGIN those of one, such as "
+        "=https://app.example; give it again for more.",
         repeatable=True,
+        bare="*",
     ),
     Option(
         *(FIELDS, "coi", SWITCH, False, ""),
@@ -320,4 +339,3 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
-BY_FLAG: dict[str, Option] = {option.flag: option for option in OPTIONS}

@@ -16,7 +16,7 @@ LAYERS = (
     ("options",),
     ("config",),
     ("provenance", "users"),
-    ("_parser_rules",),
+    ("_parser_rules", "encoders"),
     ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("semantics",),
     ("files",),
@@ -28,12 +28,13 @@ LAYERS = (
     ("auth",),
     ("health",),
     ("answer",),
-    ("errorpages",),
+    ("errorpages", "fileanswers"),
+    ("absence",),
     ("site",),
     ("mounts",),
     ("handler",),
     ("application",),
-    ("server", "banner", "command_line"),
+    ("server", "banner", "arguments", "console", "command_line"),
     ("browser", "commands"),
     ("cli",),
     ("__main__",),
@@ -42,8 +43,20 @@ DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
 TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
-# The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served.
-MAY_OPEN = {"files", "_sendfile_py", "config", "users", "cli", "command_line", "server", "__init__"}
+# The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served - but
+# for the commands, which work on a folder for whoever typed them, and answer no request.
+MAY_OPEN = {
+    "files",
+    "_sendfile_py",
+    "config",
+    "users",
+    "cli",
+    "command_line",
+    "console",
+    "commands",
+    "server",
+    "__init__",
+}
 
 
 def imports(source: Path) -> set[str]:

@@ -51,14 +51,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=LOOPS)
 def named(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess]:
-    options = ["--loop", request.param, "--cors", ORIGIN, "--cors", OTHER, "--header", "X-Build: 7"]
+    options = ["--loop", request.param, f"--cors={ORIGIN}", f"--cors={OTHER}", "--header", "X-Build: 7"]
     with ServerProcess([*options, str(site)]) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def for_any(site: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(["--cors", "*", str(site)]) as server:
+    with ServerProcess(["--cors", str(site)]) as server:
         yield server
 
 
@@ -172,7 +172,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 def test_a_browser_lets_the_page_of_a_named_origin_read_and_no_other(browser: webdriver.Chrome, site: Path) -> None:
     with ServerProcess([str(site)]) as page:
         allowed = f"http://localhost:{page.port}"
-        with ServerProcess(["--cors", allowed, str(site)]) as server:
+        with ServerProcess([f"--cors={allowed}", str(site)]) as server:
 
             def fetch(path: str, **options: Any) -> dict[str, Any]:
                 return browser.execute_async_script(FETCH, f"http://localhost:{server.port}{path}", options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import Unusable, printable
 from fastfile.passwords import make_hash, split_user
@@ -22,7 +23,7 @@ its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
 def main(argv: Sequence[str]) -> int:
     """Print the hash of a password. Raises ConfigError for a wrong argument, StartError for a wrong password."""
     if argv and argv[0] in ("-h", "--help"):
-        sys.stdout.write(HELP)
+        write(sys.stdout, HELP)
         return 0
     user = argv[0] if argv else None
     if len(argv) > 1 or (user is not None and not _is_user(user)):
@@ -32,8 +33,7 @@ def main(argv: Sequence[str]) -> int:
         hashed = make_hash(_read_password().encode("utf-8", "surrogateescape"))
     except Unusable as error:
         raise StartError(str(error)) from None
-    sys.stdout.write(f"{hashed}\n" if user is None else f"{user}:{hashed}\n")
-    sys.stdout.flush()
+    write(sys.stdout, f"{hashed}\n" if user is None else f"{user}:{hashed}\n")
     return 0
 
 
