@@ -1,4 +1,5 @@
-"""What answers where no file is: the page of an app for navigations, the site's nearest 404.html, or our own 404.
+"""What answers where no file is: the page of an app for navigations, the site's nearest 404.html, or our own 404; and
+the site's nearest 50x.html, for when the server fails.
 
 An absence is remembered too. It holds for as long as no name comes or goes in the folders on the way to it.
 """
@@ -15,6 +16,8 @@ from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
 
 PAGE = b"404.html"
+FAILURE_PAGE = b"50x.html"
+MAX_DEPTH = 32  # of folders that are looked in when the server fails: that has to stay cheap
 MAX_PAGES = 64  # of a site that are kept open
 NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.py)
 
@@ -28,6 +31,7 @@ class Absences:
         self._clock = clock
         self._app = app
         self._shared: dict[bytes, Answer] = {}
+        self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
     def find(self, path: bytes, tried: Sequence[bytes]) -> Answer:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
@@ -48,6 +52,19 @@ class Absences:
         if page is None:
             return Answer(stamps, None, {}, app)
         return Answer(stamps, page.identity, page.variants, app)
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the content of the nearest 50x.html that can be had."""
+        names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
+        for depth in range(len(names), -1, -1):
+            page = join(b"/".join(names[:depth]), FAILURE_PAGE)
+            try:
+                answer = self._open(page, Purpose(page))
+            except OSError:
+                continue
+            if answer is not None and answer.identity is not None:
+                return answer.identity.resource.read_all()
+        return None
 
     def _folders(self, path: bytes) -> dict[bytes, os.stat_result]:
         """Return the folders on the way to a path, from the root down to the last that is there, with their states."""

@@ -31,6 +31,7 @@ MAX_REMEMBERED = 1024  # credentials of either sort
 # Distinct credentials that are looked at at once; more are told to come again. At some 60 ms each, in four threads.
 MAX_CHECKS = 16
 MAX_HEADS = 1024  # heads that were made private
+NOBODY = (0.0, b"")
 CHALLENGE = (b"WWW-Authenticate", b'Basic realm="Restricted", charset="UTF-8"')
 
 
@@ -62,8 +63,9 @@ class Auth:
         self._has_preflights = bool(config.cors)
         self._health = None if config.health is None else config.health.encode()
         self._secret = os.urandom(32)
-        self._admitted: dict[bytes, float] = {}  # until when, by the digest of the field's value
-        self._refused: dict[bytes, float] = {}
+        # By the digest of the field's value: until when, and whom it names.
+        self._admitted: dict[bytes, tuple[float, bytes]] = {}
+        self._refused: dict[bytes, tuple[float, bytes]] = {}
         self._checks: WeakValueDictionary[bytes, Check] = WeakValueDictionary()
         self._private_heads: dict[bytes, bytes] = {}
 
@@ -73,11 +75,12 @@ class Auth:
             return self._handler.respond(head) if self._is_open(head) else self._challenge(head)
         key = blake2b(value, key=self._secret, digest_size=16).digest()
         now_s = self._clock.monotonic_s
-        if self._admitted.get(key, 0.0) > now_s:
-            return self._admit(head)
+        until_s, user = self._admitted.get(key, NOBODY)
+        if until_s > now_s:
+            return self._mark(self._handler.respond(head), user)
         if self._is_open(head):
             return self._handler.respond(head)
-        if self._refused.get(key, 0.0) > now_s:
+        if self._refused.get(key, NOBODY)[0] > now_s:
             return self._challenge(head)
         return self._verify(head, key, value)
 
@@ -94,18 +97,18 @@ class Auth:
         return self.refuse(HTTPError(401, "A user name and a password are needed here.", (CHALLENGE,)), head)
 
     def _verify(self, head: RequestHead, key: bytes, value: bytes) -> Response | Deferred:
+        credentials = maybe_basic(value)
+        if credentials is None or self._decoy is None:
+            return self._challenge(head)
+        user, password = credentials
         check = self._checks.get(key)
         if check is None:
-            credentials = maybe_basic(value)
-            if credentials is None or self._decoy is None:
-                return self._challenge(head)
             if len(self._checks) >= MAX_CHECKS:
                 return self.refuse(HTTPError(503, "Too many log in at once.", ((b"Retry-After", b"1"),)), head)
-            user, password = credentials
             check = self._checks[key] = Check(self._users.get(user, self._decoy), password)
-        return Deferred(check, partial(self._finish, head, key))
+        return Deferred(check, partial(self._finish, head, key, user))
 
-    def _finish(self, head: RequestHead, key: bytes, future: Future[bool]) -> Response | Deferred:
+    def _finish(self, head: RequestHead, key: bytes, user: bytes, future: Future[bool]) -> Response | Deferred:
         try:
             admitted = future.result()
         except Exception as error:  # no memory for the hash, say
@@ -113,25 +116,22 @@ class Auth:
             return self.refuse(HTTPError(500, "The server failed on this request."), head)
         now_s = self._clock.monotonic_s
         if not admitted:
-            _remember(self._refused, key, now_s + REFUSED_S)
+            _remember(self._refused, key, (now_s + REFUSED_S, user))
             return self._challenge(head)
-        _remember(self._admitted, key, now_s + ADMITTED_S)
-        return self._admit(head)
+        _remember(self._admitted, key, (now_s + ADMITTED_S, user))
+        return self._mark(self._handler.respond(head), user)
 
-    def _admit(self, head: RequestHead) -> Response | Deferred:
-        return self._hide(self._handler.respond(head))
-
-    def _hide(self, response: Response | Deferred) -> Response | Deferred:
-        """Keep the answer from caches that serve others too (RFC 9111 §3.5): whatever a rule made of Cache-Control."""
+    def _mark(self, response: Response | Deferred, user: bytes) -> Response | Deferred:
+        """Name the user, and keep the answer from caches that serve others too (RFC 9111 §3.5), whatever rules say."""
         if isinstance(response, Deferred):
             finish = response.finish
-            return Deferred(response.work, lambda future: self._hide(finish(future)))
+            return Deferred(response.work, lambda future: self._mark(finish(future), user))
         private = self._private_heads.get(response.head)
         if private is None:
             if len(self._private_heads) >= MAX_HEADS:
                 self._private_heads.clear()
             private = self._private_heads[response.head] = make_private(response.head)
-        return with_head(response, private)
+        return with_head(response, private, user)
 
 
 def make_private(head: bytes) -> bytes:
@@ -150,7 +150,8 @@ def make_private(head: bytes) -> bytes:
     return b"%b %b%b" % (head[:start], b", ".join([b"private", *directives]), head[end:])
 
 
-def _remember(digests: dict[bytes, float], key: bytes, until_s: float) -> None:
-    if len(digests) >= MAX_REMEMBERED:
-        del digests[next(iter(digests))]  # the oldest
-    digests[key] = until_s
+def _remember(found: dict[bytes, tuple[float, bytes]], key: bytes, verdict: tuple[float, bytes]) -> None:
+    found.pop(key, None)
+    if len(found) >= MAX_REMEMBERED:
+        del found[next(iter(found))]  # the oldest
+    found[key] = verdict

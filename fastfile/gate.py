@@ -18,11 +18,11 @@ class Handles(Protocol):
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
 
 
-def with_head(response: Response, head: bytes) -> Response:
-    """Return the response with another head: what is cached is shared, so it is never changed."""
-    return Response(response.status, head, response.parts, response.body_size, response.close, response.source)
+def with_head(response: Response, head: bytes, user: bytes | None) -> Response:
+    """Return the response with another head, to a user: what is cached is shared, so it is never changed."""
+    return Response(response.status, head, response.parts, response.body_size, response.close, response.source, user)
 
 
 def with_lines(response: Response, lines: bytes) -> Response:
     """Return the response with further field lines."""
-    return with_head(response, response.head + lines)
+    return with_head(response, response.head + lines, response.user)

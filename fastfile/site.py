@@ -96,6 +96,10 @@ class Site:
             self._remember(key, found)
         return found
 
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, where the site has its own."""
+        return self._absences.failure_page(path)
+
     def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
         """Return the reference to a path of this site, as a client has to ask for it."""
         if not path and not is_directory:  # the base without its slash

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -293,7 +294,9 @@ def test_no_log_no_error_and_no_setting_shows_a_password_or_a_hash(site: Path, t
     for text in (log.read_text(), server.stdout, server.stderr, printed):
         for secret in ("scrypt", "wrong", "horse", "Basic", base64.b64encode(PASSWORD.encode()).decode()):
             assert secret not in text
-    assert '"status":200' in log.read_text()
+    let_in, refused = map(json.loads, log.read_text().splitlines())
+    assert (let_in["user"], let_in["status"]) == ("ann", 200)
+    assert (refused["user"], refused["status"]) == (None, 401)  # a name that is only claimed is none
 
 
 @pytest.mark.parametrize(
