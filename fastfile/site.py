@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from fastfile.absence import Absences
+from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.config import DEFAULT, Config
@@ -37,10 +37,6 @@ def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
 
 
-def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
-
-
 class Site:
     """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes.
 
@@ -56,6 +52,7 @@ class Site:
         cache: Cache[Answer],
         pages: ErrorPages,
         changes: FieldChanges,
+        note: Note = take_no_note,
     ) -> None:
         self._root = root
         self.base = base
@@ -73,7 +70,7 @@ class Site:
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
-        self.note: Callable[[str, bytes], None] = take_no_note
+        self.note = note
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -89,10 +86,14 @@ class Site:
         found = self._look(target, asked, candidates, head)
         if found is None:
             self.note("absence", target.path)
-            found = self._absences.find(target.path, candidates)
+            found = self._absences.find(target.path, candidates, self.note)
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, where the site has its own."""
+        return self._absences.failure_page(path)
 
     def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
         """Return the reference to a path of this site, as a client has to ask for it."""

@@ -22,6 +22,8 @@ from inprocess import SENDING, TIMEOUT_S, WAITING, InProcess
 from rawclient import RawClient, Received, make_request
 from serverprocess import LOOPS
 
+from fastfile import application
+from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
@@ -61,7 +63,7 @@ class Odd:
     """Answers as its targets say; its error pages are those of a real handler."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
-        self._pages = Handler(Root(os.fsencode(folder)), Config(), clock, log_failure)
+        self._pages = make_application(Config(), [MountPoint(b"", Root(os.fsencode(folder)))], clock, log_failure)
         self.gates = Gates()
         self.finished: list[str] = []  # targets whose finish was called
 
@@ -473,13 +475,11 @@ class DeferringSite:
 def test_the_real_handler_takes_the_same_care_of_a_deferred_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, status: int
 ) -> None:
-    from fastfile import handler
-
-    real = handler.Site
-    monkeypatch.setattr(handler, "Site", lambda *arguments: DeferringSite(real, *arguments))
+    real = application.Site
+    monkeypatch.setattr(application, "Site", lambda *arguments: DeferringSite(real, *arguments))
 
     def make_handler(clock: Clock, log_failure: Callable[[BaseException], None]) -> Handler:
-        return Handler(Root(os.fsencode(tmp_path)), Config(), clock, log_failure)
+        return make_application(Config(), [MountPoint(b"", Root(os.fsencode(tmp_path)))], clock, log_failure)
 
     server = InProcess(tmp_path, LOOPS[0], make_handler)
     try:
