@@ -45,6 +45,7 @@ class Config:
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
+    compress: bool
     health: str | None
     server_header: bool
     spa: str | None

@@ -106,6 +106,10 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "compress", SWITCH, False, ""),
+        "Send text compressed: made in the background after the first request for it, and kept in the cache.",
+    ),
+    Option(
         *(FILES, "health", TARGET, None, "TARGET"),
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),

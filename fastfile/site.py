@@ -15,10 +15,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
 from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
@@ -37,40 +39,40 @@ def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
 
 
+class Shared(NamedTuple):
+    """What the sites of one application have in common. ``changes`` are those of every response."""
+
+    config: Config
+    clock: Clock
+    cache: Cache[Answer]
+    pages: ErrorPages
+    changes: FieldChanges
+    compression: Compression | None = None
+    note: Note = take_no_note
+
+
 class Site:
-    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes.
+    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
 
-    ``changes`` are those of every response. ``note`` hears which step found what.
-    """
-
-    def __init__(
-        self,
-        root: Root,
-        base: bytes,
-        config: Config,
-        clock: Clock,
-        cache: Cache[Answer],
-        pages: ErrorPages,
-        changes: FieldChanges,
-        note: Note = take_no_note,
-    ) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared) -> None:
+        config, clock, pages = shared.config, shared.clock, shared.pages
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
         self._dotfiles = config.dotfiles
+        self._lists = config.listing
         # The folders of an app are routes of it like any other name, unless somebody asks to see them.
         self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
-        self._lists = config.listing
         self._clock = clock
-        self._cache = cache
+        self._cache = shared.cache
         self._pages = pages
-        self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        self._changes = shared.changes
+        self.note = shared.note
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, shared.compression)
         self._folders = Folders(root, base, config, clock, pages)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
-        self.note = note
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -140,6 +142,7 @@ class Site:
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
+            answer.key = key
             self._cache.put(key, answer)
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:

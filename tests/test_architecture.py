@@ -24,6 +24,7 @@ LAYERS = (
     ("response",),
     ("health",),
     ("answer",),
+    ("compression",),
     ("errorpages", "fileanswers"),
     ("absence",),
     ("folders",),

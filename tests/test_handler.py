@@ -42,9 +42,7 @@ class Asker:
 
     def ask_in_same_pass(self, target: str, method: str = "GET", **fields: bytes) -> Response:
         head = RequestHead(method.encode(), target.encode("latin-1"), 1, 0, host=b"localhost", **fields)
-        response = self.handler.respond(head)
-        while isinstance(response, Deferred):
-            response = response.finish(done(response.work))
+        response = complete(self.handler.respond(head))
         assert not self.failures
         return response
 
@@ -65,14 +63,16 @@ class Asker:
                 os.sched_yield()
 
 
-def done(work: Callable[[], object]) -> Future[object]:
-    """Do what a thread would, and return its future."""
-    future: Future[object] = Future()
-    try:
-        future.set_result(work())
-    except Exception as error:
-        future.set_exception(error)
-    return future
+def complete(response: Response | Deferred) -> Response:
+    """Do here and now what a connection leaves to a thread."""
+    while isinstance(response, Deferred):
+        future: Future[object] = Future()
+        try:
+            future.set_result(response.work())
+        except OSError as error:
+            future.set_exception(error)
+        response = response.finish(future)
+    return response
 
 
 def body(response: Response) -> bytes:

@@ -106,7 +106,7 @@ class Explainer:
         self._limits = config.parser_limits
         self._clock = Clock()
         mount_points = open_roots(config, os.fsencode(root_path))
-        self._application = make_application(config, mount_points, self._clock, self._failures.append, self._note)
+        self._application = make_application(config, mount_points, self._clock, self._failures.append, note=self._note)
 
     def _note(self, step: str, subject: bytes) -> None:
         self._notes.append((step, printable(os.fsdecode(subject))))
