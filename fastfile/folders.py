@@ -93,9 +93,12 @@ class Folders:
         return is_hidden(path) and not self._dotfiles
 
     def _make_page(self, root: PinnedRoot, path: bytes, order: Order, media_type: bytes) -> Page:
-        entries = sort_entries(list_directory(root, path, self._dotfiles), order)
+        try:
+            entries = sort_entries(list_directory(root, path, self._dotfiles), order)
+            readme = find_readme(root, path, entries) if media_type == HTML else None
+        finally:
+            root.close()
         shown = b"/" + join(join(self._base, path), b"")
-        readme = find_readme(root, path, entries) if media_type == HTML else None
         page = make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type)
         return page, make_content_tag(page)
 
