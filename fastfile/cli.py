@@ -24,6 +24,7 @@ from fastfile.users import with_users
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
+       fastfile explain URL [OPTIONS] [DIR]
        fastfile hash-password [USER]
 
 Serve a folder over HTTP, to this machine only unless asked. Defaults are in
@@ -57,7 +58,11 @@ USAGE = arguments.Usage(
 )
 # What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
 # returns the exit status; what it raises is said here. A folder of that name is served as ./compress.
-COMMANDS = {"compress": "fastfile.commands.compress", "hash-password": "fastfile.commands.hash_password"}
+COMMANDS = {
+    "compress": "fastfile.commands.compress",
+    "explain": "fastfile.commands.explain",
+    "hash-password": "fastfile.commands.hash_password",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
