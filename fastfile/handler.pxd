@@ -17,8 +17,8 @@ cdef class Handler:
     cdef Response _options
     @cython.locals(answer=Answer)
     cpdef respond(self, RequestHead head)
-    cdef _complete(self, response, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)
+    cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
     cdef _respond(self, RequestHead head, Answer answer)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

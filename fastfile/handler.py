@@ -102,6 +102,12 @@ class Handler:
         response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
+    def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
+        """Return the 404: the site's own page for it, or ours."""
+        if answer.identity is None:
+            return self._pages.make_absence(head)
+        return answer.select(head.accept_encoding, False).full
+
     def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
         if isinstance(response, Deferred):
             return Deferred(response.work, partial(self._finish, head, response.finish))
@@ -124,12 +130,6 @@ class Handler:
             return self._pages.make(make_error(error), head)
         self._log_failure(error)
         return self._pages.make(HTTPError(500, "The server failed on this request."), head)
-
-    def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
-        """Return the 404: the site's own page for it, or ours."""
-        if answer.identity is None:
-            return self._pages.make_absence(head)
-        return answer.select(head.accept_encoding, False).full
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""

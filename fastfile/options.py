@@ -19,6 +19,7 @@ from fastfile.kinds import (
     MODE,
     MOUNT,
     NAME,
+    PAGE,
     PATH,
     SWITCH,
     TARGET,
@@ -41,6 +42,7 @@ class Option(NamedTuple):
     metavar: str
     help: str
     short: str = ""
+    bare: str = ""  # the value of the option without "=": its value is never the next argument
     repeatable: bool = False
     reason: str = ""
     peers: str = ""
@@ -76,6 +78,7 @@ class Option(NamedTuple):
 DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
 FILES = "What is served"
+BUILDS = "Front-end builds"
 LISTEN = "Where to listen"
 PROCESSES = "Processes"
 LOG = "Access log"
@@ -106,6 +109,21 @@ OPTIONS: tuple[Option, ...] = (
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),
     Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(BUILDS, "spa", PAGE, None, "FILE"),
+        "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
+        "stays 404.",
+        bare="index.html",
+    ),
+    Option(
+        *(BUILDS, "clean_urls", SWITCH, False, ""),
+        "Serve about.html at /about, and redirect /about.html and /about/index.html there.",
+    ),
+    Option(
+        *(BUILDS, "trailing_slash", choice("auto", "always", "never", "keep"), "auto", "WHEN"),
+        "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
+        "asked for.",
+    ),
     Option(
         *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),
         "Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
@@ -274,4 +292,3 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
-BY_FLAG: dict[str, Option] = {option.flag: option for option in OPTIONS}
