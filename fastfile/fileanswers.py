@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.compression import Compression
+from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -16,7 +17,7 @@ from fastfile.files.variants import open_variants
 from fastfile.response import Representation
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
@@ -37,15 +38,16 @@ class FileAnswers:
         self,
         root: Root,
         clock: Clock,
-        small_file: int,
+        config: Config,
         changes_at: Callable[[Address, bytes], FieldChanges],
         stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
-        self._small_file = small_file
+        self._small_file = config.small_file
         self._changes_at = changes_at
+        self._media_types = make_additions(config.mime)
         self._compression = compression
         self.stamps = stamps
 
@@ -75,7 +77,7 @@ class FileAnswers:
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_at(purpose.address, path)
-        type_ = media_type(path.rpartition(b"/")[2])
+        type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary
 

@@ -69,7 +69,7 @@ class Site:
         self._changes = shared.changes
         self.note = shared.note
         stamps = Stamps(root, self._watched)
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, stamps, shared.compression)
+        self._files = FileAnswers(root, clock, config, self.changes_at, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
         self.adopt(choose_host(config))
 
@@ -78,7 +78,7 @@ class Site:
         config = self._config
         self._host = host
         caching = () if host.cache_control == NO_CACHE[1] else ((b"Cache-Control", host.cache_control),)
-        self._caching = self._changes.then(FieldChanges(caching))
+        self._caching = FieldChanges(caching).then(self._changes)
         self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
         app = None if config.spa is None else os.fsencode(config.spa)
         self._absences = Absences(self._root, self._files, self._clock, app, host)
