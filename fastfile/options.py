@@ -115,8 +115,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(FILES, "rules", choice("auto", "off"), "auto", "WHEN"),
-        "Whether the files _redirects, _headers and serve.json in the folder, or those of the host that --as names, are "
-        "rules, which are obeyed and not served.",
+        "Whether the files _redirects, _headers and serve.json in the folder, or those of the host of --as, are rules, "
+        "which are obeyed and not served.",
     ),
     Option(
         *(FILES, "compress", SWITCH, False, ""),

@@ -26,6 +26,7 @@ class Host(NamedTuple):
     beside: bool = False
     # How they are read.
     dialect: Dialect = dialects.EITHER
+    # Where a page is (cleanurls.py).
     pages: Pages = "files"
     slash: TrailingSlash = "auto"
     # Whether the fields of an address are those of the file that answers there: for / those of /index.html.

@@ -37,7 +37,9 @@ class Document:
         self._items: dict[str, list[Entry]] = {}
         try:
             text = content.decode("utf-8-sig")
-            if isinstance(json.loads(text), dict):
+            value = json.loads(text)
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text that could be sent
+            if isinstance(value, dict):
                 self._walk(text)
             else:
                 self._problems.append(Problem(self.place, "expected an object"))

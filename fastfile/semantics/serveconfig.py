@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from fastfile.semantics.dialects import REDIRECTS
 from fastfile.semantics.hosts import SERVE, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import make_page_rules, make_slash_rules, read_changes
@@ -20,7 +21,6 @@ _KEYS = (
     *("cleanUrls", "trailingSlash", "redirects", "rewrites", "headers", "directoryListing"),
     *("public", "unlisted", "renderSingle", "symlinks", "etag", "$schema"),
 )
-_STATUSES = (301, 302, 303, 307, 308)
 _GLOB = re.compile(r"[*?\[{!]|[@+]\(")
 _NAMING = re.compile(r":\w|(?<![@!?+*])\(")
 
@@ -75,8 +75,8 @@ def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | 
 
 def _read_redirect(document: Document, entry: Entry) -> Rule | None:
     status = document.member(entry, "type", int)
-    if status is not None and status not in _STATUSES:
-        document.complain(entry, f"type: expected one of {', '.join(map(str, _STATUSES))}")
+    if status is not None and status not in REDIRECTS:
+        document.complain(entry, f"type: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
         return None
     rule = _read_rule(document, entry, status or SERVE.moved)
     return rule and rule._replace(forced=True, query="merged")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fastfile.semantics.dialects import REDIRECTS
 from fastfile.semantics.hosts import VERCEL, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import NOT_WELL_KNOWN, make_page_rules, make_slash_rules, read_changes
@@ -29,7 +30,6 @@ _NOT_HERE = {
     "bulkRedirectsPath": "redirects in a file of their own are not read",
     "middleware": "fastfile runs no code of the site",
 }
-_STATUSES = (301, 302, 303, 307, 308)
 
 
 def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
@@ -62,15 +62,19 @@ def _read_redirect(document: Document, entry: Entry) -> Rule | None:
         return None
     if status is None:
         status = 307 if permanent is False else 308
-    if status not in _STATUSES:
-        document.complain(entry, f"statusCode: expected one of {', '.join(map(str, _STATUSES))}")
+    if status not in REDIRECTS:
+        document.complain(entry, f"statusCode: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
         return None
     rule = _read_rule(document, entry, status)
     return rule and rule._replace(forced=True, query="merged")
 
 
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
-    rule = _read_rule(document, entry, document.member(entry, "statusCode", int) or 200)
+    status = document.member(entry, "statusCode", int)
+    if status is not None and status not in VERCEL.dialect.statuses - REDIRECTS:
+        document.complain(entry, "statusCode: expected 200, or a status of an error")
+        return None
+    rule = _read_rule(document, entry, status or 200)
     if rule is not None and rule.destination is not None and rule.destination.origin:
         document.complain(entry, "leads to another server; fastfile forwards no requests")
         return None
@@ -124,7 +128,10 @@ def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tupl
 
 def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
     """Yield what a request has to have, or to miss. Raises ValueError: a rule without its condition is another rule."""
-    for item in entry.value.get(key) or ():
+    conditions = entry.value.get(key)
+    if not isinstance(conditions, list | None):
+        raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong
+    for item in conditions or ():
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None
         if (
@@ -134,7 +141,7 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
         ):
             raise ValueError(f"{key}: expected objects with a type (header, cookie, query or host) and a key")
         expression = _read_value(key, item.get("value"))
-        if not expression and key == "has" and name.isidentifier():
+        if not expression and key == "has" and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             expression = f"(?P<{name}>.*)"  # its value can be referred to by the key
         names = () if kind == "host" else ((name.lower() if kind == "header" else name).encode(),)
         yield Condition(kind, names, expression.encode(), absent=key == "missing")
