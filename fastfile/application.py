@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.common_fields import common_changes
 from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
+from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
-from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.site import Shared, Site, make_cache
 
 
@@ -36,6 +37,20 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
     )
 
 
+def say_nothing(text: str) -> None:
+    """What is made of the words for whoever runs a server where nobody hears them."""
+
+
+def make_site(base: bytes, root: Root, shared: Shared, say: Callable[[str], None]) -> Site:
+    if shared.config.rules == "off" or root.only is not None:
+        return Site(root, base, shared)
+    # Imported here: without rules nobody pays for it.
+    from fastfile.ruledsite import RuledSite
+    from fastfile.siterules import SiteRules
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say))
+
+
 def make_application(
     config: Config,
     mount_points: Sequence[MountPoint],
@@ -43,10 +58,12 @@ def make_application(
     log_failure: Callable[[BaseException], None],
     submit: Submit | None = None,
     note: Note = take_no_note,
+    say: Callable[[str], None] = say_nothing,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
-    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
+    with the rules of a root.
     """
     changes = common_changes(config)
     cache = make_cache(config)
@@ -55,10 +72,22 @@ def make_application(
     if config.compress and submit is not None:
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
-    sites = [Site(root, base, shared) for base, root in mount_points]
+    sites = [make_site(base, root, shared, say) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 
-def common_changes(config: Config) -> FieldChanges:
-    """Return the fields of every response."""
-    return FieldChanges(((b"Server", b"fastfile"),)) if config.server_header else FieldChanges()
+def add_gates(handler: Handles, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handles:
+    """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
+
+    --cors stands outside of --auth, so that a page may read that its password was wrong.
+    """
+    # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
+    if config.auth or config.auth_file is not None:
+        from fastfile.auth import Auth
+
+        handler = Auth(handler, config, clock, log_failure)
+    if config.cors and config.cors != ("*",):
+        from fastfile.cors import Cors
+
+        handler = Cors(handler, config)
+    return handler
