@@ -15,17 +15,18 @@ from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
 from fastfile.files.variants import open_variants
 from fastfile.response import Representation
+from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
-    """What a file answers for. ``path`` is what is asked for, without base or slashes: rules go by it.
+    """What a file answers for. ``address`` is what is asked for, without the base: rules go by it.
 
     ``vary`` names request fields that led to this file, beside those that choose among its variants.
     """
 
-    path: bytes
+    address: Address
     status: int = 200
     vary: bytes = b""
 
@@ -33,7 +34,7 @@ class Purpose(NamedTuple):
 class FileAnswers:
     """Opens files of one root as answers.
 
-    ``changes_at`` tells what is made of the fields at a path.
+    ``changes_at`` tells what is made of the fields at an address.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class FileAnswers:
         root: Root,
         clock: Clock,
         config: Config,
-        changes_at: Callable[[bytes], FieldChanges],
+        changes_at: Callable[[Address], FieldChanges],
+        stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
@@ -50,7 +52,7 @@ class FileAnswers:
         self._changes_at = changes_at
         self._media_types = make_additions(config.mime)
         self._compression = compression
-        self.stamps = Stamps(root)
+        self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""
@@ -77,7 +79,7 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.path)
+        changes = self._changes_at(purpose.address)
         type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary
