@@ -49,6 +49,8 @@ class Config:
     spa: str | None
     clean_urls: bool
     trailing_slash: Literal["auto", "always", "never", "keep"]
+    immutable: str
+    cache_control: tuple[tuple[str, str], ...]
     bind: str
     port: int
     host: bool
@@ -231,8 +233,8 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
         if option is None:
             raise _problem(printable(variable), "the environment", "no such option" + closest(variable, options))
         if text:
-            texts = [part.strip() for part in text.split(",")] if option.repeatable else [text]
-            layer[option.name] = _Setting(texts, variable)
+            parts = text.split(option.kind.separator) if option.repeatable else [text]
+            layer[option.name] = _Setting([part.strip() for part in parts], variable)
     return layer
 
 

@@ -29,13 +29,25 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at a path."""
+    """Opens files of one root as answers.
 
-    def __init__(self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[bytes], FieldChanges]) -> None:
+    ``changes_at`` tells what is made of the fields at a path that is asked for, ``cache_changes`` adds to that what is
+    made of Cache-Control for a file: its path and what is known already go in.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        clock: Clock,
+        small_file: int,
+        changes_at: Callable[[bytes], FieldChanges],
+        cache_changes: Callable[[bytes, FieldChanges], FieldChanges],
+    ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = small_file
         self._changes_at = changes_at
+        self._cache_changes = cache_changes
         self.stamps = Stamps(root)
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
@@ -64,6 +76,8 @@ class FileAnswers:
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_at(purpose.path)
+        if purpose.status == 200:  # an error's page is not kept, whatever its name
+            changes = self._cache_changes(path, changes)
         type_ = media_type(path.rpartition(b"/")[2])
         vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
         now_s = self._clock.wall_s

@@ -20,11 +20,15 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Kind(NamedTuple):
-    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``."""
+    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
+
+    ``separator`` stands between the values of a variable of the environment, where there may be several.
+    """
 
     expected: str
     parse: Callable[[str], object]
     show: Callable[[Any], str] = str
+    separator: str = ","
 
 
 def printable(text: str) -> str:

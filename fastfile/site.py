@@ -28,6 +28,7 @@ from fastfile.files.listing import Entry, list_directory
 from fastfile.files.root import Root, is_directory, make_error
 from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
 from fastfile.response import NO_CACHE, make_content_tag, make_head, make_page
+from fastfile.semantics.cachepolicy import CachePolicy
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.fieldchanges import FieldChanges
@@ -70,7 +71,8 @@ class Site:
         self._cache = cache
         self._pages = pages
         self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        policy = CachePolicy(config.immutable, config.cache_control, base)
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, policy.apply)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)

@@ -12,6 +12,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down. A name stands for a module or a whole sub-package; those of one row may not import each other.
 LAYERS = (
     ("errors", "types", "status", "clock", "kinds"),
+    ("cache_kinds",),
     ("options",),
     ("config",),
     ("provenance",),

@@ -287,6 +287,7 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
 # Options without a default whose values are not just any word.
 NOT_ANY_WORD = {
     "base": "/app",
+    "cache_control": "*.html=no-cache",
     "health": "/x",
     "metrics": "[::1]:9100",
     "mount": "/docs=site",
