@@ -9,14 +9,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 
 
 class MountPoint(NamedTuple):
@@ -35,13 +37,25 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def make_application(
-    config: Config, mount_points: Sequence[MountPoint], clock: Clock, log_failure: Callable[[BaseException], None]
+    config: Config,
+    mount_points: Sequence[MountPoint],
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    submit: Submit | None = None,
+    note: Note = take_no_note,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's."""
+    """Return what answers the requests; the roots stay the caller's.
+
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-    sites = [Site(root, base, config, clock, cache, pages, changes) for base, root in mount_points]
+    compression = None
+    if config.compress and submit is not None:
+        compression = Compression(cache, submit, log_failure)
+    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    sites = [Site(root, base, shared) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

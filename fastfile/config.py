@@ -40,10 +40,12 @@ class Config:
     directory: str | None
     index: tuple[str, ...]
     listing: bool
+    archive: bool
     dotfiles: bool
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
+    compress: bool
     health: str | None
     server_header: bool
     spa: str | None
@@ -75,6 +77,7 @@ class Config:
     limit_body: int
     limit_chunk_line: int
     limit_ranges: int
+    limit_archive: int
     max_connections: int
     max_per_client: int
     head_timeout: float

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -29,25 +30,21 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers.
-
-    ``changes_at`` tells what is made of the fields at a path that is asked for, ``cache_changes`` adds to that what is
-    made of Cache-Control for a file: its path and what is known already go in.
-    """
+    """Opens files of one root as answers. ``changes_of`` tells what is made of the fields of a file, by its path."""
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
         small_file: int,
-        changes_at: Callable[[bytes], FieldChanges],
-        cache_changes: Callable[[bytes, FieldChanges], FieldChanges],
+        changes_of: Callable[[bytes, Purpose], FieldChanges],
+        compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = small_file
-        self._changes_at = changes_at
-        self._cache_changes = cache_changes
+        self._changes_of = changes_of
+        self._compression = compression
         self.stamps = Stamps(root)
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
@@ -75,15 +72,19 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.path)
-        if purpose.status == 200:  # an error's page is not kept, whatever its name
-            changes = self._cache_changes(path, changes)
+        changes = self._changes_of(path, purpose)
         type_ = media_type(path.rpartition(b"/")[2])
-        vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
         now_s = self._clock.wall_s
-        representations = {
-            coding: Representation(variant, type_, coding, vary, now_s, changes, purpose.status)
-            for coding, variant in (*variants.usable.items(), (b"", resource))
-        }
-        identity = representations.pop(b"")
-        return Answer(self.stamps.of_file(path, folders, resource, variants), identity, representations)
+        vary = purpose.vary
+
+        def represent(resource: Resource, coding: bytes) -> Representation:
+            return Representation(resource, type_, coding, vary, now_s, changes, purpose.status)
+
+        offer = None
+        if self._compression is not None and purpose.status == 200 and not variants.usable:
+            offer = self._compression.offer(resource, type_, represent)
+        if variants.usable or offer is not None:
+            vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
+        stamps = self.stamps.of_file(path, folders, resource, variants)
+        encoded = {coding: represent(variant, coding) for coding, variant in variants.usable.items()}
+        return Answer(stamps, represent(resource, b""), encoded, offer=offer)

@@ -124,12 +124,19 @@ class Handler:
         return self._complete(response, head)
 
     def _recover(self, error: Exception, head: RequestHead) -> Response:
-        if isinstance(error, HTTPError):
-            return self._pages.make(error, head)
         if isinstance(error, OSError):
-            return self._pages.make(make_error(error), head)
-        self._log_failure(error)
-        return self._pages.make(HTTPError(500, "The server failed on this request."), head)
+            error = make_error(error)
+        elif not isinstance(error, HTTPError):
+            self._log_failure(error)
+            error = HTTPError(500, "The server failed on this request.")
+        return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
+
+    def _failure_page(self, head: RequestHead) -> bytes | None:
+        try:
+            site, target = self._mounts.find(parse_target(head.target))
+        except HTTPError:
+            return None
+        return site.failure_page(target.path)
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""

@@ -97,6 +97,7 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
+    Option(*(FILES, "archive", SWITCH, True, ""), "Let a folder that is listed be had as one zip, by ?archive=zip."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
     Option(*(FILES, "base", TARGET, None, "TARGET"), "Path, such as /app, that the folder is served at."),
@@ -104,6 +105,10 @@ OPTIONS: tuple[Option, ...] = (
         *(FILES, "mount", MOUNT, (), "/PATH=DIR"),
         "Serve a further folder at a path; the longest path that fits answers; give it again for more.",
         repeatable=True,
+    ),
+    Option(
+        *(FILES, "compress", SWITCH, False, ""),
+        "Send text compressed: made in the background after the first request for it, and kept in the cache.",
     ),
     Option(
         *(FILES, "health", TARGET, None, "TARGET"),
@@ -235,6 +240,11 @@ OPTIONS: tuple[Option, ...] = (
         "Most parts of a multipart answer; more is the whole file.",
         reason="a short request must not ask for a large answer many times over (CVE-2011-3192)",
         peers="httpd 200; nginx no limit; Go none larger than the file",
+    ),
+    Option(
+        *(LIMITS, "limit_archive", size(0, 1024 * 1024 * MIB), 16 * 1024 * MIB, "SIZE"),
+        "Most content of a folder that is sent as a zip; more is 403, and so are more than 50,000 entries.",
+        reason="its bytes pass through memory, for their checksums: half a minute of a core",
     ),
     Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),

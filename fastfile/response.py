@@ -70,10 +70,13 @@ def make_content_tag(content: bytes) -> bytes:
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
+    Of what was encoded here it is a hash of the content: another version of a library may make other bytes of a file.
     Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too
     large to hash within a pass.
     """
-    if not has_no_date(resource):
+    if resource.tag is not None:
+        tag = resource.tag
+    elif not has_no_date(resource):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
         tag = make_content_tag(resource.read_all()).strip(b'"')

@@ -5,6 +5,8 @@ be waited for - runs here, and its result comes back in a pass of the loop.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -30,7 +32,12 @@ class Offload:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        on_failure: Callable[[BaseException], None],
+        max_threads: int = THREADS,
+        niceness: int = 0,
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -39,6 +46,8 @@ class Offload:
         self._done: deque[Job] = deque()
         self.jobs = 0  # that wait, run, or are done and not yet reported
         self._threads = 0
+        self._max_threads = max_threads
+        self._niceness = niceness
 
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
@@ -54,7 +63,7 @@ class Offload:
 
     def _has_thread(self) -> bool:
         """Start one more where all may be busy; tell whether there is any."""
-        if self._threads <= self.jobs and self._threads < THREADS:
+        if self._threads <= self.jobs and self._threads < self._max_threads:
             try:
                 threading.Thread(target=self._run, name="offload", daemon=True).start()
             except RuntimeError:  # the system has no room for one more (pthread_create(3): EAGAIN)
@@ -63,6 +72,8 @@ class Offload:
         return True
 
     def _run(self) -> None:
+        if self._niceness and sys.platform == "linux":  # elsewhere it would be the whole process
+            os.nice(self._niceness)
         while True:
             self._work(self._waiting.get())
             try:

@@ -33,6 +33,7 @@ LOG_TICK_S = 0.1
 EXHAUSTED_PAUSE_S = 0.1
 # A client that has connected and sent nothing may have its first request under way (HARDENING 19).
 SILENT_GRACE_S = 0.7
+NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
 # From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
@@ -75,7 +76,9 @@ class Worker:
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
         self.roots = [root for _, root in mount_points]
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
+        later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
+        submit = None if later is None else later.submit
+        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, submit)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         offload = Offload(self._loop, self._clock, errors.report_failure)
