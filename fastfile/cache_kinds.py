@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from fastfile.field_kinds import is_token
 from fastfile.kinds import Kind
 
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 §5.6.2
 _IN_SECONDS = ("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error")
 _SWITCHES = ("true", "yes", "on", "1", "false", "no", "0")
 
@@ -34,7 +34,7 @@ def _parse_cache_rule(text: str) -> tuple[str, str]:
     directives = [directive.strip(" ") for directive in value.split(",")]
     for directive in directives:
         name, equals, argument = directive.partition("=")
-        if not name or set(name + argument) - _TOKEN or (equals and not argument):
+        if not is_token(name) or (equals and not is_token(argument)):
             raise ValueError(text)
         if name.lower() in _IN_SECONDS and not argument.isdigit():
             raise ValueError(text)

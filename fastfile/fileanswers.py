@@ -9,13 +9,14 @@ from typing import NamedTuple
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.compression import Compression
+from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
 from fastfile.files.variants import open_variants
 from fastfile.response import Representation
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
@@ -30,20 +31,24 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_of`` tells what is made of the fields of a file, by its path."""
+    """Opens files of one root as answers.
+
+    ``changes_of`` tells what is made of the fields of a file, by its path.
+    """
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
-        small_file: int,
+        config: Config,
         changes_of: Callable[[bytes, Purpose], FieldChanges],
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
-        self._small_file = small_file
+        self._small_file = config.small_file
         self._changes_of = changes_of
+        self._media_types = make_additions(config.mime)
         self._compression = compression
         self.stamps = Stamps(root)
 
@@ -73,7 +78,7 @@ class FileAnswers:
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_of(path, purpose)
-        type_ = media_type(path.rpartition(b"/")[2])
+        type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary
 

@@ -19,6 +19,10 @@ _FALSE = ("false", "no", "off", "0")
 _Number = TypeVar("_Number", int, float)
 
 
+class Unusable(ValueError):
+    """A value that can be read and not be had: its text says why, in place of what was expected."""
+
+
 class Kind(NamedTuple):
     """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
 

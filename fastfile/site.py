@@ -70,7 +70,7 @@ class Site:
         self._changes = shared.changes
         self.note = shared.note
         self._cache_policy = CachePolicy(config.immutable, config.cache_control, base)
-        self._files = FileAnswers(root, clock, config.small_file, self._changes_of, shared.compression)
+        self._files = FileAnswers(root, clock, config, self._changes_of, shared.compression)
         self._folders = Folders(root, base, config, clock, pages)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
