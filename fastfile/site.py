@@ -112,7 +112,7 @@ class Site:
     def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
         changes = self.changes_at(purpose.path)
         # An error's page is not kept, whatever its name.
-        return self._cache_policy.apply(file, changes) if purpose.status == 200 else changes
+        return self._cache_policy.apply(file, purpose.path, changes) if purpose.status == 200 else changes
 
     def _look(
         self, target: Target, asked: Address, candidates: Sequence[bytes], head: RequestHead

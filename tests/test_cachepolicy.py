@@ -65,7 +65,7 @@ def test_glob(glob: str, path: str, expected: bool) -> None:
 def decided(immutable: str, rules: list[str], path: str, base: bytes = b"", before: FieldChanges = NO_CHANGES) -> str:
     """Return what is said of a file; an empty text is the server's no-cache."""
     config = load({"immutable": [immutable], "cache_control": rules} if rules else {"immutable": [immutable]}, {})
-    changes = CachePolicy(config.immutable, config.cache_control, base).apply(path.encode(), before)
+    changes = CachePolicy(config.immutable, config.cache_control, base).apply(path.encode(), path.encode(), before)
     return (changes.value(b"cache-control") or b"").decode()
 
 
@@ -100,6 +100,13 @@ def test_a_path_begins_with_what_its_folder_is_mounted_at() -> None:
     assert decided("off", ["/docs/**=no-store"], "a.js", base=b"docs") == "no-store"
     assert decided("off", ["/a.js=no-store"], "a.js", base=b"docs") == ""
     assert decided("auto", [], "index-BvXs3m9q.js", base=b"_astro") == YEAR
+
+
+def test_a_hash_in_a_file_s_name_says_nothing_of_another_address() -> None:
+    policy = CachePolicy("auto", (), b"")
+    assert policy.apply(HASHED.encode(), b"app.js", NO_CHANGES) == NO_CHANGES
+    rule = CachePolicy("auto", (("/assets/**", "no-store"),), b"")
+    assert rule.apply(HASHED.encode(), b"app.js", NO_CHANGES).value(b"cache-control") == b"no-store"
 
 
 def test_what_was_said_before_goes_before_the_hash_and_after_a_rule() -> None:
@@ -203,6 +210,13 @@ def test_the_page_of_an_app_is_never_kept_at_whatever_path(served: RawClient) ->
     for target in ("/search", "/assets/index-CqYQZ2AW.js", "/docs/none.txt"):
         answer = ask(served, target, "Sec-Fetch-Mode: navigate")
         assert (answer.status, answer.fields["cache-control"]) == (200, "no-cache")
+
+
+def test_a_single_file_at_the_top_is_asked_for_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "logo-BvXs3m9q.svg"
+    path.write_bytes(b"<svg/>")
+    with ServerProcess([str(path)]) as server, server.connect() as connection:
+        assert ask(RawClient(connection), "/").fields["cache-control"] == "no-cache"
 
 
 PAGE = (Path(__file__).parent.parent / "docs" / "caching.md").read_text()

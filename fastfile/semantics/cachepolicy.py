@@ -27,11 +27,14 @@ class CachePolicy:
         self._is_immutable = _make_immutable(immutable)
         self._rules = tuple((compile_glob(glob), _make_change(value)) for glob, value in reversed(rules))
 
-    def apply(self, path: bytes, changes: FieldChanges) -> FieldChanges:
-        """Return the changes with our Cache-Control for the file: what names it goes before the changes that are known
-        already (--header, _headers), and these go before what its name promises."""
-        path = self._prefix + path
-        if self._is_immutable is not None and self._is_immutable(path):
+    def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
+        """Return the changes with our Cache-Control for a file that answers for the path ``asked``.
+
+        A rule that names it goes before the changes that are known already (--header, _headers), and these go before
+        what its name promises. That promise is for its own name alone: another may lead to another file tomorrow.
+        """
+        path = self._prefix + file
+        if self._is_immutable is not None and file == asked and self._is_immutable(path):
             changes = _FOR_A_YEAR.then(changes)
         for matches, change in self._rules:
             if matches(path):
