@@ -34,7 +34,7 @@ class Purpose(NamedTuple):
 class FileAnswers:
     """Opens files of one root as answers.
 
-    ``changes_at`` tells what is made of the fields at an address.
+    ``changes_of`` tells what is made of the fields of a file, by its path.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class FileAnswers:
         root: Root,
         clock: Clock,
         config: Config,
-        changes_at: Callable[[Address], FieldChanges],
+        changes_of: Callable[[bytes, Purpose], FieldChanges],
         stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = config.small_file
-        self._changes_at = changes_at
+        self._changes_of = changes_of
         self._media_types = make_additions(config.mime)
         self._compression = compression
         self.stamps = stamps
@@ -79,7 +79,7 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.address)
+        changes = self._changes_of(path, purpose)
         type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary

@@ -30,6 +30,7 @@ from fastfile.files.stamps import Stamps
 from fastfile.folders import Folders
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_page
+from fastfile.semantics.cachepolicy import CachePolicy
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
@@ -70,7 +71,8 @@ class Site:
         self._changes = shared.changes
         self.note = shared.note
         stamps = Stamps(root, self._watched)
-        self._files = FileAnswers(root, clock, config, self.changes_at, stamps, shared.compression)
+        self._cache_policy = CachePolicy(config.immutable, config.cache_control, base)
+        self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
@@ -103,6 +105,11 @@ class Site:
     def changes_at(self, address: Address) -> FieldChanges:
         """Return what is made of the fields of every response at an address."""
         return self._changes
+
+    def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
+        changes = self.changes_at(purpose.address)
+        # An error's page is not kept, whatever its name.
+        return self._cache_policy.apply(file, purpose.address.path, changes) if purpose.status == 200 else changes
 
     def _watched(self) -> tuple[Stamp, ...] | None:
         """Return what all answers depend on; None where a change of it could go unnoticed."""
