@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.clock import Clock
-from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
@@ -18,6 +17,9 @@ from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.site import Site, make_cache
+
+if TYPE_CHECKING:
+    from fastfile.compression import Submit
 
 
 class MountPoint(NamedTuple):
@@ -48,6 +50,9 @@ def make_application(
     pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:
+        # Imported here: only --compress pays for it.
+        from fastfile.compression import Compression
+
         compression = Compression(cache, submit, log_failure)
     sites = [Site(root, base, config, clock, cache, pages, changes, compression) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)

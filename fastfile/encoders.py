@@ -42,6 +42,16 @@ def available_codings() -> tuple[bytes, ...]:
     return tuple(coding for coding in LEVELS if _is_available(coding))
 
 
+def tell_what_is_missing() -> str:
+    """Return a line on what cannot be made here; an empty one where everything can."""
+    available = available_codings()
+    missing = [coding.decode() for coding in LEVELS if coding not in available]
+    if not missing:
+        return ""
+    made = "gzip alone is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
+    return f"{made} made: no {' and no '.join(missing)} here (pip install 'fastfile[compress]')"
+
+
 def make_encoder(coding: bytes, level: int, size: int) -> Encoder:
     """Return an encoder for one content of ``size`` bytes. Raises ImportError where its library is missing."""
     if coding == b"gzip":

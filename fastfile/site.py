@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fastfile.absence import Absences, join
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
 from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
@@ -34,6 +34,9 @@ from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import RequestHead, Response
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 def make_cache(config: Config) -> Cache[Answer]:

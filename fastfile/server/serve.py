@@ -31,16 +31,17 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     def make_plan() -> Plan:
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
-        preload(new.loop)
+        preload(new)
         return Plan(listening.adapt(new), os.fsencode(path))
 
-    preload(config.loop)
+    notices = preload(config)
     rehearse()
     errors = ErrorLog()
     manager = Manager(os.environ)
     taken = take_sockets(os.environ)
     metering: Metering | None = None
     listening: Listening = adopt(taken) if taken else listen(config)
+    listening.notices += notices
     try:
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
@@ -75,13 +76,22 @@ def listen_for_metrics(config: Config, address: str) -> Listening:
         raise StartError(f"--metrics: {error}") from None
 
 
-def preload(loop: str) -> None:
-    """Import the event loop once, before the forks. Raises StartError when --loop names what is not there."""
-    if loop != "asyncio":
+def preload(config: Config) -> list[str]:
+    """Import what workers need once, before the forks; return what there is to say about it.
+
+    Raises StartError when --loop names what is not there.
+    """
+    if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401
         except ImportError:
-            if loop == "uvloop":
+            if config.loop == "uvloop":
                 raise StartError(
                     "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
                 ) from None
+    if config.compress:
+        # Imported here: only --compress pays for it.
+        from fastfile.encoders import tell_what_is_missing
+
+        return [notice] if (notice := tell_what_is_missing()) else []
+    return []
