@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
@@ -22,6 +22,14 @@ MAX_PAGES = 64  # of a site that are kept open
 NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.py)
 
 
+# Hears the name of a step, and the path or the place of what it found.
+Note = Callable[[str, bytes], None]
+
+
+def take_no_note(step: str, subject: bytes) -> None:
+    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
+
+
 class Absences:
     """``app`` is the path of the page that takes navigations, None where there is none."""
 
@@ -33,7 +41,7 @@ class Absences:
         self._shared: dict[bytes, Answer] = {}
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
-    def find(self, path: bytes, tried: Sequence[bytes]) -> Answer:
+    def find(self, path: bytes, tried: Sequence[bytes], note: Note) -> Answer:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
 
         Raises OSError where that cannot be told.
@@ -41,8 +49,12 @@ class Absences:
         if self._root.only is not None:
             return Answer((), None, {})
         folders = self._folders(path)
-        page = self._nearest_page(folders)
+        page_path, page = self._nearest_page(folders)
         app = None if self._app is None else self._open(self._app, Purpose(self._app, vary=NAVIGATION))
+        if page is not None:
+            note("404 page", page_path)
+        if app is not None and self._app is not None:
+            note("app", self._app)
         stamps = self._files.stamps.of_folders(folders)
         drawn_from = [answer.stamps for answer in (page, app) if answer is not None]
         if self._may_change_unseen(path, folders, tried, page, app) or not all((stamps, *drawn_from)):
@@ -101,13 +113,13 @@ class Absences:
             self._root.signature(name) is not None for name in refused
         )
 
-    def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> Answer | None:
+    def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> tuple[bytes, Answer | None]:
         for folder in reversed(folders):
             path = join(folder, PAGE)
             page = self._open(path, Purpose(path, 404))
             if page is not None:
-                return page
-        return None
+                return path, page
+        return b"", None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -16,7 +17,7 @@ from fastfile.files.root import Root
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 
 if TYPE_CHECKING:
     from fastfile.compression import Submit
@@ -43,8 +44,12 @@ def make_application(
     clock: Clock,
     log_failure: Callable[[BaseException], None],
     submit: Submit | None = None,
+    note: Note = take_no_note,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's. ``submit`` runs what nobody waits for."""
+    """Return what answers the requests; the roots stay the caller's.
+
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
@@ -54,7 +59,8 @@ def make_application(
         from fastfile.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
-    sites = [Site(root, base, config, clock, cache, pages, changes, compression) for base, root in mount_points]
+    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    sites = [Site(root, base, shared) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

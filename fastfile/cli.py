@@ -23,6 +23,7 @@ from fastfile.options import OPTIONS
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
+       fastfile explain URL [OPTIONS] [DIR]
 
 Serve a folder over HTTP, to this machine only unless asked. Defaults are in
 brackets. SIZE is in bytes, or with K, M or G; TIME in seconds, or with ms, s, m
@@ -55,7 +56,10 @@ USAGE = arguments.Usage(
 )
 # What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
 # returns the exit status; what it raises is said here. A folder of that name is served as ./compress.
-COMMANDS = {"compress": "fastfile.commands.compress"}
+COMMANDS = {
+    "compress": "fastfile.commands.compress",
+    "explain": "fastfile.commands.explain",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -40,6 +40,7 @@ class Config:
     directory: str | None
     index: tuple[str, ...]
     listing: bool
+    archive: bool
     dotfiles: bool
     follow_symlinks: bool
     base: str | None
@@ -74,6 +75,7 @@ class Config:
     limit_body: int
     limit_chunk_line: int
     limit_ranges: int
+    limit_archive: int
     max_connections: int
     max_per_client: int
     head_timeout: float

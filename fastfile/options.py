@@ -96,6 +96,7 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
+    Option(*(FILES, "archive", SWITCH, True, ""), "Let a folder that is listed be had as one zip, by ?archive=zip."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
     Option(*(FILES, "base", TARGET, None, "TARGET"), "Path, such as /app, that the folder is served at."),
@@ -227,6 +228,11 @@ OPTIONS: tuple[Option, ...] = (
         "Most parts of a multipart answer; more is the whole file.",
         reason="a short request must not ask for a large answer many times over (CVE-2011-3192)",
         peers="httpd 200; nginx no limit; Go none larger than the file",
+    ),
+    Option(
+        *(LIMITS, "limit_archive", size(0, 1024 * 1024 * MIB), 16 * 1024 * MIB, "SIZE"),
+        "Most content of a folder that is sent as a zip; more is 403, and so are more than 50,000 entries.",
+        reason="its bytes pass through memory, for their checksums: half a minute of a core",
     ),
     Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),

@@ -19,7 +19,7 @@ from fastfile.errorpages import ErrorPages
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 from fastfile.types import Response
 
 ALL = b"gzip, deflate, br, zstd"
@@ -322,7 +322,7 @@ class CountedAsker(CompressingAsker):
         self.cache = make_cache(config)
         pages, changes = ErrorPages(FieldChanges()), FieldChanges()
         compression = Compression(self.cache, self.submit, self.failures.append)
-        site = Site(self.root, b"", config, self.clock, self.cache, pages, changes, compression)
+        site = Site(self.root, b"", Shared(config, self.clock, self.cache, pages, changes, compression))
         arguments = (self.cache.entries, pages, changes, config, self.clock, self.failures.append)
         self.handler = Handler(Mounts([site]), *arguments)
 
