@@ -6,6 +6,7 @@ encoder belongs to one thread. Imports nothing of fastfile, and a library only w
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -31,10 +32,7 @@ class Encoder(Protocol):
 
 def zstd_library() -> ModuleType:
     """Return the standard library's Zstandard, from Python 3.14 on, or its backport. Raises ImportError."""
-    try:
-        return import_module("compression.zstd")
-    except ImportError:
-        return import_module("backports.zstd")
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 def available_codings() -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from compression import SUFFIXES, TEXT, decode, require_all_codings
+from encoded import SUFFIXES, TEXT, decode, require_all_codings
 from serverprocess import TIMEOUT_S, clean_environment
 
 from fastfile.commands import compress

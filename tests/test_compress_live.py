@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from browser import exchanges, open_browser
-from compression import TEXT, decode, require_all_codings
+from encoded import TEXT, decode, require_all_codings
 from rawclient import Received
 from servedsite import ServedSite, serve_twice
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment

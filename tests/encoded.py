@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
-from fastfile.encoders import available_codings
+from fastfile.encoders import available_codings, zstd_library
 
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 TEXT = b"".join(b"export const name%d = 'what a bundler writes, line %d';\n" % (n * 7919, n) for n in range(400))
@@ -25,14 +25,10 @@ def require_all_codings() -> None:
 
 
 def decode(coding: str, content: bytes) -> bytes:
-    decompress: Callable[[bytes], bytes]
     if coding == "gzip":
         return gzip.decompress(content)
     if coding == "br":
-        decompress = importlib.import_module("brotli").decompress
+        decompress: Callable[[bytes], bytes] = import_module("brotli").decompress
     else:
-        try:
-            decompress = importlib.import_module("compression.zstd").decompress
-        except ImportError:
-            decompress = importlib.import_module("backports.zstd").decompress
+        decompress = zstd_library().decompress
     return decompress(content)
