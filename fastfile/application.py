@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.common_fields import common_changes
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
+from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
-from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.site import Shared, Site, make_cache
 
 if TYPE_CHECKING:
@@ -64,6 +65,18 @@ def make_application(
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 
-def common_changes(config: Config) -> FieldChanges:
-    """Return the fields of every response."""
-    return FieldChanges(((b"Server", b"fastfile"),)) if config.server_header else FieldChanges()
+def add_gates(handler: Handles, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handles:
+    """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
+
+    --cors stands outside of --auth, so that a page may read that its password was wrong.
+    """
+    # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
+    if config.auth or config.auth_file is not None:
+        from fastfile.auth import Auth
+
+        handler = Auth(handler, config, clock, log_failure)
+    if config.cors and config.cors != ("*",):
+        from fastfile.cors import Cors
+
+        handler = Cors(handler, config)
+    return handler

@@ -32,7 +32,10 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at a path."""
+    """Opens files of one root as answers.
+
+    ``changes_at`` tells what is made of the fields at a path. ``media_types`` by extension go before our own.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class FileAnswers:
         clock: Clock,
         small_file: int,
         changes_at: Callable[[bytes], FieldChanges],
+        media_types: Mapping[bytes, bytes],
         compression: Compression | None = None,
     ) -> None:
         self._root = root
@@ -47,6 +51,7 @@ class FileAnswers:
         self._small_file = small_file
         self._changes_at = changes_at
         self._compression = compression
+        self._media_types = media_types
         self.stamps = Stamps(root)
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
@@ -75,7 +80,7 @@ class FileAnswers:
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_at(purpose.path)
-        type_ = media_type(path.rpartition(b"/")[2])
+        type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary
 

@@ -47,7 +47,11 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
 def make_page(
     status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
 ) -> Response:
-    """Return a response whose body is a page of our own, with its type and what options make of its fields."""
+    """Return a response whose body is a page of our own, with its type and what options make of its fields.
+
+    A policy for the site's pages (--csp) does not fit ours, which have their own, and no cache keeps an error.
+    """
+    changes = changes.sparing((b"content-security-policy", *((b"cache-control",) if status >= 400 else ())))
     return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
 
 
@@ -118,6 +122,8 @@ class Representation:
         status: int = 200,
     ) -> None:
         self.resource = resource
+        if status != 200:
+            changes = changes.sparing((b"cache-control",))
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status

@@ -12,6 +12,8 @@ import pytest
 from fastfile.encoders import available_codings, zstd_library
 
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+# A program that begins so finds no library.
+NO_LIBRARIES = "import sys; sys.modules.update({n: None for n in ('brotli', 'compression.zstd', 'backports.zstd')})"
 TEXT = b"".join(b"export const name%d = 'what a bundler writes, line %d';\n" % (n * 7919, n) for n in range(400))
 
 

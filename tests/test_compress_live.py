@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from browser import exchanges, open_browser
-from encoded import TEXT, decode, require_all_codings
+from encoded import NO_LIBRARIES, TEXT, decode, require_all_codings
 from rawclient import Received
 from servedsite import ServedSite, serve_twice
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
@@ -173,6 +173,17 @@ def test_others_are_served_while_much_is_encoded(served: ServedSite) -> None:
             assert served.is_alive(other)
             asked += 1
         assert asked > 50, "requests waited for the encoder"
+
+
+def test_without_libraries_gzip_alone_is_made_and_the_banner_says_so(tmp_path: Path) -> None:
+    write_site(tmp_path)
+    code = f"{NO_LIBRARIES}; from fastfile.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    with ServerProcess(["--compress", str(tmp_path)], interpreter_args=("-c", code)) as server:
+        deadline = time.monotonic() + TIMEOUT_S
+        size = len(TEXT) * SIZES["small.js"]
+        while curl(server.port, "/small.js")[1] == size:
+            assert time.monotonic() < deadline
+        assert "gzip alone is made: no br and no zstd here (pip install 'fastfile[compress]')" in server.stdout
 
 
 def test_a_server_stops_at_once_while_it_encodes(tmp_path: Path) -> None:

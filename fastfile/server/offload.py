@@ -44,6 +44,7 @@ class Offload:
         self._on_failure = on_failure
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
+        self._followers: dict[int, list[tuple[Future[Any], OnDone]]] = {}  # by the id of a work that is under way
         self.jobs = 0  # that wait, run, or are done and not yet reported
         self._threads = 0
         self._max_threads = max_threads
@@ -52,12 +53,19 @@ class Offload:
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
 
-        Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same.
+        Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same. Who
+        brings the very object that is under way already gets its result too: it is run once for all of them.
         """
+        followers = self._followers.get(id(work))
+        if followers is not None:
+            followed: Future[Any] = Future()
+            followers.append((followed, on_done))
+            return followed
         if self.jobs >= MAX_JOBS or not self._has_thread():
             return None
         self.jobs += 1
         future: Future[Any] = Future()
+        self._followers[id(work)] = []
         self._waiting.put((work, future, on_done))
         return future
 
@@ -96,9 +104,37 @@ class Offload:
         if self._done:
             self._clock.begin_pass()
         while self._done:
-            _, future, on_done = self._done.popleft()
+            work, future, on_done = self._done.popleft()
             self.jobs -= 1
-            try:
-                on_done(future)
-            except Exception as error:
-                self._on_failure(error)
+            followers = self._followers.pop(id(work))
+            self._tell(future, on_done)
+            for followed, on_followed in followers:
+                if future.cancelled() and not followed.cancelled():  # who began it has gone, who follows has not
+                    self._follow(work, followed, on_followed)
+                    continue
+                if followed.set_running_or_notify_cancel():
+                    copy_result(future, followed)
+                self._tell(followed, on_followed)
+
+    def _follow(self, work: Callable[[], Any], future: Future[Any], on_done: OnDone) -> None:
+        """Begin the work for the first of those who follow; the others follow this one."""
+        if id(work) in self._followers:
+            self._followers[id(work)].append((future, on_done))
+            return
+        self.jobs += 1
+        self._followers[id(work)] = []
+        self._waiting.put((work, future, on_done))
+
+    def _tell(self, future: Future[Any], on_done: OnDone) -> None:
+        try:
+            on_done(future)
+        except Exception as error:
+            self._on_failure(error)
+
+
+def copy_result(source: Future[Any], target: Future[Any]) -> None:
+    error = source.exception()
+    if error is None:
+        target.set_result(source.result())
+    else:
+        target.set_exception(error)

@@ -10,7 +10,7 @@ import socket
 import time
 from typing import Any
 
-from fastfile.application import make_application, open_roots
+from fastfile.application import add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import StartError
@@ -81,9 +81,10 @@ class Worker:
         self._handler = make_application(config, mount_points, self._clock, errors.report_failure, submit)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
+        entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
         offload = Offload(self._loop, self._clock, errors.report_failure)
         self._service = Service(
-            config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics, offload
+            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload
         )
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
@@ -250,7 +251,7 @@ def make_log(config: Config) -> AccessLog | None:
     """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
     format_ = config.log_format
     if format_ == "auto":
-        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) else "none"
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
     if format_ == "none":
         return None
     if config.log_file is None:
