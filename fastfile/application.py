@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.common_fields import common_changes
-from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
@@ -20,6 +19,9 @@ from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.site import Shared, Site, make_cache
+
+if TYPE_CHECKING:
+    from fastfile.compression import Submit
 
 
 class MountPoint(NamedTuple):
@@ -70,6 +72,9 @@ def make_application(
     pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:
+        # Imported here: only --compress pays for it.
+        from fastfile.compression import Compression
+
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
     sites = [make_site(base, root, shared, say) for base, root in mount_points]

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
 from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
@@ -35,6 +34,9 @@ from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import Deferred, RequestHead, Response
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 def make_cache(config: Config) -> Cache[Answer]:
