@@ -16,25 +16,30 @@ from fastfile.clock import Clock
 
 # Enough for a disk to be asked several things at once; what computes has one core of its worker's anyway.
 THREADS = 4
-# Jobs that wait or run: of a password check's 50 ms each, the last of them is a second away.
-MAX_JOBS = 64
+# Of what a handler defers, so many jobs wait or run: of a password check's 50 ms each, the last is a second away.
+MAX_DEFERRED = 64
 
 OnDone = Callable[[Future[Any]], None]
 Job = tuple[Callable[[], Any], Future[Any], OnDone]
 
 
 class Offload:
-    """Runs jobs in threads, which are started one by one as they are needed: after the fork, in the sandbox.
+    """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
 
     They are daemons: a worker that ends waits for no disk.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        on_failure: Callable[[BaseException], None],
+        max_jobs: int,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_failure = on_failure
+        self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
         self.jobs = 0  # that wait, run, or are done and not yet reported
@@ -45,7 +50,7 @@ class Offload:
 
         Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same.
         """
-        if self.jobs >= MAX_JOBS or not self._has_thread():
+        if self.jobs >= self._max_jobs or not self._has_thread():
             return None
         self.jobs += 1
         future: Future[Any] = Future()

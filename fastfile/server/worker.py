@@ -22,7 +22,7 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.metering import Meter, MetricsHandler
-from fastfile.server.offload import Offload
+from fastfile.server.offload import MAX_DEFERRED, Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
@@ -78,9 +78,10 @@ class Worker:
         self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
-        offload = Offload(self._loop, self._clock, errors.report_failure)
+        offload = Offload(self._loop, self._clock, errors.report_failure, MAX_DEFERRED)
+        disk = Offload(self._loop, self._clock, errors.report_failure, connections)
         self._service = Service(
-            config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics, offload
+            config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics, offload, disk
         )
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
