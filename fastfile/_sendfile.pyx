@@ -82,7 +82,7 @@ cdef extern from * nogil:
     #endif
     }
 
-    /* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where nobody can tell. */
+    /* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where none can tell. */
     static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offset)
     {
     #if defined(__linux__) && defined(SYS_preadv2)

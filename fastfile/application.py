@@ -9,14 +9,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
+from fastfile.common_fields import common_changes
+from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.files.root import Root
+from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
-from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Site, make_cache
+from fastfile.site import Shared, Site, make_cache
 
 
 class MountPoint(NamedTuple):
@@ -35,16 +38,40 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def make_application(
-    config: Config, mount_points: Sequence[MountPoint], clock: Clock, log_failure: Callable[[BaseException], None]
+    config: Config,
+    mount_points: Sequence[MountPoint],
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    submit: Submit | None = None,
+    note: Note = take_no_note,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's."""
+    """Return what answers the requests; the roots stay the caller's.
+
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    """
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-    sites = [Site(root, base, config, clock, cache, pages, changes) for base, root in mount_points]
+    compression = None
+    if config.compress and submit is not None:
+        compression = Compression(cache, submit, log_failure)
+    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    sites = [Site(root, base, shared) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 
-def common_changes(config: Config) -> FieldChanges:
-    """Return the fields of every response."""
-    return FieldChanges(((b"Server", b"fastfile"),)) if config.server_header else FieldChanges()
+def add_gates(handler: Handles, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handles:
+    """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
+
+    --cors stands outside of --auth, so that a page may read that its password was wrong.
+    """
+    # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
+    if config.auth or config.auth_file is not None:
+        from fastfile.auth import Auth
+
+        handler = Auth(handler, config, clock, log_failure)
+    if config.cors and config.cors != ("*",):
+        from fastfile.cors import Cors
+
+        handler = Cors(handler, config)
+    return handler

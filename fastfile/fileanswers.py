@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
+from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
 from fastfile.files.variants import open_variants
 from fastfile.response import Representation
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
@@ -29,13 +31,25 @@ class Purpose(NamedTuple):
 
 
 class FileAnswers:
-    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at a path."""
+    """Opens files of one root as answers.
 
-    def __init__(self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[bytes], FieldChanges]) -> None:
+    ``changes_at`` tells what is made of the fields at a path.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        clock: Clock,
+        config: Config,
+        changes_at: Callable[[bytes], FieldChanges],
+        compression: Compression | None = None,
+    ) -> None:
         self._root = root
         self._clock = clock
-        self._small_file = small_file
+        self._small_file = config.small_file
         self._changes_at = changes_at
+        self._media_types = make_additions(config.mime)
+        self._compression = compression
         self.stamps = Stamps(root)
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
@@ -64,12 +78,18 @@ class FileAnswers:
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_at(purpose.path)
-        type_ = media_type(path.rpartition(b"/")[2])
-        vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
+        type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
-        representations = {
-            coding: Representation(variant, type_, coding, vary, now_s, changes, purpose.status)
-            for coding, variant in (*variants.usable.items(), (b"", resource))
-        }
-        identity = representations.pop(b"")
-        return Answer(self.stamps.of_file(path, folders, resource, variants), identity, representations)
+        vary = purpose.vary
+
+        def represent(resource: Resource, coding: bytes) -> Representation:
+            return Representation(resource, type_, coding, vary, now_s, changes, purpose.status)
+
+        offer = None
+        if self._compression is not None and purpose.status == 200 and not variants.usable:
+            offer = self._compression.offer(resource, type_, represent)
+        if variants.usable or offer is not None:
+            vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
+        stamps = self.stamps.of_file(path, folders, resource, variants)
+        encoded = {coding: represent(variant, coding) for coding, variant in variants.usable.items()}
+        return Answer(stamps, represent(resource, b""), encoded, offer=offer)

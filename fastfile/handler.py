@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
 from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
 from fastfile.errors import HTTPError
@@ -69,7 +70,7 @@ class Handler:
         self._clock = clock
         self._log_failure = log_failure
         self.health = Health(config.health, changes)
-        self._options = Response(204, make_head(204, changes.apply((ALLOW,))))
+        self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
@@ -124,12 +125,19 @@ class Handler:
         return self._complete(response, head)
 
     def _recover(self, error: Exception, head: RequestHead) -> Response:
-        if isinstance(error, HTTPError):
-            return self._pages.make(error, head)
         if isinstance(error, OSError):
-            return self._pages.make(make_error(error), head)
-        self._log_failure(error)
-        return self._pages.make(HTTPError(500, "The server failed on this request."), head)
+            error = make_error(error)
+        elif not isinstance(error, HTTPError):
+            self._log_failure(error)
+            error = HTTPError(500, "The server failed on this request.")
+        return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
+
+    def _failure_page(self, head: RequestHead) -> bytes | None:
+        try:
+            site, target = self._mounts.find(parse_target(head.target))
+        except HTTPError:
+            return None
+        return site.failure_page(target.path)
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, REFERRER_POLICY
 from fastfile.kinds import (
     BIND,
     CLIENT_LIMIT,
@@ -30,10 +31,14 @@ from fastfile.kinds import (
     seconds,
     size,
 )
+from fastfile.passwords import USER
 
 
 class Option(NamedTuple):
-    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence."""
+    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence.
+
+    A ``secret`` value is never shown, neither by an error nor by --print-config.
+    """
 
     group: str
     name: str
@@ -46,6 +51,7 @@ class Option(NamedTuple):
     repeatable: bool = False
     reason: str = ""
     peers: str = ""
+    secret: bool = False
 
     @property
     def key(self) -> str:
@@ -79,6 +85,8 @@ DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
 FILES = "What is served"
 BUILDS = "Front-end builds"
+FIELDS = "Response fields"
+ACCESS = "Who may come in"
 LISTEN = "Where to listen"
 PROCESSES = "Processes"
 LOG = "Access log"
@@ -96,6 +104,7 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
+    Option(*(FILES, "archive", SWITCH, True, ""), "Let a folder that is listed be had as one zip, by ?archive=zip."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
     Option(*(FILES, "base", TARGET, None, "TARGET"), "Path, such as /app, that the folder is served at."),
@@ -105,10 +114,18 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "compress", SWITCH, False, ""),
+        "Send text compressed: made in the background after the first request for it, and kept in the cache.",
+    ),
+    Option(
         *(FILES, "health", TARGET, None, "TARGET"),
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),
-    Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(FILES, "mime", MIME, (), "EXT=TYPE"),
+        "Media type for an extension, before our own table, such as glsl=text/plain; give it again for more.",
+        repeatable=True,
+    ),
     Option(
         *(BUILDS, "spa", PAGE, None, "FILE"),
         "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
@@ -124,6 +141,36 @@ OPTIONS: tuple[Option, ...] = (
         "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
         "asked for.",
     ),
+    Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(FIELDS, "header", FIELD, (), "'NAME: VALUE'"),
+        "Field of every response, such as 'Permissions-Policy: camera=()', in place of ours of that name; give it "
+        "again for more.",
+        repeatable=True,
+    ),
+    Option(
+        *(FIELDS, "cors", ORIGIN, (), "ORIGIN"),
+        "Let pages of any origin read what is served, or with =ORIGIN those of one, such as "
+        "=https://app.example; give it again for more.",
+        repeatable=True,
+        bare="*",
+    ),
+    Option(
+        *(FIELDS, "coi", SWITCH, False, ""),
+        "Isolate pages (COOP, COEP and CORP), so that they may use SharedArrayBuffer and threads of WebAssembly.",
+    ),
+    Option(*(FIELDS, "csp", POLICY, None, "POLICY"), "Content-Security-Policy of what is served."),
+    Option(*(FIELDS, "referrer_policy", REFERRER_POLICY, None, "POLICY"), "Referrer-Policy, such as no-referrer."),
+    Option(
+        *(ACCESS, "auth", USER, (), "USER:HASH"),
+        "User who may come in, with the hash that fastfile hash-password prints; give it again for more.",
+        repeatable=True,
+        secret=True,
+    ),
+    Option(
+        *(ACCESS, "auth_file", PATH, None, "PATH"),
+        "File of USER:HASH lines (htpasswd, with scrypt or bcrypt), outside the folder; SIGHUP reads it again.",
+    ),
     Option(
         *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),
         "Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
@@ -131,6 +178,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(*(LISTEN, "port", number(0, 65535), 8000, "N"), "Port to listen on; 0 picks a free one.", short="-p"),
     Option(*(LISTEN, "host", SWITCH, False, ""), "Listen on all interfaces, so that the local network sees it."),
+    Option(*(LISTEN, "open", SWITCH, False, ""), "Open the browser at the page, once it is served."),
     Option(*(LISTEN, "strict_port", SWITCH, False, ""), "Fail when the port is in use, instead of taking the next."),
     Option(
         *(LISTEN, "socket_mode", MODE, None, "MODE"),
@@ -176,6 +224,10 @@ OPTIONS: tuple[Option, ...] = (
         "pretty, common, combined, json or none; auto is pretty on a terminal, none otherwise.",
     ),
     Option(*(LOG, "log_file", PATH, None, "PATH"), "File to append the log to, instead of standard output."),
+    Option(
+        *(LOG, "quiet", SWITCH, False, ""),
+        "Print no banner, and no log unless --log-format or --log-file asks for one.",
+    ),
     Option(
         *(LIMITS, "limit_request_line", size(16, MIB), 8192, "SIZE"),
         "Longest request line; longer is 414.",
@@ -223,6 +275,11 @@ OPTIONS: tuple[Option, ...] = (
         "Most parts of a multipart answer; more is the whole file.",
         reason="a short request must not ask for a large answer many times over (CVE-2011-3192)",
         peers="httpd 200; nginx no limit; Go none larger than the file",
+    ),
+    Option(
+        *(LIMITS, "limit_archive", size(0, 1024 * 1024 * MIB), 16 * 1024 * MIB, "SIZE"),
+        "Most content of a folder that is sent as a zip; more is 403, and so are more than 50,000 entries.",
+        reason="its bytes pass through memory, for their checksums: half a minute of a core",
     ),
     Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),

@@ -14,69 +14,67 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from fastfile.absence import Absences, join
+from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.compression import Compression
 from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
-from fastfile.errors import HTTPError
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
-from fastfile.files.listing import Entry, list_directory
-from fastfile.files.root import Root, is_directory, make_error
-from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
-from fastfile.response import NO_CACHE, make_content_tag, make_head, make_page
+from fastfile.files.root import Root, make_error
+from fastfile.folders import Folders
+from fastfile.pages import make_error_page
+from fastfile.response import NO_CACHE, make_page
 from fastfile.semantics.cleanurls import Address, CleanUrls
-from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
 
 
 def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
 
 
-def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
+class Shared(NamedTuple):
+    """What the sites of one application have in common. ``changes`` are those of every response."""
+
+    config: Config
+    clock: Clock
+    cache: Cache[Answer]
+    pages: ErrorPages
+    changes: FieldChanges
+    compression: Compression | None = None
+    note: Note = take_no_note
 
 
 class Site:
-    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes.
+    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
 
-    ``changes`` are those of every response. ``note`` hears which step found what.
-    """
-
-    def __init__(
-        self,
-        root: Root,
-        base: bytes,
-        config: Config,
-        clock: Clock,
-        cache: Cache[Answer],
-        pages: ErrorPages,
-        changes: FieldChanges,
-    ) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared) -> None:
+        config, clock, pages = shared.config, shared.clock, shared.pages
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
         self._dotfiles = config.dotfiles
+        self._lists = config.listing
         # The folders of an app are routes of it like any other name, unless somebody asks to see them.
         self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
-        self._lists = config.listing
         self._clock = clock
-        self._cache = cache
+        self._cache = shared.cache
         self._pages = pages
-        self._changes = changes
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        self._changes = shared.changes
+        self.note = shared.note
+        self._files = FileAnswers(root, clock, config, self.changes_at, shared.compression)
+        self._folders = Folders(root, base, config, clock, pages)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
-        self.note: Callable[[str, bytes], None] = take_no_note
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
@@ -90,10 +88,14 @@ class Site:
         found = self._look(target, asked, candidates, head)
         if found is None:
             self.note("absence", target.path)
-            found = self._absences.find(target.path, candidates)
+            found = self._absences.find(target.path, candidates, self.note)
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, where the site has its own."""
+        return self._absences.failure_page(path)
 
     def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
         """Return the reference to a path of this site, as a client has to ask for it."""
@@ -107,7 +109,7 @@ class Site:
 
     def _look(
         self, target: Target, asked: Address, candidates: Sequence[bytes], head: RequestHead
-    ) -> Answer | Response | None:
+    ) -> Answer | Response | Deferred | None:
         """Return what the disk has at an address, or None."""
         path = asked.path
         if is_hidden(path) and not self._dotfiles:
@@ -140,6 +142,7 @@ class Site:
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
+            answer.key = key
             self._cache.put(key, answer)
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
@@ -148,38 +151,20 @@ class Site:
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
         return make_page(301, type_, page, fields, self._changes)
 
-    def _list(self, target: Target, head: RequestHead) -> Response | None:
+    def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""
         path = target.path
         try:
-            fd = self._root.open(path)
+            status = self._root.stat(path)
         except OSError as error:
             if make_error(error).status != 404:
                 raise
             return None
-        try:
-            if not is_directory(fd):
-                return None
-            if not target.is_directory:
-                return self._redirect(self._locate(path, target.query, True), head)
-            if not self._lists:
-                return None
-            self.note("listing", path)
-            entries = list_directory(fd, self._dotfiles, lambda name: self._root.stat(join(path, name)))
-        finally:
-            os.close(fd)
-        return self._make_listing(path, entries, head)
-
-    def _make_listing(self, path: bytes, entries: list[Entry], head: RequestHead) -> Response:
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
-        etag = make_content_tag(page)
-        changes = self.changes_at(path)
-        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
-        outcome = check_preconditions(head, etag, None, self._clock.wall_s)
-        if outcome is Precondition.NOT_MODIFIED:
-            return Response(304, make_head(304, changes.apply(caching)))
-        if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The folder is not in the state that the request asks for.")
-        policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_page(200, type_, page, (*caching, policy), changes)
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        if not target.is_directory:
+            return self._redirect(self._locate(path, target.query, True), head)
+        if not self._lists:
+            return None
+        self.note("listing", path)
+        return self._folders.answer(path, target.query, head, self.changes_at(path))

@@ -23,6 +23,7 @@ cdef class Response:
     cdef readonly long long body_size
     cdef readonly bint close
     cdef readonly object source
+    cdef readonly bytes user
 
 cdef class Deferred:
     cdef readonly object work, finish

@@ -142,10 +142,10 @@ class Response:
     FileSlices; empty where there is no body. ``source`` goes on where they end: each part is asked for when what came
     before it is sent. It serves one exchange, on the event loop, and must not block; its ``close()``, if it has one, is
     called when no more is wanted. ``body_size`` is the sum of the lengths of all. ``close``: the connection must not go
-    on after it.
+    on after it. ``user`` is who was let in, for the log; None where nobody was asked.
     """
 
-    __slots__ = ("body_size", "close", "head", "parts", "source", "status")
+    __slots__ = ("body_size", "close", "head", "parts", "source", "status", "user")
 
     def __init__(
         self,
@@ -155,6 +155,7 @@ class Response:
         body_size: int = 0,
         close: bool = False,
         source: Iterator[bytes | FileSlice] | None = None,
+        user: bytes | None = None,
     ) -> None:
         self.status = status
         self.head = head
@@ -162,6 +163,7 @@ class Response:
         self.body_size = body_size
         self.close = close
         self.source = source
+        self.user = user
 
 
 class Deferred:

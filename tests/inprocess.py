@@ -17,17 +17,15 @@ from typing import Any, TypeVar
 
 from rawclient import RawClient
 
-from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.listener import Listener
 from fastfile.server.metrics import SLOTS, Metrics
-from fastfile.server.offload import MAX_DEFERRED, Offload
+from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.service import Handles, Service
 from fastfile.server.worker import make_loop
@@ -37,12 +35,6 @@ WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they 
 TICK_S = 0.02
 
 T = TypeVar("T")
-
-
-def serve_files(folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handler:
-    """Return the handler of a real server of a folder."""
-    config = Config()
-    return make_application(config, open_roots(config, os.fsencode(folder)), clock, log_failure)
 
 
 class InProcess:
@@ -71,8 +63,8 @@ class InProcess:
         asyncio.set_event_loop(loop)
         self.clock = clock = Clock()
         self.poller = make_poller(loop, clock, self.failures.append)
-        self.offload = Offload(loop, clock, self.failures.append, MAX_DEFERRED)
-        self.disk = Offload(loop, clock, self.failures.append, 1000)
+        self.offload = Offload(loop, clock, self.failures.append)
+        self.disk = Offload(loop, clock, self.failures.append, max_jobs=1000)
         fd = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._log = AccessLog("json", fd, False, lambda: 0.0)
         os.close(fd)

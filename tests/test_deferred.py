@@ -27,7 +27,7 @@ from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
-from fastfile.server.offload import MAX_DEFERRED, THREADS
+from fastfile.server.offload import MAX_JOBS, THREADS
 from fastfile.types import Deferred, RequestHead, Response
 
 LARGE = b"large" * 2_000_000  # more than the buffers of both ends
@@ -265,11 +265,11 @@ def test_while_it_waits_what_arrives_costs_nothing(server: InProcess) -> None:
 
 def test_many_connections_wait_at_once(server: InProcess) -> None:
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(server.connect()) for _ in range(MAX_DEFERRED)]
+        clients = [stack.enter_context(server.connect()) for _ in range(MAX_JOBS)]
         for client in clients:
             client.send("/gate/many")
             client.send("/now")
-        server.wait_until(lambda: server.offload.jobs == MAX_DEFERRED, "all wait")
+        server.wait_until(lambda: server.offload.jobs == MAX_JOBS, "all wait")
         with server.connect() as late:
             response = late.request("/gate/many")
             assert (response.status, response.fields["retry-after"]) == (503, "1")
@@ -279,8 +279,8 @@ def test_many_connections_wait_at_once(server: InProcess) -> None:
             assert late.receive().status == 503
             assert late.at_end()
         server.handler.gates["many"].set()
-        assert [client.receive().body for client in clients] == [b"many"] * MAX_DEFERRED
-        assert [client.receive().body for client in clients] == [b"now"] * MAX_DEFERRED
+        assert [client.receive().body for client in clients] == [b"many"] * MAX_JOBS
+        assert [client.receive().body for client in clients] == [b"now"] * MAX_JOBS
 
 
 def test_a_long_pipeline_of_them_is_answered(server: InProcess) -> None:

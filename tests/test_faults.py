@@ -110,8 +110,9 @@ class Server:
         def on_exhausted(error: OSError) -> None:
             loop.call_later(0.01, self._listener.resume)
 
-        disk = Offload(loop, clock, self.failures.append, 100)
-        service = Service(config, handler, clock, poller, None, on_closed, None, None, disk)
+        offload = Offload(loop, clock, self.failures.append)
+        disk = Offload(loop, clock, self.failures.append)
+        service = Service(config, handler, clock, poller, None, on_closed, offload=offload, disk=disk)
         complaints = Complaints(clock, lambda text: None)
         self._listener = Listener(service, listening, 100, clients, complaints, on_exhausted)
         loop.call_soon(self._started.set)
@@ -168,7 +169,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))
     monkeypatch.setattr(root, "os", faults.wrap_os(("open", "dup", "stat", "fstat", "readlink")))
     monkeypatch.setattr(resource, "os", faults.wrap_os(("fstat",)))
-    monkeypatch.setattr(listing, "os", faults.wrap_os(("scandir", "lseek")))
+    monkeypatch.setattr(listing, "os", faults.wrap_os(("scandir",)))
     return faults
 
 

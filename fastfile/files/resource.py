@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+from collections.abc import Iterator
 
 from fastfile.files.root import Root
 from fastfile.sendfile import make_signature, read_cached
@@ -18,6 +20,7 @@ SETTLING_NS = 20_000_000
 # A slice of a large file that is copied into memory: up to here that costs less than a sendfile of its own (measured on
 # 1 KiB of 100 MiB: benchmarks/, scenario "range").
 MAX_COPIED = 16 * 1024
+PIECE = 256 * 1024
 MAX_READS = 16  # of a file that changes while it is read, each after the last found a new state
 
 
@@ -26,9 +29,10 @@ class Resource:
 
     ``cold``: its content ought to be in ``content``, but the disk would have had to be waited for. Who sends it from
     ``fd`` can wait without holding up others; then it is in the system's cache, and whoever opens it next gets it all.
+    ``tag`` is a hash of a content that was made here: the file's time and size say nothing of that.
     """
 
-    __slots__ = ("cold", "content", "fd", "mtime_ns", "signature", "size", "status")
+    __slots__ = ("cold", "content", "fd", "mtime_ns", "signature", "size", "status", "tag")
 
     def __init__(self, fd: int, status: os.stat_result, content: bytes | None, cold: bool = False) -> None:
         self.fd = fd
@@ -38,6 +42,7 @@ class Resource:
         self.signature = make_signature(status)
         self.content = content
         self.cold = cold
+        self.tag: bytes | None = None
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -58,6 +63,24 @@ class Resource:
 
     def read_all(self) -> bytes:
         return os.pread(self.fd, self.size, 0) if self.content is None else self.content
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return the content piece by piece, for any thread. Raises OSError where the file is no longer what it was."""
+        if self.content is not None:
+            yield from (self.content[start : start + PIECE] for start in range(0, self.size, PIECE))
+            return
+        for start in range(0, self.size, PIECE):
+            yield os.pread(self.fd, min(PIECE, self.size - start), start)
+            if make_signature(os.fstat(self.fd)) != self.signature:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def make_encoded(original: Resource, content: bytes) -> Resource:
+    """Return an encoding of a file as a resource of its own, in memory."""
+    encoded = Resource(-1, original.status, content)
+    encoded.size = len(content)
+    encoded.tag = hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+    return encoded
 
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:

@@ -640,7 +640,7 @@ class Connection:
             sizes.append(response.body_size - missing)
         now_s = time.monotonic()
         for head, response, began_s in self._unlogged:
-            log.record(self.peer, head, response.status, sizes.pop(), now_s - began_s)
+            log.record(self.peer, head, response.status, sizes.pop(), now_s - began_s, response.user)
         self._unlogged.clear()
 
 

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.errors import HTTPError
+from fastfile.gate import Handles
 from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.metrics import Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
-from fastfile.types import Deferred, RequestHead, Response
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
 BUFFER_SIZE = 64 * 1024
-
-
-class Handles(Protocol):
-    """What a connection asks of a handler."""
-
-    def respond(self, head: RequestHead) -> Response | Deferred: ...
-    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
 
 
 class Service:

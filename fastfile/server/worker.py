@@ -10,7 +10,7 @@ import socket
 import time
 from typing import Any
 
-from fastfile.application import make_application, open_roots
+from fastfile.application import add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import StartError
@@ -22,7 +22,7 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.metering import Meter, MetricsHandler
-from fastfile.server.offload import MAX_DEFERRED, Offload
+from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
@@ -33,6 +33,7 @@ LOG_TICK_S = 0.1
 EXHAUSTED_PAUSE_S = 0.1
 # A client that has connected and sent nothing may have its first request under way (HARDENING 19).
 SILENT_GRACE_S = 0.7
+NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
 # From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
@@ -75,13 +76,18 @@ class Worker:
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
         self.roots = [root for _, root in mount_points]
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
+        later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
+        submit = None if later is None else later.submit
+        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, submit)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
-        offload = Offload(self._loop, self._clock, errors.report_failure, MAX_DEFERRED)
-        disk = Offload(self._loop, self._clock, errors.report_failure, connections)
+        entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
+        # Hashing gives way to serving: a flood of guesses must not take the loop's share of the processor.
+        niceness = NICENESS if config.auth else 0
+        offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
+        disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
         self._service = Service(
-            config, self._handler, self._clock, self._poller, log, self._on_closed, self._metrics, offload, disk
+            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload, disk
         )
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
@@ -248,7 +254,7 @@ def make_log(config: Config) -> AccessLog | None:
     """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
     format_ = config.log_format
     if format_ == "auto":
-        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) else "none"
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
     if format_ == "none":
         return None
     if config.log_file is None:
