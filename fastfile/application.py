@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.common_fields import common_changes
-from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import StartError
@@ -22,6 +21,9 @@ from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.hosts import choose_host
 from fastfile.site import Shared, Site, make_cache
+
+if TYPE_CHECKING:
+    from fastfile.compression import Submit
 
 
 class MountPoint(NamedTuple):
@@ -88,6 +90,9 @@ def make_application(
     pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:
+        # Imported here: only --compress pays for it.
+        from fastfile.compression import Compression
+
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
     sites = [make_site(mount_point, shared, say) for mount_point in mount_points]

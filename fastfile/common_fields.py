@@ -76,10 +76,12 @@ def _option_fields(config: Config) -> list[Field]:
     if config.referrer_policy is not None:
         fields.append((b"Referrer-Policy", config.referrer_policy.encode()))
     if config.coi:
-        # HTML §7.1.3: both, of the page and of its workers' scripts. Who lets other origins read lets them embed too.
-        fields += [
-            (b"Cross-Origin-Opener-Policy", b"same-origin"),
-            (b"Cross-Origin-Embedder-Policy", b"require-corp"),
-            (b"Cross-Origin-Resource-Policy", b"cross-origin" if config.cors else b"same-origin"),
-        ]
+        # HTML §7.1.3: both, of the page and of its workers' scripts.
+        fields += [(b"Cross-Origin-Opener-Policy", b"same-origin"), (b"Cross-Origin-Embedder-Policy", b"require-corp")]
+    has_users = config.auth != () or config.auth_file is not None
+    if config.coi or has_users:
+        # Who lets any origin read lets it embed too. But a browser that has logged in would fetch a script or a picture
+        # for a page of any site, with the password; what is named by --cors asks in the mode that this is not for.
+        is_open = config.cors == ("*",) and not has_users
+        fields.append((b"Cross-Origin-Resource-Policy", b"cross-origin" if is_open else b"same-origin"))
     return fields

@@ -53,6 +53,8 @@ class Config:
     spa: str | None
     clean_urls: bool
     trailing_slash: Literal["auto", "always", "never", "keep"]
+    immutable: str
+    cache_control: tuple[tuple[str, str], ...]
     server_header: bool
     header: tuple[str, ...]
     cors: tuple[str, ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastfile.cache_kinds import CACHE_RULE, IMMUTABLE
 from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, REFERRER_POLICY
 from fastfile.kinds import (
     BIND,
@@ -149,6 +150,17 @@ OPTIONS: tuple[Option, ...] = (
         *(BUILDS, "trailing_slash", choice("auto", "always", "never", "keep"), "auto", "WHEN"),
         "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
         "asked for.",
+    ),
+    Option(
+        *(BUILDS, "immutable", IMMUTABLE, "auto", "WHICH"),
+        "Files that browsers keep for a year without asking again: auto, those whose names carry a hash of their "
+        "content; off, none; or a regular expression for their paths. Never pages.",
+    ),
+    Option(
+        *(BUILDS, "cache_control", CACHE_RULE, (), "GLOB=VALUE"),
+        "Cache-Control of the files whose paths match, such as '/assets/**=public, max-age=60'; of several the last "
+        "one holds.",
+        repeatable=True,
     ),
     Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
     Option(

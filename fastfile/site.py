@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
@@ -30,11 +29,15 @@ from fastfile.files.stamps import Stamps
 from fastfile.folders import Folders
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_page
+from fastfile.semantics.cachepolicy import CachePolicy
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import Deferred, RequestHead, Response
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 def make_cache(config: Config) -> Cache[Answer]:
@@ -69,7 +72,7 @@ class Site:
         self._changes = shared.changes
         self.note = shared.note
         stamps = Stamps(root, self._watched)
-        self._files = FileAnswers(root, clock, config, self.changes_at, stamps, shared.compression)
+        self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
         self.adopt(choose_host(config))
 
@@ -77,8 +80,10 @@ class Site:
         """Do as this host does from now on."""
         config = self._config
         self._host = host
-        caching = () if host.cache_control == NO_CACHE[1] else ((b"Cache-Control", host.cache_control),)
-        self._caching = FieldChanges(caching).then(self._changes)
+        self._caching = FieldChanges(((b"Cache-Control", host.cache_control),) if host.cache_control else ())
+        # No host goes by the names of files, unless somebody asks for it.
+        immutable = config.immutable if not host.cache_control or config.given("immutable") else "off"
+        self._cache_policy = CachePolicy(immutable, config.cache_control, self.base)
         self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
         app = None if config.spa is None else os.fsencode(config.spa)
         self._absences = Absences(self._root, self._files, self._clock, app, host)
@@ -112,7 +117,14 @@ class Site:
 
     def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
         """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
-        return self._caching
+        return self._changes
+
+    def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
+        changes = self.changes_at(purpose.address, file)
+        # An error's page is not kept, whatever its name.
+        if purpose.status != 200:
+            return changes
+        return self._caching.then(self._cache_policy.apply(file, purpose.address.path, changes))
 
     def _watched(self) -> tuple[Stamp, ...] | None:
         """Return what all answers depend on; None where a change of it could go unnoticed."""

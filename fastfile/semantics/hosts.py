@@ -38,8 +38,9 @@ class Host(NamedTuple):
     # A folder without a 404.html at its root is an application: its index.html answers, by 200, for all that is not
     # there.
     application: bool = False
-    cache_control: bytes = b"no-cache"
-    # Sent with every file, unless a rule says otherwise.
+    # Sent with files unless a rule says otherwise; b"" is our own way, no-cache and names that carry a hash.
+    cache_control: bytes = b""
+    # Sent with every response, unless a rule says otherwise.
     fields: tuple[Field, ...] = ()
     # A folder without an index file is listed.
     listing: bool = True
