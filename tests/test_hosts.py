@@ -38,6 +38,7 @@ SITES = {
     "all of Cloudflare": {**PAGES, **DEPLOY_FILES, "_redirects": DEPLOY_FILES["_redirects"].replace("!", "")},
     "app": {"index.html": "the app", "app.js": "app.js", "blog/404.html": "no such post"},
     "bare": {"index.html": "index.html"},
+    "hashed": {"assets/index-CqYQZ2AW.js": ""},
     "vercel.json": {
         **PAGES,
         "vercel.json": '{"redirects": [{"source": "/app.js", "destination": "/file.html"}],'
@@ -238,6 +239,24 @@ def test_an_option_goes_before_the_host(servers: Servers) -> None:
     assert client.request("/file.html").fields["location"] == "/file/"
     assert client.request("/empty/").status == 200
     assert client.request("/nothing/").body == b"404.html"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "public, max-age=31536000, immutable"),
+        (["--as", "github-pages"], "max-age=600"),
+        (["--as", "github-pages", "--immutable", "auto"], "public, max-age=31536000, immutable"),
+        (["--as", "github-pages", "--header", "Cache-Control: max-age=1"], "max-age=1"),
+        (["--as", "github-pages", "--cache-control", "*.js=max-age=2"], "max-age=2"),
+    ],
+    ids=["without a host", "a host knows no hashed names", "unless asked for", "a field", "a rule for files"],
+)
+def test_a_host_says_how_long_a_file_is_kept_unless_an_option_does(
+    servers: Servers, options: list[str], expected: str
+) -> None:
+    response = servers.client("hashed", *options).request("/assets/index-CqYQZ2AW.js")
+    assert response.fields["cache-control"] == expected
 
 
 def test_the_option_knows_the_hosts() -> None:
