@@ -263,21 +263,21 @@ def listen(family: socket.AddressFamily, address: object) -> socket.socket:
 
 
 @pytest.mark.parametrize(
-    ("family", "address", "peer"),
+    ("family", "address", "accepted_from"),
     [
-        pytest.param(socket.AF_INET, ("127.0.0.1", 0), "127.0.0.1", id="an IPv4 client"),
-        pytest.param(socket.AF_INET6, ("::1", 0), "::1", id="an IPv6 client"),
-        pytest.param(socket.AF_UNIX, "", "unix", id="a client on a Unix socket"),
+        pytest.param(socket.AF_INET, ("127.0.0.1", 0), b"\x7f\0\0\1", id="an IPv4 client"),
+        pytest.param(socket.AF_INET6, ("::1", 0), bytes(15) + b"\1", id="an IPv6 client"),
+        pytest.param(socket.AF_UNIX, "", b"", id="a client on a Unix socket"),
     ],
 )
 def test_a_client_is_accepted_with_its_address(
-    sendfile_kernel: ModuleType, tmp_path: Path, family: socket.AddressFamily, address: object, peer: str
+    sendfile_kernel: ModuleType, tmp_path: Path, family: socket.AddressFamily, address: object, accepted_from: bytes
 ) -> None:
     with listen(family, address or str(tmp_path / "socket")) as listener, socket.socket(family) as client:
         client.connect(listener.getsockname())
-        fd, name = sendfile_kernel.accept(listener.fileno())
+        fd, client_address = sendfile_kernel.accept(listener.fileno())
         with socket.socket(fileno=fd) as accepted:
-            assert name == peer
+            assert client_address == accepted_from
             assert not os.get_blocking(fd)
             assert not os.get_inheritable(fd)
             client.sendall(b"x")
