@@ -55,7 +55,8 @@ class Answer:
         self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
         self.open_files = 0
         for representation in (identity, *variants.values()):
-            if representation is not None:
+            # The page of an absence is one for all absences: who keeps it has counted it.
+            if representation is not None and self.status == 200:
                 content = representation.resource.content
                 self.size += OVERHEAD + (len(content) if content is not None else 0)
                 self.open_files += content is None

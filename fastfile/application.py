@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -35,13 +36,17 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def make_application(
-    config: Config, mount_points: Sequence[MountPoint], clock: Clock, log_failure: Callable[[BaseException], None]
+    config: Config,
+    mount_points: Sequence[MountPoint],
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    note: Note = take_no_note,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's."""
+    """Return what answers the requests; the roots stay the caller's. ``note`` hears which step found what."""
     changes = common_changes(config)
     cache = make_cache(config)
     pages = ErrorPages(changes)
-    sites = [Site(root, base, config, clock, cache, pages, changes) for base, root in mount_points]
+    sites = [Site(root, base, config, clock, cache, pages, changes, note) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

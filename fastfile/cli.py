@@ -6,22 +6,24 @@ options are read, so that ``--help`` and a mistake are answered at once.
 
 from __future__ import annotations
 
-import argparse
 import os
 import select
 import sys
-import textwrap
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from importlib import import_module
+from typing import TextIO
 
-from fastfile import __version__
-from fastfile.config import COMMAND_LINE, Address, Config, closest, load, resolve_directory
+from fastfile import __version__, arguments
+from fastfile.config import Address, Config, load, resolve_directory
+from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
-from fastfile.options import BY_FLAG, OPTIONS, Option
+from fastfile.options import OPTIONS
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
+       fastfile compress [OPTIONS] [DIR]
+       fastfile explain URL [OPTIONS] [DIR]
 
 Serve a folder over HTTP, to this machine only unless asked. Defaults are in
 brackets. SIZE is in bytes, or with K, M or G; TIME in seconds, or with ms, s, m
@@ -42,24 +44,37 @@ or of [tool.fastfile] in pyproject.toml, both looked for in the current folder.
 The command line goes first, then the environment, then the file.
 """
 
-_HELP_COLUMN = 29
-_WIDTH = 80
-_FROM_COMMAND_LINE = f"from {COMMAND_LINE}"
+USAGE = arguments.Usage(
+    INTRODUCTION,
+    OPTIONS,
+    (
+        arguments.HELP,
+        ("-V, --version", "Show the versions in use."),
+        ("--print-config", "Show every setting, its value and where it came from."),
+    ),
+    CONCLUSION,
+)
+# What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
+# returns the exit status; what it raises is said here. A folder of that name is served as ./compress.
+COMMANDS = {
+    "compress": "fastfile.commands.compress",
+    "explain": "fastfile.commands.explain",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run fastfile with ``argv`` (by default the process's) and return its exit status."""
     _open_standard_descriptors()
     try:
-        return _run(sys.argv[1:] if argv is None else argv)
+        return _dispatch(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
-        _write(sys.stderr, f"fastfile: {error}\n")
+        write(sys.stderr, f"fastfile: {error}\n")
         return 2
     except StartError as error:
-        _write(sys.stderr, f"fastfile: {error}\n")
+        write(sys.stderr, f"fastfile: {error}\n")
     except OSError as error:
         where = f"{printable(str(error.filename))}: " if error.filename else ""
-        _write(sys.stderr, f"fastfile: {where}{error.strerror or error}\n")
+        write(sys.stderr, f"fastfile: {where}{error.strerror or error}\n")
     except KeyboardInterrupt:
         return 130
     return 1
@@ -67,14 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_help() -> str:
     """Return the text of ``--help``, for 80 columns."""
-    parts = [INTRODUCTION]
-    for group in dict.fromkeys(option.group for option in OPTIONS):
-        rows = "".join(_help_row(_spelling(option), _help_text(option)) for option in OPTIONS if option.group == group)
-        parts.append(f"{group}:\n{rows}")
-    others = _help_row("-h, --help", "Show this text.") + _help_row("-V, --version", "Show the versions in use.")
-    others += _help_row("--print-config", "Show every setting, its value and where it came from.")
-    parts += [f"Other:\n{others}", CONCLUSION]
-    return "\n".join(parts)
+    return arguments.make_help(USAGE)
 
 
 def make_version() -> str:
@@ -93,19 +101,8 @@ def make_version() -> str:
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts of the command line by option name, with ``help`` and ``version`` where they were asked for.
-
-    Raises ConfigError. Values stay text: config.py reads those of all sources alike.
-    """
-    parser = _make_parser()
-    known, rest = parser.parse_known_args(argv)
-    arguments: dict[str, list[str]] = vars(known)
-    if not rest or "help" in arguments or "version" in arguments:
-        return arguments
-    word = printable(rest[0].partition("=")[0])
-    if not word.startswith("-"):
-        raise ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
-    raise ConfigError(word, _FROM_COMMAND_LINE, "no such option" + closest(word, _all_flags()))
+    """Return the texts of the command line by option name, and the switches that were given. Raises ConfigError."""
+    return arguments.parse_arguments(USAGE, argv)
 
 
 def kernels_compiled() -> tuple[bool, bool]:
@@ -116,22 +113,30 @@ def kernels_compiled() -> tuple[bool, bool]:
     return PARSER_COMPILED, SENDFILE_COMPILED
 
 
+def _dispatch(argv: Sequence[str]) -> int:
+    command = COMMANDS.get(argv[0]) if argv else None
+    if command is None:
+        return _run(argv)
+    status: int = import_module(command).main(argv[1:])
+    return status
+
+
 def _run(argv: Sequence[str]) -> int:
-    arguments = parse_arguments(argv)
-    if "help" in arguments or "version" in arguments:
-        _write(sys.stdout, make_help() if "help" in arguments else make_version())
+    given = parse_arguments(argv)
+    if "help" in given or "version" in given:
+        write(sys.stdout, make_help() if "help" in given else make_version())
         return 0
     environ = dict(os.environ)
 
     def read() -> tuple[Config, str]:
-        config = load(arguments, environ)
+        config = load(given, environ)
         return config, resolve_directory(config)
 
-    if "print_config" in arguments:
-        del arguments["print_config"]
+    if "print_config" in given:
+        del given["print_config"]
         from fastfile.provenance import make_printout
 
-        _write(sys.stdout, make_printout(load(arguments, environ)))
+        write(sys.stdout, make_printout(load(given, environ)))
         return 0
     config, root_path = read()
 
@@ -166,72 +171,7 @@ def announce(
     stream = sys.stdout
     if _is_writable(stream):
         colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        _write(stream, make_banner(facts, colour))
-
-
-class _Given(argparse.Action):
-    """Keeps the one positional argument, and nothing where it is left out: argparse stores a None then."""
-
-    def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
-        if values is not None:
-            setattr(namespace, self.dest, [values])
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError where argparse would print its own usage and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        # Without types and choices, argparse has two complaints: a value that is missing, and one that is too many.
-        flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
-        option = BY_FLAG.get(flag.replace("--no-", "--", 1), BY_FLAG.get(flag))
-        if option is None or option.negatable:
-            raise ConfigError(flag, _FROM_COMMAND_LINE, "takes no value")
-        raise ConfigError(flag, _FROM_COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
-
-
-def _make_parser() -> _Parser:
-    parser = _Parser(
-        add_help=False,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-        # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
-    )
-    parser.add_argument("-h", "--help", action="store_const", const=[""])
-    parser.add_argument("-V", "--version", action="store_const", const=[""])
-    parser.add_argument("--print-config", action="store_const", const=[""])
-    for option in OPTIONS:
-        flags = [option.short, option.flag] if option.short else [option.flag]
-        if option.name == "directory":
-            parser.add_argument(option.name, action=_Given, nargs="?")
-        elif option.negatable:
-            parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
-            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=["false"])
-        else:
-            parser.add_argument(*flags, dest=option.name, action="append")
-    return parser
-
-
-def _all_flags() -> list[str]:
-    negations = [f"--no-{option.key}" for option in OPTIONS if option.negatable]
-    return [*BY_FLAG, *negations, "--help", "--version", "--print-config"]
-
-
-def _spelling(option: Option) -> str:
-    if option.negatable:
-        return f"--[no-]{option.key}" if option.default else option.flag
-    flags = f"{option.short}, {option.flag}" if option.short else option.flag
-    return flags if option.name == "directory" else f"{flags} {option.metavar}"
-
-
-def _help_text(option: Option) -> str:
-    return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.negatable else option.help
-
-
-def _help_row(spelling: str, text: str) -> str:
-    lines = textwrap.wrap(text, _WIDTH - _HELP_COLUMN)
-    first = f"  {spelling:<{_HELP_COLUMN - 3}} {lines[0]}\n"
-    return first + "".join(f"{'':{_HELP_COLUMN}}{line}\n" for line in lines[1:])
+        write(stream, make_banner(facts, colour))
 
 
 def _compiled(compiled: bool) -> str:
@@ -276,22 +216,3 @@ def _is_writable(stream: TextIO | None) -> bool:
         return bool(select.select([], [stream], [], 0)[1])
     except OSError:
         return True  # not a descriptor: a stream of a test, say
-
-
-def _write(stream: TextIO | None, text: str) -> None:
-    """Write and flush; a stream that is closed or whose reader is gone is no failure of ours."""
-    if stream is None:
-        return
-    encoding = stream.encoding or "utf-8"
-    if not encoding.lower().startswith("utf"):
-        text = text.replace("·", "-").encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        stream.write(text)
-        stream.flush()
-    except ValueError:
-        return
-    except OSError:
-        # What stays in the buffer would fail again, and be reported, when Python flushes it at exit.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)

@@ -40,12 +40,16 @@ class Config:
     directory: str | None
     index: tuple[str, ...]
     listing: bool
+    archive: bool
     dotfiles: bool
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
     health: str | None
     server_header: bool
+    spa: str | None
+    clean_urls: bool
+    trailing_slash: Literal["auto", "always", "never", "keep"]
     bind: str
     port: int
     host: bool
@@ -70,6 +74,7 @@ class Config:
     limit_body: int
     limit_chunk_line: int
     limit_ranges: int
+    limit_archive: int
     max_connections: int
     max_per_client: int
     head_timeout: float
@@ -157,7 +162,7 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
         if "bind" in layer and "host" not in layer:
             settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
         settings |= layer
-    values = {name: _parse(BY_NAME[name], setting) for name, setting in settings.items()}
+    values = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
@@ -203,14 +208,15 @@ def _problem(option: str, source: str, problem: str) -> ConfigError:
     return ConfigError(option, f"from {source}", problem)
 
 
-def _parse(option: Option, setting: _Setting) -> object:
+def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
+    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from."""
     values = []
-    for text in setting.texts:
+    for text in texts:
         try:
             values.append(option.kind.parse(text))
         except ValueError:
             problem = f'expected {option.kind.expected}, got "{printable(text)}"'
-            raise _problem(option.flag, setting.source, problem) from None
+            raise _problem(option.flag, source, problem) from None
     return tuple(values) if option.repeatable else values[-1]
 
 

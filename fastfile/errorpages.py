@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastfile.errors import HTTPError
-from fastfile.pages import PAGE_TYPES, make_error_page
+from fastfile.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.response import NO_STORE, make_page
 from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.negotiation import preferred_type
@@ -30,14 +30,19 @@ class ErrorPages:
         self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self._types: dict[bytes | None, bytes] = {}
 
-    def make(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Return the response that tells of an error; ``head`` is None where it could not be read."""
+    def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None) -> Response:
+        """Return the response that tells of an error; ``head`` is None where it could not be read.
+
+        ``html`` is the site's own page for it, if there is one.
+        """
         media_type = self.choose_type(None if head is None else head.field(b"accept"))
-        key = (error.status, error.detail, error.fields, media_type)
+        key = (error.status, error.detail, error.fields, media_type, html)
         response = self._pages.get(key)
         if response is None:
             vary = () if VARY_BY_BOTH in error.fields else (VARY,)
-            page = make_error_page(error.status, error.detail, media_type)
+            page = html if html is not None and media_type == HTML else None
+            if page is None:
+                page = make_error_page(error.status, error.detail, media_type)
             response = make_page(error.status, media_type, page, (NO_STORE, *vary, *error.fields), self._changes)
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()

@@ -15,9 +15,10 @@ cdef class Handler:
     cdef int _max_ranges
     cdef set _hosts
     cdef Response _options
-    @cython.locals(answer=Answer, response=Response)
-    cpdef Response respond(self, RequestHead head)
+    @cython.locals(answer=Answer)
+    cpdef respond(self, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)
+    cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
-    cdef Response _respond(self, RequestHead head, Answer answer)
+    cdef _respond(self, RequestHead head, Answer answer)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)

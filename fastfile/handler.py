@@ -18,6 +18,8 @@ A plain GET of a cached, unchanged file skips to 6 by the bytes of its target.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
@@ -34,7 +36,10 @@ from fastfile.semantics.host import check_host, is_loopback_host, parse_host
 from fastfile.semantics.navigation import is_navigation
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
@@ -70,8 +75,8 @@ class Handler:
         self._hosts: set[bytes | None] = set()
         self.hits = 0  # requests whose answer was known and fresh
 
-    def respond(self, head: RequestHead) -> Response:
-        """Return the response to a request; it never raises."""
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        """Return the response to a request, now or later; it never raises."""
         answer = self._answers.get(head.target)
         if answer is not None:
             if head.host not in self._hosts or not answer.is_fresh(self._clock):
@@ -88,14 +93,9 @@ class Handler:
                         return answer.select(head.accept_encoding, False).full
         try:
             response = self._respond(head, answer)
-        except HTTPError as error:
-            response = self._pages.make(error, head)
-        except OSError as error:
-            response = self._pages.make(make_error(error), head)
         except Exception as error:
-            self._log_failure(error)
-            response = self._pages.make(HTTPError(500, "The server failed on this request."), head)
-        return make_bodiless(response) if head.method == b"HEAD" else response
+            response = self._recover(error, head)
+        return self._complete(response, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
@@ -108,7 +108,37 @@ class Handler:
             return self._pages.make_absence(head)
         return answer.select(head.accept_encoding, False).full
 
-    def _respond(self, head: RequestHead, answer: Answer | None) -> Response:
+    def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
+        if isinstance(response, Deferred):
+            return Deferred(response.work, partial(self._finish, head, response.finish))
+        return make_bodiless(response) if head.method == b"HEAD" else response
+
+    def _finish(
+        self, head: RequestHead, finish: Callable[[Future[Any]], Response | Deferred], future: Future[Any]
+    ) -> Response | Deferred:
+        """Return what became of a deferred response, with the care of respond(): it never raises."""
+        try:
+            response = finish(future)
+        except Exception as error:
+            response = self._recover(error, head)
+        return self._complete(response, head)
+
+    def _recover(self, error: Exception, head: RequestHead) -> Response:
+        if isinstance(error, OSError):
+            error = make_error(error)
+        elif not isinstance(error, HTTPError):
+            self._log_failure(error)
+            error = HTTPError(500, "The server failed on this request.")
+        return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
+
+    def _failure_page(self, head: RequestHead) -> bytes | None:
+        try:
+            site, target = self._mounts.find(parse_target(head.target))
+        except HTTPError:
+            return None
+        return site.failure_page(target.path)
+
+    def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
         _check_method(head.method)
         if answer is None or head.method == b"OPTIONS":
@@ -123,7 +153,7 @@ class Handler:
                 raise HTTPError(400, "The target * is for OPTIONS alone.")
             site, target = self._mounts.find(target)
             found = site.find(target, head)
-            if isinstance(found, Response):
+            if not isinstance(found, Answer):
                 return found
             answer = found
         answer.used = True

@@ -158,6 +158,13 @@ def _parse_target(text: str) -> str:
     return _require(text, good and text.startswith("/") and "/.." not in text and text.strip("/") != "")
 
 
+def _parse_page(text: str) -> str:
+    if text in _TRUE:
+        return "index.html"
+    parts = text.split("/")
+    return _require(text, not {"", ".", ".."} & set(parts) and "\0" not in text and text not in _FALSE)
+
+
 def _parse_mount(text: str) -> tuple[str, str]:
     base, _, folder = text.partition("=")
     return _parse_target(base), _parse_path(folder)
@@ -186,6 +193,7 @@ HOST = Kind("a host name or an address without a port, or *", _parse_host)
 PATH = Kind("a path", _parse_path)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
+PAGE = Kind("the path of a page beneath the folder, without a slash before it", _parse_page)
 MOUNT = Kind("/PATH=FOLDER", _parse_mount, "=".join)
 METRICS = Kind("HOST:PORT or unix:PATH", _parse_metrics)
 NAME = Kind("a name or a number", _parse_path)

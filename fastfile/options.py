@@ -19,6 +19,7 @@ from fastfile.kinds import (
     MODE,
     MOUNT,
     NAME,
+    PAGE,
     PATH,
     SWITCH,
     TARGET,
@@ -41,6 +42,7 @@ class Option(NamedTuple):
     metavar: str
     help: str
     short: str = ""
+    bare: str = ""  # the value of the option without "=": its value is never the next argument
     repeatable: bool = False
     reason: str = ""
     peers: str = ""
@@ -76,6 +78,7 @@ class Option(NamedTuple):
 DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
 FILES = "What is served"
+BUILDS = "Front-end builds"
 LISTEN = "Where to listen"
 PROCESSES = "Processes"
 LOG = "Access log"
@@ -93,6 +96,7 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(*(FILES, "listing", SWITCH, True, ""), "List a folder that has no index file."),
+    Option(*(FILES, "archive", SWITCH, True, ""), "Let a folder that is listed be had as one zip, by ?archive=zip."),
     Option(*(FILES, "dotfiles", SWITCH, False, ""), "Serve names that begin with a dot."),
     Option(*(FILES, "follow_symlinks", SWITCH, False, ""), "Follow symbolic links that lead outside the folder."),
     Option(*(FILES, "base", TARGET, None, "TARGET"), "Path, such as /app, that the folder is served at."),
@@ -106,6 +110,21 @@ OPTIONS: tuple[Option, ...] = (
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),
     Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(BUILDS, "spa", PAGE, None, "FILE"),
+        "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
+        "stays 404.",
+        bare="index.html",
+    ),
+    Option(
+        *(BUILDS, "clean_urls", SWITCH, False, ""),
+        "Serve about.html at /about, and redirect /about.html and /about/index.html there.",
+    ),
+    Option(
+        *(BUILDS, "trailing_slash", choice("auto", "always", "never", "keep"), "auto", "WHEN"),
+        "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
+        "asked for.",
+    ),
     Option(
         *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),
         "Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
@@ -207,6 +226,11 @@ OPTIONS: tuple[Option, ...] = (
         peers="httpd 200; nginx no limit; Go none larger than the file",
     ),
     Option(
+        *(LIMITS, "limit_archive", size(0, 1024 * 1024 * MIB), 16 * 1024 * MIB, "SIZE"),
+        "Most content of a folder that is sent as a zip; more is 403, and so are more than 50,000 entries.",
+        reason="its bytes pass through memory, for their checksums: half a minute of a core",
+    ),
+    Option(
         *(LIMITS, "max_connections", number(1, 1000000), 4096, "N"),
         "Most connections of one worker; above it no more are accepted. From 90 % on the longest idle ones are closed.",
         reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
@@ -274,4 +298,3 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
-BY_FLAG: dict[str, Option] = {option.flag: option for option in OPTIONS}

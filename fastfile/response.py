@@ -20,7 +20,7 @@ from fastfile.semantics.ranges import (
     make_part_heads,
 )
 from fastfile.status import STATUS_LINES
-from fastfile.types import FileSlice, Response
+from fastfile.types import FileSlice, Response, close_source
 
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
@@ -53,6 +53,7 @@ def make_page(
 
 def make_bodiless(response: Response) -> Response:
     """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
+    close_source(response.source)
     return Response(response.status, response.head, (), 0, response.close)
 
 

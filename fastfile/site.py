@@ -3,9 +3,9 @@
 The one place where the rules of "From target to file" (docs/behaviour.md) come together. In order:
 
  1. nothing      a hidden name
- 2. the file     at its name, or a folder's index; a folder without its slash redirects to it
+ 2. the file     at its name, with .html, or a folder's index (cleanurls.py); not at its address: a redirect
  3. the listing  of a folder that has no index
- 4. absence      remembered too, until something comes to be there
+ 4. absence      the page of an app, the nearest 404.html, or our 404 (absence.py)
 
 What it finds goes into the cache; handler.py asks here only for what is not there, or no longer true.
 """
@@ -13,38 +13,28 @@ What it finds goes into the cache; handler.py asks here only for what is not the
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
+import stat
+from collections.abc import Sequence
 
+from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.config import Config
+from fastfile.config import DEFAULT, Config
 from fastfile.errorpages import ErrorPages
-from fastfile.errors import HTTPError
+from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
-from fastfile.files.freshness import Stamp
-from fastfile.files.listing import list_directory
-from fastfile.files.resource import Resource, is_settled, open_resource
-from fastfile.files.root import Root, is_directory, make_error
-from fastfile.files.variants import Variants, open_variants
-from fastfile.pages import LISTING_POLICY, make_error_page, make_listing_page
-from fastfile.response import NO_CACHE, Representation, make_content_tag, make_head, make_page
-from fastfile.semantics.conditional import Precondition, check_preconditions
+from fastfile.files.root import Root, make_error
+from fastfile.folders import Folders
+from fastfile.pages import make_error_page
+from fastfile.response import NO_CACHE, make_page
+from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
-from fastfile.sendfile import make_signature, read_signature
-from fastfile.types import RequestHead, Response
-
-MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
+from fastfile.types import Deferred, RequestHead, Response
 
 
 def make_cache(config: Config) -> Cache[Answer]:
     return Cache(config.cache_size, config.cache_files)
-
-
-def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
 
 
 class Site:
@@ -62,20 +52,27 @@ class Site:
         cache: Cache[Answer],
         pages: ErrorPages,
         changes: FieldChanges,
+        note: Note = take_no_note,
     ) -> None:
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
-        self._config = config
+        self._dotfiles = config.dotfiles
+        # The folders of an app are routes of it like any other name, unless somebody asks to see them.
+        self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
+        self._lists = config.listing
         self._clock = clock
         self._cache = cache
         self._pages = pages
         self._changes = changes
-        self._folders: dict[bytes, Stamp] = {}
-        self._index = tuple(os.fsencode(name) for name in config.index)
-        self.note: Callable[[str, bytes], None] = take_no_note
+        self._files = FileAnswers(root, clock, config.small_file, self.changes_at)
+        self._folders = Folders(root, base, config, clock, pages)
+        self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
+        index = tuple(os.fsencode(name) for name in config.index)
+        self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
+        self.note = note
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response:
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
@@ -84,10 +81,19 @@ class Site:
         answer = self._cache.entries.get(key)
         if answer is not None and answer.is_fresh(self._clock):
             return answer
-        found = self._look(target, head) or self._find_absence(target.path)
+        asked = Address(target.path, target.is_directory)
+        candidates = (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
+        found = self._look(target, asked, candidates, head)
+        if found is None:
+            self.note("absence", target.path)
+            found = self._absences.find(target.path, candidates, self.note)
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, where the site has its own."""
+        return self._absences.failure_page(path)
 
     def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
         """Return the reference to a path of this site, as a client has to ask for it."""
@@ -99,128 +105,63 @@ class Site:
         """Return what is made of the fields of every response at a path."""
         return self._changes
 
-    def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
-        """Return what the disk has at the target, or None."""
-        path = target.path
-        if is_hidden(path) and not self._config.dotfiles:
+    def _look(
+        self, target: Target, asked: Address, candidates: Sequence[bytes], head: RequestHead
+    ) -> Answer | Response | Deferred | None:
+        """Return what the disk has at an address, or None."""
+        path = asked.path
+        if is_hidden(path) and not self._dotfiles:
             self.note("hidden", path)
             return None
-        try:
-            if self._root.only is not None:
-                return self._open(self._root.only, target, self._root.stat_folder(b"")) if not path else None
-            if target.is_directory:
-                return self._look_in_folder(target, head)
-            return self._open(path, target, self._root.stat_folder(path))
-        except IsADirectoryError:
-            self.note("folder", path)
-            return self._redirect(self._locate(path, target.query, True), head)
-        except OSError as error:
-            if make_error(error).status != 404:
-                raise
+        if self._root.only is not None and path:
             return None
+        found = self._files.find(candidates, Purpose(path))
+        if found is None:
+            return None if self._are_routes else self._list(target, head)
+        file, answer = found
+        address = self._urls.address(file, asked)
+        if address != asked and self._is_at(file, address):
+            self.note("redirect", file)
+            return self._redirect(self._locate(address.path, target.query, address.is_directory), head)
+        self.note("file", file)
+        return answer
 
-    def _look_in_folder(self, target: Target, head: RequestHead) -> Answer | Response | None:
-        path = target.path
-        folder = self._root.stat_folder(join(path, b""))
-        for name in self._index:
+    def _is_at(self, file: bytes, address: Address) -> bool:
+        """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
+        for candidate in self._urls.candidates(address):
             try:
-                return self._open(join(path, name), target, folder)
-            except OSError as error:
-                if make_error(error).status != 404:
-                    raise
-        fd = self._root.open(path)
-        try:
-            if not is_directory(fd) or not self._config.listing:
-                return None
-            self.note("listing", path)
-            return self._list(path, fd, head)
-        finally:
-            os.close(fd)
-
-    def _open(self, path: bytes, target: Target, folder: os.stat_result | None) -> Answer:
-        """Make the answer of the file at ``path`` to requests for the target."""
-        resource = open_resource(self._root, path, self._config.small_file)
-        self.note("file", path)
-        return self._make_answer(path, folder, resource, self.changes_at(target.path))
-
-    def _make_answer(
-        self, path: bytes, folder: os.stat_result | None, resource: Resource, changes: FieldChanges, status: int = 200
-    ) -> Answer:
-        variants = open_variants(self._root, path, resource, self._config.small_file)
-        type_ = media_type(path.rpartition(b"/")[2])
-        vary = b"Accept-Encoding" if variants.usable else b""
-
-        def represent(resource: Resource, coding: bytes) -> Representation:
-            return Representation(resource, type_, coding, vary, self._clock.wall_s, changes, status)
-
-        return Answer(
-            self._make_stamps(path, folder, resource, variants),
-            represent(resource, b""),
-            {coding: represent(variant, coding) for coding, variant in variants.usable.items()},
-        )
-
-    def _make_stamps(
-        self, path: bytes, folder: os.stat_result | None, resource: Resource, variants: Variants
-    ) -> tuple[Stamp, ...]:
-        """Return what shows every change of the answer: the folder (names come and go), the file and whatever is at its
-        variants' names.
-
-        None at all where a change could go unnoticed: such an answer is given once and not kept.
-        """
-        now_ns = time.time_ns()
-        if folder is None or not all(
-            is_settled(status, now_ns) for status in (folder, resource.status, *variants.statuses)
-        ):
-            return ()
-        absolute = self._root.absolute(path)
-        return (
-            self._folder_stamp(absolute.rpartition(b"/")[0], make_signature(folder)),
-            Stamp(absolute, resource.signature),
-            *(Stamp(self._root.absolute(beside), signature) for beside, signature in variants.signatures.items()),
-        )
-
-    def _folder_stamp(self, path: bytes, signature: bytes) -> Stamp:
-        """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""
-        stamp = self._folders.get(path)
-        if stamp is None or stamp.signature != signature:
-            if len(self._folders) >= MAX_FOLDERS:
-                self._folders.clear()
-            stamp = self._folders[path] = Stamp(path, signature)
-        return stamp
+                status = self._root.stat(candidate)
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                return candidate == file
+        return False
 
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
             self._cache.put(key, answer)
 
-    def _find_absence(self, path: bytes) -> Answer:
-        """Return the answer that nothing is at the path."""
-        absolute = self._root.absolute(path)
-        # What is there and refused (a link that leads out of the root, say) may become right unseen: it is not kept.
-        is_absent = self._root.only is None and read_signature(absolute) == b""
-        return Answer((Stamp(absolute, b""),) if is_absent else (), None, {})
-
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(301, "The folder is at its name with a slash.", type_)
+        page = make_error_page(301, "This is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
         return make_page(301, type_, page, fields, self._changes)
 
-    def _list(self, path: bytes, fd: int, head: RequestHead) -> Response:
-        entries = list_directory(fd, self._config.dotfiles, lambda name: self._root.stat(join(path, name)))
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_listing_page(b"/" + join(join(self.base, path), b""), entries, type_)
-        etag = make_content_tag(page)
-        changes = self.changes_at(path)
-        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
-        outcome = check_preconditions(head, etag, None, self._clock.wall_s)
-        if outcome is Precondition.NOT_MODIFIED:
-            return Response(304, make_head(304, changes.apply(caching)))
-        if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The folder is not in the state that the request asks for.")
-        policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_page(200, type_, page, (*caching, policy), changes)
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name
+    def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
+        """Return the listing of a folder, the redirect to it, or None."""
+        path = target.path
+        try:
+            status = self._root.stat(path)
+        except OSError as error:
+            if make_error(error).status != 404:
+                raise
+            return None
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        if not target.is_directory:
+            return self._redirect(self._locate(path, target.query, True), head)
+        if not self._lists:
+            return None
+        self.note("listing", path)
+        return self._folders.answer(path, target.query, head, self.changes_at(path))

@@ -24,3 +24,7 @@ cdef class Response:
     cdef readonly tuple parts
     cdef readonly long long body_size
     cdef readonly bint close
+    cdef readonly object source
+
+cdef class Deferred:
+    cdef readonly object work, finish

@@ -5,7 +5,11 @@ Compiled with types.pxd where extensions are built; the same source runs interpr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class ParserLimits(NamedTuple):
@@ -133,11 +137,13 @@ class Response:
     """What goes back: ready to send but for Date, Connection and the empty line, which the connection adds.
 
     ``head`` is the status line and the field lines, each with its CRLF. ``parts`` is the body in order: bytes and
-    FileSlices; empty where there is no body. ``body_size`` is the sum of their lengths. ``close``: the connection
-    must not go on after it.
+    FileSlices; empty where there is no body. ``source`` goes on where they end: each part is asked for when what came
+    before it is sent. It serves one exchange, on the event loop, and must not block; its ``close()``, if it has one, is
+    called when no more is wanted. ``body_size`` is the sum of the lengths of all. ``close``: the connection must not go
+    on after it.
     """
 
-    __slots__ = ("body_size", "close", "head", "parts", "status")
+    __slots__ = ("body_size", "close", "head", "parts", "source", "status")
 
     def __init__(
         self,
@@ -146,9 +152,33 @@ class Response:
         parts: tuple[bytes | FileSlice, ...] = (),
         body_size: int = 0,
         close: bool = False,
+        source: Iterator[bytes | FileSlice] | None = None,
     ) -> None:
         self.status = status
         self.head = head
         self.parts = parts
         self.body_size = body_size
         self.close = close
+        self.source = source
+
+
+class Deferred:
+    """What a handler returns instead of a Response while it cannot know it yet: the connection waits, others do not.
+
+    ``work`` runs in a thread of the worker's pool (server/offload.py) and touches nothing that others use. ``finish``
+    then runs on the event loop with its done future, and returns the response or defers again; it may raise HTTPError
+    or OSError. When the client has gone before, it is never called, and what ``work`` returned is dropped.
+    """
+
+    __slots__ = ("finish", "work")
+
+    def __init__(self, work: Callable[[], Any], finish: Callable[[Future[Any]], Response | Deferred]) -> None:
+        self.work = work
+        self.finish = finish
+
+
+def close_source(source: Iterator[bytes | FileSlice] | None) -> None:
+    """Let go of the rest of a body that nobody will get."""
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()

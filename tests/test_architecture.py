@@ -15,20 +15,24 @@ LAYERS = (
     ("options",),
     ("config",),
     ("provenance",),
-    ("_parser_rules",),
+    ("_parser_rules", "encoders"),
     ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("semantics",),
     ("files",),
-    ("pages",),
+    ("pages", "listingassets"),
+    ("listingpage",),
     ("response",),
     ("health",),
     ("answer",),
-    ("errorpages",),
+    ("errorpages", "fileanswers"),
+    ("absence",),
+    ("folders",),
     ("site",),
     ("mounts",),
     ("handler",),
     ("application",),
-    ("server", "banner"),
+    ("server", "banner", "arguments", "console"),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )
@@ -36,8 +40,9 @@ DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
 TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
-# The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served.
-MAY_OPEN = {"files", "_sendfile_py", "config", "cli", "server", "__init__"}
+# The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served - but
+# for the commands, which work on a folder for whoever typed them, and answer no request.
+MAY_OPEN = {"files", "_sendfile_py", "config", "cli", "console", "commands", "server", "__init__"}
 
 
 def imports(source: Path) -> set[str]:

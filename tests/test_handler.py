@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import os
 import resource
 import sys
@@ -72,6 +74,7 @@ def fields(response: Response) -> dict[bytes, bytes]:
 
 
 def open_files() -> int:
+    gc.collect()  # a site and its parts know each other
     return len(os.listdir("/dev/fd"))
 
 
@@ -446,6 +449,32 @@ def test_without_descriptors_a_file_is_503_and_served_again_later(site: Asker) -
     assert fields(refused)[b"Retry-After"] == b"1"
     assert cached.status == 200
     assert site.get("/large.bin") == (200, b"x" * LARGE)
+
+
+def test_a_failure_is_told_by_the_nearest_50x_html_also_without_descriptors(tmp_path: Path) -> None:
+    for name in ("50x.html", "docs/50x.html", "docs/deep/x.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode() if name.endswith("html") else b"x" * LARGE)
+    site = Asker(tmp_path)
+    site.settle()
+    site = Asker(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        refused = site.ask("/docs/deep/x.bin", "GET")
+        as_json = RequestHead(b"GET", b"/docs/deep/x.bin", 1, 0, b"Accept: application/json\r\n", host=b"localhost")
+        other = site.handler.respond(as_json)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (refused.status, body(refused), fields(refused)[b"Retry-After"]) == (503, b"50x.html", b"1")
+    assert fields(other)[b"Content-Type"] == b"application/json"
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk")
+
+    site.root.open = fail  # type: ignore[method-assign]
+    assert body(site.ask("/docs/deep/x.bin")) == b"50x.html"
+    site.root.close()
 
 
 def test_no_more_files_are_held_open_than_the_limit_says(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The entries of a directory: what a listing may show, in the order in which it shows it.
+"""The entries of a directory: what a listing may show, and in which order.
 
 Owns which entries count: regular files and directories that a request could reach. Knows nothing of pages or HTTP.
 """
@@ -6,11 +6,12 @@ Owns which entries count: regular files and directories that a request could rea
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
-from fastfile.files.root import make_error
+from fastfile.files.root import Root, make_error
 
 
 class Entry(NamedTuple):
@@ -22,48 +23,98 @@ class Entry(NamedTuple):
     mtime_s: int
 
 
-def list_directory(
-    directory_fd: int, show_hidden: bool, follows: Callable[[bytes], os.stat_result | None]
-) -> list[Entry]:
-    """Return the files and directories of a directory: directories first, then by name without regard to ASCII case.
+Column = Literal["name", "size", "modified"]
+COLUMNS: tuple[Column, ...] = ("name", "size", "modified")
 
-    ``follows`` gives the stat of what the symlink of that name leads to, or None where it leads out of the root or
-    nowhere. FIFOs, sockets and devices are left out, and so is what vanishes while it is being listed or may not be
-    looked at. A file without read permission is listed: its name is no secret, its 403 says more than its absence.
 
-    ``directory_fd`` is open for reading (not O_PATH) and stays the caller's. Its read offset is moved, so two threads
-    must not list through one descriptor at a time. Raises OSError when the directory itself cannot be read, and when
-    the system has too little left for a look at an entry.
+class Order(NamedTuple):
+    """What entries are sorted by; directories come first in any order."""
+
+    column: Column = "name"
+    descending: bool = False
+
+
+def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[Entry]:
+    """Return the files and directories of a directory, in no order.
+
+    A symlink is what it leads to, and left out where that is outside the root or nothing. So are FIFOs, sockets and
+    devices, what vanishes while it is being listed, and what may not be looked at. A file without read permission is
+    listed: its name is no secret, its 403 says more than its absence.
+
+    Raises OSError when the directory itself cannot be read, and when the system has too little left for a look at an
+    entry.
     """
-    # scandir reads from wherever the description stands: someone may have read it before us.
-    os.lseek(directory_fd, 0, os.SEEK_SET)
+    fd = root.open(folder)
+    prefix = folder + b"/" if folder else b""
     entries = []
-    with os.scandir(directory_fd) as scan:
-        for item in scan:
-            name = os.fsencode(item.name)
-            if name.startswith(b".") and not show_hidden:
-                continue
-            status = _status(item, name, follows)
-            if status is None:
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                entries.append(Entry(name, True, 0, status.st_mtime_ns // 1_000_000_000))
-            elif stat.S_ISREG(status.st_mode):
-                entries.append(Entry(name, False, status.st_size, status.st_mtime_ns // 1_000_000_000))
-    entries.sort(key=_order)
+    try:
+        with os.scandir(fd) as scan:
+            for item in scan:
+                name = os.fsencode(item.name)
+                if name.startswith(b".") and not show_hidden:
+                    continue
+                status = _status(item, root, prefix + name)
+                if status is None:
+                    continue
+                mode, mtime_s = status.st_mode, status.st_mtime_ns // 1_000_000_000
+                if stat.S_ISREG(mode):
+                    entries.append(Entry(name, False, status.st_size, mtime_s))
+                elif stat.S_ISDIR(mode):
+                    entries.append(Entry(name, True, 0, mtime_s))
+    finally:
+        os.close(fd)
     return entries
 
 
-def _status(
-    item: os.DirEntry[str], name: bytes, follows: Callable[[bytes], os.stat_result | None]
-) -> os.stat_result | None:
+def _status(item: os.DirEntry[str], root: Root, path: bytes) -> os.stat_result | None:
     try:
-        return follows(name) if item.is_symlink() else item.stat(follow_symlinks=False)
+        return root.stat(path) if item.is_symlink() else item.stat(follow_symlinks=False)
     except OSError as error:
         if make_error(error).status in (404, 403):
             return None
         raise  # out of descriptors, say: what is there must not seem to be gone
 
 
-def _order(entry: Entry) -> tuple[bool, bytes, bytes]:
-    return (not entry.is_directory, entry.name.lower(), entry.name)
+_DIGITS = re.compile(rb"\d+")
+
+
+def sort_entries(entries: Iterable[Entry], order: Order) -> list[Entry]:
+    """Return directories, then files, each by the column that is asked for; those that are equal there by name.
+
+    Names are in natural order, "a2" before "a10", without regard to ASCII case. Directories have no size.
+    """
+    column, descending = order
+    named = sorted(entries, key=_natural)
+    directories = [entry for entry in named if entry.is_directory]
+    files = [entry for entry in named if not entry.is_directory]
+    if column == "name":
+        if descending:
+            directories.reverse()
+            files.reverse()
+    elif column == "size":
+        files.sort(key=lambda entry: entry.size, reverse=descending)
+    else:
+        directories.sort(key=lambda entry: entry.mtime_s, reverse=descending)
+        files.sort(key=lambda entry: entry.mtime_s, reverse=descending)
+    return directories + files
+
+
+def _natural(entry: Entry) -> tuple[bytes, bytes]:
+    name = entry.name
+    return _DIGITS.sub(_comparable_number, name.lower()), name
+
+
+def _comparable_number(match: re.Match[bytes]) -> bytes:
+    # Of two numbers the one with more digits is the greater; a name has no more than 255 of them.
+    digits = match[0].lstrip(b"0")
+    return b"%03d" % len(digits) + digits
+
+
+def read_beginning(root: Root, path: bytes, limit: int) -> tuple[bytes, bool]:
+    """Return the first ``limit`` bytes of a file, and whether there are more. Raises OSError."""
+    fd = root.open(path)
+    try:
+        content = os.pread(fd, limit + 1, 0)
+    finally:
+        os.close(fd)
+    return content[:limit], len(content) > limit

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable
 
 from fastfile.errors import HTTPError, StartError
@@ -192,8 +191,25 @@ class Root:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
 
-def is_directory(fd: int) -> bool:
-    return stat.S_ISDIR(os.fstat(fd).st_mode)
+class PinnedRoot(Root):
+    """A root as it is at this moment, with a descriptor of its own: for a thread, and for what must be of one build.
+
+    Unlike a Root, which opens itself anew in the midst of a request, it changes nothing, so threads may share it.
+    """
+
+    def __init__(self, root: Root) -> None:
+        root._renew()
+        self._fd = os.dup(root._fd)
+        self.path = root.path
+        self.only = root.only
+        self.follow_symlinks = root.follow_symlinks
+        self._kernel_confines = root._kernel_confines
+
+    def __del__(self) -> None:
+        os.close(self._fd)
+
+    def _renew(self) -> None:
+        """It stays what it is."""
 
 
 # What the disk says, as the client hears it: the one place where an errno becomes a status.

@@ -204,3 +204,20 @@ def media_type(name: bytes) -> bytes:
     if extension == b"ts" and name.endswith(_DECLARATIONS):
         return _BY_EXTENSION[b"txt"]
     return _BY_EXTENSION.get(extension.lower(), DEFAULT_TYPE)
+
+
+# Types other than text whose content is text, or numbers in a row: what an encoder makes much smaller. Pictures, sound,
+# archives and WOFF fonts are compressed by themselves.
+_COMPRESSIBLE = frozenset(
+    b"application/json application/json5 application/jsonl application/x-ndjson application/yaml application/toml"
+    b" application/xml application/xml-dtd application/sql application/rtf application/postscript application/x-tex"
+    b" application/wasm application/vnd.apple.mpegurl application/x-subrip application/pgp-keys audio/x-mpegurl"
+    b" application/vnd.ms-fontobject font/ttf font/otf font/collection image/bmp image/vnd.microsoft.icon"
+    b" model/gltf-binary model/mtl model/obj model/stl".split()
+)
+
+
+def is_compressible(media_type: bytes) -> bool:
+    """Tell whether content of a type is worth encoding, as a rule (a Content-Type value, in lower case)."""
+    essence = media_type.partition(b";")[0].rstrip()
+    return essence.startswith(b"text/") or essence.endswith((b"+json", b"+xml")) or essence in _COMPRESSIBLE

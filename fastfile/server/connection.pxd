@@ -3,11 +3,11 @@ cimport cython
 from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.server.poller cimport Watcher
 from fastfile.server.service cimport Service
-from fastfile.types cimport FileSlice, RequestHead, Response
+from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 
-cdef int IDLE, HEAD, BODY, SENDING, LINGERING, CLOSED
+cdef int IDLE, HEAD, BODY, SENDING, WAITING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK
-cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, LINGER_SIZE
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, PULL_SIZE, LINGER_SIZE
 
 cdef class Connection(Watcher):
     cdef readonly int fd, state
@@ -25,7 +25,11 @@ cdef class Connection(Watcher):
     cdef Py_ssize_t _skip, _progress, _lingered, _requests
     cdef bint _closing, _unread, _is_last
     cdef int _unmeasured
-    cdef double _began_s
+    cdef double _began_s, _asked_s
+    cdef object _source, _job
+    cdef long long _unpulled
+    cdef Deferred _deferred
+    cdef bint _early
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cpdef bint read_first(self) except -1
     cpdef start(self)
@@ -40,12 +44,25 @@ cdef class Connection(Watcher):
     @cython.locals(head=RequestHead, parser=KernelParser)
     cdef Py_ssize_t _take(self, bytearray data, Py_ssize_t start, Py_ssize_t end) except -2
     cdef _begin_body(self, RequestHead head, bint has_begun)
-    cdef Response _refusal(self, RequestHead head)
-    @cython.locals(response=Response)
+    cdef _judge(self, RequestHead head, Response response, double began_s)
+    cdef _refuse_body(self, RequestHead head, Response response, double began_s)
+    @cython.locals(response=Response, service=Service)
     cdef _respond(self, RequestHead head)
+    @cython.locals(response=Response)
+    cdef _advance(self, RequestHead head, answer, double began_s)
+    cdef Response _refusal_for_now(self, RequestHead head)
+    cdef _wait(self)
+    cdef bint _has_hung_up(self) except -1
+    cdef _resume(self, answer)
+    cdef _drop_job(self)
     cdef _refuse(self, error, bint is_head=*)
     @cython.locals(service=Service, parts=list, tail=bytes)
-    cdef _answer(self, RequestHead head, Response response)
+    cdef _answer(self, RequestHead head, Response response, double began_s)
+    cdef _begin_source(self, Response response)
+    @cython.locals(pulled=Py_ssize_t)
+    cdef bint _pull(self) except -1
+    cdef long long _queue_part(self, part) except -1
+    cdef _drop_source(self)
     @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t, service=Service)
     cdef _send(self)
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)

@@ -5,13 +5,19 @@ where the socket would block, and goes on from there when the poller says so. No
 semantics: bytes become heads in the parser, heads become responses in the handler that the Service carries.
 
 The way through: on_ready → _receive → _process → _take (one request) → _answer → _send → _settle (what comes next).
+Two things make it stop there and go on later: an answer that is deferred (_advance, on_result), which its pipeline
+waits for while what arrives stays in the kernel; and a body that is made while it is sent (_pull).
 """
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError
 from fastfile.parser import BodyParser, HeadParser
@@ -20,15 +26,16 @@ from fastfile.sendfile import WOULD_BLOCK, close, recv_into, send_file, send_par
 from fastfile.server.clients import format_address
 from fastfile.server.poller import READ, WRITE, Watcher
 from fastfile.server.service import Service
-from fastfile.types import FileSlice, RequestHead, Response
+from fastfile.types import Deferred, FileSlice, RequestHead, Response, close_source
 
-# What a connection waits for, and so what its deadline means.
+# What a connection waits for, and so what its deadline means. Below SENDING a request may be taken up.
 IDLE = 0  # the first byte of the next request
 HEAD = 1  # the rest of a head (RFC 9112 §9.5 lets us choose how long)
 BODY = 2  # the rest of a request body
 SENDING = 3  # the client to take more
-LINGERING = 4  # the client to see our last answer and close
-CLOSED = 5
+WAITING = 4  # a job of the worker's threads; all answers before it are sent
+LINGERING = 5  # the client to see our last answer and close
+CLOSED = 6
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A pipeline is answered in batches of about this many bytes or parts, so that nobody can make us hold more.
@@ -36,6 +43,8 @@ BATCH_SIZE = 256 * 1024
 BATCH_PARTS = 48
 # One connection sends this much of a file before the others have their turn.
 TURN_SIZE = 1024 * 1024
+# Of a body that is made while it is sent, this much is in memory at a time, and one part of it.
+PULL_SIZE = 64 * 1024
 # Lingering close: what a client may still send after our last answer before we hang up. It is what the buffers of both
 # ends hold at most (6 MiB and 4 MiB on Linux), and more: who sends a body before looking gets to look.
 LINGER_SIZE = 16 * 1024 * 1024
@@ -48,13 +57,17 @@ class Connection(Watcher):
 
     __slots__ = (
         "_address",
+        "_asked_s",
         "_began_s",
         "_body",
         "_closing",
+        "_deferred",
+        "_early",
         "_head",
         "_input",
         "_interest",
         "_is_last",
+        "_job",
         "_lingered",
         "_parser",
         "_parts",
@@ -64,8 +77,10 @@ class Connection(Watcher):
         "_requests",
         "_service",
         "_skip",
+        "_source",
         "_unlogged",
         "_unmeasured",
+        "_unpulled",
         "_unread",
         "deadline_s",
         "fd",
@@ -79,13 +94,15 @@ class Connection(Watcher):
         self._peer: str | None = None  # the same as text, once a log has asked for it
         self.state = HEAD
         self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
-        self._interest = 0  # what the poller watches for; 0: it does not know us yet
+        self._interest = -1  # what the poller watches for; -1: it does not know us yet
         self._input: bytearray | None = None  # what was read and not yet used
         self._parser: HeadParser | None = None  # its position in _input, once a head came in pieces
-        self._head: RequestHead | None = None  # the request whose body is being read
+        self._head: RequestHead | None = None  # the request whose body is being read, or whose answer is deferred
         self._body: BodyParser | None = None
         self._parts: list[bytes | FileSlice] = []  # what is to be sent
-        self._queued = 0  # bytes of it that are not sent yet
+        self._source: Iterator[bytes | FileSlice] | None = None  # where more of it comes from
+        self._unpulled = 0  # bytes that are to come from there
+        self._queued = 0  # bytes of all that, which are not sent yet
         self._skip = 0  # how much of the first part is sent
         self._progress = 0  # bytes that the client took since the deadline was set, while it keeps us waiting
         self._closing = False  # after what is in _parts
@@ -95,6 +112,10 @@ class Connection(Watcher):
         self._requests = 0
         self._unmeasured = 0  # answers of which --metrics counts the time, once they have left
         self._began_s = 0.0  # when the first of them was asked for
+        self._deferred: Deferred | None = None
+        self._job: Future[Any] | None = None  # what it waits for
+        self._early = False  # what is deferred says only whether the body of the request is to be sent at all
+        self._asked_s = 0.0  # when it was deferred first
         self._unlogged: list[tuple[RequestHead | None, Response, float]] = []
 
     def read_first(self) -> bool:
@@ -119,7 +140,7 @@ class Connection(Watcher):
         try:
             if self._input is not None:
                 self._process(self._service.buffer, 0)
-            if self.state != CLOSED and not self._interest:
+            if self.state != CLOSED and self._interest < 0:
                 self._wait_for(READ)
         except OSError:  # the client has gone, or the poller has no room for it
             self.close()
@@ -132,12 +153,14 @@ class Connection(Watcher):
         try:
             if self.state == SENDING:
                 self._send()
-                if not self._parts and self.state != CLOSED:
+                if self.state != SENDING and self.state != CLOSED:
                     self._process(self._service.buffer, 0)
+            elif self.state < SENDING:
+                self._receive()
             elif self.state == LINGERING:
                 self._linger()
-            elif self.state != CLOSED:
-                self._receive()
+            elif self.state == WAITING and self._has_hung_up():
+                self.close()
         except OSError:
             self.close()
         except BaseException:
@@ -152,8 +175,28 @@ class Connection(Watcher):
             self._process(self._service.buffer, 0)
         elif self.state == SENDING:
             self._abort()
+        elif self.state == WAITING:
+            self._resume(self._refusal_for_now(self._head))
         else:
             self.close()
+
+    def on_result(self, job: Future[Any]) -> None:
+        """Go on with what a job found; a connection that has closed or given it up ignores it."""
+        if job is not self._job:
+            return
+        deferred = self._deferred
+        assert deferred is not None
+        try:
+            try:
+                answer = deferred.finish(job)
+            except HTTPError as error:
+                answer = self._service.handler.refuse(error, self._head)
+            self._resume(answer)
+        except OSError:
+            self.close()
+        except BaseException:
+            self.close()
+            raise
 
     def is_quiet(self, silent_too: bool) -> bool:
         """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
@@ -165,8 +208,12 @@ class Connection(Watcher):
         self.state = CLOSED
         self._log_sent()
         self._parts.clear()
+        if self._job is not None:
+            self._drop_job()
         self._service.forget(self.fd, self._address)
         close(self.fd)
+        if self._source is not None:
+            self._drop_source()
 
     def _receive(self) -> None:
         buffer = self._service.buffer
@@ -184,11 +231,10 @@ class Connection(Watcher):
             data, count, self._input = self._input, len(self._input), None
         answered = self._requests
         try:
-            while start < count and not self._closing and self.state != CLOSED:
-                if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS:
+            while start < count and not self._closing and self.state < SENDING:
+                if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS or self._source is not None:
                     self._send()
-                    if self._parts or self.state == CLOSED:
-                        break
+                    continue
                 consumed = self._take(data, start, count)
                 if consumed < 0:
                     break
@@ -205,8 +251,10 @@ class Connection(Watcher):
             self._is_last = False
         if self._parts and self.state != SENDING:
             self._send()
-        if not self._parts and self.state != CLOSED:
+        if self.state < SENDING:
             self._settle(self._requests != answered)
+        elif self.state == WAITING:
+            self._wait()
 
     def _take(self, data: bytearray, start: int, end: int) -> int:
         """Use up the next request or the next bytes of its body: the index after it, or -1 when more has to come."""
@@ -243,37 +291,106 @@ class Connection(Watcher):
         if head.expect is not None and not _is_continue(head.expect):
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
             if not has_body and head.keep_alive and not service.draining:
-                self._answer(head, refusal)
+                self._answer(head, refusal, service.clock.monotonic_s)
                 return
         elif not has_body:
             self._respond(head)
             return
-        elif head.content_length > service.limits.body:
-            refusal = self._refusal(head) or service.handler.refuse(
-                HTTPError(413, "The request body is too large."), head
-            )
-        elif head.expect and head.minor_version and not has_begun:
+        elif head.content_length > service.limits.body or (head.expect and head.minor_version and not has_begun):
             # RFC 9110 §10.1.1: who will be refused hears so now, and need not send the body.
-            refusal = self._refusal(head)
-            if refusal is None:
-                self._parts.append(CONTINUE)
-                self._queued += len(CONTINUE)
+            self._early = True
+            self._advance(head, service.handler.respond(head), service.clock.monotonic_s)
+            return
         if refusal is not None:
-            self._closing = self._unread = True
-            self._answer(head, refusal)
+            self._refuse_body(head, refusal, service.clock.monotonic_s)
             return
         self._head = head
         self._body = BodyParser(service.limits, head.content_length, head.chunked)
 
-    def _refusal(self, head: RequestHead) -> Response | None:
-        response = self._service.handler.respond(head)
-        return response if response.status >= 400 else None
+    def _judge(self, head: RequestHead, response: Response, began_s: float) -> None:
+        """Refuse a body before it is sent, or ask for it; ``response`` is what the request gets without its body."""
+        service = self._service
+        self._early = False
+        if response.status >= 400:
+            self._refuse_body(head, response, began_s)
+            return
+        close_source(response.source)
+        if head.content_length > service.limits.body:
+            too_large = HTTPError(413, "The request body is too large.")
+            self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
+            return
+        self._parts.append(CONTINUE)
+        self._queued += len(CONTINUE)
+        self._head = head
+        self._body = BodyParser(service.limits, head.content_length, head.chunked)
+
+    def _refuse_body(self, head: RequestHead, response: Response, began_s: float) -> None:
+        self._closing = self._unread = True
+        self._answer(head, response, began_s)
 
     def _respond(self, head: RequestHead) -> None:
-        response = self._service.handler.respond(head)
+        service = self._service
+        answer = service.handler.respond(head)
+        if isinstance(answer, Deferred):
+            self._advance(head, answer, service.clock.monotonic_s)
+            return
+        response = answer
+        if response.close or not head.keep_alive or service.draining:
+            self._closing = True
+        self._answer(head, response, service.clock.monotonic_s)
+
+    def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float) -> None:
+        """Take the next step with a request whose answer may be deferred; it was asked at ``began_s``."""
+        if isinstance(answer, Deferred):
+            offload = self._service.offload
+            job = None if offload is None else offload.submit(answer.work, self.on_result)
+            if job is not None:
+                self._head, self._deferred, self._job, self._asked_s = head, answer, job, began_s
+                if self.state != SENDING:
+                    self.state = WAITING
+                return
+            response = self._refusal_for_now(head)
+        else:
+            response = answer
+        if self._early:
+            self._judge(head, response, began_s)
+            return
         if response.close or not head.keep_alive or self._service.draining:
             self._closing = True
-        self._answer(head, response)
+        self._answer(head, response, began_s)
+
+    def _refusal_for_now(self, head: RequestHead | None) -> Response:
+        busy = HTTPError(503, "The server has too much to do; try again in a moment.", ((b"Retry-After", b"1"),))
+        return self._service.handler.refuse(busy, head)
+
+    def _wait(self) -> None:
+        """All answers before it are sent: wait for the job, as long as for a client that takes nothing."""
+        service = self._service
+        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        if self._interest != 0:
+            self._wait_for(0)
+
+    def _has_hung_up(self) -> bool:
+        """Tell whether the client is gone; what it sends stays in the kernel while its answer is awaited."""
+        poll = select.poll()
+        poll.register(self.fd, 0)
+        return bool(poll.poll(0))
+
+    def _resume(self, answer: Response | Deferred) -> None:
+        """Take up the pipeline again where it waits for this answer."""
+        head = self._head
+        assert head is not None
+        self._drop_job()
+        if self.state == WAITING:
+            self.state = IDLE
+        self._advance(head, answer, self._asked_s)
+        if self.state == IDLE or self.state == WAITING:
+            self._process(self._service.buffer, 0)
+
+    def _drop_job(self) -> None:
+        job, self._job, self._deferred, self._head = self._job, None, None, None
+        assert job is not None
+        job.cancel()
 
     def _refuse(self, error: HTTPError, is_head: bool = False) -> None:
         """Queue the one answer to a message that cannot be read on, and close after it.
@@ -285,9 +402,9 @@ class Connection(Watcher):
         response = self._service.handler.refuse(error, head)
         if is_head and head is None:
             response = Response(response.status, response.head, (), 0, True)
-        self._answer(head, response)
+        self._answer(head, response, self._service.clock.monotonic_s)
 
-    def _answer(self, head: RequestHead | None, response: Response) -> None:
+    def _answer(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Queue a response; ``head`` is None where the request could not be read."""
         service = self._service
         self._requests += 1
@@ -299,19 +416,63 @@ class Connection(Watcher):
         for part in response.parts:
             parts.append(part)
         self._queued += len(response.head) + len(tail) + response.body_size
+        if response.source is not None:
+            self._begin_source(response)
         if service.log is not None:
-            self._unlogged.append((head, response, service.clock.monotonic_s))
+            self._unlogged.append((head, response, began_s))
         if service.metrics is not None:
             service.metrics.count(head, response)
             if self._unmeasured == 0:
-                self._began_s = service.clock.monotonic_s
+                self._began_s = began_s
             self._unmeasured += 1
+
+    def _begin_source(self, response: Response) -> None:
+        self._source = response.source
+        self._unpulled = response.body_size
+        for part in response.parts:
+            self._unpulled -= part.count if isinstance(part, FileSlice) else len(part)
+
+    def _pull(self) -> bool:
+        """Queue the next parts of a body that is made while it is sent; False when it has ended or failed.
+
+        It fails by a reset where it is not as long as was promised, or the disk fails: not one byte of padding.
+        """
+        source = self._source
+        assert source is not None
+        pulled = 0
+        try:
+            while pulled < PULL_SIZE and self._unpulled:
+                part = next(source)
+                pulled += self._queue_part(part)
+                if isinstance(part, FileSlice):
+                    break
+            if not self._unpulled:
+                self._drop_source()
+        except (OSError, StopIteration):
+            self._abort()
+        except BaseException:
+            self._abort()
+            raise
+        return pulled != 0 and self.state != CLOSED
+
+    def _queue_part(self, part: bytes | FileSlice) -> int:
+        size = part.count if isinstance(part, FileSlice) else len(part)
+        if size > self._unpulled:
+            raise ValueError("a body is longer than its Content-Length")
+        if size:
+            self._parts.append(part)
+            self._unpulled -= size
+        return size
+
+    def _drop_source(self) -> None:
+        source, self._source = self._source, None
+        close_source(source)
 
     def _send(self) -> None:
         """Send what is queued until the socket is full or the turn is over; then wait to go on."""
         service = self._service
         budget = TURN_SIZE
-        while self._parts:
+        while self._parts or (self._source is not None and self._pull()):
             part = self._parts[0]
             if isinstance(part, FileSlice):
                 sent = send_file(self.fd, part.fd, part.offset + self._skip, min(part.count - self._skip, budget))
@@ -325,11 +486,11 @@ class Connection(Watcher):
                 budget -= sent
                 if service.metrics is not None:
                     service.metrics.add_sent(sent)
-            if sent == WOULD_BLOCK or (budget <= 0 and self._parts):
+            if sent == WOULD_BLOCK or (budget <= 0 and self._queued):
                 self._wait_to_send(TURN_SIZE - budget)
                 return
         if self.state == SENDING:
-            self.state = IDLE
+            self.state = IDLE if self._job is None else WAITING
         if self._unlogged:
             self._log_sent()
         if service.metrics is not None and self._unmeasured:
@@ -419,6 +580,7 @@ class Connection(Watcher):
 
     def _abort(self) -> None:
         """Close with a reset: the client must not take what it has for the whole."""
+        self._unmeasured = 0
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
         try:
             borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -427,7 +589,7 @@ class Connection(Watcher):
         self.close()
 
     def _wait_for(self, interest: int) -> None:
-        if self._interest == 0:
+        if self._interest < 0:
             self._service.poller.watch(self.fd, self, interest)
         elif self._interest != interest:
             self._service.poller.change(self.fd, interest)

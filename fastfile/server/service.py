@@ -12,8 +12,9 @@ from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.metrics import Metrics
+from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
-from fastfile.types import RequestHead, Response
+from fastfile.types import Deferred, RequestHead, Response
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
 BUFFER_SIZE = 64 * 1024
@@ -22,12 +23,15 @@ BUFFER_SIZE = 64 * 1024
 class Handles(Protocol):
     """What a connection asks of a handler."""
 
-    def respond(self, head: RequestHead) -> Response: ...
+    def respond(self, head: RequestHead) -> Response | Deferred: ...
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
 
 
 class Service:
-    """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds."""
+    """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds.
+
+    ``offload`` does what a handler defers; without it such a request gets 503.
+    """
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Service:
         log: AccessLog | None,
         on_closed: Callable[[bytes], None],
         metrics: Metrics | None = None,
+        offload: Offload | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
         self.poller = poller
         self.log = log
         self.metrics = metrics
+        self.offload = offload
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout

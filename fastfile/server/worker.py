@@ -22,6 +22,7 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.metering import Meter, MetricsHandler
+from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.service import Service
@@ -76,10 +77,13 @@ class Worker:
         self.roots = [root for _, root in mount_points]
         self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
+        offload = Offload(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
         self._metrics = None if meter is None else meter.metrics
         on_closed = self._clients.release
-        self._service = Service(config, self._handler, self._clock, self._poller, log, on_closed, self._metrics)
+        self._service = Service(
+            config, self._handler, self._clock, self._poller, log, on_closed, self._metrics, offload
+        )
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
         connections += len(sockets) - 1  # each is watched as a connection is

@@ -1,0 +1,147 @@
+"""What answers where no file is: the page of an app for navigations, the site's nearest 404.html, or our own 404; and
+the site's nearest 50x.html, for when the server fails.
+
+An absence is remembered too. It holds for as long as no name comes or goes in the folders on the way to it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+
+from fastfile.answer import Answer
+from fastfile.clock import Clock
+from fastfile.fileanswers import FileAnswers, Purpose
+from fastfile.files.root import Root, make_error
+
+PAGE = b"404.html"
+FAILURE_PAGE = b"50x.html"
+MAX_DEPTH = 32  # of folders that are looked in when the server fails: that has to stay cheap
+MAX_PAGES = 64  # of a site that are kept open
+NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.py)
+
+
+# Hears the name of a step, and the path or the place of what it found.
+Note = Callable[[str, bytes], None]
+
+
+def take_no_note(step: str, subject: bytes) -> None:
+    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
+
+
+class Absences:
+    """``app`` is the path of the page that takes navigations, None where there is none."""
+
+    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None) -> None:
+        self._root = root
+        self._files = files
+        self._clock = clock
+        self._app = app
+        self._shared: dict[bytes, Answer] = {}
+        self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
+
+    def find(self, path: bytes, tried: Sequence[bytes], note: Note) -> Answer:
+        """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
+
+        Raises OSError where that cannot be told.
+        """
+        if self._root.only is not None:
+            return Answer((), None, {})
+        folders = self._folders(path)
+        page_path, page = self._nearest_page(folders)
+        app = None if self._app is None else self._open(self._app, Purpose(self._app, vary=NAVIGATION))
+        if page is not None:
+            note("404 page", page_path)
+        if app is not None and self._app is not None:
+            note("app", self._app)
+        stamps = self._files.stamps.of_folders(folders)
+        drawn_from = [answer.stamps for answer in (page, app) if answer is not None]
+        if self._may_change_unseen(path, folders, tried, page, app) or not all((stamps, *drawn_from)):
+            stamps = ()
+        else:
+            stamps = sum(drawn_from, stamps)
+        if page is None:
+            return Answer(stamps, None, {}, app)
+        return Answer(stamps, page.identity, page.variants, app)
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the content of the nearest 50x.html that can be had."""
+        names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
+        for depth in range(len(names), -1, -1):
+            page = join(b"/".join(names[:depth]), FAILURE_PAGE)
+            try:
+                answer = self._open(page, Purpose(page))
+            except OSError:
+                continue
+            if answer is not None and answer.identity is not None:
+                return answer.identity.resource.read_all()
+        return None
+
+    def _folders(self, path: bytes) -> dict[bytes, os.stat_result]:
+        """Return the folders on the way to a path, from the root down to the last that is there, with their states."""
+        folders = {b"": self._root.stat(b"")}
+        names = path.split(b"/") if path else []
+        for depth in range(1, len(names) + 1):
+            folder = b"/".join(names[:depth])
+            try:
+                status = self._root.stat(folder)
+            except OSError as error:
+                if make_error(error).status not in (403, 404):
+                    raise
+                break
+            if not stat.S_ISDIR(status.st_mode):
+                break
+            folders[folder] = status
+        return folders
+
+    def _may_change_unseen(
+        self,
+        path: bytes,
+        folders: dict[bytes, os.stat_result],
+        tried: Sequence[bytes],
+        page: Answer | None,
+        app: Answer | None,
+    ) -> bool:
+        """Tell whether a name that is there and refused had a part in this: where a link leads, no folder tells."""
+        last = next(reversed(folders))
+        first_missing = join(last, path[len(last) :].strip(b"/").partition(b"/")[0])
+        refused = [name for name in (*tried, first_missing) if name != last]
+        if page is None:
+            refused += [join(folder, PAGE) for folder in folders]
+        return (self._app is not None and app is None) or any(
+            self._root.signature(name) is not None for name in refused
+        )
+
+    def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> tuple[bytes, Answer | None]:
+        for folder in reversed(folders):
+            path = join(folder, PAGE)
+            page = self._open(path, Purpose(path, 404))
+            if page is not None:
+                return path, page
+        return b"", None
+
+    def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
+        """Return the answer of a page, one for all absences; None where it is not there."""
+        answer = self._shared.get(path)
+        if answer is not None and answer.is_fresh(self._clock):
+            return answer
+        self._shared.pop(path, None)
+        try:
+            found = self._files.find((path,), purpose)
+        except OSError as error:
+            if make_error(error).status != 403:
+                raise
+            found = None
+        if found is None:
+            return None
+        answer = found[1]
+        if answer.stamps:
+            if len(self._shared) >= MAX_PAGES:
+                self._shared.clear()
+            self._shared[path] = answer
+        return answer
+
+
+def join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name

@@ -1,0 +1,139 @@
+"""The command line of any table of options: from arguments to texts by option, and the text of ``--help``.
+
+Knows argparse and the shape of an option, and no option by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from fastfile.config import COMMAND_LINE, closest, parse_texts
+from fastfile.errors import ConfigError
+from fastfile.kinds import printable
+from fastfile.options import Option
+
+_HELP_COLUMN = 29
+_WIDTH = 80
+_FROM_COMMAND_LINE = f"from {COMMAND_LINE}"
+
+HELP = ("-h, --help", "Show this text.")
+
+
+class Usage(NamedTuple):
+    """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help."""
+
+    introduction: str
+    options: tuple[Option, ...]
+    switches: tuple[tuple[str, str], ...] = (HELP,)
+    conclusion: str = ""
+
+
+def make_help(usage: Usage) -> str:
+    """Return the text of ``--help``, for 80 columns."""
+    parts = [usage.introduction]
+    for group in dict.fromkeys(option.group for option in usage.options):
+        options = [option for option in usage.options if option.group == group]
+        rows = "".join(_help_row(_spelling(option), _help_text(option)) for option in options)
+        parts.append(f"{group}:\n{rows}")
+    others = "".join(_help_row(*switch) for switch in usage.switches)
+    parts.append(f"Other:\n{others}")
+    return "\n".join([*parts, usage.conclusion] if usage.conclusion else parts)
+
+
+def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
+    """Return the texts of the command line by option name, and the switches that were given.
+
+    Raises ConfigError. Values stay text: config.py reads those of all sources alike.
+    """
+    bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.options if option.bare}
+    known, rest = _make_parser(usage).parse_known_args([bare.get(argument, argument) for argument in argv])
+    arguments: dict[str, list[str]] = vars(known)
+    if not rest or "help" in arguments or "version" in arguments:
+        return arguments
+    word = printable(rest[0].partition("=")[0])
+    if not word.startswith("-"):
+        raise ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
+    raise ConfigError(word, _FROM_COMMAND_LINE, "no such option" + closest(word, _all_flags(usage)))
+
+
+def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
+    """Return every option's value by its name, for a command that takes them from its command line alone."""
+    return {
+        option.name: parse_texts(option, arguments[option.name], COMMAND_LINE)
+        if option.name in arguments
+        else option.default
+        for option in usage.options
+    }
+
+
+class _Given(argparse.Action):
+    """Keeps the one positional argument, and nothing where it is left out: argparse stores a None then."""
+
+    def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
+        if values is not None:
+            setattr(namespace, self.dest, [values])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises ConfigError where argparse would print its own usage and exit."""
+
+    by_flag: dict[str, Option]
+
+    def error(self, message: str) -> NoReturn:
+        # Without types and choices, argparse has two complaints: a value that is missing, and one that is too many.
+        flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
+        option = self.by_flag.get(flag.replace("--no-", "--", 1), self.by_flag.get(flag))
+        if option is None or option.negatable:
+            raise ConfigError(flag, _FROM_COMMAND_LINE, "takes no value")
+        raise ConfigError(flag, _FROM_COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
+
+
+def _make_parser(usage: Usage) -> _Parser:
+    parser = _Parser(
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
+    )
+    parser.by_flag = {option.flag: option for option in usage.options}
+    for spelling, _ in usage.switches:
+        parser.add_argument(*spelling.split(", "), action="store_const", const=[""])
+    for option in usage.options:
+        flags = [option.short, option.flag] if option.short else [option.flag]
+        if option.name == "directory":
+            parser.add_argument(option.name, action=_Given, nargs="?")
+        elif option.negatable:
+            parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
+            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=["false"])
+        else:
+            parser.add_argument(*flags, dest=option.name, action="append")
+    return parser
+
+
+def _all_flags(usage: Usage) -> list[str]:
+    negations = [f"--no-{option.key}" for option in usage.options if option.negatable]
+    switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
+    return [*(option.flag for option in usage.options), *negations, *switches]
+
+
+def _spelling(option: Option) -> str:
+    if option.negatable and option.default:
+        return f"--[no-]{option.key}"
+    flags = f"{option.short}, {option.flag}" if option.short else option.flag
+    if option.bare:
+        return f"{flags}[={option.metavar}]"
+    return flags if option.name == "directory" or option.negatable else f"{flags} {option.metavar}"
+
+
+def _help_text(option: Option) -> str:
+    return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.negatable else option.help
+
+
+def _help_row(spelling: str, text: str) -> str:
+    lines = textwrap.wrap(text, _WIDTH - _HELP_COLUMN)
+    first = f"  {spelling:<{_HELP_COLUMN - 3}} {lines[0]}\n"
+    return first + "".join(f"{'':{_HELP_COLUMN}}{line}\n" for line in lines[1:])

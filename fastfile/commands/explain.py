@@ -1,0 +1,183 @@
+"""``fastfile explain``: what answers a URL, and why: each step that had a part in it, and the head of the response.
+
+The request goes through the same parser and application as a client's; only the sockets are missing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
+
+from fastfile.application import make_application, open_roots
+from fastfile.arguments import HELP, Usage, make_help, parse_arguments
+from fastfile.clock import Clock
+from fastfile.config import COMMAND_LINE, Config, load, resolve_directory
+from fastfile.console import write
+from fastfile.errors import BadRequest, ConfigError
+from fastfile.kinds import Kind, printable
+from fastfile.options import OPTIONS, Option
+from fastfile.parser import HeadParser
+from fastfile.types import Deferred, Response
+
+INTRODUCTION = """\
+Usage: fastfile explain URL [OPTIONS] [DIR]
+
+Say what answers a URL, and why: the steps that had a part in it, in their
+order, and the head of the response. All OPTIONS of fastfile count, and its
+configuration. Redirects on the same site are followed.
+"""
+CONCLUSION = """\
+Examples:
+  fastfile explain /about ./dist
+  fastfile explain /deep/route --spa
+  fastfile explain /app.js --fetch -H 'Accept-Encoding: br'
+
+Exit status: 0 for an answer below 400, 1 for any other, 2 for a wrong option.
+"""
+MAX_HOPS = 10
+# What browsers send: for a page that somebody goes to, and for the parts of one.
+NAVIGATION = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+}
+FETCH = {"Accept": "*/*", "Sec-Fetch-Mode": "no-cors"}
+
+
+def _parse_field(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not text.isprintable():
+        raise ValueError(text)
+    return name.strip(), value.strip()
+
+
+FIELD = Option("", "field", Kind("NAME: VALUE", _parse_field), (), "", "Send this field too.", "-H", repeatable=True)
+SWITCHES = (
+    ("-H, --field 'NAME: VALUE'", FIELD.help),
+    ("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."),
+    HELP,
+)
+
+
+class Exchange(NamedTuple):
+    """``notes`` are the steps that had a part in the response, with what they found."""
+
+    request: str
+    notes: list[tuple[str, str]]
+    response: Response
+
+
+def main(argv: Sequence[str]) -> int:
+    usage = Usage(INTRODUCTION, (FIELD, *OPTIONS), (("--fetch", ""), HELP))
+    url = argv[0] if argv else "--help"
+    if url in ("-h", "--help"):
+        write(sys.stdout, make_help(Usage(INTRODUCTION, (), SWITCHES, CONCLUSION)))
+        return 0
+    if url.startswith("-"):
+        raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(url)}"')
+    arguments = parse_arguments(usage, argv[1:])
+    fields = dict(FETCH if arguments.pop("fetch", None) else NAVIGATION) | {
+        "Accept-Encoding": "gzip, deflate, br, zstd"
+    }
+    for text in arguments.pop(FIELD.name, ()):
+        try:
+            name, value = _parse_field(text)
+        except ValueError:
+            raise ConfigError(
+                "--field", f"from {COMMAND_LINE}", f'expected NAME: VALUE, got "{printable(text)}"'
+            ) from None
+        fields[name] = value
+    config = load(arguments, os.environ)
+    explainer = Explainer(config, resolve_directory(config))
+    exchanges = explainer.follow(url, fields)
+    write(sys.stdout, "\n".join(make_text(exchange) for exchange in exchanges))
+    return 0 if exchanges[-1].response.status < 400 else 1
+
+
+class Explainer:
+    """Asks an application, and hears what its steps note."""
+
+    def __init__(self, config: Config, root_path: str) -> None:
+        self._notes: list[tuple[str, str]] = []
+        self._failures: list[BaseException] = []
+        self._limits = config.parser_limits
+        self._clock = Clock()
+        mount_points = open_roots(config, os.fsencode(root_path))
+        self._application = make_application(config, mount_points, self._clock, self._failures.append, self._note)
+
+    def _note(self, step: str, subject: bytes) -> None:
+        self._notes.append((step, printable(os.fsdecode(subject))))
+
+    def follow(self, url: str, fields: dict[str, str]) -> list[Exchange]:
+        """Return the exchanges from the first one to the one that is no redirect, or that leads off the site."""
+        exchanges: list[Exchange] = []
+        seen: set[str] = set()
+        url = urljoin("http://localhost/", url)
+        while True:
+            exchange = self.ask(url, fields)
+            exchanges.append(exchange)
+            seen.add(url)
+            location = location_of(exchange.response)
+            if location is None:
+                return exchanges
+            next_url = urljoin(url, location)
+            if urlsplit(next_url).netloc != urlsplit(url).netloc:
+                return exchanges
+            if next_url in seen or len(exchanges) > MAX_HOPS:
+                exchange.notes.append(("LOOP", f"{location} was asked for before"))
+                return exchanges
+            url = next_url
+
+    def ask(self, url: str, fields: dict[str, str]) -> Exchange:
+        """Return the exchange for one request."""
+        parts = urlsplit(url)
+        # As a browser does it: what may not stand in a request is encoded, what is encoded already stays.
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+        if parts.query:
+            target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|\\^`{}")
+        lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{name}: {fields[name]}" for name in fields)]
+        wire = "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
+        self._notes = []
+        self._clock.begin_pass()
+        try:
+            head = HeadParser(self._limits).parse(bytearray(wire), 0, len(wire))
+        except BadRequest as error:
+            response: Response | Deferred = self._application.refuse(error, None)
+        else:
+            assert head is not None
+            response = self._application.respond(head)
+        while isinstance(response, Deferred):
+            response = response.finish(_run(response))
+        if self._failures:
+            raise self._failures[0]
+        return Exchange(f"GET {target}", self._notes, response)
+
+
+def _run(deferred: Deferred) -> Future[Any]:
+    future: Future[Any] = Future()
+    try:
+        future.set_result(deferred.work())
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+def location_of(response: Response) -> str | None:
+    """Return where a redirect leads."""
+    if not 300 <= response.status < 400:
+        return None
+    for line in response.head.split(b"\r\n"):
+        name, _, value = line.partition(b": ")
+        if name.lower() == b"location":
+            return value.decode("latin-1")
+    return None
+
+
+def make_text(exchange: Exchange) -> str:
+    """Return an exchange for people to read."""
+    steps = "".join(f"  {step:<10} {subject or '.'}\n" for step, subject in exchange.notes)
+    head = exchange.response.head.decode("latin-1").replace("\r\n", "\n")
+    return f"{exchange.request}\n{steps}\n{head}"

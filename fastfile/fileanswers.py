@@ -1,0 +1,75 @@
+"""Answers made of files: a file beneath the root becomes the answer to a target, with its variants and its fields."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from fastfile.answer import Answer
+from fastfile.clock import Clock
+from fastfile.files.resource import Resource, open_resource
+from fastfile.files.root import Root, make_error
+from fastfile.files.stamps import Stamps
+from fastfile.files.variants import open_variants
+from fastfile.response import Representation
+from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.mediatype import media_type
+
+
+class Purpose(NamedTuple):
+    """What a file answers for. ``path`` is what is asked for, without base or slashes: rules go by it.
+
+    ``vary`` names request fields that led to this file, beside those that choose among its variants.
+    """
+
+    path: bytes
+    status: int = 200
+    vary: bytes = b""
+
+
+class FileAnswers:
+    """Opens files of one root as answers. ``changes_at`` tells what is made of the fields at a path."""
+
+    def __init__(self, root: Root, clock: Clock, small_file: int, changes_at: Callable[[bytes], FieldChanges]) -> None:
+        self._root = root
+        self._clock = clock
+        self._small_file = small_file
+        self._changes_at = changes_at
+        self.stamps = Stamps(root)
+
+    def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
+        """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""
+        folders: dict[bytes, os.stat_result] = {}
+        is_sure = True
+        for path in candidates:
+            # Before what is in it is looked at, so that no change is missed.
+            folder = path.rpartition(b"/")[0]
+            state = folders.get(folder) or self._root.stat_folder(path)
+            if state is not None:
+                folders[folder] = state
+            try:
+                resource = open_resource(self._root, path, self._small_file)
+            except OSError as error:
+                if make_error(error).status != 404:
+                    raise
+                # A link to nowhere may become a file with its folder unchanged.
+                is_sure = is_sure and (isinstance(error, IsADirectoryError) or self._root.signature(path) is None)
+                continue
+            return path, self._make(path, folders if is_sure and state is not None else {}, resource, purpose)
+        return None
+
+    def _make(
+        self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
+    ) -> Answer:
+        variants = open_variants(self._root, path, resource, self._small_file)
+        changes = self._changes_at(purpose.path)
+        type_ = media_type(path.rpartition(b"/")[2])
+        vary = b", ".join(filter(None, (b"Accept-Encoding" if variants.usable else b"", purpose.vary)))
+        now_s = self._clock.wall_s
+        representations = {
+            coding: Representation(variant, type_, coding, vary, now_s, changes, purpose.status)
+            for coding, variant in (*variants.usable.items(), (b"", resource))
+        }
+        identity = representations.pop(b"")
+        return Answer(self.stamps.of_file(path, folders, resource, variants), identity, representations)

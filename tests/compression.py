@@ -1,0 +1,38 @@
+"""What the tests of compression share: decoders that are not ours, and content that gets smaller."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import os
+from collections.abc import Callable
+
+import pytest
+
+from fastfile.encoders import available_codings
+
+SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+TEXT = b"".join(b"export const name%d = 'what a bundler writes, line %d';\n" % (n * 7919, n) for n in range(400))
+
+
+def require_all_codings() -> None:
+    """Skip where a library is missing; fail where nothing may be skipped, as in CI."""
+    missing = {name.encode() for name in SUFFIXES} - set(available_codings())
+    if missing and os.environ.get("FASTFILE_REQUIRE_EXTENSIONS", "") not in ("", "0"):
+        pytest.fail(f"required here: {missing}; pip install 'fastfile[compress]'")
+    if missing:
+        pytest.skip(f"no {missing} here")
+
+
+def decode(coding: str, content: bytes) -> bytes:
+    decompress: Callable[[bytes], bytes]
+    if coding == "gzip":
+        return gzip.decompress(content)
+    if coding == "br":
+        decompress = importlib.import_module("brotli").decompress
+    else:
+        try:
+            decompress = importlib.import_module("compression.zstd").decompress
+        except ImportError:
+            decompress = importlib.import_module("backports.zstd").decompress
+    return decompress(content)

@@ -1,0 +1,97 @@
+"""``fastfile explain``: what it prints is what a client gets, and the steps that led there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rawclient import RawClient
+from serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+
+def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fastfile", "explain", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=TIMEOUT_S, env=clean_environment(), check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("index.html", "about.html", "404.html", "app.js", "app.js.br", "docs/index.html", "a b/ü.txt"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "steps", "statuses", "exit_status"),
+    [
+        pytest.param(["/"], ["file index.html"], [200], 0, id="a folder's index"),
+        pytest.param(["/docs"], ["redirect docs/index.html", "file docs/index.html"], [301, 200], 0, id="a redirect"),
+        pytest.param(
+            ["/about.html", "--clean-urls"], ["redirect about.html", "file about.html"], [301, 200], 0, id="--"
+        ),
+        pytest.param(["/nix"], ["absence nix", "404 page 404.html"], [404], 1, id="a page of the site's own for a 404"),
+        pytest.param(["/nix", "--spa"], ["absence nix", "404 page 404.html", "app index.html"], [200], 0, id="an app"),
+        pytest.param(
+            ["/nix", "--spa", "--fetch"], ["absence nix", "404 page 404.html", "app index.html"], [404], 1, id="-"
+        ),
+        pytest.param(["/a b/ü.txt"], ["file a b/ü.txt"], [200], 0, id="a path as people write it"),
+        pytest.param(["/a%20b/%C3%BC.txt?q#f"], ["file a b/ü.txt"], [200], 0, id="and as browsers do"),
+        pytest.param(["http://localhost:9/app.js"], ["file app.js"], [200], 0, id="a URL"),
+        pytest.param(["http://evil.example/"], [], [421], 1, id="a foreign host"),
+        pytest.param(
+            ["/.git/config"], ["hidden .git/config", "absence .git/config", "404 page 404.html"], [404], 1, id="."
+        ),
+        pytest.param(["/%zz"], [], [400], 1, id="a bad escape"),
+    ],
+)
+def test_explanation(site, arguments, steps, statuses, exit_status):
+    done = explain(*arguments, str(site))
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [" ".join(line.split()) for line in lines if line.startswith("  ")] == steps
+    assert [int(line.split()[1]) for line in lines if line.startswith("HTTP/")] == statuses
+    assert done.returncode == exit_status
+
+
+def test_the_head_is_the_one_that_a_client_gets(site):
+    explained = explain("/app.js", "--fetch", str(site)).stdout.splitlines()
+    with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
+        response = client.request("/app.js", "GET", "Accept-Encoding: gzip, deflate, br, zstd")
+    shown = dict(line.split(": ", 1) for line in explained if ": " in line)
+    received = {name: value for name, value in response.fields.items() if name != "date"}
+    assert {name.lower(): value for name, value in shown.items()} == received
+    assert received["content-encoding"] == "br"
+
+
+def test_a_field_of_one_s_own_counts(site):
+    done = explain("/app.js", "-H", "Accept-Encoding: identity", "-H", "Range: bytes=0-1", str(site))
+    assert "206 Partial Content" in done.stdout
+    assert "Content-Encoding" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--spa"], "URL (from the command line): expected a URL or a path first"),
+        (["/", "-H", "nothing"], "--field (from the command line): expected NAME: VALUE"),
+        (["/", "--spaa"], "--spaa (from the command line): no such option; did you mean --spa?"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, problem):
+    done = explain(*arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert problem in done.stderr
+
+
+def test_a_word_that_is_also_a_folder_is_served_as_a_path(tmp_path):
+    (tmp_path / "explain").mkdir()
+    (tmp_path / "explain" / "x.txt").write_text("served")
+    with ServerProcess(["./explain"], cwd=str(tmp_path)) as server, RawClient(server.connect()) as client:
+        assert client.request("/x.txt").body == b"served"
