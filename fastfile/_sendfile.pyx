@@ -174,6 +174,7 @@ cdef extern from * nogil:
     int ff_epoll_ctl(int epoll, int operation, int fd, unsigned int interest)
     int ff_epoll_wait(int epoll, int *ready, int most)
     int close_fd "close"(int fd)
+    Py_ssize_t pread(int fd, void *buffer, size_t size, long long offset)
     int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
     Py_ssize_t ff_address(sockaddr_storage *address, char **bytes_)
     Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
@@ -313,6 +314,21 @@ def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
             return sent
         if errno == EAGAIN:
             return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+def read_at(int file_fd, long long offset, Py_ssize_t count):
+    cdef bytes content = PyBytes_FromStringAndSize(NULL, count)
+    cdef char *start = PyBytes_AS_STRING(content)
+    cdef Py_ssize_t got
+    while True:
+        with nogil:  # the disk can block here
+            got = pread(file_fd, start, count, offset)
+        if got == count:
+            return content
+        if got >= 0:
+            return content[:got]
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
 

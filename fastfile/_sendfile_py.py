@@ -124,6 +124,11 @@ def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
         return WOULD_BLOCK
 
 
+def read_at(file_fd: int, offset: int, count: int) -> bytes:
+    """Return up to ``count`` bytes of a file from ``offset``; fewer only at its end."""
+    return os.pread(file_fd, count, offset)
+
+
 def open_beneath(directory_fd: int, path: bytes) -> int:
     """Open ``path`` for reading, never leaving the directory (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
 

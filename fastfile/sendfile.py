@@ -16,6 +16,7 @@ close = _kernel.close
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_file = _kernel.send_file
+read_at = _kernel.read_at
 open_beneath = _kernel.open_beneath
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature

@@ -297,6 +297,40 @@ def test_nobody_waiting_is_none(sendfile_kernel: ModuleType) -> None:
         assert sendfile_kernel.accept(listener.fileno()) is None
 
 
+@pytest.mark.parametrize(
+    ("offset", "count", "expected"),
+    [
+        pytest.param(2, 3, b"cde", id="from the middle"),
+        pytest.param(5, 9, b"f", id="fewer bytes at the end"),
+        pytest.param(6, 1, b"", id="none after it"),
+        pytest.param(0, 0, b"", id="none asked for"),
+    ],
+)
+def test_a_part_of_a_file_is_read(
+    sendfile_kernel: ModuleType, tmp_path: Path, offset: int, count: int, expected: bytes
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abcdef")
+    with path.open("rb") as file:
+        assert sendfile_kernel.read_at(file.fileno(), offset, count) == expected
+        assert file.tell() == 0
+
+
+def test_an_epoll_names_what_is_ready(sendfile_kernel: ModuleType) -> None:
+    epoll = sendfile_kernel.Epoll()
+    one, other = socket.socketpair()
+    with one, other:
+        epoll.register(one.fileno(), 1)
+        assert epoll.wait() == 0
+        other.sendall(b"x")
+        assert [epoll.ready(index) for index in range(epoll.wait())] == [one.fileno()]
+        epoll.modify(one.fileno(), 0)
+        assert epoll.wait() == 0
+        with pytest.raises(FileExistsError):
+            epoll.register(one.fileno(), 1)
+    epoll.close()
+
+
 # Every call on a descriptor that cannot be used
 
 
@@ -307,6 +341,8 @@ def test_nobody_waiting_is_none(sendfile_kernel: ModuleType) -> None:
         pytest.param(lambda kernel, fd, file_fd: kernel.recv_into(fd, bytearray(1)), id="recv_into"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_parts(fd, [b"x"], 0), id="send_parts"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_file(fd, file_fd, 0, 1), id="send_file"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.read_at(fd, 0, 1), id="read_at"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
     ],
 )
 def test_a_closed_descriptor_is_an_error(sendfile_kernel: ModuleType, file_fd: int, call) -> None:  # type: ignore[no-untyped-def]

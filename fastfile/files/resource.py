@@ -9,7 +9,7 @@ import os
 import stat
 
 from fastfile.files.root import Root
-from fastfile.sendfile import make_signature
+from fastfile.sendfile import make_signature, read_at
 from fastfile.types import FileSlice
 
 # A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
@@ -45,7 +45,7 @@ class Resource:
             return self.content[start:stop]
         count = stop - start
         if count <= MAX_COPIED:
-            copy = os.pread(self.fd, count, start)
+            copy = read_at(self.fd, start, count)
             if len(copy) == count:  # else the file was cut: who sends it will notice
                 return copy
         return FileSlice(self, self.fd, start, count)
