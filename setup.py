@@ -13,6 +13,7 @@ COMPILED_SOURCES = (
     "types",
     "clock",
     "files.freshness",
+    "files.resource",
     "response",
     "semantics.fields",
     "semantics.conditional",

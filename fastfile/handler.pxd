@@ -3,6 +3,7 @@ cimport cython
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
 from fastfile.response cimport Representation
+from fastfile.semantics.ranges cimport parse_range
 from fastfile.types cimport RequestHead, Response
 
 cdef class Handler:
@@ -21,4 +22,7 @@ cdef class Handler:
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
     cdef _respond(self, RequestHead head, Answer answer)
+    @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
+
+cdef bint _is_unconditional(RequestHead head) except -1

@@ -11,7 +11,9 @@ COMPILED = _kernel.__name__ == "fastfile._sendfile"
 
 WOULD_BLOCK = _kernel.WOULD_BLOCK
 READ_AHEAD_STEP = _kernel.READ_AHEAD_STEP
+Epoll = _kernel.Epoll
 accept = _kernel.accept
+close = _kernel.close
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_file = _kernel.send_file

@@ -264,21 +264,21 @@ def listen(family: socket.AddressFamily, address: object) -> socket.socket:
 
 
 @pytest.mark.parametrize(
-    ("family", "address", "peer"),
+    ("family", "address", "accepted_from"),
     [
-        pytest.param(socket.AF_INET, ("127.0.0.1", 0), "127.0.0.1", id="an IPv4 client"),
-        pytest.param(socket.AF_INET6, ("::1", 0), "::1", id="an IPv6 client"),
-        pytest.param(socket.AF_UNIX, "", "unix", id="a client on a Unix socket"),
+        pytest.param(socket.AF_INET, ("127.0.0.1", 0), b"\x7f\0\0\1", id="an IPv4 client"),
+        pytest.param(socket.AF_INET6, ("::1", 0), bytes(15) + b"\1", id="an IPv6 client"),
+        pytest.param(socket.AF_UNIX, "", b"", id="a client on a Unix socket"),
     ],
 )
 def test_a_client_is_accepted_with_its_address(
-    sendfile_kernel: ModuleType, tmp_path: Path, family: socket.AddressFamily, address: object, peer: str
+    sendfile_kernel: ModuleType, tmp_path: Path, family: socket.AddressFamily, address: object, accepted_from: bytes
 ) -> None:
     with listen(family, address or str(tmp_path / "socket")) as listener, socket.socket(family) as client:
         client.connect(listener.getsockname())
-        fd, name = sendfile_kernel.accept(listener.fileno())
+        fd, client_address = sendfile_kernel.accept(listener.fileno())
         with socket.socket(fileno=fd) as accepted:
-            assert name == peer
+            assert client_address == accepted_from
             assert not os.get_blocking(fd)
             assert not os.get_inheritable(fd)
             client.sendall(b"x")
@@ -298,6 +298,21 @@ def test_nobody_waiting_is_none(sendfile_kernel: ModuleType) -> None:
         assert sendfile_kernel.accept(listener.fileno()) is None
 
 
+def test_an_epoll_names_what_is_ready(sendfile_kernel: ModuleType) -> None:
+    epoll = sendfile_kernel.Epoll()
+    one, other = socket.socketpair()
+    with one, other:
+        epoll.register(one.fileno(), 1)
+        assert epoll.wait() == 0
+        other.sendall(b"x")
+        assert [epoll.ready(index) for index in range(epoll.wait())] == [one.fileno()]
+        epoll.modify(one.fileno(), 0)
+        assert epoll.wait() == 0
+        with pytest.raises(FileExistsError):
+            epoll.register(one.fileno(), 1)
+    epoll.close()
+
+
 # Every call on a descriptor that cannot be used
 
 
@@ -308,6 +323,7 @@ def test_nobody_waiting_is_none(sendfile_kernel: ModuleType) -> None:
         pytest.param(lambda kernel, fd, file_fd: kernel.recv_into(fd, bytearray(1)), id="recv_into"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_parts(fd, [b"x"], 0), id="send_parts"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_file(fd, file_fd, 0, 1), id="send_file"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
     ],
 )
 def test_a_closed_descriptor_is_an_error(sendfile_kernel: ModuleType, file_fd: int, call) -> None:  # type: ignore[no-untyped-def]
