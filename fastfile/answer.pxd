@@ -10,6 +10,8 @@ cdef class Answer:
     cdef readonly dict variants
     cdef readonly int status
     cdef readonly Answer fallback
+    cdef readonly object offer
+    cdef public bytes key
     cdef public bint used
     cdef readonly long long size
     cdef readonly int open_files
@@ -20,3 +22,7 @@ cdef class Answer:
     cpdef bint is_fresh(self, Clock clock)
     @cython.locals(identity=Representation, choice=Representation)
     cpdef Representation select(self, bytes accept_encoding, bint wants_range)
+    cdef Representation _next_best(self, tuple codings)
+    cpdef long long size_with(self, Representation variant)
+    cpdef add(self, Representation variant)
+    cpdef withdraw(self)

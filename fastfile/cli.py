@@ -19,11 +19,13 @@ from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
 from fastfile.options import OPTIONS
+from fastfile.users import with_users
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
+       fastfile hash-password [USER]
 
 Serve a folder over HTTP, to this machine only unless asked. Defaults are in
 brackets. SIZE is in bytes, or with K, M or G; TIME in seconds, or with ms, s, m
@@ -59,6 +61,7 @@ USAGE = arguments.Usage(
 COMMANDS = {
     "compress": "fastfile.commands.compress",
     "explain": "fastfile.commands.explain",
+    "hash-password": "fastfile.commands.hash_password",
 }
 
 
@@ -126,11 +129,16 @@ def _run(argv: Sequence[str]) -> int:
     if "help" in given or "version" in given:
         write(sys.stdout, make_help() if "help" in given else make_version())
         return 0
+    if "auth" in given:
+        from fastfile.command_line import hide
+
+        hide(given["auth"])
     environ = dict(os.environ)
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
-        return config, resolve_directory(config)
+        root_path = resolve_directory(config)
+        return with_users(config, root_path), root_path
 
     if "print_config" in given:
         del given["print_config"]
@@ -144,8 +152,16 @@ def _run(argv: Sequence[str]) -> int:
     from fastfile import banner  # noqa: F401
     from fastfile.server.serve import serve
 
+    if config.open:
+        from fastfile.browser import open_browser
+
     def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
-        announce(config, root_path, addresses, notices, sandbox)
+        if config.open:
+            notices = [*notices, *filter(None, [open_browser(config, addresses)])]
+        if config.quiet:
+            write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
+        else:
+            announce(config, root_path, addresses, notices, sandbox)
 
     return serve(config, root_path, on_ready, reread=read)
 

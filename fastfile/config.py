@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from fastfile.errors import ConfigError, StartError
-from fastfile.kinds import printable
-from fastfile.options import BY_NAME, DEFAULT_FOLDERS, OPTIONS, Option
+from fastfile.kinds import Unusable, printable
+from fastfile.options import BY_KEY, BY_NAME, DEFAULT_FOLDERS, OPTIONS, Option
 from fastfile.types import ParserLimits
 
 COMMAND_LINE = "the command line"
@@ -45,14 +45,28 @@ class Config:
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
+    rules: Literal["auto", "off"]
+    compress: bool
     health: str | None
-    server_header: bool
+    mime: tuple[str, ...]
+    as_: str | None
     spa: str | None
     clean_urls: bool
     trailing_slash: Literal["auto", "always", "never", "keep"]
+    immutable: str
+    cache_control: tuple[tuple[str, str], ...]
+    server_header: bool
+    header: tuple[str, ...]
+    cors: tuple[str, ...]
+    coi: bool
+    csp: str | None
+    referrer_policy: str | None
+    auth: tuple[str, ...]
+    auth_file: str | None
     bind: str
     port: int
     host: bool
+    open: bool
     strict_port: bool
     socket_mode: str | None
     metrics: str | None
@@ -66,6 +80,7 @@ class Config:
     sandbox: Literal["auto", "off", "require"]
     log_format: Literal["auto", "pretty", "common", "combined", "json", "none"]
     log_file: str | None
+    quiet: bool
     limit_request_line: int
     limit_field_line: int
     limit_head: int
@@ -117,6 +132,10 @@ class Config:
     def source(self, name: str) -> str:
         """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
         return self._sources.get(name, DEFAULT)
+
+    def given(self, name: str) -> bool:
+        """Tell whether somebody chose the value, be it the default."""
+        return name in self._sources or getattr(self, name) != BY_NAME[name].default
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -170,7 +189,16 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
         values.pop("bind", None)  # of a source farther off, or there had been a contradiction
     if values.get("sandbox") == "require" and values.get("follow_symlinks"):
         raise _problem("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
-    return Config(sources={name: settings[name].source for name in values}, **values)
+    config = Config(sources={name: settings[name].source for name in values}, **values)
+    _check_origins(config)
+    return config
+
+
+def _check_origins(config: Config) -> None:
+    if "*" in config.cors and len(config.cors) > 1:
+        raise _problem("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
+    if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
+        raise _problem("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
 def resolve_directory(config: Config, folder: str = "") -> str:
@@ -214,9 +242,11 @@ def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
     for text in texts:
         try:
             values.append(option.kind.parse(text))
+        except Unusable as error:
+            raise _problem(option.flag, source, printable(str(error))) from None
         except ValueError:
-            problem = f'expected {option.kind.expected}, got "{printable(text)}"'
-            raise _problem(option.flag, source, problem) from None
+            shown = "something else" if option.secret else f'"{printable(text)}"'
+            raise _problem(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
     return tuple(values) if option.repeatable else values[-1]
 
 
@@ -233,8 +263,8 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
         if option is None:
             raise _problem(printable(variable), "the environment", "no such option" + closest(variable, options))
         if text:
-            texts = [part.strip() for part in text.split(",")] if option.repeatable else [text]
-            layer[option.name] = _Setting(texts, variable)
+            parts = text.split(option.kind.separator) if option.repeatable else [text]
+            layer[option.name] = _Setting([part.strip() for part in parts], variable)
     return layer
 
 
@@ -287,11 +317,11 @@ def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
 def _read_table(table: Mapping[str, object], source: str) -> _Layer:
     layer: _Layer = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
-        option = BY_NAME.get(name)
+        spelling = key.replace("_", "-").rstrip("-")
+        option = BY_KEY.get(spelling)
         if option is None:
-            near = closest(name.replace("_", "-"), [option.key for option in OPTIONS])
-            raise _problem(printable(key), source, "no such option" + near)
+            raise _problem(printable(key), source, "no such option" + closest(spelling, BY_KEY))
+        name = option.name
         if name in layer:
             raise _problem(option.flag, source, "given twice")
         several = value if isinstance(value, list) and option.repeatable else [value]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
 from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
 from fastfile.errors import HTTPError
@@ -69,7 +70,7 @@ class Handler:
         self._clock = clock
         self._log_failure = log_failure
         self.health = Health(config.health, changes)
-        self._options = Response(204, make_head(204, changes.apply((ALLOW,))))
+        self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()

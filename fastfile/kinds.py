@@ -19,12 +19,20 @@ _FALSE = ("false", "no", "off", "0")
 _Number = TypeVar("_Number", int, float)
 
 
+class Unusable(ValueError):
+    """A value that can be read and not be had: its text says why, in place of what was expected."""
+
+
 class Kind(NamedTuple):
-    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``."""
+    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
+
+    ``separator`` stands between the values of a variable of the environment, where there may be several.
+    """
 
     expected: str
     parse: Callable[[str], object]
     show: Callable[[Any], str] = str
+    separator: str = ","
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastfile.cache_kinds import CACHE_RULE, IMMUTABLE
+from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, REFERRER_POLICY
 from fastfile.kinds import (
     BIND,
     CLIENT_LIMIT,
@@ -30,10 +32,14 @@ from fastfile.kinds import (
     seconds,
     size,
 )
+from fastfile.passwords import USER
 
 
 class Option(NamedTuple):
-    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence."""
+    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence.
+
+    A ``secret`` value is never shown, neither by an error nor by --print-config.
+    """
 
     group: str
     name: str
@@ -46,11 +52,12 @@ class Option(NamedTuple):
     repeatable: bool = False
     reason: str = ""
     peers: str = ""
+    secret: bool = False
 
     @property
     def key(self) -> str:
-        """The key in a configuration file."""
-        return self.name.replace("_", "-")
+        """The key in a configuration file; the name of one that is a word of Python has an underscore after it."""
+        return self.name.rstrip("_").replace("_", "-")
 
     @property
     def flag(self) -> str:
@@ -60,7 +67,7 @@ class Option(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"FASTFILE_{self.name.upper()}"
+        return f"FASTFILE_{self.name.rstrip('_').upper()}"
 
     @property
     def negatable(self) -> bool:
@@ -79,6 +86,8 @@ DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
 FILES = "What is served"
 BUILDS = "Front-end builds"
+FIELDS = "Response fields"
+ACCESS = "Who may come in"
 LISTEN = "Where to listen"
 PROCESSES = "Processes"
 LOG = "Access log"
@@ -106,10 +115,26 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "rules", choice("auto", "off"), "auto", "WHEN"),
+        "Whether the files _redirects and _headers in the folder are rules, which are obeyed and not served.",
+    ),
+    Option(
+        *(FILES, "compress", SWITCH, False, ""),
+        "Send text compressed: made in the background after the first request for it, and kept in the cache.",
+    ),
+    Option(
         *(FILES, "health", TARGET, None, "TARGET"),
         "Path, such as /healthz, that answers probes by ok, and by 503 once the server is told to stop.",
     ),
-    Option(*(FILES, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(FILES, "mime", MIME, (), "EXT=TYPE"),
+        "Media type for an extension, before our own table, such as glsl=text/plain; give it again for more.",
+        repeatable=True,
+    ),
+    Option(
+        *(BUILDS, "as_", choice("netlify", "cloudflare", "github-pages", "vercel"), None, "HOST"),
+        "Answer as this host would: netlify, cloudflare, github-pages or vercel; options that are given go before it.",
+    ),
     Option(
         *(BUILDS, "spa", PAGE, None, "FILE"),
         "Answer navigations to where no file is by the app's page, index.html unless =FILE is given; a missing script "
@@ -126,12 +151,54 @@ OPTIONS: tuple[Option, ...] = (
         "asked for.",
     ),
     Option(
+        *(BUILDS, "immutable", IMMUTABLE, "auto", "WHICH"),
+        "Files that browsers keep for a year without asking again: auto, those whose names carry a hash of their "
+        "content; off, none; or a regular expression for their paths. Never pages.",
+    ),
+    Option(
+        *(BUILDS, "cache_control", CACHE_RULE, (), "GLOB=VALUE"),
+        "Cache-Control of the files whose paths match, such as '/assets/**=public, max-age=60'; of several the last "
+        "one holds.",
+        repeatable=True,
+    ),
+    Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
+    Option(
+        *(FIELDS, "header", FIELD, (), "'NAME: VALUE'"),
+        "Field of every response, such as 'Permissions-Policy: camera=()', in place of ours of that name; give it "
+        "again for more.",
+        repeatable=True,
+    ),
+    Option(
+        *(FIELDS, "cors", ORIGIN, (), "ORIGIN"),
+        "Let pages of any origin read what is served, or with =ORIGIN those of one, such as "
+        "=https://app.example; give it again for more.",
+        repeatable=True,
+        bare="*",
+    ),
+    Option(
+        *(FIELDS, "coi", SWITCH, False, ""),
+        "Isolate pages (COOP, COEP and CORP), so that they may use SharedArrayBuffer and threads of WebAssembly.",
+    ),
+    Option(*(FIELDS, "csp", POLICY, None, "POLICY"), "Content-Security-Policy of what is served."),
+    Option(*(FIELDS, "referrer_policy", REFERRER_POLICY, None, "POLICY"), "Referrer-Policy, such as no-referrer."),
+    Option(
+        *(ACCESS, "auth", USER, (), "USER:HASH"),
+        "User who may come in, with the hash that fastfile hash-password prints; give it again for more.",
+        repeatable=True,
+        secret=True,
+    ),
+    Option(
+        *(ACCESS, "auth_file", PATH, None, "PATH"),
+        "File of USER:HASH lines (htpasswd, with scrypt or bcrypt), outside the folder; SIGHUP reads it again.",
+    ),
+    Option(
         *(LISTEN, "bind", BIND, "127.0.0.1", "ADDR"),
         "Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
         short="-b",
     ),
     Option(*(LISTEN, "port", number(0, 65535), 8000, "N"), "Port to listen on; 0 picks a free one.", short="-p"),
     Option(*(LISTEN, "host", SWITCH, False, ""), "Listen on all interfaces, so that the local network sees it."),
+    Option(*(LISTEN, "open", SWITCH, False, ""), "Open the browser at the page, once it is served."),
     Option(*(LISTEN, "strict_port", SWITCH, False, ""), "Fail when the port is in use, instead of taking the next."),
     Option(
         *(LISTEN, "socket_mode", MODE, None, "MODE"),
@@ -177,6 +244,10 @@ OPTIONS: tuple[Option, ...] = (
         "pretty, common, combined, json or none; auto is pretty on a terminal, none otherwise.",
     ),
     Option(*(LOG, "log_file", PATH, None, "PATH"), "File to append the log to, instead of standard output."),
+    Option(
+        *(LOG, "quiet", SWITCH, False, ""),
+        "Print no banner, and no log unless --log-format or --log-file asks for one.",
+    ),
     Option(
         *(LIMITS, "limit_request_line", size(16, MIB), 8192, "SIZE"),
         "Longest request line; longer is 414.",
@@ -298,3 +369,4 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

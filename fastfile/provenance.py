@@ -17,6 +17,9 @@ def make_printout(config: Config) -> str:
 def _make_line(option: Option, value: object, source: str) -> str:
     if value is None:
         setting = f"# {option.key} is not set"
+    elif option.secret and value:
+        assert isinstance(value, tuple)
+        setting = f"# {option.key} is {', '.join(printable(option.kind.show(item)) for item in value)}"
     elif isinstance(value, tuple):
         setting = f"{option.key} = [{', '.join(_make_value(option, item) for item in value)}]"
     else:

@@ -25,6 +25,8 @@ from fastfile.types import FileSlice, Response, close_source
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
+# A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
+OWN_TO_PAGES = (b"content-security-policy",)
 # Above this a content hash would hold up the loop for more than about a millisecond.
 MAX_HASHED = 1 << 20
 
@@ -47,7 +49,11 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
 def make_page(
     status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
 ) -> Response:
-    """Return a response whose body is a page of our own, with its type and what options make of its fields."""
+    """Return a response whose body is a page of our own, with its type and what options make of its fields.
+
+    No cache keeps an error, whatever options say.
+    """
+    changes = changes.sparing((*OWN_TO_PAGES, b"cache-control") if status >= 400 else OWN_TO_PAGES)
     return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
 
 
@@ -70,10 +76,13 @@ def make_content_tag(content: bytes) -> bytes:
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
+    Of what was encoded here it is a hash of the content: another version of a library may make other bytes of a file.
     Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too
     large to hash within a pass.
     """
-    if not has_no_date(resource):
+    if resource.tag is not None:
+        tag = resource.tag
+    elif not has_no_date(resource):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
         tag = make_content_tag(resource.read_all()).strip(b'"')
@@ -116,6 +125,8 @@ class Representation:
         status: int = 200,
     ) -> None:
         self.resource = resource
+        if status != 200:
+            changes = changes.sparing((b"cache-control",))
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status

@@ -14,6 +14,7 @@ cdef class FileSlice:
     cdef readonly object owner
     cdef readonly int fd
     cdef readonly long long offset, count
+    cdef public double cached_s
 
 cdef class Response:
     cdef readonly int status
@@ -22,6 +23,7 @@ cdef class Response:
     cdef readonly long long body_size
     cdef readonly bint close
     cdef readonly object source
+    cdef readonly bytes user
 
 cdef class Deferred:
     cdef readonly object work, finish

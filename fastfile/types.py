@@ -121,16 +121,18 @@ class RequestHead:
 class FileSlice:
     """A part of a body that is sent from an open file: ``count`` bytes from ``offset``.
 
-    ``owner`` is the object that closes ``fd``; holding the slice keeps it open.
+    ``owner`` is the object that closes ``fd``; holding the slice keeps it open. ``cached_s`` is when all of it was last
+    seen to be in memory, on the clock's monotonic scale: whoever sends it keeps that here.
     """
 
-    __slots__ = ("count", "fd", "offset", "owner")
+    __slots__ = ("cached_s", "count", "fd", "offset", "owner")
 
     def __init__(self, owner: object, fd: int, offset: int, count: int) -> None:
         self.owner = owner
         self.fd = fd
         self.offset = offset
         self.count = count
+        self.cached_s = 0.0
 
 
 class Response:
@@ -140,10 +142,10 @@ class Response:
     FileSlices; empty where there is no body. ``source`` goes on where they end: each part is asked for when what came
     before it is sent. It serves one exchange, on the event loop, and must not block; its ``close()``, if it has one, is
     called when no more is wanted. ``body_size`` is the sum of the lengths of all. ``close``: the connection must not go
-    on after it.
+    on after it. ``user`` is who was let in, for the log; None where nobody was asked.
     """
 
-    __slots__ = ("body_size", "close", "head", "parts", "source", "status")
+    __slots__ = ("body_size", "close", "head", "parts", "source", "status", "user")
 
     def __init__(
         self,
@@ -153,6 +155,7 @@ class Response:
         body_size: int = 0,
         close: bool = False,
         source: Iterator[bytes | FileSlice] | None = None,
+        user: bytes | None = None,
     ) -> None:
         self.status = status
         self.head = head
@@ -160,6 +163,7 @@ class Response:
         self.body_size = body_size
         self.close = close
         self.source = source
+        self.user = user
 
 
 class Deferred:

@@ -12,27 +12,34 @@ SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down. A name stands for a module or a whole sub-package; those of one row may not import each other.
 LAYERS = (
     ("errors", "types", "status", "clock", "kinds"),
+    ("field_kinds", "passwords"),
+    ("cache_kinds",),
     ("options",),
     ("config",),
-    ("provenance",),
+    ("provenance", "users"),
     ("_parser_rules", "encoders"),
     ("parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("semantics",),
     ("files",),
-    ("pages", "listingassets"),
+    ("pages", "listingassets", "siterules"),
     ("listingpage",),
     ("response",),
+    ("common_fields",),
+    ("gate",),
+    ("cors",),
+    ("auth",),
     ("health",),
     ("answer",),
+    ("compression",),
     ("errorpages", "fileanswers"),
     ("absence",),
     ("folders",),
     ("site",),
-    ("mounts",),
+    ("mounts", "ruledsite"),
     ("handler",),
     ("application",),
-    ("server", "banner", "arguments", "console"),
-    ("commands",),
+    ("server", "banner", "arguments", "console", "command_line"),
+    ("browser", "commands"),
     ("cli",),
     ("__main__",),
 )
@@ -42,7 +49,18 @@ IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selecto
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel is the system calls that files/ makes; the others open a configuration or a log, never what is served - but
 # for the commands, which work on a folder for whoever typed them, and answer no request.
-MAY_OPEN = {"files", "_sendfile_py", "config", "cli", "console", "commands", "server", "__init__"}
+MAY_OPEN = {
+    "files",
+    "_sendfile_py",
+    "config",
+    "users",
+    "cli",
+    "command_line",
+    "console",
+    "commands",
+    "server",
+    "__init__",
+}
 
 
 def imports(source: Path) -> set[str]:

@@ -286,10 +286,17 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
 
 # Options without a default whose values are not just any word.
 NOT_ANY_WORD = {
+    "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
+    "cache_control": "*.html=no-cache",
+    "as_": "netlify",
+    "cors": "https://app.example",
+    "header": "X-A: 1",
     "health": "/x",
     "metrics": "[::1]:9100",
+    "mime": "glsl=text/plain",
     "mount": "/docs=site",
+    "referrer_policy": "no-referrer",
     "socket_mode": "0600",
 }
 

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.files.resource import is_settled
 from fastfile.files.root import Root
-from fastfile.types import FileSlice, RequestHead, Response
+from fastfile.types import Deferred, FileSlice, RequestHead, Response
 
 LARGE = 100_000  # sent from an open file
 GZIP = b"gzip"
@@ -41,7 +42,7 @@ class Asker:
 
     def ask_in_same_pass(self, target: str, method: str = "GET", **fields: bytes) -> Response:
         head = RequestHead(method.encode(), target.encode("latin-1"), 1, 0, host=b"localhost", **fields)
-        response = self.handler.respond(head)
+        response = complete(self.handler.respond(head))
         assert not self.failures
         return response
 
@@ -60,6 +61,18 @@ class Asker:
         for path in (self.folder, *self.folder.rglob("*")):
             while path.exists() and not is_settled(path.stat(), time.time_ns()):
                 os.sched_yield()
+
+
+def complete(response: Response | Deferred) -> Response:
+    """Do here and now what a connection leaves to a thread."""
+    while isinstance(response, Deferred):
+        future: Future[object] = Future()
+        try:
+            future.set_result(response.work())
+        except OSError as error:
+            future.set_exception(error)
+        response = response.finish(future)
+    return response
 
 
 def body(response: Response) -> bytes:

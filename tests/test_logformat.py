@@ -34,9 +34,9 @@ def exchange(
     status: int = 200,
     body_size: int = 123,
     peer: str = "127.0.0.1",
-    coding: bytes | None = None,
+    user: bytes | None = None,
 ) -> Exchange:
-    return (MOMENT, peer, request, status, body_size, 0.0012346, coding)
+    return (MOMENT, peer, request, status, body_size, 0.0012346, user)
 
 
 def line(name: str, what: Exchange, colour: bool = False) -> str:
@@ -62,6 +62,11 @@ GOLDEN = {
         exchange(None, 400, 9, "::1"),
         '::1 - - [22/Nov/2026:17:30:00 -0330] "-" 400 9\n',
     ),
+    "common: a user who was let in, whose name may have spaces": (
+        "common",
+        exchange(head(), user=b"ann b"),
+        '127.0.0.1 - ann\\x20b [22/Nov/2026:17:30:00 -0330] "GET /a?b=%20 HTTP/1.1" 200 123\n',
+    ),
     "common: a peer without a name is a dash": (
         "common",
         exchange(None, 400, 9, ""),
@@ -85,16 +90,17 @@ GOLDEN = {
     ),
     "json: every member, in one order": (
         "json",
-        exchange(head(field_lines=FIELDS), coding=b"br"),
-        '{"time":"2026-11-22T21:00:00.250Z","peer":"127.0.0.1","method":"GET","target":"/a?b=%20",'
+        exchange(head(field_lines=FIELDS), user=b"ann"),
+        '{"time":"2026-11-22T21:00:00.250Z","peer":"127.0.0.1","user":"ann","method":"GET",'
+        '"target":"/a?b=%20",'
         '"version":"HTTP/1.1","status":200,"size":123,"seconds":0.001235,"referer":"http://x/\\"q\\"",'
-        '"user_agent":"curl/8.0","coding":"br"}\n',
+        '"user_agent":"curl/8.0"}\n',
     ),
     "json: what is not there is null": (
         "json",
         exchange(None, 400, 0, ""),
-        '{"time":"2026-11-22T21:00:00.250Z","peer":null,"method":null,"target":null,"version":null,"status":400,'
-        '"size":0,"seconds":0.001235,"referer":null,"user_agent":null,"coding":null}\n',
+        '{"time":"2026-11-22T21:00:00.250Z","peer":null,"user":null,"method":null,"target":null,'
+        '"version":null,"status":400,"size":0,"seconds":0.001235,"referer":null,"user_agent":null}\n',
     ),
     "pretty: columns, and the target last": (
         "pretty",
@@ -169,7 +175,7 @@ HOSTILE = {
 def test_a_line_is_one_line_of_printable_ascii_and_bounded(name: str, value: bytes) -> None:
     field = value.replace(b"\r", b"\n")
     fields = b"Referer: " + field + b"\r\nUser-Agent: " + field + b"\r\n"
-    text = line(name, exchange(head(value, value, fields), peer=value.decode("latin-1"), coding=value))
+    text = line(name, exchange(head(value, value, fields), peer=value.decode("latin-1"), user=value))
     assert text.endswith("\n")
     assert all(" " <= character <= "~" for character in text[:-1])
     assert len(text) <= LINE_LIMIT

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from fastfile.application import make_application, open_roots
+from fastfile.application import add_gates, make_application, open_roots
 from fastfile.arguments import HELP, Usage, make_help, parse_arguments
 from fastfile.clock import Clock
 from fastfile.config import COMMAND_LINE, Config, load, resolve_directory
@@ -106,7 +106,9 @@ class Explainer:
         self._limits = config.parser_limits
         self._clock = Clock()
         mount_points = open_roots(config, os.fsencode(root_path))
-        self._application = make_application(config, mount_points, self._clock, self._failures.append, self._note)
+        log_failure = self._failures.append
+        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note)
+        self._application = add_gates(handler, config, self._clock, log_failure)
 
     def _note(self, step: str, subject: bytes) -> None:
         self._notes.append((step, printable(os.fsdecode(subject))))

@@ -40,11 +40,20 @@ class Cache(Generic[E]):
         while self._size > self._max_size or self._open_files > self._max_files:
             self._evict()
 
+    def has_room(self, size: int) -> bool:
+        """Tell whether an entry of that size, with its key, can be kept at all."""
+        return size <= self._max_size
+
     def discard(self, key: bytes) -> None:
         entry = self.entries.pop(key, None)
         if entry is not None:
             self._size -= entry.size + len(key)
             self._open_files -= entry.open_files
+
+    def clear(self) -> None:
+        self.entries.clear()
+        self._size = 0
+        self._open_files = 0
 
     def _evict(self) -> None:
         while True:

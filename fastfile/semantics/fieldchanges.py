@@ -43,11 +43,16 @@ class FieldChanges(NamedTuple):
         """Return what a field (its name in lower case) is set to, None where it is not."""
         return next((value for added, value in self.added if added.lower() == name), None)
 
+    def sparing(self, names: tuple[bytes, ...]) -> FieldChanges:
+        """Return the changes but for those of the names (in lower case), which stay as they are."""
+        added = tuple(field for field in self.added if field[0].lower() not in names)
+        return FieldChanges(added, self.removed.difference(names))
+
     def then(self, later: FieldChanges) -> FieldChanges:
-        """Return both as one; of two that set a field the later one holds."""
+        """Return both as one; of two that set a field the later one holds. Vary is what both say."""
         if self == NO_CHANGES or later == NO_CHANGES:
             return later if self == NO_CHANGES else self
-        named = {name.lower() for name, _ in later.added}
+        named = {name.lower() for name, _ in later.added} - {b"vary"}
         before = tuple(field for field in self.added if field[0].lower() not in named | later.removed)
         return FieldChanges(before + later.added, (self.removed - named) | later.removed)
 

@@ -6,7 +6,10 @@ mime-db the test of this module says why. It looks at names, never at content: a
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 DEFAULT_TYPE = b"application/octet-stream"
+NO_ADDITIONS: Mapping[bytes, bytes] = {}
 
 # Source code is text/plain whatever its language: a browser then shows it, and neither runs nor saves it.
 _EXTENSIONS = {
@@ -192,8 +195,14 @@ _BY_NAME = {name: _full_type(kind) for kind, group in _NAMES.items() for name in
 _DECLARATIONS = (b".d.ts", b".d.mts", b".d.cts")
 
 
-def media_type(name: bytes) -> bytes:
-    """Return the Content-Type value for a file name without its folder.
+def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
+    """Return types by extension of ``ext=type`` texts, as options have them."""
+    pairs = (text.encode().split(b"=", 1) for text in texts)
+    return {extension: kind if b";" in kind else _full_type(kind) for extension, kind in pairs}
+
+
+def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> bytes:
+    """Return the Content-Type value for a file name without its folder; ``additions`` go before our own table.
 
     The last extension decides, in any case of letters: ``a.tar.gz`` is gzip. A name that is all extension, such as
     ``.gitignore`` or ``.js``, has none.
@@ -201,6 +210,9 @@ def media_type(name: bytes) -> bytes:
     stem, _, extension = name.rpartition(b".")
     if not stem:
         return _BY_NAME.get(name, DEFAULT_TYPE)
+    added = additions.get(extension.lower())
+    if added is not None:
+        return added
     if extension == b"ts" and name.endswith(_DECLARATIONS):
         return _BY_EXTENSION[b"txt"]
     return _BY_EXTENSION.get(extension.lower(), DEFAULT_TYPE)

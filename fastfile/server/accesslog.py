@@ -52,13 +52,15 @@ class AccessLog:
         status: int,
         body_size: int,
         duration_s: float,
-        coding: bytes | None = None,
+        user: bytes | None = None,
     ) -> None:
         """Remember an exchange; ``head`` is None when it could not be parsed, ``body_size`` what was sent of the body.
 
+        ``user`` is who was let in, never a name that was only claimed.
+
         It runs once per request, so it does no more than that: six parameters make one tuple.
         """
-        self._pending.append((self._now(), peer, head, status, body_size, duration_s, coding))
+        self._pending.append((self._now(), peer, head, status, body_size, duration_s, user))
         if len(self._pending) >= _PENDING_LIMIT:
             self.flush()
 

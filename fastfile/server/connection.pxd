@@ -5,9 +5,11 @@ from fastfile.server.poller cimport Watcher
 from fastfile.server.service cimport Service
 from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 
-cdef int IDLE, HEAD, BODY, SENDING, WAITING, LINGERING, CLOSED
+cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK
-cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, PULL_SIZE, LINGER_SIZE
+cdef double CHECK_S
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE
+cdef Py_ssize_t CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
 
 cdef class Connection(Watcher):
     cdef readonly int fd, state
@@ -23,13 +25,13 @@ cdef class Connection(Watcher):
     cdef list _parts, _unlogged
     cdef long long _queued
     cdef Py_ssize_t _skip, _progress, _lingered, _requests
-    cdef bint _closing, _unread, _is_last
+    cdef bint _closing, _unread, _is_last, _at_once
     cdef int _unmeasured
     cdef double _began_s, _asked_s
-    cdef object _source, _job
-    cdef long long _unpulled
+    cdef object _source, _job, _reading
+    cdef long long _unpulled, _cached
     cdef Deferred _deferred
-    cdef bint _early
+    cdef bint _early, _is_cold
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cpdef bint read_first(self) except -1
     cpdef start(self)
@@ -63,8 +65,10 @@ cdef class Connection(Watcher):
     cdef bint _pull(self) except -1
     cdef long long _queue_part(self, part) except -1
     cdef _drop_source(self)
-    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t, service=Service)
+    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t, service=Service)
     cdef _send(self)
+    @cython.locals(service=Service, now_s=double, start=Py_ssize_t, count=Py_ssize_t)
+    cdef bint _is_cached(self, FileSlice part) except -1
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)
     @cython.locals(service=Service)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fastfile.pages import readable_size
 from fastfile.types import RequestHead
 
-# time_s, peer, head (None: it could not be parsed), status, body_size, duration_s, coding. A plain tuple: one is made
+# time_s, peer, head (None: it could not be parsed), status, body_size, duration_s, user. A plain tuple: one is made
 # per request, and a NamedTuple costs four times as much to make.
 Exchange = tuple[float, str, RequestHead | None, int, int, float, bytes | None]
 
@@ -27,7 +27,7 @@ _METHOD_LIMIT = 32
 _TARGET_LIMIT = 2048
 _REFERER_LIMIT = 1024
 _USER_AGENT_LIMIT = 512
-_CODING_LIMIT = 16
+_USER_LIMIT = 128
 
 # What was escaped is remembered, most recent first: targets, peers and the fields of a client come again and again.
 # Each may be as long as a head, so few.
@@ -98,9 +98,9 @@ def _apache_stamp(second: int) -> bytes:
 
 
 def _common(exchange: Exchange, stamp: bytes) -> bytes:
-    _, peer, head, status, body_size, _, _ = exchange
+    _, peer, head, status, body_size, _, user = exchange
     size = b"%d" % body_size if body_size else b"-"
-    return b'%b - - [%b] "%b" %d %b' % (_peer(peer), stamp, _request_line(head), status, size)
+    return b'%b - %b [%b] "%b" %d %b' % (_peer(peer), _user(user), stamp, _request_line(head), status, size)
 
 
 def _common_line(exchange: Exchange, stamp: bytes) -> bytes:
@@ -135,6 +135,10 @@ def _peer(peer: str) -> bytes:
     return escape(peer.encode("utf-8", "surrogateescape"), _PEER_LIMIT).replace(b" ", b"\\x20") if peer else b"-"
 
 
+def _user(user: bytes | None) -> bytes:
+    return b"-" if user is None else escape(user, _USER_LIMIT).replace(b" ", b"\\x20")
+
+
 def _referer_and_user_agent(field_lines: bytes) -> tuple[bytes | None, bytes | None]:
     # A search of the lowered section costs a tenth of reading it line by line.
     lines = b"\r\n" + field_lines
@@ -158,16 +162,16 @@ def _json_stamp(second: int) -> bytes:
 
 
 def _json_line(exchange: Exchange, stamp: bytes) -> bytes:
-    time_s, peer, head, status, body_size, duration_s, coding = exchange
+    time_s, peer, head, status, body_size, duration_s, user = exchange
     if head is None:
         request, fields = '"method":null,"target":null,"version":null', _json_fields(b"")
     else:
         request = _json_request(head.method, head.target, head.minor_version)
         fields = _json_fields(head.field_lines)
     line = (
-        f'{{"time":"{stamp.decode("ascii")}.{int(time_s * 1000) % 1000:03d}Z","peer":{_json_peer(peer)},{request},'
-        f'"status":{status},"size":{body_size},"seconds":{duration_s:.6f},{fields},'
-        f'"coding":{_string(coding, _CODING_LIMIT)}}}\n'
+        f'{{"time":"{stamp.decode("ascii")}.{int(time_s * 1000) % 1000:03d}Z","peer":{_json_peer(peer)},'
+        f'"user":{_string(user, _USER_LIMIT)},{request},'
+        f'"status":{status},"size":{body_size},"seconds":{duration_s:.6f},{fields}}}\n'
     )
     return line.encode("ascii")
 

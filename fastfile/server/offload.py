@@ -5,6 +5,8 @@ be waited for - runs here, and its result comes back in a pass of the loop.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,45 +18,66 @@ from fastfile.clock import Clock
 
 # Enough for a disk to be asked several things at once; what computes has one core of its worker's anyway.
 THREADS = 4
-# Jobs that wait or run: of a password check's 50 ms each, the last of them is a second away.
+# Of what a handler defers, so many jobs wait or run: of a password check's 50 ms each, the last is a second away.
 MAX_JOBS = 64
+# How long a job that computes in Python, the page of a large folder say, keeps the interpreter when the loop wants it
+# back. Python's own 5 ms are what others would wait at every pass of the loop; this costs such a job some percent.
+SWITCH_S = 0.0005
 
 OnDone = Callable[[Future[Any]], None]
 Job = tuple[Callable[[], Any], Future[Any], OnDone]
 
 
 class Offload:
-    """Runs jobs in threads, which are started one by one as they are needed: after the fork, in the sandbox.
+    """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
 
     They are daemons: a worker that ends waits for no disk.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        on_failure: Callable[[BaseException], None],
+        max_threads: int = THREADS,
+        niceness: int = 0,
+        max_jobs: int = MAX_JOBS,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_failure = on_failure
+        self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
+        self._followers: dict[int, list[tuple[Future[Any], OnDone]]] = {}  # by the id of a work that is under way
         self.jobs = 0  # that wait, run, or are done and not yet reported
         self._threads = 0
+        self._max_threads = max_threads
+        self._niceness = niceness
 
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
 
-        Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same.
+        Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same. Who
+        brings the very object that is under way already gets its result too: it is run once for all of them.
         """
-        if self.jobs >= MAX_JOBS or not self._has_thread():
+        followers = self._followers.get(id(work))
+        if followers is not None:
+            followed: Future[Any] = Future()
+            followers.append((followed, on_done))
+            return followed
+        if self.jobs >= self._max_jobs or not self._has_thread():
             return None
         self.jobs += 1
         future: Future[Any] = Future()
+        self._followers[id(work)] = []
         self._waiting.put((work, future, on_done))
         return future
 
     def _has_thread(self) -> bool:
         """Start one more where all may be busy; tell whether there is any."""
-        if self._threads <= self.jobs and self._threads < THREADS:
+        if self._threads <= self.jobs and self._threads < self._max_threads:
+            sys.setswitchinterval(SWITCH_S)
             try:
                 threading.Thread(target=self._run, name="offload", daemon=True).start()
             except RuntimeError:  # the system has no room for one more (pthread_create(3): EAGAIN)
@@ -63,6 +86,8 @@ class Offload:
         return True
 
     def _run(self) -> None:
+        if self._niceness and sys.platform == "linux":  # elsewhere it would be the whole process
+            os.nice(self._niceness)
         while True:
             self._work(self._waiting.get())
             try:
@@ -85,9 +110,37 @@ class Offload:
         if self._done:
             self._clock.begin_pass()
         while self._done:
-            _, future, on_done = self._done.popleft()
+            work, future, on_done = self._done.popleft()
             self.jobs -= 1
-            try:
-                on_done(future)
-            except Exception as error:
-                self._on_failure(error)
+            followers = self._followers.pop(id(work))
+            self._tell(future, on_done)
+            for followed, on_followed in followers:
+                if future.cancelled() and not followed.cancelled():  # who began it has gone, who follows has not
+                    self._follow(work, followed, on_followed)
+                    continue
+                if followed.set_running_or_notify_cancel():
+                    copy_result(future, followed)
+                self._tell(followed, on_followed)
+
+    def _follow(self, work: Callable[[], Any], future: Future[Any], on_done: OnDone) -> None:
+        """Begin the work for the first of those who follow; the others follow this one."""
+        if id(work) in self._followers:
+            self._followers[id(work)].append((future, on_done))
+            return
+        self.jobs += 1
+        self._followers[id(work)] = []
+        self._waiting.put((work, future, on_done))
+
+    def _tell(self, future: Future[Any], on_done: OnDone) -> None:
+        try:
+            on_done(future)
+        except Exception as error:
+            self._on_failure(error)
+
+
+def copy_result(source: Future[Any], target: Future[Any]) -> None:
+    error = source.exception()
+    if error is None:
+        target.set_result(source.result())
+    else:
+        target.set_exception(error)

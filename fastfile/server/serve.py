@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from fastfile.config import Config
+from fastfile.config import Address, Config
 from fastfile.errors import StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.listening import Listening, adopt, listen
@@ -31,20 +31,23 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     def make_plan() -> Plan:
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
-        preload(new.loop)
+        preload(new)
         return Plan(listening.adapt(new), os.fsencode(path))
 
-    preload(config.loop)
+    notices = preload(config)
     rehearse()
     errors = ErrorLog()
     manager = Manager(os.environ)
     taken = take_sockets(os.environ)
     metering: Metering | None = None
     listening: Listening = adopt(taken) if taken else listen(config)
+    listening.notices += notices
     try:
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
+        if config.auth and not all(is_near(address) for address in listening.addresses):
+            listening.notices.append("--auth without TLS: passwords cross the network readable (docs/auth.md)")
         drop_privileges(config, root_path)
         plan = Plan(listening.adapt(config), os.fsencode(root_path))
         return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready).run()
@@ -64,6 +67,12 @@ def check_fixed(before: Config, after: Config) -> None:
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
 
 
+def is_near(address: Address) -> bool:
+    """Tell whether only this machine can reach an address."""
+    host = address.host
+    return bool(address.path) or host in ("::1", "localhost") or host.startswith("127.")
+
+
 def listen_for_metrics(config: Config, address: str) -> Listening:
     """Bind what --metrics asks for. Raises StartError when that cannot be had."""
     host, _, port = address.rpartition(":")
@@ -75,13 +84,29 @@ def listen_for_metrics(config: Config, address: str) -> Listening:
         raise StartError(f"--metrics: {error}") from None
 
 
-def preload(loop: str) -> None:
-    """Import the event loop once, before the forks. Raises StartError when --loop names what is not there."""
-    if loop != "asyncio":
+def preload(config: Config) -> list[str]:
+    """Import what workers cannot any more, once and before the forks; return what there is to say about it.
+
+    Raises StartError when --loop is not there.
+    """
+    if config.auth:
+        from fastfile import auth  # noqa: F401
+    if config.cors:
+        from fastfile import cors  # noqa: F401
+    if config.rules != "off":
+        import fastfile.ruledsite
+        import fastfile.siterules  # noqa: F401
+    if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401
         except ImportError:
-            if loop == "uvloop":
+            if config.loop == "uvloop":
                 raise StartError(
                     "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
                 ) from None
+    if config.compress:
+        from fastfile import compression  # noqa: F401
+        from fastfile.encoders import tell_what_is_missing
+
+        return [notice] if (notice := tell_what_is_missing()) else []
+    return []

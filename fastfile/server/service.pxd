@@ -3,7 +3,7 @@ from fastfile.clock cimport Clock
 from fastfile.server.metrics cimport Metrics
 
 cdef class Service:
-    cdef readonly object handler, poller, log, limits, offload
+    cdef readonly object handler, poller, log, limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly Metrics metrics

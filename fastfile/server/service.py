@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.errors import HTTPError
+from fastfile.gate import Handles
 from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.metrics import Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
-from fastfile.types import Deferred, RequestHead, Response
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
 BUFFER_SIZE = 64 * 1024
 
 
-class Handles(Protocol):
-    """What a connection asks of a handler."""
-
-    def respond(self, head: RequestHead) -> Response | Deferred: ...
-    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
-
-
 class Service:
     """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds.
 
-    ``offload`` does what a handler defers; without it such a request gets 503.
+    ``offload`` does what a handler defers; without it such a request gets 503. ``disk`` waits for files that are not in
+    memory; without it everybody waits. They are two, so that neither a slow disk nor slow hashes are in the way of the
+    other.
     """
 
     def __init__(
@@ -43,6 +36,7 @@ class Service:
         on_closed: Callable[[bytes], None],
         metrics: Metrics | None = None,
         offload: Offload | None = None,
+        disk: Offload | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -50,6 +44,7 @@ class Service:
         self.log = log
         self.metrics = metrics
         self.offload = offload
+        self.disk = disk
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout

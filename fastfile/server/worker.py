@@ -10,7 +10,7 @@ import socket
 import time
 from typing import Any
 
-from fastfile.application import make_application, open_roots
+from fastfile.application import add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import StartError
@@ -33,6 +33,9 @@ LOG_TICK_S = 0.1
 EXHAUSTED_PAUSE_S = 0.1
 # A client that has connected and sent nothing may have its first request under way (HARDENING 19).
 SILENT_GRACE_S = 0.7
+# Of the threads that hash: a flood of guesses leaves the loop its share, and on a busy machine a log-in is not forever.
+HASHING_NICENESS = 5
+NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
 # From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
@@ -74,15 +77,22 @@ class Worker:
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
-        self.roots = [root for _, root in mount_points]
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure)
+        self.roots = [mount_point.root for mount_point in mount_points]
+        later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
+        submit = None if later is None else later.submit
+        self._handler = make_application(
+            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
+        )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
-        offload = Offload(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
-        self._metrics = None if meter is None else meter.metrics
         on_closed = self._clients.release
+        self._metrics = None if meter is None else meter.metrics
+        entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
+        niceness = HASHING_NICENESS if config.auth else 0
+        offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
+        disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
         self._service = Service(
-            config, self._handler, self._clock, self._poller, log, on_closed, self._metrics, offload
+            config, entrance, self._clock, self._poller, log, on_closed, self._metrics, offload, disk
         )
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
@@ -243,7 +253,7 @@ def make_log(config: Config) -> AccessLog | None:
     """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
     format_ = config.log_format
     if format_ == "auto":
-        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) else "none"
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
     if format_ == "none":
         return None
     if config.log_file is None:

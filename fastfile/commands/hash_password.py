@@ -1,0 +1,61 @@
+"""``fastfile hash-password``: the line of a user for --auth or --auth-file, from a password that nobody sees."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fastfile.console import write
+from fastfile.errors import ConfigError, StartError
+from fastfile.kinds import Unusable, printable
+from fastfile.passwords import make_hash, split_user
+
+HELP = """\
+Usage: fastfile hash-password [USER]
+
+Ask for a password on the terminal, or read a line of standard input, and print
+its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
+
+  fastfile hash-password alice >> /etc/fastfile.users
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the hash of a password. Raises ConfigError for a wrong argument, StartError for a wrong password."""
+    if argv and argv[0] in ("-h", "--help"):
+        write(sys.stdout, HELP)
+        return 0
+    user = argv[0] if argv else None
+    if len(argv) > 1 or (user is not None and not _is_user(user)):
+        word = printable(argv[-1])
+        raise ConfigError("USER", "from the command line", f'expected one name without a colon, got "{word}"')
+    try:
+        hashed = make_hash(_read_password().encode("utf-8", "surrogateescape"))
+    except Unusable as error:
+        raise StartError(str(error)) from None
+    write(sys.stdout, f"{hashed}\n" if user is None else f"{user}:{hashed}\n")
+    return 0
+
+
+def _is_user(name: str) -> bool:
+    try:
+        return not name.startswith("-") and split_user(f"{name}:$")[0] == name
+    except ValueError:
+        return False
+
+
+def _read_password() -> str:
+    """Return a password that a client can send: RFC 7617 §2 has no control characters in it."""
+    if sys.stdin.isatty():
+        from getpass import getpass
+
+        password = getpass("Password: ")
+        if password != getpass("The same again: "):
+            raise StartError("these were two passwords")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise StartError("a password is expected, got nothing")
+    if any(c < " " or c == "\x7f" for c in password):
+        raise StartError("a password cannot have control characters")
+    return password

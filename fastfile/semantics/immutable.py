@@ -1,0 +1,152 @@
+"""Names that carry a hash of the file's content, as build tools write them: what such a name answers never changes.
+
+Wrong by a miss costs a 304 now and then; wrong by a hit shows users an old file for a year. So a name has to look like
+nothing else: a hash of the length that a tool writes, where the tool puts it, that no word, number or abbreviation of
+the trade explains. It knows names, not contents. Measured on real builds: tests/data/immutable/README.md.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+_LOWER = b"abcdefghijklmnopqrstuvwxyz"
+_UPPER = _LOWER.upper()
+_DIGITS = b"0123456789"
+_HEX = _DIGITS + b"abcdef"
+_BASE32 = _UPPER + b"234567"  # esbuild, and Angular's main and styles
+_BASE64URL = _LOWER + _UPPER + _DIGITS + b"-_"  # Rollup, and so Vite, SvelteKit and Astro
+
+# What pages load. Not among them: HTML, whose name is its address; data (.json, .txt, .xml), which people name by ids
+# that look like hashes and then rewrite; .map, whose name carries the hash of its script and not its own.
+_EXTENSIONS = frozenset(
+    b"js mjs cjs css wasm avif bmp gif ico jpeg jpg png svg webp eot otf ttf woff woff2 glb m4a mp3 mp4 ogg wav "
+    b"webm".split()
+)
+# Between the hash and the extension: webpack's chunks, Hugo's bundles, wasm-bindgen's modules.
+_ENDINGS = (b".chunk", b".bundle", b".min", b"_bg")
+# Folders in which a tool writes nothing but names with hashes, and says so: SvelteKit, Astro, Next and Nuxt.
+_HASHED_FOLDERS = (b"/_app/immutable/", b"/_astro/", b"/_next/static/", b"/_nuxt/")
+# What tools call their own files, when no file of the site's author gave a name.
+_OWN_NAMES = frozenset((b"main", b"index", b"polyfills", b"styles", b"runtime", b"vendor", b"vendors"))
+
+# For a to z, the letters that follow it in names: at least once in 2000 pairs of letters in the file names of 700 npm
+# packages, or within html, js, png, jwt and the like.
+_FOLLOWERS = (
+    *(b"abcdfgiklmnprstuvwxyz", b"abegilmorsuy", b"abcdefhiklorstuy", b"abcdefilmnorsuvx", b"abcdefgiklmnopqrstuvwxy"),
+    *(b"aefgilnorstuy", b"abefghilnoprstuz", b"adeiortuxy", b"abcdefgklmnoprstuvxz", b"aekpsuw", b"abeisu"),
+    *(b"abcdegilopstuyz", b"abdeiklmopstu", b"acdefgiknopstuvy", b"abcdfgijklmnoprstuvwx", b"adehilmnoprstux", b"lu"),
+    *(b"abcdefgiklmnoprstuvxy", b"abcdehiklmnopqstuvxy", b"abcdefhilmoprstuvwxyz", b"abcdegilmnprstx", b"aeghioprw"),
+    *(b"aegimnopstx", b"ehilmpst", b"aelmopstv", b"eos"),
+)
+
+
+def is_immutable(path: bytes) -> bool:
+    """Tell whether the last segment of a file's path has the hash of its content in it."""
+    folder, _, name = path.rpartition(b"/")
+    stem, _, extension = name.rpartition(b".")
+    if extension.lower() not in _EXTENSIONS or is_service_worker(path):
+        return False
+    for ending in _ENDINGS:
+        stem = stem.removesuffix(ending)
+    location = b"/%b/" % folder
+    in_hashed_folder = any(known in location for known in _HASHED_FOLDERS)
+    if _ends_with_hex(stem, in_hashed_folder):
+        return True
+    if in_hashed_folder:
+        return _is_token(_cut(stem, 8, True), 2) or _is_turbopack(_cut(stem, 13, True))
+    token = _cut(stem, 8, False)
+    name = stem[: -len(token) - 1]
+    if name == b"chunk":
+        return _is_token(token, 2)
+    # Vite's folder, and many another's; what is all upper case was not written by Vite.
+    in_assets = location.endswith(b"/assets/") and _has(token, _LOWER)
+    return _is_token(token, 3 if in_assets or name in _OWN_NAMES else 4)
+
+
+def is_page(path: bytes) -> bool:
+    """Tell whether it is HTML."""
+    return path.lower().endswith((b".html", b".htm", b".xhtml", b".xht"))
+
+
+def is_service_worker(path: bytes) -> bool:
+    """Tell whether it is the one script whose URL has to stay: browsers look for its next version there."""
+    stem = path.rpartition(b"/")[2].rpartition(b".")[0].lower()
+    words = stem.replace(b".", b"-").replace(b"_", b"-").split(b"-")
+    return b"sw" in words or b"serviceworker" in b"".join(words)
+
+
+def _cut(stem: bytes, length: int, may_be_all: bool) -> bytes:
+    """Return the last characters of the stem if a separator stands before them, or nothing; else b""."""
+    separator = stem[-length - 1 : -length]
+    good = separator in (b"-", b".") if separator else may_be_all and len(stem) == length
+    return stem[-length:] if good else b""
+
+
+def _ends_with_hex(stem: bytes, in_hashed_folder: bool) -> bool:
+    """Tell whether the stem ends with a hexadecimal hash of a length that is in use.
+
+    A stem that is nothing but digits and letters is the id of something more often than a hash (24 are MongoDB's, 32 a
+    UUID's, 40 a commit's): only webpack's 20 are taken then, elsewhere than in a folder of hashes.
+    """
+    name = stem.rstrip(_HEX)
+    token = stem[len(name) :]
+    length = len(token)
+    if not _has_both(token):
+        return False
+    if not name:
+        return length == 20 or (in_hashed_folder and length in (16, 32))
+    separator = name[-1:]
+    if length == 8:
+        return separator in (b"-", b".") and _count_joints(token) >= 2 and not _is_date_or_colour(token)
+    if length == 12:  # after a hyphen it would be the end of a UUID; Django puts a dot
+        return separator == b"."
+    return length in (16, 20, 32, 64) and separator in (b"-", b".")
+
+
+def _is_turbopack(token: bytes) -> bool:
+    """Tell whether it is what Next's own bundler writes: base 40 in lower case, for scripts and styles."""
+    return not token.strip(_LOWER + _DIGITS + b"-_~") and _has_both(token) and _count_joints(token) >= 2
+
+
+def _is_token(token: bytes, least: int) -> bool:
+    """Tell whether 8 characters have at least ``least`` joints that nothing explains, one more if it is all letters.
+
+    Lower case alone is never enough, with digits or without: css3html, arm64v8a and 1h30m20s are written so. Upper case
+    alone is base32, which has no 0, 1, 8 and 9.
+    """
+    if token.strip(_BASE64URL) or not _has(token, _UPPER) or _is_date_or_colour(token):
+        return False
+    if not _has(token, _LOWER) and token.strip(_BASE32):
+        return False
+    return _count_joints(token) >= (least if _has(token, _DIGITS + b"-_") else least + 1)
+
+
+def _count_joints(token: bytes) -> int:
+    """Count the places where a name would not go on: letter to digit and back, lower case to upper, and pairs of
+    letters that hardly occur."""
+    count = 0
+    for first, second in pairwise(token):
+        letters = (first in _LOWER or first in _UPPER) + (second in _LOWER or second in _UPPER)
+        if letters == 2:
+            is_hump = first in _LOWER and second in _UPPER
+            count += is_hump or second | 0x20 not in _FOLLOWERS[(first | 0x20) - 0x61]
+        elif letters == 1:
+            count += first in _DIGITS or second in _DIGITS
+    return count
+
+
+def _has_both(token: bytes) -> bool:
+    """Tell whether there are digits and letters: digits alone are dates and numbers, letters alone are words."""
+    return _has(token, _DIGITS) and _has(token, _LOWER)
+
+
+def _has(token: bytes, alphabet: bytes) -> bool:
+    return len(token.translate(None, alphabet)) < len(token)
+
+
+def _is_date_or_colour(token: bytes) -> bool:
+    """Tell whether there is a year at either end (5dec2019), or pairs as in ff8800cc."""
+    years = (token[:4], token[-4:])
+    if any(year[:2] in (b"19", b"20") and year.isdigit() for year in years):
+        return True
+    return token[::2] == token[1::2]
