@@ -18,6 +18,7 @@ COMPILED_SOURCES = (
     "semantics.fields",
     "semantics.conditional",
     "semantics.ranges",
+    "errorpages",
     "answer",
     "handler",
     "server.metrics",

@@ -1,3 +1,5 @@
+cpdef bytes read_signature(bytes path)
+
 cdef class Epoll:
     cdef int fd
     cdef int[256] batch

@@ -5,8 +5,8 @@ from fastfile._sendfile_py import Epoll as Epoll
 
 WOULD_BLOCK: int
 MAX_PARTS: int
-READ_AHEAD_STEP: int
 BATCH: int
+READ_AHEAD_STEP: int
 
 def accept(listen_fd: int) -> tuple[int, bytes] | None: ...
 def close(fd: int) -> None: ...

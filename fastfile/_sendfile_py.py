@@ -19,11 +19,11 @@ MSG_MORE = getattr(socket, "MSG_MORE", 0)
 SEND_FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
 # The kernel's IOV_MAX is 1024; the compiled twin keeps this many on its stack.
 MAX_PARTS = 64
+# Sockets per batch of an Epoll: between two batches of 256 requests the loop's own work waits about 2 ms.
+BATCH = 256
 # Linux cuts one request to read ahead down to the device's window, which is 128 KiB unless it was tuned.
 READ_AHEAD_STEP = 128 * 1024
 _NOWAIT = getattr(os, "RWF_NOWAIT", -1)  # -1: every call fails
-# Sockets per batch of an Epoll: between two batches of 256 requests the loop's own work waits about 2 ms.
-BATCH = 256
 
 
 class Epoll:

@@ -1,8 +1,5 @@
 # The C layout of types.py: attributes become struct fields, readable from Python.
 
-cimport cython
-
-@cython.freelist(16)
 cdef class RequestHead:
     cdef readonly bytes method, target, field_lines
     cdef readonly int minor_version

@@ -27,12 +27,10 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
     # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
     if len(value) > FIELD_LIMIT or not (value.startswith(b"bytes=") or value[:6].lower() == b"bytes="):
         return None
-    if value.find(b",") < 0:
-        spec = _maybe_spec(value, 6, size)
-        if spec is None:
-            return None
+    spec = _maybe_spec(value, 6, size)
+    if spec is not None:
         return (spec,) if spec[0] < spec[1] else ()
-    if value[6:7] in (b" ", b"\t"):
+    if value[6:7] in (b" ", b"\t") or b"," not in value:
         return None
     asked = [_maybe_spec(element, 0, size) for element in split_list(value[6:])]
     satisfiable = []

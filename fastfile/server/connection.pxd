@@ -25,7 +25,7 @@ cdef class Connection(Watcher):
     cdef list _parts, _unlogged
     cdef long long _queued
     cdef Py_ssize_t _skip, _progress, _lingered, _requests
-    cdef bint _closing, _unread, _is_last
+    cdef bint _closing, _unread, _is_last, _at_once
     cdef int _unmeasured
     cdef double _began_s, _asked_s
     cdef object _source, _job, _reading

@@ -80,6 +80,7 @@ class Connection(Watcher):
     __slots__ = (
         "_address",
         "_asked_s",
+        "_at_once",
         "_began_s",
         "_body",
         "_cached",
@@ -134,7 +135,8 @@ class Connection(Watcher):
         self._reading: Future[Any] | None = None  # what brings more of it there
         self._progress = 0  # bytes that the client took since the deadline was set, while it keeps us waiting
         self._closing = False  # after what is in _parts
-        self._is_last = False  # the client said ``close``, and has had no time to send more
+        self._is_last = False  # the client said ``close``
+        self._at_once = False  # all that had come was just read, and is being answered without a wait
         self._unread = False  # the client may still be sending something that nobody will read
         self._lingered = 0
         self._requests = 0
@@ -167,7 +169,9 @@ class Connection(Watcher):
         """Answer what read_first() took in: who is answered and closed at once is never shown to the poller."""
         try:
             if self._input is not None:
+                self._at_once = len(self._input) < len(self._service.buffer)
                 self._process(self._service.buffer, 0)
+                self._at_once = False
             if self.state != CLOSED and self._interest < 0:
                 self._wait_for(READ)
         except OSError:  # the client has gone, or the poller has no room for it
@@ -257,7 +261,9 @@ class Connection(Watcher):
         buffer = self._service.buffer
         count = recv_into(self.fd, buffer)
         if count > 0:
+            self._at_once = count < len(buffer)
             self._process(buffer, count)
+            self._at_once = False
         elif count != WOULD_BLOCK:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
@@ -285,8 +291,6 @@ class Connection(Watcher):
                 self._unread = True
             else:
                 self._input = bytearray(data[start:count])
-        elif count >= len(self._service.buffer):  # there may be more in the kernel
-            self._is_last = False
         if self._parts and self.state < SENDING:
             self._send()
         if self.state < WAITING:
@@ -597,7 +601,6 @@ class Connection(Watcher):
     def _wait_to_send(self, sent: int) -> None:
         """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
         service = self._service
-        self._is_last = False  # time enough for a client to send what it should not
         self._progress += sent
         if self.state != SENDING or self._progress >= service.least_progress:
             self._progress = 0
@@ -637,7 +640,7 @@ class Connection(Watcher):
         Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
         no look where ``close`` was asked for and answered at once: nothing may follow it.
         """
-        if not self._unread and (self._is_last or recv_into(self.fd, self._service.buffer) <= 0):
+        if not self._unread and ((self._is_last and self._at_once) or recv_into(self.fd, self._service.buffer) <= 0):
             self.close()
             return
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)

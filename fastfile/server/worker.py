@@ -84,13 +84,13 @@ class Worker:
             config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
         )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
+        self._clients = Clients(config.max_per_client)
+        on_closed = self._clients.release
+        self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
         niceness = HASHING_NICENESS if config.auth else 0
         offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
         disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
-        self._clients = Clients(config.max_per_client)
-        self._metrics = None if meter is None else meter.metrics
-        on_closed = self._clients.release
         self._service = Service(
             config, entrance, self._clock, self._poller, log, on_closed, self._metrics, offload, disk
         )
