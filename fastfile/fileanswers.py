@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.compression import Compression
+from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -16,7 +17,7 @@ from fastfile.files.variants import open_variants
 from fastfile.response import Representation
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
@@ -33,25 +34,24 @@ class Purpose(NamedTuple):
 class FileAnswers:
     """Opens files of one root as answers.
 
-    ``changes_at`` tells what is made of the fields at an address. ``media_types`` by extension go before our own.
+    ``changes_at`` tells what is made of the fields at an address.
     """
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
-        small_file: int,
+        config: Config,
         changes_at: Callable[[Address], FieldChanges],
         stamps: Stamps,
-        media_types: Mapping[bytes, bytes],
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
-        self._small_file = small_file
+        self._small_file = config.small_file
         self._changes_at = changes_at
+        self._media_types = make_additions(config.mime)
         self._compression = compression
-        self._media_types = media_types
         self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:

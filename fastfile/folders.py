@@ -24,7 +24,7 @@ from fastfile.files.listing import COLUMNS, Entry, Order, list_directory, read_b
 from fastfile.files.root import PinnedRoot, Root
 from fastfile.listingpage import LISTING_POLICY, Listing, Readme, make_listing_page
 from fastfile.pages import HTML, JSON, TEXT
-from fastfile.response import NO_CACHE, NO_SNIFFING, make_content_tag, make_head, make_page
+from fastfile.response import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_head, make_page
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
@@ -102,10 +102,13 @@ class Folders:
         return Deferred(make, partial(self._send_page, head, media_type, changes))
 
     def _make_page(self, root: PinnedRoot, path: bytes, order: Order, media_type: bytes) -> Page:
-        found = list_directory(root, path, self._dotfiles)
-        entries = sort_entries([entry for entry in found if not self._hides(join(path, entry.name))], order)
+        try:
+            found = list_directory(root, path, self._dotfiles)
+            entries = sort_entries([entry for entry in found if not self._hides(join(path, entry.name))], order)
+            readme = find_readme(root, path, entries) if media_type == HTML else None
+        finally:
+            root.close()
         shown = b"/" + join(join(self._base, path), b"")
-        readme = find_readme(root, path, entries) if media_type == HTML else None
         page = make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type)
         return page, make_content_tag(page)
 
@@ -113,7 +116,7 @@ class Folders:
         page, etag = future.result()
         caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
         if self._is_known(head, etag):
-            return Response(304, make_head(304, changes.apply(caching)))
+            return Response(304, make_head(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
         policy = (b"Content-Security-Policy", LISTING_POLICY)
         return make_page(200, media_type, page, (*caching, policy), changes)
 

@@ -147,7 +147,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
     Option(
-        *(FIELDS, "header", FIELD, (), "FIELD"),
+        *(FIELDS, "header", FIELD, (), "'NAME: VALUE'"),
         "Field of every response, such as 'Permissions-Policy: camera=()', in place of ours of that name; give it "
         "again for more.",
         repeatable=True,

@@ -32,7 +32,6 @@ from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_page
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import make_additions
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import Deferred, RequestHead, Response
 
@@ -71,8 +70,7 @@ class Site:
         self._changes = shared.changes
         self.note = shared.note
         stamps = Stamps(root, self._watched)
-        types = make_additions(config.mime)
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, stamps, types, shared.compression)
+        self._files = FileAnswers(root, clock, config, self.changes_at, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)

@@ -378,13 +378,24 @@ def test_a_file_of_users_that_is_not_there_is_refused(site: Path, tmp_path: Path
     assert "cannot be read: No such file" in errors
 
 
-def test_a_file_of_users_is_not_served(site: Path) -> None:
-    for name, options, status in (("users", (), 2), (".users", ("--dotfiles",), 2)):
+def test_a_file_of_users_is_not_served(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    mounted = ("--mount", f"/other={site}", str(tmp_path / "other"))
+    for name, options in (("users", (str(site),)), (".users", ("--dotfiles", str(site))), ("users", mounted)):
         users = site / name
         users.write_text(f"ann:{CHEAP}\n")
-        found, errors = start_status(*options, "--auth-file", str(users), str(site))
+        status, errors = start_status("--auth-file", str(users), *options)
         users.unlink()
-        assert (found, "in the folder that is served" in errors) == (status, True)
+        assert status == 2
+        assert "folder that is served" in errors
+
+
+def test_a_file_of_users_may_be_beside_what_is_served_where_nobody_can_ask_for_it(site: Path) -> None:
+    users = site / ".users"
+    users.write_text(f"ann:{make_quick_hash('x')}\n")
+    with ServerProcess(["--auth-file", str(users), str(site)]) as server:
+        assert b" 404 " in ask(server, "/.users", basic("ann", "x"))
+    users.unlink()
 
 
 # Hashes

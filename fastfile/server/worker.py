@@ -84,7 +84,9 @@ class Worker:
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
-        offload = Offload(self._loop, self._clock, errors.report_failure)
+        # Hashing gives way to serving: a flood of guesses must not take the loop's share of the processor.
+        niceness = NICENESS if config.auth else 0
+        offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
         self._service = Service(
             config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload
         )
