@@ -71,7 +71,7 @@ class Site:
         self.note = shared.note
         stamps = Stamps(root, self._watched)
         self._files = FileAnswers(root, clock, config, self.changes_at, stamps, shared.compression)
-        self._folders = Folders(root, base, config, clock, pages, self._hides)
+        self._folders = Folders(root, base, config, clock, pages, self._hides, self._withholds)
         self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
         index = tuple(os.fsencode(name) for name in config.index)
         self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
@@ -111,6 +111,10 @@ class Site:
     def _hides(self, path: bytes) -> bool:
         """Tell whether a path is as if nothing were there."""
         return is_hidden(path) and not self._dotfiles
+
+    def _withholds(self, path: bytes) -> bool:
+        """Tell whether some request for a file gets something else than the file: then no archive has it either."""
+        return self._hides(path)
 
     def _candidates(self, asked: Address) -> tuple[bytes, ...]:
         return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
