@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
 from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
@@ -18,6 +17,9 @@ from fastfile.response import Representation
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import make_additions, media_type
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 class Purpose(NamedTuple):
@@ -34,7 +36,7 @@ class Purpose(NamedTuple):
 class FileAnswers:
     """Opens files of one root as answers.
 
-    ``changes_at`` tells what is made of the fields at an address.
+    ``changes_of`` tells what is made of the fields of a file, by its path.
     """
 
     def __init__(
@@ -42,14 +44,14 @@ class FileAnswers:
         root: Root,
         clock: Clock,
         config: Config,
-        changes_at: Callable[[Address], FieldChanges],
+        changes_of: Callable[[bytes, Purpose], FieldChanges],
         stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._small_file = config.small_file
-        self._changes_at = changes_at
+        self._changes_of = changes_of
         self._media_types = make_additions(config.mime)
         self._compression = compression
         self.stamps = stamps
@@ -79,7 +81,7 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.address)
+        changes = self._changes_of(path, purpose)
         type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary

@@ -208,7 +208,7 @@ def check_caching(response: Received, _: str) -> None:
         # An error's body is chosen by it, but where the site has its own.
         assert "accept" in vary or response.status == 404
     elif response.status != 204:
-        assert fields["cache-control"] == "no-cache"
+        assert fields["cache-control"] == "no-cache" or response.status in (200, 206, 304)
     if "content-encoding" in fields:
         assert "accept-encoding" in vary  # §12.5.5
 

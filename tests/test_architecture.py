@@ -13,6 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 LAYERS = (
     ("errors", "types", "status", "clock", "kinds"),
     ("field_kinds", "passwords"),
+    ("cache_kinds",),
     ("options",),
     ("config",),
     ("provenance", "users"),

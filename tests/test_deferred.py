@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inprocess import SENDING, TIMEOUT_S, WAITING, InProcess
+from inprocess import SENDING, TIMEOUT_S, WAITING, InProcess, serve_files
 from rawclient import RawClient, Received, make_request
 from serverprocess import LOOPS
 
