@@ -154,6 +154,13 @@ def ask(server: ServerProcess, target: str, *fields: str) -> bytes:
     return bytes(received)
 
 
+def test_what_may_be_kept_for_a_year_may_be_kept_by_the_user_alone(server: ServerProcess, site: Path) -> None:
+    (site / "assets").mkdir(exist_ok=True)
+    (site / "assets" / "index-BvXs3m9q.js").write_bytes(b"1")
+    answer = ask(server, "/assets/index-BvXs3m9q.js", basic("ann", PASSWORD))
+    assert b"\r\nCache-Control: private, max-age=31536000, immutable\r\n" in answer
+
+
 PRIVATE = {
     "no-cache": (b"no-cache", b"private, no-cache"),
     "public is taken back": (b"public, max-age=60", b"private, max-age=60"),
