@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastfile.config import Config
 from fastfile.field_kinds import split_field
 from fastfile.semantics.fieldchanges import Field, FieldChanges
+from fastfile.semantics.hosts import choose_host
 
 # What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
@@ -17,7 +18,7 @@ VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
 def common_changes(config: Config) -> FieldChanges:
-    """Return what is made of the fields of every response: of two that set one, --header holds."""
+    """Return what is made of the fields of every response: of two that set one, --header holds, then other options."""
     fields = _option_fields(config)
     if config.cors == ("*",):
         fields += [ANY_ORIGIN, exposed_fields(config)]
@@ -25,7 +26,8 @@ def common_changes(config: Config) -> FieldChanges:
         fields.append(VARY_ORIGIN)
     if config.server_header:
         fields.append((b"Server", b"fastfile"))
-    return FieldChanges(tuple(fields)).then(FieldChanges(own_fields(config)))
+    host = FieldChanges(choose_host(config).fields)
+    return host.then(FieldChanges(tuple(fields))).then(FieldChanges(own_fields(config)))
 
 
 def preflight_fields(config: Config) -> tuple[Field, ...]:

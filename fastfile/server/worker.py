@@ -77,7 +77,7 @@ class Worker:
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
-        self.roots = [root for _, root in mount_points]
+        self.roots = [mount_point.root for mount_point in mount_points]
         later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
         submit = None if later is None else later.submit
         self._handler = make_application(
