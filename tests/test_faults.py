@@ -164,12 +164,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         (resource, ("read_cached",)),
         (listener, ("accept",)),
         (root, ("open_beneath",)),
+        (listing, ("read_folder",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))
     monkeypatch.setattr(root, "os", faults.wrap_os(("open", "dup", "stat", "fstat", "readlink")))
     monkeypatch.setattr(resource, "os", faults.wrap_os(("fstat",)))
-    monkeypatch.setattr(listing, "os", faults.wrap_os(("scandir",)))
     return faults
 
 

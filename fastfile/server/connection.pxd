@@ -6,7 +6,8 @@ from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK
 cdef double CHECK_S
-cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, PULL_SIZE, CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE
+cdef Py_ssize_t CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
 
 cdef class Connection:
     cdef readonly int fd, state
@@ -54,7 +55,7 @@ cdef class Connection:
     cdef bint _pull(self) except -1
     cdef long long _queue_part(self, part) except -1
     cdef _drop_source(self)
-    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t, service=Service)
+    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t, service=Service)
     cdef _send(self)
     @cython.locals(service=Service, now_s=double, start=Py_ssize_t, count=Py_ssize_t)
     cdef bint _is_cached(self, FileSlice part) except -1
