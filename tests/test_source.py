@@ -93,7 +93,7 @@ class Sources:
         yield content(size)
 
     def empties(self, size: int) -> Iterator[bytes]:
-        yield b""
+        yield from [b""] * 1000
         for part in self.bytes(size):
             yield part
             yield b""

@@ -483,7 +483,7 @@ class Connection(Watcher):
         assert source is not None
         pulled = 0
         try:
-            while pulled < PULL_SIZE and self._unpulled:
+            while self._unpulled and (pulled < PULL_SIZE or not self._parts):
                 part = next(source)
                 pulled += max(self._queue_part(part), PART_SIZE)
                 if isinstance(part, FileSlice):
@@ -495,7 +495,7 @@ class Connection(Watcher):
         except BaseException:
             self._abort()
             raise
-        return pulled != 0 and self.state != CLOSED
+        return len(self._parts) != 0
 
     def _queue_part(self, part: bytes | FileSlice) -> int:
         size = part.count if isinstance(part, FileSlice) else len(part)
