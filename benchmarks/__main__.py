@@ -9,11 +9,14 @@ from benchmarks import report
 from benchmarks.measure import run
 from benchmarks.peers import CONTENDERS, MissingError, program
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.trials import TRIALS, run_trials
+
+NAMES = [s.name for s in SCENARIOS] + [trial.name for trial in TRIALS]
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--scenarios", help=f"comma-separated, of {', '.join(s.name for s in SCENARIOS)}")
+    parser.add_argument("--scenarios", help=f"comma-separated, of {', '.join(NAMES)}")
     parser.add_argument("--peers", help=f"comma-separated, for every scenario, of {', '.join(CONTENDERS)}")
     parser.add_argument("--rounds", type=int, help="turns of each contender (5; with --quick 3)")
     parser.add_argument("--seconds", type=float, help="length of one turn (1.5; with --quick 0.7)")
@@ -32,7 +35,7 @@ def choose(text: str | None, known: list[str], what: str) -> list[str] | None:
 
 def main() -> int:
     arguments = make_parser().parse_args()
-    names = choose(arguments.scenarios, [s.name for s in SCENARIOS], "scenario")
+    names = choose(arguments.scenarios, NAMES, "scenario")
     peers = choose(arguments.peers, list(CONTENDERS), "peer")
     scenarios = [s for s in SCENARIOS if (s.name in names if names else s.quick or not arguments.quick)]
     rounds = arguments.rounds or (3 if arguments.quick else 5)
@@ -41,6 +44,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         program("wrk")
+        if names and set(names) & {trial.name for trial in TRIALS}:
+            print(run_trials(names, arguments.output, rounds=rounds, seconds=seconds))
+        if not scenarios:
+            return 0
         measured = run(scenarios, peers, rounds=rounds, seconds=seconds)
     except MissingError as error:
         print(f"cannot measure: {error}", file=sys.stderr)

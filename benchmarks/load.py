@@ -1,17 +1,20 @@
 """One request by hand, to see that a server answers rightly, and a run of wrk, to count what it answers."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.scenarios import ETAG, Scenario
 
 SCRIPTS = Path(__file__).parent / "wrk"
+DOWNLOADED = "/100m.bin"
 ANSWER_TIMEOUT_S = 10.0
 WRK_TIMEOUT_S = 20.0
 # From this body length on, whole responses are too few in a run to count: bytes are counted instead.
@@ -129,6 +132,30 @@ def run_wrk(
         if line.startswith("SUMMARY "):
             return json.loads(line.removeprefix("SUMMARY "))
     raise WrongAnswerError(f"wrk said: {output.strip()[-200:]}")
+
+
+@contextlib.contextmanager
+def run_downloads(scenario: Scenario, port: int, *, core: int) -> Iterator[None]:
+    """Let the scenario's other clients pull a large file meanwhile, on the core of who measures."""
+    if not scenario.downloads:
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.downloads", str(port), DOWNLOADED, str(scenario.downloads)],
+        cwd=SCRIPTS.parent.parent,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            raise WrongAnswerError("does not send the large file")
+        yield
+        if process.poll() is not None:
+            raise WrongAnswerError("the downloads ended")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def judge(scenario: Scenario, answer: Answer, summary: dict[str, float]) -> Load:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.corpus import make_corpus
-from benchmarks.load import WrongAnswerError, check_answer, judge, run_wrk
+from benchmarks.load import WrongAnswerError, check_answer, judge, run_downloads, run_wrk
 from benchmarks.peers import CONTENDERS, REPOSITORY, Contender, MissingError, Setting
 from benchmarks.processes import StartError, cpu_time, free_port, memory_pss, start, stop
 from benchmarks.scenarios import Scenario
@@ -55,6 +55,9 @@ class Result(NamedTuple):
         ticks = user + sum(sample.system_ticks for sample in self.samples)
         return (self.cpu_us or 0.0) * user / ticks if ticks else 0.0
 
+    def figure(self, scenario: Scenario) -> float | None:
+        return None if self.failure else self.median(scenario.figure)
+
     def median(self, field: str) -> float:
         return statistics.median(getattr(sample, field) for sample in self.samples)
 
@@ -87,7 +90,8 @@ class Running:
 
     def sample(self, seconds: float) -> Sample:
         before = cpu_time(self.process.pid)
-        summary = run_wrk(self.scenario, self.port, self.path, self.fields, seconds=seconds, core=self.cores.load)
+        with run_downloads(self.scenario, self.port, core=self.cores.load):
+            summary = run_wrk(self.scenario, self.port, self.path, self.fields, seconds=seconds, core=self.cores.load)
         after = cpu_time(self.process.pid)
         load = judge(self.scenario, self.answer, summary)
         if before.pids - after.pids:
@@ -146,9 +150,10 @@ class Run(NamedTuple):
     results: dict[str, dict[str, Result]]
 
     def cost(self, scenario: str, contender: str) -> float | None:
-        """Return the median CPU microseconds per request, or None where there is no valid one."""
+        """Return the median of the scenario's figure, or None where there is no valid one."""
         result = self.results.get(scenario, {}).get(contender)
-        return result.cpu_us if result else None
+        named = next((known for known in self.scenarios if known.name == scenario), None)
+        return result.figure(named) if result and named else None
 
 
 def pick_cores() -> Cores:
@@ -176,5 +181,7 @@ def run(scenarios: Sequence[Scenario], peers: Sequence[str] | None, *, rounds: i
             results[scenario.name] = run_scenario(scenario, names, root, cores, rounds=rounds, seconds=seconds)
             for name, result in results[scenario.name].items():
                 figure = result.failure or f"{result.cpu_us:.2f} µs, {result.user_us:.2f} user"
+                if scenario.downloads and not result.failure:
+                    figure = f"p99 {result.figure(scenario):,.0f} µs"
                 print(f"    {name}: {figure}", flush=True)
     return Run(tuple(scenarios), contenders, results)

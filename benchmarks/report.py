@@ -44,10 +44,11 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def figure(result: Result | None) -> str:
+def figure(scenario: Scenario, result: Result | None) -> str:
     if result is None:
         return ""
-    return "–" if result.cpu_us is None else f"{result.cpu_us:.1f}"
+    value = result.figure(scenario)
+    return "–" if value is None else f"{value:.1f}"
 
 
 def verdict(run: Run, scenario: Scenario) -> list[str]:
@@ -72,13 +73,28 @@ def targets_table(run: Run) -> str:
         target = scenario.target
         # A target that is about another way to run fastfile shows that one's cost in fastfile's column.
         shown = {"fastfile": target.contender} if target and target.contender != "fastfile" else {}
-        cells = [figure(results.get(shown.get(name, name))) for name in columns]
+        cells = [figure(scenario, results.get(shown.get(name, name))) for name in columns]
         rows.append([scenario.title, *cells, *verdict(run, scenario)])
     return table(["scenario", *columns, "target", "limit", ""], rows)
 
 
+def latency_table(scenario: Scenario, results: dict[str, Result]) -> str:
+    """Return the rows of a scenario that is about time alone."""
+    done = sorted((result.median("p99_us"), name) for name, result in results.items() if not result.failure)
+    rows = []
+    for p99_us, name in done:
+        result = results[name]
+        p99s = [sample.p99_us for sample in result.samples]
+        least_and_most = f"{min(p99s):,} – {max(p99s):,}"
+        p50_us, rate = result.median("p50_us"), result.median("requests_per_s")
+        rows.append([name, f"{p99_us:,.0f}", least_and_most, f"{p50_us:,.0f}", f"{rate:,.0f}"])
+    return table(["server", "p99 µs", "least – most", "p50 µs", "requests/s"], rows)
+
+
 def scenario_table(run: Run, scenario: Scenario) -> str:
     results = run.results[scenario.name]
+    if scenario.downloads:
+        return f"### {scenario.title}\n\n{latency_table(scenario, results)}\n"
     done = sorted((name for name in results if not results[name].failure), key=lambda name: results[name].cpu_us or 0)
     rows = []
     for name in done:
@@ -109,7 +125,12 @@ def markdown(run: Run, facts: dict[str, str], method: str) -> str:
     parts = ["# fastfile beside its peers", method, "\n".join(f"- {key}: {value}" for key, value in facts.items())]
     versions = [[name, text if found else f"missing: {text}"] for name, (found, text) in run.contenders.items()]
     parts += ["## Contenders", table(["name", "version"], versions)]
-    parts += ["## Targets", targets_table(run), "CPU µs per request; –: it failed there, see below.", "## Scenarios"]
+    parts += [
+        "## Targets",
+        targets_table(run),
+        "CPU µs per request, where nothing else is said; –: it failed there, see below.",
+        "## Scenarios",
+    ]
     parts += [scenario_table(run, scenario) for scenario in run.scenarios]
     return "\n\n".join(parts).rstrip() + "\n"
 
@@ -179,6 +200,8 @@ def svg(run: Run, facts: dict[str, str]) -> str:
     heights = [TOP] * COLUMNS
     panels = []
     for scenario in run.scenarios:
+        if scenario.figure != "cpu_us":
+            continue
         column = heights.index(min(heights))
         body, height = panel(scenario, run.results[scenario.name], 16 + column * (PANEL_WIDTH + 16), heights[column])
         panels.append(body)

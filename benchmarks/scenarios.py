@@ -1,7 +1,7 @@
 """The scenarios and their targets: what is asked, what counts as the right answer, what fastfile may cost.
 
 A target's limit is computed from the results of the same run by `Results`: a call with (scenario, contender) gives the
-median cost in CPU microseconds per request, or None where it was not measured.
+median of the scenario's figure, CPU microseconds per request mostly, or None where it was not measured.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,11 @@ class Target(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """One row of the table. `body` is the length of the right answer's body; None: any."""
+    """One row of the table. `body` is the length of the right answer's body; None: any.
+
+    `downloads`: so many clients pull a large file meanwhile. What a request costs cannot be told then, so the figure of
+    the scenario is how long the slowest of a hundred requests takes.
+    """
 
     name: str
     title: str
@@ -58,6 +62,12 @@ class Scenario(NamedTuple):
     encoded: bool = False
     close: bool = False
     quick: bool = False
+    downloads: int = 0
+
+    @property
+    def figure(self) -> str:
+        """Which figure of a sample the scenario is about."""
+        return "p99_us" if self.downloads else "cpu_us"
 
 
 def at_most(times: float, contender: str, scenario: str) -> Callable[[Results], float | None]:
@@ -189,5 +199,15 @@ SCENARIOS = (
         KIB,
         Target("≤ 40 µs and ¼ × aiohttp", pure_cost, "fastfile pure"),
         contenders=("fastfile pure", "fastfile pure asyncio", "aiohttp", "aiohttp asyncio"),
+    ),
+    Scenario(
+        "beside",
+        "p99 of 1 KiB beside 8 large downloads",
+        "/1k.js",
+        KIB,
+        Target("≤ nginx's", at_most(1, "nginx", "beside")),
+        connections=4,
+        contenders=("fastfile", "nginx", "lighttpd", "h2o"),
+        downloads=8,
     ),
 )

@@ -9,7 +9,7 @@ Scanning returns an outcome and touches no Python object; only the doors and wha
 import sys
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -60,11 +60,6 @@ cdef enum:  # the phases of a head; twin: EMPTY_LINE and so on
 
 cdef enum:  # the phases of a body; twin: CONTENT and so on
     CONTENT, CHUNK_LINE, CHUNK_DATA, TRAILERS, COMPLETE
-
-cdef enum:  # the fields; twin: rules.FRAMING_FIELDS + rules.VALUE_FIELDS
-    HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING
-    EXPECT, ACCEPT_ENCODING, RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE
-    FIELD_KINDS  # how many there are; and: none of them
 
 # A request without these is answered from its target and Accept-Encoding alone.
 cdef unsigned int NOT_PLAIN = (
@@ -140,39 +135,6 @@ cdef int fill_tables() except -1:
 
 
 fill_tables()
-
-cdef struct Limits:  # twin: ParserLimits
-    Py_ssize_t request_line, field_line, head, fields, empty_lines, chunk_line
-    long long body
-
-
-cdef struct Section:  # twin: Section
-    int phase
-    Py_ssize_t position, line, colon, stop, fields
-
-
-cdef struct Span:
-    Py_ssize_t start, end
-
-
-cdef struct Head:  # all zero at the start of a request
-    Section section
-    Py_ssize_t empty_lines, request_line, method_end, target_end, fields_start
-    int minor_version
-    bint close, keep_alive
-    unsigned int seen, repeated  # a bit for each field
-    int chunked  # how often the coding stands in Transfer-Encoding
-    bint chunked_last, other_coding, unknown_coding
-    long long content_length
-    Span[FIELD_KINDS] values  # of the first line of each field in `seen`
-
-
-cdef struct Body:
-    Section section
-    int phase, state, digits
-    long long left, content, overhead
-    Py_ssize_t line_size
-
 
 cdef Limits make_limits(object limits) except *:
     cdef Limits result
@@ -553,8 +515,18 @@ cdef bytes value_of(Head *h, uchar *data, RequestHead head, int field):
     return slice_of(data, h.values[field].start, h.values[field].end)
 
 
-cdef RequestHead make_head(Head *h, uchar *data):
+cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
+    # The same object as last time where the bytes are the same, as they mostly are: its hash is known already.
+    cdef Py_ssize_t size = h.values[field].end - h.values[field].start
+    if last is not None and PyBytes_GET_SIZE(last) == size:
+        if memcmp(PyBytes_AS_STRING(last), data + h.values[field].start, size) == 0:
+            return last
+    return slice_of(data, h.values[field].start, h.values[field].end)
+
+
+cdef RequestHead make_head(HeadParser parser, uchar *data):
     cdef RequestHead head = RequestHead.__new__(RequestHead)
+    cdef Head *h = &parser.head
     head.method = method_of(data, h.request_line, h.method_end)
     head.target = slice_of(data, h.method_end + 1, h.target_end)
     head.minor_version = h.minor_version
@@ -564,8 +536,14 @@ cdef RequestHead make_head(Head *h, uchar *data):
     head.content_length = h.content_length
     head.chunked = h.chunked > 0
     head.plain = not h.seen & NOT_PLAIN
-    head.host = value_of(h, data, head, HOST)
-    head.accept_encoding = value_of(h, data, head, ACCEPT_ENCODING)
+    if h.seen >> HOST & 1:
+        head.host = parser.last_host = repeated_value(h, data, HOST, parser.last_host)
+    if h.seen >> ACCEPT_ENCODING & 1:
+        if h.repeated >> ACCEPT_ENCODING & 1:
+            head.accept_encoding = head.field(b"accept-encoding")
+        else:
+            head.accept_encoding = repeated_value(h, data, ACCEPT_ENCODING, parser.last_accept_encoding)
+            parser.last_accept_encoding = head.accept_encoding
     if not h.seen & (NOT_PLAIN | 1 << EXPECT | 1 << IF_RANGE):
         return head
     head.expect = value_of(h, data, head, EXPECT)
@@ -581,9 +559,6 @@ cdef RequestHead make_head(Head *h, uchar *data):
 cdef class HeadParser:
     """Reads the heads of one connection's requests, one after the other. After BadRequest it is of no more use."""
 
-    cdef Head head
-    cdef Limits limits
-
     def __init__(self, limits):
         self.limits = make_limits(limits)
         memset(&self.head, 0, sizeof(Head))
@@ -593,7 +568,7 @@ cdef class HeadParser:
         """Whether a byte of a request-line came since the last head."""
         return self.head.section.phase >= METHOD
 
-    def parse(self, data, Py_ssize_t start, Py_ssize_t end):
+    cpdef RequestHead parse(self, data, Py_ssize_t start, Py_ssize_t end):
         """Read on in ``data[start:end]``, which begins where the request does; None: call again with more after it.
 
         Whatever was given before must still stand at ``start``, in this buffer or another: the parser does not look at
@@ -601,6 +576,7 @@ cdef class HeadParser:
         """
         cdef Py_buffer view
         cdef int outcome
+        cdef RequestHead head
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             check_indices(view.len, start, end, self.head.section.position)
@@ -609,7 +585,7 @@ cdef class HeadParser:
                 return None
             if outcome != DONE:
                 raise BadRequest(*FAULTS[outcome])
-            head = make_head(&self.head, <uchar *>view.buf + start)
+            head = make_head(self, <uchar *>view.buf + start)
             memset(&self.head, 0, sizeof(Head))
             return head
         finally:
@@ -618,9 +594,6 @@ cdef class HeadParser:
 
 cdef class BodyParser:
     """Finds the end of one body and drops its content. After BadRequest it is of no more use."""
-
-    cdef Body body
-    cdef Limits limits
 
     def __init__(self, limits, long long content_length, bint chunked):
         self.limits = make_limits(limits)

@@ -38,6 +38,7 @@ class Answer:
     __slots__ = (
         "_choices",
         "_codings",
+        "_pass_number",
         "fallback",
         "identity",
         "key",
@@ -66,6 +67,7 @@ class Answer:
         self.offer = offer
         self.key: bytes | None = None
         self.used = False
+        self._pass_number = 0  # in which its stamps were found to hold
         self._codings = tuple(variants) if offer is None else offer.codings
         self._choices: dict[bytes | None, Representation] = {}
         self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
@@ -77,9 +79,12 @@ class Answer:
                 self.open_files += representation.resource.content is None
 
     def is_fresh(self, clock: Clock) -> bool:
-        for stamp in self.stamps:  # noqa: SIM110 - a generator costs more than the check
+        if self._pass_number == clock.pass_number:
+            return True
+        for stamp in self.stamps:
             if not stamp.is_fresh(clock):
                 return False
+        self._pass_number = clock.pass_number
         return True
 
     def select(self, accept_encoding: bytes | None, wants_range: bool) -> Representation:

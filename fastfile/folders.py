@@ -66,7 +66,8 @@ def parse_wish(query: bytes | None) -> Wish:
 class Folders:
     """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at.
 
-    ``hides`` tells, in any thread, whether a path is as if nothing were there.
+    ``hides`` tells whether a path is as if nothing were there, ``withholds`` whether some request for it gets something
+    else than the file that is there; both are asked in other threads.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Folders:
         clock: Clock,
         pages: ErrorPages,
         hides: Callable[[bytes], bool],
+        withholds: Callable[[bytes], bool],
     ) -> None:
         self._root = root
         self._base = base
@@ -84,6 +86,7 @@ class Folders:
         self._pages = pages
         self._dotfiles = config.dotfiles
         self._hides = hides
+        self._withholds = withholds
         self._archive = config.archive
         self._limits = ArchiveLimits(config.limit_archive)
 
@@ -95,7 +98,7 @@ class Folders:
             if not self._archive:
                 raise HTTPError(404, "This server makes no archives.")
             name = join(self._base, path).rpartition(b"/")[2] or SITE
-            work = partial(make_archive, root, path, name, self._hides, self._limits)
+            work = partial(make_archive, root, path, name, self._withholds, self._limits)
             return Deferred(work, partial(self._send_archive, head, name, changes))
         media_type = wish.media_type or self._pages.choose_type(head.field(b"accept"))
         make = partial(self._make_page, root, path, wish.order, media_type)

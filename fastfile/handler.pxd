@@ -2,14 +2,17 @@ cimport cython
 
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
+from fastfile.errorpages cimport ErrorPages
 from fastfile.response cimport Representation
-from fastfile.types cimport RequestHead, Response
+from fastfile.semantics.ranges cimport parse_range
+from fastfile.types cimport Deferred, RequestHead, Response
 
 cdef class Handler:
     cdef Clock _clock
     cdef readonly object health
     cdef readonly long long hits
-    cdef object _log_failure, _mounts, _pages
+    cdef object _log_failure, _mounts
+    cdef ErrorPages _pages
     cdef dict _answers
     cdef tuple _allowed_hosts
     cdef int _max_ranges
@@ -21,4 +24,7 @@ cdef class Handler:
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
     cdef _respond(self, RequestHead head, Answer answer)
+    @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
+
+cdef bint _is_unconditional(RequestHead head) except -1

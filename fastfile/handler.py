@@ -141,7 +141,8 @@ class Handler:
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
-        _check_method(head.method)
+        if head.method != b"GET":
+            _check_method(head.method)
         if answer is None or head.method == b"OPTIONS":
             target = parse_target(head.target)
             health = self.health.answer(target)
@@ -170,11 +171,12 @@ class Handler:
         if head.if_none_match == representation.etag and head.if_match is None and head.if_unmodified_since is None:
             return representation.not_modified
         now_s = self._clock.wall_s
-        outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
-        if outcome is Precondition.NOT_MODIFIED:
-            return representation.not_modified
-        if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The file is not in the state that the request asks for.", _vary(representation))
+        if not _is_unconditional(head):
+            outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
+            if outcome is Precondition.NOT_MODIFIED:
+                return representation.not_modified
+            if outcome is Precondition.FAILED:
+                raise HTTPError(412, "The file is not in the state that the request asks for.", _vary(representation))
         size = representation.resource.size
         # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
         if head.range is None or head.method != b"GET" or size == 0:
@@ -204,6 +206,16 @@ class Handler:
             if len(self._hosts) >= MAX_HOSTS:
                 self._hosts.clear()
             self._hosts.add(host)
+
+
+def _is_unconditional(head: RequestHead) -> bool:
+    """Tell whether no precondition came: of most requests for a range."""
+    return (
+        head.if_none_match is None
+        and head.if_modified_since is None
+        and head.if_match is None
+        and head.if_unmodified_since is None
+    )
 
 
 def _vary(representation: Representation) -> tuple[tuple[bytes, bytes], ...]:

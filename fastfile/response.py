@@ -15,9 +15,9 @@ from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
     ByteRange,
     make_closing_delimiter,
-    make_content_range,
     make_multipart_type,
     make_part_heads,
+    make_range_lines,
 )
 from fastfile.status import STATUS_LINES
 from fastfile.types import FileSlice, Response, close_source
@@ -102,6 +102,7 @@ class Representation:
 
     __slots__ = (
         "_field_lines",
+        "_partial_head",
         "coding",
         "etag",
         "full",
@@ -147,28 +148,33 @@ class Representation:
         changed = changes.apply((*caching, *fields, type_))
         self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
         body = (resource.slice(0, resource.size),) if resource.size else ()
-        self.full = self._make(status, b"", self.media_type, body, resource.size)
+        self.full = self._make(status, self.media_type, body, resource.size)
+        self._partial_head: bytes | None = None  # of a 206 with one range, less what the range decides
         # RFC 9110 §15.4.5: of ours no more than caching needs.
         kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
         self.not_modified = Response(304, make_head(304, kept))
 
-    def _make(
-        self, status: int, content_range: bytes, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int
-    ) -> Response:
-        content = b"%bContent-Type: %b\r\nContent-Length: %d\r\n" % (content_range, media_type, size)
+    def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
+        content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
         return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
 
     def make_partial(self, ranges: tuple[ByteRange, ...]) -> Response:
         """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7)."""
+        if len(ranges) > 1:
+            return self._make_multipart(ranges)
+        start, stop = ranges[0]
+        if self._partial_head is None:
+            type_line = b"Content-Type: %b\r\n" % self.media_type
+            self._partial_head = STATUS_LINES[206] + self._field_lines + type_line
+        head = make_range_lines(self._partial_head, start, stop, self.resource.size)
+        return Response(206, head, (self.resource.slice(start, stop),), stop - start)
+
+    def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
         size = self.resource.size
-        if len(ranges) == 1:
-            start, stop = ranges[0]
-            field_line = b"Content-Range: %b\r\n" % make_content_range(start, stop, size)
-            return self._make(206, field_line, self.media_type, (self.resource.slice(start, stop),), stop - start)
         boundary = os.urandom(16).hex().encode()  # nobody can have put it into the file
         parts: list[bytes | FileSlice] = []
         for head, (start, stop) in zip(make_part_heads(ranges, size, self.media_type, boundary), ranges, strict=True):
             parts += (head, self.resource.slice(start, stop))
         parts.append(make_closing_delimiter(boundary))
         total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
-        return self._make(206, b"", make_multipart_type(boundary), tuple(parts), total)
+        return self._make(206, make_multipart_type(boundary), tuple(parts), total)

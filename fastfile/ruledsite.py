@@ -83,6 +83,9 @@ class RuledSite(Site):
     def _hides(self, path: bytes) -> bool:
         return self._rules.hides(path) or super()._hides(path)
 
+    def _withholds(self, path: bytes) -> bool:
+        return self._hides(path) or self._rules.covers(Address(path, False), forced=True)
+
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
         status = outcome.rule.status

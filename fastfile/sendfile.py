@@ -10,8 +10,10 @@ except ImportError:
 COMPILED = _kernel.__name__ == "fastfile._sendfile"
 
 WOULD_BLOCK = _kernel.WOULD_BLOCK
+Epoll = _kernel.Epoll
 READ_AHEAD_STEP = _kernel.READ_AHEAD_STEP
 accept = _kernel.accept
+close = _kernel.close
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_file = _kernel.send_file

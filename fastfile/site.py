@@ -73,7 +73,7 @@ class Site:
         self.note = shared.note
         stamps = Stamps(root, self._watched)
         self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
-        self._folders = Folders(root, base, config, clock, pages, self._hides)
+        self._folders = Folders(root, base, config, clock, pages, self._hides, self._withholds)
         self.adopt(choose_host(config))
 
     def adopt(self, host: Host) -> None:
@@ -133,6 +133,10 @@ class Site:
     def _hides(self, path: bytes) -> bool:
         """Tell whether a path is as if nothing were there."""
         return is_hidden(path) and not self._dotfiles
+
+    def _withholds(self, path: bytes) -> bool:
+        """Tell whether some request for a file gets something else than the file: then no archive has it either."""
+        return self._hides(path)
 
     def _candidates(self, asked: Address) -> tuple[bytes, ...]:
         return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)

@@ -138,3 +138,35 @@ def test_only_files_opens_stats_or_lists(source: Path) -> None:
         if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "os"
     }
     assert not (builtins | of_os) & DISK_CALLS
+
+
+def declared_attributes(source: Path) -> dict[str, set[str]]:
+    """Return the attributes that a .pxd gives to each of its classes."""
+    found: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for line in source.read_text().splitlines():
+        if line.startswith("cdef class "):
+            names = found.setdefault(line.split()[2].partition("(")[0].rstrip(":"), set())
+        elif line.startswith("    cdef ") and "(" not in line:
+            names |= {part.split()[-1] for part in line.split(",")}
+    return found
+
+
+@pytest.mark.parametrize("declarations", sorted(PACKAGE.rglob("*.pxd")), ids=lambda path: path.stem)
+def test_a_compiled_class_declares_all_its_attributes(declarations: Path) -> None:
+    source = declarations.with_suffix(".py")
+    declared = declared_attributes(declarations)
+    if not source.exists():
+        assert declared, "neither a source nor a class"
+        return
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef) and node.name in declared:
+            stored = {
+                inner.attr
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Attribute)
+                and isinstance(inner.ctx, ast.Store)
+                and isinstance(inner.value, ast.Name)
+                and inner.value.id == "self"
+            }
+            assert stored <= declared[node.name]

@@ -325,9 +325,11 @@ def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         drop(tmp_path / name)
-    with (tmp_path / "large.bin").open("rb") as file:
+    # Asked of another file: who asks for a page has it read, and much of what is behind it.
+    (tmp_path / "other").write_bytes(SMALL)
+    drop(tmp_path / "other")
+    with (tmp_path / "other").open("rb") as file:
         can_tell = read_cached(file.fileno(), 0, 1) is None
-    drop(tmp_path / "large.bin")
     server = InProcess(tmp_path, loop, lambda clock, log: Files(tmp_path, clock, log))
     try:
         with server.connect() as client:

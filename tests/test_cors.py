@@ -96,6 +96,16 @@ def test_a_stranger_and_who_has_no_origin_are_told_nothing(
         assert "origin" in response.fields["vary"].lower().split(", ")
 
 
+def test_a_rule_of_the_site_for_a_path_goes_before_the_option(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(TEXT)
+    (tmp_path / "_headers").write_text("/a.txt\n  access-control-allow-origin: *\n")
+    for option in (f"--cors={ORIGIN}", "--cors"):
+        with ServerProcess([option, str(tmp_path)]) as server, RawClient(server.connect()) as client:
+            fields = cors_fields(client.request("/a.txt", "GET", f"Origin: {ORIGIN}"))
+            assert fields["allow-origin"] == "*"
+            assert "allow-credentials" not in fields
+
+
 def test_a_preflight_of_a_named_origin_is_told_what_it_may_send(named: ServerProcess) -> None:
     with RawClient(named.connect()) as client:
         response = client.request("/nothing", "OPTIONS", f"Origin: {ORIGIN}", *PREFLIGHT)

@@ -15,7 +15,7 @@ import pytest
 from rawclient import RawClient
 from serverprocess import TIMEOUT_S, ServerProcess
 
-from fastfile.server.clients import DEFAULT_LIMIT, Clients
+from fastfile.server.clients import DEFAULT_LIMIT, Clients, format_address
 
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LARGE = 64 << 20
@@ -80,13 +80,21 @@ CLIENTS = [
     pytest.param(2, ["127.0.0.1"], 2, id="a limit that was asked for holds for this machine"),
     pytest.param(2, ["192.0.2.1", "::ffff:192.0.2.1"], 2, id="an IPv4 address is itself on a socket for both"),
     pytest.param(2, ["2001:db8::1", "2001:db8::2"], 2, id="a /64 is one client"),
-    pytest.param(2, ["fe80::1%eth0", "fe80::2%eth0"], 2, id="so is a link"),
+    pytest.param(2, ["fe80::1", "fe80::2"], 2, id="so is a link"),
 ]
 
 
-@pytest.mark.parametrize(("limit", "peers", "admitted"), CLIENTS)
-def test_a_client_has_so_many_connections(limit: int, peers: list[str], admitted: int | None) -> None:
+def pack(name: str) -> bytes:
+    """Return an address as sendfile.accept() does."""
+    if name == "unix":
+        return b""
+    return socket.inet_pton(socket.AF_INET6 if ":" in name else socket.AF_INET, name)
+
+
+@pytest.mark.parametrize(("limit", "names", "admitted"), CLIENTS)
+def test_a_client_has_so_many_connections(limit: int, names: list[str], admitted: int | None) -> None:
     clients = Clients(limit)
+    peers = [pack(name) for name in names]
     count = 0
     while count <= DEFAULT_LIMIT and clients.admit(peers[count % len(peers)]):
         count += 1
@@ -97,11 +105,31 @@ def test_a_client_has_so_many_connections(limit: int, peers: list[str], admitted
 
 def test_other_clients_are_admitted_beside_one_that_has_enough() -> None:
     clients = Clients(1)
-    assert clients.admit("192.0.2.1")
-    assert clients.admit("192.0.2.2")
-    assert clients.admit("2001:db8::1")
-    assert clients.admit("2001:db8:0:1::1")
-    assert not clients.admit("192.0.2.1")
+    assert clients.admit(pack("192.0.2.1"))
+    assert clients.admit(pack("192.0.2.2"))
+    assert clients.admit(pack("2001:db8::1"))
+    assert clients.admit(pack("2001:db8:0:1::1"))
+    assert not clients.admit(pack("192.0.2.1"))
+
+
+@pytest.mark.parametrize("name", [name for row in CLIENTS for name in row.values[1]])  # type: ignore[attr-defined]
+def test_an_address_is_shown_as_it_was(name: str) -> None:
+    assert format_address(pack(name)) == name
+
+
+def test_who_waits_for_room_is_called_once_when_somebody_leaves() -> None:
+    clients = Clients(0)
+    called = []
+
+    def callback() -> None:
+        called.append(len(called))
+
+    clients.release(pack("127.0.0.1"))
+    clients.call_when_left(callback)
+    clients.call_when_left(callback)
+    clients.release(pack("127.0.0.1"))
+    clients.release(pack("127.0.0.1"))
+    assert called == [0]
 
 
 def test_a_connection_beyond_a_clients_limit_is_closed_and_its_place_is_given_back(folder: Path) -> None:

@@ -103,16 +103,12 @@ class Server:
         self.address = listening.getsockname()
         clients = Clients(100)
 
-        def on_closed(peer: str) -> None:
-            clients.release(peer)
-            self._listener.resume()
-
         def on_exhausted(error: OSError) -> None:
             loop.call_later(0.01, self._listener.resume)
 
         offload = Offload(loop, clock, self.failures.append)
         disk = Offload(loop, clock, self.failures.append)
-        service = Service(config, handler, clock, poller, None, on_closed, offload=offload, disk=disk)
+        service = Service(config, handler, clock, poller, None, clients.release, offload=offload, disk=disk)
         complaints = Complaints(clock, lambda text: None)
         self._listener = Listener(service, listening, 100, clients, complaints, on_exhausted)
         loop.call_soon(self._started.set)

@@ -212,6 +212,19 @@ def test_a_name_to_store_it_under_is_plain_or_given_twice(name: bytes, value: by
     assert make_attachment(name) == value
 
 
+def test_a_zip_has_no_file_that_a_rule_withholds(tmp_path: Path) -> None:
+    for name in ("open.txt", "locked/a.txt", "locked/deep/b.txt", "moved.txt", "old/page.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    rules = ["/locked/* /gone 404!", "/moved.txt /open.txt 301!", "/old/* /open.txt 301"]  # the last is after the files
+    (tmp_path / "_redirects").write_text("\n".join(rules))
+    with ServerProcess([str(tmp_path)]) as server, RawClient(server.connect()) as client:
+        assert client.request("/locked/a.txt").status == 404
+        body = client.request("/?archive=zip").body
+    names = [name for name in zipfile.ZipFile(io.BytesIO(body)).namelist() if name[-1] != "/"]
+    assert names == ["site/open.txt", "site/old/page.txt"]
+
+
 def test_a_name_of_other_letters_goes_with_the_zip(client: RawClient) -> None:
     head = client.request("/%C3%A9%20%E4%B8%AD/?archive=zip", "HEAD")
     assert head.fields["content-disposition"].endswith("; filename*=UTF-8''%C3%A9%20%E4%B8%AD.zip")

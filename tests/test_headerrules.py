@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastfile.semantics.dialects import CLOUDFLARE, EITHER, NETLIFY
 from fastfile.semantics.fieldchanges import Field
@@ -103,6 +107,7 @@ MISTAKES = [
     ),
     (EITHER, b"https://h.example/*\n X-B: 1", 3, "https://h.example/* is for one host, and rules apply to all here"),
     (CLOUDFLARE, b"/*/*\n X-B: 1", 3, "/*/* has more than one splat"),
+    (EITHER, b"/*/:a/*\n X-B: 1", 3, "/*/:a/* has too many splats and placeholders"),
     (CLOUDFLARE, b"/a\n X-B: " + b"b" * 2000, 4, "the line is longer than the 2000 bytes that Cloudflare Pages reads"),
 ]
 
@@ -136,3 +141,45 @@ def test_cloudflare_reads_100_blocks() -> None:
 def test_what_frames_or_describes_a_message_is_the_servers_alone(name: bytes) -> None:
     rules, problems = parse_headers(b"/*\n %b: 1\n ! %b" % (name.title(), name), "_headers", EITHER)
     assert (rules, len(problems)) == ([], 2)
+
+
+# pattern, paths that it matches, paths that it does not
+GLOBS = [
+    (b"/*a*b", [b"/ab", b"/xaxb", b"/aab", b"/abb", b"/abab/b"], [b"/ba", b"/a", b"/b"]),
+    (b"/*/img/*.png", [b"/x/img/y.png", b"/x/img/img/y.png", b"/x/img/a/b.png"], [b"/img/y.png", b"/x/img/y.jpg"]),
+    (b"/**", [b"/", b"/a/b"], []),
+    (b"/*.*/*/", [b"/a.b/c", b"/a.b.c/d/"], [b"/a.b"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "inside", "outside"), GLOBS, ids=[row[0].decode() for row in GLOBS])
+def test_several_splats(pattern: bytes, inside: list[bytes], outside: list[bytes]) -> None:
+    rules, problems = parse_headers(pattern + b"\n X-A: 1", "_headers", NETLIFY)
+    assert not problems
+    book = FieldBook(rules, False)
+    assert [bool(book.changes(path).added) for path in (*inside, *outside)] == [True] * len(inside) + [False] * len(
+        outside
+    )
+
+
+@pytest.mark.parametrize("pattern", [b"/*a*a*a*a*a*a*a*b", b"/:a-:b-:c/x", b"/*a/:b/:c/x"])
+def test_a_long_path_costs_no_time_to_speak_of(pattern: bytes) -> None:
+    dialect = NETLIFY if pattern.count(b"*") > 1 else CLOUDFLARE
+    rules, problems = parse_headers(pattern + b"\n X-A: 1", "_headers", dialect)
+    assert not problems
+    book = FieldBook(rules, False)
+    started = time.process_time()
+    for path in (b"/" + b"a" * 4000, b"/" + b"a-" * 127 + b"/y", b"/" + b"a/" * 2000):
+        assert not book.changes(path).added
+    assert time.process_time() - started < 2  # some 10 ms in truth; a power of the length would take hours
+
+
+@given(
+    st.lists(st.sampled_from([b"/", b"*", b":a", b"! ", b"\n", b"X: ", b":", b"%41", b"%", b"\xff", b" ", b"#"])).map(
+        b"".join
+    )
+)
+def test_whatever_is_in_the_file_is_read_or_told(content: bytes) -> None:
+    for dialect in (EITHER, NETLIFY, CLOUDFLARE):
+        rules, _ = parse_headers(content, "_headers", dialect)
+        FieldBook(rules, dialect.joins_fields).changes(b"/a/b")

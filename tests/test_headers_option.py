@@ -159,8 +159,7 @@ worker.postMessage(memory);
 """
 
 
-@pytest.mark.parametrize("isolated", [True, False], ids=["with --coi", "without it"])
-def test_pages_and_their_workers_share_memory_in_a_browser(tmp_path: Path, isolated: bool) -> None:
+def test_pages_and_their_workers_share_memory_in_a_browser(tmp_path: Path) -> None:
     root = tmp_path / "site"
     root.mkdir()
     (root / "index.html").write_bytes(ISOLATED_PAGE)
@@ -169,11 +168,14 @@ def test_pages_and_their_workers_share_memory_in_a_browser(tmp_path: Path, isola
     (root / "worker.js").write_bytes(
         b"onmessage = ({data}) => { Atomics.add(data, 0, 42); postMessage(self.crossOriginIsolated); }"
     )
-    options = ["--coi"] if isolated else []
-    with ServerProcess([*options, str(root)]) as server, open_browser(tmp_path / "profile") as browser:
-        browser.get(f"http://localhost:{server.port}/")
-        found = browser.execute_async_script(SHARE)
-    if isolated:
-        assert found == {"isolated": True, "inWorker": True, "sum": 42, "part": "loaded", "pictured": True}
-    else:
-        assert found == {"isolated": False}
+    found = []
+    with (
+        ServerProcess(["--coi", str(root)]) as server,
+        ServerProcess([str(root)]) as without,
+        open_browser(tmp_path / "profile") as browser,
+    ):
+        for port in (server.port, without.port):
+            browser.get(f"http://localhost:{port}/")
+            found.append(browser.execute_async_script(SHARE))
+    together = {"isolated": True, "inWorker": True, "sum": 42, "part": "loaded", "pictured": True}
+    assert found == [together, {"isolated": False}]

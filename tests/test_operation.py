@@ -26,8 +26,10 @@ import runpy, sys
 from fastfile.site import Site
 find = Site.find
 def find_or_hang(self, target, head):
-    while b"hang" in target.path:
-        pass
+    if b"hang" in target.path:
+        print("it hangs", file=sys.stderr, flush=True)
+        while True:
+            pass
     return find(self, target, head)
 Site.find = find_or_hang
 sys.argv[0] = "fastfile"
@@ -63,11 +65,12 @@ def test_a_worker_that_never_comes_back_from_a_request_is_killed_and_replaced(fo
         (victim,) = server.wait_for_workers(1)
         with RawClient(server.connect()) as client:
             client.send("/hang")
+            until(lambda: "it hangs" in server.stderr, "it hangs")
             with server.connect() as waiting:
                 waiting.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert waiting.recv(1000).startswith(b"HTTP/1.1 200"), "who waits is served by the successor"
         assert victim not in server.wait_for_workers(1)
-        assert server.stderr.count("\n") == 1
+        assert server.stderr.count("\n") == 2
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["with its workers", "alone"])

@@ -185,6 +185,7 @@ MISTAKES = [
     (CLOUDFLARE, b"/a id=:id /b", "Cloudflare Pages matches no queries"),
     (CLOUDFLARE, b"/a /" + b"b" * 1000, "the line is longer than the 1000 bytes that Cloudflare Pages reads"),
     (EITHER, b"/\xff", "there is no destination"),
+    (CLOUDFLARE, b"/:a-:b-:c-:d /b", "/:a-:b-:c-:d has too many splats and placeholders"),
 ]
 
 
@@ -268,3 +269,17 @@ def test_no_rule_leads_off_the_site_or_splits_a_response(
     if outcome is not None:
         assert re.match(rb"/(?![/\\])", outcome.reference)
         assert not re.search(rb"[^\x21-\x7e]", outcome.reference)
+
+
+_WORDS = st.sampled_from(
+    [b"/", b"*", b":a", b"=", b" ", b"\n", b"301", b"!", b"200", b"https://", b"%4", b"\xff", b"#", b"?", b"\0"]
+)
+
+
+@given(st.lists(_WORDS).map(b"".join))
+def test_whatever_is_in_the_file_is_read_or_told(content: bytes) -> None:
+    for dialect in (EITHER, NETLIFY, CLOUDFLARE):
+        rules, problems = parse_redirects(content, "_redirects", dialect)
+        lines = [line.strip() for line in re.split(rb"[\r\n]", content)]
+        assert len(rules) + len(problems) == len([line for line in lines if line and not line.startswith(b"#")])
+        Rulebook(rules).find(b"/a/b", b"a=1", RequestHead(b"GET", b"/", 1, 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def piece(start: int, size: int) -> bytes:
 class Body:
     """A source that says what became of it."""
 
-    def __init__(self, parts: Iterator[bytes | FileSlice]) -> None:
+    def __init__(self, parts: Iterator[bytes | FileSlice], clock: Clock) -> None:
         self._parts = parts
+        self._clock = clock
         self.asked = 0
+        self.asked_in_pass: Counter[int] = Counter()
         self.closed = threading.Event()
 
     def __iter__(self) -> Body:
@@ -48,6 +51,7 @@ class Body:
 
     def __next__(self) -> bytes | FileSlice:
         self.asked += 1
+        self.asked_in_pass[self._clock.pass_number] += 1
         return next(self._parts)
 
     def close(self) -> None:
@@ -61,13 +65,14 @@ class Sources:
         (folder / "file").write_bytes(FILE)
         self.file = (folder / "file").open("rb")
         self.bodies: list[Body] = []
+        self._clock = clock
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         return self._pages.refuse(error, head)
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         _, kind, size, *later = head.target.decode().split("/")
-        body = Body(getattr(self, kind)(int(size)))
+        body = Body(getattr(self, kind)(int(size)), self._clock)
         self.bodies.append(body)
         fields = (NO_CACHE, NO_SNIFFING, (b"Content-Type", b"text/plain"), (b"Content-Length", size.encode()))
         first = (b"first:",) if kind == "continued" else ()
@@ -80,11 +85,15 @@ class Sources:
         for start in range(0, size, PIECE):
             yield piece(start, size)
 
+    def crumbs(self, size: int) -> Iterator[bytes]:
+        for start in range(0, size, 10):
+            yield content(size)[start : start + 10]
+
     def whole(self, size: int) -> Iterator[bytes]:
         yield content(size)
 
     def empties(self, size: int) -> Iterator[bytes]:
-        yield b""
+        yield from [b""] * 1000
         for part in self.bytes(size):
             yield part
             yield b""
@@ -268,6 +277,15 @@ def test_others_are_served_while_one_is_sent(server: InProcess) -> None:
         finally:
             stop.set()
             thread.join()
+
+
+def test_a_turn_is_short_however_small_the_parts_are(server: InProcess) -> None:
+    """A part may have cost the opening of a file."""
+    with server.connect() as client:
+        assert client.request("/crumbs/20000").body == content(20000)
+    passes = server.handler.bodies[0].asked_in_pass
+    assert sum(passes.values()) == 2000
+    assert max(passes.values()) <= 128
 
 
 def test_an_expectation_closes_what_it_asked_for_in_vain(server: InProcess) -> None:

@@ -1,3 +1,4 @@
+from fastfile cimport _sendfile as sendfile
 from fastfile.clock cimport Clock
 
 cdef class Stamp:

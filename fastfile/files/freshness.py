@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fastfile import sendfile
 from fastfile.clock import Clock
-from fastfile.sendfile import read_signature
 
 
 class Stamp:
@@ -19,7 +19,7 @@ class Stamp:
     def is_fresh(self, clock: Clock) -> bool:
         if self.pass_number == clock.pass_number:
             return True
-        if read_signature(self.path) != self.signature:
+        if sendfile.read_signature(self.path) != self.signature:
             return False
         self.pass_number = clock.pass_number
         return True

@@ -53,6 +53,9 @@ def parse_pattern(text: bytes, splats: Splats, anywhere: bool, any_slash: bool) 
         raise ValueError(f"{show(text)} has a splat that is not its end")
     if splats == "one" and stars > 1:
         raise ValueError(f"{show(text)} has more than one splat")
+    if (stars > 1 and len(pieces) > 2 * stars + 1) or max(map(_count_placeholders, path.split(b"/"))) > 3:
+        # Each of them multiplies the ways in which a long path can be taken apart.
+        raise ValueError(f"{show(text)} has too many splats and placeholders")
     names = [piece[1:] for piece in pieces[1::2] if piece != b"*"] + [b"splat"] * bool(stars)
     if len(set(names)) < len(names):
         raise ValueError(f"{show(text)} has two placeholders of one name")
@@ -67,6 +70,10 @@ def _split(path: bytes, anywhere: bool) -> list[bytes]:
     return re.split(rb"(\*|" + start + rb":[A-Za-z][A-Za-z0-9_]*)", path)
 
 
+def _count_placeholders(segment: bytes) -> int:
+    return len(re.findall(PLACEHOLDER, segment))
+
+
 def _make_literal(text: str, path: bytes, any_slash: bool) -> Pattern:
     bare = path.rstrip(b"/")
     if not any_slash or not bare:
@@ -76,15 +83,13 @@ def _make_literal(text: str, path: bytes, any_slash: bool) -> Pattern:
 
 def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
     """Return the regular expression for pieces as _split gives them."""
-    parts = []
-    caught = False
-    for piece in pieces[1::2]:
-        if piece != b"*":
-            parts.append(rb"(?P<%b>[^/]+)" % piece[1:])
-        else:
-            parts.append(rb".*" if caught else rb"(?P<splat>.*)")
-            caught = True
     literals = [re.escape(decode_leniently(piece)) for piece in pieces[::2]]
+    parts = [rb"(?P<splat>.*)" if piece == b"*" else rb"(?P<%b>[^/]+)" % piece[1:] for piece in pieces[1::2]]
+    if pieces.count(b"*") > 1:
+        # The leftmost place for what stands between two splats is as good as any other: none is tried again, or a long
+        # path would cost its length to the power of their number.
+        parts = [rb"(?>(?P<splat>.*?)", *[rb"(?>.*?"] * (len(parts) - 2), rb".*"]
+        literals = [literals[0], *[literal + b")" for literal in literals[1:-1]], literals[-1]]
     last = pieces[-1]
     if any_slash and last.endswith(b"/"):
         literals[-1] = literals[-1][:-1]

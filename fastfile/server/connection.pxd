@@ -1,5 +1,7 @@
 cimport cython
 
+from fastfile._parser cimport HeadParser as KernelParser
+from fastfile.server.poller cimport Watcher
 from fastfile.server.service cimport Service
 from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 
@@ -9,31 +11,39 @@ cdef double CHECK_S
 cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE
 cdef Py_ssize_t CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
 
-cdef class Connection:
+cdef class Connection(Watcher):
     cdef readonly int fd, state
-    cdef readonly str peer
+    cdef bytes _address
+    cdef str _peer
     cdef readonly double deadline_s
     cdef Service _service
     cdef int _interest
     cdef bytearray _input
-    cdef object _parser, _body
+    cdef KernelParser _parser
+    cdef object _body
     cdef RequestHead _head
     cdef list _parts, _unlogged
     cdef long long _queued
     cdef Py_ssize_t _skip, _progress, _lingered, _requests
-    cdef bint _closing, _unread
+    cdef bint _closing, _unread, _is_last, _at_once
     cdef int _unmeasured
     cdef double _began_s, _asked_s
     cdef object _source, _job, _reading
     cdef long long _unpulled, _cached
     cdef Deferred _deferred
     cdef bint _early, _is_cold
+    @cython.locals(buffer=bytearray, count=Py_ssize_t)
+    cpdef bint read_first(self) except -1
+    cpdef start(self)
     cpdef on_ready(self)
+    cpdef on_deadline(self)
+    cpdef bint is_quiet(self, bint silent_too) except -1
+    cpdef close(self)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _receive(self)
     @cython.locals(start=Py_ssize_t, consumed=Py_ssize_t, answered=Py_ssize_t)
     cdef _process(self, bytearray data, Py_ssize_t count)
-    @cython.locals(head=RequestHead)
+    @cython.locals(head=RequestHead, parser=KernelParser)
     cdef Py_ssize_t _take(self, bytearray data, Py_ssize_t start, Py_ssize_t end) except -2
     cdef _begin_body(self, RequestHead head, bint has_begun)
     cdef _judge(self, RequestHead head, Response response, double began_s)

@@ -11,7 +11,6 @@ waits for while what arrives stays in the kernel; and a body that is made while 
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
@@ -24,8 +23,18 @@ from typing import Any
 from fastfile.errors import BadRequest, HTTPError
 from fastfile.parser import BodyParser, HeadParser
 from fastfile.semantics.fields import split_list
-from fastfile.sendfile import READ_AHEAD_STEP, WOULD_BLOCK, is_cached, read_ahead, recv_into, send_file, send_parts
-from fastfile.server.poller import READ, WRITE
+from fastfile.sendfile import (
+    READ_AHEAD_STEP,
+    WOULD_BLOCK,
+    close,
+    is_cached,
+    read_ahead,
+    recv_into,
+    send_file,
+    send_parts,
+)
+from fastfile.server.clients import format_address
+from fastfile.server.poller import READ, WRITE, Watcher
 from fastfile.server.service import Service
 from fastfile.types import Deferred, FileSlice, RequestHead, Response, close_source
 
@@ -65,11 +74,13 @@ LINGER_S = 2.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close with RST, so that nobody takes a cut body for a whole one
 
 
-class Connection:
+class Connection(Watcher):
     """Owns ``fd`` from construction to _close(). ``deadline_s`` is on the clock's monotonic scale."""
 
     __slots__ = (
+        "_address",
         "_asked_s",
+        "_at_once",
         "_began_s",
         "_body",
         "_cached",
@@ -80,10 +91,12 @@ class Connection:
         "_input",
         "_interest",
         "_is_cold",
+        "_is_last",
         "_job",
         "_lingered",
         "_parser",
         "_parts",
+        "_peer",
         "_progress",
         "_queued",
         "_reading",
@@ -97,14 +110,14 @@ class Connection:
         "_unread",
         "deadline_s",
         "fd",
-        "peer",
         "state",
     )
 
-    def __init__(self, service: Service, fd: int, peer: str) -> None:
+    def __init__(self, service: Service, fd: int, address: bytes) -> None:
         self._service = service
         self.fd = fd
-        self.peer = peer
+        self._address = address  # as accept() returned it
+        self._peer: str | None = None  # the same as text, once a log has asked for it
         self.state = HEAD
         self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
         self._interest = -1  # what the poller watches for; -1: it does not know us yet
@@ -122,6 +135,8 @@ class Connection:
         self._reading: Future[Any] | None = None  # what brings more of it there
         self._progress = 0  # bytes that the client took since the deadline was set, while it keeps us waiting
         self._closing = False  # after what is in _parts
+        self._is_last = False  # the client said ``close``
+        self._at_once = False  # all that had come was just read, and is being answered without a wait
         self._unread = False  # the client may still be sending something that nobody will read
         self._lingered = 0
         self._requests = 0
@@ -133,14 +148,37 @@ class Connection:
         self._asked_s = 0.0  # when it was deferred first
         self._unlogged: list[tuple[RequestHead | None, Response, float]] = []
 
+    def read_first(self) -> bool:
+        """Take in what a new client has sent, which is usually there already; False where it has gone.
+
+        start() then answers it: between the two the pass can begin whose checks of files hold for it.
+        """
+        buffer = self._service.buffer
+        try:
+            count = recv_into(self.fd, buffer)
+        except OSError:
+            count = 0
+        if count > 0:
+            self._input = buffer[:count]
+        elif count != WOULD_BLOCK:
+            self.close()
+            return False
+        return True
+
     def start(self) -> None:
-        """Take up a new connection: the request is usually there already, and then the poller need not be asked."""
-        self.on_ready()
-        if self.state != CLOSED and self._interest < 0:
-            try:
+        """Answer what read_first() took in: who is answered and closed at once is never shown to the poller."""
+        try:
+            if self._input is not None:
+                self._at_once = len(self._input) < len(self._service.buffer)
+                self._process(self._service.buffer, 0)
+                self._at_once = False
+            if self.state != CLOSED and self._interest < 0:
                 self._wait_for(READ)
-            except OSError:  # the poller has no room for it
-                self.close()
+        except OSError:  # the client has gone, or the poller has no room for it
+            self.close()
+        except BaseException:
+            self.close()
+            raise
 
     def on_ready(self) -> None:
         """Go on where the socket stopped us. Called by the poller; a failing socket ends the connection, silently."""
@@ -214,8 +252,8 @@ class Connection:
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-        self._service.forget(self.fd, self.peer)
-        os.close(self.fd)
+        self._service.forget(self.fd, self._address)
+        close(self.fd)
         if self._source is not None:
             self._drop_source()
 
@@ -223,7 +261,9 @@ class Connection:
         buffer = self._service.buffer
         count = recv_into(self.fd, buffer)
         if count > 0:
+            self._at_once = count < len(buffer)
             self._process(buffer, count)
+            self._at_once = False
         elif count != WOULD_BLOCK:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
@@ -410,6 +450,7 @@ class Connection:
         """Queue a response; ``head`` is None where the request could not be read."""
         service = self._service
         self._requests += 1
+        self._is_last = head is not None and not head.keep_alive and head.minor_version != 0
         parts = self._parts
         tail = service.tail(self._closing, head is None or head.minor_version != 0)
         parts.append(response.head)
@@ -442,7 +483,7 @@ class Connection:
         assert source is not None
         pulled = 0
         try:
-            while pulled < PULL_SIZE and self._unpulled:
+            while self._unpulled and (pulled < PULL_SIZE or not self._parts):
                 part = next(source)
                 pulled += max(self._queue_part(part), PART_SIZE)
                 if isinstance(part, FileSlice):
@@ -454,7 +495,7 @@ class Connection:
         except BaseException:
             self._abort()
             raise
-        return pulled != 0 and self.state != CLOSED
+        return len(self._parts) != 0
 
     def _queue_part(self, part: bytes | FileSlice) -> int:
         size = part.count if isinstance(part, FileSlice) else len(part)
@@ -596,9 +637,10 @@ class Connection:
     def _finish(self) -> None:
         """Close; where the client may still be sending, let it see our answer first (RFC 9112 §9.6).
 
-        Closing a socket with something unread in it is a reset, which takes what the client has not read yet.
+        Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
+        no look where ``close`` was asked for and answered at once: nothing may follow it.
         """
-        if not self._unread and recv_into(self.fd, self._service.buffer) <= 0:
+        if not self._unread and ((self._is_last and self._at_once) or recv_into(self.fd, self._service.buffer) <= 0):
             self.close()
             return
         borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
@@ -646,9 +688,11 @@ class Connection:
             missing = min(unsent, response.body_size)
             unsent -= missing
             sizes.append(response.body_size - missing)
+        if self._peer is None:
+            self._peer = format_address(self._address)
         now_s = time.monotonic()
         for head, response, began_s in self._unlogged:
-            log.record(self.peer, head, response.status, sizes.pop(), now_s - began_s, response.user)
+            log.record(self._peer, head, response.status, sizes.pop(), now_s - began_s, response.user)
         self._unlogged.clear()
 
 

@@ -7,13 +7,14 @@ import socket
 from collections.abc import Callable
 
 from fastfile.sendfile import accept
-from fastfile.server.clients import Clients
+from fastfile.server.clients import Clients, format_address
 from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
-from fastfile.server.poller import READ
+from fastfile.server.poller import READ, Watcher
 from fastfile.server.service import Service
 
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
 IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
 
 
@@ -21,7 +22,7 @@ def _deadline(connection: Connection) -> float:
     return connection.deadline_s
 
 
-class Listener:
+class Listener(Watcher):
     """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
 
     ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
@@ -54,29 +55,50 @@ class Listener:
         self._accept(ACCEPTS)
 
     def _accept(self, most: int) -> None:
+        failed: Exception | None = None
+        more = True
+        while more and most > 0:
+            fresh: list[Connection] = []
+            more = self._gather(fresh, min(most, TOGETHER))
+            most -= TOGETHER
+            if fresh:
+                # What they ask may have been sent after the checks of this pass. It is read by now, so a pass that
+                # begins now has checks that hold for all of it.
+                self._service.clock.begin_pass()
+            for connection in fresh:
+                try:
+                    connection.start()
+                except Exception as error:  # the others are served all the same
+                    failed = error
+        if failed is not None:
+            raise failed
+
+    def _gather(self, fresh: list[Connection], most: int) -> bool:
+        """Accept up to ``most`` clients and read what they ask; False when nobody else waits, or may come in."""
+        service = self._service
         for _ in range(most):
             self.shed_idle()
-            if len(self._service.poller.watchers) > self._max_connections:
+            if len(service.poller.watchers) + len(fresh) > self._max_connections:
                 self.pause()
-                return
+                return False
             try:
                 accepted = accept(self._fd)
             except OSError as error:
                 self.pause()
                 self._on_exhausted(error)
-                return
+                return False
             if accepted is None:
-                return
-            # What it asks may have been sent after the checks of this pass: they do not hold for it.
-            self._service.clock.begin_pass()
-            self._take_up(*accepted)
-
-    def _take_up(self, fd: int, peer: str) -> None:
-        if self._clients.admit(peer):
-            Connection(self._service, fd, peer).start()
-            return
-        os.close(fd)
-        self._complaints.complain("client", f"refuses {peer}, which has as many connections as one client may have")
+                return False
+            fd, address = accepted
+            if self._clients.admit(address):
+                connection = Connection(service, fd, address)
+                if connection.read_first():
+                    fresh.append(connection)
+            else:
+                os.close(fd)
+                peer = format_address(address)
+                self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
+        return True
 
     def shed_idle(self) -> None:
         """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
@@ -104,8 +126,9 @@ class Listener:
                 connection.close()
 
     def pause(self) -> None:
-        """Leave new clients in the kernel's queue instead of spinning on them."""
+        """Leave new clients in the kernel's queue, until a connection ends, instead of spinning on them."""
         self._paused = True
+        self._clients.call_when_left(self.resume)
         self._service.poller.change(self._fd, 0)
 
     def resume(self) -> None:

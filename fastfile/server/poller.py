@@ -10,18 +10,22 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Protocol
 
 from fastfile.clock import Clock
+from fastfile.sendfile import Epoll
 
 READ = 1  # the values of EPOLLIN and EPOLLOUT
 WRITE = 4
-BATCH = 256  # sockets per pass: between two passes of 256 requests the loop's own work waits about 2 ms
 ROUNDS = 8  # passes before the loop gets its turn (timers, signals)
 
 
-class Watcher(Protocol):
-    def on_ready(self) -> None: ...
+class Watcher:
+    """Who is told that a descriptor is ready."""
+
+    __slots__ = ()
+
+    def on_ready(self) -> None:
+        raise NotImplementedError
 
 
 class EpollPoller:
@@ -33,7 +37,7 @@ class EpollPoller:
         self.watchers: dict[int, Watcher] = {}
         self._clock = clock
         self._on_failure = on_failure
-        self._epoll = select.epoll()
+        self._epoll = Epoll()
         self._loop = loop
         loop.add_reader(self._epoll.fileno(), self._run)
 
@@ -54,12 +58,12 @@ class EpollPoller:
 
     def _run(self) -> None:
         for _ in range(ROUNDS):
-            ready = self._epoll.poll(0, BATCH)
-            if not ready:
+            count = self._epoll.wait()
+            if not count:
                 return
             self._clock.begin_pass()
-            for fd, _ in ready:
-                watcher = self.watchers.get(fd)
+            for index in range(count):
+                watcher = self.watchers.get(self._epoll.ready(index))
                 if watcher is not None:
                     try:
                         watcher.on_ready()

@@ -1,8 +1,10 @@
+from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
 from fastfile.server.metrics cimport Metrics
 
 cdef class Service:
-    cdef readonly object handler, poller, log, limits, parser, offload, disk
+    cdef readonly object handler, poller, log, limits, offload, disk
+    cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly Metrics metrics
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
@@ -13,3 +15,6 @@ cdef class Service:
     cdef long long _date_s
     cdef bytes _persistent, _persistent_1_0, _closing
     cpdef bytes tail(self, bint close, bint is_current)
+    cpdef forget(self, int fd, bytes address)
+    cpdef renew_parser(self)
+    cdef _renew_tails(self)

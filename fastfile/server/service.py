@@ -33,7 +33,7 @@ class Service:
         clock: Clock,
         poller: Poller,
         log: AccessLog | None,
-        on_closed: Callable[[str], None],
+        on_closed: Callable[[bytes], None],
         metrics: Metrics | None = None,
         offload: Offload | None = None,
         disk: Offload | None = None,
@@ -66,9 +66,9 @@ class Service:
         """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
         self.parser = HeadParser(self.limits)
 
-    def forget(self, fd: int, peer: str) -> None:
+    def forget(self, fd: int, address: bytes) -> None:
         self.poller.forget(fd)
-        self._on_closed(peer)
+        self._on_closed(address)
 
     def tail(self, close: bool, is_current: bool) -> bytes:
         """Return the end of a head: Date, Connection where it says something, and the empty line.

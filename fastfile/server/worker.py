@@ -84,22 +84,23 @@ class Worker:
             config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
         )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
+        self._clients = Clients(config.max_per_client)
+        on_closed = self._clients.release
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
         niceness = HASHING_NICENESS if config.auth else 0
         offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
         disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
         self._service = Service(
-            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload, disk
+            config, entrance, self._clock, self._poller, log, on_closed, self._metrics, offload, disk
         )
-        self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
         connections += len(sockets) - 1  # each is watched as a connection is
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
             answering = MetricsHandler(meter.board)
-            self._services.append(Service(config, answering, self._clock, self._poller, None, self._on_closed))
+            self._services.append(Service(config, answering, self._clock, self._poller, None, on_closed))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
@@ -174,15 +175,10 @@ class Worker:
         """The loop caught what a callback of ours raised: it goes on, and so do we."""
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
-    def _on_closed(self, peer: str) -> None:
-        self._clients.release(peer)
-        if self._service.draining:
-            self._end_if_drained()
-        else:
-            self._resume()
-
     def _end_if_drained(self) -> None:
-        if not self._poller.watchers:
+        if self._poller.watchers:
+            self._clients.call_when_left(self._end_if_drained)
+        else:
             self._loop.stop()
 
     def _on_exhausted(self, error: OSError) -> None:

@@ -1,0 +1,7 @@
+cpdef bytes read_signature(bytes path)
+
+cdef class Epoll:
+    cdef int fd
+    cdef int[256] batch
+    cpdef int wait(self) except -1
+    cpdef int ready(self, int index) except -1

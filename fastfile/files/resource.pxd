@@ -1,0 +1,11 @@
+cimport cython
+
+cdef class Resource:
+    cdef readonly int fd
+    cdef readonly object status
+    cdef readonly long long size, mtime_ns
+    cdef readonly bytes signature, content
+    cdef readonly bint cold
+    cdef public bytes tag
+    @cython.locals(count=cython.longlong, copy=bytes)
+    cpdef slice(self, long long start, long long stop)

@@ -1,0 +1,15 @@
+cimport cython
+
+cdef int LOOPBACK
+cdef bytes MAPPED, LOOPBACK_6
+
+cdef class Clients:
+    cdef Py_ssize_t _limit
+    cdef bint _counts_own
+    cdef dict _counts
+    cdef list _waiting
+    @cython.locals(client=bytes, count=Py_ssize_t)
+    cpdef bint admit(self, bytes address) except -1
+    @cython.locals(client=bytes, count=Py_ssize_t)
+    cpdef release(self, bytes address)
+    cdef bytes _client(self, bytes address)

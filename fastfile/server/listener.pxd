@@ -1,0 +1,24 @@
+cimport cython
+
+from fastfile.server.clients cimport Clients
+from fastfile.server.connection cimport Connection
+from fastfile.server.poller cimport Watcher
+from fastfile.server.service cimport Service
+
+cdef int ACCEPTS, TOGETHER
+
+cdef class Listener(Watcher):
+    cdef Service _service
+    cdef object _socket, _complaints, _on_exhausted
+    cdef int _fd
+    cdef Py_ssize_t _max_connections, _crowded
+    cdef double _shed_after_s
+    cdef Clients _clients
+    cdef bint _paused, _stopped
+    cpdef on_ready(self)
+    @cython.locals(more=bint, fresh=list, connection=Connection)
+    cdef _accept(self, int most)
+    @cython.locals(connection=Connection, fd=int, address=bytes)
+    cdef bint _gather(self, list fresh, int most) except -1
+    @cython.locals(now_s=double, watchers=dict)
+    cpdef shed_idle(self)
