@@ -14,6 +14,7 @@ from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
+from fastfile.semantics.cleanurls import Address
 
 PAGE = b"404.html"
 FAILURE_PAGE = b"50x.html"
@@ -50,7 +51,7 @@ class Absences:
             return Answer((), None, {})
         folders = self._folders(path)
         page_path, page = self._nearest_page(folders)
-        app = None if self._app is None else self._open(self._app, Purpose(self._app, vary=NAVIGATION))
+        app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=NAVIGATION))
         if page is not None:
             note("404 page", page_path)
         if app is not None and self._app is not None:
@@ -65,13 +66,17 @@ class Absences:
             return Answer(stamps, None, {}, app)
         return Answer(stamps, page.identity, page.variants, app)
 
+    def forget(self) -> None:
+        """Open all pages anew, as what is made of them has changed."""
+        self._shared.clear()
+
     def failure_page(self, path: bytes) -> bytes | None:
         """Return the content of the nearest 50x.html that can be had."""
         names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
         for depth in range(len(names), -1, -1):
             page = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                answer = self._open(page, Purpose(page))
+                answer = self._open(page, Purpose(Address(page, False)))
             except OSError:
                 continue
             if answer is not None and answer.identity is not None:
@@ -116,7 +121,7 @@ class Absences:
     def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> tuple[bytes, Answer | None]:
         for folder in reversed(folders):
             path = join(folder, PAGE)
-            page = self._open(path, Purpose(path, 404))
+            page = self._open(path, Purpose(Address(path, False), 404))
             if page is not None:
                 return path, page
         return b"", None

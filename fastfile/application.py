@@ -37,6 +37,20 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
     )
 
 
+def say_nothing(text: str) -> None:
+    """What is made of the words for whoever runs a server where nobody hears them."""
+
+
+def make_site(base: bytes, root: Root, shared: Shared, say: Callable[[str], None]) -> Site:
+    if shared.config.rules == "off" or root.only is not None:
+        return Site(root, base, shared)
+    # Imported here: without rules nobody pays for it.
+    from fastfile.ruledsite import RuledSite
+    from fastfile.siterules import SiteRules
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say))
+
+
 def make_application(
     config: Config,
     mount_points: Sequence[MountPoint],
@@ -44,10 +58,12 @@ def make_application(
     log_failure: Callable[[BaseException], None],
     submit: Submit | None = None,
     note: Note = take_no_note,
+    say: Callable[[str], None] = say_nothing,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
-    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
+    with the rules of a root.
     """
     changes = common_changes(config)
     cache = make_cache(config)
@@ -56,7 +72,7 @@ def make_application(
     if config.compress and submit is not None:
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
-    sites = [Site(root, base, shared) for base, root in mount_points]
+    sites = [make_site(base, root, shared, say) for base, root in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -45,6 +45,7 @@ class Config:
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
+    rules: Literal["auto", "off"]
     compress: bool
     health: str | None
     mime: tuple[str, ...]

@@ -15,17 +15,18 @@ from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
 from fastfile.files.variants import open_variants
 from fastfile.response import Representation
+from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import make_additions, media_type
 
 
 class Purpose(NamedTuple):
-    """What a file answers for. ``path`` is what is asked for, without base or slashes: rules go by it.
+    """What a file answers for. ``address`` is what is asked for, without the base: rules go by it.
 
     ``vary`` names request fields that led to this file, beside those that choose among its variants.
     """
 
-    path: bytes
+    address: Address
     status: int = 200
     vary: bytes = b""
 
@@ -42,6 +43,7 @@ class FileAnswers:
         clock: Clock,
         config: Config,
         changes_of: Callable[[bytes, Purpose], FieldChanges],
+        stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
@@ -50,7 +52,7 @@ class FileAnswers:
         self._changes_of = changes_of
         self._media_types = make_additions(config.mime)
         self._compression = compression
-        self.stamps = Stamps(root)
+        self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""

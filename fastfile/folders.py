@@ -9,6 +9,7 @@ The disk is read, and the page made, in a thread: a folder of 20 000 entries is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
@@ -27,7 +28,6 @@ from fastfile.response import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.target import is_hidden
 from fastfile.types import Deferred, RequestHead, Response
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
@@ -64,14 +64,26 @@ def parse_wish(query: bytes | None) -> Wish:
 
 
 class Folders:
-    """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at."""
+    """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at.
 
-    def __init__(self, root: Root, base: bytes, config: Config, clock: Clock, pages: ErrorPages) -> None:
+    ``hides`` tells, in any thread, whether a path is as if nothing were there.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        base: bytes,
+        config: Config,
+        clock: Clock,
+        pages: ErrorPages,
+        hides: Callable[[bytes], bool],
+    ) -> None:
         self._root = root
         self._base = base
         self._clock = clock
         self._pages = pages
         self._dotfiles = config.dotfiles
+        self._hides = hides
         self._archive = config.archive
         self._limits = ArchiveLimits(config.limit_archive)
 
@@ -89,12 +101,10 @@ class Folders:
         make = partial(self._make_page, root, path, wish.order, media_type)
         return Deferred(make, partial(self._send_page, head, media_type, changes))
 
-    def _hides(self, path: bytes) -> bool:
-        return is_hidden(path) and not self._dotfiles
-
     def _make_page(self, root: PinnedRoot, path: bytes, order: Order, media_type: bytes) -> Page:
         try:
-            entries = sort_entries(list_directory(root, path, self._dotfiles), order)
+            found = list_directory(root, path, self._dotfiles)
+            entries = sort_entries([entry for entry in found if not self._hides(join(path, entry.name))], order)
             readme = find_readme(root, path, entries) if media_type == HTML else None
         finally:
             root.close()

@@ -115,6 +115,10 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "rules", choice("auto", "off"), "auto", "WHEN"),
+        "Whether the files _redirects and _headers in the folder are rules, which are obeyed and not served.",
+    ),
+    Option(
         *(FILES, "compress", SWITCH, False, ""),
         "Send text compressed: made in the background after the first request for it, and kept in the cache.",
     ),

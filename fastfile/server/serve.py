@@ -89,6 +89,9 @@ def preload(config: Config) -> None:
         from fastfile import auth  # noqa: F401
     if config.cors:
         from fastfile import cors  # noqa: F401
+    if config.rules != "off":
+        import fastfile.ruledsite
+        import fastfile.siterules  # noqa: F401
     if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401

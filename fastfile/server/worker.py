@@ -78,7 +78,9 @@ class Worker:
         self.roots = [root for _, root in mount_points]
         later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
         submit = None if later is None else later.submit
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, submit)
+        self._handler = make_application(
+            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
+        )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
