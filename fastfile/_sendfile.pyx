@@ -5,10 +5,11 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memcpy, memset, strlen
 
-from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
+from fastfile._sendfile_py import MAX_PARTS, READ_AHEAD_STEP, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
 cdef extern from * nogil:
     """
@@ -16,6 +17,7 @@ cdef extern from * nogil:
     #define _GNU_SOURCE
     #endif
     #include <arpa/inet.h>
+    #include <dirent.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <netinet/in.h>
@@ -82,6 +84,35 @@ cdef extern from * nogil:
     #endif
     }
 
+    /* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where none can tell. */
+    static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offset)
+    {
+    #if defined(__linux__) && defined(SYS_preadv2)
+        struct iovec vector = { buffer, count };
+        /* The offset goes in two halves, of which a 64-bit kernel takes the lower alone. */
+        return syscall(SYS_preadv2, file, &vector, 1, (long)offset, (long)(offset >> 31 >> 1), 8 /* RWF_NOWAIT */);
+    #else
+        (void)file; (void)buffer; (void)count; (void)offset;
+        errno = ENOSYS;
+        return -1;
+    #endif
+    }
+
+    static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, int64_t step)
+    {
+        char byte;
+    #if defined(POSIX_FADV_WILLNEED)
+        for (int64_t position = offset; position < offset + count + more; position += step)
+            posix_fadvise(file, (off_t)position, (off_t)step, POSIX_FADV_WILLNEED);
+    #else
+        (void)more; (void)step;
+    #endif
+        for (int64_t position = offset; position < offset + count - 1; position += step)
+            if (pread(file, &byte, 1, (off_t)position) < 0)
+                return -1;
+        return pread(file, &byte, 1, (off_t)(offset + count - 1)) < 0 ? -1 : 0;
+    }
+
     static int ff_open_beneath(int directory, const char *path)
     {
     #if defined(SYS_openat2)
@@ -116,7 +147,63 @@ cdef extern from * nogil:
         signature->ctime_ns = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
         return 0;
     }
+
+    /* NAME_MAX is 255 bytes; a file system that has longer names shows them where no request can name them. */
+    typedef struct { int64_t size, mtime_s; uint32_t mode; char name[256]; } ff_entry;
+    enum { FF_ENTRIES = 64 };
+
+    /* The next entries of a directory: how many, fewer than asked for at its end, -1 with errno. */
+    static int ff_next_entries(DIR *stream, ff_entry *entries)
+    {
+        int count = 0;
+        while (count < FF_ENTRIES) {
+            struct stat status;
+            errno = 0;
+            struct dirent *found = readdir(stream);
+            if (!found)
+                return errno ? -1 : count;
+            const char *name = found->d_name;
+            size_t size = strlen(name) + 1;
+            if (!strcmp(name, ".") || !strcmp(name, "..") || size > sizeof entries->name)
+                continue;
+            if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+                if (errno == ENOENT || errno == EACCES || errno == EPERM)
+                    continue;
+                return -1;
+            }
+            entries[count].mode = (uint32_t)status.st_mode;
+            entries[count].size = (int64_t)status.st_size;
+            entries[count].mtime_s = (int64_t)status.st_mtime;
+            memcpy(entries[count++].name, name, size);
+        }
+        return count;
+    }
+
+    static DIR *ff_open_stream(int fd)
+    {
+        DIR *stream;
+        int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (own < 0)
+            return NULL;
+        stream = fdopendir(own);
+        if (!stream)
+            close(own);
+        else
+            rewinddir(stream);
+        return stream;
+    }
     """
+    ctypedef struct DIR:
+        pass
+    ctypedef struct ff_entry:
+        long long size
+        long long mtime_s
+        unsigned int mode
+        char *name
+    const int FF_ENTRIES
+    int ff_next_entries(DIR *stream, ff_entry *entries)
+    DIR *ff_open_stream(int fd)
+    int closedir(DIR *stream)
     ctypedef unsigned int socklen_t
     struct sockaddr_storage:
         pass
@@ -139,6 +226,9 @@ cdef extern from * nogil:
     int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
     void ff_address(sockaddr_storage *address, char *text, socklen_t size)
     Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
+    Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
+    int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
+    Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     int ff_open_beneath(int directory, const char *path)
     int ff_stat(const char *path, ff_signature *signature)
 
@@ -230,6 +320,42 @@ def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
             PyErr_SetFromErrno(OSError)
 
 
+def read_cached(int file_fd, long long offset, Py_ssize_t count):
+    cdef bytes content = PyBytes_FromStringAndSize(NULL, count)
+    cdef char *buffer = PyBytes_AS_STRING(content)
+    cdef Py_ssize_t got = ff_read_cached(file_fd, buffer, count, offset)
+    if got < 0 and errno == EAGAIN:
+        return None
+    while got < 0:
+        with nogil:  # the disk can block here
+            got = pread(file_fd, buffer, count, offset)
+        if got < 0 and errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+    return content if got == count else content[:got]
+
+
+def is_cached(int file_fd, long long offset, long long count, long long step):
+    cdef char byte
+    cdef long long last = offset + count - 1
+    if step <= 0:
+        raise ValueError("step must be positive")
+    while True:
+        if ff_read_cached(file_fd, &byte, 1, offset) < 0:
+            return errno != EAGAIN
+        if offset >= last:
+            return True
+        offset = offset + step if offset + step < last else last
+
+
+def read_ahead(int file_fd, long long offset, long long count, long long more):
+    cdef long long step = READ_AHEAD_STEP
+    cdef int failed
+    with nogil:  # the disk does block here
+        failed = ff_read_ahead(file_fd, offset, count, more, step)
+    if failed:
+        PyErr_SetFromErrno(OSError)
+
+
 def open_beneath(int directory_fd, bytes path):
     cdef const char *name = path
     cdef int fd
@@ -242,6 +368,35 @@ def open_beneath(int directory_fd, bytes path):
             return fd
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+def read_folder(int directory_fd):
+    cdef ff_entry *entries
+    cdef DIR *stream
+    cdef int count = FF_ENTRIES
+    cdef int index
+    cdef list found = []
+    entries = <ff_entry *>PyMem_Malloc(FF_ENTRIES * sizeof(ff_entry))
+    if entries is NULL:
+        raise MemoryError
+    stream = ff_open_stream(directory_fd)
+    try:
+        if stream is NULL:
+            PyErr_SetFromErrno(OSError)
+        while count == FF_ENTRIES:
+            with nogil:  # the disk can block here
+                count = ff_next_entries(stream, entries)
+            if count < 0:
+                PyErr_SetFromErrno(OSError)
+            for index in range(count):
+                found.append(
+                    (<bytes>entries[index].name, entries[index].mode, entries[index].size, entries[index].mtime_s)
+                )
+    finally:
+        if stream is not NULL:
+            closedir(stream)
+        PyMem_Free(entries)
+    return found
 
 
 def read_signature(bytes path):

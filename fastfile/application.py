@@ -7,48 +7,68 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Note, take_no_note
 from fastfile.clock import Clock
 from fastfile.common_fields import common_changes
-from fastfile.compression import Compression, Submit
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
+from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
+from fastfile.semantics.hosts import choose_host
 from fastfile.site import Shared, Site, make_cache
+
+if TYPE_CHECKING:
+    from fastfile.compression import Submit
 
 
 class MountPoint(NamedTuple):
-    """A root, and the path of the requests that it answers, without outer slashes: b"" for all."""
+    """A root, and the path of the requests that it answers, without outer slashes: b"" for all.
+
+    ``outer`` is the folder around it, for hosts whose rules stand there.
+    """
 
     base: bytes
     root: Root
+    outer: Root | None = None
 
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
     """Open what is served, and where. Raises StartError."""
     paths = [(config.base or "", root_path), *((base, os.fsencode(folder)) for base, folder in config.mount)]
-    return tuple(
-        MountPoint(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths
-    )
+    roots = [(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths]
+    outer = _open_outer(config, roots[0][1])
+    return tuple(MountPoint(base, root, None if number else outer) for number, (base, root) in enumerate(roots))
+
+
+def _open_outer(config: Config, root: Root) -> Root | None:
+    """Open the folder around a root where the host reads it too; None where that may not be."""
+    if not choose_host(config).beside or root.only is not None:
+        return None
+    try:
+        return Root(os.path.dirname(root.path), config.follow_symlinks)
+    except StartError:
+        return None
 
 
 def say_nothing(text: str) -> None:
     """What is made of the words for whoever runs a server where nobody hears them."""
 
 
-def make_site(base: bytes, root: Root, shared: Shared, say: Callable[[str], None]) -> Site:
-    if shared.config.rules == "off" or root.only is not None:
+def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+    base, root, outer = mount_point
+    host = choose_host(shared.config)
+    if shared.config.rules == "off" or root.only is not None or not host.rule_files:
         return Site(root, base, shared)
     # Imported here: without rules nobody pays for it.
     from fastfile.ruledsite import RuledSite
     from fastfile.siterules import SiteRules
 
-    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say))
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say, host, outer))
 
 
 def make_application(
@@ -70,9 +90,12 @@ def make_application(
     pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:
+        # Imported here: only --compress pays for it.
+        from fastfile.compression import Compression
+
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
-    sites = [make_site(base, root, shared, say) for base, root in mount_points]
+    sites = [make_site(mount_point, shared, say) for mount_point in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastfile.answer import Answer
 from fastfile.encoders import LEVELS, available_codings, make_encoder
@@ -18,6 +17,9 @@ from fastfile.files.cache import Cache
 from fastfile.files.resource import Resource, make_encoded
 from fastfile.response import Representation
 from fastfile.semantics.mediatype import is_compressible
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 LEAST_SIZE = 1024  # less fits into a packet anyway
 LEAST_SAVING = 0.05  # or it is not worth the client's time to decode it

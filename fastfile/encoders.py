@@ -6,6 +6,7 @@ encoder belongs to one thread. Imports nothing of fastfile, and a library only w
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -31,15 +32,22 @@ class Encoder(Protocol):
 
 def zstd_library() -> ModuleType:
     """Return the standard library's Zstandard, from Python 3.14 on, or its backport. Raises ImportError."""
-    try:
-        return import_module("compression.zstd")
-    except ImportError:
-        return import_module("backports.zstd")
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 def available_codings() -> tuple[bytes, ...]:
     """Return the codings that can be made here, best first."""
     return tuple(coding for coding in LEVELS if _is_available(coding))
+
+
+def tell_what_is_missing() -> str:
+    """Return a line on what cannot be made here; an empty one where everything can."""
+    available = available_codings()
+    missing = [coding.decode() for coding in LEVELS if coding not in available]
+    if not missing:
+        return ""
+    made = "gzip alone is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
+    return f"{made} made: no {' and no '.join(missing)} here (pip install 'fastfile[compress]')"
 
 
 def make_encoder(coding: bytes, level: int, size: int) -> Encoder:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
 from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
@@ -18,6 +17,9 @@ from fastfile.response import Representation
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import make_additions, media_type
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 class Purpose(NamedTuple):

@@ -56,8 +56,8 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key in a configuration file."""
-        return self.name.replace("_", "-")
+        """The key in a configuration file; the name of one that is a word of Python has an underscore after it."""
+        return self.name.rstrip("_").replace("_", "-")
 
     @property
     def flag(self) -> str:
@@ -67,7 +67,7 @@ class Option(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"FASTFILE_{self.name.upper()}"
+        return f"FASTFILE_{self.name.rstrip('_').upper()}"
 
     @property
     def negatable(self) -> bool:
@@ -130,6 +130,10 @@ OPTIONS: tuple[Option, ...] = (
         *(FILES, "mime", MIME, (), "EXT=TYPE"),
         "Media type for an extension, before our own table, such as glsl=text/plain; give it again for more.",
         repeatable=True,
+    ),
+    Option(
+        *(BUILDS, "as_", choice("netlify", "cloudflare", "github-pages", "vercel"), None, "HOST"),
+        "Answer as this host would: netlify, cloudflare, github-pages or vercel; options that are given go before it.",
     ),
     Option(
         *(BUILDS, "spa", PAGE, None, "FILE"),
@@ -365,3 +369,4 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

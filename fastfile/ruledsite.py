@@ -18,6 +18,7 @@ from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_field_lines, make_page
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import with_options
 from fastfile.semantics.target import Target, make_location, parse_target
 from fastfile.site import Shared, Site
 from fastfile.types import Deferred, RequestHead, Response
@@ -36,6 +37,7 @@ class RuledSite(Site):
     def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules) -> None:
         self._rules = rules
         super().__init__(root, base, shared)
+        self._follow_host()
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
@@ -43,6 +45,7 @@ class RuledSite(Site):
         if rules.refresh():
             self._cache.clear()
             self._absences.forget()
+            self._follow_host()
         if rules.hides(target.path):
             return self._find_absence(target)
         outcome = rules.find(target, head)
@@ -64,8 +67,13 @@ class RuledSite(Site):
         # Not to be kept: a request with another query may come to a rule.
         return self._look_at_folder(target, head) or self._find_absence(target)
 
-    def changes_at(self, address: Address) -> FieldChanges:
-        changes = self._changes.then(self._rules.changes(address))
+    def _follow_host(self) -> None:
+        """Do as the host does that the files make of ours."""
+        self.adopt(with_options(self._rules.host, self._config))
+
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        subject = Address(file, False) if file and self._host.fields_of_file else address
+        changes = super().changes_at(address).then(self._rules.changes(subject))
         names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
         return _add_vary(changes, names)
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.compression import Compression
-from fastfile.config import DEFAULT, Config
+from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
@@ -33,8 +32,12 @@ from fastfile.response import NO_CACHE, make_page
 from fastfile.semantics.cachepolicy import CachePolicy
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import Deferred, RequestHead, Response
+
+if TYPE_CHECKING:
+    from fastfile.compression import Compression
 
 
 def make_cache(config: Config) -> Cache[Answer]:
@@ -61,10 +64,8 @@ class Site:
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
+        self._config = config
         self._dotfiles = config.dotfiles
-        self._lists = config.listing
-        # The folders of an app are routes of it like any other name, unless somebody asks to see them.
-        self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
         self._clock = clock
         self._cache = shared.cache
         self._pages = pages
@@ -74,9 +75,20 @@ class Site:
         self._cache_policy = CachePolicy(config.immutable, config.cache_control, base)
         self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
         self._folders = Folders(root, base, config, clock, pages, self._hides)
-        self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
-        index = tuple(os.fsencode(name) for name in config.index)
-        self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
+        self.adopt(choose_host(config))
+
+    def adopt(self, host: Host) -> None:
+        """Do as this host does from now on."""
+        config = self._config
+        self._host = host
+        caching = () if host.cache_control == NO_CACHE[1] else ((b"Cache-Control", host.cache_control),)
+        self._caching = FieldChanges(caching).then(self._changes)
+        self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
+        app = None if config.spa is None else os.fsencode(config.spa)
+        self._absences = Absences(self._root, self._files, self._clock, app, host)
+        # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
+        # them.
+        self._are_routes = not config.given("listing") and (app is not None or not host.listing)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -102,12 +114,12 @@ class Site:
             return self._prefix
         return self._prefix + make_location(path, query, is_directory)
 
-    def changes_at(self, address: Address) -> FieldChanges:
-        """Return what is made of the fields of every response at an address."""
-        return self._changes
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
+        return self._caching
 
     def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
-        changes = self.changes_at(purpose.address)
+        changes = self.changes_at(purpose.address, file)
         # An error's page is not kept, whatever its name.
         return self._cache_policy.apply(file, purpose.address.path, changes) if purpose.status == 200 else changes
 
@@ -175,9 +187,9 @@ class Site:
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(301, "This is at another address.", type_)
+        page = make_error_page(self._host.moved, "This is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(301, type_, page, fields, self._changes)
+        return make_page(self._host.moved, type_, page, fields, self._changes)
 
     def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""
@@ -192,7 +204,7 @@ class Site:
             return None
         if not target.is_directory:
             return self._redirect(self._locate(path, target.query, True), head)
-        if not self._lists:
+        if not self._host.listing:
             return None
         self.note("listing", path)
         return self._folders.answer(path, target.query, head, self.changes_at(Address(path, True)))

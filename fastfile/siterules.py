@@ -15,9 +15,9 @@ from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root
 from fastfile.kinds import printable
 from fastfile.semantics.cleanurls import Address
-from fastfile.semantics.dialects import EITHER
 from fastfile.semantics.fieldchanges import NO_CHANGES, FieldChanges
 from fastfile.semantics.headerrules import FieldBook, parse_headers
+from fastfile.semantics.hosts import FASTFILE, Host
 from fastfile.semantics.redirects import parse_redirects
 from fastfile.semantics.rule import Dialect, HeaderRule, Place, Problem, Rule
 from fastfile.semantics.rulebook import Outcome, Rulebook
@@ -26,18 +26,12 @@ from fastfile.types import RequestHead
 
 
 class Parsed(NamedTuple):
-    """What one file says."""
+    """What one file says; ``host`` is the one that it makes of ours, if it does."""
 
     rules: Sequence[Rule] = ()
     header_rules: Sequence[HeaderRule] = ()
     problems: Sequence[Problem] = ()
-
-
-class Format(NamedTuple):
-    """A kind of file: its name in the root, and how it is read. A format may be read into rules of both sorts."""
-
-    name: bytes
-    parse: Callable[[bytes, str, Dialect], Parsed]
+    host: Host | None = None
 
 
 def _read_redirects(content: bytes, file: str, dialect: Dialect) -> Parsed:
@@ -50,27 +44,51 @@ def _read_headers(content: bytes, file: str, dialect: Dialect) -> Parsed:
     return Parsed((), rules, problems)
 
 
+def _read_vercel_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
+    # Imported here, and below: who has no such file pays nothing for it.
+    from fastfile.semantics.vercelconfig import read_vercel_config
+
+    host, rules, header_rules, problems = read_vercel_config(content, file)
+    return Parsed(rules, header_rules, problems, host)
+
+
+def _read_serve_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
+    from fastfile.semantics.serveconfig import read_serve_config
+
+    host, rules, header_rules, problems = read_serve_config(content, file)
+    return Parsed(rules, header_rules, problems, host)
+
+
 MAX_SAID = 20  # problems: who has more will mend one and see the others
-FORMATS = (Format(b"_redirects", _read_redirects), Format(b"_headers", _read_headers))
+READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
+    "_redirects": _read_redirects,
+    "_headers": _read_headers,
+    "vercel.json": _read_vercel_config,
+    "serve.json": _read_serve_config,
+}
 
 
 class SiteRules:
-    """``say`` is told once of each load what is wrong with the files."""
+    """``say`` is told once of each load what is wrong with the files.
+
+    ``host`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for if
+    they are not in the root.
+    """
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
         say: Callable[[str], None],
-        formats: Sequence[Format] = FORMATS,
-        dialect: Dialect = EITHER,
+        host: Host = FASTFILE,
+        outer: Root | None = None,
     ) -> None:
         self._root = root
+        self._outer = outer
         self._clock = clock
         self._say = say
-        self._formats = formats
-        self._dialect = dialect
-        self._hidden = hidden_names(tuple(format_.name for format_ in formats))
+        self._plain_host = self.host = host
+        self._hidden = hidden_names(tuple(name.encode() for name in host.rule_files))
         self._looked_s = clock.wall_s
         self._said: list[str] = []
         self._load()
@@ -89,14 +107,18 @@ class SiteRules:
         rules: list[Rule] = []
         header_rules: list[HeaderRule] = []
         problems: list[str] = []
-        files = [read_deploy_file(self._root, format_.name) for format_ in self._formats]
-        for format_, file in zip(self._formats, files, strict=True):
-            parsed = self._parse(format_, file)
+        files: list[DeployFile] = []
+        self.host = self._plain_host
+        for name in self._plain_host.rule_files:
+            found = self._read(name)
+            files += found
+            parsed = self._parse(name, found[-1], "../" * (len(found) - 1))
             rules += parsed.rules
             header_rules += parsed.header_rules
             problems += [printable(str(problem)) for problem in parsed.problems]
+            self.host = parsed.host or self.host
         self._book = Rulebook(rules)
-        self._fields = FieldBook(header_rules, self._dialect.joins_fields)
+        self._fields = FieldBook(header_rules, self.host.dialect.joins_fields)
         if problems != self._said:  # a file that was written just now may be read several times
             for problem in problems[:MAX_SAID]:
                 self._say(problem)
@@ -109,11 +131,21 @@ class SiteRules:
         self.has_rules = bool(rules)
         self.has_fields = bool(header_rules)
 
-    def _parse(self, format_: Format, file: DeployFile) -> Parsed:
-        name = format_.name.decode()
+    def _read(self, name: str) -> list[DeployFile]:
+        """Return a file, after those that were looked for in its place."""
+        file = read_deploy_file(self._root, name.encode())
+        if file.stamp.signature or self._outer is None:
+            return [file]
+        return [file, read_deploy_file(self._outer, name.encode())]
+
+    def _parse(self, name: str, file: DeployFile, before: str) -> Parsed:
+        place = Place(before + name, 0)
         if file.content is None:
-            return Parsed(problems=[Problem(Place(name, 0), file.problem)] if file.problem else ())
-        return format_.parse(file.content, name, self._dialect)
+            return Parsed(problems=[Problem(place, file.problem)] if file.problem else ())
+        try:
+            return READERS[name](file.content, str(place), self._plain_host.dialect)
+        except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
+            return Parsed(problems=[Problem(place, "the file is new, and is read when the server is reloaded")])
 
     def stamps(self) -> tuple[Stamp, ...] | None:
         """Return what shows a change of the rules; None where a change could go unnoticed, so that nothing is kept."""

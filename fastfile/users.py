@@ -27,10 +27,12 @@ def with_users(config: Config, root_path: str) -> Config:
         users = (*config.auth, *_read_users(config, config.auth_file))
         if not users:
             raise _problem(config, f"{printable(config.auth_file)} names no user")
-    names = [split_user(user)[0] for user in users]
-    for name in names:
-        if names.count(name) > 1:
+    names: set[str] = set()
+    for user in users:
+        name = split_user(user)[0]
+        if name in names:
             raise _problem(config, f"the user {printable(name)} is there twice")
+        names.add(name)
     return config.replace(auth=users)
 
 

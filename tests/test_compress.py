@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from compression import SUFFIXES, TEXT, decode, require_all_codings
+from encoded import NO_LIBRARIES, SUFFIXES, TEXT, decode, require_all_codings
 from serverprocess import TIMEOUT_S, clean_environment
 
 from fastfile.commands import compress
@@ -25,7 +25,6 @@ from fastfile.files.root import Root
 
 CODINGS = list(SUFFIXES)
 COMMAND = [sys.executable, "-m", "fastfile", "compress"]
-NO_LIBRARIES = "import sys; sys.modules.update({n: None for n in ('brotli', 'compression.zstd', 'backports.zstd')})"
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compression import TEXT, decode, require_all_codings
+from encoded import TEXT, decode, require_all_codings
 from test_handler import Asker, body, fields
 
 from fastfile.application import MountPoint, make_application

@@ -289,6 +289,7 @@ NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
     "cache_control": "*.html=no-cache",
+    "as_": "netlify",
     "cors": "https://app.example",
     "header": "X-A: 1",
     "health": "/x",

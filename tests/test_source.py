@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from inprocess import SENDING, TIMEOUT_S, InProcess
+from inprocess import SENDING, TIMEOUT_S, InProcess, serve_files
 from rawclient import make_request
 from serverprocess import LOOPS
 

@@ -20,7 +20,7 @@ from fastfile.commands.survey import Survey, survey
 from fastfile.commands.variantfile import State, Stopped, Task, Writer, judge, remove_leftover
 from fastfile.config import COMMAND_LINE
 from fastfile.console import write
-from fastfile.encoders import LEVELS, available_codings
+from fastfile.encoders import LEVELS, available_codings, tell_what_is_missing
 from fastfile.errors import ConfigError, StartError
 from fastfile.files.root import Root
 from fastfile.kinds import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, printable, size, usable_cpus
@@ -264,8 +264,7 @@ def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
     if refused := [name for name in missing if name.encode() in wanted]:
         raise StartError(f"{', '.join(refused)}: not installed; pip install 'fastfile[compress]' brings it")
     if missing and not wanted:
-        made = "gzip alone is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
-        write(sys.stdout, f"{made} made: no {' and no '.join(missing)} here (pip install 'fastfile[compress]')\n")
+        write(sys.stdout, f"{tell_what_is_missing()}\n")
     return [coding for coding in available if not wanted or coding in wanted]
 
 

@@ -18,15 +18,18 @@ from fastfile.clock import Clock
 
 # Enough for a disk to be asked several things at once; what computes has one core of its worker's anyway.
 THREADS = 4
-# Jobs that wait or run: of a password check's 50 ms each, the last of them is a second away.
+# Of what a handler defers, so many jobs wait or run: of a password check's 50 ms each, the last is a second away.
 MAX_JOBS = 64
+# How long a job that computes in Python, the page of a large folder say, keeps the interpreter when the loop wants it
+# back. Python's own 5 ms are what others would wait at every pass of the loop; this costs such a job some percent.
+SWITCH_S = 0.0005
 
 OnDone = Callable[[Future[Any]], None]
 Job = tuple[Callable[[], Any], Future[Any], OnDone]
 
 
 class Offload:
-    """Runs jobs in threads, which are started one by one as they are needed: after the fork, in the sandbox.
+    """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
 
     They are daemons: a worker that ends waits for no disk.
     """
@@ -38,10 +41,12 @@ class Offload:
         on_failure: Callable[[BaseException], None],
         max_threads: int = THREADS,
         niceness: int = 0,
+        max_jobs: int = MAX_JOBS,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_failure = on_failure
+        self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
         self._followers: dict[int, list[tuple[Future[Any], OnDone]]] = {}  # by the id of a work that is under way
@@ -61,7 +66,7 @@ class Offload:
             followed: Future[Any] = Future()
             followers.append((followed, on_done))
             return followed
-        if self.jobs >= MAX_JOBS or not self._has_thread():
+        if self.jobs >= self._max_jobs or not self._has_thread():
             return None
         self.jobs += 1
         future: Future[Any] = Future()
@@ -72,6 +77,7 @@ class Offload:
     def _has_thread(self) -> bool:
         """Start one more where all may be busy; tell whether there is any."""
         if self._threads <= self.jobs and self._threads < self._max_threads:
+            sys.setswitchinterval(SWITCH_S)
             try:
                 threading.Thread(target=self._run, name="offload", daemon=True).start()
             except RuntimeError:  # the system has no room for one more (pthread_create(3): EAGAIN)

@@ -34,13 +34,14 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         preload(new)
         return Plan(listening.adapt(new), os.fsencode(path))
 
-    preload(config)
+    notices = preload(config)
     rehearse()
     errors = ErrorLog()
     manager = Manager(os.environ)
     taken = take_sockets(os.environ)
     metering: Metering | None = None
     listening: Listening = adopt(taken) if taken else listen(config)
+    listening.notices += notices
     try:
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
@@ -83,8 +84,11 @@ def listen_for_metrics(config: Config, address: str) -> Listening:
         raise StartError(f"--metrics: {error}") from None
 
 
-def preload(config: Config) -> None:
-    """Import what workers cannot any more, once and before the forks. Raises StartError when --loop is not there."""
+def preload(config: Config) -> list[str]:
+    """Import what workers cannot any more, once and before the forks; return what there is to say about it.
+
+    Raises StartError when --loop is not there.
+    """
     if config.auth:
         from fastfile import auth  # noqa: F401
     if config.cors:
@@ -100,3 +104,9 @@ def preload(config: Config) -> None:
                 raise StartError(
                     "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
                 ) from None
+    if config.compress:
+        from fastfile import compression  # noqa: F401
+        from fastfile.encoders import tell_what_is_missing
+
+        return [notice] if (notice := tell_what_is_missing()) else []
+    return []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
-from fastfile.encoders import available_codings
+from fastfile.encoders import available_codings, zstd_library
 
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+# A program that begins so finds no library.
+NO_LIBRARIES = "import sys; sys.modules.update({n: None for n in ('brotli', 'compression.zstd', 'backports.zstd')})"
 TEXT = b"".join(b"export const name%d = 'what a bundler writes, line %d';\n" % (n * 7919, n) for n in range(400))
 
 
@@ -25,14 +27,10 @@ def require_all_codings() -> None:
 
 
 def decode(coding: str, content: bytes) -> bytes:
-    decompress: Callable[[bytes], bytes]
     if coding == "gzip":
         return gzip.decompress(content)
     if coding == "br":
-        decompress = importlib.import_module("brotli").decompress
+        decompress: Callable[[bytes], bytes] = import_module("brotli").decompress
     else:
-        try:
-            decompress = importlib.import_module("compression.zstd").decompress
-        except ImportError:
-            decompress = importlib.import_module("backports.zstd").decompress
+        decompress = zstd_library().decompress
     return decompress(content)
