@@ -5,6 +5,7 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memcpy, memset, strlen
 
@@ -16,6 +17,7 @@ cdef extern from * nogil:
     #define _GNU_SOURCE
     #endif
     #include <arpa/inet.h>
+    #include <dirent.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <netinet/in.h>
@@ -116,7 +118,63 @@ cdef extern from * nogil:
         signature->ctime_ns = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
         return 0;
     }
+
+    /* NAME_MAX is 255 bytes; a file system that has longer names shows them where no request can name them. */
+    typedef struct { int64_t size, mtime_s; uint32_t mode; char name[256]; } ff_entry;
+    enum { FF_ENTRIES = 64 };
+
+    /* The next entries of a directory: how many, fewer than asked for at its end, -1 with errno. */
+    static int ff_next_entries(DIR *stream, ff_entry *entries)
+    {
+        int count = 0;
+        while (count < FF_ENTRIES) {
+            struct stat status;
+            errno = 0;
+            struct dirent *found = readdir(stream);
+            if (!found)
+                return errno ? -1 : count;
+            const char *name = found->d_name;
+            size_t size = strlen(name) + 1;
+            if (!strcmp(name, ".") || !strcmp(name, "..") || size > sizeof entries->name)
+                continue;
+            if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+                if (errno == ENOENT || errno == EACCES || errno == EPERM)
+                    continue;
+                return -1;
+            }
+            entries[count].mode = (uint32_t)status.st_mode;
+            entries[count].size = (int64_t)status.st_size;
+            entries[count].mtime_s = (int64_t)status.st_mtime;
+            memcpy(entries[count++].name, name, size);
+        }
+        return count;
+    }
+
+    static DIR *ff_open_stream(int fd)
+    {
+        DIR *stream;
+        int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (own < 0)
+            return NULL;
+        stream = fdopendir(own);
+        if (!stream)
+            close(own);
+        else
+            rewinddir(stream);
+        return stream;
+    }
     """
+    ctypedef struct DIR:
+        pass
+    ctypedef struct ff_entry:
+        long long size
+        long long mtime_s
+        unsigned int mode
+        char *name
+    const int FF_ENTRIES
+    int ff_next_entries(DIR *stream, ff_entry *entries)
+    DIR *ff_open_stream(int fd)
+    int closedir(DIR *stream)
     ctypedef unsigned int socklen_t
     struct sockaddr_storage:
         pass
@@ -242,6 +300,35 @@ def open_beneath(int directory_fd, bytes path):
             return fd
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+def read_folder(int directory_fd):
+    cdef ff_entry *entries
+    cdef DIR *stream
+    cdef int count = FF_ENTRIES
+    cdef int index
+    cdef list found = []
+    entries = <ff_entry *>PyMem_Malloc(FF_ENTRIES * sizeof(ff_entry))
+    if entries is NULL:
+        raise MemoryError
+    stream = ff_open_stream(directory_fd)
+    try:
+        if stream is NULL:
+            PyErr_SetFromErrno(OSError)
+        while count == FF_ENTRIES:
+            with nogil:  # the disk can block here
+                count = ff_next_entries(stream, entries)
+            if count < 0:
+                PyErr_SetFromErrno(OSError)
+            for index in range(count):
+                found.append(
+                    (<bytes>entries[index].name, entries[index].mode, entries[index].size, entries[index].mtime_s)
+                )
+    finally:
+        if stream is not NULL:
+            closedir(stream)
+        PyMem_Free(entries)
+    return found
 
 
 def read_signature(bytes path):

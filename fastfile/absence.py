@@ -14,8 +14,11 @@ from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
+from fastfile.semantics.cleanurls import Address
+from fastfile.semantics.hosts import Host
 
 PAGE = b"404.html"
+HOME = b"index.html"
 FAILURE_PAGE = b"50x.html"
 MAX_DEPTH = 32  # of folders that are looked in when the server fails: that has to stay cheap
 MAX_PAGES = 64  # of a site that are kept open
@@ -31,13 +34,16 @@ def take_no_note(step: str, subject: bytes) -> None:
 
 
 class Absences:
-    """``app`` is the path of the page that takes navigations, None where there is none."""
+    """``app`` is the path of the page that takes navigations, None where there is none. ``host`` says which 404.html
+    is the one, and whether all of a site without it is an application.
+    """
 
-    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None) -> None:
+    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None, host: Host) -> None:
         self._root = root
         self._files = files
         self._clock = clock
         self._app = app
+        self._host = host
         self._shared: dict[bytes, Answer] = {}
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
@@ -50,9 +56,9 @@ class Absences:
             return Answer((), None, {})
         folders = self._folders(path)
         page_path, page = self._nearest_page(folders)
-        app = None if self._app is None else self._open(self._app, Purpose(self._app, vary=NAVIGATION))
+        app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=NAVIGATION))
         if page is not None:
-            note("404 page", page_path)
+            note("404 page" if page.status == 404 else "app", page_path)
         if app is not None and self._app is not None:
             note("app", self._app)
         stamps = self._files.stamps.of_folders(folders)
@@ -65,13 +71,17 @@ class Absences:
             return Answer(stamps, None, {}, app)
         return Answer(stamps, page.identity, page.variants, app)
 
+    def forget(self) -> None:
+        """Open all pages anew, as what is made of them has changed."""
+        self._shared.clear()
+
     def failure_page(self, path: bytes) -> bytes | None:
         """Return the content of the nearest 50x.html that can be had."""
         names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
         for depth in range(len(names), -1, -1):
             page = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                answer = self._open(page, Purpose(page))
+                answer = self._open(page, Purpose(Address(page, False)))
             except OSError:
                 continue
             if answer is not None and answer.identity is not None:
@@ -107,19 +117,19 @@ class Absences:
         last = next(reversed(folders))
         first_missing = join(last, path[len(last) :].strip(b"/").partition(b"/")[0])
         refused = [name for name in (*tried, first_missing) if name != last]
-        if page is None:
+        if page is None or page.status == 200:
             refused += [join(folder, PAGE) for folder in folders]
         return (self._app is not None and app is None) or any(
             self._root.signature(name) is not None for name in refused
         )
 
     def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> tuple[bytes, Answer | None]:
-        for folder in reversed(folders):
+        for folder in reversed(folders) if self._host.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
-            page = self._open(path, Purpose(path, 404))
+            page = self._open(path, Purpose(Address(path, False), 404))
             if page is not None:
                 return path, page
-        return b"", None
+        return HOME, self._open(HOME, Purpose(Address(HOME, False))) if self._host.application else None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

@@ -14,10 +14,12 @@ from fastfile.clock import Clock
 from fastfile.common_fields import common_changes
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
+from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.gate import Handles
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
+from fastfile.semantics.hosts import choose_host
 from fastfile.site import Shared, Site, make_cache
 
 if TYPE_CHECKING:
@@ -25,18 +27,48 @@ if TYPE_CHECKING:
 
 
 class MountPoint(NamedTuple):
-    """A root, and the path of the requests that it answers, without outer slashes: b"" for all."""
+    """A root, and the path of the requests that it answers, without outer slashes: b"" for all.
+
+    ``outer`` is the folder around it, for hosts whose rules stand there.
+    """
 
     base: bytes
     root: Root
+    outer: Root | None = None
 
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
     """Open what is served, and where. Raises StartError."""
     paths = [(config.base or "", root_path), *((base, os.fsencode(folder)) for base, folder in config.mount)]
-    return tuple(
-        MountPoint(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths
-    )
+    roots = [(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths]
+    outer = _open_outer(config, roots[0][1])
+    return tuple(MountPoint(base, root, None if number else outer) for number, (base, root) in enumerate(roots))
+
+
+def _open_outer(config: Config, root: Root) -> Root | None:
+    """Open the folder around a root where the host reads it too; None where that may not be."""
+    if not choose_host(config).beside or root.only is not None:
+        return None
+    try:
+        return Root(os.path.dirname(root.path), config.follow_symlinks)
+    except StartError:
+        return None
+
+
+def say_nothing(text: str) -> None:
+    """What is made of the words for whoever runs a server where nobody hears them."""
+
+
+def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+    base, root, outer = mount_point
+    host = choose_host(shared.config)
+    if shared.config.rules == "off" or root.only is not None or not host.rule_files:
+        return Site(root, base, shared)
+    # Imported here: without rules nobody pays for it.
+    from fastfile.ruledsite import RuledSite
+    from fastfile.siterules import SiteRules
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say, host, outer))
 
 
 def make_application(
@@ -46,10 +78,12 @@ def make_application(
     log_failure: Callable[[BaseException], None],
     submit: Submit | None = None,
     note: Note = take_no_note,
+    say: Callable[[str], None] = say_nothing,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
-    ``submit`` runs what nobody waits for. ``note`` hears which step found what.
+    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
+    with the rules of a root.
     """
     changes = common_changes(config)
     cache = make_cache(config)
@@ -61,7 +95,7 @@ def make_application(
 
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, pages, changes, compression, note)
-    sites = [Site(root, base, shared) for base, root in mount_points]
+    sites = [make_site(mount_point, shared, say) for mount_point in mount_points]
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 

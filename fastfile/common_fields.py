@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastfile.config import Config
 from fastfile.field_kinds import split_field
 from fastfile.semantics.fieldchanges import Field, FieldChanges
+from fastfile.semantics.hosts import choose_host
 
 # What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
@@ -17,7 +18,7 @@ VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
 def common_changes(config: Config) -> FieldChanges:
-    """Return what is made of the fields of every response: of two that set one, --header holds."""
+    """Return what is made of the fields of every response: of two that set one, --header holds, then other options."""
     fields = _option_fields(config)
     if config.cors == ("*",):
         fields += [ANY_ORIGIN, exposed_fields(config)]
@@ -25,7 +26,8 @@ def common_changes(config: Config) -> FieldChanges:
         fields.append(VARY_ORIGIN)
     if config.server_header:
         fields.append((b"Server", b"fastfile"))
-    return FieldChanges(tuple(fields)).then(FieldChanges(own_fields(config)))
+    host = FieldChanges(choose_host(config).fields)
+    return host.then(FieldChanges(tuple(fields))).then(FieldChanges(own_fields(config)))
 
 
 def preflight_fields(config: Config) -> tuple[Field, ...]:
@@ -74,10 +76,12 @@ def _option_fields(config: Config) -> list[Field]:
     if config.referrer_policy is not None:
         fields.append((b"Referrer-Policy", config.referrer_policy.encode()))
     if config.coi:
-        # HTML §7.1.3: both, of the page and of its workers' scripts. Who lets other origins read lets them embed too.
-        fields += [
-            (b"Cross-Origin-Opener-Policy", b"same-origin"),
-            (b"Cross-Origin-Embedder-Policy", b"require-corp"),
-            (b"Cross-Origin-Resource-Policy", b"cross-origin" if config.cors else b"same-origin"),
-        ]
+        # HTML §7.1.3: both, of the page and of its workers' scripts.
+        fields += [(b"Cross-Origin-Opener-Policy", b"same-origin"), (b"Cross-Origin-Embedder-Policy", b"require-corp")]
+    has_users = config.auth != () or config.auth_file is not None
+    if config.coi or has_users:
+        # Who lets any origin read lets it embed too. But a browser that has logged in would fetch a script or a picture
+        # for a page of any site, with the password; what is named by --cors asks in the mode that this is not for.
+        is_open = config.cors == ("*",) and not has_users
+        fields.append((b"Cross-Origin-Resource-Policy", b"cross-origin" if is_open else b"same-origin"))
     return fields

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import Unusable, printable
-from fastfile.options import BY_NAME, DEFAULT_FOLDERS, OPTIONS, Option
+from fastfile.options import BY_KEY, BY_NAME, DEFAULT_FOLDERS, OPTIONS, Option
 from fastfile.types import ParserLimits
 
 COMMAND_LINE = "the command line"
@@ -45,12 +45,16 @@ class Config:
     follow_symlinks: bool
     base: str | None
     mount: tuple[tuple[str, str], ...]
+    rules: Literal["auto", "off"]
     compress: bool
     health: str | None
     mime: tuple[str, ...]
+    as_: str | None
     spa: str | None
     clean_urls: bool
     trailing_slash: Literal["auto", "always", "never", "keep"]
+    immutable: str
+    cache_control: tuple[tuple[str, str], ...]
     server_header: bool
     header: tuple[str, ...]
     cors: tuple[str, ...]
@@ -128,6 +132,10 @@ class Config:
     def source(self, name: str) -> str:
         """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
         return self._sources.get(name, DEFAULT)
+
+    def given(self, name: str) -> bool:
+        """Tell whether somebody chose the value, be it the default."""
+        return name in self._sources or getattr(self, name) != BY_NAME[name].default
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -309,11 +317,11 @@ def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
 def _read_table(table: Mapping[str, object], source: str) -> _Layer:
     layer: _Layer = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
-        option = BY_NAME.get(name)
+        spelling = key.replace("_", "-").rstrip("-")
+        option = BY_KEY.get(spelling)
         if option is None:
-            near = closest(name.replace("_", "-"), [option.key for option in OPTIONS])
-            raise _problem(printable(key), source, "no such option" + near)
+            raise _problem(printable(key), source, "no such option" + closest(spelling, BY_KEY))
+        name = option.name
         if name in layer:
             raise _problem(option.flag, source, "given twice")
         several = value if isinstance(value, list) and option.repeatable else [value]

@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.answer import Answer
 from fastfile.clock import Clock
+from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
 from fastfile.files.variants import open_variants
 from fastfile.response import Representation
+from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import media_type
+from fastfile.semantics.mediatype import make_additions, media_type
 
 if TYPE_CHECKING:
     from fastfile.compression import Compression
 
 
 class Purpose(NamedTuple):
-    """What a file answers for. ``path`` is what is asked for, without base or slashes: rules go by it.
+    """What a file answers for. ``address`` is what is asked for, without the base: rules go by it.
 
     ``vary`` names request fields that led to this file, beside those that choose among its variants.
     """
 
-    path: bytes
+    address: Address
     status: int = 200
     vary: bytes = b""
 
@@ -34,25 +36,25 @@ class Purpose(NamedTuple):
 class FileAnswers:
     """Opens files of one root as answers.
 
-    ``changes_at`` tells what is made of the fields at a path. ``media_types`` by extension go before our own.
+    ``changes_of`` tells what is made of the fields of a file, by its path.
     """
 
     def __init__(
         self,
         root: Root,
         clock: Clock,
-        small_file: int,
-        changes_at: Callable[[bytes], FieldChanges],
-        media_types: Mapping[bytes, bytes],
+        config: Config,
+        changes_of: Callable[[bytes, Purpose], FieldChanges],
+        stamps: Stamps,
         compression: Compression | None = None,
     ) -> None:
         self._root = root
         self._clock = clock
-        self._small_file = small_file
-        self._changes_at = changes_at
+        self._small_file = config.small_file
+        self._changes_of = changes_of
+        self._media_types = make_additions(config.mime)
         self._compression = compression
-        self._media_types = media_types
-        self.stamps = Stamps(root)
+        self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""
@@ -79,7 +81,7 @@ class FileAnswers:
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
     ) -> Answer:
         variants = open_variants(self._root, path, resource, self._small_file)
-        changes = self._changes_at(purpose.path)
+        changes = self._changes_of(path, purpose)
         type_ = media_type(path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         vary = purpose.vary

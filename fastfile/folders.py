@@ -9,6 +9,7 @@ The disk is read, and the page made, in a thread: a folder of 20 000 entries is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
@@ -23,11 +24,10 @@ from fastfile.files.listing import COLUMNS, Entry, Order, list_directory, read_b
 from fastfile.files.root import PinnedRoot, Root
 from fastfile.listingpage import LISTING_POLICY, Listing, Readme, make_listing_page
 from fastfile.pages import HTML, JSON, TEXT
-from fastfile.response import NO_CACHE, NO_SNIFFING, make_content_tag, make_head, make_page
+from fastfile.response import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_head, make_page
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.target import is_hidden
 from fastfile.types import Deferred, RequestHead, Response
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
@@ -64,14 +64,26 @@ def parse_wish(query: bytes | None) -> Wish:
 
 
 class Folders:
-    """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at."""
+    """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at.
 
-    def __init__(self, root: Root, base: bytes, config: Config, clock: Clock, pages: ErrorPages) -> None:
+    ``hides`` tells, in any thread, whether a path is as if nothing were there.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        base: bytes,
+        config: Config,
+        clock: Clock,
+        pages: ErrorPages,
+        hides: Callable[[bytes], bool],
+    ) -> None:
         self._root = root
         self._base = base
         self._clock = clock
         self._pages = pages
         self._dotfiles = config.dotfiles
+        self._hides = hides
         self._archive = config.archive
         self._limits = ArchiveLimits(config.limit_archive)
 
@@ -89,13 +101,14 @@ class Folders:
         make = partial(self._make_page, root, path, wish.order, media_type)
         return Deferred(make, partial(self._send_page, head, media_type, changes))
 
-    def _hides(self, path: bytes) -> bool:
-        return is_hidden(path) and not self._dotfiles
-
     def _make_page(self, root: PinnedRoot, path: bytes, order: Order, media_type: bytes) -> Page:
-        entries = sort_entries(list_directory(root, path, self._dotfiles), order)
+        try:
+            found = list_directory(root, path, self._dotfiles)
+            entries = sort_entries([entry for entry in found if not self._hides(join(path, entry.name))], order)
+            readme = find_readme(root, path, entries) if media_type == HTML else None
+        finally:
+            root.close()
         shown = b"/" + join(join(self._base, path), b"")
-        readme = find_readme(root, path, entries) if media_type == HTML else None
         page = make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type)
         return page, make_content_tag(page)
 
@@ -103,7 +116,7 @@ class Folders:
         page, etag = future.result()
         caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
         if self._is_known(head, etag):
-            return Response(304, make_head(304, changes.apply(caching)))
+            return Response(304, make_head(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
         policy = (b"Content-Security-Policy", LISTING_POLICY)
         return make_page(200, media_type, page, (*caching, policy), changes)
 

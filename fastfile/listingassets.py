@@ -60,7 +60,7 @@ STYLE = (
     ":focus-visible{outline:2px solid var(--link);outline-offset:-2px;border-radius:4px}"
     ".bar{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;align-items:center;margin:.4rem 0 .8rem;color:var(--dim);"
     "font-size:.9rem}"
-    "input{margin-left:auto;width:15rem;padding:.35rem .6rem;font:inherit;color:inherit;background:var(--hover);"
+    "input{margin-left:auto;width:15rem;padding:.35rem .6rem;font:inherit;color:var(--ink);background:var(--hover);"
     "border:1px solid var(--line);border-radius:6px}"
     "table{width:100%;table-layout:fixed;border-collapse:collapse}"
     "th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap;"
@@ -112,9 +112,11 @@ const zone = document.querySelector("th:last-child");
 zone.title = Intl.DateTimeFormat().resolvedOptions().timeZone;
 zone.querySelector("span").remove();
 
-const bar = document.querySelector(".bar"), count = make("output", bar), box = make("input", bar);
+const bar = document.querySelector(".bar"), count = bar.firstElementChild, total = count.textContent;
+const box = make("input", bar);
 box.type = "search";
 box.placeholder = "Filter";
+count.setAttribute("role", "status");
 box.setAttribute("aria-label", "Filter by name");
 box.setAttribute("aria-keyshortcuts", "/");
 const names = rows.map(row => row.cells[0].textContent.toLowerCase());
@@ -126,7 +128,7 @@ box.oninput = () => {
     shown += hit;
     if (row.hidden === hit) row.hidden = !hit;
   });
-  count.value = box.value.trim() && `${shown} of ${rows.length} shown`;
+  count.textContent = box.value.trim() ? `${shown} of ${rows.length} shown` : total;
 };
 
 const keys = make("p", document.body);
@@ -140,7 +142,7 @@ body.parentNode.after(keys);
 const step = down => {
   const next = row => row && row[down ? "nextElementSibling" : "previousElementSibling"];
   let row = document.activeElement.closest("tbody tr");
-  row = row ? next(row) : down ? body.firstElementChild : null;
+  row = row ? next(row) : down ? rows[0] || body.firstElementChild : null;
   while (row && row.hidden) row = next(row);
   const link = row && row.querySelector("a");
   if (link) link.focus();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastfile.cache_kinds import CACHE_RULE, IMMUTABLE
 from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, REFERRER_POLICY
 from fastfile.kinds import (
     BIND,
@@ -55,8 +56,8 @@ class Option(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key in a configuration file."""
-        return self.name.replace("_", "-")
+        """The key in a configuration file; the name of one that is a word of Python has an underscore after it."""
+        return self.name.rstrip("_").replace("_", "-")
 
     @property
     def flag(self) -> str:
@@ -66,7 +67,7 @@ class Option(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return f"FASTFILE_{self.name.upper()}"
+        return f"FASTFILE_{self.name.rstrip('_').upper()}"
 
     @property
     def negatable(self) -> bool:
@@ -114,6 +115,10 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option(
+        *(FILES, "rules", choice("auto", "off"), "auto", "WHEN"),
+        "Whether the files _redirects and _headers in the folder are rules, which are obeyed and not served.",
+    ),
+    Option(
         *(FILES, "compress", SWITCH, False, ""),
         "Send text compressed: made in the background after the first request for it, and kept in the cache.",
     ),
@@ -125,6 +130,10 @@ OPTIONS: tuple[Option, ...] = (
         *(FILES, "mime", MIME, (), "EXT=TYPE"),
         "Media type for an extension, before our own table, such as glsl=text/plain; give it again for more.",
         repeatable=True,
+    ),
+    Option(
+        *(BUILDS, "as_", choice("netlify", "cloudflare", "github-pages", "vercel"), None, "HOST"),
+        "Answer as this host would: netlify, cloudflare, github-pages or vercel; options that are given go before it.",
     ),
     Option(
         *(BUILDS, "spa", PAGE, None, "FILE"),
@@ -141,9 +150,20 @@ OPTIONS: tuple[Option, ...] = (
         "Slash at the end of a page's address: auto (folders have it, files have not), always, never, or keep what was "
         "asked for.",
     ),
+    Option(
+        *(BUILDS, "immutable", IMMUTABLE, "auto", "WHICH"),
+        "Files that browsers keep for a year without asking again: auto, those whose names carry a hash of their "
+        "content; off, none; or a regular expression for their paths. Never pages.",
+    ),
+    Option(
+        *(BUILDS, "cache_control", CACHE_RULE, (), "GLOB=VALUE"),
+        "Cache-Control of the files whose paths match, such as '/assets/**=public, max-age=60'; of several the last "
+        "one holds.",
+        repeatable=True,
+    ),
     Option(*(FIELDS, "server_header", SWITCH, True, ""), "Send the Server field."),
     Option(
-        *(FIELDS, "header", FIELD, (), "FIELD"),
+        *(FIELDS, "header", FIELD, (), "'NAME: VALUE'"),
         "Field of every response, such as 'Permissions-Policy: camera=()', in place of ours of that name; give it "
         "again for more.",
         repeatable=True,
@@ -349,3 +369,4 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
+BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
 from typing import NamedTuple
 
 from fastfile.kinds import Kind, Unusable
@@ -20,6 +21,7 @@ MAX_MEMORY = 160 * 1024 * 1024  # room for N=2^17, r=8, the most that the same l
 MAX_WORK = 1 << 21  # N * r * p: more would hold a thread for seconds
 BCRYPT_PREFIXES = ("$2b$", "$2y$", "$2a$")
 BCRYPT_SIZE = 72  # bytes of a password that bcrypt has ever looked at
+_BCRYPT_DIGITS = set("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _MAKE_ONE = "make one with: fastfile hash-password"
 _WEAK = {
     "$apr1$": "MD5",
@@ -122,18 +124,24 @@ def _check_cost(hashed: Hash) -> Hash:
 
 
 def _parse_bcrypt(text: str) -> Hash:
-    cost = text[4:6]
+    cost, salt, digest = text[4:6], text[7:29], text[29:]
     if len(text) != 60 or not cost.isdigit() or not 4 <= int(cost) <= 16 or text[6] != "$":
         raise Unusable("a bcrypt hash has 60 characters and a cost from 04 to 16")
+    if set(salt + digest) - _BCRYPT_DIGITS or salt[-1] not in ".Oeu":  # of the last digit of 128 bits two count
+        raise Unusable("the salt or the digest of a bcrypt hash is not in its alphabet")
+    if not has_bcrypt():
+        raise Unusable(f"bcrypt hashes need pip install 'fastfile[auth]'; or {_MAKE_ONE}")
     # htpasswd's 2y is what others call 2b (crypt_blowfish 1.1).
-    hashed = Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
+    return Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
+
+
+@lru_cache(maxsize=1)
+def has_bcrypt() -> bool:
+    """Tell whether the package is there. It is tried, so that nothing is left to import in a sandbox."""
     try:
-        verify(hashed._replace(text=b"$2b$04$" + hashed.text[7:]), b"")
+        return not verify(Hash(0, 0, 0, b"", b"", b"$2b$04$" + b"." * 53), b"")
     except ImportError:
-        raise Unusable(f"bcrypt hashes need pip install 'fastfile[auth]'; or {_MAKE_ONE}") from None
-    except ValueError:
-        raise Unusable("a bcrypt hash has 22 characters of salt, and 31 of digest after them") from None
-    return hashed
+        return False
 
 
 def _scrypt(hashed: Hash, password: bytes) -> bytes:

@@ -25,6 +25,8 @@ from fastfile.types import FileSlice, Response, close_source
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
+# A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
+OWN_TO_PAGES = (b"content-security-policy",)
 # Above this a content hash would hold up the loop for more than about a millisecond.
 MAX_HASHED = 1 << 20
 
@@ -49,9 +51,9 @@ def make_page(
 ) -> Response:
     """Return a response whose body is a page of our own, with its type and what options make of its fields.
 
-    A policy for the site's pages (--csp) does not fit ours, which have their own, and no cache keeps an error.
+    No cache keeps an error, whatever options say.
     """
-    changes = changes.sparing((b"content-security-policy", *((b"cache-control",) if status >= 400 else ())))
+    changes = changes.sparing((*OWN_TO_PAGES, b"cache-control") if status >= 400 else OWN_TO_PAGES)
     return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
 
 

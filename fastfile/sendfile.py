@@ -15,5 +15,6 @@ recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_file = _kernel.send_file
 open_beneath = _kernel.open_beneath
+read_folder = _kernel.read_folder
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature

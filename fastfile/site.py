@@ -14,23 +14,25 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.absence import Absences, Note, take_no_note
 from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.config import DEFAULT, Config
+from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.cache import Cache
+from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root, make_error
+from fastfile.files.stamps import Stamps
 from fastfile.folders import Folders
 from fastfile.pages import make_error_page
 from fastfile.response import NO_CACHE, make_page
+from fastfile.semantics.cachepolicy import CachePolicy
 from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.semantics.mediatype import make_additions
+from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
 from fastfile.types import Deferred, RequestHead, Response
 
@@ -62,21 +64,31 @@ class Site:
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
+        self._config = config
         self._dotfiles = config.dotfiles
-        self._lists = config.listing
-        # The folders of an app are routes of it like any other name, unless somebody asks to see them.
-        self._are_routes = config.spa is not None and config.source("listing") == DEFAULT
         self._clock = clock
         self._cache = shared.cache
         self._pages = pages
         self._changes = shared.changes
         self.note = shared.note
-        types = make_additions(config.mime)
-        self._files = FileAnswers(root, clock, config.small_file, self.changes_at, types, shared.compression)
-        self._folders = Folders(root, base, config, clock, pages)
-        self._absences = Absences(root, self._files, clock, None if config.spa is None else os.fsencode(config.spa))
-        index = tuple(os.fsencode(name) for name in config.index)
-        self._urls = CleanUrls(config.clean_urls, config.trailing_slash, index)
+        stamps = Stamps(root, self._watched)
+        self._cache_policy = CachePolicy(config.immutable, config.cache_control, base)
+        self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
+        self._folders = Folders(root, base, config, clock, pages, self._hides)
+        self.adopt(choose_host(config))
+
+    def adopt(self, host: Host) -> None:
+        """Do as this host does from now on."""
+        config = self._config
+        self._host = host
+        caching = () if host.cache_control == NO_CACHE[1] else ((b"Cache-Control", host.cache_control),)
+        self._caching = FieldChanges(caching).then(self._changes)
+        self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
+        app = None if config.spa is None else os.fsencode(config.spa)
+        self._absences = Absences(self._root, self._files, self._clock, app, host)
+        # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
+        # them.
+        self._are_routes = not config.given("listing") and (app is not None or not host.listing)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -84,15 +96,10 @@ class Site:
         Raises OSError where it cannot be read. ``target`` is without our base.
         """
         key = self._locate(target.path, None, target.is_directory)
-        answer = self._cache.entries.get(key)
-        if answer is not None and answer.is_fresh(self._clock):
+        answer = self._cached(key)
+        if answer is not None:
             return answer
-        asked = Address(target.path, target.is_directory)
-        candidates = (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
-        found = self._look(target, asked, candidates, head)
-        if found is None:
-            self.note("absence", target.path)
-            found = self._absences.find(target.path, candidates, self.note)
+        found = self._look(target, head) or self._look_at_folder(target, head) or self._find_absence(target)
         if isinstance(found, Answer):
             self._remember(key, found)
         return found
@@ -107,23 +114,37 @@ class Site:
             return self._prefix
         return self._prefix + make_location(path, query, is_directory)
 
-    def changes_at(self, path: bytes) -> FieldChanges:
-        """Return what is made of the fields of every response at a path."""
-        return self._changes
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
+        return self._caching
 
-    def _look(
-        self, target: Target, asked: Address, candidates: Sequence[bytes], head: RequestHead
-    ) -> Answer | Response | Deferred | None:
-        """Return what the disk has at an address, or None."""
-        path = asked.path
-        if is_hidden(path) and not self._dotfiles:
-            self.note("hidden", path)
+    def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
+        changes = self.changes_at(purpose.address, file)
+        # An error's page is not kept, whatever its name.
+        return self._cache_policy.apply(file, purpose.address.path, changes) if purpose.status == 200 else changes
+
+    def _watched(self) -> tuple[Stamp, ...] | None:
+        """Return what all answers depend on; None where a change of it could go unnoticed."""
+        return ()
+
+    def _hides(self, path: bytes) -> bool:
+        """Tell whether a path is as if nothing were there."""
+        return is_hidden(path) and not self._dotfiles
+
+    def _candidates(self, asked: Address) -> tuple[bytes, ...]:
+        return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
+
+    def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
+        """Return the file at a target, or a redirect to the address where it is; None where there is none."""
+        asked = Address(target.path, target.is_directory)
+        if self._hides(asked.path):
+            self.note("hidden", asked.path)
             return None
-        if self._root.only is not None and path:
+        if self._root.only is not None and asked.path:
             return None
-        found = self._files.find(candidates, Purpose(path))
+        found = self._files.find(self._candidates(asked), Purpose(asked))
         if found is None:
-            return None if self._are_routes else self._list(target, head)
+            return None
         file, answer = found
         address = self._urls.address(file, asked)
         if address != asked and self._is_at(file, address):
@@ -131,6 +152,17 @@ class Site:
             return self._redirect(self._locate(address.path, target.query, address.is_directory), head)
         self.note("file", file)
         return answer
+
+    def _look_at_folder(self, target: Target, head: RequestHead) -> Response | Deferred | None:
+        """Return the listing of a folder without a page, or the redirect to it; None where none is to be seen."""
+        if self._are_routes or self._root.only is not None or self._hides(target.path):
+            return None
+        return self._list(target, head)
+
+    def _find_absence(self, target: Target) -> Answer:
+        self.note("absence", target.path)
+        candidates = self._candidates(Address(target.path, target.is_directory))
+        return self._absences.find(target.path, candidates, self.note)
 
     def _is_at(self, file: bytes, address: Address) -> bool:
         """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
@@ -143,6 +175,10 @@ class Site:
                 return candidate == file
         return False
 
+    def _cached(self, key: bytes) -> Answer | None:
+        answer = self._cache.entries.get(key)
+        return answer if answer is not None and answer.is_fresh(self._clock) else None
+
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
         if answer.stamps:
@@ -151,9 +187,9 @@ class Site:
 
     def _redirect(self, location: bytes, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(301, "This is at another address.", type_)
+        page = make_error_page(self._host.moved, "This is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(301, type_, page, fields, self._changes)
+        return make_page(self._host.moved, type_, page, fields, self._changes)
 
     def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""
@@ -168,7 +204,7 @@ class Site:
             return None
         if not target.is_directory:
             return self._redirect(self._locate(path, target.query, True), head)
-        if not self._lists:
+        if not self._host.listing:
             return None
         self.note("listing", path)
-        return self._folders.answer(path, target.query, head, self.changes_at(path))
+        return self._folders.answer(path, target.query, head, self.changes_at(Address(path, True)))

@@ -19,15 +19,20 @@ def with_users(config: Config, root_path: str) -> Config:
     if config.auth_file is None:
         users = config.auth
     else:
-        if _is_served(config, config.auth_file, root_path):
-            raise _problem(config, "the file is in the folder that is served: move it elsewhere")
+        for root in (root_path, *(folder for _, folder in config.mount)):
+            if _is_beneath(config.auth_file, root, config.dotfiles):
+                raise _problem(
+                    config, f"the file is in the folder that is served, {printable(root)}: move it elsewhere"
+                )
         users = (*config.auth, *_read_users(config, config.auth_file))
         if not users:
             raise _problem(config, f"{printable(config.auth_file)} names no user")
-    names = [split_user(user)[0] for user in users]
-    for name in names:
-        if names.count(name) > 1:
+    names: set[str] = set()
+    for user in users:
+        name = split_user(user)[0]
+        if name in names:
             raise _problem(config, f"the user {printable(name)} is there twice")
+        names.add(name)
     return config.replace(auth=users)
 
 
@@ -52,13 +57,13 @@ def _read_users(config: Config, path: str) -> list[str]:
     return users
 
 
-def _is_served(config: Config, path: str, root_path: str) -> bool:
+def _is_beneath(path: str, root_path: str, dotfiles: bool) -> bool:
     """Tell whether a client could ask for the file; what begins with a dot is hidden unless --dotfiles shows it."""
     root, file = os.path.realpath(root_path), os.path.realpath(path)
     if not os.path.isdir(root) or not file.startswith(os.path.join(root, "")):
         return file == root
     hidden = any(part.startswith(".") for part in os.path.relpath(file, root).split(os.sep))
-    return config.dotfiles or not hidden
+    return dotfiles or not hidden
 
 
 def _problem(config: Config, problem: str) -> ConfigError:

@@ -26,6 +26,14 @@ class Exchange(NamedTuple):
     fields: dict[str, str]
 
 
+class Load(NamedTuple):
+    """How a page got what it asked for: over the wire, with the status there, or (None) out of the browser's cache."""
+
+    url: str
+    status: int | None
+    transferred: int  # bytes, the head's too
+
+
 @contextlib.contextmanager
 def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
     """Start a headless Chromium with a profile of its own; missing, it fails the test where it is required."""
@@ -92,6 +100,30 @@ def exchanges(browser: webdriver.Chrome, origin: str) -> list[Exchange]:
         for request, url in urls.items()
         if request in received and url.startswith(origin)
     ]
+
+
+def loads(browser: webdriver.Chrome, origin: str) -> list[Load]:
+    """Return what pages of this origin asked for there, and how they got it, since the last look at the network."""
+    urls: dict[str, str] = {}
+    statuses: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    cached = set()
+    for event, details in network_events(browser):
+        request = details.get("requestId", "")
+        if event == "Network.requestWillBeSent":
+            urls[request] = details["request"]["url"]
+        elif event == "Network.requestServedFromCache":  # in memory
+            cached.add(request)
+        elif event == "Network.responseReceived":
+            cached |= {request} if details["response"]["fromDiskCache"] else set()
+        elif event == "Network.responseReceivedExtraInfo":
+            statuses[request] = details["statusCode"]
+        elif event in ("Network.dataReceived", "Network.loadingFinished"):
+            sizes[request] = max(sizes.get(request, 0), details["encodedDataLength"])
+    found = [(url.removeprefix(origin), request) for request, url in urls.items() if url.startswith(origin)]
+    for url, request in found:
+        assert (request in cached) != (request in statuses), f"{url}: neither, or both"
+    return [Load(url, statuses.get(request), sizes.get(request, 0)) for url, request in found]
 
 
 def lower_names(fields: dict[str, str]) -> dict[str, str]:

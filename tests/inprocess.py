@@ -17,8 +17,10 @@ from typing import Any, TypeVar
 
 from rawclient import RawClient
 
+from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
+from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
@@ -35,6 +37,12 @@ SENDING, WAITING = 3, 4  # of a connection's states; compiled, they are no attri
 TICK_S = 0.02
 
 T = TypeVar("T")
+
+
+def serve_files(folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handler:
+    """Return the handler of a real server of a folder."""
+    config = Config()
+    return make_application(config, open_roots(config, os.fsencode(folder)), clock, log_failure)
 
 
 class InProcess:

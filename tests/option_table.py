@@ -36,6 +36,7 @@ def make_limit_row(option: Option) -> str:
 def spell(option: Option) -> str:
     flag = f"{option.short}`, `{option.flag}" if option.short else option.flag
     value = f" {option.metavar}" if option.metavar and option.metavar != option.flag else ""
+    value = f"[={option.metavar}]" if option.bare else value
     negation = f", `--no-{option.key}`" if option.negatable else ""
     return f"`{flag}{value}`{negation}"
 

@@ -228,7 +228,7 @@ def test_what_is_no_folder_has_no_archive(folder: Path, root: Root, path: bytes)
 
 
 # So that what the blocks add makes its size in the archive the largest of four bytes, less one.
-LARGE = 0xFFFFFFFF - 1 - 5 * 65532 - 5
+LARGE = 0xFFFFFFFF - 1 - 5 * 65533 - 5
 
 
 @pytest.mark.parametrize(

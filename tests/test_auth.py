@@ -140,6 +140,7 @@ def test_a_user_gets_what_is_there_and_no_shared_cache_keeps_it(
         assert response.startswith(b"HTTP/1.1 %d " % status)
         caching = b"no-store" if status == 404 else b"private, no-cache"
         assert response.count(b"Cache-Control: %b\r\n" % caching) == 1
+        assert b"\r\nCross-Origin-Resource-Policy: same-origin\r\n" in response
         assert b"Save-Data" in response
 
 
@@ -378,13 +379,24 @@ def test_a_file_of_users_that_is_not_there_is_refused(site: Path, tmp_path: Path
     assert "cannot be read: No such file" in errors
 
 
-def test_a_file_of_users_is_not_served(site: Path) -> None:
-    for name, options, status in (("users", (), 2), (".users", ("--dotfiles",), 2)):
+def test_a_file_of_users_is_not_served(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    mounted = ("--mount", f"/other={site}", str(tmp_path / "other"))
+    for name, options in (("users", (str(site),)), (".users", ("--dotfiles", str(site))), ("users", mounted)):
         users = site / name
         users.write_text(f"ann:{CHEAP}\n")
-        found, errors = start_status(*options, "--auth-file", str(users), str(site))
+        status, errors = start_status("--auth-file", str(users), *options)
         users.unlink()
-        assert (found, "in the folder that is served" in errors) == (status, True)
+        assert status == 2
+        assert "folder that is served" in errors
+
+
+def test_a_file_of_users_may_be_beside_what_is_served_where_nobody_can_ask_for_it(site: Path) -> None:
+    users = site / ".users"
+    users.write_text(f"ann:{make_quick_hash('x')}\n")
+    with ServerProcess(["--auth-file", str(users), str(site)]) as server:
+        assert b" 404 " in ask(server, "/.users", basic("ann", "x"))
+    users.unlink()
 
 
 # Hashes
@@ -434,6 +446,7 @@ BAD_HASHES = {
     "one that takes an hour": ("$scrypt$ln=14,r=8,p=9999$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA", "160 MiB"),
     "one that is cut": ("$scrypt$ln=14,r=8,p=1$c2FsdHNhbHQ$AAAA", r"\$SALT"),
     "a bcrypt that is cut": ("$2y$10$abcdef", "60 characters"),
+    "a bcrypt whose salt is none": ("$2y$10$" + "!" * 53, "alphabet"),
     "a bcrypt that takes minutes": ("$2y$31$" + "a" * 53, "cost"),
 }
 
@@ -529,7 +542,16 @@ def test_a_password_is_typed_without_being_seen(second: str) -> None:
         assert (process.returncode, output, errors) == (1, b"", b"fastfile: these were two passwords\n")
 
 
-# With --cors, and in a browser
+# Pages of other origins, and a browser
+
+# Each origin loads the picture of the other, as any page may that does not read it.
+EMBED = """
+const [url, done] = arguments;
+const picture = new Image();
+picture.onload = () => done('shown');
+picture.onerror = () => done('refused');
+picture.src = url;
+"""
 
 
 def test_a_page_of_another_origin_may_ask_before_it_logs_in(site: Path) -> None:
@@ -568,6 +590,27 @@ def test_a_browser_that_knows_the_password_loads_a_page_with_all_its_files(tmp_p
             loaded = browser.execute_script("return [...document.images].filter(image => image.naturalWidth).length")
             statuses = [exchange.status for exchange in exchanges(browser, origin) if exchange.url.endswith(".svg")]
     assert (loaded, statuses) == (count, [200] * count)
+
+
+def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_remembers(tmp_path: Path) -> None:
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "a.svg").write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>")
+    (root / "index.html").write_bytes(b"<!DOCTYPE html><title>Page</title><link rel=icon href=data:,>")
+    options = ["--auth", f"ann:{make_quick_hash('secret')}"]
+    embeddable = ["--header", "Cross-Origin-Resource-Policy: cross-origin"]
+    with (
+        ServerProcess([str(root)]) as other,
+        ServerProcess([*options, str(root)]) as server,
+        ServerProcess([*options, *embeddable, str(root)]) as told_otherwise,
+        open_browser(tmp_path / "profile") as browser,
+    ):
+        found = []
+        for protected in (server, told_otherwise):
+            browser.get(f"http://ann:secret@localhost:{protected.port}/")
+            browser.get(f"http://localhost:{other.port}/")
+            found.append(browser.execute_async_script(EMBED, f"http://localhost:{protected.port}/a.svg"))
+    assert found == ["refused", "shown"]
 
 
 def test_a_client_that_goes_away_in_between_takes_nobody_with_it(site: Path, line: str) -> None:

@@ -22,18 +22,18 @@ def shown(it: Address) -> str:
 
 
 CANDIDATES = [
-    (False, "/about", ["about", "about/index.html", "about/index.htm"]),
-    (False, "/about/", ["about/index.html", "about/index.htm"]),
-    (True, "/about", ["about", "about.html", "about/index.html", "about/index.htm"]),
-    (True, "/about/", ["about/index.html", "about/index.htm", "about.html"]),
-    (True, "/a/v1.2", ["a/v1.2", "a/v1.2.html", "a/v1.2/index.html", "a/v1.2/index.htm"]),
-    (True, "/", ["index.html", "index.htm"]),
+    ("files", "/about", ["about", "about/index.html", "about/index.htm"]),
+    ("files", "/about/", ["about/index.html", "about/index.htm"]),
+    ("clean", "/about", ["about", "about.html", "about/index.html", "about/index.htm"]),
+    ("clean", "/about/", ["about/index.html", "about/index.htm", "about.html"]),
+    ("clean", "/a/v1.2", ["a/v1.2", "a/v1.2.html", "a/v1.2/index.html", "a/v1.2/index.htm"]),
+    ("clean", "/", ["index.html", "index.htm"]),
 ]
 
 
-@pytest.mark.parametrize(("clean", "asked", "files"), CANDIDATES, ids=lambda value: str(value))
-def test_candidates_come_in_order(clean, asked, files):
-    found = CleanUrls(clean, "auto", INDEX).candidates(address(asked))
+@pytest.mark.parametrize(("pages", "asked", "files"), CANDIDATES, ids=lambda value: str(value))
+def test_candidates_come_in_order(pages, asked, files):
+    found = CleanUrls(pages, "auto", INDEX).candidates(address(asked))
     assert [file.decode() for file in found] == files
 
 
@@ -57,19 +57,19 @@ ADDRESSES = [
 @pytest.mark.parametrize(("asked", "file", *"ABCD"), ADDRESSES, ids=lambda value: value)
 def test_each_file_has_one_address(asked, file, A, B, C, D):  # noqa: N803
     for mode, expected in zip(("auto", "always", "never", "keep"), (A, B, C, D), strict=True):
-        assert shown(CleanUrls(True, mode, INDEX).address(file.encode(), address(asked))) == expected
+        assert shown(CleanUrls("clean", mode, INDEX).address(file.encode(), address(asked))) == expected
 
 
 @pytest.mark.parametrize("mode", ["auto", "always", "never", "keep"])
 @pytest.mark.parametrize("asked", ["/about.html", "/docs/index.html", "/docs/x.html"])
 def test_without_clean_urls_a_file_is_at_its_name(mode, asked):
-    assert CleanUrls(False, mode, INDEX).address(asked[1:].encode(), address(asked)) == address(asked)
+    assert CleanUrls("files", mode, INDEX).address(asked[1:].encode(), address(asked)) == address(asked)
 
 
 @pytest.mark.parametrize("mode", ["auto", "always", "never", "keep"])
 @pytest.mark.parametrize(("asked", "file", *"ABCD"), ADDRESSES, ids=lambda value: value)
 def test_the_address_of_a_file_is_its_own_address(mode, asked, file, A, B, C, D):  # noqa: N803
-    urls = CleanUrls(True, mode, INDEX)
+    urls = CleanUrls("clean", mode, INDEX)
     once = urls.address(file.encode(), address(asked))
     assert urls.address(file.encode(), once) == once, "a second redirect"
 

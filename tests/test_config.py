@@ -288,6 +288,8 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
 NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
+    "cache_control": "*.html=no-cache",
+    "as_": "netlify",
     "cors": "https://app.example",
     "header": "X-A: 1",
     "health": "/x",

@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inprocess import SENDING, TIMEOUT_S, WAITING, InProcess
+from inprocess import SENDING, TIMEOUT_S, WAITING, InProcess, serve_files
 from rawclient import RawClient, Received, make_request
 from serverprocess import LOOPS
 
 from fastfile import application
-from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
-from fastfile.files.root import Root
-from fastfile.handler import Handler
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
 from fastfile.server.offload import MAX_JOBS, THREADS
 from fastfile.types import Deferred, RequestHead, Response
@@ -63,7 +60,7 @@ class Odd:
     """Answers as its targets say; its error pages are those of a real handler."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
-        self._pages = make_application(Config(), [MountPoint(b"", Root(os.fsencode(folder)))], clock, log_failure)
+        self._pages = serve_files(folder, clock, log_failure)
         self.gates = Gates()
         self.finished: list[str] = []  # targets whose finish was called
 
@@ -477,11 +474,7 @@ def test_the_real_handler_takes_the_same_care_of_a_deferred_answer(
 ) -> None:
     real = application.Site
     monkeypatch.setattr(application, "Site", lambda *arguments: DeferringSite(real, *arguments))
-
-    def make_handler(clock: Clock, log_failure: Callable[[BaseException], None]) -> Handler:
-        return make_application(Config(), [MountPoint(b"", Root(os.fsencode(tmp_path)))], clock, log_failure)
-
-    server = InProcess(tmp_path, LOOPS[0], make_handler)
+    server = InProcess(tmp_path, LOOPS[0], lambda clock, log_failure: serve_files(tmp_path, clock, log_failure))
     try:
         with server.connect() as client:
             whole = client.request(f"/{target}")

@@ -34,6 +34,7 @@ from fastfile.server import connection, listener
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
 from fastfile.server.listener import Listener
+from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.service import Service
 
@@ -109,7 +110,8 @@ class Server:
         def on_exhausted(error: OSError) -> None:
             loop.call_later(0.01, self._listener.resume)
 
-        service = Service(config, handler, clock, poller, None, on_closed)
+        offload = Offload(loop, clock, self.failures.append)
+        service = Service(config, handler, clock, poller, None, on_closed, offload=offload)
         complaints = Complaints(clock, lambda text: None)
         self._listener = Listener(service, listening, 100, clients, complaints, on_exhausted)
         loop.call_soon(self._started.set)
@@ -160,12 +162,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         (connection, ("recv_into", "send_parts", "send_file")),
         (listener, ("accept",)),
         (root, ("open_beneath",)),
+        (listing, ("read_folder",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))
     monkeypatch.setattr(root, "os", faults.wrap_os(("open", "dup", "stat", "fstat", "readlink")))
     monkeypatch.setattr(resource, "os", faults.wrap_os(("fstat", "pread")))
-    monkeypatch.setattr(listing, "os", faults.wrap_os(("scandir", "lseek")))
     return faults
 
 

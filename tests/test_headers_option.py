@@ -12,7 +12,7 @@ from browser import open_browser
 from rawclient import RawClient
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess
 
-from fastfile.pages import LISTING_POLICY
+from fastfile.listingpage import LISTING_POLICY
 
 TEXT = b"0123456789" * 20
 POLICY = "default-src 'self'; img-src *"
@@ -91,7 +91,11 @@ def test_every_response_has_them(
 
 def test_a_page_of_ours_keeps_the_stricter_policy_that_fits_it(server: ServerProcess) -> None:
     with RawClient(server.connect()) as client:
-        assert client.request("/folder/").fields["content-security-policy"] == LISTING_POLICY.decode()
+        listing = client.request("/folder/")
+        known = client.request("/folder/", "GET", f"If-None-Match: {listing.fields['etag']}")
+    assert listing.fields["content-security-policy"] == LISTING_POLICY.decode()
+    # What a 304 says would take its place in a cache (RFC 9111 §3.2).
+    assert (known.status, known.fields.get("content-security-policy")) == (304, None)
 
 
 def test_what_an_answer_depends_on_stays_in_vary(server: ServerProcess) -> None:

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastfile.semantics.immutable import is_immutable
 
@@ -99,3 +101,8 @@ def test_no_two_words_of_four_letters_are_a_hash(place: str) -> None:
     assert len(words) > 300
     pairs = [first + second.capitalize() for first, second in zip(words, words[::-1], strict=True)]
     assert [pair for pair in pairs if immutable(place.format(pair))] == []
+
+
+@given(st.binary(max_size=40), st.sampled_from([b".js", b"", b"-", b"."]))
+def test_any_bytes_are_judged(name: bytes, end: bytes) -> None:
+    assert is_immutable(name + end) in (True, False)

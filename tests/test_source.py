@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from inprocess import SENDING, TIMEOUT_S, InProcess
+from inprocess import SENDING, TIMEOUT_S, InProcess, serve_files
 from rawclient import make_request
 from serverprocess import LOOPS
 
-from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
-from fastfile.config import Config
 from fastfile.errors import HTTPError
-from fastfile.files.root import Root
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_head
 from fastfile.types import Deferred, FileSlice, RequestHead, Response
 
@@ -60,7 +57,7 @@ class Body:
 
 class Sources:
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
-        self._pages = make_application(Config(), [MountPoint(b"", Root(os.fsencode(folder)))], clock, log_failure)
+        self._pages = serve_files(folder, clock, log_failure)
         (folder / "file").write_bytes(FILE)
         self.file = (folder / "file").open("rb")
         self.bodies: list[Body] = []

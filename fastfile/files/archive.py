@@ -111,14 +111,22 @@ def make_archive(
     """
     members: list[Member] = []
     total = 0
-    for member in walk(root, folder, _clean(name).replace(b":", b"_"), hides):  # "c:" would be a drive
-        members.append(member)
-        total += member.size
-        if len(members) > limits.members:
-            raise HTTPError(403, f"The folder has more than {limits.members} entries: too many for an archive.")
-        if total > limits.content:
-            raise HTTPError(403, f"The folder has more than {limits.content} bytes: too many for an archive.")
+    try:
+        for member in walk(root, folder, _clean(name).replace(b":", b"_"), hides):  # "c:" would be a drive
+            members.append(member)
+            total += member.size
+            _check_limits(len(members), total, limits)
+    except BaseException:
+        root.close()
+        raise
     return Archive(root, members)
+
+
+def _check_limits(members: int, content: int, limits: ArchiveLimits) -> None:
+    if members > limits.members:
+        raise HTTPError(403, f"The folder has more than {limits.members} entries: too many for an archive.")
+    if content > limits.content:
+        raise HTTPError(403, f"The folder has more than {limits.content} bytes: too many for an archive.")
 
 
 def walk(root: Root, folder: bytes, name: bytes, hides: Callable[[bytes], bool]) -> Iterator[Member]:

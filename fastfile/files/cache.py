@@ -50,6 +50,11 @@ class Cache(Generic[E]):
             self._size -= entry.size + len(key)
             self._open_files -= entry.open_files
 
+    def clear(self) -> None:
+        self.entries.clear()
+        self._size = 0
+        self._open_files = 0
+
     def _evict(self) -> None:
         while True:
             key = next(iter(self.entries))

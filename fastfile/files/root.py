@@ -198,6 +198,7 @@ class PinnedRoot(Root):
     """
 
     def __init__(self, root: Root) -> None:
+        self._fd = -1
         root._renew()
         self._fd = os.dup(root._fd)
         self.path = root.path
@@ -206,7 +207,13 @@ class PinnedRoot(Root):
         self._kernel_confines = root._kernel_confines
 
     def __del__(self) -> None:
-        os.close(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        """Close it, where that cannot wait for the last reference: an exception may hold one for long."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _renew(self) -> None:
         """It stays what it is."""

@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 HTML = b".html"
-TrailingSlash = Literal["auto", "always", "never", "keep"]
+# Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about alone, to which
+# /about.html redirects, as /docs/index.html does to /docs/.
+Pages = Literal["files", "both", "clean"]
+# auto: folders end with a slash, files do not, and the other form redirects; folder: nothing is at the other form of a
+# file; always, never: what has an address has it in the one form; keep: a page is at both.
+TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
 
 
 class Address(NamedTuple):
@@ -20,10 +25,10 @@ class Address(NamedTuple):
 
 
 class CleanUrls:
-    """``index`` are the names of folders' pages. Without ``clean`` only folders are pages."""
+    """``index`` are the names of folders' pages."""
 
-    def __init__(self, clean: bool, trailing_slash: TrailingSlash, index: tuple[bytes, ...]) -> None:
-        self._clean = clean
+    def __init__(self, pages: Pages, trailing_slash: TrailingSlash, index: tuple[bytes, ...]) -> None:
+        self._pages = pages
         self._trailing_slash = trailing_slash
         self._index = index
 
@@ -33,18 +38,20 @@ class CleanUrls:
         pages = tuple(_join(path, name) for name in self._index)
         if not path:
             return pages
-        with_ending = (path + HTML,) if self._clean else ()
-        return (*pages, *with_ending) if is_directory else (path, *with_ending, *pages)
+        with_ending = (path + HTML,) if self._pages != "files" else ()
+        if is_directory:
+            return pages if self._trailing_slash == "folder" else (*pages, *with_ending)
+        return (path, *with_ending, *pages)
 
     def address(self, file: bytes, asked: Address) -> Address:
         """Return the one address of a file, ``asked`` itself where there is no better one."""
         folder, _, name = file.rpartition(b"/")
         is_named = file == asked.path and not asked.is_directory
+        if is_named and self._pages != "clean":
+            return asked
         if name in self._index:
-            if is_named and not self._clean:
-                return asked
             return Address(folder, not folder or self._has_slash(True, asked, is_named))
-        if not self._clean or not name.endswith(HTML) or name == HTML:
+        if self._pages == "files" or not name.endswith(HTML) or name == HTML:
             return asked
         return Address(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
 
@@ -52,7 +59,7 @@ class CleanUrls:
         """Tell whether the address ends with a slash; ``is_named``: the file was asked for by its name."""
         if self._trailing_slash == "keep":
             return is_folder if is_named else asked.is_directory
-        return is_folder if self._trailing_slash == "auto" else self._trailing_slash == "always"
+        return is_folder if self._trailing_slash in ("auto", "folder") else self._trailing_slash == "always"
 
 
 def _join(folder: bytes, name: bytes) -> bytes:

@@ -44,7 +44,7 @@ def is_immutable(path: bytes) -> bool:
     """Tell whether the last segment of a file's path has the hash of its content in it."""
     folder, _, name = path.rpartition(b"/")
     stem, _, extension = name.rpartition(b".")
-    if extension.lower() not in _EXTENSIONS or _is_service_worker(stem.lower()):
+    if extension.lower() not in _EXTENSIONS or is_service_worker(path):
         return False
     for ending in _ENDINGS:
         stem = stem.removesuffix(ending)
@@ -63,8 +63,14 @@ def is_immutable(path: bytes) -> bool:
     return _is_token(token, 3 if in_assets or name in _OWN_NAMES else 4)
 
 
-def _is_service_worker(stem: bytes) -> bool:
+def is_page(path: bytes) -> bool:
+    """Tell whether it is HTML."""
+    return path.lower().endswith((b".html", b".htm", b".xhtml", b".xht"))
+
+
+def is_service_worker(path: bytes) -> bool:
     """Tell whether it is the one script whose URL has to stay: browsers look for its next version there."""
+    stem = path.rpartition(b"/")[2].rpartition(b".")[0].lower()
     words = stem.replace(b".", b"-").replace(b"_", b"-").split(b"-")
     return b"sw" in words or b"serviceworker" in b"".join(words)
 

@@ -138,7 +138,17 @@ def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes
     location = b"/" + encode_path(path.strip(b"/"))
     if is_directory and location != b"/":
         location += b"/"
-    return location if query is None else location + b"?" + _encode(query, _QUERY_SAFE)
+    return location if query is None else location + b"?" + encode_query(query)
+
+
+def encode_query(query: bytes) -> bytes:
+    """Percent-encode what cannot stand in a field; the rest of a query stays as it came."""
+    return _encode(query, _QUERY_SAFE)
+
+
+def encode_value(value: bytes) -> bytes:
+    """Percent-encode every byte but what is unreserved, so that it is one value wherever it is put."""
+    return _encode(value, _UNRESERVED)
 
 
 def _encode(value: bytes, safe: bytes) -> bytes:

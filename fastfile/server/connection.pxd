@@ -5,7 +5,7 @@ from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 
 cdef int IDLE, HEAD, BODY, SENDING, WAITING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK
-cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, PULL_SIZE, LINGER_SIZE
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE, LINGER_SIZE
 
 cdef class Connection:
     cdef readonly int fd, state
@@ -53,7 +53,7 @@ cdef class Connection:
     cdef bint _pull(self) except -1
     cdef long long _queue_part(self, part) except -1
     cdef _drop_source(self)
-    @cython.locals(budget=Py_ssize_t, sent=Py_ssize_t, service=Service)
+    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, service=Service)
     cdef _send(self)
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)

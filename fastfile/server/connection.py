@@ -45,6 +45,11 @@ BATCH_PARTS = 48
 TURN_SIZE = 1024 * 1024
 # Of a body that is made while it is sent, this much is in memory at a time, and one part of it.
 PULL_SIZE = 64 * 1024
+# A part costs its maker something however small it is: a file of a few bytes is opened and closed, which takes as long
+# as the copy of some ten KiB. So each counts as this much at least, and there are only so many pulls in a turn: an
+# archive of 20 000 small files held up others by 200 ms, and does by 2.
+PART_SIZE = 4 * 1024
+TURN_PULLS = 8
 # Lingering close: what a client may still send after our last answer before we hang up. It is what the buffers of both
 # ends hold at most (6 MiB and 4 MiB on Linux), and more: who sends a body before looking gets to look.
 LINGER_SIZE = 16 * 1024 * 1024
@@ -415,7 +420,7 @@ class Connection:
         try:
             while pulled < PULL_SIZE and self._unpulled:
                 part = next(source)
-                pulled += self._queue_part(part)
+                pulled += max(self._queue_part(part), PART_SIZE)
                 if isinstance(part, FileSlice):
                     break
             if not self._unpulled:
@@ -444,6 +449,7 @@ class Connection:
         """Send what is queued until the socket is full or the turn is over; then wait to go on."""
         service = self._service
         budget = TURN_SIZE
+        pulls = 0
         while self._parts or (self._source is not None and self._pull()):
             part = self._parts[0]
             if isinstance(part, FileSlice):
@@ -458,7 +464,9 @@ class Connection:
                 budget -= sent
                 if service.metrics is not None:
                     service.metrics.add_sent(sent)
-            if sent == WOULD_BLOCK or (budget <= 0 and self._queued):
+            if self._source is not None:
+                pulls += 1
+            if sent == WOULD_BLOCK or ((budget <= 0 or pulls == TURN_PULLS) and self._queued):
                 self._wait_to_send(TURN_SIZE - budget)
                 return
         if self.state == SENDING:

@@ -93,6 +93,9 @@ def preload(config: Config) -> list[str]:
         from fastfile import auth  # noqa: F401
     if config.cors:
         from fastfile import cors  # noqa: F401
+    if config.rules != "off":
+        import fastfile.ruledsite
+        import fastfile.siterules  # noqa: F401
     if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401

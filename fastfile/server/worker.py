@@ -33,6 +33,8 @@ LOG_TICK_S = 0.1
 EXHAUSTED_PAUSE_S = 0.1
 # A client that has connected and sent nothing may have its first request under way (HARDENING 19).
 SILENT_GRACE_S = 0.7
+# Of the threads that hash: a flood of guesses leaves the loop its share, and on a busy machine a log-in is not forever.
+HASHING_NICENESS = 5
 NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
@@ -75,14 +77,17 @@ class Worker:
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, root_path, self._ask_for_successors)
-        self.roots = [root for _, root in mount_points]
+        self.roots = [mount_point.root for mount_point in mount_points]
         later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
         submit = None if later is None else later.submit
-        self._handler = make_application(config, mount_points, self._clock, errors.report_failure, submit)
+        self._handler = make_application(
+            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
+        )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
-        offload = Offload(self._loop, self._clock, errors.report_failure)
+        niceness = HASHING_NICENESS if config.auth else 0
+        offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
         self._service = Service(
             config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload
         )

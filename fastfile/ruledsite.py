@@ -1,0 +1,135 @@
+"""A site whose build brings rules: those of ``_redirects`` before and after its files, those of ``_headers`` on them.
+
+Of the steps in site.py it adds the first and the fourth. A redirect is made anew for each request, since it depends on
+the query and more; a file that a rule leads to is cached by what it is sent as, so that all routes of an app share one.
+Answers that another request for their target may not get are cached where only this module looks for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastfile.answer import Answer
+from fastfile.errors import HTTPError
+from fastfile.fileanswers import Purpose
+from fastfile.files.freshness import Stamp
+from fastfile.files.root import Root
+from fastfile.pages import make_error_page
+from fastfile.response import NO_CACHE, make_field_lines, make_page
+from fastfile.semantics.cleanurls import Address
+from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.hosts import with_options
+from fastfile.semantics.target import Target, make_location, parse_target
+from fastfile.site import Shared, Site
+from fastfile.types import Deferred, RequestHead, Response
+
+if TYPE_CHECKING:
+    from fastfile.semantics.rulebook import Outcome
+    from fastfile.siterules import SiteRules
+
+# No target has a NUL, so what is cached under such a key is found by no request alone.
+_GUARD = b"\0"
+
+
+class RuledSite(Site):
+    """``rules`` are those of this site's root."""
+
+    def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules) -> None:
+        self._rules = rules
+        super().__init__(root, base, shared)
+        self._follow_host()
+
+    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
+        """Return what is at the target, as Site does, or where a rule leads."""
+        rules = self._rules
+        if rules.refresh():
+            self._cache.clear()
+            self._absences.forget()
+            self._follow_host()
+        if rules.hides(target.path):
+            return self._find_absence(target)
+        outcome = rules.find(target, head)
+        if outcome is not None and outcome.rule.forced:
+            return self._follow(outcome, target, head)
+        asked = Address(target.path, target.is_directory)
+        if not rules.covers(asked, forced=False):
+            return super().find(target, head)
+        key = self._locate(target.path, None, target.is_directory)
+        if rules.covers(asked, forced=True):
+            key = _GUARD + key
+        found = self._cached(key) or self._look(target, head)
+        if isinstance(found, Answer):
+            self._remember(key, found)
+        if found is not None:
+            return found
+        if outcome is not None:
+            return self._follow(outcome, target, head)
+        # Not to be kept: a request with another query may come to a rule.
+        return self._look_at_folder(target, head) or self._find_absence(target)
+
+    def _follow_host(self) -> None:
+        """Do as the host does that the files make of ours."""
+        self.adopt(with_options(self._rules.host, self._config))
+
+    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        subject = Address(file, False) if file and self._host.fields_of_file else address
+        changes = super().changes_at(address).then(self._rules.changes(subject))
+        names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
+        return _add_vary(changes, names)
+
+    def _watched(self) -> tuple[Stamp, ...] | None:
+        return self._rules.stamps()
+
+    def _hides(self, path: bytes) -> bool:
+        return self._rules.hides(path) or super()._hides(path)
+
+    def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
+        """Return what a rule makes of the request."""
+        status = outcome.rule.status
+        self.note("rule", str(outcome.rule.place).encode())
+        if outcome.is_redirect:
+            location = outcome.reference
+            is_ours = location.startswith(b"/")
+            return self._send_to(status, self._prefix + location if is_ours else location, target, head)
+        answer = self._open_goal(outcome.reference, target, status)
+        if answer is not None:
+            return answer
+        if status in (200, 404):
+            return self._find_absence(target)
+        raise HTTPError(status, "A rule of this site says so.")
+
+    def _send_to(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
+        type_ = self._pages.choose_type(head.field(b"accept"))
+        page = make_error_page(status, "What you ask for is at another address.", type_)
+        fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
+        names = self._rules.vary(Address(target.path, target.is_directory))
+        return make_page(status, type_, page, fields, _add_vary(self._changes, names))
+
+    def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
+        """Return the answer of the file that a rule names, to requests for the target; None where there is none."""
+        try:
+            goal = parse_target(reference)
+        except HTTPError:  # a rule may name what no file can be named, also by what it caught
+            return None
+        if self._hides(goal.path):
+            return None
+        asked = Address(target.path, target.is_directory)
+        vary = b", ".join(self._rules.vary(asked))
+        changes = self.changes_at(asked)
+        place = make_location(goal.path, None, goal.is_directory)
+        parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
+        key = _GUARD + _GUARD.join(parts)
+        answer = self._cached(key)
+        if answer is None:
+            candidates = (*self._candidates(Address(goal.path, goal.is_directory)), goal.path + b".html")
+            found = self._files.find(candidates, Purpose(asked, status, vary))
+            if found is None:
+                return None
+            self.note("file", found[0])
+            answer = found[1]
+            self._remember(key, answer)
+        return answer
+
+
+def _add_vary(changes: FieldChanges, names: tuple[bytes, ...]) -> FieldChanges:
+    return changes._replace(added=(*changes.added, (b"Vary", b", ".join(names)))) if names else changes

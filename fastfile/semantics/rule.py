@@ -1,0 +1,144 @@
+"""The rules of a deployed site as values: what ``_redirects``, ``_headers`` and the files of other hosts are read into.
+
+Owns their shape alone. Reading is in redirects.py and headerrules.py (and wherever another format is read), matching in
+rulebook.py. Paths are matched decoded, beginning with one slash and free of dot segments; templates are kept encoded.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a rule stands."""
+
+    file: str
+    line: int  # from 1; 0 where the whole file is meant
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Problem(NamedTuple):
+    """Something in a file that its author should know, as one sentence: a line that is left out, mostly."""
+
+    place: Place
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+class Capture(NamedTuple):
+    """The place in a template where what a pattern caught goes; ``name`` is that of a group, or its number."""
+
+    name: str | int
+
+
+# Literal bytes, which may stand in a URI as they are, and captures, which are encoded before they are put in.
+Template = tuple[bytes | Capture, ...]
+
+
+class Pattern(NamedTuple):
+    """Which paths a rule is for: one of ``literals``, or all that the whole of ``expression`` matches.
+
+    ``expression`` is the source of a regular expression over bytes; its groups, by name or number, are the captures.
+    ``segment`` is the first segment, with its slash, of every path that it can match, and b"" where that is not one
+    and the same (always right): it decides which requests have to try the expression at all.
+    """
+
+    text: str  # as it is written in the file
+    literals: tuple[bytes, ...] = ()
+    expression: bytes = b""
+    segment: bytes = b""
+
+
+class QueryMatch(NamedTuple):
+    """A parameter that the query has to have: with ``value`` (decoded), or any value, which ``capture`` catches."""
+
+    name: bytes
+    value: bytes | None
+    capture: str = ""
+
+
+class Condition(NamedTuple):
+    """What else has to be true of a request.
+
+    ``language``: the client's best language is among ``names`` (lower case, as in Accept-Language). ``cookie``: one of
+    the cookies of these names is there. ``header``: one of these fields (lower case) is there. ``host``: the Host is
+    one of these names. ``query``: one of these parameters is there. Where there is an ``expression``, the value of it
+    has to match as a whole, and named groups are captures. ``absent`` turns it all round.
+    """
+
+    subject: Literal["language", "cookie", "header", "host", "query"]
+    names: tuple[bytes, ...]
+    expression: bytes = b""
+    absent: bool = False
+
+
+class Destination(NamedTuple):
+    """Where a rule leads: ``origin`` is b"" for this site, else a literal ``https://host:port``."""
+
+    text: str  # as it is written in the file
+    path: Template
+    query: Template | None = None
+    fragment: bytes = b""
+    origin: bytes = b""
+
+
+class Rule(NamedTuple):
+    """A line of ``_redirects``, or its like.
+
+    A ``status`` of 3xx with a destination redirects; any other answers with what the destination names in this site
+    (200: a rewrite; 404, 410: an error page of the site's own), and with a page of ours where there is none.
+    ``forced`` goes before the files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
+    the destination has one, or ``merged``: put after the destination's.
+    """
+
+    source: Pattern
+    destination: Destination | None
+    status: int
+    place: Place
+    queries: tuple[QueryMatch, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    forced: bool = False
+    query: Literal["dropped", "kept", "merged"] = "kept"
+
+
+class FieldChange(NamedTuple):
+    """A field to send in the responses for a path; ``value`` None takes it away, what other rules set included."""
+
+    name: bytes
+    value: Template | None
+
+
+class HeaderRule(NamedTuple):
+    """A block of ``_headers``, or its like. All that match apply, in their order.
+
+    It knows paths alone: what fields a file is sent with is decided once, when it enters the cache.
+    """
+
+    source: Pattern
+    changes: tuple[FieldChange, ...]
+    place: Place
+
+
+class Dialect(NamedTuple):
+    """In what the hosts that read ``_redirects`` and ``_headers`` differ. Limits of 0 are none."""
+
+    name: str
+    default_status: int
+    statuses: frozenset[int]
+    any_slash: bool  # a rule for /a is one for /a/ too, and the other way round
+    placeholders_anywhere: bool  # /a-:b catches; else only what begins a segment is a placeholder
+    splat_anywhere: bool  # a splat in the middle; else only at the end
+    forced: bool  # every rule goes before the files, not only one with "!"
+    conditions: bool  # query matches, conditions and "!" are known
+    joins_fields: bool  # one field in several blocks is joined with ", ", else the last one counts
+    removes_fields: bool  # "! Name" takes a field away
+    fills_values: bool  # placeholders and the splat stand in the values of fields too
+    max_static: int = 0
+    max_dynamic: int = 0
+    max_line: int = 0
+    max_header_rules: int = 0
+    max_header_line: int = 0

@@ -1,0 +1,3 @@
+import { h } from 'preact'
+
+export const Home = () => h('h1', null, 'Home')

@@ -1,0 +1,1 @@
+import{n as e}from"./preact-DHoAdJzm.js";var t=({rest:t})=>e(`h1`,{class:`search`},`Search, second version: ${t}`);export{t as Search};
