@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memcpy, memset, strlen
 
-from fastfile._sendfile_py import MAX_PARTS, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
+from fastfile._sendfile_py import MAX_PARTS, READ_AHEAD_STEP, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
 cdef extern from * nogil:
     """
@@ -82,6 +82,35 @@ cdef extern from * nogil:
         ssize_t got = pread(file, buffer, count < sizeof buffer ? count : sizeof buffer, (off_t)offset);
         return got <= 0 ? got : send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
     #endif
+    }
+
+    /* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where none can tell. */
+    static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offset)
+    {
+    #if defined(__linux__) && defined(SYS_preadv2)
+        struct iovec vector = { buffer, count };
+        /* The offset goes in two halves, of which a 64-bit kernel takes the lower alone. */
+        return syscall(SYS_preadv2, file, &vector, 1, (long)offset, (long)(offset >> 31 >> 1), 8 /* RWF_NOWAIT */);
+    #else
+        (void)file; (void)buffer; (void)count; (void)offset;
+        errno = ENOSYS;
+        return -1;
+    #endif
+    }
+
+    static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, int64_t step)
+    {
+        char byte;
+    #if defined(POSIX_FADV_WILLNEED)
+        for (int64_t position = offset; position < offset + count + more; position += step)
+            posix_fadvise(file, (off_t)position, (off_t)step, POSIX_FADV_WILLNEED);
+    #else
+        (void)more; (void)step;
+    #endif
+        for (int64_t position = offset; position < offset + count - 1; position += step)
+            if (pread(file, &byte, 1, (off_t)position) < 0)
+                return -1;
+        return pread(file, &byte, 1, (off_t)(offset + count - 1)) < 0 ? -1 : 0;
     }
 
     static int ff_open_beneath(int directory, const char *path)
@@ -197,6 +226,9 @@ cdef extern from * nogil:
     int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
     void ff_address(sockaddr_storage *address, char *text, socklen_t size)
     Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
+    Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
+    int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
+    Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     int ff_open_beneath(int directory, const char *path)
     int ff_stat(const char *path, ff_signature *signature)
 
@@ -286,6 +318,42 @@ def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
             return -1
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+def read_cached(int file_fd, long long offset, Py_ssize_t count):
+    cdef bytes content = PyBytes_FromStringAndSize(NULL, count)
+    cdef char *buffer = PyBytes_AS_STRING(content)
+    cdef Py_ssize_t got = ff_read_cached(file_fd, buffer, count, offset)
+    if got < 0 and errno == EAGAIN:
+        return None
+    while got < 0:
+        with nogil:  # the disk can block here
+            got = pread(file_fd, buffer, count, offset)
+        if got < 0 and errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+    return content if got == count else content[:got]
+
+
+def is_cached(int file_fd, long long offset, long long count, long long step):
+    cdef char byte
+    cdef long long last = offset + count - 1
+    if step <= 0:
+        raise ValueError("step must be positive")
+    while True:
+        if ff_read_cached(file_fd, &byte, 1, offset) < 0:
+            return errno != EAGAIN
+        if offset >= last:
+            return True
+        offset = offset + step if offset + step < last else last
+
+
+def read_ahead(int file_fd, long long offset, long long count, long long more):
+    cdef long long step = READ_AHEAD_STEP
+    cdef int failed
+    with nogil:  # the disk does block here
+        failed = ff_read_ahead(file_fd, offset, count, more, step)
+    if failed:
+        PyErr_SetFromErrno(OSError)
 
 
 def open_beneath(int directory_fd, bytes path):

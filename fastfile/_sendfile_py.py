@@ -18,6 +18,9 @@ MSG_MORE = getattr(socket, "MSG_MORE", 0)
 SEND_FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
 # The kernel's IOV_MAX is 1024; the compiled twin keeps this many on its stack.
 MAX_PARTS = 64
+# Linux cuts one request to read ahead down to the device's window, which is 128 KiB unless it was tuned.
+READ_AHEAD_STEP = 128 * 1024
+_NOWAIT = getattr(os, "RWF_NOWAIT", -1)  # -1: every call fails
 
 
 def accept(listen_fd: int) -> tuple[int, str] | None:
@@ -80,6 +83,47 @@ def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
         return os.sendfile(fd, file_fd, offset, count)
     except BlockingIOError:
         return WOULD_BLOCK
+
+
+def read_cached(file_fd: int, offset: int, count: int) -> bytes | None:
+    """Read up to ``count`` bytes of a file that are in memory; None when the disk would have to be waited for.
+
+    b"" is the end of the file. A system or file system that cannot tell waits (preadv2(2), RWF_NOWAIT: Linux 4.14).
+    """
+    buffer = bytearray(count)
+    try:
+        return bytes(buffer[: os.preadv(file_fd, [buffer], offset, _NOWAIT)])
+    except BlockingIOError:
+        return None
+    except (AttributeError, OSError):  # no such call, or not on this file system
+        return os.pread(file_fd, count, offset)
+
+
+def is_cached(file_fd: int, offset: int, count: int, step: int) -> bool:
+    """Tell whether a part of a file is in memory, by a byte in each ``step`` and its last; True where nobody can tell.
+
+    Where the answer is False, the system has begun to read what is missing there (since Linux 5.9).
+    """
+    byte = bytearray(1)
+    try:
+        for position in (*range(offset, offset + count - 1, step), offset + count - 1):
+            os.preadv(file_fd, [byte], position, _NOWAIT)
+    except BlockingIOError:
+        return False
+    except (AttributeError, OSError):
+        return True
+    return True
+
+
+def read_ahead(file_fd: int, offset: int, count: int, more: int) -> None:
+    """Wait until a part of a file is in memory; the disk goes on by itself with the ``more`` bytes behind it.
+
+    Raises OSError where it cannot be read.
+    """
+    for position in range(offset, offset + count + more, READ_AHEAD_STEP):
+        os.posix_fadvise(file_fd, position, READ_AHEAD_STEP, os.POSIX_FADV_WILLNEED)
+    for position in (*range(offset, offset + count - 1, READ_AHEAD_STEP), offset + count - 1):
+        os.pread(file_fd, 1, position)
 
 
 def open_beneath(directory_fd: int, path: bytes) -> int:

@@ -10,10 +10,14 @@ except ImportError:
 COMPILED = _kernel.__name__ == "fastfile._sendfile"
 
 WOULD_BLOCK = _kernel.WOULD_BLOCK
+READ_AHEAD_STEP = _kernel.READ_AHEAD_STEP
 accept = _kernel.accept
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_file = _kernel.send_file
+read_cached = _kernel.read_cached
+is_cached = _kernel.is_cached
+read_ahead = _kernel.read_ahead
 open_beneath = _kernel.open_beneath
 read_folder = _kernel.read_folder
 make_signature = _kernel.make_signature

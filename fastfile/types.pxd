@@ -14,6 +14,7 @@ cdef class FileSlice:
     cdef readonly object owner
     cdef readonly int fd
     cdef readonly long long offset, count
+    cdef public double cached_s
 
 cdef class Response:
     cdef readonly int status

@@ -121,16 +121,18 @@ class RequestHead:
 class FileSlice:
     """A part of a body that is sent from an open file: ``count`` bytes from ``offset``.
 
-    ``owner`` is the object that closes ``fd``; holding the slice keeps it open.
+    ``owner`` is the object that closes ``fd``; holding the slice keeps it open. ``cached_s`` is when all of it was last
+    seen to be in memory, on the clock's monotonic scale: whoever sends it keeps that here.
     """
 
-    __slots__ = ("count", "fd", "offset", "owner")
+    __slots__ = ("cached_s", "count", "fd", "offset", "owner")
 
     def __init__(self, owner: object, fd: int, offset: int, count: int) -> None:
         self.owner = owner
         self.fd = fd
         self.offset = offset
         self.count = count
+        self.cached_s = 0.0
 
 
 class Response:

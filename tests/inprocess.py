@@ -33,7 +33,7 @@ from fastfile.server.service import Handles, Service
 from fastfile.server.worker import make_loop
 
 TIMEOUT_S = 20
-SENDING, WAITING = 3, 4  # of a connection's states; compiled, they are no attributes of its module
+WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
 TICK_S = 0.02
 
 T = TypeVar("T")
@@ -72,14 +72,15 @@ class InProcess:
         self.clock = clock = Clock()
         self.poller = make_poller(loop, clock, self.failures.append)
         self.offload = Offload(loop, clock, self.failures.append)
+        self.disk = Offload(loop, clock, self.failures.append, max_jobs=1000)
         fd = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._log = AccessLog("json", fd, False, lambda: 0.0)
         os.close(fd)
         clients = Clients(1000)
         self.handler = self._make_handler(clock, self.failures.append)
         metrics = Metrics(self.counts)
-        arguments = (self._config, self.handler, clock, self.poller, self._log, clients.release, metrics, self.offload)
-        self.service = Service(*arguments)
+        shared = (self._log, clients.release, metrics, self.offload, self.disk)
+        self.service = Service(self._config, self.handler, clock, self.poller, *shared)
         complaints = Complaints(clock, lambda text: None)
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         listening[1].bind(self._socket_path)

@@ -126,6 +126,11 @@ class RawClient:
         check_response(received, method, self._asked_s, CHECKS if self._checks is None else self._checks)
         return received
 
+    def take_until(self, holds: Callable[[], bool]) -> None:
+        """Take what comes until something is so, without looking at it."""
+        while not holds():
+            self._fill()
+
     def request(self, target: str, method: str = "GET", *fields: str) -> Received:
         self.send(target, method, *fields)
         return self.receive(method)

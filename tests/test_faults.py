@@ -111,7 +111,8 @@ class Server:
             loop.call_later(0.01, self._listener.resume)
 
         offload = Offload(loop, clock, self.failures.append)
-        service = Service(config, handler, clock, poller, None, on_closed, offload=offload)
+        disk = Offload(loop, clock, self.failures.append)
+        service = Service(config, handler, clock, poller, None, on_closed, offload=offload, disk=disk)
         complaints = Complaints(clock, lambda text: None)
         self._listener = Listener(service, listening, 100, clients, complaints, on_exhausted)
         loop.call_soon(self._started.set)
@@ -159,7 +160,8 @@ def folder(tmp_path: Path) -> Path:
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     faults = Faults()
     for module, names in (
-        (connection, ("recv_into", "send_parts", "send_file")),
+        (connection, ("recv_into", "send_parts", "send_file", "is_cached", "read_ahead")),
+        (resource, ("read_cached",)),
         (listener, ("accept",)),
         (root, ("open_beneath",)),
         (listing, ("read_folder",)),
@@ -167,7 +169,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))
     monkeypatch.setattr(root, "os", faults.wrap_os(("open", "dup", "stat", "fstat", "readlink")))
-    monkeypatch.setattr(resource, "os", faults.wrap_os(("fstat", "pread")))
+    monkeypatch.setattr(resource, "os", faults.wrap_os(("fstat",)))
     return faults
 
 
@@ -211,8 +213,10 @@ def raising(number: int) -> Callable[..., Any]:
 
 def blocked(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A call that would block says so, each in its way."""
-    if name == "accept":
+    if name in ("accept", "read_cached"):
         return None
+    if name == "is_cached":
+        return False
     if name in ("recv_into", "send_parts", "send_file"):
         return WOULD_BLOCK
     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -232,8 +236,8 @@ def short(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
         return real(fd, [in_memory[skip : skip + 1]], 0, *args[3:])
     if name == "send_file":
         return real(*args[:3], 1)
-    if name == "pread":
-        return real(args[0], 1, args[2])
+    if name == "read_cached":
+        return real(*args[:2], 1)
     return real(*args, **kwargs)
 
 

@@ -134,8 +134,9 @@ def test_a_file_that_changes_its_length_while_it_is_read_has_the_length_of_its_c
             # EIO where it never held still: better no answer than a length that does not fit.
             with contextlib.suppress(OSError):
                 resource = open_resource(root, b"file", SMALL)
-                assert resource.content is not None
-                assert len(resource.content) == resource.size
+                if not resource.cold:  # a writer that holds the file is in the way as a disk is
+                    assert resource.content is not None
+                    assert len(resource.content) == resource.size
     finally:
         stop.set()
         writer.join()

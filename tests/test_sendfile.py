@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -517,3 +518,94 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
     kernel = load_kernel("_sendfile", kind)
     facade = {"WOULD_BLOCK", "accept", "make_signature", "open_beneath", "read_folder", "read_signature", "recv_into"}
     assert facade | {"send_file", "send_parts"} <= set(dir(kernel))
+
+
+# What is in memory, and what the disk would have to be waited for.
+
+PAGES = os.urandom(1 << 20)
+
+
+@pytest.fixture
+def cached_fd(tmp_path: Path) -> Iterator[int]:
+    """A file that is on the disk and in memory."""
+    (tmp_path / "cached").write_bytes(PAGES)
+    fd = os.open(tmp_path / "cached", os.O_RDWR)
+    os.fsync(fd)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture
+def cold_fd(cached_fd: int) -> int:
+    """The same, dropped from memory; where that cannot be told there is nothing to test."""
+    drop(cached_fd)
+    if load_kernel("_sendfile", "pure").read_cached(cached_fd, 0, 1) is not None:
+        pytest.skip("no preadv2(RWF_NOWAIT) on this file system")
+    drop(cached_fd)
+    return cached_fd
+
+
+def drop(fd: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@pytest.mark.parametrize(
+    ("offset", "count"),
+    [(0, 1), (0, len(PAGES)), (4095, 2), (len(PAGES) - 1, 1), (len(PAGES) - 5, 10), (len(PAGES), 1), (1 << 40, 1)],
+)
+def test_what_is_in_memory_is_read_at_once(
+    sendfile_kernel: ModuleType, cached_fd: int, offset: int, count: int
+) -> None:
+    assert sendfile_kernel.read_cached(cached_fd, offset, count) == PAGES[offset : offset + count]
+    assert sendfile_kernel.is_cached(cached_fd, offset, count, 4096)
+    assert os.lseek(cached_fd, 0, os.SEEK_CUR) == 0
+
+
+@pytest.mark.parametrize("step", [1 << 17, 1 << 20])
+def test_what_is_not_in_memory_is_not_waited_for(sendfile_kernel: ModuleType, cold_fd: int, step: int) -> None:
+    assert not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
+    drop(cold_fd)
+    assert sendfile_kernel.read_cached(cold_fd, 1 << 19, 4096) is None
+    sendfile_kernel.read_ahead(cold_fd, 0, len(PAGES), 0)
+    assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
+    assert sendfile_kernel.read_cached(cold_fd, 0, len(PAGES)) == PAGES
+
+
+def test_a_hole_in_memory_is_found_by_small_steps(sendfile_kernel: ModuleType, cold_fd: int) -> None:
+    os.posix_fadvise(cold_fd, 0, 0, os.POSIX_FADV_RANDOM)  # or reading one page would read those behind it
+    for position in range(0, len(PAGES), 1 << 17):
+        if position != 1 << 19:
+            os.pread(cold_fd, 1, position)
+    os.pread(cold_fd, 1, len(PAGES) - 1)
+    assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 20)
+    assert not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 17)
+
+
+def test_reading_ahead_goes_no_further_than_was_asked(sendfile_kernel: ModuleType, cold_fd: int) -> None:
+    os.posix_fadvise(cold_fd, 0, 0, os.POSIX_FADV_RANDOM)
+    sendfile_kernel.read_ahead(cold_fd, 0, 1 << 17, 1 << 17)
+    assert sendfile_kernel.is_cached(cold_fd, 0, 1 << 17, 4096)
+    assert not sendfile_kernel.is_cached(cold_fd, 1 << 19, 1, 1)
+
+
+def test_reading_ahead_beyond_the_end_is_nothing(sendfile_kernel: ModuleType, cold_fd: int) -> None:
+    sendfile_kernel.read_ahead(cold_fd, len(PAGES), 1 << 20, 1 << 20)
+
+
+def test_where_nobody_can_tell_it_is_read(sendfile_kernel: ModuleType) -> None:
+    """A file system in memory knows no RWF_NOWAIT, and a pipe has no offsets."""
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("no file system in memory")
+    with tempfile.TemporaryFile(dir="/dev/shm") as file:
+        file.write(b"in memory")
+        file.flush()
+        assert sendfile_kernel.read_cached(file.fileno(), 3, 100) == b"memory"
+        assert sendfile_kernel.is_cached(file.fileno(), 0, 9, 1)
+
+
+@pytest.mark.parametrize("call", ["read_cached", "read_ahead"])
+def test_a_disk_that_fails_is_an_error(sendfile_kernel: ModuleType, directory_fd: int, call: str) -> None:
+    with pytest.raises(IsADirectoryError):
+        getattr(sendfile_kernel, call)(directory_fd, 0, *((1,) if call == "read_cached" else (1, 1)))
+    assert sendfile_kernel.is_cached(directory_fd, 0, 1, 1)  # whoever reads it will see

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 
 from fastfile.files.root import Root
-from fastfile.sendfile import make_signature
+from fastfile.sendfile import make_signature, read_cached
 from fastfile.types import FileSlice
 
 # A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
@@ -27,18 +27,21 @@ MAX_READS = 16  # of a file that changes while it is read, each after the last f
 class Resource:
     """A regular file, opened once. Owns ``fd`` (-1 when the content is in ``content``), closed when it is dropped.
 
+    ``cold``: its content ought to be in ``content``, but the disk would have had to be waited for. Who sends it from
+    ``fd`` can wait without holding up others; then it is in the system's cache, and whoever opens it next gets it all.
     ``tag`` is a hash of a content that was made here: the file's time and size say nothing of that.
     """
 
-    __slots__ = ("content", "fd", "mtime_ns", "signature", "size", "status", "tag")
+    __slots__ = ("cold", "content", "fd", "mtime_ns", "signature", "size", "status", "tag")
 
-    def __init__(self, fd: int, status: os.stat_result, content: bytes | None) -> None:
+    def __init__(self, fd: int, status: os.stat_result, content: bytes | None, cold: bool = False) -> None:
         self.fd = fd
         self.status = status
         self.size = status.st_size
         self.mtime_ns = status.st_mtime_ns
         self.signature = make_signature(status)
         self.content = content
+        self.cold = cold
         self.tag: bytes | None = None
 
     def __del__(self) -> None:
@@ -52,8 +55,9 @@ class Resource:
             return self.content[start:stop]
         count = stop - start
         if count <= MAX_COPIED:
-            copy = os.pread(self.fd, count, start)
-            if len(copy) == count:  # else the file was cut: who sends it will notice
+            copy = read_cached(self.fd, start, count)
+            # Else it is not in memory, or the file was cut: who sends it will wait, or notice.
+            if copy is not None and len(copy) == count:
                 return copy
         return FileSlice(self, self.fd, start, count)
 
@@ -102,15 +106,20 @@ def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
     if content is not None:
         os.close(fd)
         fd = -1
-    return Resource(fd, status, content)
+    return Resource(fd, status, content, content is None and status.st_size <= small_file)
 
 
-def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes]:
-    """Read a file whole, with the status that the bytes belong to: again when it changed while it was read."""
+def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None]:
+    """Read a file whole, with the status that the bytes belong to: again when it changed while it was read.
+
+    None instead of the bytes where they are not all in memory.
+    """
     for _ in range(MAX_READS):
         content = b""
         while len(content) < status.st_size:
-            more = os.pread(fd, status.st_size - len(content), len(content))
+            more = read_cached(fd, len(content), status.st_size - len(content))
+            if more is None:
+                return status, None
             if not more:
                 break
             content += more

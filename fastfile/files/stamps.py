@@ -32,6 +32,8 @@ class Stamps:
         """Return what shows every change of a file and its variants: the folders looked in, its own among them (names
         come and go), the file, and whatever is at its variants' names.
         """
+        if resource.cold or any(variant.cold for variant in variants.usable.values()):
+            return ()  # the next answer has its content in memory
         now_ns = time.time_ns()
         stamps = self.of_folders(folders)
         if not stamps or not all(is_settled(status, now_ns) for status in (resource.status, *variants.statuses)):

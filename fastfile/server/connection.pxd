@@ -3,9 +3,11 @@ cimport cython
 from fastfile.server.service cimport Service
 from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
 
-cdef int IDLE, HEAD, BODY, SENDING, WAITING, LINGERING, CLOSED
+cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK
-cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE, LINGER_SIZE
+cdef double CHECK_S
+cdef Py_ssize_t BATCH_SIZE, BATCH_PARTS, TURN_SIZE, TURN_PULLS, PULL_SIZE, PART_SIZE
+cdef Py_ssize_t CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
 
 cdef class Connection:
     cdef readonly int fd, state
@@ -22,10 +24,10 @@ cdef class Connection:
     cdef bint _closing, _unread
     cdef int _unmeasured
     cdef double _began_s, _asked_s
-    cdef object _source, _job
-    cdef long long _unpulled
+    cdef object _source, _job, _reading
+    cdef long long _unpulled, _cached
     cdef Deferred _deferred
-    cdef bint _early
+    cdef bint _early, _is_cold
     cpdef on_ready(self)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _receive(self)
@@ -53,8 +55,10 @@ cdef class Connection:
     cdef bint _pull(self) except -1
     cdef long long _queue_part(self, part) except -1
     cdef _drop_source(self)
-    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, service=Service)
+    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t, service=Service)
     cdef _send(self)
+    @cython.locals(service=Service, now_s=double, start=Py_ssize_t, count=Py_ssize_t)
+    cdef bint _is_cached(self, FileSlice part) except -1
     @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)
     @cython.locals(service=Service)

@@ -18,7 +18,7 @@ from fastfile.clock import Clock
 
 # Enough for a disk to be asked several things at once; what computes has one core of its worker's anyway.
 THREADS = 4
-# Jobs that wait or run: of a password check's 50 ms each, the last of them is a second away.
+# Of what a handler defers, so many jobs wait or run: of a password check's 50 ms each, the last is a second away.
 MAX_JOBS = 64
 # How long a job that computes in Python, the page of a large folder say, keeps the interpreter when the loop wants it
 # back. Python's own 5 ms are what others would wait at every pass of the loop; this costs such a job some percent.
@@ -29,7 +29,7 @@ Job = tuple[Callable[[], Any], Future[Any], OnDone]
 
 
 class Offload:
-    """Runs jobs in threads, which are started one by one as they are needed: after the fork, in the sandbox.
+    """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
 
     They are daemons: a worker that ends waits for no disk.
     """
@@ -41,10 +41,12 @@ class Offload:
         on_failure: Callable[[BaseException], None],
         max_threads: int = THREADS,
         niceness: int = 0,
+        max_jobs: int = MAX_JOBS,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._on_failure = on_failure
+        self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
         self._followers: dict[int, list[tuple[Future[Any], OnDone]]] = {}  # by the id of a work that is under way
@@ -64,7 +66,7 @@ class Offload:
             followed: Future[Any] = Future()
             followers.append((followed, on_done))
             return followed
-        if self.jobs >= MAX_JOBS or not self._has_thread():
+        if self.jobs >= self._max_jobs or not self._has_thread():
             return None
         self.jobs += 1
         future: Future[Any] = Future()

@@ -2,7 +2,7 @@ from fastfile.clock cimport Clock
 from fastfile.server.metrics cimport Metrics
 
 cdef class Service:
-    cdef readonly object handler, poller, log, limits, parser, offload
+    cdef readonly object handler, poller, log, limits, parser, offload, disk
     cdef readonly Clock clock
     cdef readonly Metrics metrics
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s

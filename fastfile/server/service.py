@@ -21,7 +21,9 @@ BUFFER_SIZE = 64 * 1024
 class Service:
     """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds.
 
-    ``offload`` does what a handler defers; without it such a request gets 503.
+    ``offload`` does what a handler defers; without it such a request gets 503. ``disk`` waits for files that are not in
+    memory; without it everybody waits. They are two, so that neither a slow disk nor slow hashes are in the way of the
+    other.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Service:
         on_closed: Callable[[str], None],
         metrics: Metrics | None = None,
         offload: Offload | None = None,
+        disk: Offload | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -41,6 +44,7 @@ class Service:
         self.log = log
         self.metrics = metrics
         self.offload = offload
+        self.disk = disk
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout

@@ -88,8 +88,9 @@ class Worker:
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
         niceness = HASHING_NICENESS if config.auth else 0
         offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
+        disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
         self._service = Service(
-            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload
+            config, entrance, self._clock, self._poller, log, self._on_closed, self._metrics, offload, disk
         )
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
