@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fastfile.arguments import Usage, make_help, parse_arguments, read_values
 from fastfile.commands.progress import Progress
+from fastfile.commands.savings import Row, make_table
 from fastfile.commands.survey import Survey, survey
 from fastfile.commands.variantfile import State, Stopped, Task, Writer, judge, remove_leftover
 from fastfile.config import COMMAND_LINE
@@ -91,19 +92,11 @@ USAGE = Usage(
 )
 
 
-class _Row(NamedTuple):
-    """A variant that is there in the end: its coding, and the sizes of original and variant."""
-
-    coding: bytes
-    before: int
-    after: int
-
-
 class _Plan(NamedTuple):
     """What is to be done, and what is right already."""
 
     tasks: list[Task]
-    fresh: list[_Row]
+    fresh: list[Row]
 
 
 class _Run:
@@ -116,7 +109,7 @@ class _Run:
         self._jobs: int = settings["jobs"] or usable_cpus()
         self._failures: list[str] = []
         self._counts: Counter[str] = Counter()
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
 
     def run(self) -> int:
         """Do it, and return the exit status."""
@@ -148,7 +141,7 @@ class _Run:
                     state = judge(self._root, original, coding)
                     if state is State.FRESH:
                         after = os.stat(self._root.absolute(task.path)).st_size
-                        plan.fresh.append(_Row(coding, original.status.st_size, after))
+                        plan.fresh.append(Row(coding, original.status.st_size, after))
                 except OSError as error:
                     self._fail(task.path, error)
                     continue
@@ -215,7 +208,7 @@ class _Run:
                 self._counts["not worth it"] += 1
             else:
                 self._counts["written"] += 1
-                self._rows.append(_Row(task.coding, task.original.status.st_size, size))
+                self._rows.append(Row(task.coding, task.original.status.st_size, size))
 
     def _report(self, plan: _Plan, found: Survey) -> None:
         write(sys.stdout, make_table([*plan.fresh, *self._rows], self._codings))
@@ -241,18 +234,6 @@ def main(argv: Sequence[str]) -> int:
     settings = read_values(USAGE, arguments)
     codings = _choose_codings([name.encode() for name in settings["coding"]])
     return _Run(_find_folder(settings["directory"]), settings, codings).run()
-
-
-def make_table(rows: Sequence[_Row], codings: Sequence[bytes]) -> str:
-    """Return what each coding saves, a line for each; empty where there is no variant."""
-    lines = [f"{'coding':<8}{'files':>7}{'before':>12}{'after':>12}{'saved':>8}\n"] if rows else []
-    for coding in codings:
-        own = [row for row in rows if row.coding == coding]
-        if own:
-            before, after = sum(row.before for row in own), sum(row.after for row in own)
-            sizes = f"{_show_size(before):>12}{_show_size(after):>12}{1 - after / before:>8.0%}"
-            lines.append(f"{coding.decode():<8}{len(own):>7}{sizes}\n")
-    return "".join(lines)
 
 
 def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
@@ -299,7 +280,3 @@ def _as_completed(futures: Iterable[Future[int | None]], progress: Progress) -> 
 
 def _show(path: bytes) -> str:
     return printable(os.fsdecode(path))
-
-
-def _show_size(count: int) -> str:
-    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.1f} KiB"

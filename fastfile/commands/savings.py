@@ -1,0 +1,32 @@
+"""What compressing a folder has saved, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastfile.kinds import MIB
+
+
+class Row(NamedTuple):
+    """A variant that is there in the end: its coding, and the sizes of original and variant."""
+
+    coding: bytes
+    before: int
+    after: int
+
+
+def make_table(rows: Sequence[Row], codings: Sequence[bytes]) -> str:
+    """Return what each coding saves, a line for each; empty where there is no variant."""
+    lines = [f"{'coding':<8}{'files':>7}{'before':>12}{'after':>12}{'saved':>8}\n"] if rows else []
+    for coding in codings:
+        own = [row for row in rows if row.coding == coding]
+        if own:
+            before, after = sum(row.before for row in own), sum(row.after for row in own)
+            sizes = f"{_show_size(before):>12}{_show_size(after):>12}{1 - after / before:>8.0%}"
+            lines.append(f"{coding.decode():<8}{len(own):>7}{sizes}\n")
+    return "".join(lines)
+
+
+def _show_size(count: int) -> str:
+    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.1f} KiB"
