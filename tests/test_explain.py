@@ -96,6 +96,7 @@ def test_a_password_that_is_asked_for_is_told(site):
     ("arguments", "problem"),
     [
         (["--spa"], "URL (from the command line): expected a URL or a path first"),
+        (["http://[bad/"], "URL (from the command line): expected a URL or a path first"),
         (["/", "-H", "nothing"], "--field (from the command line): expected NAME: VALUE"),
         (["/", "--spaa"], "--spaa (from the command line): no such option; did you mean --spa?"),
     ],
@@ -104,6 +105,13 @@ def test_a_mistake_is_one_line(arguments, problem):
     done = explain(*arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert problem in done.stderr
+
+
+def test_what_is_wrong_with_the_rules_is_told(tmp_path):
+    (tmp_path / "_redirects").write_text("wrong\n/a /b\n")
+    done = explain("/a", str(tmp_path))
+    assert done.stderr == "fastfile: _redirects:1: wrong does not begin with a slash\n"
+    assert "  rule       _redirects:2\n" in done.stdout
 
 
 def test_a_word_that_is_also_a_folder_is_served_as_a_path(tmp_path):
