@@ -107,7 +107,7 @@ class Explainer:
         self._clock = Clock()
         mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
-        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note)
+        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note, say=_say)
         self._application = add_gates(handler, config, self._clock, log_failure)
 
     def _note(self, step: str, subject: bytes) -> None:
@@ -156,6 +156,10 @@ class Explainer:
         if self._failures:
             raise self._failures[0]
         return Exchange(f"GET {target}", self._notes, response)
+
+
+def _say(problem: str) -> None:
+    write(sys.stderr, f"fastfile: {problem}\n")
 
 
 def _run(deferred: Deferred) -> Future[Any]:
