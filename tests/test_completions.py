@@ -164,7 +164,7 @@ def test_each_command_and_option_is_in_each_script(scripts: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "SHELL from the command line: expected one of bash, zsh, fish, got nothing"),
+        ([], "SHELL (from the command line): expected one of bash, zsh, fish, got nothing"),
         (["fsh"], 'expected one of bash, zsh, fish, got "fsh"; did you mean fish?'),
         (["bash", "zsh"], 'expected one of bash, zsh, fish, got "bash zsh"'),
     ],
