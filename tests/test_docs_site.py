@@ -1,4 +1,4 @@
-"""The site that `make docs` builds, served by fastfile: every link in it leads somewhere, and a browser has no complaint."""
+"""The site that `make docs` builds, served by fastfile: every link leads somewhere, and a browser has no complaint."""
 
 from __future__ import annotations
 
