@@ -76,6 +76,22 @@ def test_a_field_of_one_s_own_counts(site):
     assert "Content-Encoding" not in done.stdout
 
 
+def test_rules_and_what_is_wrong_with_them_are_told(tmp_path):
+    (tmp_path / "new.html").write_text("new")
+    (tmp_path / "_redirects").write_text("/old /new.html\n/bad\n")
+    done = explain("/old", str(tmp_path))
+    assert "rule       _redirects:1" in done.stdout
+    assert "file       new.html" in done.stdout
+    assert done.stderr.startswith("fastfile: _redirects:2: ")
+
+
+def test_a_password_that_is_asked_for_is_told(site):
+    hashed = "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    done = explain("/", "--auth", f"ann:{hashed}", str(site))
+    assert "HTTP/1.1 401" in done.stdout
+    assert hashed not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -55,11 +55,18 @@ def _parse_field(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-FIELD = Option("", "field", Kind("NAME: VALUE", _parse_field), (), "", "Send this field too.", "-H", repeatable=True)
-SWITCHES = (
-    ("-H, --field 'NAME: VALUE'", FIELD.help),
-    ("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."),
-    HELP,
+FIELD = Option(
+    *("What is asked", "field", Kind("NAME: VALUE", _parse_field), (), "'NAME: VALUE'"),
+    "Send this field too; give it again for more.",
+    short="-H",
+    repeatable=True,
+)
+USAGE = Usage(
+    INTRODUCTION,
+    (FIELD,),
+    (("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."), HELP),
+    CONCLUSION,
+    further=OPTIONS,
 )
 
 
@@ -72,10 +79,9 @@ class Exchange(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
-    usage = Usage(INTRODUCTION, (FIELD, *OPTIONS), (("--fetch", ""), HELP))
     url = argv[0] if argv else "--help"
     if url in ("-h", "--help"):
-        write(sys.stdout, make_help(Usage(INTRODUCTION, (), SWITCHES, CONCLUSION)))
+        write(sys.stdout, make_help(USAGE))
         return 0
     try:
         url = "-" if url.startswith("-") else urljoin(BASE_URL, url)
@@ -83,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
         url = "-"
     if url == "-":
         raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(argv[0])}"')
-    arguments = parse_arguments(usage, argv[1:])
+    arguments = parse_arguments(USAGE, argv[1:])
     fields = dict(FETCH if arguments.pop("fetch", None) else NAVIGATION) | {
         "Accept-Encoding": "gzip, deflate, br, zstd"
     }
