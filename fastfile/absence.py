@@ -16,6 +16,7 @@ from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.hosts import Host
+from fastfile.semantics.target import join
 
 PAGE = b"404.html"
 HOME = b"index.html"
@@ -151,7 +152,3 @@ class Absences:
                 self._shared.clear()
             self._shared[path] = answer
         return answer
-
-
-def join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name

@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
-from fastfile.absence import join
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
@@ -28,6 +27,7 @@ from fastfile.response import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_
 from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
+from fastfile.semantics.target import join
 from fastfile.types import Deferred, RequestHead, Response
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown

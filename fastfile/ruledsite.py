@@ -14,8 +14,7 @@ from fastfile.errors import HTTPError
 from fastfile.fileanswers import Purpose
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root
-from fastfile.pages import make_error_page
-from fastfile.response import NO_CACHE, make_field_lines, make_page
+from fastfile.response import make_field_lines
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import with_options
@@ -96,21 +95,16 @@ class RuledSite(Site):
         self.note("rule", str(outcome.rule.place).encode())
         if outcome.is_redirect:
             location = outcome.reference
-            is_ours = location.startswith(b"/")
-            return self._send_to(status, self._prefix + location if is_ours else location, target, head)
+            names = self._rules.vary(Address(target.path, target.is_directory))
+            if location.startswith(b"/"):
+                location = self._prefix + location
+            return self._redirect(status, location, head, _add_vary(self._changes, names))
         answer = self._open_goal(outcome.reference, target, status)
         if answer is not None:
             return answer
         if status in (200, 404):
             return self._find_absence(target)
         raise HTTPError(status, "A rule of this site says so.")
-
-    def _send_to(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(status, "What you ask for is at another address.", type_)
-        fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        names = self._rules.vary(Address(target.path, target.is_directory))
-        return make_page(status, type_, page, fields, _add_vary(self._changes, names))
 
     def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
         """Return the answer of the file that a rule names, to requests for the target; None where there is none."""

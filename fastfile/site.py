@@ -159,7 +159,7 @@ class Site:
         address = self._urls.address(file, asked)
         if address != asked and self._is_at(file, address):
             self.note("redirect", file)
-            return self._redirect(self._locate(address.path, target.query, address.is_directory), head)
+            return self._move(address, target, head)
         self.note("file", file)
         return answer
 
@@ -195,11 +195,16 @@ class Site:
             answer.key = key
             self._cache.put(key, answer)
 
-    def _redirect(self, location: bytes, head: RequestHead) -> Response:
+    def _move(self, address: Address, target: Target, head: RequestHead) -> Response:
+        """Return the redirect to where the target is, in this site."""
+        location = self._locate(address.path, target.query, address.is_directory)
+        return self._redirect(self._host.moved, location, head, self._changes)
+
+    def _redirect(self, status: int, location: bytes, head: RequestHead, changes: FieldChanges) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(self._host.moved, "This is at another address.", type_)
+        page = make_error_page(status, "What you ask for is at another address.", type_)
         fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(self._host.moved, type_, page, fields, self._changes)
+        return make_page(status, type_, page, fields, changes)
 
     def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""
@@ -213,7 +218,7 @@ class Site:
         if not stat.S_ISDIR(status.st_mode):
             return None
         if not target.is_directory:
-            return self._redirect(self._locate(path, target.query, True), head)
+            return self._move(Address(path, True), target, head)
         if not self._host.listing:
             return None
         self.note("listing", path)

@@ -1,7 +1,8 @@
 """The rules of one root: what a Site asks about redirects, rewrites and fields. Read again when a file changes.
 
 A file that is there is watched by its stamp, which goes into every answer that was made under it. One that is not there
-costs no request anything: the worker looks for it once a second, and so does a request that looks on the disk anyway.
+costs no request anything: the worker looks for it once a second, and so does a request that looks on the disk anyway,
+then or as soon as names come or go in the root.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastfile.clock import Clock
-from fastfile.files.deployfiles import DeployFile, hidden_names, read_deploy_file
+from fastfile.files.deployfiles import DeployFile, hidden_names, make_folder_stamp, read_deploy_file
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root
 from fastfile.kinds import printable
@@ -90,6 +91,7 @@ class SiteRules:
         self._plain_host = self.host = host
         self._hidden = hidden_names(tuple(name.encode() for name in host.rule_files))
         self._looked_s = clock.wall_s
+        self._folder: Stamp | None = None
         self._said: list[str] = []
         self._load()
 
@@ -97,8 +99,12 @@ class SiteRules:
         """Read the files again where one of them has changed, come or gone; tell whether all answers are void."""
         if _are_fresh(self._present, self._clock) and self._settled:
             now_s = self._clock.wall_s
-            if now_s == self._looked_s or _are_fresh(self._absent, self._clock):
+            if now_s == self._looked_s and self._folder is not None and self._folder.is_fresh(self._clock):
+                return False
+            folder = make_folder_stamp(self._root)
+            if _are_fresh(self._absent, self._clock):
                 self._looked_s = now_s
+                self._folder = folder
                 return False
         self._load()
         return True
@@ -109,6 +115,7 @@ class SiteRules:
         problems: list[str] = []
         files: list[DeployFile] = []
         self.host = self._plain_host
+        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
         for name in self._plain_host.rule_files:
             found = self._read(name)
             files += found

@@ -260,6 +260,16 @@ def test_files_that_come_later_are_seen_within_a_second_or_so(tmp_path: Path) ->
         wait_for(lambda: client.request("/a/b.txt"), lambda seen: seen.status == 302)
 
 
+def test_a_file_that_comes_later_is_seen_at_once_where_nothing_was_known(tmp_path: Path) -> None:
+    write_files(tmp_path, {"index.html": b"home"})
+    with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
+        for number in range(3):
+            assert client.request(f"/old/{number}").status == 404
+            write_files(tmp_path, {"_redirects": b"/old/* /new"})
+            assert client.request(f"/old/{number}").status == 301
+            (tmp_path / "_redirects").unlink()
+
+
 def test_they_are_plain_files_with_rules_off(tmp_path: Path) -> None:
     write_files(tmp_path, FILES)
     with ServerProcess(["--rules", "off", str(tmp_path)]) as server, connect(server) as client:

@@ -15,7 +15,7 @@ from fastfile.encoders import GZIP_HEAD
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
 from fastfile.semantics.mediatype import is_compressible, media_type
-from fastfile.semantics.target import is_hidden
+from fastfile.semantics.target import is_hidden, join
 
 ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 TEMPORARY = re.compile(rb"\.fastfile-[0-9a-f]{16}\.tmp")
@@ -52,7 +52,7 @@ def survey(root: Root, types: frozenset[str]) -> Survey:
         lone: list[bytes] = []
         folders = []
         for name, entry in entries.items():
-            path = _join(folder, name)
+            path = join(folder, name)
             if TEMPORARY.fullmatch(name):
                 found.leftovers.append(path)
             elif is_hidden(path):
@@ -127,7 +127,3 @@ def _begins_with(path: bytes, head: bytes) -> bool:
 
 def _stem(name: bytes) -> bytes:
     return name.rpartition(b".")[0]
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name

@@ -27,6 +27,7 @@ from fastfile.files.zipformat import (
     make_local_header,
     member_size,
 )
+from fastfile.semantics.target import join
 
 PART_SIZE = 64 * 1024
 
@@ -172,7 +173,7 @@ def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
             while own_name in taken:
                 own_name += b"_"
             taken.add(own_name)
-        entries.append((folder + b"/" + name if folder else name, own_name))
+        entries.append((join(folder, name), own_name))
     return entries
 
 

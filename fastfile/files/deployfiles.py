@@ -11,7 +11,7 @@ from fastfile.files.freshness import Stamp
 from fastfile.files.resource import is_settled, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.variants import SUFFIXES
-from fastfile.sendfile import read_signature
+from fastfile.sendfile import make_signature, read_signature
 
 MAX_SIZE = 1 << 20  # bytes: ten times what Cloudflare reads; a larger one would hold up the loop
 
@@ -41,6 +41,15 @@ def read_deploy_file(root: Root, name: bytes) -> DeployFile:
     problem = "" if resource.content is not None else f"the file is larger than {MAX_SIZE} bytes and is not read"
     settled = is_settled(resource.status, time.time_ns())
     return DeployFile(resource.content, Stamp(absolute, resource.signature), settled, problem)
+
+
+def make_folder_stamp(root: Root) -> Stamp | None:
+    """Return a stamp that shows what comes to the root's top folder, or goes; None where that could be missed."""
+    try:
+        status = root.stat(b"")
+    except OSError:
+        return None
+    return Stamp(root.absolute(b""), make_signature(status)) if is_settled(status, time.time_ns()) else None
 
 
 def hidden_names(names: tuple[bytes, ...]) -> frozenset[bytes]:

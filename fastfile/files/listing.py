@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from fastfile.files.root import Root, make_error
+from fastfile.semantics.target import join
 from fastfile.sendfile import read_folder
 
 
@@ -60,7 +61,7 @@ def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[Entry]:
         elif kind == stat.S_IFDIR:
             entries.append(Entry(name, True, 0, mtime_s))
         elif kind == stat.S_IFLNK:
-            status = _follow(root, folder + b"/" + name if folder else name)
+            status = _follow(root, join(folder, name))
             if status is not None and stat.S_ISREG(status.st_mode):
                 entries.append(Entry(name, False, status.st_size, status.st_mtime_ns // 1_000_000_000))
             elif status is not None and stat.S_ISDIR(status.st_mode):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from fastfile.semantics.target import join
+
 HTML = b".html"
 # Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about alone, to which
 # /about.html redirects, as /docs/index.html does to /docs/.
@@ -35,7 +37,7 @@ class CleanUrls:
     def candidates(self, asked: Address) -> tuple[bytes, ...]:
         """Return the files that may answer for an address, in the order in which they are looked for."""
         path, is_directory = asked
-        pages = tuple(_join(path, name) for name in self._index)
+        pages = tuple(join(path, name) for name in self._index)
         if not path:
             return pages
         with_ending = (path + HTML,) if self._pages != "files" else ()
@@ -60,7 +62,3 @@ class CleanUrls:
         if self._trailing_slash == "keep":
             return is_folder if is_named else asked.is_directory
         return is_folder if self._trailing_slash in ("auto", "folder") else self._trailing_slash == "always"
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name

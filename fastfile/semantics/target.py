@@ -157,6 +157,11 @@ def _encode(value: bytes, safe: bytes) -> bytes:
     return b"".join([value[i : i + 1] if byte in safe else _ESCAPES[byte] for i, byte in enumerate(value)])
 
 
+def join(folder: bytes, name: bytes) -> bytes:
+    """Return the path of a name in a folder; both as a Target has them."""
+    return folder + b"/" + name if folder else name
+
+
 def is_hidden(path: bytes) -> bool:
     """Tell whether a segment of a Target's path begins with a dot, other than a first ``.well-known`` (RFC 8615)."""
     if b"/." in path:
