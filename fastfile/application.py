@@ -18,6 +18,7 @@ from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.gate import Handles
 from fastfile.handler import Handler
+from fastfile.kinds import printable
 from fastfile.mounts import Mounts
 from fastfile.semantics.hosts import choose_host
 from fastfile.site import Shared, Site, make_cache
@@ -68,7 +69,10 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
     from fastfile.ruledsite import RuledSite
     from fastfile.siterules import SiteRules
 
-    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say, host, outer))
+    def say_of_mount(text: str) -> None:
+        say(f"/{printable(base.decode())}: {text}" if base else text)
+
+    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say_of_mount, host, outer))
 
 
 def make_application(
