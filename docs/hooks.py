@@ -37,6 +37,10 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
         if not (REPOSITORY / path).exists():
             return link[0]  # for the build to complain of
         found = OUTSIDE.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
-        return f"[{link[1]}]({found}{link[3] or ''})" if found else link[1]
+        if not found:
+            return link[1]
+        # A path is the right word for a link in the repository; here it is the page's name.
+        text = found.removesuffix(".md") if link[1].endswith(".md") else link[1]
+        return f"[{text}]({found}{link[3] or ''})"
 
     return LINK.sub(fit, markdown)

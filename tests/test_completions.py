@@ -92,10 +92,15 @@ class Zsh:
 
     def __init__(self, script: Path, folder: Path) -> None:
         program = require_program("zsh")
-        self._pid, self._terminal = pty.fork()
-        if not self._pid:
-            os.chdir(folder)
-            os.execve(program, [program, "-f", "-i"], {"TERM": "dumb", "PATH": os.environ["PATH"], "PS1": ""})
+        self._terminal, its_side = pty.openpty()
+        self._process = subprocess.Popen(
+            [program, "-f", "-i"],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), its_side),
+            env={"TERM": "dumb", "PATH": os.environ["PATH"], "PS1": ""},
+            cwd=folder,
+            start_new_session=True,
+        )
+        os.close(its_side)
         self._type(
             # What is found is printed and not inserted: each match after a mark, and an end.
             f"unsetopt prompt_cr prompt_sp; autoload -U compinit; compinit -D -u; source {script}; "
@@ -124,8 +129,8 @@ class Zsh:
         return {part.partition(">")[0] for part in printed.split("<")[1:]}
 
     def close(self) -> None:
-        os.close(self._terminal)
-        os.waitpid(self._pid, 0)
+        os.close(self._terminal)  # which hangs up
+        self._process.wait(TIMEOUT_S)
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,10 @@ def test_the_page_is_shown_without_a_warning_and_says_everything(page: Path) -> 
             assert flag.spellings[0] in shown.replace("--[no-]", "--") or flag.spellings[0].startswith("--no-")
 
 
-def test_no_line_begins_with_what_roff_would_take_for_a_request_of_its_own(page: Path) -> None:
-    macros = {line.split()[0] for line in page.read_text().splitlines() if line.startswith((".", "'"))}
+def test_roff_reads_no_text_as_its_own(page: Path) -> None:
+    text = page.read_text()
+    assert ".B \\-\\-base TARGET\n" in text, "a minus, and not a hyphen, so that it can be searched and copied"
+    macros = {line.split()[0] for line in text.splitlines() if line.startswith((".", "'"))}
     assert macros <= {".TH", ".SH", ".SS", ".PP", ".TP", ".B", ".BR", ".I", ".IR", ".br", ".nf", ".fi", ".sp"} | {
         *(".nh", ".hy", ".ad")
     }
