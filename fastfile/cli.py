@@ -23,6 +23,7 @@ from fastfile.users import with_users
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
+       fastfile check [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
        fastfile hash-password [USER]
@@ -59,6 +60,7 @@ USAGE = arguments.Usage(
 # What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
 # returns the exit status; what it raises is said here. A folder of that name is served as ./compress.
 COMMANDS = {
+    "check": "fastfile.commands.check",
     "compress": "fastfile.commands.compress",
     "explain": "fastfile.commands.explain",
     "hash-password": "fastfile.commands.hash_password",
