@@ -92,6 +92,7 @@ def test_a_reference(page, others, wrong, tmp_path):
 
 
 GOOD = [
+    ("line breaks within", "<a href='a\n.ht\tml'>", {"a.html": ""}),
     (
         "other sites and schemes",
         "<a href=https://a.example/x><a href=mailto:a@b><a href=//b.example><a href=tel:1>",
@@ -163,6 +164,7 @@ def test_hostile_text_takes_no_time(text):
 
 
 FILES = [
+    ("a variant of the very time", {"a.js": SCRIPT, "a.js.gz": "trusted"}, {}, []),
     ("names that differ by case", {"A.txt": "kept", "a.txt": ""}, {}, ["a.txt:0 warning case-clash"]),
     ("folders that do", {"A/x.txt": "kept", "a/x.txt": ""}, {}, ["a:0 warning case-clash"]),
     (
@@ -262,7 +264,40 @@ def test_a_rule(rules, wrong, tmp_path):
     assert found == ([f"_redirects:{wrong}"] if wrong else [])
 
 
+CONDITIONAL = json.dumps(
+    {
+        "redirects": [
+            {"source": "/x.html", "has": [{"type": "header", "key": "a", "value": "b+"}], "destination": "/"},
+        ]
+    }
+)
+ABSENT = json.dumps(
+    {
+        "redirects": [
+            {"source": "/a", "missing": [{"type": "header", "key": "a"}], "destination": "/x.html"},
+            {"source": "/a", "destination": "https://a.example/"},
+        ]
+    }
+)
+RELATIVE = "<img src=a.png>"
+ABSOLUTE = "<base href=/><img src=a.png><a href=#top><a href=https://a.example>"
 OPTIONS = [
+    ("a condition that no request can be made for", {"x.html": "", "vercel.json": CONDITIONAL}, {"as_": "vercel"}, []),
+    ("a condition that something is absent", {"x.html": "", "vercel.json": ABSENT}, {"as_": "vercel"}, []),
+    (
+        "an app's page with a relative picture",
+        {HTML: RELATIVE, "a.png": ""},
+        {"spa": HTML},
+        ["index.html:1 warning relative-reference"],
+    ),
+    (
+        "a page for absence with one",
+        {"d/404.html": RELATIVE, "d/a.png": ""},
+        {},
+        ["d/404.html:1 warning relative-reference"],
+    ),
+    ("one that is none at this host", {"d/404.html": RELATIVE, "d/a.png": ""}, {"as_": "netlify"}, []),
+    ("one with a base", {"404.html": ABSOLUTE, "a.png": ""}, {}, []),
     ("an app has any route", {HTML: "<a href=/deep/route>"}, {"spa": "index.html"}, []),
     (
         "and not any script",

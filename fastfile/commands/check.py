@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from fastfile.absence import PAGE
 from fastfile.application import MountPoint, open_roots, read_rules, say_nothing
 from fastfile.arguments import HELP, Usage, make_help, parse_arguments
 from fastfile.clock import Clock
@@ -17,7 +18,7 @@ from fastfile.commands.explain import FETCH, Explainer
 from fastfile.commands.filecheck import check_caching, check_names, check_variants
 from fastfile.commands.findings import Finding, make_json, make_report, show_path
 from fastfile.commands.inventory import Tree, take_inventory
-from fastfile.commands.links import MAX_SIZE, ORIGIN, Links, field_of
+from fastfile.commands.links import MAX_SIZE, ORIGIN, Links, check_relative, field_of
 from fastfile.commands.references import Reference, decode, read_page
 from fastfile.commands.rulecheck import check_rules
 from fastfile.commands.stylesheet import find_references
@@ -26,6 +27,7 @@ from fastfile.console import write
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
 from fastfile.options import OPTIONS
+from fastfile.semantics.hosts import choose_host
 from fastfile.semantics.immutable import is_page
 from fastfile.semantics.target import encode_path
 from fastfile.types import close_source
@@ -136,9 +138,17 @@ class Check:
         elif is_page(path):
             page = read_page(content)
             self._links.check(shown, self._links.address(url), page.references, page.base, page.places)
+            if not page.base and self._is_at_other_addresses(path):
+                self._findings += check_relative(shown, page.references)
         else:
             references = [Reference(text, line, False) for text, line in find_references(decode(content))]
             self._links.check(shown, url, references, "", None)
+
+    def _is_at_other_addresses(self, path: bytes) -> bool:
+        """Tell whether a page answers where nothing is, at any depth."""
+        if path.rpartition(b"/")[2] == PAGE:
+            return path == PAGE or choose_host(self._config).not_found == "nearest"
+        return self._config.spa is not None and path == os.fsencode(self._config.spa)
 
 
 def _read(root: Root, path: bytes) -> bytes:

@@ -6,7 +6,8 @@ Every address is asked for once. Places within pages (#id) are looked at in the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
@@ -21,6 +22,7 @@ ORIGIN = "http://localhost"
 MAX_SIZE = 16 << 20  # bytes of a page or a sheet that are looked at
 _MAX_KNOWN = 1 << 16  # addresses whose outcome is kept
 _SPACE = "".join(map(chr, range(0x21)))  # what URLs are trimmed of (URL §4.4)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NO_SPACE = str.maketrans("", "", "\t\n\r")
 
 
@@ -140,6 +142,15 @@ class Links:
             return False
         found = self._by_fold.get(fold(path))
         return found is not None and fold(found).endswith(outcome.file.casefold())
+
+
+def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Finding]:
+    """Tell what is relative on a page that answers at addresses of any depth: there it leads elsewhere."""
+    for reference in references:
+        text = _with_slashes(reference.text)
+        if not text.startswith(("/", "#", "?")) and not _SCHEME.match(text):
+            message = f"{_shorten(text)} is relative, and this page also answers at addresses in other folders"
+            yield Finding(file, reference.line, "warning", "relative-reference", message)
 
 
 def read_body(response: Response) -> bytes | None:
