@@ -15,7 +15,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench docs lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -57,6 +57,10 @@ sanitize: $(VENV)/ready-test $(VENV)/ready-dev
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks --benchmark-only
 	$(PY) -m benchmarks $(ARGS)
+
+# The site of docs/ in build/docs; `fastfile build/docs` shows it.
+docs: $(VENV)/ready-docs
+	$(PY) -m properdocs build --strict --clean
 
 lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .

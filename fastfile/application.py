@@ -18,6 +18,7 @@ from fastfile.errors import StartError
 from fastfile.files.root import Root
 from fastfile.gate import Handles
 from fastfile.handler import Handler
+from fastfile.kinds import printable
 from fastfile.mounts import Mounts
 from fastfile.semantics.hosts import choose_host
 from fastfile.site import Shared, Site, make_cache
@@ -73,13 +74,16 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
 
 def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None]) -> SiteRules | None:
     """Return the rules of a root; None where it has none by the settings."""
-    _, root, outer = mount_point
+    base, root, outer = mount_point
     host = choose_host(config)
     if config.rules == "off" or root.only is not None or not host.rule_files:
         return None
     from fastfile.siterules import SiteRules
 
-    return SiteRules(root, clock, say, host, outer)
+    def say_of_mount(text: str) -> None:
+        say(f"/{printable(base.decode())}: {text}" if base else text)
+
+    return SiteRules(root, clock, say_of_mount, host, outer)
 
 
 def make_application(

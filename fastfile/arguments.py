@@ -23,12 +23,21 @@ HELP = ("-h, --help", "Show this text.")
 
 
 class Usage(NamedTuple):
-    """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help."""
+    """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help.
+
+    ``further`` are options that it takes and that are described elsewhere; ``words`` may stand in its first place.
+    """
 
     introduction: str
     options: tuple[Option, ...]
     switches: tuple[tuple[str, str], ...] = (HELP,)
     conclusion: str = ""
+    further: tuple[Option, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[Option, ...]:
+        return self.options + self.further
 
 
 def make_help(usage: Usage) -> str:
@@ -36,7 +45,7 @@ def make_help(usage: Usage) -> str:
     parts = [usage.introduction]
     for group in dict.fromkeys(option.group for option in usage.options):
         options = [option for option in usage.options if option.group == group]
-        rows = "".join(_help_row(_spelling(option), _help_text(option)) for option in options)
+        rows = "".join(_help_row(spelling(option), help_text(option)) for option in options)
         parts.append(f"{group}:\n{rows}")
     others = "".join(_help_row(*switch) for switch in usage.switches)
     parts.append(f"Other:\n{others}")
@@ -48,7 +57,7 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
 
     Raises ConfigError. Values stay text: config.py reads those of all sources alike.
     """
-    bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.options if option.bare}
+    bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.accepted if option.bare}
     known, rest = _make_parser(usage).parse_known_args([bare.get(argument, argument) for argument in argv])
     arguments: dict[str, list[str]] = vars(known)
     if not rest or "help" in arguments or "version" in arguments:
@@ -99,10 +108,10 @@ def _make_parser(usage: Usage) -> _Parser:
         # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
     )
-    parser.by_flag = {option.flag: option for option in usage.options}
+    parser.by_flag = {option.flag: option for option in usage.accepted}
     for spelling, _ in usage.switches:
         parser.add_argument(*spelling.split(", "), action="store_const", const=[""])
-    for option in usage.options:
+    for option in usage.accepted:
         flags = [option.short, option.flag] if option.short else [option.flag]
         if option.name == "directory":
             parser.add_argument(option.name, action=_Given, nargs="?")
@@ -115,12 +124,13 @@ def _make_parser(usage: Usage) -> _Parser:
 
 
 def _all_flags(usage: Usage) -> list[str]:
-    negations = [f"--no-{option.key}" for option in usage.options if option.negatable]
+    negations = [f"--no-{option.key}" for option in usage.accepted if option.negatable]
     switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
-    return [*(option.flag for option in usage.options), *negations, *switches]
+    return [*(option.flag for option in usage.accepted), *negations, *switches]
 
 
-def _spelling(option: Option) -> str:
+def spelling(option: Option) -> str:
+    """Return an option as help spells it: ``-p, --port N``."""
     if option.negatable and option.default:
         return f"--[no-]{option.key}"
     flags = f"{option.short}, {option.flag}" if option.short else option.flag
@@ -129,7 +139,8 @@ def _spelling(option: Option) -> str:
     return flags if option.name == "directory" or option.negatable else f"{flags} {option.metavar}"
 
 
-def _help_text(option: Option) -> str:
+def help_text(option: Option) -> str:
+    """Return what an option does, and its default in brackets."""
     return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.negatable else option.help
 
 

@@ -41,7 +41,7 @@ def _parse_cache_rule(text: str) -> tuple[str, str]:
     return glob, ", ".join(directives)
 
 
-IMMUTABLE = Kind("auto, off, or a regular expression", _parse_immutable)
+IMMUTABLE = Kind("auto, off, or a regular expression", _parse_immutable, words=("auto", "off"))
 CACHE_RULE = Kind(
     "GLOB=VALUE, such as '/assets/**=public, max-age=60', where a GLOB has *, ** and ?",
     _parse_cache_rule,

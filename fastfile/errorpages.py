@@ -29,6 +29,9 @@ class ErrorPages:
         self._pages: dict[object, Response] = {}
         self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self._types: dict[bytes | None, bytes] = {}
+        # The field lines of the last request that got a 404, and that: a client's requests bring the same ones.
+        self._last_lines: bytes | None = None
+        self._last_absence: Response | None = None
 
     def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None) -> Response:
         """Return the response that tells of an error; ``head`` is None where it could not be read.
@@ -51,10 +54,13 @@ class ErrorPages:
 
     def make_absence(self, head: RequestHead) -> Response:
         """Return the 404, the one error that many requests get."""
+        if self._last_absence is not None and head.field_lines == self._last_lines:
+            return self._last_absence
         media_type = self.choose_type(head.field(b"accept"))
         response = self._absences.get(media_type)
         if response is None:
             response = self._absences[media_type] = self.make(make_not_found(), head)
+        self._last_lines, self._last_absence = head.field_lines, response
         return response
 
     def choose_type(self, accept: bytes | None) -> bytes:

@@ -115,6 +115,6 @@ def _parse_mime(text: str) -> str:
 
 FIELD = Kind("NAME: VALUE, in printable ASCII", _parse_field, separator="\n")
 POLICY = Kind("directives such as default-src 'self', in printable ASCII", _parse_policy)
-REFERRER_POLICY = Kind("out of " + ", ".join(REFERRER_POLICIES), _parse_referrer_policy)
+REFERRER_POLICY = Kind("out of " + ", ".join(REFERRER_POLICIES), _parse_referrer_policy, words=REFERRER_POLICIES)
 ORIGIN = Kind("*, or an origin such as https://app.example:8443 without a path", _parse_origin)
 MIME = Kind("EXT=TYPE, such as glsl=text/plain", _parse_mime)

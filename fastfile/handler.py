@@ -103,6 +103,10 @@ class Handler:
         response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
+    def look_around(self) -> None:
+        """See what no request looks for; to be called about once a second."""
+        self._mounts.look_around()
+
     def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
         """Return the 404: the site's own page for it, or ours."""
         if answer.identity is None:

@@ -26,13 +26,16 @@ class Unusable(ValueError):
 class Kind(NamedTuple):
     """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
 
-    ``separator`` stands between the values of a variable of the environment, where there may be several.
+    ``separator`` stands between the values of a variable of the environment, where there may be several. A shell offers
+    ``words``, which need not be all that can be read, and where ``names_file`` the files that are there.
     """
 
     expected: str
     parse: Callable[[str], object]
     show: Callable[[Any], str] = str
     separator: str = ","
+    words: tuple[str, ...] = ()
+    names_file: bool = False
 
 
 def printable(text: str) -> str:
@@ -63,7 +66,7 @@ def choice(*names: str) -> Kind:
     def parse(text: str) -> str:
         return _require(text, text in names)
 
-    return Kind("one of " + ", ".join(names), parse)
+    return Kind("one of " + ", ".join(names), parse, words=names)
 
 
 def show_size(count: int) -> str:
@@ -192,13 +195,16 @@ def _parse_mode(text: str) -> str:
 
 SWITCH = Kind("true or false", _parse_switch, lambda value: "on" if value else "off")
 CLIENT_LIMIT = Kind(
-    "auto or a number from 1 to 1000000", _parse_client_limit, lambda value: str(value) if value else "auto"
+    "auto or a number from 1 to 1000000",
+    _parse_client_limit,
+    lambda value: str(value) if value else "auto",
+    words=("auto",),
 )
-WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers)
+WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers, words=("auto",))
 BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bind)
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, or *", _parse_host)
-PATH = Kind("a path", _parse_path)
+PATH = Kind("a path", _parse_path, names_file=True)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
 PAGE = Kind("the path of a page beneath the folder, without a slash before it", _parse_page)

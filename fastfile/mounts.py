@@ -15,6 +15,10 @@ class Mounts:
     def __init__(self, sites: Sequence[Site]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
+    def look_around(self) -> None:
+        for site in self._sites:
+            site.look_around()
+
     def find(self, target: Target) -> tuple[Site, Target]:
         """Return the site for a target, and the target as that site sees it. Raises HTTPError 404."""
         path = target.path

@@ -1,6 +1,6 @@
 """The table of options: everything that a user may set, in one place.
 
-The command line, the FASTFILE_ variables, the keys of a configuration file, ``--help`` and the README's tables are made
+The command line, the FASTFILE_ variables, the keys of a configuration file, ``--help`` and docs/options.md are made
 from it. A new option is a row here and an attribute of ``config.Config``. Where a limit's number is argued, ``reason``
 says why it is there and ``peers`` what other servers have.
 """

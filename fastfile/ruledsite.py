@@ -42,10 +42,7 @@ class RuledSite(Site):
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
-        if rules.refresh():
-            self._cache.clear()
-            self._absences.forget()
-            self._follow_host()
+        self.look_around()
         if rules.hides(target.path):
             return self._find_absence(target)
         outcome = rules.find(target, head)
@@ -66,6 +63,13 @@ class RuledSite(Site):
             return self._follow(outcome, target, head)
         # Not to be kept: a request with another query may come to a rule.
         return self._look_at_folder(target, head) or self._find_absence(target)
+
+    def look_around(self) -> None:
+        """See whether the rules are others than those that answers were made under."""
+        if self._rules.refresh():
+            self._cache.clear()
+            self._absences.forget()
+            self._follow_host()
 
     def _follow_host(self) -> None:
         """Do as the host does that the files make of ours."""

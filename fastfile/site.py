@@ -105,6 +105,9 @@ class Site:
             self._remember(key, found)
         return found
 
+    def look_around(self) -> None:
+        """See what no answer depends on yet; called about once a second."""
+
     def failure_page(self, path: bytes) -> bytes | None:
         """Return the page for failures at a path, where the site has its own."""
         return self._absences.failure_page(path)

@@ -1,7 +1,7 @@
 """The rules of one root: what a Site asks about redirects, rewrites and fields. Read again when a file changes.
 
 A file that is there is watched by its stamp, which goes into every answer that was made under it. One that is not there
-costs no request anything: whoever looks on the disk anyway looks for it as well, once a second.
+costs no request anything: the worker looks for it once a second, and so does a request that looks on the disk anyway.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The README's tables of options, made from fastfile/options.py.
+"""The tables of options of docs/options.md, made from fastfile/options.py.
 
-``python -m tests.option_table`` writes them into README.md, between its two ``options`` markers.
+``python -m tests.option_table`` writes them into the page, between its two ``options`` markers.
 """
 
 from pathlib import Path
 
 from fastfile.options import LIMITS, OPTIONS, Option
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "options.md"
 BEGIN, END = "<!-- options -->", "<!-- /options -->"
 
 
@@ -21,7 +21,7 @@ def make_tables() -> str:
             head = "| option | default | what it bounds | why | peers |\n|---|---|---|---|---|\n"
             row = make_limit_row
         rows = "".join(row(option) for option in OPTIONS if option.group == group)
-        parts.append(f"**{group}**\n\n{head}{rows}")
+        parts.append(f"## {group}\n\n{head}{rows}")
     return "\n".join(parts)
 
 
@@ -46,11 +46,11 @@ def spell_default(option: Option) -> str:
 
 
 def replace_tables(text: str) -> str:
-    """Return the README's text with the tables as they should be. Raises ValueError where a marker is missing."""
+    """Return the page's text with the tables as they should be. Raises ValueError where a marker is missing."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{make_tables()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    README.write_text(replace_tables(README.read_text()))
+    PAGE.write_text(replace_tables(PAGE.read_text()))

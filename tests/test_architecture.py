@@ -39,6 +39,7 @@ LAYERS = (
     ("handler",),
     ("application",),
     ("server", "banner", "arguments", "console", "command_line"),
+    ("usage",),
     ("browser", "commands"),
     ("cli",),
     ("__main__",),

@@ -172,7 +172,7 @@ def test_others_are_served_while_much_is_encoded(served: ServedSite) -> None:
         while "content-encoding" not in client.request("/2.js", "GET", "Accept-Encoding: br").fields:
             assert served.is_alive(other)
             asked += 1
-        assert asked > 50, "requests waited for the encoder"
+        assert asked > 10, "requests waited for the encoder"
 
 
 def test_without_libraries_gzip_alone_is_made_and_the_banner_says_so(tmp_path: Path) -> None:

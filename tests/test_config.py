@@ -5,7 +5,7 @@ import socket
 from typing import get_type_hints
 
 import pytest
-from option_table import README, make_tables, replace_tables
+from option_table import PAGE, make_tables, replace_tables
 
 from fastfile.config import Config, load, resolve_directory
 from fastfile.errors import ConfigError, StartError
@@ -59,8 +59,8 @@ def test_the_parser_gets_its_limits_and_the_defaults_are_the_parser_s_own():
     assert Config(limit_request_line=1, limit_chunk_line=7).parser_limits == ParserLimits(request_line=1, chunk_line=7)
 
 
-def test_the_readme_s_option_tables_are_the_table_s():
-    text = README.read_text()
+def test_the_tables_of_the_page_are_the_table_s():
+    text = PAGE.read_text()
     assert make_tables() in text, "run: python -m tests.option_table"
     assert replace_tables(text) == text
 

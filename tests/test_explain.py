@@ -76,10 +76,27 @@ def test_a_field_of_one_s_own_counts(site):
     assert "Content-Encoding" not in done.stdout
 
 
+def test_rules_and_what_is_wrong_with_them_are_told(tmp_path):
+    (tmp_path / "new.html").write_text("new")
+    (tmp_path / "_redirects").write_text("/old /new.html\n/bad\n")
+    done = explain("/old", str(tmp_path))
+    assert "rule       _redirects:1" in done.stdout
+    assert "file       new.html" in done.stdout
+    assert done.stderr.startswith("fastfile: _redirects:2: ")
+
+
+def test_a_password_that_is_asked_for_is_told(site):
+    hashed = "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    done = explain("/", "--auth", f"ann:{hashed}", str(site))
+    assert "HTTP/1.1 401" in done.stdout
+    assert hashed not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         (["--spa"], "URL (from the command line): expected a URL or a path first"),
+        (["http://[bad/"], "URL (from the command line): expected a URL or a path first"),
         (["/", "-H", "nothing"], "--field (from the command line): expected NAME: VALUE"),
         (["/", "--spaa"], "--spaa (from the command line): no such option; did you mean --spa?"),
     ],
@@ -88,6 +105,13 @@ def test_a_mistake_is_one_line(arguments, problem):
     done = explain(*arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert problem in done.stderr
+
+
+def test_what_is_wrong_with_the_rules_is_told(tmp_path):
+    (tmp_path / "_redirects").write_text("wrong\n/a /b\n")
+    done = explain("/a", str(tmp_path))
+    assert done.stderr == "fastfile: _redirects:1: wrong does not begin with a slash\n"
+    assert "  rule       _redirects:2\n" in done.stdout
 
 
 def test_a_word_that_is_also_a_folder_is_served_as_a_path(tmp_path):

@@ -140,7 +140,12 @@ class Server:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    site = tmp_path / "site"
+    return make_folder(tmp_path)
+
+
+def make_folder(path: Path) -> Path:
+    """Make what PATHS name."""
+    site = path / "site"
     (site / "folder").mkdir(parents=True)
     (site / "index.html").write_text("home")
     (site / "app.js").write_text("plain app")

@@ -55,14 +55,15 @@ Examples:
 Exit status: 0 when there is no error, 1 when there is one, 2 for a wrong
 option.
 """
+USAGE = Usage(INTRODUCTION, (), SWITCHES, CONCLUSION, further=OPTIONS)
 _VARIANTS = tuple(suffix for _, suffix in SUFFIXES)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status. Raises ConfigError and StartError."""
-    arguments = parse_arguments(Usage(INTRODUCTION, OPTIONS, SWITCHES), argv)
+    arguments = parse_arguments(USAGE, argv)
     if "help" in arguments:
-        write(sys.stdout, make_help(Usage(INTRODUCTION, (), SWITCHES, CONCLUSION)))
+        write(sys.stdout, make_help(USAGE))
         return 0
     as_json = arguments.pop("json", None) is not None
     strict = arguments.pop("strict", None) is not None

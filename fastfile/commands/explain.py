@@ -39,6 +39,7 @@ Examples:
 Exit status: 0 for an answer below 400, 1 for any other, 2 for a wrong option.
 """
 MAX_HOPS = 10
+BASE_URL = "http://localhost/"
 # What browsers send: for a page that somebody goes to, and for the parts of one.
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -54,11 +55,18 @@ def _parse_field(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-FIELD = Option("", "field", Kind("NAME: VALUE", _parse_field), (), "", "Send this field too.", "-H", repeatable=True)
-SWITCHES = (
-    ("-H, --field 'NAME: VALUE'", FIELD.help),
-    ("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."),
-    HELP,
+FIELD = Option(
+    *("What is asked", "field", Kind("NAME: VALUE", _parse_field), (), "'NAME: VALUE'"),
+    "Send this field too; give it again for more.",
+    short="-H",
+    repeatable=True,
+)
+USAGE = Usage(
+    INTRODUCTION,
+    (FIELD,),
+    (("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."), HELP),
+    CONCLUSION,
+    further=OPTIONS,
 )
 
 
@@ -71,14 +79,17 @@ class Exchange(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
-    usage = Usage(INTRODUCTION, (FIELD, *OPTIONS), (("--fetch", ""), HELP))
     url = argv[0] if argv else "--help"
     if url in ("-h", "--help"):
-        write(sys.stdout, make_help(Usage(INTRODUCTION, (), SWITCHES, CONCLUSION)))
+        write(sys.stdout, make_help(USAGE))
         return 0
-    if url.startswith("-"):
-        raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(url)}"')
-    arguments = parse_arguments(usage, argv[1:])
+    try:
+        url = "-" if url.startswith("-") else urljoin(BASE_URL, url)
+    except ValueError:  # brackets that hold no IPv6 address
+        url = "-"
+    if url == "-":
+        raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(argv[0])}"')
+    arguments = parse_arguments(USAGE, argv[1:])
     fields = dict(FETCH if arguments.pop("fetch", None) else NAVIGATION) | {
         "Accept-Encoding": "gzip, deflate, br, zstd"
     }
@@ -107,7 +118,7 @@ class Explainer:
         self._clock = Clock()
         mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
-        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note)
+        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note, say=_complain)
         self._application = add_gates(handler, config, self._clock, log_failure)
 
     def _note(self, step: str, subject: bytes) -> None:
@@ -117,7 +128,6 @@ class Explainer:
         """Return the exchanges from the first one to the one that is no redirect, or that leads off the site."""
         exchanges: list[Exchange] = []
         seen: set[str] = set()
-        url = urljoin("http://localhost/", url)
         while True:
             exchange = self.ask(url, fields)
             exchanges.append(exchange)
@@ -156,6 +166,10 @@ class Explainer:
         if self._failures:
             raise self._failures[0]
         return Exchange(f"GET {target}", self._notes, response)
+
+
+def _complain(text: str) -> None:
+    write(sys.stderr, f"fastfile: {text}\n")
 
 
 def _run(deferred: Deferred) -> Future[Any]:

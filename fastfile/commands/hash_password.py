@@ -5,25 +5,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from fastfile.arguments import Usage, make_help
 from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import Unusable, printable
 from fastfile.passwords import make_hash, split_user
 
-HELP = """\
+USAGE = Usage(
+    """\
 Usage: fastfile hash-password [USER]
 
 Ask for a password on the terminal, or read a line of standard input, and print
 its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
-
+""",
+    (),
+    conclusion="""\
+Example:
   fastfile hash-password alice >> /etc/fastfile.users
-"""
+""",
+)
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the hash of a password. Raises ConfigError for a wrong argument, StartError for a wrong password."""
     if argv and argv[0] in ("-h", "--help"):
-        write(sys.stdout, HELP)
+        write(sys.stdout, make_help(USAGE))
         return 0
     user = argv[0] if argv else None
     if len(argv) > 1 or (user is not None and not _is_user(user)):

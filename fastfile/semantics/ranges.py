@@ -30,7 +30,7 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
     spec = _maybe_spec(value, 6, size)
     if spec is not None:
         return (spec,) if spec[0] < spec[1] else ()
-    if value[6:7] in (b" ", b"\t") or b"," not in value:
+    if value[6:7] in (b" ", b"\t"):
         return None
     asked = [_maybe_spec(element, 0, size) for element in split_list(value[6:])]
     satisfiable = []

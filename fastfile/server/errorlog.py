@@ -19,12 +19,18 @@ class ErrorLog:
     def __init__(self, fd: int = 2) -> None:
         self._sink = Sink(fd)
         self._queue = bytearray()
+        self._index = 0
 
     def say(self, text: str) -> None:
         """Write a line, now or when it can be taken; that nobody reads it is no reason to fail or to wait."""
         if len(self._queue) < QUEUE_LIMIT:
             self._queue += f"fastfile: {text}\n".encode(errors="backslashreplace")
         self.flush()
+
+    def say_once(self, text: str) -> None:
+        """Write a line that every worker has to say: the first of them does."""
+        if self._index == 0:
+            self.say(text)
 
     def report_failure(self, error: BaseException) -> None:
         """Say what only a bug can cause; the server goes on."""
@@ -35,8 +41,9 @@ class ErrorLog:
         if self._queue:
             self._sink.write(self._queue)
 
-    def begin_worker(self) -> None:
-        """In a new worker: what still waits is the supervisor's to say."""
+    def begin_worker(self, index: int) -> None:
+        """In a new worker, one of several: what still waits is the supervisor's to say."""
+        self._index = index
         self._queue.clear()
 
     def close(self) -> None:

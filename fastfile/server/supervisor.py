@@ -158,7 +158,7 @@ class Supervisor:
             siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
             for fd in (self._lifeline_w, self._signals_r, self._signals_w, *siblings):
                 os.close(fd)
-            self._errors.begin_worker()
+            self._errors.begin_worker(index)
             config, root_path = self._current.plan
             sockets = self._listening.take(index, config.workers)
             meter = None

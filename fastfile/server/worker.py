@@ -81,7 +81,7 @@ class Worker:
         later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
         submit = None if later is None else later.submit
         self._handler = make_application(
-            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say
+            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say_once
         )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
@@ -218,6 +218,7 @@ class Worker:
                 except Exception as error:
                     connection.close()
                     self._errors.report_failure(error)
+        self._handler.look_around()
 
     def _tell_metrics(self) -> None:
         if self._metrics is not None:

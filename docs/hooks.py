@@ -1,0 +1,42 @@
+"""Hooks of the site's build: pages that stand outside docs/ join it, and links lead to pages of the site or nowhere."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from properdocs.structure.files import File, Files
+
+REPOSITORY = Path(__file__).parent.parent
+# Pages of the site by the file that they are made from; of docs/ each goes by its own name.
+OUTSIDE = {
+    "README.md": "index.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "deploy/README.md": "deploy.md",
+}
+SOURCES = {page: source for source, page in OUTSIDE.items()}
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    for source, page in OUTSIDE.items():
+        files.append(File.generated(config, page, content=(REPOSITORY / source).read_text()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
+    source = SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+
+    def fit(link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[2]))
+        if not (REPOSITORY / path).exists():
+            return link[0]  # for the build to complain of
+        found = OUTSIDE.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
+        return f"[{link[1]}]({found}{link[3] or ''})" if found else link[1]
+
+    return LINK.sub(fit, markdown)

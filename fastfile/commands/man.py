@@ -1,0 +1,121 @@
+"""``fastfile man``: the manual page, in the macros of man(7), out of the tables that --help is made from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fastfile import __version__
+from fastfile.arguments import Usage, help_text, make_help, spelling
+from fastfile.commands.vocabulary import Command, describe, read_commands
+from fastfile.config import COMMAND_LINE
+from fastfile.console import write
+from fastfile.errors import ConfigError
+from fastfile.kinds import printable
+from fastfile.options import OPTIONS
+
+USAGE = Usage(
+    """\
+Usage: fastfile man
+
+Print the manual page of fastfile, for man to show.
+""",
+    (),
+    conclusion="""\
+Examples:
+  fastfile man | man -l -
+  fastfile man > ~/.local/share/man/man1/fastfile.1
+""",
+)
+_FILES = """\
+.SH FILES
+.TP
+.I fastfile.toml
+Settings of the current folder: a key for each option, which is its name without the dashes.
+.TP
+.I pyproject.toml
+The same in its table [tool.fastfile], where there is no fastfile.toml.
+.TP
+.IR _redirects ", " _headers ", " serve.json
+Rules in the folder that is served, which are obeyed and not served.
+"""
+_END = """\
+.SH SIGNALS
+.TP
+.BR SIGTERM ", " SIGINT
+Finish what is in flight and stop.
+.TP
+.B SIGHUP
+Read the settings again.
+.TP
+.B SIGUSR1
+Open the logs again.
+.SH EXIT STATUS
+0: served and stopped, or told what was asked. 1: could not start. 2: a wrong option.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the page. Raises ConfigError for any argument but --help."""
+    if argv and argv[0] not in ("-h", "--help"):
+        raise ConfigError(printable(argv[0]), f"from {COMMAND_LINE}", "man takes no argument")
+    write(sys.stdout, make_help(USAGE) if argv else make_page(read_commands()))
+    return 0
+
+
+def make_page(commands: Sequence[Command]) -> str:
+    """Return the page in roff."""
+    serving, *named = commands
+    synopsis = "\n.br\n".join(_roff(line) for line in _usage_lines(serving.usage))
+    parts = [
+        f'.TH FASTFILE 1 "" "fastfile {__version__}" "User Commands"\n',
+        f".SH NAME\nfastfile \\- {_roff(serving.summary[:1].lower() + serving.summary[1:])}\n",
+        f".SH SYNOPSIS\n.nh\n.ad l\n{synopsis}\n.hy\n",
+        f".SH DESCRIPTION\n{_roff(describe(serving.usage))}\n",
+        f".SH OPTIONS\n{_options(serving.usage)}",
+        ".SH COMMANDS\n",
+        *(f".SS {_roff(' '.join(_usage_lines(command.usage)))}\n{_command(command.usage)}" for command in named),
+        ".SH ENVIRONMENT\nEach option is also a variable; the command line goes before it, and it before the file.\n",
+        *(f".TP\n.B {_roff(option.variable)}\n{_roff(option.flag)}\n" for option in OPTIONS),
+        ".TP\n.B NO_COLOR\nPrint the banner without colours.\n",
+        _FILES,
+        _END,
+        _conclusion(".SH EXAMPLES", serving.usage),
+    ]
+    return "".join(parts)
+
+
+def _usage_lines(usage: Usage) -> list[str]:
+    head = usage.introduction.partition("\n\n")[0]
+    return [line.removeprefix("Usage:").strip() for line in head.splitlines()]
+
+
+def _command(usage: Usage) -> str:
+    return f"{_roff(describe(usage))}\n{_options(usage)}{_conclusion('.PP', usage)}"
+
+
+def _options(usage: Usage) -> str:
+    parts = []
+    for group in dict.fromkeys(option.group for option in usage.options):
+        parts.append(f".PP\n.I {_roff(group)}\n")
+        parts += [_entry(spelling(option), help_text(option)) for option in usage.options if option.group == group]
+    parts += [".PP\n.I Other\n"] if usage.options else []
+    return "".join([*parts, *(_entry(*switch) for switch in usage.switches)])
+
+
+def _entry(term: str, text: str) -> str:
+    return f".TP\n.B {_roff(term)}\n{_roff(text)}\n"
+
+
+def _conclusion(macro: str, usage: Usage) -> str:
+    """Return the examples line by line, as they are in the help."""
+    if not usage.conclusion:
+        return ""
+    lines = "".join(f"{_roff(line)}\n" if line else ".sp\n" for line in usage.conclusion.splitlines())
+    return f"{macro}\n.nf\n{lines}.fi\n"
+
+
+def _roff(text: str) -> str:
+    """Return the text with what roff would take for its own escaped: backslashes, dashes, and a dot in front."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("…", "...")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped

@@ -1,0 +1,70 @@
+"""The examples of docs/pages.md are served and asked, those of docs/explain.md are run: they do what is said."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rawclient import RawClient
+from serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+DOCS = Path(__file__).parent.parent / "docs"
+FENCE = re.compile(r"^```sh\nfastfile (.*?)\n```\n(.*?)(?=^```sh|^## |\Z)", re.MULTILINE | re.DOTALL)
+ROW = re.compile(r"^\| `(/[^`]*)`(?: with `([^`]*)`)? \| (.+) \|$", re.MULTILINE)
+OUTPUT = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = FENCE.findall((DOCS / "pages.md").read_text())
+EXPLANATIONS = FENCE.findall((DOCS / "explain.md").read_text())
+FILES = ("index.html", "about.html", "404.html", "assets/app.js", "docs/index.html", "docs/guide.html", "docs/404.html")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that has the page's two in it."""
+    folder = tmp_path_factory.mktemp("example")
+    for name in (*(f"dist/{name}" for name in FILES), "photos/cat.txt"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name.partition("/")[2])
+    return folder
+
+
+@pytest.mark.parametrize(("command", "text"), PAGES, ids=[command for command, _ in PAGES])
+def test_an_example_of_pages_md(folder: Path, command: str, text: str) -> None:
+    rows = ROW.findall(text)
+    assert rows
+    with ServerProcess(shlex.split(command), cwd=str(folder)) as server, RawClient(server.connect()) as client:
+        for target, field, expected in rows:
+            response = client.request(target, "GET", *filter(None, [field]))
+            status, _, what = expected.partition(" ")
+            assert response.status == int(status), target
+            if response.status == 301:
+                assert response.fields["location"] == what.strip("`")
+            elif what:
+                assert response.body.decode() == what.strip("`"), target
+
+
+@pytest.mark.parametrize(("command", "text"), EXPLANATIONS, ids=[command for command, _ in EXPLANATIONS])
+def test_an_example_of_explain_md(folder: Path, command: str, text: str) -> None:
+    (shown,) = OUTPUT.findall(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "fastfile", *shlex.split(command)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env=clean_environment(),
+        check=False,
+        cwd=folder,
+    )
+    printed = iter(done.stdout.splitlines())
+    for line in shown.splitlines():
+        assert line in printed, f"{line!r} is not there, or not in its place:\n{done.stdout}"
+    steps = [line for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert steps == [line for line in shown.splitlines() if line.startswith("  ")]
+
+
+def test_all_examples_were_found() -> None:
+    assert (len(PAGES), len(EXPLANATIONS)) == (9, 4)
