@@ -25,6 +25,7 @@ from fastfile.site import Shared, Site, make_cache
 
 if TYPE_CHECKING:
     from fastfile.compression import Submit
+    from fastfile.siterules import SiteRules
 
 
 class MountPoint(NamedTuple):
@@ -61,18 +62,28 @@ def say_nothing(text: str) -> None:
 
 
 def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
-    base, root, outer = mount_point
-    host = choose_host(shared.config)
-    if shared.config.rules == "off" or root.only is not None or not host.rule_files:
+    base, root, _ = mount_point
+    rules = read_rules(mount_point, shared.config, shared.clock, say)
+    if rules is None:
         return Site(root, base, shared)
-    # Imported here: without rules nobody pays for it.
+    # Imported here, and below: without rules nobody pays for it.
     from fastfile.ruledsite import RuledSite
+
+    return RuledSite(root, base, shared, rules)
+
+
+def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None]) -> SiteRules | None:
+    """Return the rules of a root; None where it has none by the settings."""
+    base, root, outer = mount_point
+    host = choose_host(config)
+    if config.rules == "off" or root.only is not None or not host.rule_files:
+        return None
     from fastfile.siterules import SiteRules
 
     def say_of_mount(text: str) -> None:
         say(f"/{printable(base.decode())}: {text}" if base else text)
 
-    return RuledSite(root, base, shared, SiteRules(root, shared.clock, say_of_mount, host, outer))
+    return SiteRules(root, clock, say_of_mount, host, outer)
 
 
 def make_application(

@@ -73,7 +73,7 @@ class SiteRules:
     """``say`` is told once of each load what is wrong with the files.
 
     ``host`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for if
-    they are not in the root.
+    they are not in the root. ``rules`` are those for requests in their order, ``problems`` what cannot be used.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class SiteRules:
         self._hidden = hidden_names(tuple(name.encode() for name in host.rule_files))
         self._looked_s = clock.wall_s
         self._folder: Stamp | None = None
-        self._said: list[str] = []
+        self.problems: list[Problem] = []
         self._load()
 
     def refresh(self) -> bool:
@@ -112,7 +112,7 @@ class SiteRules:
     def _load(self) -> None:
         rules: list[Rule] = []
         header_rules: list[HeaderRule] = []
-        problems: list[str] = []
+        problems: list[Problem] = []
         files: list[DeployFile] = []
         self.host = self._plain_host
         self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
@@ -122,16 +122,17 @@ class SiteRules:
             parsed = self._parse(name, found[-1], "../" * (len(found) - 1))
             rules += parsed.rules
             header_rules += parsed.header_rules
-            problems += [printable(str(problem)) for problem in parsed.problems]
+            problems += parsed.problems
             self.host = parsed.host or self.host
         self._book = Rulebook(rules)
         self._fields = FieldBook(header_rules, self.host.dialect.joins_fields)
-        if problems != self._said:  # a file that was written just now may be read several times
+        if problems != self.problems:  # a file that was written just now may be read several times
             for problem in problems[:MAX_SAID]:
-                self._say(problem)
+                self._say(printable(str(problem)))
             if len(problems) > MAX_SAID:
                 self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
-        self._said = problems
+        self.rules = rules
+        self.problems = problems
         self._settled = all(file.settled for file in files)
         self._present = tuple([file.stamp for file in files if file.stamp.signature])
         self._absent = tuple([file.stamp for file in files if not file.stamp.signature])

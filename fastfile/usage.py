@@ -10,6 +10,7 @@ from fastfile.options import OPTIONS
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
+       fastfile check [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
        fastfile hash-password [USER]
@@ -48,6 +49,7 @@ USAGE = Usage(
 # What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
 # returns the exit status; its USAGE says what it takes. A folder of that name is served as ./compress.
 COMMANDS = {
+    "check": "fastfile.commands.check",
     "completions": "fastfile.commands.completions",
     "compress": "fastfile.commands.compress",
     "explain": "fastfile.commands.explain",

@@ -78,7 +78,7 @@ def judge(root: Root, original: Original, coding: bytes) -> State:
         return State.FRESH
     if status.st_mtime_ns < original.status.st_mtime_ns:
         return State.STALE
-    return State.FRESH if _holds(path, root.absolute(original.path), coding) else State.STALE
+    return State.FRESH if holds(path, root.absolute(original.path), coding) else State.STALE
 
 
 class Writer:
@@ -210,8 +210,8 @@ def _make_alike(fd: int, status: os.stat_result) -> None:
     os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _holds(variant: bytes, original: bytes, coding: bytes) -> bool:
-    """Tell whether a variant decodes to what the original holds."""
+def holds(variant: bytes, original: bytes, coding: bytes) -> bool:
+    """Tell whether a variant decodes to what the original holds. Raises OSError, and ImportError without a library."""
     decode = make_decoder(coding)
     with open(variant, "rb") as encoded, open(original, "rb") as plain:
         while piece := encoded.read(_ENCODED_PIECE):

@@ -44,12 +44,13 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
             continue
         found.signatures[beside] = variant.signature
         found.statuses.append(variant.status)
-        if not _is_older(variant.mtime_ns, original.mtime_ns):
+        if not is_older(variant.mtime_ns, original.mtime_ns):
             found.usable[coding] = variant
     return found
 
 
-def _is_older(variant_ns: int, original_ns: int) -> bool:
+def is_older(variant_ns: int, original_ns: int) -> bool:
+    """Tell whether a variant is of before its original, so that it may hold another content."""
     if variant_ns % 1_000_000_000 == 0:  # copied from the original by a tool that knows whole seconds, as brotli does
         return variant_ns < original_ns - original_ns % 1_000_000_000
     return variant_ns < original_ns
