@@ -91,6 +91,7 @@ def make_application(
     """
     changes = common_changes(config)
     cache = make_cache(config)
+    clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
     pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:

@@ -7,16 +7,24 @@ again in it (DESIGN decision 4), and all responses of a pass carry the same Date
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Clock:
-    __slots__ = ("monotonic_s", "pass_number", "wall_s")
+    """``on_set_back`` is called when the wall clock was set back: what was made by it may lie in the future now."""
+
+    __slots__ = ("monotonic_s", "on_set_back", "pass_number", "wall_s")
 
     def __init__(self) -> None:
+        self.on_set_back: Callable[[], None] | None = None
         self.pass_number = 0
+        self.wall_s = 0
         self.begin_pass()
 
     def begin_pass(self) -> None:
         self.pass_number += 1
         self.monotonic_s = time.monotonic()
-        self.wall_s = int(time.time())
+        wall_s = int(time.time())
+        if wall_s < self.wall_s and self.on_set_back is not None:
+            self.on_set_back()
+        self.wall_s = wall_s

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import struct
 import subprocess
 import zipfile
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import require_program
 
 from fastfile.errors import HTTPError
 from fastfile.files.archive import PART_SIZE, Archive, ArchiveLimits, Member, make_archive
@@ -80,8 +80,8 @@ def test_the_zip_of_a_folder_beneath_the_root_has_what_is_beneath_it(folder: Pat
     assert read(archive_of(root, b"a", b"a")).namelist() == ["a/", "a/d", "a/b/", "a/b/c"]
 
 
-@pytest.mark.skipif(not shutil.which("unzip"), reason="Info-ZIP is not installed")
 def test_info_zip_unpacks_it_with_its_times(folder: Path, root: Root, tmp_path: Path) -> None:
+    unzip = require_program("unzip")
     names = [b"plain", "é 中".encode(), b"caf\xe9", b"a  b", b"-rf", b"a" * 255]
     for name in names:
         with open(os.fsencode(folder) + b"/" + name, "wb") as file:
@@ -89,8 +89,8 @@ def test_info_zip_unpacks_it_with_its_times(folder: Path, root: Root, tmp_path: 
         os.utime(os.fsencode(folder) + b"/" + name, (MTIME, MTIME))
     (tmp_path / "zip").write_bytes(b"".join(archive_of(root).parts()))
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo"}
-    subprocess.run(["unzip", "-tqq", "zip"], cwd=tmp_path, env=environment, check=True)
-    subprocess.run(["unzip", "-qq", "zip", "-d", "out"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([unzip, "-tqq", "zip"], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([unzip, "-qq", "zip", "-d", "out"], cwd=tmp_path, env=environment, check=True)
     out = os.fsencode(tmp_path / "out" / "top")
     unpacked = {name: Path(os.fsdecode(os.path.join(out, name))) for name in os.listdir(out)}
     assert set(unpacked) == set(names)
@@ -99,11 +99,14 @@ def test_info_zip_unpacks_it_with_its_times(folder: Path, root: Root, tmp_path: 
         assert path.stat().st_mtime == MTIME
 
 
-@pytest.mark.skipif(not shutil.which("bsdtar"), reason="libarchive is not installed")
 def test_libarchive_reads_it_as_a_stream(folder: Path, root: Root) -> None:
     write(folder, {str(size): os.urandom(size) for size in SIZES})
+    bsdtar = require_program("bsdtar")
     names = subprocess.run(
-        ["bsdtar", "-tf", "-"], input=b"".join(archive_of(root).parts()), capture_output=True, check=True
+        [bsdtar, "-tf", "-"],
+        input=b"".join(archive_of(root).parts()),
+        capture_output=True,
+        check=True,
     ).stdout.split()
     assert names == [b"top/", *sorted(f"top/{size}".encode() for size in SIZES)]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import select
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from programs import require_program
 from serverprocess import TIMEOUT_S, clean_environment
 
 from fastfile.cli import main
@@ -41,15 +41,6 @@ ROWS = [
     pytest.param("explain /x --trailing-slash n", {"never"}, id="the options of serving that a command takes"),
     pytest.param("completions ", set(SHELLS), id="the words of a command"),
 ]
-
-
-def shell(name: str) -> str:
-    """Return the path of a shell; missing, it fails the test where everything has to be there."""
-    path = shutil.which(name)
-    if path is None:
-        assert not os.environ.get("CI"), f"{name} is required here"
-        pytest.skip(f"{name} is not installed")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +76,13 @@ def test_bash_offers(typed: str, offered: set[str], scripts: Path, folder: Path)
     quoted = " ".join(f"'{word}'" for word in words)
     program = f"source {scripts / 'bash'}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _fastfile; "
     program += 'printf "%s\\n" "${COMPREPLY[@]}"'
-    assert set(filter(None, ask([shell("bash"), "--norc", "-c", program], folder))) == offered
+    assert set(filter(None, ask([require_program("bash"), "--norc", "-c", program], folder))) == offered
 
 
 @pytest.mark.parametrize(("typed", "offered"), ROWS)
 def test_fish_offers(typed: str, offered: set[str], scripts: Path, folder: Path) -> None:
     program = f"source {scripts / 'fish'}; complete --do-complete 'fastfile {typed}'"
-    lines = ask([shell("fish"), "--no-config", "-c", program], folder)
+    lines = ask([require_program("fish"), "--no-config", "-c", program], folder)
     values = {line.partition("\t")[0].partition("/")[0] for line in lines}
     assert {value.rpartition("=")[2] for value in values} == offered
 
@@ -100,7 +91,7 @@ class Zsh:
     """An interactive zsh that lists what it would complete."""
 
     def __init__(self, script: Path, folder: Path) -> None:
-        program = shell("zsh")
+        program = require_program("zsh")
         self._terminal, its_side = pty.openpty()
         self._process = subprocess.Popen(
             [program, "-f", "-i"],

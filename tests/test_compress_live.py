@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from browser import exchanges, open_browser
 from encoded import NO_LIBRARIES, TEXT, decode, require_all_codings
+from programs import require_program
 from rawclient import Received
 from servedsite import ServedSite, serve_twice
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
@@ -37,10 +37,7 @@ def read(response: Received) -> bytes:
 
 def curl(port: int, target: str, *options: str) -> tuple[bytes, int]:
     """Return what curl made of it, and how many bytes came over the wire."""
-    program = shutil.which("curl")
-    if not program:
-        assert not os.environ.get("CI"), "curl is required here"
-        pytest.skip("curl is not installed")
+    program = require_program("curl")
     url = f"http://127.0.0.1:{port}{target}"
     command = [program, "-q", "--silent", "--fail", "--noproxy", "*", "--compressed", *options, url]
     done = subprocess.run([*command, "--write-out", "%{stderr}%{size_download}"], capture_output=True, check=True)

@@ -119,3 +119,14 @@ def test_a_word_that_is_also_a_folder_is_served_as_a_path(tmp_path):
     (tmp_path / "explain" / "x.txt").write_text("served")
     with ServerProcess(["./explain"], cwd=str(tmp_path)) as server, RawClient(server.connect()) as client:
         assert client.request("/x.txt").body == b"served"
+
+
+def test_nothing_of_a_site_writes_a_control_character_to_the_terminal(tmp_path):
+    name = "a\x1b[31m\x9b2J\u202eb.txt"
+    (tmp_path / name).write_text("")
+    (tmp_path / "_headers").write_text("/*\n  X-Colour: \x9b31mred\n")
+    (tmp_path / "_redirects").write_text("/go /\x1b[31m\x9b31m\n/\x1b[31m\x9b /x\n")
+    for target in (f"/{name}", "/go", "/\x1b[31m\x9b"):
+        done = explain(target, str(tmp_path))
+        shown = [character for character in done.stdout + done.stderr if character != "\n"]
+        assert [character for character in shown if not character.isprintable()] == []

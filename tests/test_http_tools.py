@@ -8,13 +8,13 @@ from __future__ import annotations
 import gzip
 import http.client
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from programs import require_program
 from serverprocess import TIMEOUT_S, ServerProcess
 
 LARGE = bytes(range(256)) * 4096  # 1 MiB: by sendfile
@@ -35,11 +35,7 @@ class Curl:
 
     def __init__(self, port: int) -> None:
         self.origin = f"http://127.0.0.1:{port}"
-        program = shutil.which("curl")
-        if not program:
-            assert not os.environ.get("CI"), "curl is required here"
-            pytest.skip("curl is not installed")
-        self.program = program
+        self.program = require_program("curl")
 
     def __call__(self, target: str, *options: str) -> Result:
         command = [self.program, "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(int(TIMEOUT_S))]

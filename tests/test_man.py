@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from programs import require_program
 from serverprocess import TIMEOUT_S
 
 from fastfile.arguments import spelling
@@ -25,10 +25,7 @@ def page(tmp_path: Path, capsys) -> Path:
 
 
 def test_the_page_is_shown_without_a_warning_and_says_everything(page: Path) -> None:
-    man = shutil.which("man")
-    if man is None:
-        assert not os.environ.get("CI"), "man is required here"
-        pytest.skip("man is not installed")
+    man = require_program("man")
     environment = {**os.environ, "MANWIDTH": "500", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}
     command = [man, "--warnings", "--no-hyphenation", "--local-file", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=TIMEOUT_S)

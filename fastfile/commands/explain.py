@@ -139,7 +139,7 @@ class Explainer:
             if urlsplit(next_url).netloc != urlsplit(url).netloc:
                 return exchanges
             if next_url in seen or len(exchanges) > MAX_HOPS:
-                exchange.notes.append(("LOOP", f"{location} was asked for before"))
+                exchange.notes.append(("LOOP", f"{printable(location)} was asked for before"))
                 return exchanges
             url = next_url
 
@@ -195,5 +195,6 @@ def location_of(response: Response) -> str | None:
 def make_text(exchange: Exchange) -> str:
     """Return an exchange for people to read."""
     steps = "".join(f"  {step:<10} {subject or '.'}\n" for step, subject in exchange.notes)
-    head = exchange.response.head.decode("latin-1").replace("\r\n", "\n")
+    # Fields that a site sets may hold any byte but ASCII's control characters: a terminal knows others (ECMA-48).
+    head = "\n".join(printable(line) for line in exchange.response.head.decode("latin-1").split("\r\n"))
     return f"{exchange.request}\n{steps}\n{head}"

@@ -10,9 +10,10 @@ from fastfile.errors import StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.listening import Listening, adopt, listen
 from fastfile.server.metering import Board, Metering
+from fastfile.server.nursery import Plan
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
-from fastfile.server.supervisor import OnReady, Plan, Supervisor
+from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 
 # What is bound, or given up for good, at the start: a running server cannot have it otherwise.

@@ -12,39 +12,24 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, NoReturn
 
 from fastfile.config import Address, Config
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.errorlog import ErrorLog
-from fastfile.server.lifeline import BEAT, READY, RENEW, Child, Lifeline, is_traced
+from fastfile.server.lifeline import BEAT, READY, RENEW, Child, is_traced
 from fastfile.server.listening import Listening
-from fastfile.server.metering import Meter, Metering
+from fastfile.server.metering import Metering
+from fastfile.server.nursery import HANDLED, Generation, Nursery, Plan
 from fastfile.server.restarts import Restarts
 from fastfile.server.systemd import Manager
-from fastfile.server.worker import RETIRE, run_worker
+from fastfile.server.worker import RETIRE
 
-HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
 # Told once, when all workers serve: the addresses, the notices, and what --sandbox came to.
 OnReady = Callable[[Sequence[Address], Sequence[str], str], None]
-
-
-class Plan(NamedTuple):
-    """What workers serve, and how."""
-
-    config: Config
-    root_path: bytes
-
-
-class Generation(NamedTuple):
-    """The workers that were started together, by one plan; a later one replaces them all."""
-
-    number: int
-    plan: Plan
 
 
 class Supervisor:
@@ -76,8 +61,7 @@ class Supervisor:
         self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
-        # The workers hold the reading end: it ends when we do, however we die.
-        self._lifeline_r, self._lifeline_w = os.pipe()
+        self._nursery = Nursery(listening, errors, metering)
         self._signals_r, self._signals_w = os.pipe()
         os.set_blocking(self._signals_w, False)
 
@@ -116,61 +100,19 @@ class Supervisor:
 
     def _spawn(self, index: int) -> None:
         """Start a worker; where the system has no process or descriptor for it, try again later."""
+        siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
         try:
-            speech_r, speech_w = os.pipe()
+            child = self._nursery.bear(index, self._current, (self._signals_r, self._signals_w, *siblings))
         except OSError as error:
             self._on_failed_spawn(index, error)
-            return
-        page = 0 if self._metering is None else self._metering.board.take()
-        # Until the child has its own, a signal to it must neither be lost nor run our handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                os.close(speech_r)
-                self._be_worker(index, speech_w, page)
-            self._children[pid] = Child(pid, index, self._current.number, speech_r)
-            self._children[pid].page = page
-        except OSError as error:
-            os.close(speech_r)
-            self._retire_page(page)
-            self._on_failed_spawn(index, error)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            os.close(speech_w)
+        else:
+            self._children[child.pid] = child
 
     def _on_failed_spawn(self, index: int, error: OSError) -> None:
         if self._on_ready is not None:
             raise StartError(f"cannot start a worker: {error.strerror}") from error
         self._errors.say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
         self._restarts.plan(index, SPAWN_RETRY_S)
-
-    def _be_worker(self, index: int, speech_w: int, page: int) -> NoReturn:
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to us too; the supervisor decides
-                signal.signal(number, signal.SIG_IGN)
-            # SIGUSR1 waits until the worker can hear it: its log may be open already.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, set(HANDLED) - {signal.SIGUSR1})
-            siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
-            for fd in (self._lifeline_w, self._signals_r, self._signals_w, *siblings):
-                os.close(fd)
-            self._errors.begin_worker(index)
-            config, root_path = self._current.plan
-            sockets = self._listening.take(index, config.workers)
-            meter = None
-            if self._metering is not None:
-                board, listening = self._metering
-                meter = Meter(board.metrics(page), board, listening.take(0, 1)[0])
-            lifeline = Lifeline(self._lifeline_r, speech_w)
-            status = run_worker(config, root_path, sockets, lifeline, self._errors, meter)
-        except BaseException as error:
-            self._errors.report_failure(error)
-        finally:
-            os._exit(status)
 
     def _wait(self) -> None:
         """Sleep until something happens, and see to it."""
@@ -283,15 +225,11 @@ class Supervisor:
                 continue
             while child.speech_fd >= 0:
                 self._hear(child)
-            self._retire_page(child.page)
+            self._nursery.retire(child.page)
             if not self._stopping and self._is_current(child):
                 self._on_death(child, status)
             elif child.message and child.is_ready:
                 self._errors.say(f"worker {child.pid} ended: {child.message}")
-
-    def _retire_page(self, page: int) -> None:
-        if self._metering is not None:
-            self._metering.board.retire(page)
 
     def _kill_hung(self) -> None:
         """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""
