@@ -207,7 +207,16 @@ def test_cloudflare_reads_2000_static_rules_and_100_dynamic_ones() -> None:
 def test_cloudflare_counts_a_path_below_a_splat_as_dynamic() -> None:
     lines = [b"/d/* /t"] + [b"/s%d /t" % number for number in range(100)]
     _, problems = parse_redirects(b"\n".join(lines), "_redirects", CLOUDFLARE)
-    assert [problem.text for problem in problems] == ["Cloudflare Pages reads no more than 100 dynamic rules"]
+    assert [problem.text for problem in problems] == ["no more than 100 dynamic rules are read (Cloudflare Pages)"]
+
+
+def test_what_takes_long_to_compile_is_bounded_and_what_does_not_is_not() -> None:
+    lines = [b"/d%d/* /t" % number for number in range(1001)] + [b"/s%d /t" % number for number in range(2000)]
+    rules, problems = parse_redirects(b"\n".join(lines), "_redirects", EITHER)
+    assert len(rules) == 3000
+    assert [str(problem) for problem in problems] == [
+        "_redirects:1001: no more than 1000 dynamic rules are read (fastfile)"
+    ]
 
 
 def test_which_rules_go_before_the_files() -> None:

@@ -105,7 +105,7 @@ def _parse_path(line: bytes, count: int, dialect: Dialect) -> Pattern:
     if not line.startswith(b"/"):
         raise ValueError(f"{show(line)} is for one host, and rules apply to all here")
     if dialect.max_header_rules and count >= dialect.max_header_rules:
-        raise ValueError(f"{dialect.name} reads no more than {dialect.max_header_rules} blocks")
+        raise ValueError(f"no more than {dialect.max_header_rules} blocks are read ({dialect.name})")
     return parse_pattern(line, "many" if dialect.any_slash else "one", dialect.placeholders_anywhere, dialect.any_slash)
 
 

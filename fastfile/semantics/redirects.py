@@ -58,7 +58,8 @@ class _Counts:
 
     def add(self, source: Pattern) -> None:
         limit, kind = self._dialect.max_dynamic, "dynamic"
-        if source.literals and not self._dynamic:
+        # Where both have a limit, a static rule below a dynamic one counts as dynamic.
+        if source.literals and not (self._dynamic and self._dialect.max_static):
             limit, kind = self._dialect.max_static, "static"
             self._static += 1
             count = self._static
@@ -66,7 +67,7 @@ class _Counts:
             self._dynamic += 1
             count = self._dynamic
         if limit and count > limit:
-            raise ValueError(f"{self._dialect.name} reads no more than {limit} {kind} rules")
+            raise ValueError(f"no more than {limit} {kind} rules are read ({self._dialect.name})")
 
 
 def _parse_line(line: bytes, place: Place, dialect: Dialect) -> Rule:
