@@ -379,6 +379,7 @@ def start_long_run(folder):
     process = subprocess.Popen(
         [*COMMAND, "--coding", "br", "."], cwd=folder, env=clean_environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits ignoring it
     )  # fmt: skip
     deadline = time.monotonic() + TIMEOUT_S
     while not list(folder.glob(".fastfile-*.tmp")):
