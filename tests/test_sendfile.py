@@ -596,7 +596,9 @@ def test_what_is_in_memory_is_read_at_once(
 @pytest.mark.parametrize("step", [1 << 17, 1 << 20])
 def test_what_is_not_in_memory_is_not_waited_for(sendfile_kernel: ModuleType, cold_fd: int, step: int) -> None:
     assert not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
-    assert sendfile_kernel.read_cached(cold_fd, 1 << 19, 4096) is None
+    # Not all of it may have been dropped: the kernel keeps what it is about to sort into its lists.
+    offsets = range(1 << 16, len(PAGES), 1 << 16)
+    assert any(sendfile_kernel.read_cached(cold_fd, offset, 4096) is None for offset in offsets)
     sendfile_kernel.read_ahead(cold_fd, 0, len(PAGES), 0)
     assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
     assert sendfile_kernel.read_cached(cold_fd, 0, len(PAGES)) == PAGES
