@@ -80,4 +80,5 @@ cdef class Connection(Watcher):
     cdef _linger(self)
     cdef _abort(self)
     cdef _wait_for(self, int interest)
+    @cython.locals(unsent=cython.longlong, missing=cython.longlong, response=Response)
     cdef _log_sent(self)

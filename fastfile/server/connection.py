@@ -684,7 +684,7 @@ class Connection(Watcher):
         # From the last to the first, since what is still queued is the end of what was to be sent.
         unsent = self._queued
         sizes = []
-        for _, response, _ in reversed(self._unlogged):
+        for _, response, _ in reversed(self._unlogged) if unsent else ():
             missing = min(unsent, response.body_size)
             unsent -= missing
             sizes.append(response.body_size - missing)
@@ -692,7 +692,8 @@ class Connection(Watcher):
             self._peer = format_address(self._address)
         now_s = time.monotonic()
         for head, response, began_s in self._unlogged:
-            log.record(self._peer, head, response.status, sizes.pop(), now_s - began_s, response.user)
+            size = sizes.pop() if sizes else response.body_size
+            log.record(self._peer, head, response.status, size, now_s - began_s, response.user)
         self._unlogged.clear()
 
 

@@ -100,7 +100,8 @@ def _apache_stamp(second: int) -> bytes:
 def _common(exchange: Exchange, stamp: bytes) -> bytes:
     _, peer, head, status, body_size, _, user = exchange
     size = b"%d" % body_size if body_size else b"-"
-    return b'%b - %b [%b] "%b" %d %b' % (_peer(peer), _user(user), stamp, _request_line(head), status, size)
+    name = b"-" if user is None else _user(user)
+    return b'%b - %b [%b] "%b" %d %b' % (_peer(peer), name, stamp, _request_line(head), status, size)
 
 
 def _common_line(exchange: Exchange, stamp: bytes) -> bytes:
@@ -135,8 +136,8 @@ def _peer(peer: str) -> bytes:
     return escape(peer.encode("utf-8", "surrogateescape"), _PEER_LIMIT).replace(b" ", b"\\x20") if peer else b"-"
 
 
-def _user(user: bytes | None) -> bytes:
-    return b"-" if user is None else escape(user, _USER_LIMIT).replace(b" ", b"\\x20")
+def _user(user: bytes) -> bytes:
+    return escape(user, _USER_LIMIT).replace(b" ", b"\\x20")
 
 
 def _referer_and_user_agent(field_lines: bytes) -> tuple[bytes | None, bytes | None]:
