@@ -45,7 +45,7 @@ class Absences:
         self._clock = clock
         self._app = app
         self._host = host
-        self._shared: dict[bytes, Answer] = {}
+        self._shared: dict[Purpose, Answer] = {}  # one page may be an error's and the app's
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
     def find(self, path: bytes, tried: Sequence[bytes], note: Note) -> Answer:
@@ -134,10 +134,10 @@ class Absences:
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""
-        answer = self._shared.get(path)
+        answer = self._shared.get(purpose)
         if answer is not None and answer.is_fresh(self._clock):
             return answer
-        self._shared.pop(path, None)
+        self._shared.pop(purpose, None)
         try:
             found = self._files.find((path,), purpose)
         except OSError as error:
@@ -150,5 +150,5 @@ class Absences:
         if answer.stamps:
             if len(self._shared) >= MAX_PAGES:
                 self._shared.clear()
-            self._shared[path] = answer
+            self._shared[purpose] = answer
         return answer

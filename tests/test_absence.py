@@ -163,6 +163,14 @@ def test_files_and_other_pages_are_themselves(tmp_path, serve):
     assert client.request("/route.js").body == b"this is 404.html"
 
 
+def test_one_page_may_be_the_app_s_and_that_of_what_is_missing(tmp_path, serve):
+    client = serve(make_site(tmp_path, "404.html"), "--spa=404.html")
+    for _ in range(2):
+        for field, status in ((NAVIGATE, 200), ("Accept: */*", 404)):
+            response = client.request("/route", "GET", field)
+            assert (response.status, response.body) == (status, b"this is 404.html")
+
+
 def test_the_page_is_the_one_of_now(tmp_path, serve):
     client = serve(make_site(tmp_path), "--spa")
     for text in ("one", "two", "three"):
