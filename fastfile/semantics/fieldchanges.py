@@ -21,16 +21,11 @@ class FieldChanges(NamedTuple):
         """Return the fields as changed. Vary is joined: what our answer depends on stays true whatever a rule adds."""
         if self == NO_CHANGES:
             return tuple(fields)
+        gone = ({name.lower() for name, _ in self.added} | self.removed) - {b"vary"}
+        ours = [field for field in fields if field[0].lower() not in gone]
         vary: dict[bytes, bytes] = {}
         kept = []
-        gone = {name.lower() for name, _ in self.added} | self.removed
-        for name, value in fields:
-            lowered = name.lower()
-            if lowered == b"vary":
-                vary |= {member.strip().lower(): member.strip() for member in value.split(b",")}
-            elif lowered not in gone:
-                kept.append((name, value))
-        for name, value in self.added:
+        for name, value in (*ours, *self.added):
             if name.lower() == b"vary":
                 vary |= {member.strip().lower(): member.strip() for member in value.split(b",")}
             else:
