@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile.files.root import Root
-from fastfile.semantics.target import is_hidden
+from fastfile.semantics.target import is_hidden, join
 
 
 class Tree(NamedTuple):
@@ -49,7 +49,7 @@ def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool) -> Tree:
         except OSError as error:
             tree.failures.append((folder, error))
             continue
-        paths = [folder + b"/" + entry.name if folder else entry.name for entry in entries]
+        paths = [join(folder, entry.name) for entry in entries]
         seen = [(path, entry) for path, entry in zip(paths, entries, strict=True) if dotfiles or not is_hidden(path)]
         _find_clashes([path for path, _ in seen], tree.clashes)
         for path, entry in seen:
