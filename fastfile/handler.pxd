@@ -18,8 +18,10 @@ cdef class Handler:
     cdef int _max_ranges
     cdef set _hosts
     cdef Response _options
-    @cython.locals(answer=Answer)
+    @cython.locals(answer=Answer, representation=Representation)
     cpdef respond(self, RequestHead head)
+    @cython.locals(answer=Answer)
+    cdef Answer _known_answer(self, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)

@@ -191,6 +191,21 @@ def test_an_unchanged_file_is_decided_once(site: Asker) -> None:
     assert site.ask("/app.js") is site.ask("/app.js")
 
 
+def test_a_query_that_never_came_gets_what_is_kept_for_its_path(site: Asker) -> None:
+    path = site.write("app.js", b"x")
+    site.settle()
+    kept, missing = site.ask("/app.js"), site.ask("/missing")
+    hits = site.handler.hits
+    for number in range(100):
+        assert site.ask(f"/app.js?v={number}") is kept
+        assert site.ask(f"/missing?v={number}?") is missing
+    assert site.handler.hits == hits + 200
+    path.write_bytes(b"newer")
+    assert site.get("/app.js?v=1") == (200, b"newer")
+    statuses = [site.ask(target).status for target in ("?", "?v", "*?", "//?v=1", "/app.js/?v")]
+    assert statuses == [400, 400, 400, 200, 404]
+
+
 def test_a_file_dated_in_the_future_is_kept_as_well(site: Asker) -> None:
     path = site.write("app.js", b"x")
     os.utime(path, ns=(4 * 10**18, 4 * 10**18))
