@@ -199,13 +199,16 @@ class Handler:
             head.if_range, representation.etag, representation.mtime_s, now_s
         ):
             return representation.full
+        partial = representation.kept_partial(head.range)
+        if partial is not None:
+            return partial
         ranges = parse_range(head.range, size, self._max_ranges)
         if ranges is None:
             return representation.full
         if not ranges:
             fields = ((b"Content-Range", make_unsatisfied_range(size)), *_vary(representation))
             raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
-        return representation.make_partial(ranges)
+        return representation.make_partial(ranges, head.range)
 
     def _check_host(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.

@@ -17,7 +17,8 @@ from fastfile.semantics.ranges import (
     make_closing_delimiter,
     make_multipart_type,
     make_part_heads,
-    make_range_lines,
+    make_range_frame,
+    make_range_head,
 )
 from fastfile.status import STATUS_LINES
 from fastfile.types import FileSlice, Response, close_source
@@ -29,6 +30,11 @@ NO_STORE: Field = (b"Cache-Control", b"no-store")
 OWN_TO_PAGES = (b"content-security-policy",)
 # Above this a content hash would hold up the loop for more than about a millisecond.
 MAX_HASHED = 1 << 20
+# Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
+# clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
+# room for the longest copy (resource.py).
+MAX_KEPT = 20 * 1024
+KEPT_OVERHEAD = 300  # what one of them takes beside its bytes, about
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
@@ -102,7 +108,10 @@ class Representation:
 
     __slots__ = (
         "_field_lines",
-        "_partial_head",
+        "_kept",
+        "_last_asked",
+        "_partials",
+        "_range_frame",
         "coding",
         "etag",
         "full",
@@ -149,7 +158,10 @@ class Representation:
         self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)
-        self._partial_head: bytes | None = None  # of a 206 with one range, less what the range decides
+        self._range_frame: tuple[str, str] | None = None
+        self._last_asked: bytes | None = None
+        self._partials: dict[bytes, Response] = {}  # by the Range field
+        self._kept = 0  # the bytes of them
         # RFC 9110 §15.4.5: of ours no more than caching needs.
         kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
         self.not_modified = Response(304, make_head(304, kept))
@@ -158,16 +170,37 @@ class Representation:
         content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
         return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
 
-    def make_partial(self, ranges: tuple[ByteRange, ...]) -> Response:
-        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7)."""
+    def kept_partial(self, asked: bytes) -> Response | None:
+        """Return the 206 for a Range field that was answered before, if it is kept."""
+        return self._partials.get(asked)
+
+    def make_partial(self, ranges: tuple[ByteRange, ...], asked: bytes) -> Response:
+        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7).
+
+        ``asked`` is the field that they were parsed from.
+        """
         if len(ranges) > 1:
             return self._make_multipart(ranges)
         start, stop = ranges[0]
-        if self._partial_head is None:
-            type_line = b"Content-Type: %b\r\n" % self.media_type
-            self._partial_head = STATUS_LINES[206] + self._field_lines + type_line
-        head = make_range_lines(self._partial_head, start, stop, self.resource.size)
-        return Response(206, head, (self.resource.slice(start, stop),), stop - start)
+        if self._range_frame is None:
+            head = STATUS_LINES[206] + self._field_lines + b"Content-Type: %b\r\n" % self.media_type
+            self._range_frame = make_range_frame(head, self.resource.size)
+        part = self.resource.slice(start, stop)
+        response = Response(206, make_range_head(self._range_frame, start, stop), (part,), stop - start)
+        if asked != self._last_asked:  # who asks for one part after the other asks for none again
+            self._last_asked = asked
+        elif self.resource.content is None and isinstance(part, bytes):
+            self._keep(asked, response)
+        return response
+
+    def _keep(self, asked: bytes, response: Response) -> None:
+        size = len(asked) + len(response.head) + response.body_size + KEPT_OVERHEAD
+        if self._kept + size > MAX_KEPT:
+            self._partials.clear()
+            self._kept = 0
+        if size <= MAX_KEPT:
+            self._partials[asked] = response
+            self._kept += size
 
     def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
         size = self.resource.size
