@@ -29,4 +29,5 @@ cdef class Handler:
     @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
 
+cdef bint _is_usual_revalidation(RequestHead head, Representation representation) except -1
 cdef bint _is_unconditional(RequestHead head) except -1

@@ -181,8 +181,7 @@ class Handler:
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
-        # The usual revalidation: the very tag that we sent, and nothing that is to be judged before it (§13.2.2).
-        if head.if_none_match == representation.etag and head.if_match is None and head.if_unmodified_since is None:
+        if _is_usual_revalidation(head, representation):
             return representation.not_modified
         now_s = self._clock.wall_s
         if not _is_unconditional(head):
@@ -223,6 +222,15 @@ class Handler:
             if len(self._hosts) >= MAX_HOSTS:
                 self._hosts.clear()
             self._hosts.add(host)
+
+
+def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:
+    """Tell whether the very tag that we sent comes back, or the date where no tag comes, with nothing else to judge."""
+    if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they go before
+        return False
+    if head.if_none_match is not None:
+        return head.if_none_match == representation.etag
+    return head.if_modified_since is not None and head.if_modified_since == representation.last_modified
 
 
 def _is_unconditional(head: RequestHead) -> bool:

@@ -6,7 +6,7 @@ from fastfile.types cimport Response
 
 cdef class Representation:
     cdef readonly Resource resource
-    cdef readonly bytes media_type, coding, etag
+    cdef readonly bytes media_type, coding, etag, last_modified
     cdef readonly object mtime_s
     cdef readonly bint varies
     cdef readonly int status

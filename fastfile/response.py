@@ -100,10 +100,10 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
 class Representation:
     """One file as it is sent: its fields, and the two responses that most requests get, ready made.
 
-    ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1), and
-    None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error whose page it
-    is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request fields that
-    the choice of this representation depended on.
+    ``coding`` is b"" for the file itself. ``mtime_s`` is what ``last_modified`` says: never later than now (§8.8.2.1),
+    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error
+    whose page it is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request
+    fields that the choice of this representation depended on.
     """
 
     __slots__ = (
@@ -115,6 +115,7 @@ class Representation:
         "coding",
         "etag",
         "full",
+        "last_modified",
         "media_type",
         "mtime_s",
         "not_modified",
@@ -141,6 +142,7 @@ class Representation:
         self.status = status
         self.varies = b"Accept-Encoding" in vary
         self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.last_modified: bytes | None = None
         self.etag = make_etag(resource, coding)
         caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
         fields: list[Field] = [NO_SNIFFING]
@@ -150,7 +152,8 @@ class Representation:
             caching.append((b"ETag", self.etag))
             fields.append((b"Accept-Ranges", b"bytes"))
             if self.mtime_s is not None:
-                fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
+                self.last_modified = make_httpdate(self.mtime_s)
+                fields.append((b"Last-Modified", self.last_modified))
         if coding:
             fields.append((b"Content-Encoding", coding))
         type_ = (b"Content-Type", self.media_type)
