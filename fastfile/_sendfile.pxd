@@ -1,4 +1,5 @@
 cpdef bytes read_signature(bytes path)
+cpdef bint has_signature(bytes path, bytes signature) except -1
 
 cdef class Epoll:
     cdef int fd
