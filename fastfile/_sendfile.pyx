@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from fastfile._sendfile_py import BATCH, MAX_PARTS, READ_AHEAD_STEP, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
@@ -522,10 +522,23 @@ def read_folder(int directory_fd):
     return found
 
 
+cdef inline bytes signature_of_failure():
+    return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
+
+
 cpdef bytes read_signature(bytes path):
-    # With the GIL: what is looked at in each pass is in the kernel's caches, and letting go of it costs a sixth more.
     cdef const char *name = path
     cdef ff_signature signature
     if ff_stat(name, &signature) == 0:
         return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
-    return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
+    return signature_of_failure()
+
+
+cpdef bint has_signature(bytes path, bytes signature) except -1:
+    # With the GIL: what is looked at in each pass is in the kernel's caches, and letting go of it costs a sixth more.
+    cdef const char *name = path
+    cdef const char *expected = signature
+    cdef ff_signature found
+    if ff_stat(name, &found) == 0:
+        return PyBytes_GET_SIZE(signature) == sizeof(found) and memcmp(expected, &found, sizeof(found)) == 0
+    return signature == signature_of_failure()

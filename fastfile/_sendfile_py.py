@@ -214,3 +214,8 @@ def read_signature(path: bytes) -> bytes:
         return b""
     except OSError:
         return b"!"
+
+
+def has_signature(path: bytes, signature: bytes) -> bool:
+    """Tell whether read_signature() of the path is still ``signature``."""
+    return read_signature(path) == signature

@@ -19,9 +19,11 @@ cdef class Handler(Responder):
     cdef int _max_ranges
     cdef set _hosts
     cdef Response _options
-    @cython.locals(answer=Answer)
+    @cython.locals(answer=Answer, representation=Representation)
     cpdef respond(self, RequestHead head)
     cpdef refuse(self, error, RequestHead head)
+    @cython.locals(answer=Answer)
+    cdef Answer _known_answer(self, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
@@ -29,4 +31,5 @@ cdef class Handler(Responder):
     @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
 
+cdef bint _is_usual_revalidation(RequestHead head, Representation representation) except -1
 cdef bint _is_unconditional(RequestHead head) except -1

@@ -25,3 +25,4 @@ open_beneath = _kernel.open_beneath
 read_folder = _kernel.read_folder
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature
+has_signature = _kernel.has_signature

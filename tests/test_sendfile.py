@@ -375,6 +375,8 @@ def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleTy
     path = os.fsencode(tree / name)
     assert sendfile_kernel.read_signature(path) == sendfile_kernel.make_signature(os.stat(path))
     assert len(sendfile_kernel.read_signature(path)) == 40
+    assert sendfile_kernel.has_signature(path, sendfile_kernel.make_signature(os.stat(path)))
+    assert not any(sendfile_kernel.has_signature(path, other) for other in (b"", b"!", bytes(40), bytes(41)))
 
 
 @pytest.mark.parametrize(
@@ -391,7 +393,9 @@ def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleTy
 def test_what_has_no_status_has_no_signature(
     sendfile_kernel: ModuleType, tree: Path, name: str, signature: bytes
 ) -> None:
-    assert sendfile_kernel.read_signature(os.fsencode(tree / name)) == signature
+    path = os.fsencode(tree / name)
+    assert sendfile_kernel.read_signature(path) == signature
+    assert [each for each in (b"", b"!", bytes(40)) if sendfile_kernel.has_signature(path, each)] == [signature]
 
 
 CHANGES = [
@@ -408,6 +412,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
     path = tree / "file"
     os.utime(path, ns=(10**18, 10**18))
     before = sendfile_kernel.read_signature(os.fsencode(path))
+    assert sendfile_kernel.has_signature(os.fsencode(path), before)
     ctime_ns = path.stat().st_ctime_ns
     while True:  # a clock of the kernel's ticks may not have moved since the file was made: then the next tick tells
         change(path)
@@ -416,6 +421,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
         with contextlib.suppress(FileNotFoundError):
             (tree / "aside").unlink()
     assert sendfile_kernel.read_signature(os.fsencode(path)) != before
+    assert not sendfile_kernel.has_signature(os.fsencode(path), before)
 
 
 # open_beneath: the compiled twin's; Python has no such call, and says so
@@ -559,6 +565,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "open_beneath",
         "read_folder",
         "read_signature",
+        "has_signature",
     }
     assert facade | {"recv_into", "send_file", "send_parts", "send_response"} <= set(dir(kernel))
 
