@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import pytest
 from rawclient import RawClient
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
 
+T = TypeVar("T")
 HUGE = 64 * 1024 * 1024
 SMALL = b"<h1>home</h1>"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -34,12 +36,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for something that only looking can tell: another process's state."""
+def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
+    """Wait for something that only looking can tell, another process's state, and return what was seen."""
     deadline_s = time.monotonic() + timeout_s
-    while not condition():
+    while not (seen := condition()):
         assert time.monotonic() < deadline_s, what
         select.select([], [], [], 0.01)
+    return seen
 
 
 def descriptors(pid: int) -> int:
@@ -640,3 +643,29 @@ def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> N
         while time.monotonic() - began_s < 1:  # longer than it takes; a signal to who has ended does nothing
             server.signal(signal.SIGTERM)
         assert server.wait() == 0
+
+
+def test_a_stop_of_the_whole_group_is_no_death_of_its_workers(folder: Path, tmp_path: Path) -> None:
+    """Also where they have ended before the supervisor comes to its own signal: it waits for a file of settings."""
+    settings = tmp_path / "fastfile.toml"
+    settings.touch()
+    with ServerProcess(["--workers", "2", str(folder)], cwd=str(tmp_path)) as server:
+        server.wait_for_workers(2)
+        settings.unlink()
+        os.mkfifo(settings)
+        server.signal(signal.SIGHUP)
+        pipe = until(lambda: writing_end(settings), "it reads")
+        os.killpg(server.pid, signal.SIGTERM)
+        until(lambda: not server.worker_pids(), "the workers have ended")
+        with pipe:
+            pipe.write(b"no settings")
+        assert server.wait() == 0
+        assert [line.split(":")[1] for line in server.stderr.splitlines()] == [" the settings stay as they were"]
+
+
+def writing_end(pipe: Path) -> BinaryIO | None:
+    """Open a pipe of the file system for writing, if somebody reads."""
+    try:
+        return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb")
+    except OSError:
+        return None
