@@ -63,7 +63,8 @@ class Supervisor:
         self._kill_at_s = float("inf")
         self._nursery = Nursery(listening, errors, metering)
         self._signals_r, self._signals_w = os.pipe()
-        os.set_blocking(self._signals_w, False)
+        for fd in (self._signals_r, self._signals_w):
+            os.set_blocking(fd, False)
 
     def run(self) -> int:
         for number in HANDLED:
@@ -121,12 +122,11 @@ class Supervisor:
         speaking = {child.speech_fd: child for child in self._children.values() if child.speech_fd >= 0}
         for fd in speaking:
             poll.register(fd, select.POLLIN)
-        for fd, _ in poll.poll(self._sleep_ms()):
+        ready = poll.poll(self._sleep_ms())
+        self._heed_signals()
+        for fd, _ in ready:
             if fd in speaking:
                 self._hear(speaking[fd])
-            else:
-                for number in os.read(fd, 512):
-                    self._on_signal(number)
         self._reap()
         self._kill_hung()
         for index in self._restarts.take_due():
@@ -140,6 +140,11 @@ class Supervisor:
         late = (child.due_s(self._silence_s) for child in self._children.values())
         due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
         return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
+
+    def _heed_signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in os.read(self._signals_r, 512):
+                self._on_signal(number)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGINT and self._stopping:
@@ -220,6 +225,8 @@ class Supervisor:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            # A signal to stop that went to all of us may have ended a worker before we come to hear of it.
+            self._heed_signals()
             child = self._children.pop(pid, None)
             if child is None:  # somebody else's orphan, when we are PID 1
                 continue
