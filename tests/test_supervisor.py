@@ -62,6 +62,18 @@ def ask(server: ServerProcess) -> int:
         return client.request("/").status
 
 
+@linux
+def test_a_worker_that_heard_of_the_stop_before_its_supervisor_is_no_news(folder: Path) -> None:
+    for _ in range(3):  # two of three runs failed before
+        with ServerProcess([str(folder)]) as server:
+            for pid in server.survivors():
+                os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
+            os.sched_setscheduler(server.pid, os.SCHED_IDLE, os.sched_param(0))  # the worker goes first
+            os.killpg(server.pid, signal.SIGTERM)
+            assert server.wait() == 0
+            assert server.stderr == ""
+
+
 def stop_within(server: ServerProcess, limit_s: float) -> int:
     began_s = time.monotonic()
     status = server.stop()
