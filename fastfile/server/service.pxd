@@ -2,10 +2,12 @@ from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
 from fastfile.gate cimport Responder
 from fastfile.server.metrics cimport Metrics
+from fastfile.server.poller cimport Poller
 
 cdef class Service:
     cdef readonly Responder handler
-    cdef readonly object poller, log, limits, offload, disk
+    cdef readonly Poller poller
+    cdef readonly object log, limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly Metrics metrics

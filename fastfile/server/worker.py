@@ -193,7 +193,7 @@ class Worker:
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
     def _end_if_drained(self) -> None:
-        if self._poller.watchers:
+        if self._poller.count:
             self._clients.call_when_left(self._end_if_drained)
         else:
             self._loop.stop()
@@ -208,7 +208,7 @@ class Worker:
             listener.resume()
 
     def _connections(self) -> list[Connection]:
-        return [watcher for watcher in self._poller.watchers.values() if isinstance(watcher, Connection)]
+        return [watcher for watcher in self._poller.watchers() if isinstance(watcher, Connection)]
 
     def _close_quiet(self, silent_too: bool) -> None:
         self._clock.begin_pass()
