@@ -95,13 +95,8 @@ class Absences:
         names = path.split(b"/") if path else []
         for depth in range(1, len(names) + 1):
             folder = b"/".join(names[:depth])
-            try:
-                status = self._root.stat(folder)
-            except OSError as error:
-                if make_error(error).status not in (403, 404):
-                    raise
-                break
-            if not stat.S_ISDIR(status.st_mode):
+            status = self._root.maybe_stat(folder)
+            if status is None or not stat.S_ISDIR(status.st_mode):
                 break
             folders[folder] = status
         return folders

@@ -1,7 +1,7 @@
 """The time of one pass of the event loop. The server moves it on; the layers above read it.
 
 A pass is one batch of events that the kernel reported together. What was checked once in a pass need not be checked
-again in it (DESIGN decision 4), and all responses of a pass carry the same Date.
+again in it (ARCHITECTURE.md, decision 4), and all responses of a pass carry the same Date.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 
-from fastfile.files.resource import Resource
+from fastfile.files.resource import Resource, has_no_date, modified_s
 from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
@@ -63,11 +63,6 @@ def make_bodiless(response: Response) -> Response:
     return Response(response.status, response.head, (), 0, response.close)
 
 
-def has_no_date(resource: Resource) -> bool:
-    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
-    return resource.mtime_ns // 1_000_000_000 in (0, 1)
-
-
 def make_content_tag(content: bytes) -> bytes:
     """Return a strong entity tag that is of the content alone."""
     return b'"%b"' % hashlib.blake2b(content, digest_size=12).hexdigest().encode()
@@ -82,7 +77,7 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
     """
     if resource.tag is not None:
         tag = resource.tag
-    elif not has_no_date(resource):
+    elif not has_no_date(resource.status):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
         tag = make_content_tag(resource.read_all()).strip(b'"')
@@ -131,7 +126,7 @@ class Representation:
         self.coding = coding
         self.status = status
         self.varies = b"Accept-Encoding" in vary
-        self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
         self.etag = make_etag(resource, coding)
         caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
         fields: list[Field] = [NO_SNIFFING]

@@ -1,4 +1,4 @@
-"""The root: a directory descriptor, and opens that never leave it (DESIGN decision 6).
+"""The root: a directory descriptor, and opens that never leave it (ARCHITECTURE.md, decision 6).
 
 On Linux the kernel confines an open (openat2); the walk below is the same rule by hand, for other systems, for the
 pure-Python kernel, and for absolute symlinks that lead back inside. Paths are bytes relative to the root, without
@@ -74,6 +74,18 @@ class Root:
         finally:
             os.close(fd)
 
+    def maybe_stat(self, path: bytes) -> os.stat_result | None:
+        """Return the status of what a request for ``path`` would read; None where it gets 403 or 404. Raises OSError.
+
+        So it does when descriptors run out, say: what is there must not seem to be gone.
+        """
+        try:
+            return self.stat(path)
+        except OSError as error:
+            if make_error(error).status in (403, 404):
+                return None
+            raise
+
     def signature(self, path: bytes) -> bytes | None:
         """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
         absolute = self.absolute(path)
@@ -119,7 +131,7 @@ class Root:
                 self._on_lost()
                 self._on_lost = None
         if self._is_lost:
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            raise os_error(errno.ESTALE)
 
     def _is_hidden(self) -> bool:
         """Tell whether a sandbox is what keeps us from the root: access(2) asks the permissions alone."""
@@ -135,7 +147,7 @@ class Root:
                 return open_beneath(self._fd, path)
             except BlockingIOError:
                 continue
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        raise os_error(errno.EXDEV)
 
     def _walk(self, path: bytes) -> int:
         """Open ``path`` component by component, no component followed by the kernel if it is a link.
@@ -151,7 +163,7 @@ class Root:
                 part = todo.pop()
                 if part == b"..":
                     if len(stack) == 1:
-                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                        raise os_error(errno.EXDEV)
                     os.close(stack.pop())
                     continue
                 target = self._read_link(stack[-1], part)
@@ -162,7 +174,7 @@ class Root:
                     continue
                 links += 1
                 if links > MAX_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    raise os_error(errno.ELOOP)
                 if target.startswith(b"/"):
                     target = self._inside(target)
                     while len(stack) > 1:
@@ -188,7 +200,7 @@ class Root:
             prefix = root.rstrip(b"/") + b"/"
             if (target + b"/").startswith(prefix):
                 return target[len(prefix) :]
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        raise os_error(errno.EXDEV)
 
 
 class PinnedRoot(Root):
@@ -217,6 +229,11 @@ class PinnedRoot(Root):
 
     def _renew(self) -> None:
         """It stays what it is."""
+
+
+def os_error(number: int) -> OSError:
+    """Return the error that a system call with this errno would have raised."""
+    return OSError(number, os.strerror(number))
 
 
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
