@@ -1,4 +1,4 @@
-"""When dead workers are replaced: at once, and one that keeps dying more and more slowly (HARDENING 20)."""
+"""When dead workers are replaced: at once, and one that keeps dying more and more slowly."""
 
 from __future__ import annotations
 

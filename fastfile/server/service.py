@@ -14,7 +14,7 @@ from fastfile.server.metrics import Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
 
-# One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
+# One read takes at most this much; a pipeline that is longer waits in the kernel.
 BUFFER_SIZE = 64 * 1024
 
 

@@ -29,9 +29,9 @@ from fastfile.server.service import Service
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
-# After a failed accept: long enough not to spin, short enough not to be noticed (HARDENING 15).
+# After a failed accept: long enough not to spin, short enough not to be noticed.
 EXHAUSTED_PAUSE_S = 0.1
-# A client that has connected and sent nothing may have its first request under way (HARDENING 19).
+# A client that has connected and sent nothing may have its first request under way.
 SILENT_GRACE_S = 0.7
 # Of the threads that hash: a flood of guesses leaves the loop its share, and on a busy machine a log-in is not forever.
 HASHING_NICENESS = 5
