@@ -26,7 +26,7 @@ from fastfile.clock import Clock
 from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
 from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_failure
 from fastfile.files.root import make_error
 from fastfile.health import Health
 from fastfile.mounts import Mounts
@@ -133,7 +133,7 @@ class Handler:
             error = make_error(error)
         elif not isinstance(error, HTTPError):
             self._log_failure(error)
-            error = HTTPError(500, "The server failed on this request.")
+            error = make_failure()
         return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
 
     def _failure_page(self, head: RequestHead) -> bytes | None:
@@ -222,7 +222,7 @@ def _is_unconditional(head: RequestHead) -> bool:
     )
 
 
-def _vary(representation: Representation) -> tuple[tuple[bytes, bytes], ...]:
+def _vary(representation: Representation) -> tuple[Field, ...]:
     return (VARY_BY_BOTH,) if representation.varies else ()
 
 

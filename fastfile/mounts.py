@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastfile.errorpages import make_not_found
+from fastfile.errors import make_not_found
 from fastfile.semantics.target import Target
 from fastfile.site import Site
 

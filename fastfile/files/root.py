@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from fastfile.errors import HTTPError, StartError
+from fastfile.errors import HTTPError, StartError, make_not_found, make_unavailable
 from fastfile.sendfile import open_beneath, read_signature
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
@@ -247,9 +247,9 @@ _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
 def make_error(error: OSError) -> HTTPError:
     """Return the answer for a failed open or read: 404, 403, 503 with Retry-After, or 500."""
     if error.errno in _NOT_FOUND:
-        return HTTPError(404, "There is nothing at this address.")
+        return make_not_found()
     if error.errno in (errno.EACCES, errno.EPERM):
         return HTTPError(403, "This may not be read.")
     if error.errno in _FOR_NOW:
-        return HTTPError(503, "The server is out of resources; try again in a moment.", ((b"Retry-After", b"1"),))
+        return make_unavailable("The server is out of resources; try again in a moment.")
     return HTTPError(500, "The file could not be read.")
