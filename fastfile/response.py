@@ -5,11 +5,10 @@ Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (ha
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 
-from fastfile.files.resource import Resource, has_no_date, modified_s
+from fastfile.files.resource import Resource, has_no_date, hash_content, modified_s
 from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
@@ -65,7 +64,7 @@ def make_bodiless(response: Response) -> Response:
 
 def make_content_tag(content: bytes) -> bytes:
     """Return a strong entity tag that is of the content alone."""
-    return b'"%b"' % hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+    return b'"%b"' % hash_content(content)
 
 
 def make_etag(resource: Resource, coding: bytes) -> bytes:
@@ -80,7 +79,7 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
     elif not has_no_date(resource.status):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
-        tag = make_content_tag(resource.read_all()).strip(b'"')
+        tag = hash_content(resource.read_all())
     else:
         tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
     return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag

@@ -75,11 +75,16 @@ class Resource:
                 raise os_error(errno.ESTALE)
 
 
+def hash_content(content: bytes) -> bytes:
+    """Return what tells one content from another: 24 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+
+
 def make_encoded(original: Resource, content: bytes) -> Resource:
     """Return an encoding of a file as a resource of its own, in memory."""
     encoded = Resource(-1, original.status, content)
     encoded.size = len(content)
-    encoded.tag = hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+    encoded.tag = hash_content(content)
     return encoded
 
 
