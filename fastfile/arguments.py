@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from fastfile.config import COMMAND_LINE, closest, parse_texts
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
-from fastfile.options import Option
+from fastfile.option import Option
+from fastfile.settings import COMMAND_LINE, closest, parse_texts
 
 _HELP_COLUMN = 29
 _WIDTH = 80
@@ -55,7 +55,7 @@ def make_help(usage: Usage) -> str:
 def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     """Return the texts of the command line by option name, and the switches that were given.
 
-    Raises ConfigError. Values stay text: config.py reads those of all sources alike.
+    Raises ConfigError. Values stay text: settings.py reads those of all sources alike.
     """
     bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.accepted if option.bare}
     known, rest = _make_parser(usage).parse_known_args([bare.get(argument, argument) for argument in argv])

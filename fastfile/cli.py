@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TextIO
 
 from fastfile import __version__, arguments
-from fastfile.config import Address, Config, load, resolve_directory
+from fastfile.config import Address, Config, resolve_directory
 from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
+from fastfile.settings import load
 from fastfile.usage import COMMANDS, USAGE
 from fastfile.users import with_users
 

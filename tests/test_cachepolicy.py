@@ -15,10 +15,10 @@ from rawclient import RawClient, Received
 from serverprocess import ServerProcess
 
 from fastfile.cli import parse_arguments
-from fastfile.config import load
 from fastfile.errors import ConfigError
 from fastfile.semantics.cachepolicy import CachePolicy, compile_glob
 from fastfile.semantics.fieldchanges import NO_CHANGES, FieldChanges
+from fastfile.settings import load
 
 YEAR = "public, max-age=31536000, immutable"
 HASHED = "assets/index-BvXs3m9q.js"

@@ -22,7 +22,7 @@ from fastfile.commands.links import MAX_SIZE, ORIGIN, Links, check_relative, fie
 from fastfile.commands.references import Reference, decode, read_page
 from fastfile.commands.rulecheck import check_rules
 from fastfile.commands.stylesheet import find_references
-from fastfile.config import Config, load, resolve_directory
+from fastfile.config import Config, resolve_directory
 from fastfile.console import write
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
@@ -30,6 +30,7 @@ from fastfile.options import OPTIONS
 from fastfile.semantics.hosts import choose_host
 from fastfile.semantics.immutable import is_page
 from fastfile.semantics.target import encode_path
+from fastfile.settings import load
 from fastfile.types import close_source
 
 INTRODUCTION = """\

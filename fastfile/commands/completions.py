@@ -8,10 +8,10 @@ from textwrap import shorten
 
 from fastfile.arguments import Usage, make_help
 from fastfile.commands.vocabulary import Command, Flag, read_commands
-from fastfile.config import COMMAND_LINE, closest
 from fastfile.console import write
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
+from fastfile.settings import COMMAND_LINE, closest
 
 SHELLS = ("bash", "zsh", "fish")
 USAGE = Usage(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from fastfile import __version__
 from fastfile.arguments import Usage, help_text, make_help, spelling
 from fastfile.commands.vocabulary import Command, describe, read_commands
-from fastfile.config import COMMAND_LINE
 from fastfile.console import write
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
 from fastfile.options import OPTIONS
+from fastfile.settings import COMMAND_LINE
 
 USAGE = Usage(
     """\
