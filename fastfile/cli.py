@@ -130,11 +130,10 @@ def announce(
     """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
     from fastfile.banner import Facts, lan_addresses, make_banner
 
-    wildcard = any(host in ("", "0.0.0.0", "::") and not path for host, _, path in addresses)
     facts = Facts(
         root_path=os.getcwd() if root_path == "." else root_path,
         addresses=addresses,
-        lan=lan_addresses() if wildcard else (),
+        lan=lan_addresses() if any(address.is_wildcard for address in addresses) else (),
         workers=config.workers,
         loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
         kernels=_describe_kernels(*kernels_compiled()),

@@ -24,6 +24,21 @@ class Address(NamedTuple):
     port: int
     path: str = ""
 
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for all interfaces."""
+        return not self.path and self.host in ("", "0.0.0.0", "::")
+
+    @property
+    def is_localhost(self) -> bool:
+        """Whether the name ``localhost`` leads to it."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def is_near(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.path != "" or self.is_localhost or self.host.startswith("127.")
+
 
 class Config:
     """All settings, typed and immutable; options.py says what each one means.
