@@ -19,7 +19,8 @@ from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import with_options
 from fastfile.semantics.target import Target, make_location, parse_target
-from fastfile.site import Shared, Site
+from fastfile.shared import Shared
+from fastfile.site import Site
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class RuledSite(Site):
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
         status = outcome.rule.status
-        self.note("rule", str(outcome.rule.place).encode())
+        self._note("rule", str(outcome.rule.place).encode())
         if outcome.is_redirect:
             location = outcome.reference
             names = self._rules.vary(Address(target.path, target.is_directory))
@@ -126,7 +127,7 @@ class RuledSite(Site):
             found = self._files.find(candidates, Purpose(asked, status, vary))
             if found is None:
                 return None
-            self.note("file", found[0])
+            self._note("file", found[0])
             answer = found[1]
             self._remember(key, answer)
         return answer
