@@ -64,6 +64,7 @@ def say_nothing(text: str) -> None:
 
 
 def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+    """Return the site of a root: one with rules, where the settings let it have any."""
     base, root, _ = mount_point
     rules = read_rules(mount_point, shared.config, shared.clock, say)
     if rules is None:

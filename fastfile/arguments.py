@@ -37,6 +37,7 @@ class Usage(NamedTuple):
 
     @property
     def accepted(self) -> tuple[Option, ...]:
+        """All options that may be given."""
         return self.options + self.further
 
 

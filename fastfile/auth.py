@@ -70,6 +70,7 @@ class Auth:
         self._private_heads: dict[bytes, bytes] = {}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
+        """Return what the handler does, where the user may come in; 401, or a Deferred that finds out, elsewhere."""
         value = head.field(b"authorization")
         if value is None:
             return self._handler.respond(head) if self._is_open(head) else self._challenge(head)

@@ -22,6 +22,7 @@ class Clock:
         self.begin_pass()
 
     def begin_pass(self) -> None:
+        """Read the clocks; whatever was checked before has to be checked again."""
         self.pass_number += 1
         self.monotonic_s = time.monotonic()
         wall_s = int(time.time())

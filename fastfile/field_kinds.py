@@ -30,6 +30,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_token(text: str) -> bool:
+    """Tell whether the text is a token (RFC 9110 §5.6.2)."""
     return text != "" and not set(text) - TOKEN
 
 

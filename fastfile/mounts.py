@@ -16,6 +16,7 @@ class Mounts:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
+        """See what no request looks for; to be called about once a second."""
         for site in self._sites:
             site.look_around()
 

@@ -31,6 +31,7 @@ MAX_HASHED = 1 << 20
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
+    """Return the fields as lines, each with its CRLF (RFC 9112 §5)."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 

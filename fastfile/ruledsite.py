@@ -76,6 +76,7 @@ class RuledSite(Site):
         self.adopt(with_options(self._rules.host, self._config))
 
     def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
         subject = Address(file, False) if file and self._host.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
         names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()

@@ -81,6 +81,7 @@ class Exchange(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status. Raises ConfigError and StartError."""
     url = argv[0] if argv else "--help"
     if url in ("-h", "--help"):
         write(sys.stdout, make_help(USAGE))

@@ -48,6 +48,7 @@ class Task(NamedTuple):
 
     @property
     def path(self) -> bytes:
+        """The path of the variant."""
         return self.original.path + _SUFFIX_BY_CODING[self.coding]
 
 

@@ -62,6 +62,7 @@ class Resource:
         return FileSlice(self, self.fd, start, count)
 
     def read_all(self) -> bytes:
+        """Return the whole content, at once and from the start."""
         return os.pread(self.fd, self.size, 0) if self.content is None else self.content
 
     def pieces(self) -> Iterator[bytes]:

@@ -47,6 +47,7 @@ class Root:
         self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
+        """Close the descriptor; no path can be opened any more."""
         os.close(self._fd)
 
     def absolute(self, path: bytes) -> bytes:

@@ -67,6 +67,7 @@ class Service:
         self.parser = HeadParser(self.limits)
 
     def forget(self, fd: int, address: bytes) -> None:
+        """Take note that a connection is about to close its descriptor."""
         self.poller.forget(fd)
         self._on_closed(address)
 

@@ -66,6 +66,7 @@ class Supervisor:
         os.set_blocking(self._signals_w, False)
 
     def run(self) -> int:
+        """Start the workers and watch over them until they have ended: the exit status. Raises StartError."""
         for number in HANDLED:
             signal.signal(number, _ignore)
         signal.set_wakeup_fd(self._signals_w, warn_on_full_buffer=False)
