@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TextIO
 
-from fastfile import __version__, arguments
+from fastfile import NO_EXTENSIONS, __version__, arguments
 from fastfile.config import Address, Config, resolve_directory
-from fastfile.console import write
+from fastfile.console import wants_colour, write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
 from fastfile.settings import load
@@ -143,8 +143,7 @@ def announce(
     )
     stream = sys.stdout
     if _is_writable(stream):
-        colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        write(stream, make_banner(facts, colour))
+        write(stream, make_banner(facts, wants_colour(stream)))
 
 
 def _compiled(compiled: bool) -> str:
@@ -156,7 +155,7 @@ def _describe_kernels(parser: bool, sendfile: bool) -> str:
         return "compiled kernels"
     if parser or sendfile:
         return f"parser {_compiled(parser)}, sendfile {_compiled(sendfile)}: slower"
-    if os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0"):
+    if NO_EXTENSIONS:
         return "pure Python kernels (FASTFILE_NO_EXTENSIONS is set): slower"
     return "pure Python kernels (no C compiler at install time): slower"
 

@@ -23,7 +23,7 @@ from fastfile.commands.references import Reference, decode, read_page
 from fastfile.commands.rulecheck import check_rules
 from fastfile.commands.stylesheet import find_references
 from fastfile.config import Config, resolve_directory
-from fastfile.console import write
+from fastfile.console import wants_colour, write
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
 from fastfile.options import OPTIONS
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     if as_json:
         write(sys.stdout, make_json(findings))
     else:
-        write(sys.stdout, make_report(findings, check.count, _wants_colour()))
+        write(sys.stdout, make_report(findings, check.count, wants_colour(sys.stdout)))
     return 1 if any(strict or finding.severity == "error" for finding in findings) else 0
 
 
@@ -157,7 +157,3 @@ def _read(root: Root, path: bytes) -> bytes:
     """Return the beginning of a file, a byte more than what is looked at at most."""
     with open(root.open(path), "rb") as file:
         return file.read(MAX_SIZE + 1)
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
