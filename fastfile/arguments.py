@@ -17,7 +17,6 @@ from fastfile.settings import COMMAND_LINE, closest, parse_texts
 
 _HELP_COLUMN = 29
 _WIDTH = 80
-_FROM_COMMAND_LINE = f"from {COMMAND_LINE}"
 
 HELP = ("-h, --help", "Show this text.")
 
@@ -65,8 +64,8 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
         return arguments
     word = printable(rest[0].partition("=")[0])
     if not word.startswith("-"):
-        raise ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
-    raise ConfigError(word, _FROM_COMMAND_LINE, "no such option" + closest(word, _all_flags(usage)))
+        raise ConfigError("DIR", COMMAND_LINE, f'expected one folder, got also "{word}"')
+    raise ConfigError(word, COMMAND_LINE, "no such option" + closest(word, _all_flags(usage)))
 
 
 def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
@@ -97,8 +96,8 @@ class _Parser(argparse.ArgumentParser):
         flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
         option = self.by_flag.get(flag.replace("--no-", "--", 1), self.by_flag.get(flag))
         if option is None or option.negatable:
-            raise ConfigError(flag, _FROM_COMMAND_LINE, "takes no value")
-        raise ConfigError(flag, _FROM_COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
+            raise ConfigError(flag, COMMAND_LINE, "takes no value")
+        raise ConfigError(flag, COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
 
 
 def _make_parser(usage: Usage) -> _Parser:

@@ -43,7 +43,7 @@ class ConfigError(Exception):
     """A setting that cannot be used: which one, where it came from, what was expected. Exit status 2."""
 
     def __init__(self, option: str, source: str, problem: str) -> None:
-        super().__init__(f"{option} ({source}): {problem}")
+        super().__init__(f"{option} (from {source}): {problem}")
         self.option = option
         self.source = source
         self.problem = problem

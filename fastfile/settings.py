@@ -50,11 +50,11 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
     values = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
-            raise _problem("--host", settings["host"].source, "cannot go with --bind, which names an address")
+            raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
     if values.get("host"):
         values.pop("bind", None)  # of a source farther off, or there had been a contradiction
     if values.get("sandbox") == "require" and values.get("follow_symlinks"):
-        raise _problem("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
+        raise ConfigError("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
     config = Config(sources={name: settings[name].source for name in values}, **values)
     _check_origins(config)
     return config
@@ -62,9 +62,9 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
 
 def _check_origins(config: Config) -> None:
     if "*" in config.cors and len(config.cors) > 1:
-        raise _problem("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
+        raise ConfigError("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
     if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
-        raise _problem("--header", config.source("header"), "Access-Control fields cannot go with --cors")
+        raise ConfigError("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
 def closest(name: str, names: Iterable[str]) -> str:
@@ -76,10 +76,6 @@ def closest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _problem(option: str, source: str, problem: str) -> ConfigError:
-    return ConfigError(option, f"from {source}", problem)
-
-
 def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
     """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from."""
     values = []
@@ -87,10 +83,10 @@ def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
         try:
             values.append(option.kind.parse(text))
         except Unusable as error:
-            raise _problem(option.flag, source, printable(str(error))) from None
+            raise ConfigError(option.flag, source, printable(str(error))) from None
         except ValueError:
             shown = "something else" if option.secret else f'"{printable(text)}"'
-            raise _problem(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
+            raise ConfigError(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
     return tuple(values) if option.repeatable else values[-1]
 
 
@@ -105,7 +101,7 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
             continue
         option = options.get(variable)
         if option is None:
-            raise _problem(printable(variable), "the environment", "no such option" + closest(variable, options))
+            raise ConfigError(printable(variable), "the environment", "no such option" + closest(variable, options))
         if text:
             parts = text.split(option.kind.separator) if option.repeatable else [text]
             layer[option.name] = _Setting([part.strip() for part in parts], variable)
@@ -134,7 +130,7 @@ def _read_file(folder: str) -> _Layer:
     tool = _parse_toml(path, content).get("tool", {})
     table = tool.get("fastfile", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
-        raise _problem("tool.fastfile", path, "expected a table")
+        raise ConfigError("tool.fastfile", path, "expected a table")
     return _read_table(table, source)
 
 
@@ -145,7 +141,7 @@ def _read_bytes(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _problem("configuration", printable(path), f"cannot be read: {error.strerror}") from None
+        raise ConfigError("configuration", printable(path), f"cannot be read: {error.strerror}") from None
 
 
 def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
@@ -155,7 +151,7 @@ def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except ValueError as error:
-        raise _problem("configuration", printable(path), f"not TOML: {error}") from None
+        raise ConfigError("configuration", printable(path), f"not TOML: {error}") from None
 
 
 def _read_table(table: Mapping[str, object], source: str) -> _Layer:
@@ -164,10 +160,10 @@ def _read_table(table: Mapping[str, object], source: str) -> _Layer:
         spelling = key.replace("_", "-").rstrip("-")
         option = BY_KEY.get(spelling)
         if option is None:
-            raise _problem(printable(key), source, "no such option" + closest(spelling, BY_KEY))
+            raise ConfigError(printable(key), source, "no such option" + closest(spelling, BY_KEY))
         name = option.name
         if name in layer:
-            raise _problem(option.flag, source, "given twice")
+            raise ConfigError(option.flag, source, "given twice")
         several = value if isinstance(value, list) and option.repeatable else [value]
         layer[name] = _Setting([_make_text(option, source, item) for item in several], source)
     return layer
@@ -181,4 +177,4 @@ def _make_text(option: Option, source: str, value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     problem = f"expected {option.kind.expected}, got {'a list' if isinstance(value, list) else 'a table or a date'}"
-    raise _problem(option.flag, source, problem)
+    raise ConfigError(option.flag, source, problem)

@@ -256,7 +256,7 @@ def _find_folder(directory: str | None) -> str:
         directory = next(filter(os.path.isdir, DEFAULT_FOLDERS), None)
         if directory is None:
             expected = f"expected one, for none of {', '.join(DEFAULT_FOLDERS)} is there"
-            raise ConfigError("DIR", f"from {COMMAND_LINE}", expected)
+            raise ConfigError("DIR", COMMAND_LINE, expected)
         write(sys.stdout, f"{directory}\n")
     if not os.path.isdir(directory):
         raise StartError(f"{printable(directory)}: no such folder")

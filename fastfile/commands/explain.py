@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     except ValueError:  # brackets that hold no IPv6 address
         url = "-"
     if url == "-":
-        raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(argv[0])}"')
+        raise ConfigError("URL", COMMAND_LINE, f'expected a URL or a path first, got "{printable(argv[0])}"')
     arguments = parse_arguments(USAGE, argv[1:])
     fields = dict(FETCH if arguments.pop("fetch", None) else NAVIGATION) | {
         "Accept-Encoding": "gzip, deflate, br, zstd"
@@ -100,9 +100,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             name, value = _parse_field(text)
         except ValueError:
-            raise ConfigError(
-                "--field", f"from {COMMAND_LINE}", f'expected NAME: VALUE, got "{printable(text)}"'
-            ) from None
+            raise ConfigError("--field", COMMAND_LINE, f'expected NAME: VALUE, got "{printable(text)}"') from None
         fields[name] = value
     config = load(arguments, os.environ)
     explainer = Explainer(config, resolve_directory(config))
