@@ -167,8 +167,8 @@ class Root:
                         raise os_error(errno.EXDEV)
                     os.close(stack.pop())
                     continue
-                target = self._read_link(stack[-1], part)
-                if target is None:
+                link = self._read_link(stack[-1], part)
+                if link is None:
                     if not todo:
                         return os.open(part, OPEN_FLAGS | os.O_NOFOLLOW, dir_fd=stack[-1])
                     stack.append(os.open(part, NAME_FLAGS | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=stack[-1]))
@@ -176,11 +176,11 @@ class Root:
                 links += 1
                 if links > MAX_LINKS:
                     raise os_error(errno.ELOOP)
-                if target.startswith(b"/"):
-                    target = self._inside(target)
+                if link.startswith(b"/"):
+                    link = self._inside(link)
                     while len(stack) > 1:
                         os.close(stack.pop())
-                todo.extend(piece for piece in reversed(target.split(b"/")) if piece not in (b"", b"."))
+                todo.extend(piece for piece in reversed(link.split(b"/")) if piece not in (b"", b"."))
             return os.open(b".", OPEN_FLAGS, dir_fd=stack[-1])
         finally:
             for fd in stack:
@@ -195,12 +195,12 @@ class Root:
                 return None
             raise
 
-    def _inside(self, target: bytes) -> bytes:
-        """Return the part of an absolute link target that lies beneath the root; raise EXDEV where none does."""
+    def _inside(self, link: bytes) -> bytes:
+        """Return the part of an absolute link that lies beneath the root; raise EXDEV where none does."""
         for root in {self.path, os.path.realpath(self.path)}:
             prefix = root.rstrip(b"/") + b"/"
-            if (target + b"/").startswith(prefix):
-                return target[len(prefix) :]
+            if (link + b"/").startswith(prefix):
+                return link[len(prefix) :]
         raise os_error(errno.EXDEV)
 
 
