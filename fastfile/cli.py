@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TextIO
 
-from fastfile import NO_EXTENSIONS, __version__, arguments
+from fastfile import NO_EXTENSIONS, __version__
+from fastfile.arguments import make_help, parse_arguments
 from fastfile.config import Address, Config, resolve_directory
 from fastfile.console import wants_colour, write
 from fastfile.errors import ConfigError, StartError
@@ -41,11 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-def make_help() -> str:
-    """Return the text of ``--help``, for 80 columns."""
-    return arguments.make_help(USAGE)
-
-
 def make_version() -> str:
     """Return the text of ``--version``: what runs here, which kernels are compiled, and which sandbox there is."""
     from fastfile.server.sandbox import describe, landlock_abi
@@ -59,11 +55,6 @@ def make_version() -> str:
         f"parser: {_compiled(parser)}, sendfile: {_compiled(sendfile)}\n"
         f"{describe(landlock_abi())}\n"
     )
-
-
-def parse_arguments(argv: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts of the command line by option name, and the switches that were given. Raises ConfigError."""
-    return arguments.parse_arguments(USAGE, argv)
 
 
 def kernels_compiled() -> tuple[bool, bool]:
@@ -83,27 +74,31 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given = parse_arguments(argv)
+    given = parse_arguments(USAGE, argv)
     if "help" in given or "version" in given:
-        write(sys.stdout, make_help() if "help" in given else make_version())
+        write(sys.stdout, make_help(USAGE) if "help" in given else make_version())
         return 0
     if "auth" in given:
-        from fastfile.command_line import hide
+        from fastfile.redaction import hide
 
         hide(given["auth"])
-    environ = dict(os.environ)
+    if "print_config" in given:
+        del given["print_config"]
+        from fastfile.provenance import make_printout
+
+        write(sys.stdout, make_printout(load(given, os.environ)))
+        return 0
+    return _serve(given)
+
+
+def _serve(given: dict[str, list[str]]) -> int:
+    environ = dict(os.environ)  # as it is now: a reload reads the same
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
         root_path = resolve_directory(config)
         return with_users(config, root_path), root_path
 
-    if "print_config" in given:
-        del given["print_config"]
-        from fastfile.provenance import make_printout
-
-        write(sys.stdout, make_printout(load(given, environ)))
-        return 0
     config, root_path = read()
 
     # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.

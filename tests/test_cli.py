@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from fastfile import __version__, cli
+from fastfile.arguments import make_help, parse_arguments
 from fastfile.banner import Facts, lan_addresses, make_banner
 from fastfile.config import Address, Config
 from fastfile.errors import ConfigError
 from fastfile.options import OPTIONS
+from fastfile.usage import USAGE
 
 CHECKOUT = Path(__file__).parent.parent
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
@@ -32,20 +34,20 @@ def run(*arguments, folder, **environ):
 
 
 def test_help_names_every_option_and_its_default():
-    text = " ".join(cli.make_help().split())
+    text = " ".join(make_help(USAGE).split())
     for option in OPTIONS:
         assert option.flag in text or f"--[no-]{option.key}" in text
         assert option.negatable or f"[{option.shown_default}]" in text or not option.shown_default
 
 
 def test_help_fits_80_columns():
-    assert max(map(len, cli.make_help().splitlines())) <= 80
+    assert max(map(len, make_help(USAGE).splitlines())) <= 80
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_goes_to_standard_output_and_succeeds(flag, tmp_path):
     done = run(flag, folder=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, cli.make_help(), "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, make_help(USAGE), "")
 
 
 def test_help_helps_also_where_the_settings_are_wrong(tmp_path):
@@ -175,12 +177,12 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("argv", "texts"), ARGUMENTS, ids=[" ".join(row[0]) or "nothing" for row in ARGUMENTS])
 def test_arguments_are_texts_by_option(argv, texts):
-    assert cli.parse_arguments(argv) == texts
+    assert parse_arguments(USAGE, argv) == texts
 
 
 def test_options_are_not_abbreviated():
     with pytest.raises(ConfigError, match="did you mean --dotfiles"):
-        cli.parse_arguments(["--dotfile"])
+        parse_arguments(USAGE, ["--dotfile"])
 
 
 # The banner
