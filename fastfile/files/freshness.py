@@ -20,7 +20,7 @@ class Stamp:
         """Tell whether the path still leads to what it did."""
         if self.pass_number == clock.pass_number:
             return True
-        if sendfile.read_signature(self.path) != self.signature:
+        if not sendfile.has_signature(self.path, self.signature):
             return False
         self.pass_number = clock.pass_number
         return True
