@@ -10,11 +10,11 @@ from fastfile.errors import StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.listening import Listening, adopt, listen
 from fastfile.server.metering import Board, Metering
-from fastfile.server.nursery import Plan
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
+from fastfile.server.worker import Plan
 
 # What is bound, or given up for good, at the start: a running server cannot have it otherwise.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "user", "group")
