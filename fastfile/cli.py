@@ -15,12 +15,12 @@ from typing import TextIO
 
 from fastfile import NO_EXTENSIONS, __version__
 from fastfile.arguments import make_help, parse_arguments
-from fastfile.config import Address, Config, resolve_directory
+from fastfile.config import Address, Config
 from fastfile.console import wants_colour, write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
-from fastfile.settings import load
-from fastfile.usage import COMMANDS, USAGE
+from fastfile.settings import load, resolve_directory
+from fastfile.usage import BRIEF, COMMANDS, USAGE
 from fastfile.users import with_users
 
 
@@ -75,8 +75,9 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     given = parse_arguments(USAGE, argv)
-    if "help" in given or "version" in given:
-        write(sys.stdout, make_help(USAGE) if "help" in given else make_version())
+    text = _maybe_text(given)
+    if text is not None:
+        write(sys.stdout, text)
         return 0
     if "auth" in given:
         from fastfile.redaction import hide
@@ -91,12 +92,21 @@ def _run(argv: Sequence[str]) -> int:
     return _serve(given)
 
 
+def _maybe_text(given: dict[str, list[str]]) -> str | None:
+    """Return what a switch asks to be told, None where a server is asked for."""
+    if "help" in given:
+        return make_help(USAGE)
+    if "h" in given:
+        return BRIEF
+    return make_version() if "version" in given else None
+
+
 def _serve(given: dict[str, list[str]]) -> int:
     environ = dict(os.environ)  # as it is now: a reload reads the same
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
-        root_path = resolve_directory(config)
+        root_path = resolve_directory(config, others=(*COMMANDS, "--help", "--version"))
         return with_users(config, root_path), root_path
 
     config, root_path = read()
@@ -116,7 +126,10 @@ def _serve(given: dict[str, list[str]]) -> int:
         else:
             announce(config, root_path, addresses, notices, sandbox)
 
-    return serve(config, root_path, on_ready, reread=read)
+    status = serve(config, root_path, on_ready, reread=read)
+    if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
+        write(sys.stdout, "\n")  # what comes next does not stand behind the ^C that the terminal shows
+    return status
 
 
 def announce(

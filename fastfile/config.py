@@ -5,13 +5,10 @@ How they are read is in settings.py, what each one means in options.py.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from fastfile.errors import StartError
-from fastfile.kinds import printable
-from fastfile.options import BY_NAME, DEFAULT_FOLDERS, OPTIONS
+from fastfile.options import BY_NAME, OPTIONS
 from fastfile.types import ParserLimits
 
 DEFAULT = "default"
@@ -163,25 +160,3 @@ class Config:
             body=self.limit_body,
             chunk_line=self.limit_chunk_line,
         )
-
-
-def resolve_directory(config: Config, folder: str = "") -> str:
-    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too."""
-    for _, mounted in config.mount:
-        _check_readable(os.path.join(folder, mounted), mounted)
-    if config.directory is None:
-        candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
-        return next(filter(os.path.isdir, candidates), folder or ".")
-    path = os.path.join(folder, config.directory)
-    _check_readable(path, config.directory)
-    return path
-
-
-def _check_readable(path: str, given: str) -> None:
-    shown = printable(given)
-    if not os.path.exists(path):
-        raise StartError(f"{shown}: no such folder or file")
-    if not (os.path.isdir(path) or os.path.isfile(path)):
-        raise StartError(f"{shown}: neither a folder nor a file")
-    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
-        raise StartError(f"{shown}: no permission to read it")

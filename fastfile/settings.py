@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastfile.config import Config
-from fastfile.errors import ConfigError
+from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import Unusable, printable
 from fastfile.option import Option
-from fastfile.options import BY_KEY, BY_NAME, OPTIONS
+from fastfile.options import BY_KEY, BY_NAME, DEFAULT_FOLDERS, OPTIONS
 
 COMMAND_LINE = "the command line"
 
@@ -67,13 +67,47 @@ def _check_origins(config: Config) -> None:
         raise ConfigError("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
+def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
+    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too.
+
+    ``others`` are words that may have been meant in place of a folder that is not there.
+    """
+    for _, mounted in config.mount:
+        _check_readable(os.path.join(folder, mounted), mounted)
+    if config.directory is None:
+        candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
+        return next(filter(os.path.isdir, candidates), folder or ".")
+    path = os.path.join(folder, config.directory)
+    _check_readable(path, config.directory, others)
+    return path
+
+
+def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
+    shown = printable(given)
+    if not os.path.exists(path):
+        raise StartError(f"{shown}: no such folder or file{closest(given, [*_neighbours(path), *others])}")
+    if not (os.path.isdir(path) or os.path.isfile(path)):
+        raise StartError(f"{shown}: neither a folder nor a file")
+    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        raise StartError(f"{shown}: no permission to read it")
+
+
+def _neighbours(path: str) -> list[str]:
+    """Return what is there beside a path that is not, spelled in the same way."""
+    folder = os.path.dirname(path)
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder or ".")]
+    except OSError:
+        return []
+
+
 def closest(name: str, names: Iterable[str]) -> str:
     """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
     # Imported here: only a mistake pays for it.
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {printable(near[0])}?" if near else ""
 
 
 def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:

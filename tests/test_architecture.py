@@ -42,6 +42,7 @@ LAYERS = (
     ("mounts", "ruledsite"),
     ("handler",),
     ("application",),
+    ("foreign",),
     ("server", "banner", "arguments", "console", "redaction"),
     ("usage",),
     ("browser", "commands"),

@@ -15,14 +15,14 @@ from urllib.parse import quote, urljoin, urlsplit
 from fastfile.application import add_gates, make_application, open_roots
 from fastfile.arguments import HELP, Usage, make_help, parse_arguments, read_values
 from fastfile.clock import Clock
-from fastfile.config import Config, resolve_directory
+from fastfile.config import Config
 from fastfile.console import write
 from fastfile.errors import BadRequest, ConfigError
 from fastfile.kinds import Kind, printable
 from fastfile.option import Option
 from fastfile.options import OPTIONS
 from fastfile.parser import HeadParser
-from fastfile.settings import COMMAND_LINE, load
+from fastfile.settings import COMMAND_LINE, load, resolve_directory
 from fastfile.types import Deferred, Response
 
 INTRODUCTION = """\
