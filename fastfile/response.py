@@ -138,31 +138,34 @@ class Representation:
         self.varies = b"Accept-Encoding" in vary
         self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
         self.last_modified: bytes | None = None
+        if status == 200 and self.mtime_s is not None:
+            self.last_modified = make_httpdate(self.mtime_s)
         self.etag = make_etag(resource, coding)
-        caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
-        fields: list[Field] = [NO_SNIFFING]
-        if vary:
-            caching.append((b"Vary", vary))
-        if status == 200:
-            caching.append((b"ETag", self.etag))
-            fields.append((b"Accept-Ranges", b"bytes"))
-            if self.mtime_s is not None:
-                self.last_modified = make_httpdate(self.mtime_s)
-                fields.append((b"Last-Modified", self.last_modified))
-        if coding:
-            fields.append((b"Content-Encoding", coding))
-        type_ = (b"Content-Type", self.media_type)
-        changed = changes.apply((*caching, *fields, type_))
-        self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
+        caching, others = self._make_fields(vary)
+        changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
+        self._field_lines = make_field_lines(_without_type(changed))
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)
+        self.not_modified = Response(304, make_head(304, _without_type(changes.apply(caching))))
         self._range_frame: tuple[str, str] | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
         self._kept = 0  # the bytes of them
-        # RFC 9110 §15.4.5: of ours no more than caching needs.
-        kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
-        self.not_modified = Response(304, make_head(304, kept))
+
+    def _make_fields(self, vary: bytes) -> tuple[list[Field], list[Field]]:
+        """Return the fields that a 304 has as well, no more than caching needs (RFC 9110 §15.4.5), and the others."""
+        caching = [NO_CACHE if self.status == 200 else NO_STORE]
+        others = [NO_SNIFFING]
+        if vary:
+            caching.append((b"Vary", vary))
+        if self.status == 200:
+            caching.append((b"ETag", self.etag))
+            others.append((b"Accept-Ranges", b"bytes"))
+        if self.last_modified is not None:
+            others.append((b"Last-Modified", self.last_modified))
+        if self.coding:
+            others.append((b"Content-Encoding", self.coding))
+        return caching, others
 
     def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
         content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
@@ -209,3 +212,7 @@ class Representation:
         parts.append(make_closing_delimiter(boundary))
         total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
         return self._make(206, make_multipart_type(boundary), tuple(parts), total)
+
+
+def _without_type(fields: Iterable[Field]) -> list[Field]:
+    return [field for field in fields if field[0].lower() != b"content-type"]
