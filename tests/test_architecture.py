@@ -115,7 +115,7 @@ def test_a_layer_imports_only_layers_above_it(source: Path) -> None:
         assert not ours(source), "a package imports nothing of fastfile"
         return
     own = layer(source)
-    assert own in DEPTH, f"{own} has no place among the layers: give it one here and in ARCHITECTURE.md"
+    assert own in DEPTH, f"{own} has no place among the layers: give it one here"
     wrong = {name for name in ours(source) - own_twins(source) if DEPTH[name] >= DEPTH[own]}
     assert not wrong, f"{own} imports {sorted(wrong)}, which stand below it or beside it"
 
@@ -144,6 +144,12 @@ def test_only_files_opens_stats_or_lists(source: Path) -> None:
         if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "os"
     }
     assert not (builtins | of_os) & DISK_CALLS
+
+
+def test_the_page_on_the_architecture_has_a_line_for_each_module() -> None:
+    from module_table import PAGE, make_tables
+
+    assert make_tables() in PAGE.read_text(), "run: python tests/module_table.py"
 
 
 def declared_attributes(source: Path) -> dict[str, set[str]]:
