@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from fastfile.errors import BadRequest, HTTPError
+from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.parser import BodyParser, HeadParser
 from fastfile.semantics.fields import split_list
 from fastfile.sendfile import (
@@ -407,7 +407,7 @@ class Connection(Watcher):
         self._answer(head, response, began_s)
 
     def _refusal_for_now(self, head: RequestHead | None) -> Response:
-        busy = HTTPError(503, "The server has too much to do; try again in a moment.", ((b"Retry-After", b"1"),))
+        busy = make_unavailable("The server has too much to do; try again in a moment.")
         return self._service.handler.refuse(busy, head)
 
     def _wait(self) -> None:

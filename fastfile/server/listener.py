@@ -42,7 +42,7 @@ class Listener(Watcher):
         self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
-        self._crowded = max_connections - max_connections // 10  # HARDENING 12: shed above 90 %
+        self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
         self._shed_after_s = 0.0
         self._clients = clients
         self._complaints = complaints

@@ -25,6 +25,7 @@ class Watcher:
     __slots__ = ()
 
     def on_ready(self) -> None:
+        """Go on, as far as that goes without waiting."""
         raise NotImplementedError
 
 
@@ -157,4 +158,5 @@ class LoopPoller(Poller):
 
 
 def make_poller(loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]) -> Poller:
+    """Return the poller for this system; ``on_failure`` is told what a watcher raised."""
     return EpollPoller(loop, clock, on_failure) if hasattr(select, "epoll") else LoopPoller(loop, clock, on_failure)
