@@ -1,11 +1,13 @@
 from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
+from fastfile.server.accesslog cimport AccessLog
 from fastfile.server.metrics cimport Metrics
 
 cdef class Service:
-    cdef readonly object handler, poller, log, limits, offload, disk
+    cdef readonly object handler, poller, limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
+    cdef readonly AccessLog log
     cdef readonly Metrics metrics
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
     cdef readonly Py_ssize_t least_progress
