@@ -1,4 +1,4 @@
-cpdef bytes read_signature(bytes path)
+cpdef bytes read_signature(bytes path, bint follow=*)
 cpdef bint has_signature(bytes path, bytes signature) except -1
 
 cdef class Epoll:
