@@ -3,11 +3,12 @@ cimport cython
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
 from fastfile.errorpages cimport ErrorPages
+from fastfile.gate cimport Responder
 from fastfile.response cimport Representation
 from fastfile.semantics.ranges cimport parse_range
 from fastfile.types cimport Deferred, RequestHead, Response
 
-cdef class Handler:
+cdef class Handler(Responder):
     cdef Clock _clock
     cdef readonly object health
     cdef readonly long long hits
@@ -20,6 +21,7 @@ cdef class Handler:
     cdef Response _options
     @cython.locals(answer=Answer, representation=Representation)
     cpdef respond(self, RequestHead head)
+    cpdef refuse(self, error, RequestHead head)
     @cython.locals(answer=Answer)
     cdef Answer _known_answer(self, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)

@@ -28,6 +28,7 @@ from fastfile.config import Config
 from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.files.root import make_error
+from fastfile.gate import Responder
 from fastfile.health import Health
 from fastfile.mounts import Mounts
 from fastfile.response import Representation, make_bodiless, make_head
@@ -48,7 +49,7 @@ ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
 MAX_HOSTS = 64  # distinct Host values that are remembered as ours
 
 
-class Handler:
+class Handler(Responder):
     """Answers requests for the sites of ``mounts``, whose cached answers are ``answers``.
 
     ``changes`` are those of every response. ``log_failure`` is told of bugs: what the client hears of them is 500.
@@ -77,7 +78,6 @@ class Handler:
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return the response to a request, now or later; it never raises."""
         representation = None
         answer = self._known_answer(head)
         if answer is not None and head.method == b"GET":
@@ -97,7 +97,6 @@ class Handler:
         return self._complete(response, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
         response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 

@@ -16,6 +16,7 @@ accept = _kernel.accept
 close = _kernel.close
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
+send_response = _kernel.send_response
 send_file = _kernel.send_file
 read_cached = _kernel.read_cached
 is_cached = _kernel.is_cached
