@@ -36,6 +36,7 @@ class Root:
         if not os.path.isdir(path):
             path, self.only = os.path.split(path)
         self.path = path
+        self._prefix = path.rstrip(b"/") + b"/"
         self.follow_symlinks = follow_symlinks or self.only is not None
         self._on_lost = on_lost
         self._is_lost = False
@@ -52,7 +53,7 @@ class Root:
 
     def absolute(self, path: bytes) -> bytes:
         """Return the absolute path of a path beneath the root: for looking, never for opening."""
-        return os.path.join(self.path, path) if path else self.path
+        return self._prefix + path if path else self.path
 
     def open(self, path: bytes) -> int:
         """Open what ``path`` names, for reading; the caller owns the descriptor. Raises OSError: EXDEV for outside."""
@@ -90,7 +91,8 @@ class Root:
     def signature(self, path: bytes) -> bytes | None:
         """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
         absolute = self.absolute(path)
-        return read_signature(absolute) if os.path.lexists(absolute) else None
+        # A failure without an exception: nothing is at most of the names that are looked at.
+        return None if read_signature(absolute, False) in (b"", b"!") else read_signature(absolute)
 
     def stat_folder(self, path: bytes) -> os.stat_result | None:
         """Return the state of the folder that holds ``path``, for comparison later; None where it cannot be seen.
@@ -215,6 +217,7 @@ class PinnedRoot(Root):
         root._renew()
         self._fd = os.dup(root._fd)
         self.path = root.path
+        self._prefix = root._prefix
         self.only = root.only
         self.follow_symlinks = root.follow_symlinks
         self._kernel_confines = root._kernel_confines
