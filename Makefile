@@ -86,6 +86,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
+	@echo 'Installing fastfile into $(VENV). Compiling it takes a minute or two, this once.'
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 

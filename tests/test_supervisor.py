@@ -62,6 +62,18 @@ def ask(server: ServerProcess) -> int:
         return client.request("/").status
 
 
+@linux
+def test_a_worker_that_heard_of_the_stop_before_its_supervisor_is_no_news(folder: Path) -> None:
+    for _ in range(3):  # two of three runs failed before
+        with ServerProcess([str(folder)]) as server:
+            for pid in server.survivors():
+                os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
+            os.sched_setscheduler(server.pid, os.SCHED_IDLE, os.sched_param(0))  # the worker goes first
+            os.killpg(server.pid, signal.SIGTERM)
+            assert server.wait() == 0
+            assert server.stderr == ""
+
+
 def stop_within(server: ServerProcess, limit_s: float) -> int:
     began_s = time.monotonic()
     status = server.stop()
@@ -259,13 +271,11 @@ def is_refused(server: ServerProcess) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_an_idle_server_stops_within_a_second(folder: Path, loop: str, number: signal.Signals) -> None:
     with ServerProcess(["--workers", "2", "--loop", loop, *LONG_GRACE, str(folder)]) as server:
-        with RawClient(server.connect()) as idle, server.connect() as silent:
+        with RawClient(server.connect()) as idle:
             assert idle.request("/").status == 200
             began_s = time.monotonic()
             server.signal(number)
             assert idle.at_end()
-            assert not select.select([silent], [], [], 0)[0], "an idle connection is closed at once, a silent one not"
-            assert not silent.recv(1)
             assert server.wait() == 0
             assert time.monotonic() - began_s < SOON_S
         assert server.stderr == ""
@@ -284,6 +294,48 @@ def test_who_waits_in_the_queue_is_served_before_the_end(folder: Path) -> None:
             with client:
                 assert client.receive().status == 200
         assert server.wait() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_had_connected_before_a_stop_is_answered_if_he_asks_soon(folder: Path, loop: str) -> None:
+    """On Linux such a client is the kernel's alone (TCP_DEFER_ACCEPT), and would be reset with the listening socket."""
+    with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
+        with RawClient(server.connect()) as idle, contextlib.ExitStack() as stack:
+            assert idle.request("/").status == 200
+            clients = [stack.enter_context(RawClient(server.connect())) for _ in range(8)]
+            server.signal(signal.SIGTERM)
+            assert idle.at_end(), "it stops"
+            for client in clients:
+                assert client.request("/").status == 200
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_says_nothing_during_a_stop_is_not_left_hanging_and_holds_it_up_for_a_moment(
+    folder: Path, loop: str
+) -> None:
+    with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as idle:
+        assert idle.request("/").status == 200
+        with server.connect() as before:
+            began_s = time.monotonic()
+            server.signal(signal.SIGTERM)
+            assert idle.at_end(), "it stops, and listens on for the other"
+            with server.connect() as after:
+                assert not before.recv(1)
+                assert not after.recv(1)
+        assert server.wait() == 0
+        assert time.monotonic() - began_s < 2.5
+
+
+def test_who_has_connected_and_said_nothing_is_served_after_a_reload(folder: Path) -> None:
+    with ServerProcess(["--workers", "2", str(folder)]) as server:
+        before = set(server.wait_for_workers(2))
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(RawClient(server.connect())) for _ in range(8)]
+            server.signal(signal.SIGHUP)
+            until(lambda: len(pids := set(server.worker_pids())) == 2 and not pids & before, "all are new")
+            for client in clients:
+                assert client.request("/").status == 200
 
 
 def test_a_second_interrupt_stops_at_once(folder: Path) -> None:
@@ -528,9 +580,11 @@ def test_a_full_worker_rests_serves_whom_it_has_and_recovers(crowded: ServerProc
         assert first.request("/").status == 200
         for client in crowd[:300]:
             client.connection.close()
+        for client in crowd[300:]:  # all at once: in which order the silent ones have come up is the kernel's affair
+            client.send("/", "GET", "Connection: close")
         for client in crowd[300:]:
             with client:
-                assert client.request("/").status == 200
+                assert client.receive().status == 200
         until(lambda: descriptors(worker) <= before, "it lets go of all of them")
         assert "Traceback" not in crowded.stderr
 

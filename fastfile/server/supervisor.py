@@ -189,7 +189,7 @@ class Supervisor:
 
     def _roll_back(self, cause: str) -> None:
         """Go on with the workers of before: by the new settings none can serve."""
-        self._signal_children(signal.SIGTERM, filter(self._is_current, self._children.values()))
+        self._signal_children(RETIRE, filter(self._is_current, self._children.values()))
         self._current = self._settled
         self._restarts.forget()
         self._refuse_reload(cause)
