@@ -33,7 +33,7 @@ from fastfile.server.poller import make_poller
 from fastfile.server.service import Service
 from fastfile.server.worker import make_loop
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
 TICK_S = 0.02
 

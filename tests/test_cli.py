@@ -21,7 +21,7 @@ from fastfile.usage import BRIEF, COMMANDS, USAGE
 
 CHECKOUT = Path(__file__).parent.parent
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 LOCAL = Address("127.0.0.1", 8000)
 
 

@@ -600,7 +600,7 @@ def test_half_a_request_is_none(site: ServedSite, wire: bytes) -> None:
 def test_a_slow_reader_gets_a_pipeline_of_large_files_whole(site: ServedSite) -> None:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(30)
+    connection.settimeout(60)
     connection.connect(("127.0.0.1", site.server.port))
     with RawClient(connection) as client:
         client.connection.sendall((b"GET /large.bin HTTP/1.1\r\n" + HOST + b"\r\n" + HEAD) * 2)

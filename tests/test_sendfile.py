@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 from conftest import KERNEL_KINDS, load_kernel
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 CONTENT = os.urandom(1024) * 300
 KERNELS = pytest.mark.parametrize("kind", KERNEL_KINDS)
 
