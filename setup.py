@@ -15,6 +15,7 @@ COMPILED_SOURCES = (
     "files.freshness",
     "files.resource",
     "response",
+    "gate",
     "semantics.fields",
     "semantics.conditional",
     "semantics.ranges",
@@ -49,7 +50,8 @@ def extension_build() -> dict[str, object]:
             f"fastfile.{module}",
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
             optional=not flag("FASTFILE_REQUIRE_EXTENSIONS"),
-            extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2").split(),
+            # Python's flags ask for -g too: a third more time to build, and seven times the size.
+            extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2 -g0").split(),
             # C types are those of the .pxd; an annotation of int means a Python int.
             cython_directives={"language_level": "3", "annotation_typing": False},
         )

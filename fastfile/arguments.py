@@ -6,8 +6,10 @@ Knows argparse and the shape of an option, and no option by itself.
 from __future__ import annotations
 
 import argparse
+import os
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 from fastfile.config import COMMAND_LINE, closest, parse_texts
@@ -18,6 +20,7 @@ from fastfile.options import Option
 _HELP_COLUMN = 29
 _WIDTH = 80
 _FROM_COMMAND_LINE = f"from {COMMAND_LINE}"
+_FIRST_PLACE = "DIR"  # the key of the one argument that is no option: no option has such a name
 
 HELP = ("-h, --help", "Show this text.")
 
@@ -26,6 +29,7 @@ class Usage(NamedTuple):
     """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help.
 
     ``further`` are options that it takes and that are described elsewhere; ``words`` may stand in its first place.
+    A number in DIR's place that is the name of nothing is for the option ``number``.
     """
 
     introduction: str
@@ -34,6 +38,7 @@ class Usage(NamedTuple):
     conclusion: str = ""
     further: tuple[Option, ...] = ()
     words: tuple[str, ...] = ()
+    number: str = ""
 
     @property
     def accepted(self) -> tuple[Option, ...]:
@@ -57,15 +62,25 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
 
     Raises ConfigError. Values stay text: config.py reads those of all sources alike.
     """
-    bare = {option.flag: f"{option.flag}={option.bare}" for option in usage.accepted if option.bare}
-    known, rest = _make_parser(usage).parse_known_args([bare.get(argument, argument) for argument in argv])
+    bare = {option.flag: option for option in usage.accepted if option.bare}
+    joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
+    known, rest = _make_parser(usage).parse_known_args(joined)
     arguments: dict[str, list[str]] = vars(known)
-    if not rest or "help" in arguments or "version" in arguments:
+    place = arguments.pop(_FIRST_PLACE, None)
+    if arguments.keys() & {"h", "help", "version"}:
         return arguments
-    word = printable(rest[0].partition("=")[0])
-    if not word.startswith("-"):
-        raise ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
-    raise ConfigError(word, _FROM_COMMAND_LINE, "no such option" + closest(word, _all_flags(usage)))
+    for argument, following in pairwise(argv):
+        if argument in bare:
+            _check_joined(bare[argument], following)
+    if rest:
+        raise _refuse(usage, printable(rest[0].partition("=")[0]))
+    if place is None:
+        return arguments
+    if usage.number and usage.number not in arguments and _is_number(place[0]):
+        return arguments | {usage.number: place}
+    if "directory" in arguments:
+        raise _refuse(usage, printable(place[0]))
+    return arguments | {"directory": place}
 
 
 def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
@@ -76,6 +91,35 @@ def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]
         else option.default
         for option in usage.options
     }
+
+
+def _check_joined(option: Option, following: str) -> None:
+    """Raise ConfigError where what comes after an option can only be its value, which has to be joined to it."""
+    if following.startswith("-") or os.path.exists(following):
+        return
+    try:
+        option.kind.parse(following)
+    except ValueError:
+        return
+    shown = printable(following)
+    problem = f'"{shown}" is no folder or file, and a value goes after "=": {option.flag}={shown}'
+    raise ConfigError(option.flag, _FROM_COMMAND_LINE, problem)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and not os.path.exists(word)
+
+
+def _refuse(usage: Usage, word: str) -> ConfigError:
+    """Make the error about an argument that there is no place for."""
+    if not word.startswith("-"):
+        return ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
+    # Imported here: only a mistake pays for it.
+    from fastfile.foreign import translate
+
+    meant = translate(word)
+    problem = f"no such option; {meant}" if meant else "no such option" + closest(word, _all_flags(usage))
+    return ConfigError(word, _FROM_COMMAND_LINE, problem)
 
 
 class _Given(argparse.Action):
@@ -108,13 +152,14 @@ def _make_parser(usage: Usage) -> _Parser:
         # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
     )
-    parser.by_flag = {option.flag: option for option in usage.accepted}
+    parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
     for spelling, _ in usage.switches:
         parser.add_argument(*spelling.split(", "), action="store_const", const=[""])
     for option in usage.accepted:
-        flags = [option.short, option.flag] if option.short else [option.flag]
+        flags = flags_of(option)
         if option.name == "directory":
-            parser.add_argument(option.name, action=_Given, nargs="?")
+            parser.add_argument(_FIRST_PLACE, action=_Given, nargs="?")
+            parser.add_argument(*flags, dest=option.name, action="append")
         elif option.negatable:
             parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
             parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=["false"])
@@ -126,17 +171,25 @@ def _make_parser(usage: Usage) -> _Parser:
 def _all_flags(usage: Usage) -> list[str]:
     negations = [f"--no-{option.key}" for option in usage.accepted if option.negatable]
     switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
-    return [*(option.flag for option in usage.accepted), *negations, *switches]
+    return [*(flags_of(option)[-1] for option in usage.accepted), *negations, *switches]
+
+
+def flags_of(option: Option) -> list[str]:
+    """Return how an option may be spelled on the command line."""
+    long = "--directory" if option.name == "directory" else option.flag
+    return [option.short, long] if option.short else [long]
 
 
 def spelling(option: Option) -> str:
     """Return an option as help spells it: ``-p, --port N``."""
     if option.negatable and option.default:
         return f"--[no-]{option.key}"
+    if option.name == "directory":
+        return f"[-d, --directory] {option.metavar}"
     flags = f"{option.short}, {option.flag}" if option.short else option.flag
     if option.bare:
         return f"{flags}[={option.metavar}]"
-    return flags if option.name == "directory" or option.negatable else f"{flags} {option.metavar}"
+    return flags if option.negatable else f"{flags} {option.metavar}"
 
 
 def help_text(option: Option) -> str:

@@ -18,7 +18,7 @@ from fastfile.config import Address, Config, load, resolve_directory
 from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable
-from fastfile.usage import COMMANDS, USAGE
+from fastfile.usage import BRIEF, COMMANDS, USAGE
 from fastfile.users import with_users
 
 
@@ -83,9 +83,10 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     given = parse_arguments(argv)
-    if "help" in given or "version" in given:
-        write(sys.stdout, make_help() if "help" in given else make_version())
-        return 0
+    for switch, make_text in (("help", make_help), ("h", lambda: BRIEF), ("version", make_version)):
+        if switch in given:
+            write(sys.stdout, make_text())
+            return 0
     if "auth" in given:
         from fastfile.command_line import hide
 
@@ -94,7 +95,7 @@ def _run(argv: Sequence[str]) -> int:
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
-        root_path = resolve_directory(config)
+        root_path = resolve_directory(config, others=(*COMMANDS, "--help", "--version"))
         return with_users(config, root_path), root_path
 
     if "print_config" in given:
@@ -120,7 +121,10 @@ def _run(argv: Sequence[str]) -> int:
         else:
             announce(config, root_path, addresses, notices, sandbox)
 
-    return serve(config, root_path, on_ready, reread=read)
+    status = serve(config, root_path, on_ready, reread=read)
+    if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
+        write(sys.stdout, "\n")  # what comes next does not stand behind the ^C that the terminal shows
+    return status
 
 
 def announce(

@@ -201,26 +201,38 @@ def _check_origins(config: Config) -> None:
         raise _problem("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
-def resolve_directory(config: Config, folder: str = "") -> str:
-    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too."""
+def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
+    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too.
+
+    ``others`` are words that may have been meant in place of a folder that is not there.
+    """
     for _, mounted in config.mount:
         _check_readable(os.path.join(folder, mounted), mounted)
     if config.directory is None:
         candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
         return next(filter(os.path.isdir, candidates), folder or ".")
     path = os.path.join(folder, config.directory)
-    _check_readable(path, config.directory)
+    _check_readable(path, config.directory, others)
     return path
 
 
-def _check_readable(path: str, given: str) -> None:
+def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
     shown = printable(given)
     if not os.path.exists(path):
-        raise StartError(f"{shown}: no such folder or file")
+        raise StartError(f"{shown}: no such folder or file{closest(given, [*_neighbours(path), *others])}")
     if not (os.path.isdir(path) or os.path.isfile(path)):
         raise StartError(f"{shown}: neither a folder nor a file")
     if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
         raise StartError(f"{shown}: no permission to read it")
+
+
+def _neighbours(path: str) -> list[str]:
+    """Return what is there beside a path that is not, spelled in the same way."""
+    folder = os.path.dirname(path)
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder or ".")]
+    except OSError:
+        return []
 
 
 def closest(name: str, names: Iterable[str]) -> str:
@@ -229,7 +241,7 @@ def closest(name: str, names: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {printable(near[0])}?" if near else ""
 
 
 def _problem(option: str, source: str, problem: str) -> ConfigError:

@@ -97,7 +97,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         *(FILES, "directory", PATH, None, "DIR"),
         "Folder to serve, or one file; without it the first of dist, build, public, out and _site that is there, else "
-        "the current folder.",
+        "the current folder. A number that names neither is the port.",
+        short="-d",
     ),
     Option(
         *(FILES, "index", FILE_NAME, ("index.html",), "NAME"),

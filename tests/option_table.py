@@ -34,6 +34,8 @@ def make_limit_row(option: Option) -> str:
 
 
 def spell(option: Option) -> str:
+    if option.name == "directory":
+        return "`DIR`, `-d DIR`, `--directory DIR`"
     flag = f"{option.short}`, `{option.flag}" if option.short else option.flag
     value = f" {option.metavar}" if option.metavar and option.metavar != option.flag else ""
     value = f"[={option.metavar}]" if option.bare else value

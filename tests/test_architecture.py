@@ -38,6 +38,7 @@ LAYERS = (
     ("mounts", "ruledsite"),
     ("handler",),
     ("application",),
+    ("foreign",),
     ("server", "banner", "arguments", "console", "command_line"),
     ("usage",),
     ("browser", "commands"),

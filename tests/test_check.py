@@ -163,6 +163,26 @@ def test_hostile_text_takes_no_time(text):
     list(split_srcset(text))
 
 
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg">\n<image href="{}"/><use href="#a"/></svg>'
+MANIFEST = """{{"start_url": "/", "x": "no",
+"icons": [{{"src": "{}"}}, 1],
+"shortcuts": [{{"url": "{}", "icons": [{{"src": "a.png"}}]}}]}}"""
+OTHERS = [
+    ("a drawing", {"a.svg": DRAWING.format("nix.png")}, ["a.svg:2 error missing-asset"]),
+    ("a drawing that is right", {"a.svg": DRAWING.format("a.png")}, []),
+    ("a manifest's icon", {"a.webmanifest": MANIFEST.format("nix.png", "/")}, ["a.webmanifest:2 error missing-asset"]),
+    ("a manifest's page", {"manifest.json": MANIFEST.format("a.png", "/nix")}, ["manifest.json:3 error broken-link"]),
+    ("a manifest that is right", {"manifest.json": MANIFEST.format("a.png", ".")}, []),
+    ("other data of that name", {"manifest.json": '{"index.html": {"src": "nix.html"}}', "b/manifest.json": "[["}, []),
+    ("other data", {"a.json": MANIFEST.format("nix.png", "/nix")}, []),
+]
+
+
+@pytest.mark.parametrize(("files", "wrong"), [pytest.param(*row[1:], id=row[0]) for row in OTHERS])
+def test_a_file_that_is_neither_page_nor_sheet(files, wrong, tmp_path):
+    assert shown(make(tmp_path, {"a.png": "", **files})) == wrong
+
+
 FILES = [
     ("a variant of the very time", {"a.js": SCRIPT, "a.js.gz": "trusted"}, {}, []),
     ("names that differ by case", {"A.txt": "kept", "a.txt": ""}, {}, ["a.txt:0 warning case-clash"]),
@@ -399,6 +419,24 @@ def test_the_report_is_grouped_by_file():
         "code": "broken-link",
         "message": "x",
     }
+
+
+def test_what_has_one_cause_in_many_places_is_told_once(tmp_path):
+    pages = {f"{folder}/{number}.html": "<a href=../nix>" for folder in "ab" for number in range(3)}
+    pages["b/0.html"] += "\n<a href=/api/x><a href=/api/y/><a href=/api/z/z>" * 2
+    make(tmp_path, pages | {"index.html": "<a href=mine>"})
+    assert run(str(tmp_path)).stdout == (
+        "more than 5 times (--verbose tells each)\n"
+        "      6  error    broken-link  /nix answers 404\n"
+        "                               a/0.html:1, a/1.html:1, a/2.html:1, and 3 more\n"
+        "      6  error    broken-link  /api/ is not there\n"
+        "                               b/0.html:2, b/0.html:3\n\n"
+        "index.html\n"
+        "      1  error    broken-link  mine answers 404\n\n"
+        "13 errors, 0 warnings in 7 files\n"
+    )
+    assert "more than" not in run("--verbose", str(tmp_path)).stdout
+    assert len(json.loads(run("--json", str(tmp_path)).stdout)) == 13
 
 
 @pytest.mark.parametrize(

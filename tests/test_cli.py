@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from fastfile import __version__, cli
 from fastfile.banner import Facts, lan_addresses, make_banner
 from fastfile.config import Address, Config
 from fastfile.errors import ConfigError
+from fastfile.foreign import BY_SPELLING
 from fastfile.options import OPTIONS
+from fastfile.usage import BRIEF, COMMANDS
 
 CHECKOUT = Path(__file__).parent.parent
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
@@ -38,14 +41,22 @@ def test_help_names_every_option_and_its_default():
         assert option.negatable or f"[{option.shown_default}]" in text or not option.shown_default
 
 
-def test_help_fits_80_columns():
-    assert max(map(len, cli.make_help().splitlines())) <= 80
+def test_help_fits_80_columns_and_the_brief_one_a_screen():
+    assert max(map(len, [*cli.make_help().splitlines(), *BRIEF.splitlines()])) <= 80
+    assert BRIEF.count("\n") <= 24
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_goes_to_standard_output_and_succeeds(flag, tmp_path):
+def test_the_brief_help_names_options_and_commands_that_there_are():
+    flags = {f"--{word}" for option in OPTIONS for word in (option.key, f"no-{option.key}")} | {"--help"}
+    assert set(re.findall(r"--[a-z-]+", BRIEF)) <= flags
+    _, _, commands = BRIEF.partition("Commands: ")
+    assert set(re.findall(r"[a-z-]+", commands.partition(".")[0])) == {*COMMANDS}
+
+
+@pytest.mark.parametrize(("flag", "text"), [("-h", BRIEF), ("--help", cli.make_help())])
+def test_help_goes_to_standard_output_and_succeeds(flag, text, tmp_path):
     done = run(flag, folder=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, cli.make_help(), "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
 
 
 def test_help_helps_also_where_the_settings_are_wrong(tmp_path):
@@ -122,6 +133,16 @@ MISTAKES = [
     (["--zzzzzzzz"], "--zzzzzzzz (from the command line): no such option"),
     (["--log\x1b[2J"], r"--log\x1b[2J (from the command line): no such option"),
     (["a", "b"], 'DIR (from the command line): expected one folder, got also "b"'),
+    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got also "a"'),
+    (["-d"], "--directory (from the command line): expected a path, got nothing"),
+    (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),
+    (["--single", "a"], "--single (from the command line): no such option; here it is --spa"),
+    (["-l3000"], "-l3000 (from the command line): no such option; here it is --port N, with --bind ADDR or --host"),
+    (
+        ["--cors", "https://app.example", "a"],
+        '--cors (from the command line): "https://app.example" is no folder or file, and a value goes after "=": '
+        "--cors=https://app.example",
+    ),
     (["--port"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
     (["-p"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
     (["--port", "-1"], '--port (from the command line): expected a number from 0 to 65535, got "-1"'),
@@ -154,6 +175,25 @@ def test_a_folder_that_is_not_there_is_one_line_and_status_1(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "fastfile: nowhere: no such folder or file\n")
 
 
+MISSPELT = [("dits", "dist"), ("./dits", "./dist"), ("sub/on", "sub/one"), ("chekc", "check"), ("help", "--help")]
+
+
+@pytest.mark.parametrize(("word", "meant"), MISSPELT, ids=[word for word, _ in MISSPELT])
+def test_what_may_have_been_meant_by_a_folder_that_is_not_there_is_said(word, meant, tmp_path):
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "sub" / "one").mkdir(parents=True)
+    done = run(word, folder=tmp_path)
+    assert done.stderr == f"fastfile: {word}: no such folder or file; did you mean {meant}?\n"
+
+
+@pytest.mark.parametrize("spelling", BY_SPELLING)
+def test_what_another_server_has_is_no_option_and_told_by_what_there_is(spelling):
+    with pytest.raises(ConfigError, match="no such option; ") as raised:
+        cli.parse_arguments([spelling, "dist"])
+    flags = {f"--{word}" for option in OPTIONS for word in (option.key, f"no-{option.key}")} | {"--version"}
+    assert set(re.findall(r"(?<=[ ,])--(?!to )[a-z-]+", str(raised.value))) <= flags
+
+
 def test_a_name_that_is_no_text_is_one_line_too(tmp_path):
     done = run(os.fsdecode(b"\xff\n"), folder=tmp_path, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (1, "fastfile: \\udcff\\n: no such folder or file\n")
@@ -170,12 +210,27 @@ ARGUMENTS = [
     (["--port=1", "--port=2"], {"port": ["1", "2"]}),
     (["--listing", "--no-listing"], {"listing": ["false"]}),
     (["--", "-dir"], {"directory": ["-dir"]}),
+    (["-d", "dist"], {"directory": ["dist"]}),
+    (["--directory=8080"], {"directory": ["8080"]}),
+    (["8080"], {"port": ["8080"]}),
+    (["8080", "-d", "dist", "-b", "::"], {"port": ["8080"], "directory": ["dist"], "bind": ["::"]}),
+    (["-d", "dist", "8080"], {"port": ["8080"], "directory": ["dist"]}),
+    (["-p1", "8080"], {"port": ["1"], "directory": ["8080"]}),
+    (["--spa", "dist"], {"spa": ["index.html"], "directory": ["dist"]}),
 ]
 
 
 @pytest.mark.parametrize(("argv", "texts"), ARGUMENTS, ids=[" ".join(row[0]) or "nothing" for row in ARGUMENTS])
-def test_arguments_are_texts_by_option(argv, texts):
+def test_arguments_are_texts_by_option(argv, texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dist").mkdir()
     assert cli.parse_arguments(argv) == texts
+
+
+def test_a_number_that_names_a_folder_is_that_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024").mkdir()
+    assert cli.parse_arguments(["2024"]) == {"directory": ["2024"]}
 
 
 def test_options_are_not_abbreviated():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import re
 import signal
 import socket
@@ -126,6 +127,21 @@ def test_a_signal_to_stop_is_status_0_and_no_traceback(start, number, workers):
     status, errors = server.stop(number)
     assert status == 0
     assert "Traceback" not in errors
+
+
+def test_what_follows_on_the_terminal_does_not_stand_behind_the_interrupt(folder):
+    terminal, end_of_server = pty.openpty()
+    command = [sys.executable, "-m", "fastfile", "--port", "0"]
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
+    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=end_of_server, stderr=end_of_server)
+    os.close(end_of_server)
+    with open(terminal, "rb", buffering=0) as screen:
+        shown = b""
+        while not (b"Ctrl+C" in shown and shown.endswith(b"\r\n\r\n")):
+            shown += screen.read(4096)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == 0
+        assert screen.read(4096) == b"\r\n"
 
 
 def test_the_first_known_folder_is_served_and_named(start, folder):

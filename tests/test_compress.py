@@ -22,6 +22,7 @@ from fastfile.commands.survey import Original, survey
 from fastfile.commands.variantfile import State, Task, Writer, judge
 from fastfile.encoders import LEVELS, encode, make_encoder
 from fastfile.files.root import Root
+from fastfile.pages import readable_size
 
 CODINGS = list(SUFFIXES)
 COMMAND = [sys.executable, "-m", "fastfile", "compress"]
@@ -477,7 +478,7 @@ def test_the_table_says_what_is_saved(tmp_path):
     for line, coding in ((br, "br"), (zstd, "zstd"), (gz, "gzip")):
         size = (tmp_path / f"app.js{SUFFIXES[coding]}").stat().st_size
         saved = f"{1 - size / len(TEXT):.0%}"
-        assert line.split() == [coding, "1", f"{len(TEXT) / 1024:.1f}", "KiB", f"{size / 1024:.1f}", "KiB", saved]
+        assert line.split() == [coding, "1", *readable_size(len(TEXT)).split(), *readable_size(size).split(), saved]
     assert total == "3 written, 0 fresh"
 
 

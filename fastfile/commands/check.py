@@ -14,11 +14,13 @@ from fastfile.absence import PAGE
 from fastfile.application import MountPoint, open_roots, read_rules, say_nothing
 from fastfile.arguments import HELP, Usage, make_help, parse_arguments
 from fastfile.clock import Clock
+from fastfile.commands import manifest
 from fastfile.commands.explain import FETCH, Explainer
 from fastfile.commands.filecheck import check_caching, check_names, check_variants
 from fastfile.commands.findings import Finding, make_json, make_report, show_path
 from fastfile.commands.inventory import Tree, take_inventory
 from fastfile.commands.links import MAX_SIZE, ORIGIN, Links, check_relative, field_of
+from fastfile.commands.manifest import is_manifest
 from fastfile.commands.references import Reference, decode, read_page
 from fastfile.commands.rulecheck import check_rules
 from fastfile.commands.stylesheet import find_references
@@ -44,6 +46,7 @@ its configuration. Other sites are not asked.
 SWITCHES = (
     ("--json", "Print an array of objects: file, line, severity, code, message."),
     ("--strict", "Let warnings count as errors do."),
+    ("--verbose", "Tell one by one what has the same cause in many places."),
     HELP,
 )
 CONCLUSION = """\
@@ -67,13 +70,14 @@ def main(argv: Sequence[str]) -> int:
         return 0
     as_json = arguments.pop("json", None) is not None
     strict = arguments.pop("strict", None) is not None
+    verbose = arguments.pop("verbose", None) is not None
     config = load(arguments, os.environ)
     check = Check(config, resolve_directory(config))
     findings = check.run()
     if as_json:
         write(sys.stdout, make_json(findings))
     else:
-        write(sys.stdout, make_report(findings, check.count, _wants_colour()))
+        write(sys.stdout, make_report(findings, check.count, _wants_colour(), verbose))
     return 1 if any(strict or finding.severity == "error" for finding in findings) else 0
 
 
@@ -123,7 +127,7 @@ class Check:
             finding = check_caching(tree.shown + show_path(path), path, field_of(exchange.response, b"cache-control"))
             if finding is not None:
                 self._findings.append(finding)
-        if is_page(path) or path.lower().endswith(b".css"):
+        if is_page(path) or is_manifest(path) or path.lower().endswith((b".css", b".svg")):
             self._check_references(tree, path, url)
 
     def _check_references(self, tree: Tree, path: bytes, url: str) -> None:
@@ -142,8 +146,7 @@ class Check:
             if not page.base and self._is_at_other_addresses(path):
                 self._findings += check_relative(shown, page.references)
         else:
-            references = [Reference(text, line, False) for text, line in find_references(decode(content))]
-            self._links.check(shown, url, references, "", None)
+            self._links.check(shown, url, _read_references(path, content), "", None)
 
     def _is_at_other_addresses(self, path: bytes) -> bool:
         """Tell whether a page answers where nothing is, at any depth."""
@@ -156,6 +159,15 @@ def _read(root: Root, path: bytes) -> bytes:
     """Return the beginning of a file, a byte more than what is looked at at most."""
     with open(root.open(path), "rb") as file:
         return file.read(MAX_SIZE + 1)
+
+
+def _read_references(path: bytes, content: bytes) -> list[Reference]:
+    """Return what is referred to by a file that is no page."""
+    if is_manifest(path):
+        return list(manifest.find_references(content))
+    if path.lower().endswith(b".svg"):
+        return read_page(content).references
+    return [Reference(text, line, False) for text, line in find_references(decode(content))]
 
 
 def _wants_colour() -> bool:

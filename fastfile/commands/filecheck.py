@@ -26,7 +26,8 @@ def check_names(tree: Tree) -> Iterator[Finding]:
     """Tell of names that are one name where case does not count."""
     for first, second in tree.clashes:
         text = f"{show_path(first)} and this differ by case alone, and are one name on macOS and Windows"
-        yield Finding(tree.shown + show_path(second), 0, "warning", "case-clash", text)
+        cause = "another name differs by case alone, and they are one name on macOS and Windows"
+        yield Finding(tree.shown + show_path(second), 0, "warning", "case-clash", text, cause)
     for path, error in tree.failures:
         name = tree.shown + show_path(path or b".")
         yield Finding(name, 0, "warning", "unreadable", f"the folder cannot be read: {error.strerror}")
@@ -52,9 +53,10 @@ def check_variants(tree: Tree) -> Iterator[Finding]:
     for path, suffix, size in lacking:
         smallest = least.get((path.rpartition(b".")[2].lower(), suffix))
         if smallest is not None and size >= max(smallest, _LEAST):
-            name = show_path(path.rpartition(b"/")[2] + suffix)
+            name, ending = show_path(path.rpartition(b"/")[2] + suffix), suffix.decode()
+            cause = f"there is no {ending}, while others of its kind have one"
             text = f"{name} is missing, while others of its kind have one"
-            yield Finding(tree.shown + show_path(path), 0, "warning", "missing-variant", text)
+            yield Finding(tree.shown + show_path(path), 0, "warning", "missing-variant", text, cause)
 
 
 def check_caching(shown: str, path: bytes, cache_control: bytes) -> Finding | None:
@@ -88,9 +90,11 @@ def _check_variant(
         return
     original = show_path(path.rpartition(b"/")[2])
     if not fits:
-        yield Finding(name, 0, "error", "stale-variant", f"it does not decode to what {original} holds")
+        cause = "it does not decode to what its original holds"
+        yield Finding(name, 0, "error", "stale-variant", f"it does not decode to what {original} holds", cause)
     elif is_older(variant.st_mtime_ns, status.st_mtime_ns):
-        yield Finding(name, 0, "warning", "old-variant", f"it is older than {original}, so it is not sent")
+        cause = "it is older than its original, so it is not sent"
+        yield Finding(name, 0, "warning", "old-variant", f"it is older than {original}, so it is not sent", cause)
 
 
 def _holds(tree: Tree, path: bytes, coding: bytes, suffix: bytes) -> bool:

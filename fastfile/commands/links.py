@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
 from fastfile.commands.explain import FETCH, NAVIGATION, Exchange, Explainer
-from fastfile.commands.findings import Finding, Wrong
+from fastfile.commands.findings import Finding, Wrong, show_path
 from fastfile.commands.inventory import Tree, fold
 from fastfile.commands.references import Reference, read_page
 from fastfile.semantics.target import encode_path
@@ -47,6 +47,7 @@ class Links:
             fold(tree.base + path): tree.base + path for tree in trees for path in tree.files
         }
         self._paths = frozenset(tree.base + path for tree in trees for path in tree.files)
+        self._folders = frozenset(folder for path in self._paths for folder in _folders_above(path))
         # Who refers to which place, by the address of its page.
         self._wanted: dict[str, dict[str, list[tuple[str, int]]]] = {}
 
@@ -85,34 +86,44 @@ class Links:
         self._wanted.clear()
 
     def _check(self, file: str, page: str, reference: Reference, base: str, places: set[str] | None) -> Wrong | None:
-        """Return the severity, the code and the sentence for a reference; None where nothing is wrong."""
+        """Return what is wrong with a reference, if anything is."""
         text = reference.text.strip()  # line breaks and tabs within go in urljoin()
         try:
             url, fragment = urldefrag(urljoin(base, _with_slashes(text)))
             parts = urlsplit(url)
         except ValueError:
-            return "error", "broken-link", f"{text} is no URL"
+            return Wrong("error", "broken-link", f"{text} is no URL")
         if not text or f"{parts.scheme}://{parts.netloc}" != ORIGIN:
             return None
         outcome = self.ask(url, reference.goes)
         kind = "broken-link" if reference.goes else "missing-asset"
         shown = _shorten(text)
-        if outcome.loops:
-            return "error", "redirect-loop", f"{shown} redirects for ever"
         path = unquote_to_bytes(parts.path).strip(b"/")
+        address = "/" + show_path(path)
+        if outcome.loops:
+            return Wrong("error", "redirect-loop", f"{shown} redirects for ever", f"{address} redirects for ever")
         if outcome.status >= 400:
             other = self._other_case(path, reference.goes)
             if other:
-                return "error", "wrong-case", f"{shown} answers {outcome.status}; {other} is there"
-            return "error", kind, f"{shown} answers {outcome.status}"
+                what = f"answers {outcome.status}; {other} is there"
+                return Wrong("error", "wrong-case", f"{shown} {what}", f"{address} {what}")
+            return Wrong("error", kind, f"{shown} answers {outcome.status}", self._find_cause(path, outcome.status))
         if self._is_found_by_case(path, outcome):
-            return "error", "wrong-case", f"{shown} is found on this file system, and not where case counts"
+            what = "is found on this file system, and not where case counts"
+            return Wrong("error", "wrong-case", f"{shown} {what}", f"{address} {what}")
         if fragment and reference.goes and outcome.has_places and not _is_for_scripts(fragment):
             if outcome.url != page or places is None:
                 self._wanted.setdefault(outcome.url, {}).setdefault(fragment, []).append((file, reference.line))
             elif not _has_place(places, fragment):
                 return _missing_place(url, fragment)
         return None
+
+    def _find_cause(self, path: bytes, status: int) -> str:
+        """Return why an address does not answer: it does not, or the first of the folders above it is not there."""
+        for folder in reversed(_folders_above(path) if status == 404 else []):
+            if folder not in self._folders:
+                return f"/{show_path(folder)} is not there"
+        return f"/{show_path(path)} answers {status}"
 
     def ask(self, url: str, goes: bool) -> Outcome:
         """Return what becomes of a URL of the site."""
@@ -148,7 +159,8 @@ def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Findi
         text = _with_slashes(reference.text)
         if not text.startswith(("/", "#", "?")) and not _SCHEME.match(text):
             message = f"{_shorten(text)} is relative, and this page also answers at addresses in other folders"
-            yield Finding(file, reference.line, "warning", "relative-reference", message)
+            cause = "a relative reference, in a page that also answers at addresses in other folders"
+            yield Finding(file, reference.line, "warning", "relative-reference", message, cause)
 
 
 def read_body(response: Response) -> bytes | None:
@@ -197,7 +209,15 @@ def _has_place(places: set[str], fragment: str) -> bool:
 
 
 def _missing_place(url: str, fragment: str) -> Wrong:
-    return "warning", "missing-fragment", f"{_shorten(urlsplit(url).path)} has no #{_shorten(unquote(fragment))}"
+    return Wrong("warning", "missing-fragment", f"{_shorten(urlsplit(url).path)} has no #{_shorten(unquote(fragment))}")
+
+
+def _folders_above(path: bytes) -> list[bytes]:
+    """Return the folders that a path is in, the nearest one first, each with its slash."""
+    folders = []
+    while path := path.rstrip(b"/").rpartition(b"/")[0]:
+        folders.append(path + b"/")
+    return folders
 
 
 def _shorten(text: str) -> str:

@@ -45,7 +45,7 @@ def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: st
 
 
 def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wrong | None:
-    """Return the severity, the code and the sentence for a rule by itself; None where nothing is wrong."""
+    """Return what is wrong with a rule by itself, if anything is."""
     fields = _make_fields(rule)
     for path in _make_paths(rule):
         url = ORIGIN + encode_path(prefix + path).decode() + _make_query(rule)
@@ -54,14 +54,15 @@ def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wro
         if ("rule", str(rule.place)) not in steps:
             found = next((subject for step, subject in steps if step in ("file", "redirect")), None)
             if rule.source.literals and found is not None and not rule.forced and not _has_rule(steps):
-                return "warning", "dead-rule", f"{rule.source.text} is never come to: the file {found} answers"
+                text = f"{rule.source.text} is never come to: the file {found} answers"
+                return Wrong("warning", "dead-rule", text)
             continue
         last = exchanges[-1]
         if "LOOP" in dict(last.notes):
             return _tell_loop(rule, exchanges, seen)
         if rule.status not in (404, 410) and last.response.status >= 400 and _is_concrete(rule):
             destination = rule.destination.text if rule.destination is not None else ""
-            return "error", "broken-rule", f"{destination} answers {last.response.status}"
+            return Wrong("error", "broken-rule", f"{destination} answers {last.response.status}")
         return None
     return None
 
@@ -74,7 +75,7 @@ def _tell_loop(rule: Rule, exchanges: Sequence[Exchange], seen: set[str]) -> Wro
         return None
     targets = [exchange.request.partition(" ")[2] for exchange in exchanges[:4]]
     way = " to ".join(targets) + (" and on" if len(exchanges) > len(targets) else "")
-    return "error", "redirect-loop", f"{rule.source.text} redirects for ever: from {way}"
+    return Wrong("error", "redirect-loop", f"{rule.source.text} redirects for ever: from {way}")
 
 
 def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:

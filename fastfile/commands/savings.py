@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fastfile.kinds import MIB
+from fastfile.pages import readable_size
 
 
 class Row(NamedTuple):
@@ -23,10 +23,6 @@ def make_table(rows: Sequence[Row], codings: Sequence[bytes]) -> str:
         own = [row for row in rows if row.coding == coding]
         if own:
             before, after = sum(row.before for row in own), sum(row.after for row in own)
-            sizes = f"{_show_size(before):>12}{_show_size(after):>12}{1 - after / before:>8.0%}"
+            sizes = f"{readable_size(before):>12}{readable_size(after):>12}{1 - after / before:>8.0%}"
             lines.append(f"{coding.decode():<8}{len(own):>7}{sizes}\n")
     return "".join(lines)
-
-
-def _show_size(count: int) -> str:
-    return f"{count / MIB:.1f} MiB" if count >= MIB else f"{count / 1024:.1f} KiB"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from fastfile.arguments import Usage
+from fastfile.arguments import Usage, flags_of
 from fastfile.options import Option
 from fastfile.usage import COMMANDS, USAGE
 
@@ -65,13 +65,12 @@ def describe(usage: Usage) -> str:
 def _read_flags(usage: Usage) -> list[Flag]:
     flags = []
     for option in usage.accepted:
-        if option.name != "directory":
-            flags += _read_option(option)
+        flags += _read_option(option)
     return flags + [Flag(tuple(spelling.split(", ")), text) for spelling, text in usage.switches]
 
 
 def _read_option(option: Option) -> list[Flag]:
-    spellings = (option.short, option.flag) if option.short else (option.flag,)
+    spellings = tuple(flags_of(option))
     if option.negatable:
         return [Flag(spellings, option.help), Flag((f"--no-{option.key}",), f"Not: {option.help}")]
     value = option.metavar.strip("'")
