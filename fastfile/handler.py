@@ -140,9 +140,9 @@ class Handler(Responder):
     def _failure_page(self, head: RequestHead) -> bytes | None:
         try:
             site, target = self._mounts.find(parse_target(head.target))
-        except HTTPError:
+            return site.failure_page(target.path)
+        except HTTPError:  # the target has no place here, or it is the site's rules that failed
             return None
-        return site.failure_page(target.path)
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""

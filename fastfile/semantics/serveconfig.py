@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from fastfile.semantics.expression import check_expression
 from fastfile.semantics.hosts import SERVE, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import (
@@ -69,6 +70,7 @@ def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | 
         return rules
     try:
         either = "|".join(map(translate_glob, clean))
+        check_expression(either)
     except ValueError as problem:
         document.complain(Entry("cleanUrls", clean, place), str(problem))
         return []
@@ -132,7 +134,9 @@ def _read_source(source: str) -> tuple[Pattern, Names]:
     if not _GLOB.search(before + after):
         # serve takes the first asterisk for anything, slashes too.
         either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
-    return Pattern(source, expression=f"(?:{'|'.join(either)})/?".encode()), {}
+    expression = f"(?:{'|'.join(either)})/?"
+    check_expression(expression)
+    return Pattern(source, expression=expression.encode()), {}
 
 
 def _from_root(path: str) -> str:

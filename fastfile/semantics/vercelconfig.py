@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from fastfile.semantics.dialects import REDIRECTS
+from fastfile.semantics.expression import check_expression
 from fastfile.semantics.hosts import VERCEL, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
 from fastfile.semantics.jsonrules import (
@@ -23,7 +24,6 @@ from fastfile.semantics.jsonrules import (
 )
 from fastfile.semantics.pathpattern import (
     Names,
-    compile_expression,
     compile_pattern,
     make_destination,
     translate_expression,
@@ -31,6 +31,7 @@ from fastfile.semantics.pathpattern import (
 from fastfile.semantics.rule import Condition, HeaderRule, Pattern, Rule
 
 FILE = "vercel.json"
+_MOST_CONDITIONS = 16  # of a rule, as at Vercel
 _OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
 _NOT_HERE = {
     "routes": "the legacy form is not supported; write redirects, rewrites, headers, cleanUrls and trailingSlash",
@@ -122,7 +123,7 @@ def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tupl
             pattern = pattern._replace(expression=NOT_WELL_KNOWN + pattern.expression)
         conditions = (*_read_conditions(entry, "has"), *_read_conditions(entry, "missing"))
         for condition in conditions:
-            groups = compile_expression(condition.expression.decode()).groupindex
+            groups = check_expression(condition.expression.decode()).groupindex
             names = {**names, **{name: name for name in groups}}
     except ValueError as error:
         document.complain(entry, str(error))
@@ -135,6 +136,8 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
     conditions = entry.value.get(key)
     if not isinstance(conditions, list | None):
         raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong
+    if len(conditions or ()) > _MOST_CONDITIONS:
+        raise ValueError(f"{key}: no more than {_MOST_CONDITIONS} are looked at")
     for item in conditions or ():
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None
