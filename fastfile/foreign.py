@@ -5,7 +5,7 @@ docs/migration.md has it option by option. Imported when somebody made a mistake
 
 from __future__ import annotations
 
-_TLS = "there is no TLS here; a proxy has it: caddy reverse-proxy --to localhost:8000 is https://localhost"
+_TLS = "there is no TLS here; a proxy has it: sudo caddy reverse-proxy --to localhost:8000 is https://localhost"
 _COMPRESSED = "here it is --compress, or fastfile compress ahead of time"
 _CACHE = "here it is --cache-control '**=max-age=SECONDS'"
 _SEEN = "it is not needed: a change of the folder is seen by the next request"
