@@ -216,7 +216,7 @@ def svg(run: Run, scenarios: Sequence[Scenario], note: str, columns: int = COLUM
 
 
 def write(run: Run, folder: Path, *, rounds: int, seconds: float) -> str:
-    """Write results.md, results.json, results.svg and its first panel, first.svg, into `folder`; return the Markdown."""
+    """Write results.md, .json and .svg, and first.svg, its first panel, into `folder`; return the Markdown."""
     facts, method = machine(), METHOD.format(rounds=rounds, seconds=seconds)
     page = markdown(run, facts, method)
     folder.mkdir(parents=True, exist_ok=True)
