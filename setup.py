@@ -15,6 +15,7 @@ COMPILED_SOURCES = (
     "files.freshness",
     "files.resource",
     "response",
+    "gate",
     "semantics.fields",
     "semantics.conditional",
     "semantics.ranges",

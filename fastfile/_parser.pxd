@@ -44,7 +44,10 @@ cdef class HeadParser:
     cdef Head head
     cdef Limits limits
     cdef bytes last_host, last_accept_encoding
+    cdef RequestHead spare
+    cdef bint spare_is_rare
     cpdef RequestHead parse(self, data, Py_ssize_t start, Py_ssize_t end)
+    cdef RequestHead read(self, const unsigned char *data, Py_ssize_t size, Py_ssize_t start, Py_ssize_t end)
 
 cdef class BodyParser:
     cdef Body body

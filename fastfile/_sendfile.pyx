@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from fastfile._sendfile_py import BATCH, MAX_PARTS, READ_AHEAD_STEP, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
@@ -339,7 +339,7 @@ def close(int fd):
         PyErr_SetFromErrno(OSError)
 
 
-def recv_into(int fd, bytearray buffer):
+cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2:
     cdef Py_ssize_t count
     while True:
         count = recv(fd, PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer), MSG_DONTWAIT)
@@ -351,50 +351,86 @@ def recv_into(int fd, bytearray buffer):
             PyErr_SetFromErrno(OSError)
 
 
-def send_parts(int fd, list parts, Py_ssize_t skip):
-    cdef iovec vectors[64]
-    cdef msghdr message
+cdef struct Message:  # what leaves in one call
+    iovec[64] vectors  # FF_MAX_PARTS
+    Py_ssize_t count
+    size_t size
+    int flags
+
+
+cdef inline void begin(Message *message) noexcept:
+    message.count = 0
+    message.size = 0
+    message.flags = MSG_NOSIGNAL | MSG_DONTWAIT
+
+
+cdef inline bint add(Message *message, object part) noexcept:
+    # Whether there is room for more. What is no bytes object is a file that follows.
+    if type(part) is not bytes:
+        message.flags |= MSG_MORE
+        return False
+    message.vectors[message.count].iov_base = PyBytes_AS_STRING(part)
+    message.vectors[message.count].iov_len = PyBytes_GET_SIZE(part)
+    message.size += PyBytes_GET_SIZE(part)
+    message.count += 1
+    return message.count < FF_MAX_PARTS
+
+
+cdef Py_ssize_t send_message(int fd, Message *message) except -2:
     cdef char copy[8192]
-    cdef Py_ssize_t count, i, n = 0
-    cdef size_t total = 0, copied = 0
-    cdef int flags = MSG_NOSIGNAL | MSG_DONTWAIT
-    cdef object part
-    for part in parts:
-        if type(part) is not bytes:
-            flags |= MSG_MORE
-            break
-        if n == FF_MAX_PARTS:
-            break
-        vectors[n].iov_base = PyBytes_AS_STRING(part)
-        vectors[n].iov_len = PyBytes_GET_SIZE(part)
-        total += vectors[n].iov_len
-        n += 1
-    if n == 0 or skip < 0 or <size_t>skip > vectors[0].iov_len:
-        raise ValueError("skip must lie within the first part, and that be bytes")
-    vectors[0].iov_base = <char *>vectors[0].iov_base + skip
-    vectors[0].iov_len -= skip
-    if total <= sizeof(copy) and n > 1:
+    cdef size_t copied = 0
+    cdef Py_ssize_t i, sent
+    cdef msghdr header
+    if message.size <= sizeof(copy) and message.count > 1:
         # One copied vector costs less than what the kernel does for several (measured: 2 % of a 1 KiB answer).
-        for i in range(n):
-            memcpy(copy + copied, vectors[i].iov_base, vectors[i].iov_len)
-            copied += vectors[i].iov_len
-        vectors[0].iov_base = copy
-        vectors[0].iov_len = copied
-        n = 1
-    memset(&message, 0, sizeof(message))
-    message.msg_iov = vectors
-    message.msg_iovlen = n
+        for i in range(message.count):
+            memcpy(copy + copied, message.vectors[i].iov_base, message.vectors[i].iov_len)
+            copied += message.vectors[i].iov_len
+        message.vectors[0].iov_base = copy
+        message.vectors[0].iov_len = copied
+        message.count = 1
+    memset(&header, 0, sizeof(header))
+    header.msg_iov = message.vectors
+    header.msg_iovlen = message.count
     while True:
-        count = sendmsg(fd, &message, flags)
-        if count >= 0:
-            return count
+        # The kernel has less to copy and to check where there is no message around the bytes.
+        if message.count == 1:
+            sent = send(fd, message.vectors[0].iov_base, message.vectors[0].iov_len, message.flags)
+        else:
+            sent = sendmsg(fd, &header, message.flags)
+        if sent >= 0:
+            return sent
         if errno == EAGAIN:
             return -1
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
 
 
-def send_file(int fd, int file_fd, long long offset, Py_ssize_t count):
+cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2:
+    cdef Message message
+    begin(&message)
+    for part in parts:
+        if not add(&message, part):
+            break
+    if message.count == 0 or skip < 0 or <size_t>skip > message.vectors[0].iov_len:
+        raise ValueError("skip must lie within the first part, and that be bytes")
+    message.vectors[0].iov_base = <char *>message.vectors[0].iov_base + skip
+    message.vectors[0].iov_len -= skip
+    return send_message(fd, &message)
+
+
+cpdef Py_ssize_t send_response(int fd, bytes head, bytes tail, tuple parts) except -2:
+    cdef Message message
+    begin(&message)
+    add(&message, head)
+    add(&message, tail)
+    for part in parts:
+        if not add(&message, part):
+            break
+    return send_message(fd, &message)
+
+
+cpdef Py_ssize_t send_file(int fd, int file_fd, long long offset, Py_ssize_t count) except -2:
     cdef Py_ssize_t sent
     while True:
         with nogil:  # the disk can block here
@@ -486,10 +522,23 @@ def read_folder(int directory_fd):
     return found
 
 
+cdef inline bytes signature_of_failure():
+    return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
+
+
 cpdef bytes read_signature(bytes path):
-    # With the GIL: what is looked at in each pass is in the kernel's caches, and letting go of it costs a sixth more.
     cdef const char *name = path
     cdef ff_signature signature
     if ff_stat(name, &signature) == 0:
         return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
-    return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
+    return signature_of_failure()
+
+
+cpdef bint has_signature(bytes path, bytes signature) except -1:
+    # With the GIL: what is looked at in each pass is in the kernel's caches, and letting go of it costs a sixth more.
+    cdef const char *name = path
+    cdef const char *expected = signature
+    cdef ff_signature found
+    if ff_stat(name, &found) == 0:
+        return PyBytes_GET_SIZE(signature) == sizeof(found) and memcmp(expected, &found, sizeof(found)) == 0
+    return signature == signature_of_failure()

@@ -119,6 +119,11 @@ def send_parts(fd: int, parts: Sequence[object], skip: int) -> int:
         sock.detach()
 
 
+def send_response(fd: int, head: bytes, tail: bytes, parts: tuple[object, ...]) -> int:
+    """Send a head, its end, and the leading bytes objects among ``parts``, as send_parts() sends what is in a list."""
+    return send_parts(fd, [head, tail, *parts], 0)
+
+
 def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
     """Send ``count`` bytes of a file from ``offset``: bytes sent (maybe not all), 0 at its end, or WOULD_BLOCK."""
     try:
@@ -209,3 +214,8 @@ def read_signature(path: bytes) -> bytes:
         return b""
     except OSError:
         return b"!"
+
+
+def has_signature(path: bytes, signature: bytes) -> bool:
+    """Tell whether read_signature() of the path is still ``signature``."""
+    return read_signature(path) == signature

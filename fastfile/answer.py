@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.files.freshness import Stamp
-from fastfile.response import Representation
+from fastfile.response import MAX_KEPT, Representation
 from fastfile.semantics.negotiation import preferred_codings
 
 # Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
@@ -123,7 +123,7 @@ class Answer:
 
     def size_with(self, variant: Representation) -> int:
         content = variant.resource.content
-        return self.size + OVERHEAD + (len(content) if content is not None else 0)
+        return self.size + OVERHEAD + (len(content) if content is not None else MAX_KEPT)
 
     def add(self, variant: Representation) -> None:
         """Take in a variant that was made; whoever counts our size counts anew."""

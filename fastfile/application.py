@@ -16,7 +16,7 @@ from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import StartError
 from fastfile.files.root import Root
-from fastfile.gate import Handles
+from fastfile.gate import Responder
 from fastfile.handler import Handler
 from fastfile.kinds import printable
 from fastfile.mounts import Mounts
@@ -115,7 +115,9 @@ def make_application(
     return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
 
 
-def add_gates(handler: Handles, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handles:
+def add_gates(
+    handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
+) -> Responder:
     """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
 
     --cors stands outside of --auth, so that a page may read that its password was wrong.

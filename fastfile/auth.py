@@ -18,7 +18,7 @@ from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.cors import is_preflight
 from fastfile.errors import HTTPError
-from fastfile.gate import Handles, with_head
+from fastfile.gate import Responder, with_head
 from fastfile.passwords import Hash, parse_hash, split_user, verify
 from fastfile.semantics.credentials import maybe_basic
 from fastfile.semantics.fields import split_list
@@ -48,11 +48,11 @@ class Check:
         return verify(self._hashed, self._password)
 
 
-class Auth:
+class Auth(Responder):
     """Lets the users of ``config.auth`` through to ``handler``; ``log_failure`` is told of bugs."""
 
     def __init__(
-        self, handler: Handles, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
+        self, handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
     ) -> None:
         self._handler = handler
         self._clock = clock

@@ -12,7 +12,7 @@ from typing import Any
 from fastfile.common_fields import exposed_fields, make_preflight
 from fastfile.config import Config
 from fastfile.errors import HTTPError
-from fastfile.gate import Handles, with_lines
+from fastfile.gate import Responder, with_lines
 from fastfile.response import make_field_lines
 from fastfile.semantics.fields import is_token, split_list
 from fastfile.types import Deferred, RequestHead, Response
@@ -20,14 +20,14 @@ from fastfile.types import Deferred, RequestHead, Response
 MAX_ASKED = 64  # request fields that a preflight may name
 
 
-class Cors:
+class Cors(Responder):
     """Adds to a response what lets the page that asked read it, where the page's origin is one of ours.
 
     Another origin gets the plain response: its browser keeps it from the page. The Vary that this takes is in every
     response already. Named origins may use credentials, so that --auth works for them: ``*`` may not.
     """
 
-    def __init__(self, handler: Handles, config: Config) -> None:
+    def __init__(self, handler: Responder, config: Config) -> None:
         self._handler = handler
         exposed = exposed_fields(config)
         self._lines = {

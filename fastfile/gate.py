@@ -5,17 +5,22 @@ A gate that is off is not in the chain (application.py), so it costs nothing.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from fastfile.errors import HTTPError
 from fastfile.types import Deferred, RequestHead, Response
 
 
-class Handles(Protocol):
+class Responder:
     """What a connection asks of a handler, and a gate of what it wraps."""
 
-    def respond(self, head: RequestHead) -> Response | Deferred: ...
-    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response: ...
+    __slots__ = ()
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        """Return the response to a request, now or later; it never raises."""
+        raise NotImplementedError
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
+        raise NotImplementedError
 
 
 def with_head(response: Response, head: bytes, user: bytes | None) -> Response:

@@ -3,11 +3,12 @@ cimport cython
 from fastfile.answer cimport Answer
 from fastfile.clock cimport Clock
 from fastfile.errorpages cimport ErrorPages
+from fastfile.gate cimport Responder
 from fastfile.response cimport Representation
 from fastfile.semantics.ranges cimport parse_range
 from fastfile.types cimport Deferred, RequestHead, Response
 
-cdef class Handler:
+cdef class Handler(Responder):
     cdef Clock _clock
     cdef readonly object health
     cdef readonly long long hits
@@ -18,8 +19,11 @@ cdef class Handler:
     cdef int _max_ranges
     cdef set _hosts
     cdef Response _options
-    @cython.locals(answer=Answer)
+    @cython.locals(answer=Answer, representation=Representation)
     cpdef respond(self, RequestHead head)
+    cpdef refuse(self, error, RequestHead head)
+    @cython.locals(answer=Answer)
+    cdef Answer _known_answer(self, RequestHead head)
     cdef Response _make_absence(self, Answer answer, RequestHead head)
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
@@ -27,4 +31,5 @@ cdef class Handler:
     @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
 
+cdef bint _is_usual_revalidation(RequestHead head, Representation representation) except -1
 cdef bint _is_unconditional(RequestHead head) except -1

@@ -12,7 +12,7 @@ The way of a request that is not in the cache (``_respond``):
  8. range           206, 416                                          RFC 9110 §14.2
  9. response        ready made in the representation                  response.py
 
-A plain GET of a cached, unchanged file skips to 6 by the bytes of its target.
+A GET of a cached, unchanged file skips to 6 by the bytes of its target, less the query.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fastfile.config import Config
 from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.files.root import make_error
+from fastfile.gate import Responder
 from fastfile.health import Health
 from fastfile.mounts import Mounts
 from fastfile.response import Representation, make_bodiless, make_head
@@ -48,7 +49,7 @@ ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
 MAX_HOSTS = 64  # distinct Host values that are remembered as ours
 
 
-class Handler:
+class Handler(Responder):
     """Answers requests for the sites of ``mounts``, whose cached answers are ``answers``.
 
     ``changes`` are those of every response. ``log_failure`` is told of bugs: what the client hears of them is 500.
@@ -77,35 +78,43 @@ class Handler:
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return the response to a request, now or later; it never raises."""
-        answer = self._answers.get(head.target)
-        if answer is not None:
-            if head.host not in self._hosts or not answer.is_fresh(self._clock):
-                answer = None
-            else:
-                self.hits += 1
-                if head.method == b"GET":
-                    if answer.status != 200:
-                        answer.used = True
-                        if answer.fallback is None:
-                            return self._make_absence(answer, head)
-                    elif head.plain:
-                        answer.used = True
-                        return answer.select(head.accept_encoding, False).full
+        representation = None
+        answer = self._known_answer(head)
+        if answer is not None and head.method == b"GET":
+            answer.used = True
+            if answer.status == 200:
+                representation = answer.select(head.accept_encoding, head.range is not None)
+                if head.plain:
+                    return representation.full
+            elif answer.fallback is None:
+                return self._make_absence(answer, head)
         try:
+            if representation is not None:
+                return self._respond_conditionally(head, representation)
             response = self._respond(head, answer)
         except Exception as error:
             response = self._recover(error, head)
         return self._complete(response, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
         response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
     def look_around(self) -> None:
         """See what no request looks for; to be called about once a second."""
         self._mounts.look_around()
+
+    def _known_answer(self, head: RequestHead) -> Answer | None:
+        """Return the cached answer where it is fresh and the host is known to be ours."""
+        answer = self._answers.get(head.target)
+        if answer is None:
+            # The answers kept under a path are those that no query changes (ruledsite.py): so a query is no key of its
+            # own, and a flood of them takes no room.
+            answer = self._answers.get(head.target.partition(b"?")[0])
+        if answer is None or head.host not in self._hosts or not answer.is_fresh(self._clock):
+            return None
+        self.hits += 1
+        return answer
 
     def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
         """Return the 404: the site's own page for it, or ours."""
@@ -171,8 +180,7 @@ class Handler:
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
-        # The usual revalidation: the very tag that we sent, and nothing that is to be judged before it (§13.2.2).
-        if head.if_none_match == representation.etag and head.if_match is None and head.if_unmodified_since is None:
+        if _is_usual_revalidation(head, representation):
             return representation.not_modified
         now_s = self._clock.wall_s
         if not _is_unconditional(head):
@@ -189,13 +197,16 @@ class Handler:
             head.if_range, representation.etag, representation.mtime_s, now_s
         ):
             return representation.full
+        partial = representation.kept_partial(head.range)
+        if partial is not None:
+            return partial
         ranges = parse_range(head.range, size, self._max_ranges)
         if ranges is None:
             return representation.full
         if not ranges:
             fields = ((b"Content-Range", make_unsatisfied_range(size)), *_vary(representation))
             raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
-        return representation.make_partial(ranges)
+        return representation.make_partial(ranges, head.range)
 
     def _check_host(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
@@ -210,6 +221,15 @@ class Handler:
             if len(self._hosts) >= MAX_HOSTS:
                 self._hosts.clear()
             self._hosts.add(host)
+
+
+def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:
+    """Tell whether the very tag that we sent comes back, or the date where no tag comes, with nothing else to judge."""
+    if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they go before
+        return False
+    if head.if_none_match is not None:
+        return head.if_none_match == representation.etag
+    return head.if_modified_since is not None and head.if_modified_since == representation.last_modified
 
 
 def _is_unconditional(head: RequestHead) -> bool:

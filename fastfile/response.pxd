@@ -1,16 +1,22 @@
 cimport cython
 
 from fastfile.files.resource cimport Resource
-from fastfile.semantics.ranges cimport make_range_lines
+from fastfile.semantics.ranges cimport make_range_head
 from fastfile.types cimport Response
 
 cdef class Representation:
     cdef readonly Resource resource
-    cdef readonly bytes media_type, coding, etag
+    cdef readonly bytes media_type, coding, etag, last_modified
     cdef readonly object mtime_s
     cdef readonly bint varies
     cdef readonly int status
-    cdef bytes _field_lines, _partial_head
+    cdef bytes _field_lines, _last_asked
+    cdef tuple _range_frame
+    cdef dict _partials
+    cdef Py_ssize_t _kept
     cdef readonly Response full, not_modified
+    cpdef Response kept_partial(self, bytes asked)
     @cython.locals(start=cython.longlong, stop=cython.longlong)
-    cpdef Response make_partial(self, tuple ranges)
+    cpdef Response make_partial(self, tuple ranges, bytes asked)
+    @cython.locals(size=Py_ssize_t)
+    cdef _keep(self, bytes asked, Response response)

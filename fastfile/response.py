@@ -17,7 +17,8 @@ from fastfile.semantics.ranges import (
     make_closing_delimiter,
     make_multipart_type,
     make_part_heads,
-    make_range_lines,
+    make_range_frame,
+    make_range_head,
 )
 from fastfile.status import STATUS_LINES
 from fastfile.types import FileSlice, Response, close_source
@@ -29,6 +30,11 @@ NO_STORE: Field = (b"Cache-Control", b"no-store")
 OWN_TO_PAGES = (b"content-security-policy",)
 # Above this a content hash would hold up the loop for more than about a millisecond.
 MAX_HASHED = 1 << 20
+# Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
+# clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
+# room for the longest copy (resource.py).
+MAX_KEPT = 20 * 1024
+KEPT_OVERHEAD = 300  # what one of them takes beside its bytes, about
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
@@ -94,18 +100,22 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
 class Representation:
     """One file as it is sent: its fields, and the two responses that most requests get, ready made.
 
-    ``coding`` is b"" for the file itself. ``mtime_s`` is what Last-Modified says: never later than now (§8.8.2.1), and
-    None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error whose page it
-    is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request fields that
-    the choice of this representation depended on.
+    ``coding`` is b"" for the file itself. ``mtime_s`` is what ``last_modified`` says: never later than now (§8.8.2.1),
+    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error
+    whose page it is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request
+    fields that the choice of this representation depended on.
     """
 
     __slots__ = (
         "_field_lines",
-        "_partial_head",
+        "_kept",
+        "_last_asked",
+        "_partials",
+        "_range_frame",
         "coding",
         "etag",
         "full",
+        "last_modified",
         "media_type",
         "mtime_s",
         "not_modified",
@@ -132,6 +142,7 @@ class Representation:
         self.status = status
         self.varies = b"Accept-Encoding" in vary
         self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.last_modified: bytes | None = None
         self.etag = make_etag(resource, coding)
         caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
         fields: list[Field] = [NO_SNIFFING]
@@ -141,7 +152,8 @@ class Representation:
             caching.append((b"ETag", self.etag))
             fields.append((b"Accept-Ranges", b"bytes"))
             if self.mtime_s is not None:
-                fields.append((b"Last-Modified", make_httpdate(self.mtime_s)))
+                self.last_modified = make_httpdate(self.mtime_s)
+                fields.append((b"Last-Modified", self.last_modified))
         if coding:
             fields.append((b"Content-Encoding", coding))
         type_ = (b"Content-Type", self.media_type)
@@ -149,7 +161,10 @@ class Representation:
         self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)
-        self._partial_head: bytes | None = None  # of a 206 with one range, less what the range decides
+        self._range_frame: tuple[str, str] | None = None
+        self._last_asked: bytes | None = None
+        self._partials: dict[bytes, Response] = {}  # by the Range field
+        self._kept = 0  # the bytes of them
         # RFC 9110 §15.4.5: of ours no more than caching needs.
         kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
         self.not_modified = Response(304, make_head(304, kept))
@@ -158,16 +173,37 @@ class Representation:
         content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
         return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
 
-    def make_partial(self, ranges: tuple[ByteRange, ...]) -> Response:
-        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7)."""
+    def kept_partial(self, asked: bytes) -> Response | None:
+        """Return the 206 for a Range field that was answered before, if it is kept."""
+        return self._partials.get(asked)
+
+    def make_partial(self, ranges: tuple[ByteRange, ...], asked: bytes) -> Response:
+        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7).
+
+        ``asked`` is the field that they were parsed from.
+        """
         if len(ranges) > 1:
             return self._make_multipart(ranges)
         start, stop = ranges[0]
-        if self._partial_head is None:
-            type_line = b"Content-Type: %b\r\n" % self.media_type
-            self._partial_head = STATUS_LINES[206] + self._field_lines + type_line
-        head = make_range_lines(self._partial_head, start, stop, self.resource.size)
-        return Response(206, head, (self.resource.slice(start, stop),), stop - start)
+        if self._range_frame is None:
+            head = STATUS_LINES[206] + self._field_lines + b"Content-Type: %b\r\n" % self.media_type
+            self._range_frame = make_range_frame(head, self.resource.size)
+        part = self.resource.slice(start, stop)
+        response = Response(206, make_range_head(self._range_frame, start, stop), (part,), stop - start)
+        if asked != self._last_asked:  # who asks for one part after the other asks for none again
+            self._last_asked = asked
+        elif self.resource.content is None and isinstance(part, bytes):
+            self._keep(asked, response)
+        return response
+
+    def _keep(self, asked: bytes, response: Response) -> None:
+        size = len(asked) + len(response.head) + response.body_size + KEPT_OVERHEAD
+        if self._kept + size > MAX_KEPT:
+            self._partials.clear()
+            self._kept = 0
+        if size <= MAX_KEPT:
+            self._partials[asked] = response
+            self._kept += size
 
     def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
         size = self.resource.size

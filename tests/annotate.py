@@ -1,6 +1,6 @@
 """Fails when a line that runs without the GIL calls into Python: a yellow line of `cython -a` in a nogil body.
 
-It leaves the annotated sources beside the kernels, as fastfile/*.html, for a person to look at.
+It leaves the annotated sources as build/annotated/*.html, for a person to look at.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "fastfile"
+CHECKOUT = Path(__file__).parent.parent
+PACKAGE = CHECKOUT / "fastfile"
+ANNOTATIONS = CHECKOUT / "build" / "annotated"
 # A line of Cython's HTML: its score (0 is white: no call into Python), its number and its text.
 ANNOTATED = re.compile(r'<pre class="cython line score-(\d+)"[^>]*>[^<]*<span class="">(\d+)</span>', re.ASCII)
 
@@ -50,13 +52,13 @@ def yellow_lines(html: str) -> dict[int, int]:
 
 def main() -> None:
     kernels = sorted(PACKAGE.rglob("*.pyx"))
-    subprocess.run(
-        [sys.executable, "-m", "cython", "-3", "--annotate", *map(str, kernels)], check=True, cwd=PACKAGE.parent
-    )
+    ANNOTATIONS.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "cython", "-3", "--annotate", "--output-file", str(ANNOTATIONS)]
+    subprocess.run([*command, *map(str, kernels)], check=True, cwd=CHECKOUT)
     complaints = []
     for kernel in kernels:
         source = kernel.read_text().splitlines()
-        yellow = yellow_lines(kernel.with_suffix(".html").read_text())
+        yellow = yellow_lines((ANNOTATIONS / kernel.name).with_suffix(".html").read_text())
         checked = list(nogil_lines(source))
         assert checked, f"{kernel.name} has no nogil body: this script no longer reads it rightly"
         sys.stdout.write(f"{kernel.name}: {len(checked)} nogil lines\n")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
+from rawclient import RawClient
+from serverprocess import ServerProcess
+
+from fastfile.files.root import Root
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 
 def flag(name: str) -> bool:
@@ -31,3 +41,40 @@ def load_kernel(name: str, kind: str) -> ModuleType:
 @pytest.fixture(params=KERNEL_KINDS)
 def parser_kernel(request: pytest.FixtureRequest) -> ModuleType:
     return load_kernel("_parser", request.param)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Root]:
+    """An empty folder, opened."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    opened = Root(os.fsencode(folder))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(root: Root) -> Path:
+    return Path(os.fsdecode(root.path))
+
+
+@pytest.fixture(scope="module")
+def server(site: Path) -> Iterator[ServerProcess]:
+    """A server of the module's ``site``."""
+    with ServerProcess([str(site)]) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[RawClient]:
+    with RawClient(server.connect()) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    # Selenium is not installed where only tests of the server's core run.
+    from browser import open_browser
+
+    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

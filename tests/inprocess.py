@@ -20,6 +20,7 @@ from rawclient import RawClient
 from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
+from fastfile.gate import Responder
 from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog
 from fastfile.server.clients import Clients
@@ -29,7 +30,7 @@ from fastfile.server.listener import Listener
 from fastfile.server.metrics import SLOTS, Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
-from fastfile.server.service import Handles, Service
+from fastfile.server.service import Service
 from fastfile.server.worker import make_loop
 
 TIMEOUT_S = 20
@@ -52,7 +53,7 @@ class InProcess:
         self,
         folder: Path,
         loop: str,
-        make_handler: Callable[[Clock, Callable[[BaseException], None]], Handles],
+        make_handler: Callable[[Clock, Callable[[BaseException], None]], Responder],
         config: Config | None = None,
     ) -> None:
         self.failures: list[BaseException] = []

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import fastfile
 
-TIMEOUT_S = 20.0  # far above what any of it takes: reaching it is a failure, not a slow machine
+TIMEOUT_S = 60.0  # far above what any of it takes: reaching it is a failure, not a slow machine
 # The banner's line of the address: a URL with its port, or the path of a Unix socket.
 ADDRESS_LINE = re.compile(rb"https?://\S*:(\d+)/|Socket:")
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fastfile.__file__)))

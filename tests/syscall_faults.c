@@ -23,7 +23,7 @@
 
 /* In the order of CALLS in test_kernel_faults.py. */
 enum {
-    RECV, SENDMSG, SENDFILE, ACCEPT4, EPOLL_WAIT, EPOLL_CTL, PREADV2, PREAD, OPENAT2, STAT, FSTATAT, READDIR, FCNTL,
+    RECV, SEND, SENDMSG, SENDFILE, ACCEPT4, EPOLL_WAIT, EPOLL_CTL, PREADV2, PREAD, OPENAT2, STAT, FSTATAT, READDIR, FCNTL,
     FDOPENDIR, CLOSE, CALLS
 };
 enum { SHORT = -1 };
@@ -82,6 +82,12 @@ ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {
     FAIL_OR_SHORTEN(RECV, size, -1);
     return REAL(recv)(fd, buffer, size, flags);
+}
+
+ssize_t send(int fd, const void *buffer, size_t size, int flags)
+{
+    FAIL_OR_SHORTEN(SEND, size, -1);
+    return REAL(send)(fd, buffer, size, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)

@@ -7,7 +7,6 @@ import os
 import struct
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,20 +27,6 @@ from fastfile.semantics.target import is_hidden
 
 LIMITS = ArchiveLimits(1 << 50)
 MTIME = 1_700_000_000
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[Root]:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    opened = Root(os.fsencode(folder))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def folder(root: Root) -> Path:
-    return Path(os.fsdecode(root.path))
 
 
 def archive_of(root: Root, path: bytes = b"", name: bytes = b"top", limits: ArchiveLimits = LIMITS) -> Archive:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import exchanges, open_browser
+from browser import exchanges
 from rawclient import RawClient, make_request
 from selenium import webdriver
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
@@ -591,14 +591,8 @@ def test_a_page_of_another_origin_may_ask_before_it_logs_in(site: Path) -> None:
             assert client.request("/a.txt", "OPTIONS", origin).status == 401
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
 def test_a_browser_that_knows_the_password_loads_a_page_with_all_its_files(
-    browser: webdriver.Chrome, tmp_path: Path
+    chrome: webdriver.Chrome, tmp_path: Path
 ) -> None:
     root = tmp_path / "site"
     root.mkdir()
@@ -609,17 +603,17 @@ def test_a_browser_that_knows_the_password_loads_a_page_with_all_its_files(
     (root / "index.html").write_text(f"<!DOCTYPE html><title>Page</title><link rel=icon href=data:,>{images}")
     with ServerProcess(["--auth", f"ann:{make_quick_hash('secret')}", str(root)]) as server:
         origin = f"http://localhost:{server.port}"
-        browser.get(f"{origin}/")
-        assert [exchange.status for exchange in exchanges(browser, origin)] == [401]
+        chrome.get(f"{origin}/")
+        assert [exchange.status for exchange in exchanges(chrome, origin)] == [401]
         origin = f"http://ann:secret@localhost:{server.port}"
-        browser.get(f"{origin}/")
-        loaded = browser.execute_script("return [...document.images].filter(image => image.naturalWidth).length")
-        statuses = [exchange.status for exchange in exchanges(browser, origin) if exchange.url.endswith(".svg")]
+        chrome.get(f"{origin}/")
+        loaded = chrome.execute_script("return [...document.images].filter(image => image.naturalWidth).length")
+        statuses = [exchange.status for exchange in exchanges(chrome, origin) if exchange.url.endswith(".svg")]
     assert (loaded, statuses) == (count, [200] * count)
 
 
 def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_remembers(
-    browser: webdriver.Chrome, tmp_path: Path
+    chrome: webdriver.Chrome, tmp_path: Path
 ) -> None:
     root = tmp_path / "site"
     root.mkdir()
@@ -634,9 +628,9 @@ def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_remembers
     ):
         found = []
         for protected in (server, told_otherwise):
-            browser.get(f"http://ann:secret@localhost:{protected.port}/")
-            browser.get(f"http://localhost:{other.port}/")
-            found.append(browser.execute_async_script(EMBED, f"http://localhost:{protected.port}/a.svg"))
+            chrome.get(f"http://ann:secret@localhost:{protected.port}/")
+            chrome.get(f"http://localhost:{other.port}/")
+            found.append(chrome.execute_async_script(EMBED, f"http://localhost:{protected.port}/a.svg"))
     assert found == ["refused", "shown"]
 
 

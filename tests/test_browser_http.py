@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import TIMEOUT_S, Exchange, console_errors, exchanges, open_browser
+from browser import TIMEOUT_S, Exchange, console_errors, exchanges
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 from serverprocess import ServerProcess
@@ -96,12 +96,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def origin(site: Path) -> Iterator[str]:
     with ServerProcess([str(site)]) as server:
         yield f"http://localhost:{server.port}/"
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import TIMEOUT_S, Load, console_errors, exchanges, loads, open_browser
+from browser import TIMEOUT_S, Load, console_errors, exchanges, loads
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -67,12 +67,6 @@ class App:
     def colour(self, selector: str) -> str:
         element = self.browser.find_element(By.CSS_SELECTOR, selector)
         return element.value_of_css_property("color")
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from fastfile.config import Config
 from fastfile.errors import HTTPError
 from fastfile.files import resource
 from fastfile.files.resource import is_settled
+from fastfile.gate import Responder
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_response
 from fastfile.sendfile import read_ahead, read_cached
 from fastfile.server import connection
@@ -76,7 +77,7 @@ class Disk:
         self._in_memory.setdefault(os.fstat(fd).st_ino, []).append((offset, offset + count))
 
 
-class Files:
+class Files(Responder):
     """A real handler; and `/later`, which is deferred."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:

@@ -42,12 +42,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    with RawClient(server.connect()) as connected:
-        yield connected
-
-
 TRAVERSALS = [
     "/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/%2e%2e%2fsecret.txt", "/.%2e/secret.txt",
     "/inner/../../secret.txt", "/inner/%2e%2e/%2e%2e/secret.txt", "//../secret.txt", "/./../secret.txt",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import open_browser
 from rawclient import RawClient
 from selenium import webdriver
 from serverprocess import LOOPS, ServerProcess
@@ -173,21 +172,15 @@ fetch(url, {cache: 'no-store', ...options}).then(async response => done({
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-def test_a_browser_lets_the_page_of_a_named_origin_read_and_no_other(browser: webdriver.Chrome, site: Path) -> None:
+def test_a_browser_lets_the_page_of_a_named_origin_read_and_no_other(chrome: webdriver.Chrome, site: Path) -> None:
     with ServerProcess([str(site)]) as page:
         allowed = f"http://localhost:{page.port}"
         with ServerProcess([f"--cors={allowed}", str(site)]) as server:
 
             def fetch(path: str, **options: Any) -> dict[str, Any]:
-                return browser.execute_async_script(FETCH, f"http://localhost:{server.port}{path}", options)
+                return chrome.execute_async_script(FETCH, f"http://localhost:{server.port}{path}", options)
 
-            browser.get(f"{allowed}/")
+            chrome.get(f"{allowed}/")
             whole = fetch("/a.txt")
             assert (whole["status"], whole["text"]) == (200, TEXT.decode())
             # The next two are asked about before: a browser sends neither field to another origin by itself.
@@ -198,15 +191,15 @@ def test_a_browser_lets_the_page_of_a_named_origin_read_and_no_other(browser: we
             assert fetch("/nothing")["status"] == 404
             assert fetch("/folder")["status"] == 200  # after a redirect
             assert fetch("/a.txt", credentials="include")["status"] == 200
-            browser.get(f"http://127.0.0.1:{page.port}/")
+            chrome.get(f"http://127.0.0.1:{page.port}/")
             for options in ({}, {"headers": {"X-A": "1"}}, {"credentials": "include"}):
                 assert fetch("/a.txt", **options) == {"status": 0}
 
 
-def test_a_browser_lets_any_page_read_where_all_may(browser: webdriver.Chrome, for_any: ServerProcess) -> None:
+def test_a_browser_lets_any_page_read_where_all_may(chrome: webdriver.Chrome, for_any: ServerProcess) -> None:
     url = f"http://localhost:{for_any.port}/a.txt"
-    browser.get(f"http://127.0.0.1:{for_any.port}/")
+    chrome.get(f"http://127.0.0.1:{for_any.port}/")
     fields = {"Range": "bytes=2-4", "X-A": "1", "Authorization": "Basic YTpi"}
-    part = browser.execute_async_script(FETCH, url, {"headers": fields})
+    part = chrome.execute_async_script(FETCH, url, {"headers": fields})
     assert (part["status"], part["text"]) == (206, "234")
-    assert browser.execute_async_script(FETCH, url, {"credentials": "include"}) == {"status": 0}
+    assert chrome.execute_async_script(FETCH, url, {"credentials": "include"}) == {"status": 0}

@@ -26,6 +26,7 @@ from fastfile import application
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.errors import HTTPError
+from fastfile.gate import Responder
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
 from fastfile.server.offload import MAX_JOBS, THREADS
 from fastfile.types import Deferred, RequestHead, Response
@@ -56,7 +57,7 @@ class Gates:
         return name
 
 
-class Odd:
+class Odd(Responder):
     """Answers as its targets say; its error pages are those of a real handler."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:

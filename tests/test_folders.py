@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,32 +25,20 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("site")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("site")
     for name, (content, mtime_s) in FILES.items():
-        (root / "list" / "sub").mkdir(parents=True, exist_ok=True)
-        (root / "list" / name).write_bytes(content)
-        os.utime(root / "list" / name, (mtime_s, mtime_s))
-    (root / "list" / "sub" / "inner.txt").write_bytes(b"inner")
-    (root / "list" / ".env").write_bytes(b"secret")
-    (root / "pages").mkdir()
-    (root / "pages" / "index.html").write_bytes(b"the index")
-    (root / "\u00e9 \u4e2d").mkdir()
-    with (root / "sub.bin").open("wb") as file:
+        (site / "list" / "sub").mkdir(parents=True, exist_ok=True)
+        (site / "list" / name).write_bytes(content)
+        os.utime(site / "list" / name, (mtime_s, mtime_s))
+    (site / "list" / "sub" / "inner.txt").write_bytes(b"inner")
+    (site / "list" / ".env").write_bytes(b"secret")
+    (site / "pages").mkdir()
+    (site / "pages" / "index.html").write_bytes(b"the index")
+    (site / "\u00e9 \u4e2d").mkdir()
+    with (site / "sub.bin").open("wb") as file:
         file.truncate(1 << 20)
-    return root
-
-
-@pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[ServerProcess]:
-    with ServerProcess([str(root)]) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    with RawClient(server.connect()) as connected:
-        yield connected
+    return site
 
 
 def names(response: Received) -> list[str]:
@@ -108,9 +95,9 @@ def test_a_listing_shows_the_readme_as_text(client: RawClient) -> None:
     assert b"<section>" not in client.request("/list/sub/").body
 
 
-def test_a_change_of_a_file_shows_in_the_next_listing(client: RawClient, root: Path) -> None:
+def test_a_change_of_a_file_shows_in_the_next_listing(client: RawClient, site: Path) -> None:
     """The folder itself does not change with it."""
-    path = root / "list" / "sub" / "inner.txt"
+    path = site / "list" / "sub" / "inner.txt"
     before = client.request("/list/sub/", "GET", "Accept: application/json")
     path.write_bytes(b"inner, and more")
     after = client.request("/list/sub/", "GET", "Accept: application/json")
@@ -181,8 +168,8 @@ def test_a_zip_is_had_where_a_listing_is(client: RawClient, target: str, status:
     ("options", "listing", "archive"),
     [(["--no-archive"], 200, 404), (["--no-listing"], 404, 404), (["--limit-archive", "1K"], 200, 403)],
 )
-def test_who_turns_it_off_has_none(root: Path, options: list[str], listing: int, archive: int) -> None:
-    with ServerProcess([*options, str(root)]) as server, RawClient(server.connect()) as client:
+def test_who_turns_it_off_has_none(site: Path, options: list[str], listing: int, archive: int) -> None:
+    with ServerProcess([*options, str(site)]) as server, RawClient(server.connect()) as client:
         page = client.request("/list/")
         assert page.status == listing
         assert (b"?archive=zip" in page.body) == (listing == 200 and archive != 404)
@@ -190,7 +177,7 @@ def test_who_turns_it_off_has_none(root: Path, options: list[str], listing: int,
         assert (refused.status, refused.fields["content-type"]) == (archive, "text/html; charset=utf-8")
 
 
-def test_the_zip_of_the_whole_site_does_not_say_what_its_folder_is_called(client: RawClient, root: Path) -> None:
+def test_the_zip_of_the_whole_site_does_not_say_what_its_folder_is_called(client: RawClient, site: Path) -> None:
     head = client.request("/?archive=zip", "HEAD")
     assert head.fields["content-disposition"] == 'attachment; filename="site.zip"'
     body = client.request("/?archive=zip").body

@@ -19,6 +19,7 @@ from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.files.resource import is_settled
 from fastfile.files.root import Root
+from fastfile.response import MAX_KEPT
 from fastfile.types import Deferred, FileSlice, RequestHead, Response
 
 LARGE = 100_000  # sent from an open file
@@ -191,6 +192,21 @@ def test_an_unchanged_file_is_decided_once(site: Asker) -> None:
     assert site.ask("/app.js") is site.ask("/app.js")
 
 
+def test_a_query_that_never_came_gets_what_is_kept_for_its_path(site: Asker) -> None:
+    path = site.write("app.js", b"x")
+    site.settle()
+    kept, missing = site.ask("/app.js"), site.ask("/missing")
+    hits = site.handler.hits
+    for number in range(100):
+        assert site.ask(f"/app.js?v={number}") is kept
+        assert site.ask(f"/missing?v={number}?") is missing
+    assert site.handler.hits == hits + 200
+    path.write_bytes(b"newer")
+    assert site.get("/app.js?v=1") == (200, b"newer")
+    statuses = [site.ask(target).status for target in ("?", "?v", "*?", "//?v=1", "/app.js/?v")]
+    assert statuses == [400, 400, 400, 200, 404]
+
+
 def test_a_file_dated_in_the_future_is_kept_as_well(site: Asker) -> None:
     path = site.write("app.js", b"x")
     os.utime(path, ns=(4 * 10**18, 4 * 10**18))
@@ -201,6 +217,32 @@ def test_a_file_dated_in_the_future_is_kept_as_well(site: Asker) -> None:
     assert site.ask("/app.js") is site.ask("/app.js")
     path.write_bytes(b"y")
     assert site.get("/app.js") == (200, b"y")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_range_that_is_kept_is_of_the_file_as_it_is(site: Asker, change: Callable[[Path, bytes], None]) -> None:
+    path = site.write("map.bin", b"o" * LARGE)
+    for old, new in ((b"o", b"n"), (b"n", b"o")):
+        site.settle()
+        asked = [site.ask("/map.bin", range=b"bytes=0-99") for _ in range(4)]
+        assert asked[1] is asked[2] is asked[3]
+        assert [(each.status, body(each)) for each in asked] == [(206, old * 100)] * 4
+        tag = fields(asked[3])[b"ETag"]
+        assert site.ask("/map.bin", range=b"bytes=0-99", if_range=tag) is asked[3]
+        assert site.ask("/map.bin", range=b"bytes=0-99", if_range=b'"other"').status == 200
+        change(path, new * LARGE)
+        assert body(site.ask("/map.bin", range=b"bytes=0-99")) == new * 100
+
+
+def test_only_so_many_bytes_of_ranges_are_kept(site: Asker) -> None:
+    site.write("map.bin", b"m" * LARGE)
+    site.settle()
+    asks = [f"bytes={start}-{start + 1000 * length - 1}".encode() for start in range(9) for length in (1, 16)]
+    kept = {value: [site.ask("/map.bin", range=value) for _ in range(3)][2] for value in asks}
+    still = [value for value in asks if site.ask("/map.bin", range=value) is kept[value]]
+    assert asks[-1] in still
+    assert sum(kept[value].body_size for value in still) <= MAX_KEPT
+    assert all(body(kept[value]) == b"m" * kept[value].body_size for value in asks)
 
 
 def test_the_validators_change_with_the_content(site: Asker) -> None:

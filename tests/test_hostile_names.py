@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
@@ -33,27 +32,15 @@ def content_of(name: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("hostile")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("hostile")
     for folder in (b"files", *(b"folders/" + name for name in NAMES)):
-        os.makedirs(os.path.join(os.fsencode(root), folder))
+        os.makedirs(os.path.join(os.fsencode(site), folder))
     for name in NAMES:
         for path in (b"files/" + name, b"folders/" + name + b"/inner.txt"):
-            with open(os.path.join(os.fsencode(root), path), "wb") as file:
+            with open(os.path.join(os.fsencode(site), path), "wb") as file:
                 file.write(content_of(name))
-    return root
-
-
-@pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[ServerProcess]:
-    with ServerProcess([str(root)]) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    with RawClient(server.connect()) as connected:
-        yield connected
+    return site
 
 
 class Page(HTMLParser):
@@ -159,15 +146,15 @@ SCHEMELESS = ["//evil.example", "///evil.example", "/\\evil.example", "/%5cevil.
 
 
 @pytest.mark.parametrize("start", SCHEMELESS)
-def test_a_redirect_never_leads_to_another_host(client: RawClient, root: Path, start: str) -> None:
+def test_a_redirect_never_leads_to_another_host(client: RawClient, site: Path, start: str) -> None:
     for name in ("evil.example", "\\evil.example"):
-        (root / name).mkdir(exist_ok=True)
+        (site / name).mkdir(exist_ok=True)
     response = client.request(start)
     if "location" in response.fields:
         assert urlsplit(urljoin("http://localhost/", response.fields["location"])).netloc == "localhost"
         assert response.fields["location"][:2] in ("/e", "/%")
     for name in ("evil.example", "\\evil.example"):
-        (root / name).rmdir()
+        (site / name).rmdir()
 
 
 HOSTILE_TARGETS = [
@@ -212,10 +199,10 @@ HOSTILE_REQUESTS = [
 
 @pytest.mark.parametrize("format", ["pretty", "common", "combined", "json"])
 def test_each_request_is_one_line_of_the_log_without_a_raw_control_byte(
-    root: Path, tmp_path: Path, format: str
+    site: Path, tmp_path: Path, format: str
 ) -> None:
     log = tmp_path / "access.log"
-    server = ServerProcess(["--log-format", format, "--log-file", str(log), str(root)])
+    server = ServerProcess(["--log-format", format, "--log-file", str(log), str(site)])
     with server, server.connect() as connection:
         connection.sendall(b"".join(HOSTILE_REQUESTS))
         while connection.recv(1 << 16):

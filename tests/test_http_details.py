@@ -29,12 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    with RawClient(server.connect()) as connected:
-        yield connected
-
-
 def essence(response: Received) -> tuple[int, dict[str, str], bytes]:
     return response.status, response.lasting(), response.body
 

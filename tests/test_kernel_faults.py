@@ -30,13 +30,14 @@ from fastfile.files.resource import is_settled
 SHORT = -1  # the call moves one byte
 ROW = struct.Struct("qqqq")  # of the plan: calls so far, the first and the last that fail, and how
 CALLS = (
-    "recv", "sendmsg", "sendfile", "accept4", "epoll_wait", "epoll_ctl", "preadv2", "pread", "openat2", "stat",
+    "recv", "send", "sendmsg", "sendfile", "accept4", "epoll_wait", "epoll_ctl", "preadv2", "pread", "openat2", "stat",
     "fstatat", "readdir", "fcntl", "fdopendir", "close",
 )  # fmt: skip
 AT_ANY_CALL = 1 << 62
 # What the manual of each says may happen to a server; what only a bug brings about (EBADF, EFAULT) is not here.
 WAYS = {
     "recv": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.ENOMEM),
+    "send": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.EPIPE, errno.ENOBUFS, errno.ENOMEM),
     "sendmsg": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.EPIPE, errno.ENOBUFS, errno.ENOMEM),
     "sendfile": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.EPIPE, errno.EIO, errno.ENOMEM),
     "accept4": (errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EPROTO),

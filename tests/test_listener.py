@@ -1,15 +1,18 @@
-"""Listening sockets: whose a port is, when several servers ask for it at once."""
+"""Listening sockets: whose a port is, when several servers ask for it at once, and who is kept from a worker."""
 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from fastfile.config import Config
 from fastfile.errors import StartError
-from fastfile.server.listening import Listening, listen
+from fastfile.server.handshakes import are_pending, undefer
+from fastfile.server.listening import Listening, adopt, listen
 
 SERVERS = 8
 ROUNDS = 30
@@ -73,3 +76,52 @@ def test_a_port_that_was_just_let_go_is_free() -> None:
     second = listen(Config(port=port, workers=2, strict_port=True))
     assert second.addresses[0].port == port
     second.close()
+
+
+# Clients whom the kernel keeps
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everybody comes up at once")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("act", "is_kept"),
+    [
+        pytest.param(lambda client: None, True, id="who is silent is kept"),
+        pytest.param(lambda client: client.sendall(b"G"), False, id="who sends a byte comes up"),
+        pytest.param(lambda client: client.shutdown(socket.SHUT_WR), False, id="who ends comes up"),
+    ],
+)
+@pytest.mark.parametrize(("bind", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1")])
+def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket], object], is_kept: bool) -> None:
+    listening = listen(Config(bind=bind, port=0))
+    (own,) = listening.take(0, 1)
+    own.settimeout(10)
+    assert not are_pending(own)
+    with socket.create_connection((host, listening.addresses[0].port)) as client:
+        act(client)
+        assert are_pending(own) is is_kept
+        own.accept()[0].close()  # the silent too, a second later
+        assert not are_pending(own)
+    listening.close()
+
+
+@linux
+def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
+    listening = listen(Config(port=0))
+    (own,) = listening.take(0, 1)
+    assert undefer(own)
+    assert not undefer(own), "said once: whoever shares the socket has nobody to wait for"
+    with socket.create_connection(("127.0.0.1", listening.addresses[0].port)):
+        own.accept()[0].close()
+    listening.take(0, 1)
+    assert undefer(own), "a worker that starts defers again"
+    listening.close()
+
+
+@linux
+def test_sockets_of_somebody_else_keep_their_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        (own,) = adopt([theirs]).take(0, 1)
+        assert not undefer(own)

@@ -2,27 +2,12 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fastfile.files.listing import Entry, Order, list_directory, read_beginning, sort_entries
 from fastfile.files.root import Root
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[Root]:
-    folder = tmp_path / "root"
-    folder.mkdir()
-    opened = Root(os.fsencode(folder))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def folder(root: Root) -> Path:
-    return Path(os.fsdecode(root.path))
 
 
 def names(entries: list[Entry]) -> list[bytes]:

@@ -481,6 +481,39 @@ def test_pipelined_requests_are_read_one_after_the_other(parser_kernel):
         assert targets == [(b"/1", b"h", len(first)), (b"/2", None, len(second))]
 
 
+RARE = [
+    (b"Range", "range"),
+    (b"If-Range", "if_range"),
+    (b"If-Match", "if_match"),
+    (b"If-None-Match", "if_none_match"),
+    (b"If-Modified-Since", "if_modified_since"),
+    (b"If-Unmodified-Since", "if_unmodified_since"),
+    (b"Expect", "expect"),
+    (b"Accept-Encoding", "accept_encoding"),
+    (b"Host", "host"),
+]
+
+
+@pytest.mark.parametrize(("name", "attribute"), RARE, ids=[attribute for _, attribute in RARE])
+@pytest.mark.parametrize("is_kept", [False, True], ids=["dropped", "kept"])
+def test_a_head_has_nothing_of_the_one_before(parser_kernel, name, attribute, is_kept):
+    parser = parser_kernel.HeadParser(LIMITS)
+    full = message(b"GET /1 HTTP/1.0", b"%b: value" % name)
+    bare = message(b"GET /2 HTTP/1.0")
+    kept = []
+    for data, target, value in ((bare, b"/2", None), (full, b"/1", b"value"), (bare, b"/2", None), (bare, b"/2", None)):
+        head = parser.parse(data, 0, len(data))
+        assert (head.target, getattr(head, attribute), head.plain) == (
+            target,
+            value,
+            value is None or name in (b"If-Range", b"Expect", b"Accept-Encoding", b"Host"),
+        )
+        if is_kept:
+            kept.append(head)
+    assert [head.target for head in kept] == [b"/2", b"/1", b"/2", b"/2"] * is_kept
+    assert [getattr(head, attribute) for head in kept] == [None, b"value", None, None] * is_kept
+
+
 def test_input_may_move_between_the_calls(parser_kernel):
     data = message(GET, HOST, b"Range: bytes=0-1", b"If-Match: x")
     parser = parser_kernel.HeadParser(LIMITS)

@@ -40,12 +40,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-@pytest.fixture
-def client(server: ServerProcess) -> Iterator[RawClient]:
-    with RawClient(server.connect()) as connected:
-        yield connected
-
-
 SERVED = [
     pytest.param("/", "index.html", "text/html; charset=utf-8", id="the root is its index.html"),
     pytest.param("/index.html", "index.html", "text/html; charset=utf-8", id="html"),

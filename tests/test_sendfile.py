@@ -140,6 +140,23 @@ def test_parts_are_sent_in_order(
 
 
 @pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        pytest.param((), b"headend", id="no body"),
+        pytest.param((b"body",), b"headendbody", id="a body"),
+        pytest.param((b"one", b"two" * 5000), b"headendone" + b"two" * 5000, id="more than is copied together"),
+        pytest.param((b"x",) * 70, b"headend" + b"x" * 62, id="64 parts in all"),
+        pytest.param((b"body", "a file", b"more"), b"headendbody", id="what stands before a file"),
+    ],
+)
+def test_a_response_is_sent_in_order(
+    sendfile_kernel: ModuleType, pair: Pair, parts: tuple[object, ...], expected: bytes
+) -> None:
+    assert sendfile_kernel.send_response(pair.fd, b"head", b"end", parts) == len(expected)
+    assert pair.read(len(expected)) == expected
+
+
+@pytest.mark.parametrize(
     ("parts", "skip"),
     [
         pytest.param([], 0, id="there is no first part"),
@@ -322,6 +339,7 @@ def test_an_epoll_names_what_is_ready(sendfile_kernel: ModuleType) -> None:
         pytest.param(lambda kernel, fd, file_fd: kernel.accept(fd), id="accept"),
         pytest.param(lambda kernel, fd, file_fd: kernel.recv_into(fd, bytearray(1)), id="recv_into"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_parts(fd, [b"x"], 0), id="send_parts"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.send_response(fd, b"x", b"", ()), id="send_response"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_file(fd, file_fd, 0, 1), id="send_file"),
         pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
     ],
@@ -357,6 +375,8 @@ def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleTy
     path = os.fsencode(tree / name)
     assert sendfile_kernel.read_signature(path) == sendfile_kernel.make_signature(os.stat(path))
     assert len(sendfile_kernel.read_signature(path)) == 40
+    assert sendfile_kernel.has_signature(path, sendfile_kernel.make_signature(os.stat(path)))
+    assert not any(sendfile_kernel.has_signature(path, other) for other in (b"", b"!", bytes(40), bytes(41)))
 
 
 @pytest.mark.parametrize(
@@ -373,7 +393,9 @@ def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleTy
 def test_what_has_no_status_has_no_signature(
     sendfile_kernel: ModuleType, tree: Path, name: str, signature: bytes
 ) -> None:
-    assert sendfile_kernel.read_signature(os.fsencode(tree / name)) == signature
+    path = os.fsencode(tree / name)
+    assert sendfile_kernel.read_signature(path) == signature
+    assert [each for each in (b"", b"!", bytes(40)) if sendfile_kernel.has_signature(path, each)] == [signature]
 
 
 CHANGES = [
@@ -390,6 +412,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
     path = tree / "file"
     os.utime(path, ns=(10**18, 10**18))
     before = sendfile_kernel.read_signature(os.fsencode(path))
+    assert sendfile_kernel.has_signature(os.fsencode(path), before)
     ctime_ns = path.stat().st_ctime_ns
     while True:  # a clock of the kernel's ticks may not have moved since the file was made: then the next tick tells
         change(path)
@@ -398,6 +421,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
         with contextlib.suppress(FileNotFoundError):
             (tree / "aside").unlink()
     assert sendfile_kernel.read_signature(os.fsencode(path)) != before
+    assert not sendfile_kernel.has_signature(os.fsencode(path), before)
 
 
 # open_beneath: the compiled twin's; Python has no such call, and says so
@@ -541,8 +565,9 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "open_beneath",
         "read_folder",
         "read_signature",
+        "has_signature",
     }
-    assert facade | {"recv_into", "send_file", "send_parts"} <= set(dir(kernel))
+    assert facade | {"recv_into", "send_file", "send_parts", "send_response"} <= set(dir(kernel))
 
 
 # What is in memory, and what the disk would have to be waited for.

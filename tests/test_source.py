@@ -19,6 +19,7 @@ from serverprocess import LOOPS
 
 from fastfile.clock import Clock
 from fastfile.errors import HTTPError
+from fastfile.gate import Responder
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_head
 from fastfile.types import Deferred, FileSlice, RequestHead, Response
 
@@ -59,7 +60,7 @@ class Body:
         self.closed.set()
 
 
-class Sources:
+class Sources(Responder):
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
         self._pages = serve_files(folder, clock, log_failure)
         (folder / "file").write_bytes(FILE)

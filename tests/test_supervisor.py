@@ -14,13 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import pytest
 from rawclient import RawClient
 from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
 
+T = TypeVar("T")
 HUGE = 64 * 1024 * 1024
 SMALL = b"<h1>home</h1>"
+SOON_S = 20.0  # a busy machine needs seconds for what takes a tenth; who waits for the grace is later
+LONG_GRACE = ("--grace", "60")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -34,12 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for something that only looking can tell: another process's state."""
+def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
+    """Wait for something that only looking can tell, another process's state, and return what was seen."""
     deadline_s = time.monotonic() + timeout_s
-    while not condition():
+    while not (seen := condition()):
         assert time.monotonic() < deadline_s, what
         select.select([], [], [], 0.01)
+    return seen
 
 
 def descriptors(pid: int) -> int:
@@ -217,11 +222,12 @@ def test_a_supervisor_without_descriptors_starts_the_successor_later(folder: Pat
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_workers_end_when_their_supervisor_is_killed(folder: Path, loop: str) -> None:
-    with contextlib.closing(Killed(ServerProcess(["--workers", "3", "--loop", loop, str(folder)]))) as killed:
+    command = ["--workers", "3", "--loop", loop, *LONG_GRACE, str(folder)]
+    with contextlib.closing(Killed(ServerProcess(command))) as killed:
         killed.server.wait_for_workers(3)
         with killed.server.connect():  # one that never says a word
             os.kill(killed.server.pid, signal.SIGKILL)
-            until(lambda: not killed.server.survivors(), "every worker ends", 5)
+            until(lambda: not killed.server.survivors(), "every worker ends", SOON_S)
         with pytest.raises(ConnectionRefusedError):
             killed.server.connect()
 
@@ -239,7 +245,7 @@ class Killed:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_slow_download_is_finished_during_a_stop_and_nobody_else_is_let_in(folder: Path, loop: str) -> None:
-    with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as client:
+    with ServerProcess(["--loop", loop, *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
@@ -250,7 +256,7 @@ def test_a_slow_download_is_finished_during_a_stop_and_nobody_else_is_let_in(fol
         assert client.at_end()
         began_s = time.monotonic()
         assert server.wait() == 0
-        assert time.monotonic() - began_s < 3, "nothing to wait for once the download is there"
+        assert time.monotonic() - began_s < SOON_S, "nothing to wait for once the download is there"
 
 
 def is_refused(server: ServerProcess) -> bool:
@@ -264,16 +270,14 @@ def is_refused(server: ServerProcess) -> bool:
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_an_idle_server_stops_within_a_second(folder: Path, loop: str, number: signal.Signals) -> None:
-    with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
-        with RawClient(server.connect()) as idle, server.connect() as silent:
+    with ServerProcess(["--workers", "2", "--loop", loop, *LONG_GRACE, str(folder)]) as server:
+        with RawClient(server.connect()) as idle:
             assert idle.request("/").status == 200
             began_s = time.monotonic()
             server.signal(number)
             assert idle.at_end()
-            assert time.monotonic() - began_s < 0.5, "an idle connection is closed at once"
-            assert not silent.recv(1)
             assert server.wait() == 0
-            assert time.monotonic() - began_s < 1.5
+            assert time.monotonic() - began_s < SOON_S
         assert server.stderr == ""
 
 
@@ -292,8 +296,50 @@ def test_who_waits_in_the_queue_is_served_before_the_end(folder: Path) -> None:
         assert server.wait() == 0
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_had_connected_before_a_stop_is_answered_if_he_asks_soon(folder: Path, loop: str) -> None:
+    """On Linux such a client is the kernel's alone (TCP_DEFER_ACCEPT), and would be reset with the listening socket."""
+    with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
+        with RawClient(server.connect()) as idle, contextlib.ExitStack() as stack:
+            assert idle.request("/").status == 200
+            clients = [stack.enter_context(RawClient(server.connect())) for _ in range(8)]
+            server.signal(signal.SIGTERM)
+            assert idle.at_end(), "it stops"
+            for client in clients:
+                assert client.request("/").status == 200
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_says_nothing_during_a_stop_is_not_left_hanging_and_holds_it_up_for_a_moment(
+    folder: Path, loop: str
+) -> None:
+    with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as idle:
+        assert idle.request("/").status == 200
+        with server.connect() as before:
+            began_s = time.monotonic()
+            server.signal(signal.SIGTERM)
+            assert idle.at_end(), "it stops, and listens on for the other"
+            with server.connect() as after:
+                assert not before.recv(1)
+                assert not after.recv(1)
+        assert server.wait() == 0
+        assert time.monotonic() - began_s < 2.5
+
+
+def test_who_has_connected_and_said_nothing_is_served_after_a_reload(folder: Path) -> None:
+    with ServerProcess(["--workers", "2", str(folder)]) as server:
+        before = set(server.wait_for_workers(2))
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(RawClient(server.connect())) for _ in range(8)]
+            server.signal(signal.SIGHUP)
+            until(lambda: len(pids := set(server.worker_pids())) == 2 and not pids & before, "all are new")
+            for client in clients:
+                assert client.request("/").status == 200
+
+
 def test_a_second_interrupt_stops_at_once(folder: Path) -> None:
-    with ServerProcess(["--workers", "2", str(folder)]) as server, RawClient(server.connect()) as client:
+    with ServerProcess(["--workers", "2", *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
         began_s = time.monotonic()
@@ -301,20 +347,20 @@ def test_a_second_interrupt_stops_at_once(folder: Path) -> None:
         until(lambda: is_refused(server), "the first one was heard")
         server.signal(signal.SIGINT)
         assert server.wait() == 0
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < SOON_S
 
 
 def test_a_download_that_nobody_reads_ends_with_the_grace(folder: Path) -> None:
     with ServerProcess(["--grace", "1", str(folder)]) as server, RawClient(server.connect()) as client:
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
-        assert stop_within(server, 3) == 0
+        assert stop_within(server, 7) == 0, "without the option it would be 8 s"
 
 
 def test_a_stopped_worker_does_not_keep_the_server_from_stopping(folder: Path) -> None:
     with ServerProcess(["--workers", "2", "--grace", "0.5", str(folder)]) as server:
         os.kill(server.wait_for_workers(2)[0], signal.SIGSTOP)
-        assert stop_within(server, 4) == 0
+        assert stop_within(server, SOON_S) == 0
 
 
 @linux
@@ -377,8 +423,11 @@ def test_reloads_in_a_row_end_in_one_generation(folder: Path) -> None:
 # Starting
 
 
+MOST_STARTS = 5
+
+
 def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
-    """Run a server that is to fail: its exit status, its stderr, and how long it took."""
+    """Run a command that ends by itself: its exit status, its stderr, and how long it took."""
     began_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "fastfile", *args],
@@ -392,11 +441,17 @@ def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
     return done.returncode, done.stderr, time.monotonic() - began_s
 
 
+def start_s() -> float:
+    """Return what it takes to start and to complain, on this machine, as busy as it is now."""
+    _, _, took_s = run("--no-such-option")
+    return took_s
+
+
 def test_a_missing_root_is_one_line_and_status_1_within_a_second(tmp_path: Path) -> None:
     status, errors, took_s = run("--port", "0", str(tmp_path / "missing"))
     assert (status, errors.count("\n")) == (1, 1)
     assert "missing" in errors
-    assert took_s < 2  # a second, and the start of an interpreter on a busy machine
+    assert took_s < 1 + MOST_STARTS * start_s()
 
 
 def test_a_worker_that_cannot_start_is_one_line_and_status_1(folder: Path, tmp_path: Path) -> None:
@@ -405,7 +460,7 @@ def test_a_worker_that_cannot_start_is_one_line_and_status_1(folder: Path, tmp_p
     )
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith("fastfile: ")
-    assert took_s < 4
+    assert took_s < 2 + MOST_STARTS * start_s()
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -525,9 +580,11 @@ def test_a_full_worker_rests_serves_whom_it_has_and_recovers(crowded: ServerProc
         assert first.request("/").status == 200
         for client in crowd[:300]:
             client.connection.close()
+        for client in crowd[300:]:  # all at once: in which order the silent ones have come up is the kernel's affair
+            client.send("/", "GET", "Connection: close")
         for client in crowd[300:]:
             with client:
-                assert client.request("/").status == 200
+                assert client.receive().status == 200
         until(lambda: descriptors(worker) <= before, "it lets go of all of them")
         assert "Traceback" not in crowded.stderr
 
@@ -652,3 +709,29 @@ def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> N
         while time.monotonic() - began_s < 1:  # longer than it takes; a signal to who has ended does nothing
             server.signal(signal.SIGTERM)
         assert server.wait() == 0
+
+
+def test_a_stop_of_the_whole_group_is_no_death_of_its_workers(folder: Path, tmp_path: Path) -> None:
+    """Also where they have ended before the supervisor comes to its own signal: it waits for a file of settings."""
+    settings = tmp_path / "fastfile.toml"
+    settings.touch()
+    with ServerProcess(["--workers", "2", str(folder)], cwd=str(tmp_path)) as server:
+        server.wait_for_workers(2)
+        settings.unlink()
+        os.mkfifo(settings)
+        server.signal(signal.SIGHUP)
+        pipe = until(lambda: writing_end(settings), "it reads")
+        os.killpg(server.pid, signal.SIGTERM)
+        until(lambda: not server.worker_pids(), "the workers have ended")
+        with pipe:
+            pipe.write(b"no settings")
+        assert server.wait() == 0
+        assert [line.split(":")[1] for line in server.stderr.splitlines()] == [" the settings stay as they were"]
+
+
+def writing_end(pipe: Path) -> BinaryIO | None:
+    """Open a pipe of the file system for writing, if somebody reads."""
+    try:
+        return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb")
+    except OSError:
+        return None

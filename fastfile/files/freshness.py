@@ -19,7 +19,7 @@ class Stamp:
     def is_fresh(self, clock: Clock) -> bool:
         if self.pass_number == clock.pass_number:
             return True
-        if sendfile.read_signature(self.path) != self.signature:
+        if not sendfile.has_signature(self.path, self.signature):
             return False
         self.pass_number = clock.pass_number
         return True

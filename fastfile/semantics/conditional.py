@@ -67,10 +67,10 @@ def if_none_match(value: bytes, etag: bytes) -> bool:
 
     A malformed list matches nothing: the whole representation is always a right answer, a 304 is not.
     """
-    if value in (b"*", etag):
+    opaque = etag.removeprefix(b"W/")
+    if value == b"*" or value.removeprefix(b"W/") == opaque:
         return False
     tags = maybe_entity_tags(value)
-    opaque = etag.removeprefix(b"W/")
     return tags is None or not any(tag.removeprefix(b"W/") == opaque for tag in tags)
 
 

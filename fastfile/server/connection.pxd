@@ -1,6 +1,7 @@
 cimport cython
 
 from fastfile._parser cimport HeadParser as KernelParser
+from fastfile._sendfile cimport recv_into, send_file, send_parts, send_response
 from fastfile.server.poller cimport Watcher
 from fastfile.server.service cimport Service
 from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
@@ -49,7 +50,7 @@ cdef class Connection(Watcher):
     cdef _judge(self, RequestHead head, Response response, double began_s)
     cdef _refuse_body(self, RequestHead head, Response response, double began_s)
     @cython.locals(response=Response, service=Service)
-    cdef _respond(self, RequestHead head)
+    cdef _respond(self, RequestHead head, bint is_last)
     @cython.locals(response=Response)
     cdef _advance(self, RequestHead head, answer, double began_s)
     cdef Response _refusal_for_now(self, RequestHead head)
@@ -58,18 +59,26 @@ cdef class Connection(Watcher):
     cdef _resume(self, answer)
     cdef _drop_job(self)
     cdef _refuse(self, error, bint is_head=*)
-    @cython.locals(service=Service, parts=list, tail=bytes)
+    @cython.locals(tail=bytes)
     cdef _answer(self, RequestHead head, Response response, double began_s)
+    @cython.locals(tail=bytes, size=cython.longlong, sent=Py_ssize_t)
+    cdef _answer_at_once(self, RequestHead head, Response response, double began_s)
+    @cython.locals(service=Service)
+    cdef bytes _note(self, RequestHead head, Response response, double began_s)
+    @cython.locals(parts=list)
+    cdef _queue(self, Response response, bytes tail)
     cdef _begin_source(self, Response response)
     @cython.locals(pulled=Py_ssize_t)
     cdef bint _pull(self) except -1
     cdef long long _queue_part(self, part) except -1
     cdef _drop_source(self)
-    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t, service=Service)
+    @cython.locals(budget=Py_ssize_t, pulls=Py_ssize_t, sent=Py_ssize_t, count=Py_ssize_t)
     cdef _send(self)
     @cython.locals(service=Service, now_s=double, start=Py_ssize_t, count=Py_ssize_t)
     cdef bint _is_cached(self, FileSlice part) except -1
-    @cython.locals(parts=list, size=Py_ssize_t, done=Py_ssize_t)
+    @cython.locals(service=Service)
+    cdef _note_sent(self)
+    @cython.locals(service=Service, parts=list, size=Py_ssize_t, done=Py_ssize_t)
     cdef _drop_sent(self, Py_ssize_t sent)
     @cython.locals(service=Service)
     cdef _wait_to_send(self, Py_ssize_t sent)

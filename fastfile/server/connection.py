@@ -32,6 +32,7 @@ from fastfile.sendfile import (
     recv_into,
     send_file,
     send_parts,
+    send_response,
 )
 from fastfile.server.clients import format_address
 from fastfile.server.poller import READ, WRITE, Watcher
@@ -306,7 +307,7 @@ class Connection(Watcher):
                 head = self._head
                 assert head is not None
                 self._head = self._body = None
-                self._respond(head)
+                self._respond(head, start == end)
             return start
         parser = self._parser
         if parser is None:
@@ -322,7 +323,7 @@ class Connection(Watcher):
         if head.chunked or head.content_length or head.expect is not None:
             self._begin_body(head, start < end)
         else:
-            self._respond(head)
+            self._respond(head, start == end)
         return start
 
     def _begin_body(self, head: RequestHead, has_begun: bool) -> None:
@@ -336,7 +337,7 @@ class Connection(Watcher):
                 self._answer(head, refusal, service.clock.monotonic_s)
                 return
         elif not has_body:
-            self._respond(head)
+            self._respond(head, not has_begun)
             return
         elif head.content_length > service.limits.body or (head.expect and head.minor_version and not has_begun):
             # RFC 9110 §10.1.1: who will be refused hears so now, and need not send the body.
@@ -370,7 +371,8 @@ class Connection(Watcher):
         self._closing = self._unread = True
         self._answer(head, response, began_s)
 
-    def _respond(self, head: RequestHead) -> None:
+    def _respond(self, head: RequestHead, is_last: bool) -> None:
+        """Answer a request; ``is_last``: of what has arrived, so that its answer need not wait for others."""
         service = self._service
         answer = service.handler.respond(head)
         if isinstance(answer, Deferred):
@@ -379,7 +381,10 @@ class Connection(Watcher):
         response = answer
         if response.close or not head.keep_alive or service.draining:
             self._closing = True
-        self._answer(head, response, service.clock.monotonic_s)
+        if is_last and not self._parts and response.source is None:
+            self._answer_at_once(head, response, service.clock.monotonic_s)
+        else:
+            self._answer(head, response, service.clock.monotonic_s)
 
     def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float) -> None:
         """Take the next step with a request whose answer may be deferred; it was asked at ``began_s``."""
@@ -448,18 +453,30 @@ class Connection(Watcher):
 
     def _answer(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Queue a response; ``head`` is None where the request could not be read."""
+        tail = self._note(head, response, began_s)
+        self._queue(response, tail)
+        if response.source is not None:
+            self._begin_source(response)
+
+    def _answer_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
+        """Send a response when nothing is queued; only what the socket does not take of it is."""
+        tail = self._note(head, response, began_s)
+        size = len(response.head) + len(tail) + response.body_size
+        self._queued = size  # as long as nobody says that it was sent: should this fail, the log says so
+        sent = send_response(self.fd, response.head, tail, response.parts)
+        if sent != size:
+            self._queued = 0
+            self._queue(response, tail)
+        if sent != WOULD_BLOCK:
+            self._drop_sent(sent)
+        if self._queued == 0:
+            self._note_sent()
+
+    def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
+        """Count a response that is about to be sent, and return the end of its head."""
         service = self._service
         self._requests += 1
         self._is_last = head is not None and not head.keep_alive and head.minor_version != 0
-        parts = self._parts
-        tail = service.tail(self._closing, head is None or head.minor_version != 0)
-        parts.append(response.head)
-        parts.append(tail)
-        for part in response.parts:
-            parts.append(part)
-        self._queued += len(response.head) + len(tail) + response.body_size
-        if response.source is not None:
-            self._begin_source(response)
         if service.log is not None:
             self._unlogged.append((head, response, began_s))
         if service.metrics is not None:
@@ -467,6 +484,15 @@ class Connection(Watcher):
             if self._unmeasured == 0:
                 self._began_s = began_s
             self._unmeasured += 1
+        return service.tail(self._closing, head is None or head.minor_version != 0)
+
+    def _queue(self, response: Response, tail: bytes) -> None:
+        parts = self._parts
+        parts.append(response.head)
+        parts.append(tail)
+        for part in response.parts:
+            parts.append(part)
+        self._queued += len(response.head) + len(tail) + response.body_size
 
     def _begin_source(self, response: Response) -> None:
         self._source = response.source
@@ -512,7 +538,6 @@ class Connection(Watcher):
 
     def _send(self) -> None:
         """Send what is queued until the socket is full or the turn is over; then wait to go on."""
-        service = self._service
         budget = TURN_SIZE
         pulls = 0
         while self._parts or (self._source is not None and self._pull()):
@@ -530,8 +555,6 @@ class Connection(Watcher):
             if sent != WOULD_BLOCK:
                 self._drop_sent(sent)
                 budget -= sent
-                if service.metrics is not None:
-                    service.metrics.add_sent(sent)
             if self._source is not None:
                 pulls += 1
             if sent == WOULD_BLOCK or ((budget <= 0 or pulls == TURN_PULLS) and self._queued):
@@ -539,6 +562,11 @@ class Connection(Watcher):
                 return
         if self.state == SENDING:
             self.state = IDLE if self._job is None else WAITING
+        self._note_sent()
+
+    def _note_sent(self) -> None:
+        """All that was answered has left."""
+        service = self._service
         if self._unlogged:
             self._log_sent()
         if service.metrics is not None and self._unmeasured:
@@ -579,6 +607,9 @@ class Connection(Watcher):
 
     def _drop_sent(self, sent: int) -> None:
         """Take what was sent off the queue."""
+        service = self._service
+        if service.metrics is not None:
+            service.metrics.add_sent(sent)
         self._queued -= sent
         parts = self._parts
         if self._queued == 0:

@@ -10,6 +10,7 @@ import stat
 
 from fastfile.config import Address, Config
 from fastfile.errors import StartError
+from fastfile.server.handshakes import defer
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
 PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
@@ -77,6 +78,8 @@ class Listening:
         for listening in self.sockets:
             if listening not in own:
                 listening.close()
+            elif not self._is_adopted:
+                defer(listening)
         return own
 
     def close(self) -> None:

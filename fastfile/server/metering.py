@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from fastfile.errorpages import VARY
 from fastfile.errors import HTTPError
+from fastfile.gate import Responder
 from fastfile.response import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
 from fastfile.server.listening import Listening
 from fastfile.server.metrics import (
@@ -101,7 +102,7 @@ class Meter(NamedTuple):
     listening: socket.socket
 
 
-class MetricsHandler:
+class MetricsHandler(Responder):
     """Answers on the listener of --metrics."""
 
     def __init__(self, board: Board) -> None:

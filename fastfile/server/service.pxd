@@ -1,9 +1,11 @@
 from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
+from fastfile.gate cimport Responder
 from fastfile.server.metrics cimport Metrics
 
 cdef class Service:
-    cdef readonly object handler, poller, log, limits, offload, disk
+    cdef readonly Responder handler
+    cdef readonly object poller, log, limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly Metrics metrics

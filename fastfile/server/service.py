@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.gate import Handles
+from fastfile.gate import Responder
 from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
@@ -29,7 +29,7 @@ class Service:
     def __init__(
         self,
         config: Config,
-        handler: Handles,
+        handler: Responder,
         clock: Clock,
         poller: Poller,
         log: AccessLog | None,

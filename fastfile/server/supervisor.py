@@ -122,12 +122,14 @@ class Supervisor:
         speaking = {child.speech_fd: child for child in self._children.values() if child.speech_fd >= 0}
         for fd in speaking:
             poll.register(fd, select.POLLIN)
-        ready = poll.poll(self._sleep_ms())
-        self._heed_signals()
-        for fd, _ in ready:
+        for fd, _ in poll.poll(self._sleep_ms()):
             if fd in speaking:
                 self._hear(speaking[fd])
-        self._reap()
+        dead = self._reap()
+        # Only now: a SIGTERM to the whole group that has ended a worker by now is among them, so it was no death.
+        self._take_signals()
+        for child, status in dead:
+            self._bury(child, status)
         self._kill_hung()
         for index in self._restarts.take_due():
             self._spawn(index)
@@ -141,7 +143,7 @@ class Supervisor:
         due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
         return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
 
-    def _heed_signals(self) -> None:
+    def _take_signals(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in os.read(self._signals_r, 512):
                 self._on_signal(number)
@@ -187,7 +189,7 @@ class Supervisor:
 
     def _roll_back(self, cause: str) -> None:
         """Go on with the workers of before: by the new settings none can serve."""
-        self._signal_children(signal.SIGTERM, filter(self._is_current, self._children.values()))
+        self._signal_children(RETIRE, filter(self._is_current, self._children.values()))
         self._current = self._settled
         self._restarts.forget()
         self._refuse_reload(cause)
@@ -220,23 +222,26 @@ class Supervisor:
             self._on_ready(self._listening.addresses, self._listening.notices, sandbox)
             self._on_ready = None
 
-    def _reap(self) -> None:
+    def _reap(self) -> list[tuple[Child, int]]:
+        """Take the workers that have ended out of the children, and return them with their exit statuses."""
+        dead = []
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
-                return
-            # A signal to stop that went to all of us may have ended a worker before we come to hear of it.
-            self._heed_signals()
+                break
             child = self._children.pop(pid, None)
-            if child is None:  # somebody else's orphan, when we are PID 1
-                continue
-            while child.speech_fd >= 0:
-                self._hear(child)
-            self._nursery.retire(child.page)
-            if not self._stopping and self._is_current(child):
-                self._on_death(child, status)
-            elif child.message and child.is_ready:
-                self._errors.say(f"worker {child.pid} ended: {child.message}")
+            if child is not None:  # else somebody else's orphan, when we are PID 1
+                dead.append((child, status))
+        return dead
+
+    def _bury(self, child: Child, status: int) -> None:
+        while child.speech_fd >= 0:
+            self._hear(child)
+        self._nursery.retire(child.page)
+        if not self._stopping and self._is_current(child):
+            self._on_death(child, status)
+        elif child.message and child.is_ready:
+            self._errors.say(f"worker {child.pid} ended: {child.message}")
 
     def _kill_hung(self) -> None:
         """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""

@@ -19,6 +19,7 @@ from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
 from fastfile.server.errorlog import ErrorLog
+from fastfile.server.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
 from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
 from fastfile.server.listener import Listener
 from fastfile.server.metering import Meter, MetricsHandler
@@ -96,6 +97,8 @@ class Worker:
         )
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
+        self._sockets = sockets if meter is None else [*sockets, meter.listening]
+        self._draining_since_s = float("inf")
         connections += len(sockets) - 1  # each is watched as a connection is
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
@@ -131,7 +134,8 @@ class Worker:
         """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
         self._handler.health.stop()
         if not self._service.draining:
-            self._drain(self._config.backlog)
+            self._drain()
+            self._take_up([listening for listening in self._sockets if undefer(listening)])
         self._close_quiet(False)
 
     def retire(self) -> None:
@@ -140,16 +144,29 @@ class Worker:
         Idle clients have as long as silent ones to send it; its answer says Connection: close.
         """
         if not self._service.draining:
-            self._drain(0)
+            self._drain()
+            self._stop_listening(0)
 
-    def _drain(self, waiting: int) -> None:
+    def _drain(self) -> None:
         self._clock.begin_pass()
         for service in self._services:
             service.drain(SILENT_GRACE_S)
+        self._draining_since_s = self._loop.time()
+        self._loop.call_later(self._config.grace, self._loop.stop)
+
+    def _take_up(self, deferring: list[socket.socket]) -> None:
+        """Accept those who have connected, and listen on while the kernel keeps some of them."""
+        is_time_left = self._loop.time() < self._draining_since_s + LONGEST_S
+        if is_time_left and any(map(are_pending, deferring)):
+            self._loop.call_later(LOOK_S, self._take_up, deferring)
+        else:
+            self._clock.begin_pass()
+            self._stop_listening(self._config.backlog)
+
+    def _stop_listening(self, waiting: int) -> None:
         for listener in self._listeners:
             listener.stop(waiting)
-        self._loop.call_later(SILENT_GRACE_S, self._close_quiet, True)
-        self._loop.call_later(self._config.grace, self._loop.stop)
+        self._loop.call_at(self._draining_since_s + SILENT_GRACE_S, self._close_quiet, True)
         self._end_if_drained()
 
     def _on_orphaned(self) -> None:
