@@ -16,7 +16,7 @@ from typing import TextIO
 from fastfile import __version__, arguments
 from fastfile.config import Address, Config, load, resolve_directory
 from fastfile.console import write
-from fastfile.errors import ConfigError, StartError
+from fastfile.errors import ConfigError, StartError, describe
 from fastfile.kinds import printable
 from fastfile.usage import BRIEF, COMMANDS, USAGE
 from fastfile.users import with_users
@@ -33,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StartError as error:
         write(sys.stderr, f"fastfile: {error}\n")
     except OSError as error:
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        write(sys.stderr, f"fastfile: {where}{error.strerror or error}\n")
+        write(sys.stderr, f"fastfile: {printable(describe(error))}\n")
     except KeyboardInterrupt:
         return 130
     return 1

@@ -13,7 +13,7 @@ from typing import Any
 from fastfile.application import add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.errors import StartError
+from fastfile.errors import StartError, describe
 from fastfile.server.accesslog import AccessLog, open_log
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
@@ -261,7 +261,8 @@ def run_worker(
         worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors, meter)
         sandbox = enter_sandbox(config, worker.roots)
     except (OSError, StartError) as error:
-        lifeline.say(str(error).encode())
+        text = describe(error) if isinstance(error, OSError) else str(error)
+        lifeline.say(text.encode(errors="backslashreplace"))
         return 1
     worker.run(sandbox)
     return 0
