@@ -17,7 +17,7 @@ from fastfile import NO_EXTENSIONS, __version__
 from fastfile.arguments import make_help, parse_arguments
 from fastfile.config import Address, Config
 from fastfile.console import wants_colour, write
-from fastfile.errors import ConfigError, StartError
+from fastfile.errors import ConfigError, StartError, describe
 from fastfile.kinds import printable
 from fastfile.settings import load, resolve_directory
 from fastfile.usage import BRIEF, COMMANDS, USAGE
@@ -35,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StartError as error:
         write(sys.stderr, f"fastfile: {error}\n")
     except OSError as error:
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        write(sys.stderr, f"fastfile: {where}{error.strerror or error}\n")
+        write(sys.stderr, f"fastfile: {printable(describe(error))}\n")
     except KeyboardInterrupt:
         return 130
     return 1

@@ -51,3 +51,9 @@ class ConfigError(Exception):
 
 class StartError(Exception):
     """The server cannot start, said in one line. Exit status 1."""
+
+
+def describe(error: OSError) -> str:
+    """Return what the system refused as users read it: the file, if it was one, and why."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason

@@ -122,8 +122,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(FIELDS, "cors", ORIGIN, (), "ORIGIN"),
-        "Let pages of any origin read what is served, or with =ORIGIN those of one, such as "
-        "=https://app.example; give it again for more.",
+        "Let pages of any origin read what is served, or by --cors=https://app.example those of one; give it again "
+        "for more.",
         repeatable=True,
         bare="*",
     ),

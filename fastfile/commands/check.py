@@ -28,6 +28,7 @@ from fastfile.config import Config
 from fastfile.console import wants_colour, write
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
+from fastfile.kinds import printable
 from fastfile.options import OPTIONS
 from fastfile.semantics.hosts import choose_host
 from fastfile.semantics.immutable import is_page
@@ -73,7 +74,10 @@ def main(argv: Sequence[str]) -> int:
     strict = arguments.pop("strict", None) is not None
     verbose = arguments.pop("verbose", None) is not None
     config = load(arguments, os.environ)
-    check = Check(config, resolve_directory(config))
+    root_path = resolve_directory(config)
+    check = Check(config, root_path)
+    if config.directory is None and not as_json:
+        write(sys.stdout, f"{printable(root_path)}\n")
     findings = check.run()
     if as_json:
         write(sys.stdout, make_json(findings))

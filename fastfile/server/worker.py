@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from fastfile.application import MountPoint, add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.errors import StartError
+from fastfile.errors import StartError, describe
 from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
 from fastfile.server.clients import Clients
@@ -262,7 +262,8 @@ def run_worker(
         worker = Worker(plan, sockets, lifeline, errors, meter)
         sandbox = enter_sandbox(plan.config, worker.roots)
     except (OSError, StartError) as error:
-        lifeline.say(str(error).encode())
+        text = describe(error) if isinstance(error, OSError) else str(error)
+        lifeline.say(text.encode(errors="backslashreplace"))
         return 1
     worker.run(sandbox)
     return 0
