@@ -18,8 +18,8 @@ from fastfile.commands.inventory import take_inventory
 from fastfile.commands.links import Links
 from fastfile.commands.references import Reference, decode, read_page, split_srcset
 from fastfile.commands.stylesheet import find_references
-from fastfile.config import load
 from fastfile.files.root import Root
+from fastfile.settings import load
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = "text " * 400  # smaller when it is encoded, and large enough to be

@@ -17,7 +17,7 @@ from fastfile.banner import lan_addresses, make_url
 CHECKOUT = Path(__file__).parent.parent
 PASSED_ON = ("FASTFILE_NO_EXTENSIONS",)
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_") or name in PASSED_ON}
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 class Running:
