@@ -86,14 +86,13 @@ class Worker:
         )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
-        on_closed = self._clients.release
         self._metrics = None if meter is None else meter.metrics
         entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
         niceness = HASHING_NICENESS if config.auth else 0
         offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
         disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
         self._service = Service(
-            config, entrance, self._clock, self._poller, log, on_closed, self._metrics, offload, disk
+            config, entrance, self._clock, self._poller, log, self._clients, self._metrics, offload, disk
         )
         self._complaints = Complaints(self._clock, errors.say)
         self._services = [self._service]
@@ -103,11 +102,11 @@ class Worker:
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
             answering = MetricsHandler(meter.board)
-            self._services.append(Service(config, answering, self._clock, self._poller, None, on_closed))
+            self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
-        return Listener(service, listening, connections, self._clients, self._complaints, self._on_exhausted)
+        return Listener(service, listening, connections, self._complaints, self._on_exhausted)
 
     def run(self, sandbox: str) -> None:
         """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
