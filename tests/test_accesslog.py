@@ -243,7 +243,7 @@ def test_a_terminal_that_was_stopped_is_not_waited_for() -> None:
 
     termios.tcflow(slave, termios.TCOON)
     log.flush()
-    assert select.select([master], [], [], 10)[0]
+    assert select.select([master], [], [], 60)[0]
     assert b"GET  /0xxx" in os.read(master, 65536)
     log.close()
     os.close(slave)

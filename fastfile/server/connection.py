@@ -20,7 +20,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from fastfile.errors import BadRequest, HTTPError
+from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.parser import BodyParser, HeadParser
 from fastfile.semantics.fields import split_list
 from fastfile.sendfile import (
@@ -56,6 +56,9 @@ BATCH_SIZE = 256 * 1024
 BATCH_PARTS = 48
 # One connection sends this much of a file before the others have their turn.
 TURN_SIZE = 1024 * 1024
+# One connection has so many requests answered before the others have their turn: of a pipeline 64 KiB are read at once,
+# 1500 requests, and 50 such clients kept another waiting for 1.1 s, in pure Python for 6.6.
+TURN_REQUESTS = 128
 # Of a body that is made while it is sent, this much is in memory at a time, and one part of it.
 PULL_SIZE = 64 * 1024
 # A part costs its maker something however small it is: a file of a few bytes is opened and closed, which takes as long
@@ -280,6 +283,8 @@ class Connection(Watcher):
             while start < count and not self._closing and self.state < WAITING:
                 if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS or self._source is not None:
                     self._send()
+                    if self._requests - answered >= TURN_REQUESTS and self.state < WAITING:
+                        self._wait_to_send(0)  # it can be sent to at once: that is when it goes on
                     continue
                 consumed = self._take(data, start, count)
                 if consumed < 0:
@@ -408,7 +413,7 @@ class Connection(Watcher):
         self._answer(head, response, began_s)
 
     def _refusal_for_now(self, head: RequestHead | None) -> Response:
-        busy = HTTPError(503, "The server has too much to do; try again in a moment.", ((b"Retry-After", b"1"),))
+        busy = make_unavailable("The server has too much to do; try again in a moment.")
         return self._service.handler.refuse(busy, head)
 
     def _wait(self) -> None:

@@ -46,6 +46,7 @@ class Metrics:
         return bucket
 
     def add_sent(self, count: int) -> None:
+        """Count bytes that the kernel took."""
         self._slots[29] += count
 
     def tell(self, hits: int, dropped: int, open_connections: int) -> None:

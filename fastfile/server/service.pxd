@@ -3,10 +3,12 @@ from fastfile.clock cimport Clock
 from fastfile.gate cimport Responder
 from fastfile.server.accesslog cimport AccessLog
 from fastfile.server.metrics cimport Metrics
+from fastfile.server.poller cimport Poller
 
 cdef class Service:
     cdef readonly Responder handler
-    cdef readonly object poller, limits, offload, disk
+    cdef readonly Poller poller
+    cdef readonly object limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly AccessLog log
