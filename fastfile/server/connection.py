@@ -14,10 +14,10 @@ from __future__ import annotations
 import select
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
@@ -584,7 +584,7 @@ class Connection(Watcher):
         if self._unlogged:
             self._log_sent()
         if service.metrics is not None and self._unmeasured:
-            service.metrics.measure(time.monotonic() - self._began_s, self._unmeasured)
+            service.metrics.measure(monotonic() - self._began_s, self._unmeasured)
             self._unmeasured = 0
 
     def _is_cached(self, part: FileSlice) -> bool:
@@ -730,11 +730,11 @@ class Connection(Watcher):
         if self._client is None:
             self._client = log.make_client(format_address(self._address))
         sizes = self._sent_sizes() if self._queued else None
-        for index, exchange in enumerate(self._unlogged):
+        unlogged, self._unlogged = self._unlogged, []
+        for index, exchange in enumerate(unlogged):
             response = exchange[1]
             body_size = response.body_size if sizes is None else sizes[index]
             log.record(self._client, exchange, body_size, service.clock.wall_s)
-        del self._unlogged[:]
 
     def _sent_sizes(self) -> list[int]:
         """Return how much of each body has left: what is still queued is the end of what was to be sent."""
