@@ -110,7 +110,7 @@ class InProcess:
                 connection.on_deadline()
 
     def open_connections(self) -> list[Connection]:
-        return [watcher for watcher in self.poller.watchers.values() if isinstance(watcher, Connection)]
+        return [watcher for watcher in self.poller.watchers() if isinstance(watcher, Connection)]
 
     def states(self) -> list[int]:
         """Return the state of each open connection; for questions on the loop."""

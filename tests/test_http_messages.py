@@ -613,7 +613,7 @@ def test_a_slow_reader_gets_a_pipeline_of_large_files_whole(site: ServedSite) ->
 
 
 def test_a_client_that_does_not_read_is_not_read_from(site: ServedSite) -> None:
-    """A pipeline without end must stop at the buffers of the kernel (HARDENING 9)."""
+    """A pipeline without end must stop at the buffers of the kernel."""
     with site.connect_to_unix_socket() as client:
         client.connection.settimeout(0.5)
         with pytest.raises(TimeoutError):
