@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_not_found
 from fastfile.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.response import NO_STORE, make_page
 from fastfile.semantics.fieldchanges import Field, FieldChanges
@@ -14,11 +14,6 @@ VARY: Field = (b"Vary", b"Accept")
 VARY_BY_BOTH: Field = (b"Vary", b"Accept, Accept-Encoding")
 MAX_PAGES = 256  # distinct error responses that are remembered
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
-
-
-def make_not_found() -> HTTPError:
-    # Made anew each time: an exception that is raised again keeps the frames of all its raises.
-    return HTTPError(404, "There is nothing at this address.")
 
 
 class ErrorPages:

@@ -15,9 +15,6 @@ from functools import partial
 from typing import NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from fastfile.clock import Clock
-from fastfile.config import Config
-from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.files.archive import Archive, ArchiveLimits, make_archive
 from fastfile.files.listing import COLUMNS, Entry, Order, list_directory, read_beginning, sort_entries
@@ -29,6 +26,7 @@ from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import join
+from fastfile.shared import Shared
 from fastfile.types import Deferred, RequestHead, Response
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
@@ -96,21 +94,19 @@ class Folders:
         self,
         root: Root,
         base: bytes,
-        config: Config,
-        clock: Clock,
-        pages: ErrorPages,
+        shared: Shared,
         hides: Callable[[bytes], bool],
         withholds: Callable[[bytes], bool],
     ) -> None:
         self._root = root
         self._base = base
-        self._clock = clock
-        self._pages = pages
-        self._dotfiles = config.dotfiles
+        self._clock = shared.clock
+        self._pages = shared.pages
+        self._dotfiles = shared.config.dotfiles
         self._hides = hides
         self._withholds = withholds
-        self._archive = config.archive
-        self._limits = ArchiveLimits(config.limit_archive)
+        self._archive = shared.config.archive
+        self._limits = ArchiveLimits(shared.config.limit_archive)
         self._large: WeakValueDictionary[bytes, Page | Archive] = WeakValueDictionary()  # by tag, what is being sent
 
     def answer(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:

@@ -19,7 +19,8 @@ from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import with_options
 from fastfile.semantics.target import Target, make_location, parse_target
-from fastfile.site import Shared, Site
+from fastfile.shared import Shared
+from fastfile.site import Site
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class RuledSite(Site):
         self.adopt(with_options(self._rules.host, self._config))
 
     def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
         subject = Address(file, False) if file and self._host.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
         names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
@@ -92,7 +94,7 @@ class RuledSite(Site):
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
         status = outcome.rule.status
-        self.note("rule", str(outcome.rule.place).encode())
+        self._note("rule", str(outcome.rule.place).encode())
         if outcome.is_redirect:
             location = outcome.reference
             names = self._rules.vary(Address(target.path, target.is_directory))
@@ -126,7 +128,7 @@ class RuledSite(Site):
             found = self._files.find(candidates, Purpose(asked, status, vary))
             if found is None:
                 return None
-            self.note("file", found[0])
+            self._note("file", found[0])
             answer = found[1]
             self._remember(key, answer)
         return answer

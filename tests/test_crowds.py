@@ -216,7 +216,7 @@ def test_bytes_now_and_then_do_not_put_off_the_deadline_of(folder: Path, option:
             slow.sendall(b"a")
             if select.select([slow], [], [], 0.05)[0]:
                 answer = slow.recv(1 << 16)
-            assert time.monotonic() - started < 4.0
+            assert time.monotonic() - started < 9.0, "by default it is 10 s"
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"\r\nConnection: close\r\n" in answer
         assert is_served(server)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from fastfile.semantics.expression import Allowance, Expression
 from fastfile.semantics.fields import maybe_weighted, split_list
+from fastfile.semantics.negotiation import VALUE_LIMIT
 from fastfile.semantics.pattern import decode_leniently
 from fastfile.semantics.patternindex import Captures
 from fastfile.semantics.rule import Condition, QueryMatch
@@ -20,7 +21,6 @@ from fastfile.types import RequestHead
 _FIELDS: dict[str, tuple[bytes, ...]] = {"language": (b"Accept-Language", b"Cookie"), "cookie": (b"Cookie",)}
 # Netlify: this cookie overrides the language that a browser asks for.
 _LANGUAGE_COOKIE = b"nf_lang"
-VALUE_LIMIT = 1024  # bytes of Accept-Language that are looked at, as in negotiation.py
 
 
 def parse_query(query: bytes | None) -> list[tuple[bytes, bytes]]:

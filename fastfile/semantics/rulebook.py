@@ -29,6 +29,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_redirect(self) -> bool:
+        """Whether the client is sent elsewhere (RFC 9110 §15.4)."""
         return 300 <= self.rule.status < 400
 
 

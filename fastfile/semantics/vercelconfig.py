@@ -13,7 +13,15 @@ from fastfile.semantics.dialects import REDIRECTS
 from fastfile.semantics.expression import check_expression
 from fastfile.semantics.hosts import VERCEL, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
-from fastfile.semantics.jsonrules import NOT_WELL_KNOWN, make_page_rules, make_slash_rules, read_changes
+from fastfile.semantics.jsonrules import (
+    NOT_WELL_KNOWN,
+    check_redirect_status,
+    make_page_rules,
+    make_redirect,
+    make_slash_rules,
+    maybe_rewrite,
+    read_changes,
+)
 from fastfile.semantics.pathpattern import (
     Names,
     compile_pattern,
@@ -63,11 +71,10 @@ def _read_redirect(document: Document, entry: Entry) -> Rule | None:
         return None
     if status is None:
         status = 307 if permanent is False else 308
-    if status not in REDIRECTS:
-        document.complain(entry, f"statusCode: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
+    if not check_redirect_status(document, entry, "statusCode", status):
         return None
     rule = _read_rule(document, entry, status)
-    return rule and rule._replace(forced=True, query="merged")
+    return rule and make_redirect(rule)
 
 
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
@@ -76,10 +83,7 @@ def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
         document.complain(entry, "statusCode: expected 200, or a status of an error")
         return None
     rule = _read_rule(document, entry, status or 200)
-    if rule is not None and rule.destination is not None and rule.destination.origin:
-        document.complain(entry, "leads to another server; fastfile forwards no requests")
-        return None
-    return rule
+    return rule and maybe_rewrite(document, entry, rule)
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
