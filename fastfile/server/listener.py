@@ -15,6 +15,7 @@ from fastfile.server.service import Service
 
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
 TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
+SILENT_S = 1.0  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
 IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
 
 
@@ -105,18 +106,23 @@ class Listener(Watcher):
     def shed_idle(self) -> None:
         """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
 
-        A twentieth of all at once, since finding them is a look at all; and no more than once a second where few are
-        idle. Who has been idle for a moment is somebody reading a page, not hoarding.
+        Those first that never sent a byte: a client asks as soon as it is connected, or later anew (a browser that was
+        early, say). A twentieth of all at once, since finding them is a look at all; and no more than once a second
+        where few are idle. Who has been idle for a moment is somebody reading a page, not hoarding.
         """
-        now_s = self._service.clock.monotonic_s
-        poller = self._service.poller
+        service = self._service
+        now_s = service.clock.monotonic_s
+        poller = service.poller
         if poller.count <= self._crowded or now_s < self._shed_after_s:
             return
-        latest_s = now_s + self._service.idle_timeout_s * (1 - IN_USE)
+        silent_s = now_s + service.head_timeout_s - SILENT_S
+        idle_s = now_s + service.idle_timeout_s * (1 - IN_USE)
         idle = [
             watcher
             for watcher in poller.watchers()
-            if isinstance(watcher, Connection) and watcher.is_quiet(False) and watcher.deadline_s <= latest_s
+            if isinstance(watcher, Connection)
+            and watcher.is_quiet(True)
+            and watcher.deadline_s <= (idle_s if watcher.is_quiet(False) else silent_s)
         ]
         idle.sort(key=_deadline)
         wanted = max(1, self._max_connections // 20)
@@ -124,7 +130,7 @@ class Listener(Watcher):
             self._shed_after_s = now_s + 1.0
         for connection in idle[:wanted]:
             connection.on_ready()  # what has arrived already gets its answer
-            if connection.is_quiet(False):
+            if connection.is_quiet(True):
                 connection.close()
 
     def pause(self) -> None:
