@@ -331,6 +331,20 @@ def test_an_epoll_names_what_is_ready(sendfile_kernel: ModuleType) -> None:
     epoll.close()
 
 
+# Copies
+
+
+def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType) -> None:
+    buffer = bytearray(b"abc")
+    copies = [sendfile_kernel.copy_of(buffer, count) for count in range(4)]
+    buffer[:] = b"xyz"
+    assert copies == [b"", b"a", b"ab", b"abc"]
+    assert all(type(copy) is bytearray for copy in copies)
+    for count in (-1, 4):
+        with pytest.raises(ValueError, match="within the buffer"):
+            sendfile_kernel.copy_of(buffer, count)
+
+
 # Every call on a descriptor that cannot be used
 
 
@@ -565,6 +579,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "Epoll",
         "accept",
         "close",
+        "copy_of",
         "make_signature",
         "open_beneath",
         "read_folder",
