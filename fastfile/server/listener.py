@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 
-from fastfile.sendfile import accept
-from fastfile.server.clients import Clients, format_address
+from fastfile.sendfile import accept, close
+from fastfile.server.clients import format_address
 from fastfile.server.complaints import Complaints
 from fastfile.server.connection import Connection
+from fastfile.server.handshakes import kept_s
 from fastfile.server.poller import READ, Watcher
 from fastfile.server.service import Service
 
@@ -35,17 +35,16 @@ class Listener(Watcher):
         service: Service,
         listening: socket.socket,
         max_connections: int,
-        clients: Clients,
         complaints: Complaints,
         on_exhausted: Callable[[OSError], None],
     ) -> None:
         self._service = service
         self._socket = listening
         self._fd = listening.fileno()
+        self._kept_s = kept_s(listening)
         self._max_connections = max_connections
         self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
         self._shed_after_s = 0.0
-        self._clients = clients
         self._complaints = complaints
         self._on_exhausted = on_exhausted
         self._paused = False
@@ -65,7 +64,7 @@ class Listener(Watcher):
             if fresh:
                 # What they ask may have been sent after the checks of this pass. It is read by now, so a pass that
                 # begins now has checks that hold for all of it.
-                self._service.clock.begin_pass()
+                self._service.clock.divide_pass()
             for connection in fresh:
                 try:
                     connection.start()
@@ -78,8 +77,11 @@ class Listener(Watcher):
         """Accept up to ``most`` clients and read what they ask; False when nobody else waits, or may come in."""
         service = self._service
         for _ in range(most):
-            self.shed_idle()
-            if service.poller.count + len(fresh) > self._max_connections:
+            count = service.poller.count + len(fresh)
+            if count > self._crowded:
+                self.shed_idle()
+                count = service.poller.count + len(fresh)
+            if count > self._max_connections:
                 self.pause()
                 return False
             try:
@@ -91,12 +93,12 @@ class Listener(Watcher):
             if accepted is None:
                 return False
             fd, address = accepted
-            if self._clients.admit(address):
+            if service.clients.admit(address):
                 connection = Connection(service, fd, address)
-                if connection.read_first():
+                if connection.read_first(self._kept_s):
                     fresh.append(connection)
             else:
-                os.close(fd)
+                close(fd)
                 peer = format_address(address)
                 self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
         return True
@@ -134,7 +136,7 @@ class Listener(Watcher):
     def pause(self) -> None:
         """Leave new clients in the kernel's queue, until a connection ends, instead of spinning on them."""
         self._paused = True
-        self._clients.call_when_left(self.resume)
+        self._service.clients.call_when_left(self.resume)
         self._service.poller.change(self._fd, 0)
 
     def resume(self) -> None:
