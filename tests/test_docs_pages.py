@@ -7,11 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from rawclient import RawClient
 from serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+from fastfile.arguments import parse_arguments
+from fastfile.usage import COMMANDS, USAGE
 
 DOCS = Path(__file__).parent.parent / "docs"
 FENCE = re.compile(r"^```sh\nfastfile (.*?)\n```\n(.*?)(?=^```sh|^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -96,5 +100,28 @@ def test_the_fixture_of_scripts_md(folder: Path, commands: dict[str, str]) -> No
     assert done.returncode == 0, done.stdout
 
 
+def command_lines(page: Path) -> list[list[str]]:
+    """Return the arguments of fastfile in each line of a page's shell that begins with it."""
+    examples = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for example in examples for line in example.splitlines() if line.startswith("fastfile ")]
+    return [shlex.split(re.split(" [>&]", line)[0], comments=True)[1:] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "deploy/README.md", *(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
+)
+def test_the_commands_of_a_page_have_options_that_there_are(
+    page: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for arguments in command_lines(DOCS.parent / page):
+        command = arguments[0] if arguments and arguments[0] in COMMANDS else ""
+        usage = import_module(COMMANDS[command]).USAGE if command else USAGE
+        if usage.accepted:
+            before = {"": 0, "explain": 2}.get(command, 1)
+            parse_arguments(usage, arguments[before:])
+
+
 def test_all_examples_were_found() -> None:
+    assert len(command_lines(DOCS.parent / "README.md")) == 9
     assert (len(PAGES), len(EXPLANATIONS)) == (9, 4)

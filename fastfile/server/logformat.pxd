@@ -5,7 +5,7 @@ from fastfile.types cimport RequestHead, Response
 
 cdef class ApacheLines(Lines):
     cdef bint _combined
-    @cython.locals(head=RequestHead, response=Response, pieces=list)
+    @cython.locals(head=RequestHead, response=Response, pieces=list, stamp=bytes)
     cpdef add(self, Client client, tuple exchange, long long body_size, double time_s, double duration_s)
     cpdef add_gap(self, Py_ssize_t count, double time_s)
     cpdef bytes make_peer(self, str peer)
