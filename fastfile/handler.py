@@ -25,7 +25,7 @@ from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
-from fastfile.errorpages import VARY_BY_BOTH, ErrorPages
+from fastfile.errorpages import ErrorPages, make_not_found, make_vary
 from fastfile.errors import HTTPError
 from fastfile.files.root import make_error
 from fastfile.gate import Responder
@@ -174,6 +174,8 @@ class Handler(Responder):
         answer.used = True
         if answer.status != 200:
             if answer.fallback is None or not is_navigation(head):
+                if answer.vary and answer.identity is None:
+                    return self._pages.make(make_not_found(answer.vary), head)
                 return self._make_absence(answer, head)
             answer = answer.fallback
         representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
@@ -243,7 +245,7 @@ def _is_unconditional(head: RequestHead) -> bool:
 
 
 def _vary(representation: Representation) -> tuple[tuple[bytes, bytes], ...]:
-    return (VARY_BY_BOTH,) if representation.varies else ()
+    return (make_vary(representation.vary),) if representation.vary else ()
 
 
 def _check_method(method: bytes) -> None:

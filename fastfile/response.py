@@ -121,7 +121,7 @@ class Representation:
         "not_modified",
         "resource",
         "status",
-        "varies",
+        "vary",
     )
 
     def __init__(
@@ -140,7 +140,7 @@ class Representation:
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status
-        self.varies = b"Accept-Encoding" in vary
+        self.vary = vary
         self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
         self.last_modified: bytes | None = None
         self.etag = make_etag(resource, coding)

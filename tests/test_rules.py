@@ -40,6 +40,8 @@ REDIRECTS = b"""\
 /secret     /.env           200
 /wrong line
 /proxy      https://api.example/ 200
+/beta       /docs/          302 Cookie=beta
+/list/*     /docs/          302 Cookie=beta
 """
 HEADERS = b"""\
 /*
@@ -158,6 +160,14 @@ def test_a_rule_by_language_says_so(client: RawClient) -> None:
     for response in (english, german):
         assert "Accept-Language, Cookie" in response.fields["vary"]
     assert client.request("/", "GET", "Accept-Language: en").body == b"home"
+
+
+@pytest.mark.parametrize(("target", "status"), [("/beta", 404), ("/list/none", 404), ("/list", 301), ("/list/", 200)])
+def test_what_is_no_file_varies_by_what_a_rule_looks_at(client: RawClient, target: str, status: int) -> None:
+    response = client.request(target)
+    assert (response.status, response.fields["vary"]) == (status, "Accept, Cookie")
+    assert client.request(target, "GET", "Cookie: beta=1").fields["location"] == "/docs/"
+    assert "vary" not in client.request("/list/file.txt").fields
 
 
 def test_fields_are_set_joined_replaced_and_taken_away(client: RawClient) -> None:
