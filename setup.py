@@ -25,6 +25,7 @@ COMPILED_SOURCES = (
     "server.metrics",
     "server.service",
     "server.poller",
+    "server.loglines",
     "server.logformat",
     "server.accesslog",
     "server.connection",

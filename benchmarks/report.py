@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -157,6 +157,7 @@ def as_json(run: Run, facts: dict[str, str], method: str) -> str:
 # The chart: a panel per scenario, a bar per contender, its user part darker.
 PANEL_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BAR, GAP, COLUMNS = 300, 104, 44, 14, 6, 3
 TITLE_HEIGHT, PANEL_GAP, TOP = 26, 22, 58
+HEADS = ("CPU µs per request: less is better", "CPU µs per request: less is better (dark: user time)")
 STYLE = """
 text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.head{font-size:16px;font-weight:600}
 .note{fill:#59636e}.sys{fill:#c9d1d9}.user{fill:#8b949e}
@@ -195,34 +196,34 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
     return "".join(out), TITLE_HEIGHT + len(bars) * (BAR + GAP) + PANEL_GAP
 
 
-def svg(run: Run, facts: dict[str, str]) -> str:
-    """Return the chart; panels go to the column that is shortest."""
-    heights = [TOP] * COLUMNS
+def svg(run: Run, scenarios: Sequence[Scenario], note: str, columns: int = COLUMNS) -> str:
+    """Return the chart of these scenarios; panels go to the column that is shortest."""
+    heights = [TOP] * columns
     panels = []
-    for scenario in run.scenarios:
-        if scenario.figure != "cpu_us":
-            continue
+    for scenario in scenarios:
         column = heights.index(min(heights))
         body, height = panel(scenario, run.results[scenario.name], 16 + column * (PANEL_WIDTH + 16), heights[column])
         panels.append(body)
         heights[column] += height
-    width, height = 16 + COLUMNS * (PANEL_WIDTH + 16), max(heights)
-    note = f"{facts['processor']}, {facts['cores']} cores, {facts['kernel']}, Python {facts['python']}"
+    width, height = 16 + columns * (PANEL_WIDTH + 16), max(heights)
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
         f"<title>CPU microseconds per request</title><style>{STYLE}</style>"
-        f'<text class="head" x="16" y="24">CPU µs per request: less is better (dark: user time)</text>'
+        f'<text class="head" x="16" y="24">{HEADS[columns > 1]}</text>'
         f'<text class="note" x="16" y="42">{escape(note)}</text>{"".join(panels)}</svg>\n'
     )
 
 
 def write(run: Run, folder: Path, *, rounds: int, seconds: float) -> str:
-    """Write results.md, results.json and results.svg into `folder`; return the Markdown."""
+    """Write results.md, .json and .svg, and first.svg, its first panel, into `folder`; return the Markdown."""
     facts, method = machine(), METHOD.format(rounds=rounds, seconds=seconds)
     page = markdown(run, facts, method)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(page, "utf-8")
     (folder / "results.json").write_text(as_json(run, facts, method), "utf-8")
-    (folder / "results.svg").write_text(svg(run, facts), "utf-8")
+    charted = [scenario for scenario in run.scenarios if scenario.figure == "cpu_us"]
+    note = f"{facts['processor']}, {facts['cores']} cores, {facts['kernel']}, Python {facts['python']}"
+    (folder / "results.svg").write_text(svg(run, charted, note), "utf-8")
+    (folder / "first.svg").write_text(svg(run, charted[:1], "one worker, one core", columns=1), "utf-8")
     return page

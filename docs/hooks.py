@@ -20,7 +20,7 @@ OUTSIDE = {
     "deploy/README.md": "deploy.md",
 }
 SOURCES = {page: source for source, page in OUTSIDE.items()}
-LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -33,14 +33,14 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     source = SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
 
     def fit(link: re.Match[str]) -> str:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[2]))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[3]))
         if not (REPOSITORY / path).exists():
             return link[0]  # for the build to complain of
         found = OUTSIDE.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
         if not found:
-            return link[1]
+            return link[2]
         # A path is the right word for a link in the repository; here it is the page's name.
-        text = found.removesuffix(".md") if link[1].endswith(".md") else link[1]
-        return f"[{text}]({found}{link[3] or ''})"
+        text = found.removesuffix(".md") if link[2].endswith(".md") else link[2]
+        return f"{link[1]}[{text}]({found}{link[4] or ''})"
 
     return LINK.sub(fit, markdown)

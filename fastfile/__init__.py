@@ -20,5 +20,6 @@ def _hide_extensions() -> None:
 
 
 # An extension module shadows the .py that it was compiled from, so the choice has to be made before the first import.
-if os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0"):
+NO_EXTENSIONS = os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0")
+if NO_EXTENSIONS:
     _hide_extensions()

@@ -160,6 +160,18 @@ cdef inline Py_ssize_t skip(uchar *table, uchar *data, Py_ssize_t position, Py_s
     return position
 
 
+cdef inline Py_ssize_t skip_target(uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
+    # Eight bytes at a time while all are visible; no byte carries into the next.
+    cdef uint64_t word
+    while stop - position >= 8:
+        memcpy(&word, data + position, 8)
+        # Of a byte below 0x80, bit 7 of the first sum is set from ! on, of the second for DEL alone.
+        if (~((word & ~HIGH_BITS) + 0x5F * EACH_BYTE) | ((word & ~HIGH_BITS) + EACH_BYTE) | word) & HIGH_BITS:
+            break
+        position += 8
+    return skip(TARGET_BYTE, data, position, stop)
+
+
 cdef inline Py_ssize_t skip_value(uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
     # Eight bytes at a time while none is below SP or DEL; HTAB and what ends the value are left to the table.
     cdef uint64_t word
@@ -293,14 +305,16 @@ cdef int scan_request_line(Head *h, uchar *data, Py_ssize_t size, const Limits *
     cdef Py_ssize_t bound = bound_of(s, size, limits.request_line)
     cdef int outcome
     if s.phase == METHOD:
-        outcome = scan_word(s, data, bound, TOKEN, s.line, limits)
+        s.position = skip(TOKEN, data, s.position, bound)
+        outcome = end_word(s, data, bound, s.line, limits)
         if outcome != NEXT:
             return outcome
         h.method_end = s.position
         s.position += 1
         s.phase = TARGET
     if s.phase == TARGET:
-        outcome = scan_word(s, data, bound, TARGET_BYTE, h.method_end + 1, limits)
+        s.position = skip_target(data, s.position, bound)
+        outcome = end_word(s, data, bound, h.method_end + 1, limits)
         if outcome != NEXT:
             return outcome
         h.target_end = s.position
@@ -322,11 +336,10 @@ cdef int scan_request_line(Head *h, uchar *data, Py_ssize_t size, const Limits *
     return read_version(h, data + h.target_end + 1, s.position - 2 - (h.target_end + 1))
 
 
-cdef inline int scan_word(
-    Section *s, uchar *data, Py_ssize_t bound, uchar *table, Py_ssize_t start, const Limits *limits
+cdef inline int end_word(
+    Section *s, uchar *data, Py_ssize_t bound, Py_ssize_t start, const Limits *limits
 ) noexcept nogil:
     # NEXT, MORE, REQUEST_LINE_SIZE, HEAD_SIZE or REQUEST_LINE.
-    s.position = skip(table, data, s.position, bound)
     if s.position == bound:
         return check_bound(s, limits.request_line, REQUEST_LINE_SIZE)
     if data[s.position] != c" " or s.position == start:

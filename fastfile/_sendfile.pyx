@@ -162,10 +162,10 @@ cdef extern from * nogil:
     /* The five numbers of make_signature(), packed as it packs them. */
     typedef struct { uint64_t device, inode; int64_t size, mtime_ns, ctime_ns; } ff_signature;
 
-    static int ff_stat(const char *path, ff_signature *signature)
+    static int ff_stat(const char *path, ff_signature *signature, int follow)
     {
         struct stat status;
-        if (stat(path, &status) < 0)
+        if ((follow ? stat(path, &status) : lstat(path, &status)) < 0)
             return -1;
     #if defined(__APPLE__)
     #define st_mtim st_mtimespec
@@ -268,7 +268,7 @@ cdef extern from * nogil:
     int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     int ff_open_beneath(int directory, const char *path)
-    int ff_stat(const char *path, ff_signature *signature)
+    int ff_stat(const char *path, ff_signature *signature, int follow)
 
 assert FF_MAX_PARTS == MAX_PARTS and FF_BATCH == BATCH, "the twins disagree on a size"
 
@@ -526,10 +526,10 @@ cdef inline bytes signature_of_failure():
     return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
 
 
-cpdef bytes read_signature(bytes path):
+cpdef bytes read_signature(bytes path, bint follow=True):
     cdef const char *name = path
     cdef ff_signature signature
-    if ff_stat(name, &signature) == 0:
+    if ff_stat(name, &signature, follow) == 0:
         return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
     return signature_of_failure()
 
@@ -539,6 +539,6 @@ cpdef bint has_signature(bytes path, bytes signature) except -1:
     cdef const char *name = path
     cdef const char *expected = signature
     cdef ff_signature found
-    if ff_stat(name, &found) == 0:
+    if ff_stat(name, &found, True) == 0:
         return PyBytes_GET_SIZE(signature) == sizeof(found) and memcmp(expected, &found, sizeof(found)) == 0
     return signature == signature_of_failure()

@@ -206,10 +206,13 @@ def make_signature(status: os.stat_result) -> bytes:
     return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def read_signature(path: bytes) -> bytes:
-    """Return make_signature() of what the path leads to now; b"" where nothing is there; b"!" for any other failure."""
+def read_signature(path: bytes, follow: bool = True) -> bytes:
+    """Return make_signature() of what the path leads to now; b"" where nothing is there; b"!" for any other failure.
+
+    ``follow``: what a link leads to, and not the link, is what is there.
+    """
     try:
-        return make_signature(os.stat(path))
+        return make_signature(os.stat(path, follow_symlinks=follow))
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError:

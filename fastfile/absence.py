@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fastfile.answer import Answer
-from fastfile.clock import Clock
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.root import Root, make_error
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.hosts import Host
 from fastfile.semantics.target import join
+from fastfile.shared import Shared
 
 PAGE = b"404.html"
 HOME = b"index.html"
@@ -26,29 +26,21 @@ MAX_PAGES = 64  # of a site that are kept open
 NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.py)
 
 
-# Hears the name of a step, and the path or the place of what it found.
-Note = Callable[[str, bytes], None]
-
-
-def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
-
-
 class Absences:
-    """``app`` is the path of the page that takes navigations, None where there is none. ``host`` says which 404.html
-    is the one, and whether all of a site without it is an application.
-    """
+    """``host`` says which 404.html is the one, and whether all of a site without it is an application."""
 
-    def __init__(self, root: Root, files: FileAnswers, clock: Clock, app: bytes | None, host: Host) -> None:
+    def __init__(self, root: Root, files: FileAnswers, shared: Shared, host: Host) -> None:
         self._root = root
         self._files = files
-        self._clock = clock
-        self._app = app
+        self._clock = shared.clock
+        self._note = shared.note
+        spa = shared.config.spa
+        self._app = None if spa is None else os.fsencode(spa)  # the page that takes navigations
         self._host = host
         self._shared: dict[Purpose, Answer] = {}  # one page may be an error's and the app's
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
-    def find(self, path: bytes, tried: Sequence[bytes], note: Note, vary: bytes = b"") -> Answer:
+    def find(self, path: bytes, tried: Sequence[bytes], vary: bytes = b"") -> Answer:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
 
         ``vary`` names request fields that could have led elsewhere.
@@ -63,9 +55,9 @@ class Absences:
         page_path, page = self._nearest_page(folders, vary)
         app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=vary))
         if page is not None:
-            note("404 page" if page.status == 404 else "app", page_path)
+            self._note("404 page" if page.status == 404 else "app", page_path)
         if app is not None and self._app is not None:
-            note("app", self._app)
+            self._note("app", self._app)
         stamps = self._files.stamps.of_folders(folders)
         drawn_from = [answer.stamps for answer in (page, app) if answer is not None]
         if self._may_change_unseen(path, folders, tried, page, app) or not all((stamps, *drawn_from)):
@@ -99,13 +91,8 @@ class Absences:
         names = path.split(b"/") if path else []
         for depth in range(1, len(names) + 1):
             folder = b"/".join(names[:depth])
-            try:
-                status = self._root.stat(folder)
-            except OSError as error:
-                if make_error(error).status not in (403, 404):
-                    raise
-                break
-            if not stat.S_ISDIR(status.st_mode):
+            status = self._root.maybe_stat(folder)
+            if status is None or not stat.S_ISDIR(status.st_mode):
                 break
             folders[folder] = status
         return folders

@@ -83,6 +83,7 @@ class Answer:
                 self.open_files += representation.resource.content is None
 
     def is_fresh(self, clock: Clock) -> bool:
+        """Tell whether all stamps hold; they are looked at once in a pass."""
         if self._pass_number == clock.pass_number:
             return True
         for stamp in self.stamps:
@@ -126,6 +127,7 @@ class Answer:
         return self.identity
 
     def size_with(self, variant: Representation) -> int:
+        """Return how much memory the answer takes, about and in bytes, with one variant more."""
         content = variant.resource.content
         return self.size + OVERHEAD + (len(content) if content is not None else MAX_KEPT)
 

@@ -9,19 +9,21 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastfile.absence import Note, take_no_note
+from fastfile.answer import Answer
 from fastfile.clock import Clock
 from fastfile.common_fields import common_changes
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
 from fastfile.errors import StartError
+from fastfile.files.cache import Cache
 from fastfile.files.root import Root
 from fastfile.gate import Responder
 from fastfile.handler import Handler
 from fastfile.kinds import printable
 from fastfile.mounts import Mounts
 from fastfile.semantics.hosts import choose_host
-from fastfile.site import Shared, Site, make_cache
+from fastfile.shared import Note, Shared, take_no_note
+from fastfile.site import Site
 
 if TYPE_CHECKING:
     from fastfile.compression import Submit
@@ -62,6 +64,7 @@ def say_nothing(text: str) -> None:
 
 
 def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+    """Return the site of a root: one with rules, where the settings let it have any."""
     base, root, _ = mount_point
     rules = read_rules(mount_point, shared.config, shared.clock, say)
     if rules is None:
@@ -101,18 +104,17 @@ def make_application(
     with the rules of a root.
     """
     changes = common_changes(config)
-    cache = make_cache(config)
+    cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
-    pages = ErrorPages(changes)
     compression = None
     if config.compress and submit is not None:
         # Imported here: only --compress pays for it.
         from fastfile.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
-    shared = Shared(config, clock, cache, pages, changes, compression, note)
+    shared = Shared(config, clock, cache, ErrorPages(changes), changes, compression, note)
     sites = [make_site(mount_point, shared, say) for mount_point in mount_points]
-    return Handler(Mounts(sites), cache.entries, pages, changes, config, clock, log_failure)
+    return Handler(Mounts(sites), shared, log_failure)
 
 
 def add_gates(

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
-from fastfile.config import COMMAND_LINE, closest, parse_texts
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
-from fastfile.options import Option
+from fastfile.option import Option
+from fastfile.settings import COMMAND_LINE, closest, parse_texts
 
 _HELP_COLUMN = 29
 _WIDTH = 80
-_FROM_COMMAND_LINE = f"from {COMMAND_LINE}"
 _FIRST_PLACE = "DIR"  # the key of the one argument that is no option: no option has such a name
 
 HELP = ("-h, --help", "Show this text.")
@@ -42,6 +41,7 @@ class Usage(NamedTuple):
 
     @property
     def accepted(self) -> tuple[Option, ...]:
+        """All options that may be given."""
         return self.options + self.further
 
 
@@ -60,7 +60,7 @@ def make_help(usage: Usage) -> str:
 def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     """Return the texts of the command line by option name, and the switches that were given.
 
-    Raises ConfigError. Values stay text: config.py reads those of all sources alike.
+    Raises ConfigError. Values stay text: settings.py reads those of all sources alike.
     """
     bare = {option.flag: option for option in usage.accepted if option.bare}
     joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
@@ -103,7 +103,7 @@ def _check_joined(option: Option, following: str) -> None:
         return
     shown = printable(following)
     problem = f'"{shown}" is no folder or file, and a value goes after "=": {option.flag}={shown}'
-    raise ConfigError(option.flag, _FROM_COMMAND_LINE, problem)
+    raise ConfigError(option.flag, COMMAND_LINE, problem)
 
 
 def _is_number(word: str) -> bool:
@@ -113,13 +113,13 @@ def _is_number(word: str) -> bool:
 def _refuse(usage: Usage, word: str) -> ConfigError:
     """Make the error about an argument that there is no place for."""
     if not word.startswith("-"):
-        return ConfigError("DIR", _FROM_COMMAND_LINE, f'expected one folder, got also "{word}"')
+        return ConfigError("DIR", COMMAND_LINE, f'expected one folder, got also "{word}"')
     # Imported here: only a mistake pays for it.
     from fastfile.foreign import translate
 
     meant = translate(word)
     problem = f"no such option; {meant}" if meant else "no such option" + closest(word, _all_flags(usage))
-    return ConfigError(word, _FROM_COMMAND_LINE, problem)
+    return ConfigError(word, COMMAND_LINE, problem)
 
 
 class _Given(argparse.Action):
@@ -140,8 +140,8 @@ class _Parser(argparse.ArgumentParser):
         flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
         option = self.by_flag.get(flag.replace("--no-", "--", 1), self.by_flag.get(flag))
         if option is None or option.negatable:
-            raise ConfigError(flag, _FROM_COMMAND_LINE, "takes no value")
-        raise ConfigError(flag, _FROM_COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
+            raise ConfigError(flag, COMMAND_LINE, "takes no value")
+        raise ConfigError(flag, COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
 
 
 def _make_parser(usage: Usage) -> _Parser:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.cors import is_preflight
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.gate import Responder, with_head
 from fastfile.passwords import Hash, parse_hash, split_user, verify
 from fastfile.semantics.credentials import maybe_basic
@@ -70,6 +70,7 @@ class Auth(Responder):
         self._private_heads: dict[bytes, bytes] = {}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
+        """Return what the handler does, where the user may come in; 401, or a Deferred that finds out, elsewhere."""
         value = head.field(b"authorization")
         if value is None:
             return self._handler.respond(head) if self._is_open(head) else self._challenge(head)
@@ -104,7 +105,7 @@ class Auth(Responder):
         check = self._checks.get(key)
         if check is None:
             if len(self._checks) >= MAX_CHECKS:
-                return self.refuse(HTTPError(503, "Too many log in at once.", ((b"Retry-After", b"1"),)), head)
+                return self.refuse(make_unavailable("Too many log in at once."), head)
             check = self._checks[key] = Check(self._users.get(user, self._decoy), password)
         return Deferred(check, partial(self._finish, head, key, user))
 
@@ -113,7 +114,7 @@ class Auth(Responder):
             admitted = future.result()
         except Exception as error:  # no memory for the hash, say
             self._log_failure(error)
-            return self.refuse(HTTPError(500, "The server failed on this request."), head)
+            return self.refuse(make_failure(), head)
         now_s = self._clock.monotonic_s
         if not admitted:
             _remember(self._refused, key, (now_s + REFUSED_S, user))

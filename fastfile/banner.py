@@ -73,19 +73,19 @@ def make_url(host: str, port: int) -> str:
 def _locations(addresses: Sequence[Address], lan: Sequence[str]) -> list[tuple[str, str]]:
     """Return the lines of URLs as (label, text), local ones first, none twice."""
     local, network, sockets = [], [], []
-    for host, port, path in addresses:
+    for address in addresses:
+        host, port, path = address
         if path:
             sockets.append(("Socket:", f"{printable(path)}  (curl --unix-socket {printable(path)} http://localhost/)"))
-        elif host in ("", "0.0.0.0", "::"):
+        elif address.is_wildcard:
             local.append(("Local:", make_url("localhost", port)))
             # A socket on :: takes IPv4 too (server/listener.py sees to it); one on 0.0.0.0 takes nothing else.
             reachable = [address for address in lan if host != "0.0.0.0" or ":" not in address]
             network += [("Network:", make_url(address, port)) for address in reachable]
-        elif host in ("127.0.0.1", "::1", "localhost"):
+        elif address.is_localhost:
             local.append(("Local:", make_url("localhost", port)))
         else:
-            label = "Local:" if host.startswith("127.") else "Network:"
-            network.append((label, make_url(host, port)))
+            network.append(("Local:" if address.is_near else "Network:", make_url(host, port)))
     return list(dict.fromkeys(local + network + sockets))
 
 

@@ -33,8 +33,8 @@ def open_browser(config: Config, addresses: Sequence[Address]) -> str:
 
 def find_url(addresses: Sequence[Address]) -> str:
     """Return the URL that a browser of this machine can open, empty where there is none."""
-    for host, port, path in addresses:
-        if not path:
-            is_local = host in ("", "0.0.0.0", "::", "127.0.0.1", "::1", "localhost")
-            return make_url("localhost" if is_local else host, port)
+    for address in addresses:
+        if not address.path:
+            is_local = address.is_wildcard or address.is_localhost
+            return make_url("localhost" if is_local else address.host, address.port)
     return ""

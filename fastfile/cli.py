@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TextIO
 
-from fastfile import __version__, arguments
-from fastfile.config import Address, Config, load, resolve_directory
-from fastfile.console import write
-from fastfile.errors import ConfigError, StartError
+from fastfile import NO_EXTENSIONS, __version__
+from fastfile.arguments import make_help, parse_arguments
+from fastfile.config import Address, Config
+from fastfile.console import wants_colour, write
+from fastfile.errors import ConfigError, StartError, describe
 from fastfile.kinds import printable
+from fastfile.settings import load, resolve_directory
 from fastfile.usage import BRIEF, COMMANDS, USAGE
 from fastfile.users import with_users
 
@@ -33,16 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StartError as error:
         write(sys.stderr, f"fastfile: {error}\n")
     except OSError as error:
-        where = f"{printable(str(error.filename))}: " if error.filename else ""
-        write(sys.stderr, f"fastfile: {where}{error.strerror or error}\n")
+        write(sys.stderr, f"fastfile: {printable(describe(error))}\n")
     except KeyboardInterrupt:
         return 130
     return 1
-
-
-def make_help() -> str:
-    """Return the text of ``--help``, for 80 columns."""
-    return arguments.make_help(USAGE)
 
 
 def make_version() -> str:
@@ -58,11 +54,6 @@ def make_version() -> str:
         f"parser: {_compiled(parser)}, sendfile: {_compiled(sendfile)}\n"
         f"{describe(landlock_abi())}\n"
     )
-
-
-def parse_arguments(argv: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts of the command line by option name, and the switches that were given. Raises ConfigError."""
-    return arguments.parse_arguments(USAGE, argv)
 
 
 def kernels_compiled() -> tuple[bool, bool]:
@@ -82,28 +73,41 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given = parse_arguments(argv)
-    for switch, make_text in (("help", make_help), ("h", lambda: BRIEF), ("version", make_version)):
-        if switch in given:
-            write(sys.stdout, make_text())
-            return 0
+    given = parse_arguments(USAGE, argv)
+    text = _maybe_text(given)
+    if text is not None:
+        write(sys.stdout, text)
+        return 0
     if "auth" in given:
-        from fastfile.command_line import hide
+        from fastfile.redaction import hide
 
         hide(given["auth"])
-    environ = dict(os.environ)
+    if "print_config" in given:
+        del given["print_config"]
+        from fastfile.provenance import make_printout
+
+        write(sys.stdout, make_printout(load(given, os.environ)))
+        return 0
+    return _serve(given)
+
+
+def _maybe_text(given: dict[str, list[str]]) -> str | None:
+    """Return what a switch asks to be told, None where a server is asked for."""
+    if "help" in given:
+        return make_help(USAGE)
+    if "h" in given:
+        return BRIEF
+    return make_version() if "version" in given else None
+
+
+def _serve(given: dict[str, list[str]]) -> int:
+    environ = dict(os.environ)  # as it is now: a reload reads the same
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
         root_path = resolve_directory(config, others=(*COMMANDS, "--help", "--version"))
         return with_users(config, root_path), root_path
 
-    if "print_config" in given:
-        del given["print_config"]
-        from fastfile.provenance import make_printout
-
-        write(sys.stdout, make_printout(load(given, environ)))
-        return 0
     config, root_path = read()
 
     # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
@@ -133,11 +137,10 @@ def announce(
     """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
     from fastfile.banner import Facts, lan_addresses, make_banner
 
-    wildcard = any(host in ("", "0.0.0.0", "::") and not path for host, _, path in addresses)
     facts = Facts(
         root_path=os.getcwd() if root_path == "." else root_path,
         addresses=addresses,
-        lan=lan_addresses() if wildcard else (),
+        lan=lan_addresses() if any(address.is_wildcard for address in addresses) else (),
         workers=config.workers,
         loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
         kernels=_describe_kernels(*kernels_compiled()),
@@ -147,8 +150,7 @@ def announce(
     )
     stream = sys.stdout
     if _is_writable(stream):
-        colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        write(stream, make_banner(facts, colour))
+        write(stream, make_banner(facts, wants_colour(stream)))
 
 
 def _compiled(compiled: bool) -> str:
@@ -160,7 +162,7 @@ def _describe_kernels(parser: bool, sendfile: bool) -> str:
         return "compiled kernels"
     if parser or sendfile:
         return f"parser {_compiled(parser)}, sendfile {_compiled(sendfile)}: slower"
-    if os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0"):
+    if NO_EXTENSIONS:
         return "pure Python kernels (FASTFILE_NO_EXTENSIONS is set): slower"
     return "pure Python kernels (no C compiler at install time): slower"
 

@@ -1,7 +1,7 @@
 """The time of one pass of the event loop. The server moves it on; the layers above read it.
 
 A pass is one batch of events that the kernel reported together. What was checked once in a pass need not be checked
-again in it (DESIGN decision 4), and all responses of a pass carry the same Date.
+again in it (ARCHITECTURE.md, decision 4), and all responses of a pass carry the same Date.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Clock:
         self.begin_pass()
 
     def begin_pass(self) -> None:
+        """Read the clocks; whatever was checked before has to be checked again."""
         self.pass_number += 1
         self.monotonic_s = time.monotonic()
         wall_s = int(time.time())

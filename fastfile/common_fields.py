@@ -8,12 +8,11 @@ from __future__ import annotations
 from fastfile.config import Config
 from fastfile.field_kinds import split_field
 from fastfile.semantics.fieldchanges import Field, FieldChanges
-from fastfile.semantics.hosts import choose_host
+from fastfile.semantics.hosts import ANY_ORIGIN, choose_host
 
 # What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
 PREFLIGHT_MAX_AGE_S = 7200  # the most that Chromium keeps
-ANY_ORIGIN: Field = (b"Access-Control-Allow-Origin", b"*")
 VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
@@ -39,6 +38,7 @@ def preflight_fields(config: Config) -> tuple[Field, ...]:
 
 
 def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
+    """Return the fields that let a browser send a request with these fields of its own (Fetch §3.2.3)."""
     return (
         (b"Access-Control-Allow-Methods", b"GET, HEAD, OPTIONS"),
         (b"Access-Control-Allow-Headers", allowed_fields),

@@ -23,3 +23,8 @@ def write(stream: TextIO | None, text: str) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether colours are seen as such, and not declined (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -42,11 +42,13 @@ class Cors(Responder):
         }
 
     def respond(self, head: RequestHead) -> Response | Deferred:
+        """Return what the handler does, marked for the origin that asks if it is one of ours."""
         response = self._handler.respond(head)
         lines = self._find_lines(head)
         return self._mark(lines, response) if lines else response
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Mark an error too, so that the page can read what is wrong."""
         response = self._handler.refuse(error, head)
         lines = None if head is None else self._find_lines(head)
         return with_lines(response, lines) if lines else response  # an error of ours: no rule is for those

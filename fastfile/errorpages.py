@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_not_found
 from fastfile.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.response import NO_STORE, make_page
 from fastfile.semantics.fieldchanges import Field, FieldChanges
@@ -20,12 +20,6 @@ def make_vary(names: bytes = b"") -> Field:
 
 
 VARY = make_vary()
-
-
-def make_not_found(vary: bytes = b"") -> HTTPError:
-    """Return the 404; ``vary`` names request fields that something could have been found by."""
-    # Made anew each time: an exception that is raised again keeps the frames of all its raises.
-    return HTTPError(404, "There is nothing at this address.", (make_vary(vary),) if vary else ())
 
 
 class ErrorPages:

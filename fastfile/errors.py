@@ -21,11 +21,29 @@ class BadRequest(HTTPError):
     """A message whose framing cannot be trusted: one answer, then the connection closes (RFC 9112 §2.2, §6.3)."""
 
 
+# What several modules say is made anew each time: an exception that is raised again keeps the frames of all its raises.
+
+
+def make_not_found(fields: tuple[tuple[bytes, bytes], ...] = ()) -> HTTPError:
+    """Return the 404 for whatever the reason is that nothing is there: a client cannot tell one from another."""
+    return HTTPError(404, "There is nothing at this address.", fields)
+
+
+def make_failure() -> HTTPError:
+    """Return the 500 for a bug of ours."""
+    return HTTPError(500, "The server failed on this request.")
+
+
+def make_unavailable(detail: str) -> HTTPError:
+    """Return a 503 for what will soon be over (RFC 9110 §15.6.4)."""
+    return HTTPError(503, detail, ((b"Retry-After", b"1"),))
+
+
 class ConfigError(Exception):
     """A setting that cannot be used: which one, where it came from, what was expected. Exit status 2."""
 
     def __init__(self, option: str, source: str, problem: str) -> None:
-        super().__init__(f"{option} ({source}): {problem}")
+        super().__init__(f"{option} (from {source}): {problem}")
         self.option = option
         self.source = source
         self.problem = problem
@@ -33,3 +51,9 @@ class ConfigError(Exception):
 
 class StartError(Exception):
     """The server cannot start, said in one line. Exit status 1."""
+
+
+def describe(error: OSError) -> str:
+    """Return what the system refused as users read it: the file, if it was one, and why."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason

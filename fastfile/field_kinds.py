@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from fastfile.kinds import Kind, Unusable
 
-Field = tuple[bytes, bytes]
-
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 §5.6.2
 # What a message says of its own framing, state and content: a second opinion on them breaks it.
 PROTECTED = {
@@ -32,6 +30,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_token(text: str) -> bool:
+    """Tell whether the text is a token (RFC 9110 §5.6.2)."""
     return text != "" and not set(text) - TOKEN
 
 
@@ -40,7 +39,7 @@ def is_field_value(text: str) -> bool:
     return text != "" and text == text.strip(" \t") and all(" " <= c <= "~" or c == "\t" for c in text)
 
 
-def split_field(text: str) -> Field:
+def split_field(text: str) -> tuple[bytes, bytes]:
     """Return name and value of what FIELD has read."""
     name, _, value = text.partition(": ")
     return name.encode(), value.encode()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from fastfile.answer import Answer
-from fastfile.clock import Clock
-from fastfile.config import Config
 from fastfile.files.resource import Resource, open_resource
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -17,9 +15,7 @@ from fastfile.response import Representation
 from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.mediatype import make_additions, media_type
-
-if TYPE_CHECKING:
-    from fastfile.compression import Compression
+from fastfile.shared import Shared
 
 
 class Purpose(NamedTuple):
@@ -42,18 +38,16 @@ class FileAnswers:
     def __init__(
         self,
         root: Root,
-        clock: Clock,
-        config: Config,
+        shared: Shared,
         changes_of: Callable[[bytes, Purpose], FieldChanges],
         stamps: Stamps,
-        compression: Compression | None = None,
     ) -> None:
         self._root = root
-        self._clock = clock
-        self._small_file = config.small_file
+        self._clock = shared.clock
+        self._small_file = shared.config.small_file
         self._changes_of = changes_of
-        self._media_types = make_additions(config.mime)
-        self._compression = compression
+        self._media_types = make_additions(shared.config.mime)
+        self._compression = shared.compression
         self.stamps = stamps
 
     def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:

@@ -14,9 +14,6 @@ from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
-from fastfile.clock import Clock
-from fastfile.config import Config
-from fastfile.errorpages import ErrorPages
 from fastfile.errors import HTTPError
 from fastfile.files.archive import Archive, ArchiveLimits, make_archive
 from fastfile.files.listing import COLUMNS, Entry, Order, list_directory, read_beginning, sort_entries
@@ -28,6 +25,7 @@ from fastfile.semantics.conditional import Precondition, check_preconditions
 from fastfile.semantics.disposition import make_attachment
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.target import join
+from fastfile.shared import Shared
 from fastfile.types import Deferred, RequestHead, Response
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
@@ -74,21 +72,19 @@ class Folders:
         self,
         root: Root,
         base: bytes,
-        config: Config,
-        clock: Clock,
-        pages: ErrorPages,
+        shared: Shared,
         hides: Callable[[bytes], bool],
         withholds: Callable[[bytes], bool],
     ) -> None:
         self._root = root
         self._base = base
-        self._clock = clock
-        self._pages = pages
-        self._dotfiles = config.dotfiles
+        self._clock = shared.clock
+        self._pages = shared.pages
+        self._dotfiles = shared.config.dotfiles
         self._hides = hides
         self._withholds = withholds
-        self._archive = config.archive
-        self._limits = ArchiveLimits(config.limit_archive)
+        self._archive = shared.config.archive
+        self._limits = ArchiveLimits(shared.config.limit_archive)
 
     def answer(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:
         """Return what the folder at ``path``, which is there, answers. Raises OSError or HTTPError, now or later."""

@@ -5,14 +5,14 @@ docs/migration.md has it option by option. Imported when somebody made a mistake
 
 from __future__ import annotations
 
-_TLS = "there is no TLS here; a proxy has it: caddy reverse-proxy --to localhost:8000 is https://localhost"
+_TLS = "there is no TLS here; a proxy has it: sudo caddy reverse-proxy --to localhost:8000 is https://localhost"
 _COMPRESSED = "here it is --compress, or fastfile compress ahead of time"
 _CACHE = "here it is --cache-control '**=max-age=SECONDS'"
 _SEEN = "it is not needed: a change of the folder is seen by the next request"
 _LOG = "here it is --log-format common, combined, json or none"
 
 _MEANINGS = {
-    "here it is --bind ADDR": "-a --addr --address --interfaces -i",
+    "here it is --bind ADDR": "-a --addr --address --interfaces",
     "here it is --port N, with --bind ADDR or --host": "-l --listen",
     "here it is --host, or --bind ADDR": "-H --lan",
     "here it is --open": "-o",
@@ -22,7 +22,8 @@ _MEANINGS = {
     "here it is the one word without a dash: fastfile DIR": "--root --dir --folder",
     "it is so unless --no-listing says otherwise": "--browse",
     "here it is --dotfiles": "--hidden",
-    "here it is --clean-urls": "-e --ext --extensions",
+    "here it is --clean-urls": "--ext --extensions",
+    "here it is --clean-urls for .html; every file has a strong ETag": "-e",
     "here it is --follow-symlinks": "--symlinks",
     "here it is --follow-symlinks, as with serve; there is no TLS": "-S",
     "here it is --cors, as with serve; there is no TLS": "-C",
@@ -31,7 +32,8 @@ _MEANINGS = {
     "here it is a line of _redirects": "-I --ignores --redirect --rewrite",
     "here it is --base TARGET": "--route-prefix --prefix --public-url",
     "here it is --idle-timeout TIME": "-t --timeout",
-    "here it is fastfile.toml, or a serve.json in the folder; --cache-control for seconds": "-c --config",
+    "here it is fastfile.toml, or a serve.json in the folder": "--config",
+    "here it is --cache-control for seconds, --cors for other origins, fastfile.toml for settings": "-c",
     "here it is --strict-port": "--no-port-switching --strictPort",
     "here it is --auth USER:HASH, as fastfile hash-password USER prints it": "--username --password --basic-auth",
     "here it is --user NAME, and --group NAME": "--uid --gid --chroot",

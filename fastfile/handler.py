@@ -22,22 +22,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastfile.answer import Answer
-from fastfile.clock import Clock
 from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
-from fastfile.errorpages import ErrorPages, make_not_found, make_vary
-from fastfile.errors import HTTPError
+from fastfile.errorpages import make_vary
+from fastfile.errors import HTTPError, make_failure, make_not_found
 from fastfile.files.root import make_error
 from fastfile.gate import Responder
 from fastfile.health import Health
 from fastfile.mounts import Mounts
 from fastfile.response import Representation, make_bodiless, make_head
 from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
-from fastfile.semantics.fieldchanges import Field, FieldChanges
+from fastfile.semantics.fieldchanges import Field
 from fastfile.semantics.host import check_host, is_loopback_host, parse_host
 from fastfile.semantics.navigation import is_navigation
 from fastfile.semantics.ranges import make_unsatisfied_range, parse_range
 from fastfile.semantics.target import Target, parse_target
+from fastfile.shared import Shared
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -50,25 +50,17 @@ MAX_HOSTS = 64  # distinct Host values that are remembered as ours
 
 
 class Handler(Responder):
-    """Answers requests for the sites of ``mounts``, whose cached answers are ``answers``.
+    """Answers requests for the sites of ``mounts``.
 
-    ``changes`` are those of every response. ``log_failure`` is told of bugs: what the client hears of them is 500.
+    ``log_failure`` is told of bugs: what the client hears of them is 500.
     """
 
-    def __init__(
-        self,
-        mounts: Mounts,
-        answers: dict[bytes, Answer],
-        pages: ErrorPages,
-        changes: FieldChanges,
-        config: Config,
-        clock: Clock,
-        log_failure: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, mounts: Mounts, shared: Shared, log_failure: Callable[[BaseException], None]) -> None:
+        config, changes = shared.config, shared.changes
         self._mounts = mounts
-        self._answers = answers
-        self._pages = pages
-        self._clock = clock
+        self._answers = shared.cache.entries
+        self._pages = shared.pages
+        self._clock = shared.clock
         self._log_failure = log_failure
         self.health = Health(config.health, changes)
         self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
@@ -142,15 +134,15 @@ class Handler(Responder):
             error = make_error(error)
         elif not isinstance(error, HTTPError):
             self._log_failure(error)
-            error = HTTPError(500, "The server failed on this request.")
+            error = make_failure()
         return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
 
     def _failure_page(self, head: RequestHead) -> bytes | None:
         try:
             site, target = self._mounts.find(parse_target(head.target))
-        except HTTPError:
+            return site.failure_page(target.path)
+        except HTTPError:  # the target has no place here, or it is the site's rules that failed
             return None
-        return site.failure_page(target.path)
 
     def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
@@ -175,7 +167,7 @@ class Handler(Responder):
         if answer.status != 200:
             if answer.fallback is None or not is_navigation(head):
                 if answer.vary and answer.identity is None:
-                    return self._pages.make(make_not_found(answer.vary), head)
+                    return self._pages.make(make_not_found((make_vary(answer.vary),)), head)
                 return self._make_absence(answer, head)
             answer = answer.fallback
         representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
@@ -244,7 +236,7 @@ def _is_unconditional(head: RequestHead) -> bool:
     )
 
 
-def _vary(representation: Representation) -> tuple[tuple[bytes, bytes], ...]:
+def _vary(representation: Representation) -> tuple[Field, ...]:
     return (make_vary(representation.vary),) if representation.vary else ()
 
 

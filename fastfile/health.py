@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.errors import HTTPError
+from fastfile.errors import make_unavailable
 from fastfile.pages import TEXT
 from fastfile.response import NO_CACHE, make_page
 from fastfile.semantics.fieldchanges import FieldChanges
@@ -23,7 +23,7 @@ class Health:
         if target.path != self._path:
             return None
         if self._is_stopping:
-            raise HTTPError(503, "The server is about to stop.", ((b"Retry-After", b"1"),))
+            raise make_unavailable("The server is about to stop.")
         return self._well
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ from fastfile.pages import (
     make_html_head,
     readable_size,
 )
-from fastfile.semantics.target import encode_path
+from fastfile.semantics.target import UNRESERVED, encode_path
 
 
 class Readme(NamedTuple):
@@ -60,7 +60,7 @@ LISTING_POLICY = (
 _TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *C1_CONTROLS)} | {ord("\\"): "\\\\"}
 _TEXT_ESCAPES |= {code: f"\\u{code:04x}" for code in LINES_AND_DIRECTIONS}
 
-_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986 §2.3
+_ARCHIVE_LINK = ' <a href="?archive=zip" rel=nofollow download>Download as zip</a>'
 
 # RFC 3339 has years 0001 to 9999: a time outside is shown as unknown.
 _FIRST_SECOND = -62135596800
@@ -92,7 +92,7 @@ def _shown(name: bytes) -> str:
 
 def _link_and_text(name: bytes) -> tuple[str, str]:
     """Return the reference to an entry, percent-encoded, and its name as HTML."""
-    if not name.translate(None, _UNRESERVED):  # most names: neither has anything to change
+    if not name.translate(None, UNRESERVED):  # most names: neither has anything to change
         text = name.decode("ascii")
         return "./" + text, text
     # "./" keeps "javascript:x" from being a scheme (RFC 3986 §4.2) and "//evil" from being a host.
@@ -109,9 +109,6 @@ def _html_listing(listing: Listing) -> bytes:
         f"{'' if listing.readme is None else _readme(listing.readme)}<script>{SCRIPT}</script>\n"
     )
     return page.encode()
-
-
-_ARCHIVE_LINK = ' <a href="?archive=zip" rel=nofollow download>Download as zip</a>'
 
 
 def _breadcrumbs(path: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastfile.errorpages import make_not_found
+from fastfile.errors import make_not_found
 from fastfile.semantics.target import Target
 from fastfile.site import Site
 
@@ -16,6 +16,7 @@ class Mounts:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
+        """See what no request looks for; to be called about once a second."""
         for site in self._sites:
             site.look_around()
 

@@ -7,8 +7,6 @@ says why it is there and ``peers`` what other servers have.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fastfile.cache_kinds import CACHE_RULE, IMMUTABLE
 from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, REFERRER_POLICY
 from fastfile.kinds import (
@@ -26,61 +24,13 @@ from fastfile.kinds import (
     SWITCH,
     TARGET,
     WORKERS,
-    Kind,
     choice,
     number,
     seconds,
     size,
 )
+from fastfile.option import Option
 from fastfile.passwords import USER
-
-
-class Option(NamedTuple):
-    """One row: ``name`` is the attribute of Config; ``metavar`` is empty for a switch; ``help`` is one sentence.
-
-    A ``secret`` value is never shown, neither by an error nor by --print-config.
-    """
-
-    group: str
-    name: str
-    kind: Kind
-    default: object
-    metavar: str
-    help: str
-    short: str = ""
-    bare: str = ""  # the value of the option without "=": its value is never the next argument
-    repeatable: bool = False
-    reason: str = ""
-    peers: str = ""
-    secret: bool = False
-
-    @property
-    def key(self) -> str:
-        """The key in a configuration file; the name of one that is a word of Python has an underscore after it."""
-        return self.name.rstrip("_").replace("_", "-")
-
-    @property
-    def flag(self) -> str:
-        """The spelling on the command line; the one argument that is not an option goes by its metavar."""
-        return self.metavar if self.name == "directory" else f"--{self.key}"
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return f"FASTFILE_{self.name.rstrip('_').upper()}"
-
-    @property
-    def negatable(self) -> bool:
-        """Whether the option is a switch, which ``--no-NAME`` turns off."""
-        return self.kind is SWITCH
-
-    @property
-    def shown_default(self) -> str:
-        """The default as a user would write it; empty where there is none."""
-        if isinstance(self.default, tuple):
-            return ", ".join(self.kind.show(value) for value in self.default)
-        return "" if self.default is None else self.kind.show(self.default)
-
 
 DEFAULT_FOLDERS = ("./dist", "./build", "./public", "./out", "./_site")
 
@@ -172,8 +122,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         *(FIELDS, "cors", ORIGIN, (), "ORIGIN"),
-        "Let pages of any origin read what is served, or with =ORIGIN those of one, such as "
-        "=https://app.example; give it again for more.",
+        "Let pages of any origin read what is served, or by --cors=https://app.example those of one; give it again "
+        "for more.",
         repeatable=True,
         bare="*",
     ),

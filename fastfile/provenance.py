@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastfile.config import Config
 from fastfile.kinds import printable
-from fastfile.options import OPTIONS, Option
+from fastfile.option import Option
+from fastfile.options import OPTIONS
 
 _COLUMN = 40
 

@@ -5,11 +5,10 @@ Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (ha
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 
-from fastfile.files.resource import Resource
+from fastfile.files.resource import Resource, has_no_date, hash_content, modified_s
 from fastfile.semantics.fieldchanges import Field, FieldChanges
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.semantics.ranges import (
@@ -38,6 +37,7 @@ KEPT_OVERHEAD = 300  # what one of them takes beside its bytes, about
 
 
 def make_field_lines(fields: Iterable[Field]) -> bytes:
+    """Return the fields as lines, each with its CRLF (RFC 9112 §5)."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
@@ -69,14 +69,9 @@ def make_bodiless(response: Response) -> Response:
     return Response(response.status, response.head, (), 0, response.close)
 
 
-def has_no_date(resource: Resource) -> bool:
-    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
-    return resource.mtime_ns // 1_000_000_000 in (0, 1)
-
-
 def make_content_tag(content: bytes) -> bytes:
     """Return a strong entity tag that is of the content alone."""
-    return b'"%b"' % hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+    return b'"%b"' % hash_content(content)
 
 
 def make_etag(resource: Resource, coding: bytes) -> bytes:
@@ -88,10 +83,10 @@ def make_etag(resource: Resource, coding: bytes) -> bytes:
     """
     if resource.tag is not None:
         tag = resource.tag
-    elif not has_no_date(resource):
+    elif not has_no_date(resource.status):
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
     elif resource.size <= MAX_HASHED:
-        tag = make_content_tag(resource.read_all()).strip(b'"')
+        tag = hash_content(resource.read_all())
     else:
         tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
     return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag
@@ -140,34 +135,37 @@ class Representation:
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status
-        self.vary = vary
-        self.mtime_s = None if has_no_date(resource) else min(resource.mtime_ns // 1_000_000_000, now_s)
+        self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
         self.last_modified: bytes | None = None
+        if status == 200 and self.mtime_s is not None:
+            self.last_modified = make_httpdate(self.mtime_s)
         self.etag = make_etag(resource, coding)
-        caching: list[Field] = [NO_CACHE] if status == 200 else [NO_STORE]
-        fields: list[Field] = [NO_SNIFFING]
-        if vary:
-            caching.append((b"Vary", vary))
-        if status == 200:
-            caching.append((b"ETag", self.etag))
-            fields.append((b"Accept-Ranges", b"bytes"))
-            if self.mtime_s is not None:
-                self.last_modified = make_httpdate(self.mtime_s)
-                fields.append((b"Last-Modified", self.last_modified))
-        if coding:
-            fields.append((b"Content-Encoding", coding))
-        type_ = (b"Content-Type", self.media_type)
-        changed = changes.apply((*caching, *fields, type_))
-        self._field_lines = make_field_lines(field for field in changed if field[0].lower() != b"content-type")
+        caching, others = self._make_fields(vary)
+        changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
+        self.vary = next((value for name, value in changed if name.lower() == b"vary"), b"")
+        self._field_lines = make_field_lines(_without_type(changed))
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)
+        self.not_modified = Response(304, make_head(304, _without_type(changes.apply(caching))))
         self._range_frame: tuple[str, str] | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
         self._kept = 0  # the bytes of them
-        # RFC 9110 §15.4.5: of ours no more than caching needs.
-        kept = [field for field in changes.apply(caching) if field[0].lower() != b"content-type"]
-        self.not_modified = Response(304, make_head(304, kept))
+
+    def _make_fields(self, vary: bytes) -> tuple[list[Field], list[Field]]:
+        """Return the fields that a 304 has as well, no more than caching needs (RFC 9110 §15.4.5), and the others."""
+        caching = [NO_CACHE if self.status == 200 else NO_STORE]
+        others = [NO_SNIFFING]
+        if vary:
+            caching.append((b"Vary", vary))
+        if self.status == 200:
+            caching.append((b"ETag", self.etag))
+            others.append((b"Accept-Ranges", b"bytes"))
+        if self.last_modified is not None:
+            others.append((b"Last-Modified", self.last_modified))
+        if self.coding:
+            others.append((b"Content-Encoding", self.coding))
+        return caching, others
 
     def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
         content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
@@ -214,3 +212,7 @@ class Representation:
         parts.append(make_closing_delimiter(boundary))
         total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
         return self._make(206, make_multipart_type(boundary), tuple(parts), total)
+
+
+def _without_type(fields: Iterable[Field]) -> list[Field]:
+    return [field for field in fields if field[0].lower() != b"content-type"]

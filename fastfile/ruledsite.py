@@ -20,7 +20,8 @@ from fastfile.semantics.cleanurls import Address
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import with_options
 from fastfile.semantics.target import Target, make_location, parse_target
-from fastfile.site import Shared, Site
+from fastfile.shared import Shared
+from fastfile.site import Site
 from fastfile.types import Deferred, RequestHead, Response
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class RuledSite(Site):
         self.adopt(with_options(self._rules.host, self._config))
 
     def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+        """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
         subject = Address(file, False) if file and self._host.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
         # A file that is there goes before all but forced rules.
@@ -97,7 +99,7 @@ class RuledSite(Site):
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
         status = outcome.rule.status
-        self.note("rule", str(outcome.rule.place).encode())
+        self._note("rule", str(outcome.rule.place).encode())
         if outcome.is_redirect:
             location = outcome.reference
             if location.startswith(b"/"):
@@ -131,7 +133,7 @@ class RuledSite(Site):
             found = self._files.find(candidates, Purpose(asked, status, vary))
             if found is None:
                 return None
-            self.note("file", found[0])
+            self._note("file", found[0])
             answer = found[1]
             self._remember(key, answer)
         return answer

@@ -14,15 +14,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
-from fastfile.absence import Absences, Note, take_no_note
+from fastfile.absence import Absences
 from fastfile.answer import Answer
-from fastfile.clock import Clock
-from fastfile.config import Config
-from fastfile.errorpages import ErrorPages, make_vary
+from fastfile.errorpages import make_vary
 from fastfile.fileanswers import FileAnswers, Purpose
-from fastfile.files.cache import Cache
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root, make_error
 from fastfile.files.stamps import Stamps
@@ -34,47 +30,26 @@ from fastfile.semantics.cleanurls import Address, CleanUrls
 from fastfile.semantics.fieldchanges import FieldChanges
 from fastfile.semantics.hosts import Host, choose_host
 from fastfile.semantics.target import Target, encode_path, is_hidden, make_location
+from fastfile.shared import Shared
 from fastfile.types import Deferred, RequestHead, Response
-
-if TYPE_CHECKING:
-    from fastfile.compression import Compression
-
-
-def make_cache(config: Config) -> Cache[Answer]:
-    return Cache(config.cache_size, config.cache_files)
-
-
-class Shared(NamedTuple):
-    """What the sites of one application have in common. ``changes`` are those of every response."""
-
-    config: Config
-    clock: Clock
-    cache: Cache[Answer]
-    pages: ErrorPages
-    changes: FieldChanges
-    compression: Compression | None = None
-    note: Note = take_no_note
 
 
 class Site:
     """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
 
     def __init__(self, root: Root, base: bytes, shared: Shared) -> None:
-        config, clock, pages = shared.config, shared.clock, shared.pages
         self._root = root
         self.base = base
         self._prefix = b"/" + encode_path(base) if base else b""
-        self._config = config
-        self._dotfiles = config.dotfiles
-        self._clock = clock
+        self._shared = shared
+        self._config = shared.config
         self._cache = shared.cache
-        self._pages = pages
+        self._pages = shared.pages
         self._changes = shared.changes
-        self.note = shared.note
-        stamps = Stamps(root, self._watched)
-        self._files = FileAnswers(root, clock, config, self._changes_of, stamps, shared.compression)
-        self._folders = Folders(root, base, config, clock, pages, self._hides, self._withholds)
-        self.adopt(choose_host(config))
+        self._note = shared.note
+        self._files = FileAnswers(root, shared, self._changes_of, Stamps(root, self._watched))
+        self._folders = Folders(root, base, shared, self._hides, self._withholds)
+        self.adopt(choose_host(shared.config))
 
     def adopt(self, host: Host) -> None:
         """Do as this host does from now on."""
@@ -85,11 +60,10 @@ class Site:
         immutable = config.immutable if not host.cache_control or config.given("immutable") else "off"
         self._cache_policy = CachePolicy(immutable, config.cache_control, self.base)
         self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
-        app = None if config.spa is None else os.fsencode(config.spa)
-        self._absences = Absences(self._root, self._files, self._clock, app, host)
+        self._absences = Absences(self._root, self._files, self._shared, host)
         # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
         # them.
-        self._are_routes = not config.given("listing") and (app is not None or not host.listing)
+        self._are_routes = not config.given("listing") and (config.spa is not None or not host.listing)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -139,7 +113,7 @@ class Site:
 
     def _hides(self, path: bytes) -> bool:
         """Tell whether a path is as if nothing were there."""
-        return is_hidden(path) and not self._dotfiles
+        return is_hidden(path) and not self._config.dotfiles
 
     def _withholds(self, path: bytes) -> bool:
         """Tell whether some request for a file gets something else than the file: then no archive has it either."""
@@ -152,7 +126,7 @@ class Site:
         """Return the file at a target, or a redirect to the address where it is; None where there is none."""
         asked = Address(target.path, target.is_directory)
         if self._hides(asked.path):
-            self.note("hidden", asked.path)
+            self._note("hidden", asked.path)
             return None
         if self._root.only is not None and asked.path:
             return None
@@ -162,9 +136,9 @@ class Site:
         file, answer = found
         address = self._urls.address(file, asked)
         if address != asked and self._is_at(file, address):
-            self.note("redirect", file)
+            self._note("redirect", file)
             return self._move(address, target, head)
-        self.note("file", file)
+        self._note("file", file)
         return answer
 
     def _look_at_folder(self, target: Target, head: RequestHead) -> Response | Deferred | None:
@@ -174,9 +148,9 @@ class Site:
         return self._list(target, head)
 
     def _find_absence(self, target: Target) -> Answer:
-        self.note("absence", target.path)
+        self._note("absence", target.path)
         asked = Address(target.path, target.is_directory)
-        return self._absences.find(target.path, self._candidates(asked), self.note, self._names_of(asked))
+        return self._absences.find(target.path, self._candidates(asked), self._names_of(asked))
 
     def _is_at(self, file: bytes, address: Address) -> bool:
         """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
@@ -191,7 +165,7 @@ class Site:
 
     def _cached(self, key: bytes) -> Answer | None:
         answer = self._cache.entries.get(key)
-        return answer if answer is not None and answer.is_fresh(self._clock) else None
+        return answer if answer is not None and answer.is_fresh(self._shared.clock) else None
 
     def _remember(self, key: bytes, answer: Answer) -> None:
         self._cache.discard(key)
@@ -226,5 +200,5 @@ class Site:
             return self._move(Address(path, True), target, head)
         if not self._host.listing:
             return None
-        self.note("listing", path)
+        self._note("listing", path)
         return self._folders.answer(path, target.query, head, self.changes_at(Address(path, True)))

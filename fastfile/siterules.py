@@ -93,6 +93,7 @@ class SiteRules:
         self._looked_s = clock.wall_s
         self._folder: Stamp | None = None
         self.problems: list[Problem] = []
+        self._contents: list[tuple[int, str, bytes | None]] = []  # and how many places each was looked for in
         self._load()
 
     def refresh(self) -> bool:
@@ -106,36 +107,44 @@ class SiteRules:
                 self._looked_s = now_s
                 self._folder = folder
                 return False
-        self._load()
-        return True
+        return self._load()
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
+        """Read the files; tell whether they say something else than before."""
+        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
+        found = [(name, self._read(name)) for name in self._plain_host.rule_files]
+        # What was written just now is read again for each request, and it may have a hundred thousand lines.
+        contents = [(len(files), files[-1].problem, files[-1].content) for _, files in found]
+        changed = contents != self._contents
+        if changed:
+            self._apply(found)
+            self._contents = contents
+        files = [file for _, several in found for file in several]
+        self._settled = all(file.settled for file in files)
+        self._present = tuple([file.stamp for file in files if file.stamp.signature])
+        self._absent = tuple([file.stamp for file in files if not file.stamp.signature])
+        return changed
+
+    def _apply(self, found: list[tuple[str, list[DeployFile]]]) -> None:
         rules: list[Rule] = []
         header_rules: list[HeaderRule] = []
         problems: list[Problem] = []
-        files: list[DeployFile] = []
         self.host = self._plain_host
-        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
-        for name in self._plain_host.rule_files:
-            found = self._read(name)
-            files += found
-            parsed = self._parse(name, found[-1], "../" * (len(found) - 1))
+        for name, files in found:
+            parsed = self._parse(name, files[-1], "../" * (len(files) - 1))
             rules += parsed.rules
             header_rules += parsed.header_rules
             problems += parsed.problems
             self.host = parsed.host or self.host
         self._book = Rulebook(rules)
         self._fields = FieldBook(header_rules, self.host.dialect.joins_fields)
-        if problems != self.problems:  # a file that was written just now may be read several times
+        if problems != self.problems:
             for problem in problems[:MAX_SAID]:
                 self._say(printable(str(problem)))
             if len(problems) > MAX_SAID:
                 self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
         self.rules = rules
         self.problems = problems
-        self._settled = all(file.settled for file in files)
-        self._present = tuple([file.stamp for file in files if file.stamp.signature])
-        self._absent = tuple([file.stamp for file in files if not file.stamp.signature])
         self.has_rules = bool(rules)
         self.has_fields = bool(header_rules)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ParserLimits(NamedTuple):
-    """What the parser accepts, in bytes or counts; config.py holds the reasons and the peers' values."""
+    """What the parser accepts, in bytes or counts; options.py has the reasons and the peers' values."""
 
     request_line: int = 8192  # more: 414
     field_line: int = 8192  # one line; more: 431

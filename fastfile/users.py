@@ -68,4 +68,4 @@ def _is_beneath(path: str, root_path: str, dotfiles: bool) -> bool:
 
 def _problem(config: Config, problem: str) -> ConfigError:
     name = "auth" if config.auth_file is None else "auth_file"
-    return ConfigError(f"--{name.replace('_', '-')}", f"from {config.source(name)}", problem)
+    return ConfigError(f"--{name.replace('_', '-')}", config.source(name), problem)

@@ -26,6 +26,11 @@ def flag(name: str) -> bool:
 KERNEL_KINDS = ("pure",) if flag("FASTFILE_NO_EXTENSIONS") else ("compiled", "pure")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the builds first: each takes a minute, and at the end one process would be left alone with them."""
+    items.sort(key=lambda item: item.path.name != "test_packaging.py")
+
+
 def load_kernel(name: str, kind: str) -> ModuleType:
     """Import one twin of a kernel; a compiled one that is missing fails where it is required, else is skipped."""
     if kind == "pure":

@@ -33,7 +33,7 @@ from fastfile.server.poller import make_poller
 from fastfile.server.service import Service
 from fastfile.server.worker import make_loop
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
 TICK_S = 0.02
 
@@ -110,7 +110,7 @@ class InProcess:
                 connection.on_deadline()
 
     def open_connections(self) -> list[Connection]:
-        return [watcher for watcher in self.poller.watchers.values() if isinstance(watcher, Connection)]
+        return [watcher for watcher in self.poller.watchers() if isinstance(watcher, Connection)]
 
     def states(self) -> list[int]:
         """Return the state of each open connection; for questions on the loop."""

@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from fastfile.options import LIMITS, OPTIONS, Option
+from fastfile.option import Option
+from fastfile.options import LIMITS, OPTIONS
 
 PAGE = Path(__file__).parent.parent / "docs" / "options.md"
 BEGIN, END = "<!-- options -->", "<!-- /options -->"

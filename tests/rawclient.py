@@ -21,6 +21,7 @@ from email.utils import parsedate
 from typing import NamedTuple
 
 RECEIVE_SIZE = 262144
+TIMEOUT_S = 60
 CLOCK_SLACK_S = 1.1  # a Date is of whole seconds, rounded down
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([\x20-\x7e]+)")  # RFC 9112 §4; a server of 1.1 says so (RFC 9110 §2.5)
@@ -94,7 +95,7 @@ class RawClient:
         """
         if self.connection.family != socket.AF_UNIX or sys.platform != "linux":
             return
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + TIMEOUT_S
         while struct.unpack("i", fcntl.ioctl(self.connection, termios.TIOCOUTQ, b"\0\0\0\0"))[0]:
             assert time.monotonic() < deadline, "the server does not read"
             if select.select([self.connection], [], [], 0)[0]:

@@ -19,9 +19,10 @@ import pytest
 
 from fastfile.server.accesslog import QUEUE_LIMIT, AccessLog, Sink, open_log
 from fastfile.server.logformat import LINE_LIMIT
-from fastfile.types import RequestHead
+from fastfile.types import RequestHead, Response
 
 MOMENT = 1_795_381_200.0
+ANSWER = Response(200, b"", (b"x",), 1)
 
 
 def now() -> float:
@@ -33,8 +34,9 @@ def request(number: int, pad: int = 0) -> RequestHead:
 
 
 def record(log: AccessLog, numbers: range, pad: int = 0) -> None:
+    client = log.make_client("127.0.0.1")
     for number in numbers:
-        log.record("127.0.0.1", request(number, pad), 200, 1, 0.001)
+        log.record(client, (request(number, pad), ANSWER, 0.0), 1, int(MOMENT))
 
 
 def targets(lines: bytes) -> list[int]:
@@ -241,7 +243,7 @@ def test_a_terminal_that_was_stopped_is_not_waited_for() -> None:
 
     termios.tcflow(slave, termios.TCOON)
     log.flush()
-    assert select.select([master], [], [], 10)[0]
+    assert select.select([master], [], [], 60)[0]
     assert b"GET  /0xxx" in os.read(master, 65536)
     log.close()
     os.close(slave)

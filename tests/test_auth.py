@@ -24,11 +24,11 @@ from serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 from fastfile.auth import MAX_CHECKS, make_private
 from fastfile.cli import main
-from fastfile.config import load
 from fastfile.errors import ConfigError
 from fastfile.kinds import Unusable
 from fastfile.passwords import USER, make_hash, parse_hash, verify
 from fastfile.semantics.credentials import maybe_basic
+from fastfile.settings import load
 from fastfile.users import with_users
 
 PASSWORD = "correct horse: battery ü"

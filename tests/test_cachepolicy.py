@@ -14,11 +14,12 @@ import pytest
 from rawclient import RawClient, Received
 from serverprocess import ServerProcess
 
-from fastfile.cli import parse_arguments
-from fastfile.config import load
+from fastfile.arguments import parse_arguments
 from fastfile.errors import ConfigError
 from fastfile.semantics.cachepolicy import CachePolicy, compile_glob
 from fastfile.semantics.fieldchanges import NO_CHANGES, FieldChanges
+from fastfile.settings import load
+from fastfile.usage import USAGE
 
 YEAR = "public, max-age=31536000, immutable"
 HASHED = "assets/index-BvXs3m9q.js"
@@ -225,7 +226,7 @@ COMMANDS = re.findall(r"^fastfile +[-#].*", PAGE, re.MULTILINE)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_of_the_page_is_understood(command: str) -> None:
-    load(parse_arguments(shlex.split(command, comments=True)[1:]), {})
+    load(parse_arguments(USAGE, shlex.split(command, comments=True)[1:]), {})
 
 
 def test_the_examples_of_the_page_do_what_it_says() -> None:

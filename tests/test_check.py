@@ -18,8 +18,8 @@ from fastfile.commands.inventory import take_inventory
 from fastfile.commands.links import Links
 from fastfile.commands.references import Reference, decode, read_page, split_srcset
 from fastfile.commands.stylesheet import find_references
-from fastfile.config import load
 from fastfile.files.root import Root
+from fastfile.settings import load
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = "text " * 400  # smaller when it is encoded, and large enough to be
@@ -44,10 +44,10 @@ def shown(folder: Path, **options: str) -> list[str]:
     return [f"{f.file}:{f.line} {f.severity} {f.code}" for f in find(folder, **options)]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fastfile", "check", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=TIMEOUT_S, env=clean_environment(), check=False
+        command, capture_output=True, text=True, timeout=TIMEOUT_S, env=clean_environment(), check=False, cwd=cwd
     )
 
 
@@ -453,6 +453,12 @@ def test_the_exit_status(page, arguments, status, tmp_path):
     make(tmp_path, {HTML: page})
     done = run(str(tmp_path), *arguments)
     assert (done.returncode, bool(done.stderr)) == (status, status == 2)
+
+
+def test_the_folder_is_named_that_nobody_named(tmp_path):
+    make(tmp_path / "dist", {HTML: ""})
+    assert run(cwd=tmp_path).stdout == "./dist\n0 errors, 0 warnings in 1 file\n"
+    assert run("--json", cwd=tmp_path).stdout == "[]\n"
 
 
 def test_json_is_an_array_even_of_nothing(tmp_path):

@@ -17,7 +17,7 @@ from fastfile.banner import lan_addresses, make_url
 CHECKOUT = Path(__file__).parent.parent
 PASSED_ON = ("FASTFILE_NO_EXTENSIONS",)
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_") or name in PASSED_ON}
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 class Running:
@@ -127,6 +127,11 @@ def test_a_signal_to_stop_is_status_0_and_no_traceback(start, number, workers):
     status, errors = server.stop(number)
     assert status == 0
     assert "Traceback" not in errors
+
+
+def test_a_log_that_cannot_be_opened_is_one_line_and_status_1(folder):
+    done = run("--port", "0", "--log-file", "none/x.log", folder=folder)
+    assert (done.returncode, done.stderr) == (1, "fastfile: none/x.log: No such file or directory\n")
 
 
 def test_what_follows_on_the_terminal_does_not_stand_behind_the_interrupt(folder):

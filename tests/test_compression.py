@@ -13,14 +13,17 @@ import pytest
 from encoded import TEXT, decode, require_all_codings
 from test_handler import Asker, body, fields
 
+from fastfile.answer import Answer
 from fastfile.application import MountPoint, make_application
 from fastfile.compression import Compression
 from fastfile.config import Config
 from fastfile.errorpages import ErrorPages
+from fastfile.files.cache import Cache
 from fastfile.handler import Handler
 from fastfile.mounts import Mounts
 from fastfile.semantics.fieldchanges import FieldChanges
-from fastfile.site import Shared, Site, make_cache
+from fastfile.shared import Shared
+from fastfile.site import Site
 from fastfile.types import Response
 
 ALL = b"gzip, deflate, br, zstd"
@@ -333,12 +336,11 @@ class CountedAsker(CompressingAsker):
     def __init__(self, folder: Path, **settings: object) -> None:
         super().__init__(folder, **settings)
         config = Config(**settings)
-        self.cache = make_cache(config)
+        self.cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
         pages, changes = ErrorPages(FieldChanges()), FieldChanges()
         compression = Compression(self.cache, self.submit, self.failures.append)
-        site = Site(self.root, b"", Shared(config, self.clock, self.cache, pages, changes, compression))
-        arguments = (self.cache.entries, pages, changes, config, self.clock, self.failures.append)
-        self.handler = Handler(Mounts([site]), *arguments)
+        shared = Shared(config, self.clock, self.cache, pages, changes, compression)
+        self.handler = Handler(Mounts([Site(self.root, b"", shared)]), shared, self.failures.append)
 
     def counted(self) -> int:
         """What the cache counts, which is what is in it."""

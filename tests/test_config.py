@@ -7,10 +7,11 @@ from typing import get_type_hints
 import pytest
 from option_table import PAGE, make_tables, replace_tables
 
-from fastfile.config import Config, load, resolve_directory
+from fastfile.config import Config
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import printable, show_size, usable_cpus
 from fastfile.options import BY_NAME, LIMITS, OPTIONS
+from fastfile.settings import load, resolve_directory
 from fastfile.types import ParserLimits
 
 

@@ -31,6 +31,12 @@ os.execvp(command[0], command)
 as_nobody = pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root cannot become nobody")
 
 
+def takes_privileges(port: int) -> bool:
+    """Tell whether this system, Linux alone, keeps a port for the privileged (ip(7))."""
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    return first.exists() and port < int(first.read_text())
+
+
 @pytest.fixture
 def site() -> Iterator[Path]:
     """A folder that everybody may read and write: pytest's own are closed to nobody."""
@@ -108,6 +114,17 @@ def test_root_opens_no_browser_and_the_banner_says_so(site: Path) -> None:
     with ServerProcess(["--open", str(site)], browser.environ) as server:
         assert "--open: no browser is started as root" in server.stdout
     assert not browser.has_opened()
+
+
+@as_nobody
+@pytest.mark.skipif(not takes_privileges(80), reason="anybody may listen on port 80")
+def test_a_port_that_takes_a_privilege_says_which_take_none(site: Path) -> None:
+    command = [sys.executable, "-c", AS_NOBODY, "--port", "80", str(site)]
+    done = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    line = "fastfile: cannot listen on 127.0.0.1:80: Permission denied; a port from 1024 on needs none\n"
+    assert (done.returncode, done.stderr) == (1, line)
 
 
 def run_quietly(site: Path, *args: str) -> tuple[str, str]:

@@ -304,7 +304,7 @@ def test_a_client_that_resets_is_let_go_at_once_and_its_result_is_dropped(server
         assert server.handler.gates.reached("reset").wait(TIMEOUT_S)
         (waiting,) = [fd for fd, state in server.connections().items() if state == WAITING]
         reset(client)
-        server.wait_until(lambda: waiting not in server.poller.watchers, "it is closed")
+        server.wait_until(lambda: WAITING not in server.states(), "it is closed")
         # The next client gets the same descriptor, and waits on it for something else.
         with server.connect() as successor:
             successor.send("/gate/successor")

@@ -28,25 +28,44 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["/", "--help"]], ids=" ".join)
+def test_help_is_shown_wherever_it_is_asked_for(arguments):
+    done = explain(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: fastfile explain URL")
+
+
 @pytest.mark.parametrize(
     ("arguments", "steps", "statuses", "exit_status"),
     [
         pytest.param(["/"], ["file index.html"], [200], 0, id="a folder's index"),
         pytest.param(["/docs"], ["redirect docs/index.html", "file docs/index.html"], [301, 200], 0, id="a redirect"),
         pytest.param(
-            ["/about.html", "--clean-urls"], ["redirect about.html", "file about.html"], [301, 200], 0, id="--"
+            ["/about.html", "--clean-urls"],
+            ["redirect about.html", "file about.html"],
+            [301, 200],
+            0,
+            id="a clean address",
         ),
         pytest.param(["/nix"], ["absence nix", "404 page 404.html"], [404], 1, id="a page of the site's own for a 404"),
         pytest.param(["/nix", "--spa"], ["absence nix", "404 page 404.html", "app index.html"], [200], 0, id="an app"),
         pytest.param(
-            ["/nix", "--spa", "--fetch"], ["absence nix", "404 page 404.html", "app index.html"], [404], 1, id="-"
+            ["/nix", "--spa", "--fetch"],
+            ["absence nix", "404 page 404.html", "app index.html"],
+            [404],
+            1,
+            id="a part that an app lacks",
         ),
         pytest.param(["/a b/ü.txt"], ["file a b/ü.txt"], [200], 0, id="a path as people write it"),
         pytest.param(["/a%20b/%C3%BC.txt?q#f"], ["file a b/ü.txt"], [200], 0, id="and as browsers do"),
         pytest.param(["http://localhost:9/app.js"], ["file app.js"], [200], 0, id="a URL"),
         pytest.param(["http://evil.example/"], [], [421], 1, id="a foreign host"),
         pytest.param(
-            ["/.git/config"], ["hidden .git/config", "absence .git/config", "404 page 404.html"], [404], 1, id="."
+            ["/.git/config"],
+            ["hidden .git/config", "absence .git/config", "404 page 404.html"],
+            [404],
+            1,
+            id="a hidden name",
         ),
         pytest.param(["/%zz"], [], [400], 1, id="a bad escape"),
     ],

@@ -39,6 +39,7 @@ from fastfile.server.offload import Offload
 from fastfile.server.poller import make_poller
 from fastfile.server.service import Service
 
+TIMEOUT_S = 60
 LARGE = os.urandom(300_000)
 PATHS = ["/", "/large.bin", "/folder/", "/folder", "/missing", "/link", "/app.js", "/index.html"]
 STATUSES = [200, 200, 200, 301, 404, 200, 200, 200]
@@ -89,7 +90,7 @@ class Server:
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        self._started.wait(10)
+        self._started.wait(TIMEOUT_S)
 
     def _run(self) -> None:
         self._loop = loop = asyncio.new_event_loop()
@@ -125,17 +126,17 @@ class Server:
         asked = threading.Event()
 
         def count() -> None:
-            answer.append(len(self._poller.watchers) - 1)
+            answer.append(self._poller.count - 1)
             asked.set()
 
         # Twice through the loop: what was readable when we asked has been read by then.
         self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.002, count))
-        assert asked.wait(10)
+        assert asked.wait(TIMEOUT_S)
         return answer[0]
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive()
 
 
@@ -181,7 +182,7 @@ def exchange(address: tuple[str, int]) -> bytes:
     Returns all that comes back until the end or a reset.
     """
     received = bytearray()
-    with socket.create_connection(address, timeout=10) as client:
+    with socket.create_connection(address, timeout=TIMEOUT_S) as client:
         fields = b"Host: localhost\r\nAccept-Encoding: gzip\r\n"
         requests = [b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), fields) for path in PATHS]
         requests[-1] = requests[-1][:-2] + b"Connection: close\r\n\r\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fastfile.common_fields import own_fields
-from fastfile.config import load
 from fastfile.errors import ConfigError
 from fastfile.field_kinds import FIELD, MIME, ORIGIN, POLICY, PROTECTED, REFERRER_POLICY
 from fastfile.kinds import Kind, Unusable
 from fastfile.options import OPTIONS
+from fastfile.settings import load
 
 TAKEN = {
     "a field": (FIELD, "X-Frame-Options: DENY", "X-Frame-Options: DENY"),

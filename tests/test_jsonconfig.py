@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastfile.semantics.headerrules import FieldBook
-from fastfile.semantics.jsonconfig import Document
+from fastfile.semantics.jsonconfig import MOST_ITEMS, Document
 from fastfile.semantics.rule import Place
 from fastfile.semantics.rulebook import Rulebook
 from fastfile.semantics.serveconfig import read_serve_config
@@ -97,6 +97,15 @@ def test_each_entry_knows_its_line():
     assert [(item.name, item.place) for item in document.items("a")] == [
         ("a[0]", Place("x.json", 3)),
         ("a[1]", Place("x.json", 5)),
+    ]
+
+
+def test_so_many_items_of_a_list_are_read():
+    content = b'{"a": [%b]}' % b",".join([b"{}"] * (MOST_ITEMS + 1))
+    document = Document("x.json", content)
+    assert len(list(document.items("a"))) == MOST_ITEMS
+    assert [str(problem) for problem in document.problems] == [
+        f"x.json:1: a[{MOST_ITEMS}]: no more than {MOST_ITEMS} are read"
     ]
 
 

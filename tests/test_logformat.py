@@ -1,13 +1,19 @@
 """The lines of the access log: golden ones, and ones that a client tries to forge."""
 
+import gc
 import json
 import time
+import tracemalloc
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fastfile.server.logformat import LINE_LIMIT, Exchange, escape, make_format
-from fastfile.types import RequestHead
+from fastfile.server.logformat import LINE_LIMIT, escape, make_lines
+from fastfile.server.loglines import Client, Exchange, Lines
+from fastfile.types import RequestHead, Response
 
 MOMENT = 1_795_381_200.25  # 2026-11-22 21:00:00.25 UTC
 FORMATS = ("pretty", "common", "combined", "json")
@@ -29,19 +35,34 @@ def head(
     return RequestHead(method, target, minor_version, 0, field_lines)
 
 
+class Logged(NamedTuple):
+    """What a log is told of an exchange."""
+
+    exchange: Exchange
+    body_size: int
+    peer: str
+    time_s: float = MOMENT
+    duration_s: float = 0.0012346
+
+
 def exchange(
     request: RequestHead | None,
     status: int = 200,
     body_size: int = 123,
     peer: str = "127.0.0.1",
     user: bytes | None = None,
-) -> Exchange:
-    return (MOMENT, peer, request, status, body_size, 0.0012346, user)
+) -> Logged:
+    return Logged((request, Response(status, b"", user=user), 0.0), body_size, peer)
 
 
-def line(name: str, what: Exchange, colour: bool = False) -> str:
-    chosen = make_format(name, colour)
-    return chosen.line(what, chosen.stamp(int(what[0]))).decode("ascii")
+def add(lines: Lines, what: Logged, client: Client | None = None) -> bytes:
+    client = client or Client(lines.make_peer(what.peer))
+    lines.add(client, what.exchange, what.body_size, what.time_s, what.duration_s)
+    return lines.take()
+
+
+def line(name: str, what: Logged, colour: bool = False) -> str:
+    return add(make_lines(name, colour), what).decode("ascii")
 
 
 FIELDS = b'Host: x\r\nreferer:  http://x/"q" \r\nUSER-AGENT: curl/8.0\r\n'
@@ -116,7 +137,7 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("name", "what", "expected"), GOLDEN.values(), ids=GOLDEN)
-def test_a_line_is(name: str, what: Exchange, expected: str) -> None:
+def test_a_line_is(name: str, what: Logged, expected: str) -> None:
     assert line(name, what) == expected
 
 
@@ -138,7 +159,7 @@ def test_pretty_colours_the_status_by_its_class(status: int, colour: str) -> Non
     ],
 )
 def test_pretty_durations_are_short(duration_s: float, text: str) -> None:
-    what = (MOMENT, "", head(), 200, 0, duration_s, None)
+    what = exchange(head(), body_size=0)._replace(duration_s=duration_s)
     assert f"-  {text:>7}  GET" in line("pretty", what)
 
 
@@ -210,6 +231,79 @@ def test_escapes_are_hexadecimal_and_never_cut_in_half(value: bytes, limit: int,
     assert escape(value, limit) == expected
 
 
+class Texts(NamedTuple):
+    """What a client may vary from request to request: few values each, so that many exchanges are alike in some."""
+
+    methods: tuple[bytes, ...] = (b"GET", b"HEAD", b'G"T')
+    targets: tuple[bytes, ...] = (b"/", b"/a", b'/"\\', b"/" + b"a" * 300, b"/\xc3\xa9\x80")
+    field_lines: tuple[bytes, ...] = (
+        b"",
+        b"Host: x\r\n",
+        b"Referer: a\r\n",
+        b"User-Agent: a\r\n",
+        b'user-agent: "a\\\t\x80\r\nREFERER: \xc3\xa9\r\n',
+        b"User-Agent: " + b"a" * 1100 + b"\r\n",
+    )
+    users: tuple[bytes | None, ...] = (None, b"ann", b'a n"n')
+    peers: tuple[str, ...] = ("", "127.0.0.1", 'a "b')
+
+
+TEXTS = Texts()
+heads = st.none() | st.builds(
+    RequestHead,
+    method=st.sampled_from(TEXTS.methods),
+    target=st.sampled_from(TEXTS.targets),
+    minor_version=st.integers(0, 1),
+    size=st.just(0),
+    field_lines=st.sampled_from(TEXTS.field_lines),
+)
+responses = st.builds(Response, st.sampled_from((200, 304, 404)), st.just(b""), user=st.sampled_from(TEXTS.users))
+logged = st.builds(
+    Logged,
+    exchange=st.tuples(heads, responses, st.just(0.0)),
+    body_size=st.sampled_from((0, 1, 5_000_000_000)),
+    peer=st.sampled_from(TEXTS.peers),
+    time_s=st.sampled_from((MOMENT, MOMENT + 0.5, MOMENT + 1, MOMENT - 3600)),
+    duration_s=st.sampled_from((0.0, 0.0012346, 12.5)),
+)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(st.lists(logged, max_size=30))
+def test_what_is_remembered_changes_no_line(name: str, many: list[Logged]) -> None:
+    lines = make_lines(name, True)
+    clients = {peer: Client(lines.make_peer(peer)) for peer in TEXTS.peers}
+    for what in many:
+        assert add(lines, what, clients[what.peer]) == add(make_lines(name, True), what)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    lines = make_lines("combined", False)
+    client = Client(lines.make_peer("::1"))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            add(lines, exchange(head(target=b"/%0200d" % number, field_lines=b"Referer: %01000d\r\n" % number)), client)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20  # each of the texts is longer than 200 bytes
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.binary(max_size=40), st.integers(8, 40))
+def test_escaping_is_byte_by_byte(value: bytes, limit: int) -> None:
+    plain = b"".join(
+        bytes((byte,)) if 0x20 <= byte < 0x7F and byte not in b'"\\' else b"\\x%02x" % byte for byte in value
+    )
+    escaped = escape(value, limit)
+    if len(plain) <= limit:
+        assert escaped == plain
+    else:
+        assert len(escaped) <= limit
+        assert escaped.endswith(b"...")
+        assert plain.startswith(escaped[:-3])
+
+
 def test_json_holds_what_the_client_sent() -> None:
     target = 'a"\\\t/é\U0001f600'.encode() + b"\xff"
     member = json.loads(line("json", exchange(head(target=target))))["target"]
@@ -226,10 +320,11 @@ def test_json_holds_what_the_client_sent() -> None:
     ],
 )
 def test_dropped_lines_are_owned_up_to_in_the_grammar_of_the_format(name: str, expected: str) -> None:
-    chosen = make_format(name, False)
-    assert chosen.dropped(7, chosen.stamp(int(MOMENT))).decode() == expected
+    lines = make_lines(name, False)
+    lines.add_gap(7, MOMENT)
+    assert lines.take().decode() == expected
 
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match="xml"):
-        make_format("xml", False)
+        make_lines("xml", False)

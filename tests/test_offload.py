@@ -12,7 +12,7 @@ import pytest
 from fastfile.clock import Clock
 from fastfile.server.offload import THREADS, Offload
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 class Work:

@@ -40,9 +40,7 @@ def must(result: subprocess.CompletedProcess[str]) -> str:
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the sdist, built from a copy of what git would check out and from nothing that lies about beside it."""
     source = tmp_path_factory.mktemp("source") / "fastfile"
-    ignore = shutil.ignore_patterns(
-        ".*", "build", "dist", "*.so", "*.c", "*.html", "*.egg-info", "__pycache__", "tests"
-    )
+    ignore = shutil.ignore_patterns(".*", "build", "dist", "*.so", "*.c", "*.html", "*.egg-info", "__pycache__", "data")
     shutil.copytree(ROOT, source, ignore=ignore)
     must(run([sys.executable, "-m", "build", "--sdist", "--outdir", str(source / "out")], cwd=source))
     (archive,) = (source / "out").glob("*.tar.gz")
@@ -76,6 +74,7 @@ def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
     assert {f"fastfile/{kernel}.pyx" for kernel in KERNELS} <= names
     assert {"fastfile/py.typed", "LICENSE", "README.md", "CHANGELOG.md", "setup.py", "pyproject.toml"} <= names
     assert not [name for name in names if name.endswith((".so", ".c"))], "what a build leaves behind is not source"
+    assert not [name for name in names if name.startswith("tests/")], "a part of the tests does not run"
 
 
 @needs_compiler
@@ -106,3 +105,5 @@ def test_extensions_that_are_switched_off_are_not_built(sdist: Path, tmp_path: P
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert extensions_in(wheel) == set()
+    held = {Path(name).suffix for name in names_in(wheel) if name.startswith("fastfile/")}
+    assert held == {".py", ".pyi", ".typed"}, "sources of extensions are for who builds them"

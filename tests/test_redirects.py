@@ -185,6 +185,11 @@ MISTAKES = [
     (CLOUDFLARE, b"/a id=:id /b", "Cloudflare Pages matches no queries"),
     (CLOUDFLARE, b"/a /" + b"b" * 1000, "the line is longer than the 1000 bytes that Cloudflare Pages reads"),
     (EITHER, b"/\xff", "there is no destination"),
+    (
+        EITHER,
+        b"/:a/" + b"b" * 1000 + b" /c",
+        f"/:a/{'b' * 76}... is longer than the 1000 bytes that a pattern may have",
+    ),
     (CLOUDFLARE, b"/:a-:b-:c-:d /b", "/:a-:b-:c-:d has too many splats and placeholders"),
 ]
 

@@ -19,6 +19,9 @@ from rawclient import RawClient, Received, check_framing, check_ranges, check_va
 from serverprocess import TIMEOUT_S, ServerProcess
 from test_handler import Asker, body, fields
 
+from fastfile import siterules
+from fastfile.semantics.rule import Dialect
+
 REDIRECTS = b"""\
 # what moved
 /old        /new            302
@@ -157,7 +160,9 @@ def test_a_rule_by_language_says_so(client: RawClient) -> None:
     german = client.request("/", "GET", "Accept-Language: de-AT, en;q=0.5")
     assert (english.status, english.body) == (200, b"home")
     assert (german.status, german.fields["location"]) == (302, "/de/")
-    for response in (english, german):
+    failed = client.request("/", "GET", "Range: bytes=9-")
+    assert failed.status == 416
+    for response in (english, german, failed):
         assert "Accept-Language, Cookie" in response.fields["vary"]
     assert client.request("/", "GET", "Accept-Language: en").body == b"home"
 
@@ -318,6 +323,23 @@ def test_a_file_that_is_too_large_is_told(tmp_path: Path) -> None:
     assert "_redirects: the file is larger than 1048576 bytes and is not read" in server.stderr
 
 
+SLOW = b"""{
+  "redirects": [{"source": "/:a-:b-:c-:d-:e-:f-:g!", "destination": "/x"}],
+  "rewrites": [{"source": "/+(+(a)|a)b", "destination": "/x"}],
+  "headers": [{"source": "*a*a*a*a*a*a*a*a*a*a*a*ab", "headers": [{"key": "X-A", "value": "b"}]}]
+}"""
+
+
+def test_no_pattern_keeps_a_worker_busy(tmp_path: Path) -> None:
+    write_files(tmp_path, {"serve.json": SLOW, "x.txt": b"x"})
+    with ServerProcess([str(tmp_path)]) as server, connect(server) as client, connect(server) as other:
+        for target in ("/" + "-a" * 120, "/" + "a" * 250, "/b" + "/a" * 1000):
+            client.send(target)
+            assert other.request("/x.txt").status == 200
+            assert client.receive().status in (404, 500)
+        assert server.stderr == ""
+
+
 def test_of_many_mistakes_twenty_are_told(tmp_path: Path) -> None:
     write_files(tmp_path, {"_redirects": b"wrong\n" * 100})
     with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
@@ -421,6 +443,23 @@ def test_rules_are_read_at_the_start_and_not_before_each_request(site: Asker, mo
     site.root._kernel_confines = False  # so that every open is one that we see
     assert site.ask("/x").status == 301
     assert opened == []
+
+
+def test_what_was_written_just_now_is_not_made_into_rules_for_each_request(
+    site: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+    read = siterules.READERS["_redirects"]
+
+    def watch(content: bytes, file: str, dialect: Dialect) -> siterules.Parsed:
+        made.append(content)
+        return read(content, file, dialect)
+
+    monkeypatch.setitem(siterules.READERS, "_redirects", watch)
+    for goal in (b"/y", b"/z"):
+        site.write("_redirects", b"/x " + goal)
+        assert [fields(site.ask("/x"))[b"Location"] for _ in range(3)] == [goal] * 3
+    assert made == [b"/x /y", b"/x /z"]
 
 
 # The examples of docs/rules.md

@@ -40,7 +40,7 @@ def in_sandbox(folder: Path, code: str, root: str = "project/dist", home: str = 
         env={**clean_environment(), "PYTHONPATH": SOURCE_ROOT, "HOME": home},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     said, _, rest = done.stdout.partition("\n")
@@ -276,7 +276,7 @@ def test_the_sandbox_can_be_left_off(folder: Path) -> None:
 
 def run(*args: str, code: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", f"{code}\nfrom fastfile.cli import main\nraise SystemExit(main())", *args]
-    return subprocess.run(command, cwd="/", env=clean_environment(), capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd="/", env=clean_environment(), capture_output=True, text=True, timeout=60)
 
 
 def test_a_required_sandbox_cannot_go_with_links_that_lead_outside(folder: Path) -> None:

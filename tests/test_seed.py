@@ -98,7 +98,7 @@ def test_nothing_above_the_root_is_served_through_dot_segments_inside_it(client:
 def test_a_large_body_reaches_a_slow_reader_whole(server: ServerProcess) -> None:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # many partial sends on the other side
-    connection.settimeout(30)
+    connection.settimeout(60)
     connection.connect(("127.0.0.1", server.port))
     with RawClient(connection) as slow:
         slow.send("/large.bin")
@@ -112,7 +112,7 @@ def test_a_large_body_reaches_a_slow_reader_whole(server: ServerProcess) -> None
 def test_the_wire_example_shows_a_request_and_its_response(server: ServerProcess) -> None:
     example = Path(__file__).parent.parent / "examples/wire.py"
     command = [sys.executable, str(example), "-X", "HEAD", f"http://localhost:{server.port}/icon.png"]
-    shown = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode().splitlines()
+    shown = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode().splitlines()
     assert shown[0] == r"> HEAD /icon.png HTTP/1.1\r\n"
     assert r"< HTTP/1.1 200 OK\r\n" in shown
     assert rf"< Content-Length: {len(PNG)}\r\n" in shown

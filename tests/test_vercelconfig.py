@@ -275,6 +275,16 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
             id="a line break in a value",
         ),
         pytest.param(
+            json.dumps({"redirects": [{"source": "/", "destination": "/b", "has": [{"type": "host"}] * 17}]}),
+            "has: no more than 16 are looked at",
+            id="more conditions than Vercel reads",
+        ),
+        pytest.param(
+            '{"redirects": [{"source": "/((?:a{100}){100})", "destination": "/b"}]}',
+            "redirects[0]: the expression is too long",
+            id="counted repeats of counted repeats",
+        ),
+        pytest.param(
             '{"headers": [{"source": "/a", "has": [{"type": "query", "key": "q"}], "headers": []}]}',
             "has and missing are not supported for headers",
             id="a field for some",

@@ -24,14 +24,16 @@ from fastfile.commands.manifest import is_manifest
 from fastfile.commands.references import Reference, decode, read_page
 from fastfile.commands.rulecheck import check_rules
 from fastfile.commands.stylesheet import find_references
-from fastfile.config import Config, load, resolve_directory
-from fastfile.console import write
+from fastfile.config import Config
+from fastfile.console import wants_colour, write
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
+from fastfile.kinds import printable
 from fastfile.options import OPTIONS
 from fastfile.semantics.hosts import choose_host
 from fastfile.semantics.immutable import is_page
 from fastfile.semantics.target import encode_path
+from fastfile.settings import load, resolve_directory
 from fastfile.types import close_source
 
 INTRODUCTION = """\
@@ -72,12 +74,15 @@ def main(argv: Sequence[str]) -> int:
     strict = arguments.pop("strict", None) is not None
     verbose = arguments.pop("verbose", None) is not None
     config = load(arguments, os.environ)
-    check = Check(config, resolve_directory(config))
+    root_path = resolve_directory(config)
+    check = Check(config, root_path)
+    if config.directory is None and not as_json:
+        write(sys.stdout, f"{printable(root_path)}\n")
     findings = check.run()
     if as_json:
         write(sys.stdout, make_json(findings))
     else:
-        write(sys.stdout, make_report(findings, check.count, _wants_colour(), verbose))
+        write(sys.stdout, make_report(findings, check.count, wants_colour(sys.stdout), verbose))
     return 1 if any(strict or finding.severity == "error" for finding in findings) else 0
 
 
@@ -168,7 +173,3 @@ def _read_references(path: bytes, content: bytes) -> list[Reference]:
     if path.lower().endswith(b".svg"):
         return read_page(content).references
     return [Reference(text, line, False) for text, line in find_references(decode(content))]
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

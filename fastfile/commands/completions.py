@@ -8,10 +8,10 @@ from textwrap import shorten
 
 from fastfile.arguments import Usage, make_help
 from fastfile.commands.vocabulary import Command, Flag, read_commands
-from fastfile.config import COMMAND_LINE, closest
 from fastfile.console import write
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
+from fastfile.settings import COMMAND_LINE, closest
 
 SHELLS = ("bash", "zsh", "fish")
 USAGE = Usage(
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     shell = argv[0] if len(argv) == 1 else ""
     if shell not in SHELLS:
         got = f'"{printable(" ".join(argv))}"{closest(shell, SHELLS)}' if argv else "nothing"
-        raise ConfigError("SHELL", f"from {COMMAND_LINE}", f"expected one of {', '.join(SHELLS)}, got {got}")
+        raise ConfigError("SHELL", COMMAND_LINE, f"expected one of {', '.join(SHELLS)}, got {got}")
     make = {"bash": make_bash, "zsh": make_zsh, "fish": make_fish}[shell]
     write(sys.stdout, make(read_commands()))
     return 0

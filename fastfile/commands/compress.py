@@ -19,13 +19,14 @@ from fastfile.commands.progress import Progress
 from fastfile.commands.savings import Row, make_table
 from fastfile.commands.survey import Survey, survey
 from fastfile.commands.variantfile import State, Stopped, Task, Writer, judge, remove_leftover
-from fastfile.config import COMMAND_LINE
 from fastfile.console import write
 from fastfile.encoders import LEVELS, available_codings, tell_what_is_missing
 from fastfile.errors import ConfigError, StartError
 from fastfile.files.root import Root
 from fastfile.kinds import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, printable, size, usable_cpus
-from fastfile.options import DEFAULT_FOLDERS, Option
+from fastfile.option import Option
+from fastfile.options import DEFAULT_FOLDERS
+from fastfile.settings import COMMAND_LINE
 
 _INTRODUCTION = """\
 Usage: fastfile compress [OPTIONS] [DIR]
@@ -255,7 +256,7 @@ def _find_folder(directory: str | None) -> str:
         directory = next(filter(os.path.isdir, DEFAULT_FOLDERS), None)
         if directory is None:
             expected = f"expected one, for none of {', '.join(DEFAULT_FOLDERS)} is there"
-            raise ConfigError("DIR", f"from {COMMAND_LINE}", expected)
+            raise ConfigError("DIR", COMMAND_LINE, expected)
         write(sys.stdout, f"{directory}\n")
     if not os.path.isdir(directory):
         raise StartError(f"{printable(directory)}: no such folder")

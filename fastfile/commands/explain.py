@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from fastfile.application import add_gates, make_application, open_roots
-from fastfile.arguments import HELP, Usage, make_help, parse_arguments
+from fastfile.arguments import HELP, Usage, make_help, parse_arguments, read_values
 from fastfile.clock import Clock
-from fastfile.config import COMMAND_LINE, Config, load, resolve_directory
+from fastfile.config import Config
 from fastfile.console import write
 from fastfile.errors import BadRequest, ConfigError
 from fastfile.kinds import Kind, printable
-from fastfile.options import OPTIONS, Option
+from fastfile.option import Option
+from fastfile.options import OPTIONS
 from fastfile.parser import HeadParser
+from fastfile.settings import COMMAND_LINE, load, resolve_directory
 from fastfile.types import Deferred, Response
 
 INTRODUCTION = """\
@@ -79,33 +81,30 @@ class Exchange(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
-    url = argv[0] if argv else "--help"
-    if url in ("-h", "--help"):
+    """Run the command and return its exit status. Raises ConfigError and StartError."""
+    arguments = parse_arguments(USAGE, argv[1:])
+    if not argv or argv[0] in ("-h", "--help") or "help" in arguments:
         write(sys.stdout, make_help(USAGE))
         return 0
-    try:
-        url = "-" if url.startswith("-") else urljoin(BASE_URL, url)
-    except ValueError:  # brackets that hold no IPv6 address
-        url = "-"
-    if url == "-":
-        raise ConfigError("URL", f"from {COMMAND_LINE}", f'expected a URL or a path first, got "{printable(argv[0])}"')
-    arguments = parse_arguments(USAGE, argv[1:])
-    fields = dict(FETCH if arguments.pop("fetch", None) else NAVIGATION) | {
-        "Accept-Encoding": "gzip, deflate, br, zstd"
-    }
-    for text in arguments.pop(FIELD.name, ()):
-        try:
-            name, value = _parse_field(text)
-        except ValueError:
-            raise ConfigError(
-                "--field", f"from {COMMAND_LINE}", f'expected NAME: VALUE, got "{printable(text)}"'
-            ) from None
-        fields[name] = value
+    url = _read_url(argv[0])
+    fields = {**(FETCH if arguments.pop("fetch", None) else NAVIGATION), "Accept-Encoding": "gzip, deflate, br, zstd"}
+    fields |= dict(read_values(USAGE, arguments)[FIELD.name])
+    arguments.pop(FIELD.name, None)  # the others are those of serving
     config = load(arguments, os.environ)
     explainer = Explainer(config, resolve_directory(config))
     exchanges = explainer.follow(url, fields)
     write(sys.stdout, "\n".join(make_text(exchange) for exchange in exchanges))
     return 0 if exchanges[-1].response.status < 400 else 1
+
+
+def _read_url(text: str) -> str:
+    """Return a URL, or that of a path on this machine. Raises ConfigError for what is neither."""
+    try:
+        if not text.startswith("-"):
+            return urljoin(BASE_URL, text)
+    except ValueError:  # brackets that hold no IPv6 address
+        pass
+    raise ConfigError("URL", COMMAND_LINE, f'expected a URL or a path first, got "{printable(text)}"')
 
 
 class Explainer:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from fastfile.commands.findings import Finding, show_path
 from fastfile.commands.inventory import Tree
 from fastfile.commands.variantfile import holds
+from fastfile.files.resource import has_no_date
 from fastfile.files.variants import SUFFIXES, is_older
 from fastfile.semantics.immutable import is_immutable, is_page, is_service_worker
 from fastfile.semantics.mediatype import is_compressible, media_type
@@ -77,8 +78,7 @@ def check_caching(shown: str, path: bytes, cache_control: bytes) -> Finding | No
 def _check_variant(
     tree: Tree, path: bytes, coding: bytes, suffix: bytes, status: os.stat_result, variant: os.stat_result
 ) -> Iterator[Finding]:
-    dated = status.st_mtime_ns // 1_000_000_000 not in (0, 1)  # else it comes from a reproducible build
-    if dated and variant.st_size and variant.st_mtime_ns == status.st_mtime_ns:
+    if not has_no_date(status) and variant.st_size and variant.st_mtime_ns == status.st_mtime_ns:
         return
     name = tree.shown + show_path(path + suffix)
     try:

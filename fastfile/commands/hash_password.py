@@ -10,6 +10,7 @@ from fastfile.console import write
 from fastfile.errors import ConfigError, StartError
 from fastfile.kinds import Unusable, printable
 from fastfile.passwords import make_hash, split_user
+from fastfile.settings import COMMAND_LINE
 
 USAGE = Usage(
     """\
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     user = argv[0] if argv else None
     if len(argv) > 1 or (user is not None and not _is_user(user)):
         word = printable(argv[-1])
-        raise ConfigError("USER", "from the command line", f'expected one name without a colon, got "{word}"')
+        raise ConfigError("USER", COMMAND_LINE, f'expected one name without a colon, got "{word}"')
     try:
         hashed = make_hash(_read_password().encode("utf-8", "surrogateescape"))
     except Unusable as error:

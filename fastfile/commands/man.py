@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from fastfile import __version__
 from fastfile.arguments import Usage, help_text, make_help, spelling
 from fastfile.commands.vocabulary import Command, describe, read_commands
-from fastfile.config import COMMAND_LINE
 from fastfile.console import write
 from fastfile.errors import ConfigError
 from fastfile.kinds import printable
 from fastfile.options import OPTIONS
+from fastfile.settings import COMMAND_LINE
 
 USAGE = Usage(
     """\
@@ -58,7 +58,7 @@ Open the logs again.
 def main(argv: Sequence[str]) -> int:
     """Print the page. Raises ConfigError for any argument but --help."""
     if argv and argv[0] not in ("-h", "--help"):
-        raise ConfigError(printable(argv[0]), f"from {COMMAND_LINE}", "man takes no argument")
+        raise ConfigError(printable(argv[0]), COMMAND_LINE, "man takes no argument")
     write(sys.stdout, make_help(USAGE) if argv else make_page(read_commands()))
     return 0
 

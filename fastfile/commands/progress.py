@@ -22,15 +22,18 @@ class Progress:
         self._lock = threading.Lock()
 
     def advance(self, count: int) -> None:
+        """Count more of it as done."""
         with self._lock:
             self._done += count
 
     def show(self) -> None:
+        """Write the line anew."""
         if self._stream is not None:
             share = min(1.0, self._done / self._total) if self._total else 1.0
             bar = "#" * int(share * _BAR)
             write(self._stream, f"\r[{bar:<{_BAR}}] {share:4.0%} of {self._total / 1e6:.1f} MB\x1b[K")
 
     def clear(self) -> None:
+        """Take the line away."""
         if self._stream is not None:
             write(self._stream, "\r\x1b[K")

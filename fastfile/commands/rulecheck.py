@@ -104,6 +104,7 @@ class _Takers:
         self._head = RequestHead(b"GET", b"/", 1, 0)
 
     def first(self, path: bytes) -> tuple[int, Rule] | None:
+        """Return the first rule for a path, with its number; None where none is for it."""
         outcome = self._book.find(path, None, self._head)
         return None if outcome is None else (self._numbers[id(outcome.rule)], outcome.rule)
 

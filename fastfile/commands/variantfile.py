@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from fastfile.commands.survey import Original
 from fastfile.encoders import Encoder, make_decoder, make_encoder
-from fastfile.files.resource import SETTLING_NS, is_settled
+from fastfile.files.resource import SETTLING_NS, has_no_date, is_settled
 from fastfile.files.root import Root
 from fastfile.files.variants import SUFFIXES
 from fastfile.sendfile import make_signature
@@ -48,6 +48,7 @@ class Task(NamedTuple):
 
     @property
     def path(self) -> bytes:
+        """The path of the variant."""
         return self.original.path + _SUFFIX_BY_CODING[self.coding]
 
 
@@ -73,8 +74,8 @@ def judge(root: Root, original: Original, coding: bytes) -> State:
         return State.ABSENT
     if not stat.S_ISREG(status.st_mode):
         return State.BLOCKED
-    dated = original.status.st_mtime_ns // 1_000_000_000 not in (0, 1)  # else it comes from a reproducible build
-    if status.st_size and dated and status.st_mtime_ns == original.status.st_mtime_ns:
+    is_dated = not has_no_date(original.status)
+    if status.st_size and is_dated and status.st_mtime_ns == original.status.st_mtime_ns:
         return State.FRESH
     if status.st_mtime_ns < original.status.st_mtime_ns:
         return State.STALE

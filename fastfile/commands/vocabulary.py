@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from fastfile.arguments import Usage, flags_of
-from fastfile.options import Option
+from fastfile.option import Option
 from fastfile.usage import COMMANDS, USAGE
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 from fastfile.errors import HTTPError
+from fastfile.files.resource import modified_s
 from fastfile.files.root import PinnedRoot, Root, make_error
 from fastfile.files.zipformat import (
     BLOCK_SIZE,
@@ -85,7 +86,7 @@ class Archive:
             before = os.fstat(fd)
             if not stat.S_ISREG(before.st_mode) or before.st_size != member.size:
                 raise _changed()
-            yield make_local_header(member.name, member.size, _seconds(before))
+            yield make_local_header(member.name, member.size, modified_s(before))
             checksum = 0
             for start in range(0, member.size, BLOCK_SIZE):
                 content = _read(fd, min(BLOCK_SIZE, member.size - start), start)
@@ -98,7 +99,7 @@ class Archive:
         finally:
             os.close(fd)
         yield LAST_BLOCK + make_descriptor(member.size, checksum)
-        return checksum, _seconds(before)
+        return checksum, modified_s(before)
 
 
 def make_archive(
@@ -139,14 +140,14 @@ def walk(root: Root, folder: bytes, name: bytes, hides: Callable[[bytes], bool])
     while waiting:
         member, status, above = waiting.pop()
         above |= {(status.st_dev, status.st_ino)}
-        yield member._replace(mtime_s=_seconds(status))
+        yield member._replace(mtime_s=modified_s(status))
         folders = []
         for path, own_name in _look_into(root, member.path):
-            found = None if hides(path) else _maybe_stat(root, path)
+            found = None if hides(path) else root.maybe_stat(path)
             if found is None:
                 continue
             if stat.S_ISREG(found.st_mode):
-                yield Member(path, member.name + own_name, found.st_size, _seconds(found))
+                yield Member(path, member.name + own_name, found.st_size, modified_s(found))
             elif stat.S_ISDIR(found.st_mode) and (found.st_dev, found.st_ino) not in above:
                 folders.append((Member(path, member.name + own_name + b"/", 0, 0), found, above))
         waiting += reversed(folders)
@@ -177,16 +178,6 @@ def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
     return entries
 
 
-def _maybe_stat(root: Root, path: bytes) -> os.stat_result | None:
-    """Return the status of what a request for ``path`` would read, None where it would read nothing."""
-    try:
-        return root.stat(path)
-    except OSError as error:
-        if make_error(error).status in (403, 404):
-            return None
-        raise
-
-
 def _clean(name: bytes) -> bytes:
     # On Windows a backslash separates: "..\\x" would leave the folder that an archive is unpacked in.
     return name.replace(b"\\", b"_")
@@ -200,10 +191,6 @@ def _read(fd: int, count: int, offset: int) -> bytes:
             raise _changed()
         content += more
     return content
-
-
-def _seconds(status: os.stat_result) -> int:
-    return status.st_mtime_ns // 1_000_000_000
 
 
 def _changed() -> OSError:

@@ -9,6 +9,8 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Entry(Protocol):
+    """What the cache asks of whatever it keeps."""
+
     size: int  # bytes of memory, about
     open_files: int
     used: bool  # set by the user at each use, cleared here
@@ -30,6 +32,7 @@ class Cache(Generic[E]):
         self._open_files = 0
 
     def put(self, key: bytes, entry: E) -> None:
+        """Keep an entry, if it can be kept at all; others go for it."""
         self.discard(key)
         size = entry.size + len(key)
         if size > self._max_size or entry.open_files > self._max_files:
@@ -45,12 +48,14 @@ class Cache(Generic[E]):
         return size <= self._max_size
 
     def discard(self, key: bytes) -> None:
+        """Drop the entry of a key, if there is one. It is counted by the size that it has now."""
         entry = self.entries.pop(key, None)
         if entry is not None:
             self._size -= entry.size + len(key)
             self._open_files -= entry.open_files
 
     def clear(self) -> None:
+        """Drop everything."""
         self.entries.clear()
         self._size = 0
         self._open_files = 0

@@ -17,6 +17,7 @@ class Stamp:
         self.pass_number = 0
 
     def is_fresh(self, clock: Clock) -> bool:
+        """Tell whether the path still leads to what it did."""
         if self.pass_number == clock.pass_number:
             return True
         if not sendfile.has_signature(self.path, self.signature):

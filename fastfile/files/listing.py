@@ -11,9 +11,13 @@ import stat
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from fastfile.files.root import Root, make_error
+from fastfile.files.resource import modified_s
+from fastfile.files.root import Root
 from fastfile.semantics.target import join
 from fastfile.sendfile import read_folder
+
+_DIGITS = re.compile(rb"\d+")
+_WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
 class Entry(NamedTuple):
@@ -61,25 +65,12 @@ def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[Entry]:
         elif kind == stat.S_IFDIR:
             entries.append(Entry(name, True, 0, mtime_s))
         elif kind == stat.S_IFLNK:
-            status = _follow(root, join(folder, name))
+            status = root.maybe_stat(join(folder, name))
             if status is not None and stat.S_ISREG(status.st_mode):
-                entries.append(Entry(name, False, status.st_size, status.st_mtime_ns // 1_000_000_000))
+                entries.append(Entry(name, False, status.st_size, modified_s(status)))
             elif status is not None and stat.S_ISDIR(status.st_mode):
-                entries.append(Entry(name, True, 0, status.st_mtime_ns // 1_000_000_000))
+                entries.append(Entry(name, True, 0, modified_s(status)))
     return entries
-
-
-def _follow(root: Root, path: bytes) -> os.stat_result | None:
-    try:
-        return root.stat(path)
-    except OSError as error:
-        if make_error(error).status in (404, 403):
-            return None
-        raise  # out of descriptors, say: what is there must not seem to be gone
-
-
-_DIGITS = re.compile(rb"\d+")
-_WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
 def sort_entries(entries: Iterable[Entry], order: Order) -> list[Entry]:

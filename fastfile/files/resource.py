@@ -1,5 +1,5 @@
 """A resource: an open file and the fstat of that same descriptor, so that length, validators and bytes agree
-(DESIGN decision 5). Small ones are read into memory and their descriptor is closed at once.
+(ARCHITECTURE.md, decision 5). Small ones are read into memory and their descriptor is closed at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from fastfile.files.root import Root
+from fastfile.files.root import Root, os_error
 from fastfile.sendfile import make_signature, read_cached
 from fastfile.types import FileSlice
 
@@ -62,6 +62,7 @@ class Resource:
         return FileSlice(self, self.fd, start, count)
 
     def read_all(self) -> bytes:
+        """Return the whole content, at once and from the start."""
         return os.pread(self.fd, self.size, 0) if self.content is None else self.content
 
     def pieces(self) -> Iterator[bytes]:
@@ -72,15 +73,30 @@ class Resource:
         for start in range(0, self.size, PIECE):
             yield os.pread(self.fd, min(PIECE, self.size - start), start)
             if make_signature(os.fstat(self.fd)) != self.signature:
-                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+                raise os_error(errno.ESTALE)
+
+
+def hash_content(content: bytes) -> bytes:
+    """Return what tells one content from another: 24 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest().encode()
 
 
 def make_encoded(original: Resource, content: bytes) -> Resource:
     """Return an encoding of a file as a resource of its own, in memory."""
     encoded = Resource(-1, original.status, content)
     encoded.size = len(content)
-    encoded.tag = hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+    encoded.tag = hash_content(content)
     return encoded
+
+
+def modified_s(status: os.stat_result) -> int:
+    """Return when a file was last modified, in whole seconds, rounded down as Last-Modified is."""
+    return status.st_mtime_ns // 1_000_000_000
+
+
+def has_no_date(status: os.stat_result) -> bool:
+    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
+    return modified_s(status) in (0, 1)
 
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:
@@ -96,8 +112,7 @@ def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
         status = os.fstat(fd)
         content = None
         if not stat.S_ISREG(status.st_mode):
-            number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.ENOENT
-            raise OSError(number, os.strerror(number))  # noqa: TRY301 - the fd is to be closed
+            raise os_error(errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.ENOENT)  # noqa: TRY301 - closes fd
         if status.st_size <= small_file:
             status, content = _read(fd, status)
     except BaseException:
@@ -126,4 +141,4 @@ def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None
         before, status = status, os.fstat(fd)
         if make_signature(before) == make_signature(status) and len(content) == status.st_size:
             return status, content
-    raise OSError(errno.EIO, os.strerror(errno.EIO))
+    raise os_error(errno.EIO)

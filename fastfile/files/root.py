@@ -1,4 +1,4 @@
-"""The root: a directory descriptor, and opens that never leave it (DESIGN decision 6).
+"""The root: a directory descriptor, and opens that never leave it (ARCHITECTURE.md, decision 6).
 
 On Linux the kernel confines an open (openat2); the walk below is the same rule by hand, for other systems, for the
 pure-Python kernel, and for absolute symlinks that lead back inside. Paths are bytes relative to the root, without
@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from fastfile.errors import HTTPError, StartError
+from fastfile.errors import HTTPError, StartError, make_not_found, make_unavailable
 from fastfile.sendfile import open_beneath, read_signature
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
@@ -36,6 +36,7 @@ class Root:
         if not os.path.isdir(path):
             path, self.only = os.path.split(path)
         self.path = path
+        self._prefix = path.rstrip(b"/") + b"/"
         self.follow_symlinks = follow_symlinks or self.only is not None
         self._on_lost = on_lost
         self._is_lost = False
@@ -47,11 +48,12 @@ class Root:
         self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
+        """Close the descriptor; no path can be opened any more."""
         os.close(self._fd)
 
     def absolute(self, path: bytes) -> bytes:
         """Return the absolute path of a path beneath the root: for looking, never for opening."""
-        return os.path.join(self.path, path) if path else self.path
+        return self._prefix + path if path else self.path
 
     def open(self, path: bytes) -> int:
         """Open what ``path`` names, for reading; the caller owns the descriptor. Raises OSError: EXDEV for outside."""
@@ -74,10 +76,23 @@ class Root:
         finally:
             os.close(fd)
 
+    def maybe_stat(self, path: bytes) -> os.stat_result | None:
+        """Return the status of what a request for ``path`` would read; None where it gets 403 or 404. Raises OSError.
+
+        So it does when descriptors run out, say: what is there must not seem to be gone.
+        """
+        try:
+            return self.stat(path)
+        except OSError as error:
+            if make_error(error).status in (403, 404):
+                return None
+            raise
+
     def signature(self, path: bytes) -> bytes | None:
         """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
         absolute = self.absolute(path)
-        return read_signature(absolute) if os.path.lexists(absolute) else None
+        # A failure without an exception: nothing is at most of the names that are looked at.
+        return None if read_signature(absolute, False) in (b"", b"!") else read_signature(absolute)
 
     def stat_folder(self, path: bytes) -> os.stat_result | None:
         """Return the state of the folder that holds ``path``, for comparison later; None where it cannot be seen.
@@ -119,7 +134,7 @@ class Root:
                 self._on_lost()
                 self._on_lost = None
         if self._is_lost:
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            raise os_error(errno.ESTALE)
 
     def _is_hidden(self) -> bool:
         """Tell whether a sandbox is what keeps us from the root: access(2) asks the permissions alone."""
@@ -135,7 +150,7 @@ class Root:
                 return open_beneath(self._fd, path)
             except BlockingIOError:
                 continue
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        raise os_error(errno.EXDEV)
 
     def _walk(self, path: bytes) -> int:
         """Open ``path`` component by component, no component followed by the kernel if it is a link.
@@ -151,23 +166,23 @@ class Root:
                 part = todo.pop()
                 if part == b"..":
                     if len(stack) == 1:
-                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                        raise os_error(errno.EXDEV)
                     os.close(stack.pop())
                     continue
-                target = self._read_link(stack[-1], part)
-                if target is None:
+                link = self._read_link(stack[-1], part)
+                if link is None:
                     if not todo:
                         return os.open(part, OPEN_FLAGS | os.O_NOFOLLOW, dir_fd=stack[-1])
                     stack.append(os.open(part, NAME_FLAGS | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=stack[-1]))
                     continue
                 links += 1
                 if links > MAX_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                if target.startswith(b"/"):
-                    target = self._inside(target)
+                    raise os_error(errno.ELOOP)
+                if link.startswith(b"/"):
+                    link = self._inside(link)
                     while len(stack) > 1:
                         os.close(stack.pop())
-                todo.extend(piece for piece in reversed(target.split(b"/")) if piece not in (b"", b"."))
+                todo.extend(piece for piece in reversed(link.split(b"/")) if piece not in (b"", b"."))
             return os.open(b".", OPEN_FLAGS, dir_fd=stack[-1])
         finally:
             for fd in stack:
@@ -182,13 +197,13 @@ class Root:
                 return None
             raise
 
-    def _inside(self, target: bytes) -> bytes:
-        """Return the part of an absolute link target that lies beneath the root; raise EXDEV where none does."""
+    def _inside(self, link: bytes) -> bytes:
+        """Return the part of an absolute link that lies beneath the root; raise EXDEV where none does."""
         for root in {self.path, os.path.realpath(self.path)}:
             prefix = root.rstrip(b"/") + b"/"
-            if (target + b"/").startswith(prefix):
-                return target[len(prefix) :]
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            if (link + b"/").startswith(prefix):
+                return link[len(prefix) :]
+        raise os_error(errno.EXDEV)
 
 
 class PinnedRoot(Root):
@@ -202,6 +217,7 @@ class PinnedRoot(Root):
         root._renew()
         self._fd = os.dup(root._fd)
         self.path = root.path
+        self._prefix = root._prefix
         self.only = root.only
         self.follow_symlinks = root.follow_symlinks
         self._kernel_confines = root._kernel_confines
@@ -219,6 +235,11 @@ class PinnedRoot(Root):
         """It stays what it is."""
 
 
+def os_error(number: int) -> OSError:
+    """Return the error that a system call with this errno would have raised."""
+    return OSError(number, os.strerror(number))
+
+
 # What the disk says, as the client hears it: the one place where an errno becomes a status.
 _NOT_FOUND = {
     errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV, errno.EINVAL,
@@ -230,9 +251,9 @@ _FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
 def make_error(error: OSError) -> HTTPError:
     """Return the answer for a failed open or read: 404, 403, 503 with Retry-After, or 500."""
     if error.errno in _NOT_FOUND:
-        return HTTPError(404, "There is nothing at this address.")
+        return make_not_found()
     if error.errno in (errno.EACCES, errno.EPERM):
         return HTTPError(403, "This may not be read.")
     if error.errno in _FOR_NOW:
-        return HTTPError(503, "The server is out of resources; try again in a moment.", ((b"Retry-After", b"1"),))
+        return make_unavailable("The server is out of resources; try again in a moment.")
     return HTTPError(500, "The file could not be read.")

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
+from fastfile.semantics.expression import Allowance, Expression
 from fastfile.semantics.fields import maybe_weighted, split_list
+from fastfile.semantics.negotiation import VALUE_LIMIT
 from fastfile.semantics.pattern import decode_leniently
 from fastfile.semantics.patternindex import Captures
 from fastfile.semantics.rule import Condition, QueryMatch
@@ -18,7 +21,6 @@ from fastfile.types import RequestHead
 _FIELDS: dict[str, tuple[bytes, ...]] = {"language": (b"Accept-Language", b"Cookie"), "cookie": (b"Cookie",)}
 # Netlify: this cookie overrides the language that a browser asks for.
 _LANGUAGE_COOKIE = b"nf_lang"
-VALUE_LIMIT = 1024  # bytes of Accept-Language that are looked at, as in negotiation.py
 
 
 def parse_query(query: bytes | None) -> list[tuple[bytes, bytes]]:
@@ -42,9 +44,11 @@ def match_queries(matches: Iterable[QueryMatch], query: bytes | None, captures: 
     return True
 
 
-def check_condition(condition: Condition, query: bytes | None, head: RequestHead, captures: Captures) -> bool:
+def check_condition(
+    condition: Condition, query: bytes | None, head: RequestHead, captures: Captures, allowance: Allowance
+) -> bool:
     """Tell whether the request is as the condition asks, and catch what its expression names."""
-    holds = any(_matches(condition, value, captures) for value in _values(condition, query, head))
+    holds = any(_matches(condition, value, captures, allowance) for value in _values(condition, query, head))
     return holds != condition.absent
 
 
@@ -53,14 +57,19 @@ def varies_by(condition: Condition) -> tuple[bytes, ...]:
     return _FIELDS.get(condition.subject, condition.names if condition.subject == "header" else ())
 
 
-def _matches(condition: Condition, value: bytes, captures: Captures) -> bool:
+def _matches(condition: Condition, value: bytes, captures: Captures, allowance: Allowance) -> bool:
     if not condition.expression:
         return True
-    found = re.fullmatch(condition.expression, value, re.DOTALL)
-    if found is None:
+    groups = _compile(condition.expression).match(value, allowance)
+    if groups is None:
         return False
-    captures.update({name: encode_value(text or b"") for name, text in found.groupdict().items()})
+    captures.update({name: encode_value(text) for name, text in groups.items() if isinstance(name, str)})
     return True
+
+
+@lru_cache(maxsize=1024)
+def _compile(expression: bytes) -> Expression:
+    return Expression(expression)
 
 
 def _values(condition: Condition, query: bytes | None, head: RequestHead) -> list[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastfile import field_kinds
 from fastfile.semantics.fieldchanges import NO_CHANGES, Field, FieldChanges
 from fastfile.semantics.fields import is_token
 from fastfile.semantics.pattern import captures_of, parse_pattern, parse_template, show
@@ -16,14 +17,11 @@ from fastfile.semantics.redirects import split_lines
 from fastfile.semantics.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem
 from fastfile.semantics.rulebook import fill
 
-# A wrong one of these breaks the framing, the caching or the byte ranges of what is sent. Netlify ignores most too.
-PROTECTED = frozenset(
-    (
-        *(b"accept-ranges", b"age", b"allow", b"connection", b"content-encoding", b"content-length", b"content-range"),
-        *(b"date", b"etag", b"keep-alive", b"last-modified", b"location", b"proxy-authenticate", b"proxy-connection"),
-        *(b"server", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"www-authenticate"),
-    )
-)
+# What no option may set no rule may either, but for the type of a file, which it may know better. Netlify ignores most
+# of them too. Server is left to --no-server-header.
+PROTECTED = frozenset(name.encode() for name in field_kinds.PROTECTED - {"content-location", "content-type"}) | {
+    b"server"
+}
 _PATH_STARTS = (b"/", b"http://", b"https://")
 # RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
 _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)

@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple
 from fastfile.config import Config
 from fastfile.semantics import dialects
 from fastfile.semantics.cleanurls import Pages, TrailingSlash
+from fastfile.semantics.fieldchanges import Field
 from fastfile.semantics.rule import Dialect, HeaderRule, Problem, Rule
-
-Field = tuple[bytes, bytes]
 
 
 class Host(NamedTuple):

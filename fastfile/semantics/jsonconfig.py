@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastfile.semantics.rule import Place, Problem
 
+MOST_ITEMS = 2048  # of a list: as many rules as Vercel reads
 _WHITE_SPACE = " \t\r\n"
 _Value = TypeVar("_Value")
 # How a type is called in a sentence for the author of the file.
@@ -78,9 +79,12 @@ class Document:
         return default if switch is None else switch
 
     def items(self, key: str) -> Iterator[Entry]:
-        """Yield the objects of a list."""
+        """Yield the objects of a list, MOST_ITEMS of them."""
         if self.get(key, list) is not None:
-            yield from (item for item in self._items[key] if self._check(item, dict) is not None)
+            items = self._items[key]
+            if len(items) > MOST_ITEMS:
+                self.complain(items[MOST_ITEMS], f"no more than {MOST_ITEMS} are read")
+            yield from (item for item in items[:MOST_ITEMS] if self._check(item, dict) is not None)
 
     def member(self, entry: Entry, key: str, type_: type[_Value]) -> _Value | None:
         """Return what an object has under a key; None where it is absent, or null, or of another type."""
@@ -107,8 +111,13 @@ class Document:
         decode = JSONDecoder().raw_decode
         file = self.place.file
 
+        line, counted = 1, 0
+
         def place(index: int) -> Place:
-            return Place(file, text.count("\n", 0, index) + 1)
+            nonlocal line, counted
+            line += text.count("\n", counted, index)
+            counted = index
+            return Place(file, line)
 
         index = _skip(text, _skip(text, 0) + 1)
         while text[index] != "}":
@@ -119,7 +128,7 @@ class Document:
             if isinstance(value, list):
                 self._items[key] = []
                 item_start = start + 1
-                for number in range(len(value)):
+                for number in range(min(len(value), MOST_ITEMS + 1)):
                     item_start = _skip(text, item_start)
                     item, item_end = decode(text, item_start)
                     self._items[key].append(Entry(f"{key}[{number}]", item, place(item_start)))

@@ -1,9 +1,10 @@
-"""What vercel.json and serve.json write alike: lists of fields, and settings of URLs that stand for redirects."""
+"""What vercel.json and serve.json write alike: redirects, rewrites, fields, and settings that stand for redirects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fastfile.semantics.dialects import REDIRECTS
 from fastfile.semantics.headerrules import parse_change
 from fastfile.semantics.hosts import Host
 from fastfile.semantics.jsonconfig import Document, Entry
@@ -32,6 +33,26 @@ def read_changes(
         else:
             changes.append(change if value is None else change._replace(value=make_value(value.strip(), names)))
     return tuple(changes)
+
+
+def check_redirect_status(document: Document, entry: Entry, key: str, status: int) -> bool:
+    """Tell whether a status is one of a redirect; it is a problem of the entry's ``key`` where it is not."""
+    if status not in REDIRECTS:
+        document.complain(entry, f"{key}: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
+    return status in REDIRECTS
+
+
+def make_redirect(rule: Rule) -> Rule:
+    """Return a rule that goes before the files, and takes the query of the request with it."""
+    return rule._replace(forced=True, query="merged")
+
+
+def maybe_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule | None:
+    """Return a rule that goes after the files; None, and a problem of the entry, where it leads to another server."""
+    if rule.destination is not None and rule.destination.origin:
+        document.complain(entry, "leads to another server; fastfile forwards no requests")
+        return None
+    return rule
 
 
 def make_page_rules(place: Place, host: Host, slash: bool | None) -> Iterator[Rule]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from fastfile.semantics.expression import check_expression
+
 _TOKEN = re.compile(
     r"(?P<folders>(?:(?<=/)|^)\*\*/)|(?P<rest>(?:(?<=/)|^)\*\*\Z)|(?P<open>[@?+*!]\()|(?P<star>\*+)|(?P<one>\?)"
     r"|(?P<set>\[[!^]?\]?[^\]/]*\])|(?P<brace>\{(?=[^{}]*,))|(?P<escaped>\\.)|(?P<other>.)",
@@ -23,11 +25,9 @@ def translate_glob(glob: str) -> str:
     text = glob[1:] if negated else glob
     text = text if text.startswith("/") else "/" + text
     expression = _translate(text)
-    try:
-        re.compile(expression)
-    except re.error as error:
-        raise ValueError(f"not a glob that is understood here: {error}") from None
-    return rf"(?!(?:{expression})\Z).*" if negated else expression
+    expression = rf"(?!(?:{expression})\Z).*" if negated else expression
+    check_expression(expression, "glob")
+    return expression
 
 
 def _translate(text: str) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from fastfile.semantics.expression import check_expression
 from fastfile.semantics.pattern import parse_destination, parse_template
 from fastfile.semantics.rule import Capture, Destination, Pattern, Template
 
@@ -44,20 +45,12 @@ def compile_pattern(source: str, ending: str = "") -> tuple[Pattern, dict[str, i
         return Pattern(source, literals=("".join(map(str, tokens)).encode(),)), {}
     expression = "".join(map(_compile, tokens)) + ending
     catching = [token for token in tokens if isinstance(token, Group) and token.expression]
-    if compile_expression(expression).groups != len(catching):
+    if check_expression(expression).groups != len(catching):
         raise ValueError("its expressions have groups that catch, which are not supported")
     names: dict[str, int | str] = {}
     for number, group in enumerate(catching, 1):
         names |= {str(number): number, **({group.name: number} if group.name else {})}
     return Pattern(source, expression=expression.encode(), segment=_first_segment(tokens)), names
-
-
-def compile_expression(expression: str) -> re.Pattern[bytes]:
-    """Compile an expression of JavaScript's to see that it can be. Raises ValueError."""
-    try:
-        return re.compile(expression.encode())
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"not a regular expression that is understood here: {error}") from None
 
 
 def translate_expression(expression: str) -> str:

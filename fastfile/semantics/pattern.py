@@ -24,6 +24,7 @@ _URL = rb"(?si)(https?)://([^/?#]*)(.*)"
 _UNSAFE_IN_PATH = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]"
 _UNSAFE_IN_QUERY = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]"
 
+LONGEST_PATTERN = 1000  # bytes: it is compiled, and its program has some steps for each of them
 # Where a splat may stand: last, anywhere but once, or as often as one likes (only the first is a capture then).
 Splats = Literal["last", "one", "many"]
 
@@ -48,6 +49,8 @@ def parse_pattern(text: bytes, splats: Splats, anywhere: bool, any_slash: bool) 
     pieces = _split(path, anywhere)
     if len(pieces) == 1:
         return _make_literal(show(text), decode_leniently(path), any_slash)
+    if len(path) > LONGEST_PATTERN:
+        raise ValueError(f"{show(text[:80])}... is longer than the {LONGEST_PATTERN} bytes that a pattern may have")
     stars = pieces.count(b"*")
     if splats == "last" and stars and (stars > 1 or not path.endswith(b"*")):
         raise ValueError(f"{show(text)} has a splat that is not its end")
@@ -106,7 +109,8 @@ def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
 
 def captures_of(pattern: Pattern) -> set[str]:
     """Return the names that a pattern catches."""
-    return set(re.compile(pattern.expression).groupindex)
+    # Not by compiling it: there may be many thousands, of which only so many are used.
+    return {name.decode() for name in re.findall(rb"\(\?P<(\w+)>", pattern.expression)}
 
 
 def parse_destination(text: bytes, names: Collection[str]) -> Destination:
@@ -132,6 +136,8 @@ def parse_destination(text: bytes, names: Collection[str]) -> Destination:
 
 def parse_template(text: bytes, names: Collection[str], unsafe: bytes | None = _UNSAFE_IN_PATH) -> Template:
     """Return the text with its placeholders; a name that nothing catches is text. ``unsafe`` None leaves text alone."""
+    if b":" not in text:
+        return (_encode(text, unsafe),) if text else ()
     template: list[bytes | Capture] = []
     pieces = re.split(PLACEHOLDER, text)
     literal = pieces[0]

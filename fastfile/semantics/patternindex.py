@@ -5,10 +5,9 @@ So most paths try none or few, however many there are. Measured in tests/test_pa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
+from fastfile.semantics.expression import Allowance, Expression, Groups
 from fastfile.semantics.rule import Pattern
 from fastfile.semantics.target import encode_path
 
@@ -19,7 +18,7 @@ Captures = dict[str | int, bytes]  # as they go into a template: encoded
 class _Entry(NamedTuple):
     number: int
     item: object
-    match: Callable[[bytes], re.Match[bytes] | None] | None  # None where the path is looked up
+    expression: Expression | None  # None where the path is looked up
 
 
 class PatternIndex(Generic[T]):
@@ -41,28 +40,30 @@ class PatternIndex(Generic[T]):
         for literal in pattern.literals:
             self._by_literal.setdefault(literal, []).append(_Entry(number, item, None))
         if not pattern.literals:
-            entry = _Entry(number, item, re.compile(pattern.expression, re.DOTALL).fullmatch)
+            entry = _Entry(number, item, Expression(pattern.expression))
             (self._by_segment.setdefault(pattern.segment, []) if pattern.segment else self._general).append(entry)
 
     def find(self, path: bytes) -> list[tuple[T, Captures]]:
-        """Return the items for a decoded path, which begins with one slash, and what their patterns catch."""
+        """Return the items for a decoded path, which begins with one slash, and what their patterns catch.
+
+        Raises HTTPError where that takes too long (expression.py).
+        """
         end = path.find(b"/", 1)
         entries = self._by_segment.get(path if end < 0 else path[:end], self._general)
         literal = self._by_literal.get(path)
         if literal is not None:
             entries = sorted(literal + entries, key=_number) if entries else literal
         found: list[tuple[T, Captures]] = []
+        allowance = Allowance()
         for entry in entries:
-            match = entry.match(path) if entry.match is not None else None
-            if match is not None or entry.match is None:
-                found.append((entry.item, _make_captures(match) if match is not None else {}))  # type: ignore[arg-type]
+            groups = {} if entry.expression is None else entry.expression.match(path, allowance)
+            if groups is not None:
+                found.append((entry.item, _make_captures(groups)))  # type: ignore[arg-type]
         return found
 
 
-def _make_captures(match: re.Match[bytes]) -> Captures:
-    captures: Captures = {index: encode_path(value or b"") for index, value in enumerate(match.groups(), 1)}
-    captures.update({name: encode_path(value or b"") for name, value in match.groupdict().items()})
-    return captures
+def _make_captures(groups: Groups) -> Captures:
+    return {name: encode_path(value) for name, value in groups.items()}
 
 
 def _number(entry: _Entry) -> int:

@@ -57,6 +57,7 @@ class _Counts:
         self._dynamic = 0
 
     def add(self, source: Pattern) -> None:
+        """Count one more rule. Raises ValueError: a sentence, where the dialect reads no more of its kind."""
         limit, kind = self._dialect.max_dynamic, "dynamic"
         # Where both have a limit, a static rule below a dynamic one counts as dynamic.
         if source.literals and not (self._dynamic and self._dialect.max_static):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile.semantics.condition import check_condition, match_queries, varies_by
+from fastfile.semantics.expression import Allowance
 from fastfile.semantics.pattern import decode_leniently
 from fastfile.semantics.patternindex import Captures, PatternIndex
 from fastfile.semantics.rule import Rule, Template
@@ -28,6 +29,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_redirect(self) -> bool:
+        """Whether the client is sent elsewhere (RFC 9110 §15.4)."""
         return 300 <= self.rule.status < 400
 
 
@@ -42,10 +44,11 @@ class Rulebook:
 
     def find(self, path: bytes, query: bytes | None, head: RequestHead) -> Outcome | None:
         """Return what the rules make of a request for a decoded path, which begins with one slash."""
+        allowance = Allowance()
         for rule, captures in self._index.find(path):
             if rule.queries and not match_queries(rule.queries, query, captures):
                 continue
-            if not all(check_condition(condition, query, head, captures) for condition in rule.conditions):
+            if not all(check_condition(condition, query, head, captures, allowance) for condition in rule.conditions):
                 continue
             outcome = Outcome(rule, make_reference(rule, query, captures))
             if outcome.is_redirect and _leads_to(outcome.reference, path, query):

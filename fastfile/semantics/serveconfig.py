@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 
-from fastfile.semantics.dialects import REDIRECTS
+from fastfile.semantics.expression import check_expression
 from fastfile.semantics.hosts import SERVE, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
-from fastfile.semantics.jsonrules import make_page_rules, make_slash_rules, read_changes
+from fastfile.semantics.jsonrules import (
+    check_redirect_status,
+    make_page_rules,
+    make_redirect,
+    make_slash_rules,
+    maybe_rewrite,
+    read_changes,
+)
 from fastfile.semantics.minimatch import translate_glob
 from fastfile.semantics.pathpattern import Names, compile_pattern, make_destination
 from fastfile.semantics.rule import HeaderRule, Pattern, Rule
@@ -23,8 +30,6 @@ _KEYS = (
 )
 _GLOB = re.compile(r"[*?\[{!]|[@+]\(")
 _NAMING = re.compile(r":\w|(?<![@!?+*])\(")
-
-
 # What is not followed, unless it has the value that changes nothing.
 _NOT_HERE = {
     "public": (".", "name the folder on the command line: fastfile DIR"),
@@ -65,6 +70,7 @@ def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | 
         return rules
     try:
         either = "|".join(map(translate_glob, clean))
+        check_expression(either)
     except ValueError as problem:
         document.complain(Entry("cleanUrls", clean, place), str(problem))
         return []
@@ -75,19 +81,17 @@ def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | 
 
 def _read_redirect(document: Document, entry: Entry) -> Rule | None:
     status = document.member(entry, "type", int)
-    if status is not None and status not in REDIRECTS:
-        document.complain(entry, f"type: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
+    if status is None:
+        status = SERVE.moved
+    if not check_redirect_status(document, entry, "type", status):
         return None
-    rule = _read_rule(document, entry, status or SERVE.moved)
-    return rule and rule._replace(forced=True, query="merged")
+    rule = _read_rule(document, entry, status)
+    return rule and make_redirect(rule)
 
 
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
     rule = _read_rule(document, entry, 200)
-    if rule is not None and rule.destination is not None and rule.destination.origin:
-        document.complain(entry, "leads to another server; fastfile forwards no requests")
-        return None
-    return rule
+    return rule and maybe_rewrite(document, entry, rule)
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
@@ -130,7 +134,9 @@ def _read_source(source: str) -> tuple[Pattern, Names]:
     if not _GLOB.search(before + after):
         # serve takes the first asterisk for anything, slashes too.
         either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
-    return Pattern(source, expression=f"(?:{'|'.join(either)})/?".encode()), {}
+    expression = f"(?:{'|'.join(either)})/?"
+    check_expression(expression)
+    return Pattern(source, expression=expression.encode()), {}
 
 
 def _from_root(path: str) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from binascii import unhexlify
 from typing import NamedTuple
 
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_not_found
 from fastfile.semantics.host import parse_host
 
 # PATH_MAX less its NUL, and NAME_MAX: what is longer cannot be a file, and the system would say ENAMETOOLONG.
 PATH_LIMIT = 4095
 SEGMENT_LIMIT = 255
 
-_UNRESERVED = b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 3986 §2.3
-_PATH_SAFE = _UNRESERVED + b"/"
+UNRESERVED = b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 3986 §2.3
+_PATH_SAFE = UNRESERVED + b"/"
 _QUERY_SAFE = bytes(range(0x21, 0x7F))
 _ESCAPES = tuple(b"%%%02X" % byte for byte in range(256))  # RFC 3986 §2.1: upper case is the normal form
 
@@ -114,11 +114,11 @@ def _check_name(raw_path: bytes, path: bytes) -> None:
     - unless read as a slash it climbs above the root, which _resolve has refused by now.
     """
     if b"%2" in raw_path and b"%2f" in raw_path.lower():
-        raise HTTPError(404, "Nothing is here.")
+        raise make_not_found()
     if len(path) <= SEGMENT_LIMIT:
         return
     if len(path) > PATH_LIMIT or any(len(segment) > SEGMENT_LIMIT for segment in path.split(b"/")):
-        raise HTTPError(404, "Nothing is here.")
+        raise make_not_found()
 
 
 def encode_path(path: bytes) -> bytes:
@@ -148,7 +148,7 @@ def encode_query(query: bytes) -> bytes:
 
 def encode_value(value: bytes) -> bytes:
     """Percent-encode every byte but what is unreserved, so that it is one value wherever it is put."""
-    return _encode(value, _UNRESERVED)
+    return _encode(value, UNRESERVED)
 
 
 def _encode(value: bytes, safe: bytes) -> bytes:

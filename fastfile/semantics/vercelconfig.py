@@ -10,12 +10,20 @@ import re
 from collections.abc import Iterator
 
 from fastfile.semantics.dialects import REDIRECTS
+from fastfile.semantics.expression import check_expression
 from fastfile.semantics.hosts import VERCEL, Deployment
 from fastfile.semantics.jsonconfig import Document, Entry, hint
-from fastfile.semantics.jsonrules import NOT_WELL_KNOWN, make_page_rules, make_slash_rules, read_changes
+from fastfile.semantics.jsonrules import (
+    NOT_WELL_KNOWN,
+    check_redirect_status,
+    make_page_rules,
+    make_redirect,
+    make_slash_rules,
+    maybe_rewrite,
+    read_changes,
+)
 from fastfile.semantics.pathpattern import (
     Names,
-    compile_expression,
     compile_pattern,
     make_destination,
     translate_expression,
@@ -23,6 +31,7 @@ from fastfile.semantics.pathpattern import (
 from fastfile.semantics.rule import Condition, HeaderRule, Pattern, Rule
 
 FILE = "vercel.json"
+_MOST_CONDITIONS = 16  # of a rule, as at Vercel
 _OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
 _NOT_HERE = {
     "routes": "the legacy form is not supported; write redirects, rewrites, headers, cleanUrls and trailingSlash",
@@ -62,11 +71,10 @@ def _read_redirect(document: Document, entry: Entry) -> Rule | None:
         return None
     if status is None:
         status = 307 if permanent is False else 308
-    if status not in REDIRECTS:
-        document.complain(entry, f"statusCode: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
+    if not check_redirect_status(document, entry, "statusCode", status):
         return None
     rule = _read_rule(document, entry, status)
-    return rule and rule._replace(forced=True, query="merged")
+    return rule and make_redirect(rule)
 
 
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
@@ -75,10 +83,7 @@ def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
         document.complain(entry, "statusCode: expected 200, or a status of an error")
         return None
     rule = _read_rule(document, entry, status or 200)
-    if rule is not None and rule.destination is not None and rule.destination.origin:
-        document.complain(entry, "leads to another server; fastfile forwards no requests")
-        return None
-    return rule
+    return rule and maybe_rewrite(document, entry, rule)
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
@@ -118,7 +123,7 @@ def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tupl
             pattern = pattern._replace(expression=NOT_WELL_KNOWN + pattern.expression)
         conditions = (*_read_conditions(entry, "has"), *_read_conditions(entry, "missing"))
         for condition in conditions:
-            groups = compile_expression(condition.expression.decode()).groupindex
+            groups = check_expression(condition.expression.decode()).groupindex
             names = {**names, **{name: name for name in groups}}
     except ValueError as error:
         document.complain(entry, str(error))
@@ -131,6 +136,8 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
     conditions = entry.value.get(key)
     if not isinstance(conditions, list | None):
         raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong
+    if len(conditions or ()) > _MOST_CONDITIONS:
+        raise ValueError(f"{key}: no more than {_MOST_CONDITIONS} are looked at")
     for item in conditions or ():
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None

@@ -1,4 +1,4 @@
-"""The access log: remembers each exchange at once, writes the lines later, and never waits for whoever reads them.
+"""The access log: makes each line at once, writes the lines later, and never waits for whoever reads them.
 
 A pipe that nobody reads, a terminal stopped with Ctrl-S, a full disk: serving goes on, the queue is bounded, whole
 lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was handed to us: its file
@@ -11,14 +11,15 @@ import os
 import select
 import socket
 import stat
+import time
 from collections.abc import Callable
 
-from fastfile.server.logformat import Exchange, make_format
-from fastfile.types import RequestHead
+from fastfile.server.logformat import make_lines
+from fastfile.server.loglines import Client, Exchange
 
 QUEUE_LIMIT = 1 << 20  # bytes of lines that wait: about 10 000 of them
-# Exchanges that wait to become lines. Each may hold a head of 32 KiB, so few; a write shared by 128 costs each 15 ns.
-_PENDING_LIMIT = 128
+# Lines that are queued together. A write shared by 128 costs each 15 ns, and the longest ones fit into half a queue.
+_BATCH = 128
 
 
 def open_log(path: str) -> int:
@@ -35,39 +36,36 @@ class AccessLog:
 
     def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float], path: str | None = None) -> None:
         self.dropped = 0  # lines, since the start
-        self._format = make_format(format, colour)
+        self._lines = make_lines(format, colour)
+        self._count = 0  # of them
         self._now = now
         self._path = path
         self._sink = Sink(fd)
-        self._pending: list[Exchange] = []
         self._queue = bytearray()
         self._unreported = 0
-        self._second = -1
-        self._stamp = b""
 
-    def record(
-        self,
-        peer: str,
-        head: RequestHead | None,
-        status: int,
-        body_size: int,
-        duration_s: float,
-        user: bytes | None = None,
-    ) -> None:
-        """Remember an exchange; ``head`` is None when it could not be parsed, ``body_size`` what was sent of the body.
+    def make_client(self, peer: str) -> Client:
+        """Return what a connection hands in with its exchanges; ``peer`` is its address."""
+        return Client(self._lines.make_peer(peer))
 
-        ``user`` is who was let in, never a name that was only claimed.
+    def record(self, client: Client, exchange: Exchange, body_size: int, second: int) -> None:
+        """Make the line of an exchange that is over; ``body_size`` is what was sent of the body.
 
-        It runs once per request, so it does no more than that: six parameters make one tuple.
+        ``second`` is the time as far as it is known without asking: a format that needs no more saves two calls.
         """
-        self._pending.append((self._now(), peer, head, status, body_size, duration_s, user))
-        if len(self._pending) >= _PENDING_LIMIT:
+        lines = self._lines
+        if lines.timed:
+            lines.add(client, exchange, body_size, self._now(), time.monotonic() - exchange[2])
+        else:
+            lines.add(client, exchange, body_size, second, 0.0)
+        self._count += 1
+        if self._count >= _BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Write what the descriptor takes now and keep the rest; to be called some ten times a second."""
-        if self._pending:
-            self._make_lines()
+        if self._count:
+            self._queue_lines()
         self._sink.write(self._queue)
         if self._unreported and not self._queue:
             self._report_dropped()
@@ -91,32 +89,23 @@ class AccessLog:
         self.flush()
         self._sink.close()
 
-    def _make_lines(self) -> None:
-        pending, self._pending = self._pending, []
-        queue = self._queue
-        make_line = self._format.line
-        for exchange in pending:
-            line = make_line(exchange, self._stamp_of(exchange[0]))
-            # Once full, the queue takes nothing until it is half empty: one report for a gap, not one per line.
-            limit = QUEUE_LIMIT // 2 if self._unreported else QUEUE_LIMIT
-            if len(queue) + len(line) > limit:
-                self.dropped += 1
-                self._unreported += 1
-                continue
-            if self._unreported:
-                self._report_dropped()
-            queue += line
+    def _queue_lines(self) -> None:
+        lines, count = self._lines.take(), self._count
+        self._count = 0
+        size = len(self._queue)
+        # Once full, the queue takes nothing until it is half empty: one report for a gap, not one per batch.
+        if size + len(lines) > QUEUE_LIMIT or (self._unreported and size > QUEUE_LIMIT // 2):
+            self.dropped += count
+            self._unreported += count
+            return
+        if self._unreported:
+            self._report_dropped()
+        self._queue += lines
 
     def _report_dropped(self) -> None:
-        self._queue += self._format.dropped(self._unreported, self._stamp_of(self._now()))
+        self._lines.add_gap(self._unreported, self._now())
+        self._queue += self._lines.take()
         self._unreported = 0
-
-    def _stamp_of(self, time_s: float) -> bytes:
-        second = int(time_s)
-        if second != self._second:
-            self._second = second
-            self._stamp = self._format.stamp(second)
-        return self._stamp
 
 
 class Sink:

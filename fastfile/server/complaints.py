@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fastfile.clock import Clock
 
-INTERVAL_S = 10.0  # between two lines about the same thing (HARDENING 15): a flood must not become one of the log
+INTERVAL_S = 10.0  # between two lines about the same thing: a flood must not become one of the log
 
 
 class Complaints:

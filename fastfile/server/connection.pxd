@@ -2,6 +2,8 @@ cimport cython
 
 from fastfile._parser cimport HeadParser as KernelParser
 from fastfile._sendfile cimport recv_into, send_file, send_parts, send_response
+from fastfile.server.accesslog cimport AccessLog
+from fastfile.server.loglines cimport Client
 from fastfile.server.poller cimport Watcher
 from fastfile.server.service cimport Service
 from fastfile.types cimport Deferred, FileSlice, RequestHead, Response
@@ -15,7 +17,7 @@ cdef Py_ssize_t CHECK_SIZE, READ_SIZE, AHEAD_SIZE, LINGER_SIZE
 cdef class Connection(Watcher):
     cdef readonly int fd, state
     cdef bytes _address
-    cdef str _peer
+    cdef Client _client
     cdef readonly double deadline_s
     cdef Service _service
     cdef int _interest
@@ -89,5 +91,7 @@ cdef class Connection(Watcher):
     cdef _linger(self)
     cdef _abort(self)
     cdef _wait_for(self, int interest)
-    @cython.locals(unsent=cython.longlong, missing=cython.longlong, response=Response)
+    @cython.locals(log=AccessLog, service=Service, response=Response, index=Py_ssize_t, body_size=cython.longlong)
     cdef _log_sent(self)
+    @cython.locals(unsent=cython.longlong, missing=cython.longlong, response=Response)
+    cdef list _sent_sizes(self)

@@ -47,5 +47,6 @@ class ErrorLog:
         self._queue.clear()
 
     def close(self) -> None:
+        """Write what can be written at once and let go of the descriptor."""
         self.flush()
         self._sink.close()

@@ -2,7 +2,7 @@ cimport cython
 
 from fastfile.server.clients cimport Clients
 from fastfile.server.connection cimport Connection
-from fastfile.server.poller cimport Watcher
+from fastfile.server.poller cimport Poller, Watcher
 from fastfile.server.service cimport Service
 
 cdef int ACCEPTS, TOGETHER
@@ -20,5 +20,5 @@ cdef class Listener(Watcher):
     cdef _accept(self, int most)
     @cython.locals(connection=Connection, fd=int, address=bytes)
     cdef bint _gather(self, list fresh, int most) except -1
-    @cython.locals(now_s=double, watchers=dict)
+    @cython.locals(now_s=double, poller=Poller)
     cpdef shed_idle(self)

@@ -42,7 +42,7 @@ class Listener(Watcher):
         self._socket = listening
         self._fd = listening.fileno()
         self._max_connections = max_connections
-        self._crowded = max_connections - max_connections // 10  # HARDENING 12: shed above 90 %
+        self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
         self._shed_after_s = 0.0
         self._clients = clients
         self._complaints = complaints
@@ -78,7 +78,7 @@ class Listener(Watcher):
         service = self._service
         for _ in range(most):
             self.shed_idle()
-            if len(service.poller.watchers) + len(fresh) > self._max_connections:
+            if service.poller.count + len(fresh) > self._max_connections:
                 self.pause()
                 return False
             try:
@@ -107,13 +107,13 @@ class Listener(Watcher):
         idle. Who has been idle for a moment is somebody reading a page, not hoarding.
         """
         now_s = self._service.clock.monotonic_s
-        watchers = self._service.poller.watchers
-        if len(watchers) <= self._crowded or now_s < self._shed_after_s:
+        poller = self._service.poller
+        if poller.count <= self._crowded or now_s < self._shed_after_s:
             return
         latest_s = now_s + self._service.idle_timeout_s * (1 - IN_USE)
         idle = [
             watcher
-            for watcher in watchers.values()
+            for watcher in poller.watchers()
             if isinstance(watcher, Connection) and watcher.is_quiet(False) and watcher.deadline_s <= latest_s
         ]
         idle.sort(key=_deadline)

@@ -122,7 +122,8 @@ def listen(config: Config) -> Listening:
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise StartError(f"cannot listen on {_show(host, port)}: {error.strerror}") from None
+                hint = "; a port from 1024 on needs none" if error.errno == errno.EACCES and port < 1024 else ""
+                raise StartError(f"cannot listen on {_show(host, port)}: {error.strerror}{hint}") from None
             if config.strict_port or port == 0 or port >= min(config.port + MAX_PORT_TRIES, 65535):
                 raise StartError(
                     f"port {config.port} of {host} is in use; choose another with --port, or --port 0 for any free one"

@@ -1,23 +1,19 @@
-"""The lines of the access log: one exchange in, one line of printable ASCII out, in each format.
+"""The texts of the access log, in each format: printable ASCII, whatever a client sent.
 
 Pure but for the time zone. What a client sent is escaped and cut, so that no request can forge a line, send escapes to
-a terminal or make a line longer than LINE_LIMIT. Knows nothing of descriptors and queues.
+a terminal or make a line longer than LINE_LIMIT. Which texts are made anew, and which were made before, is decided in
+loglines.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import NamedTuple
 
 from fastfile.pages import readable_size
+from fastfile.server.loglines import Client, Exchange, Lines
 from fastfile.types import RequestHead
-
-# time_s, peer, head (None: it could not be parsed), status, body_size, duration_s, user. A plain tuple: one is made
-# per request, and a NamedTuple costs four times as much to make.
-Exchange = tuple[float, str, RequestHead | None, int, int, float, bytes | None]
 
 # Longest line that is made: PIPE_BUF of Linux, up to which a pipe takes a write whole or not at all (pipe(7)).
 LINE_LIMIT = 4096
@@ -29,35 +25,153 @@ _REFERER_LIMIT = 1024
 _USER_AGENT_LIMIT = 512
 _USER_LIMIT = 128
 
-# What was escaped is remembered, most recent first: targets, peers and the fields of a client come again and again.
-# Each may be as long as a head, so few.
+# What became of the fields of requests is remembered, most recent first. Each may be as long as a head, so few.
 _REMEMBERED = 128
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+_COLOURS = (b"", b"\x1b[2m", b"\x1b[32m", b"\x1b[36m", b"\x1b[33m", b"\x1b[31m")  # of each class of status
 
 # Printable ASCII but for the quote, which ends a part, and the backslash, which begins an escape.
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = tuple(bytes((byte,)) if byte in _PLAIN else b"\\x%02x" % byte for byte in range(256))
 
 
-class Format(NamedTuple):
-    """How a log is written: the text of a second, the line of an exchange, the line that owns up to dropped lines."""
+class ApacheLines(Lines):
+    """common and combined: Apache's, to the byte (mod_log_config; "%h %l %u %t \"%r\" %>s %b")."""
 
-    stamp: Callable[[int], bytes]
-    line: Callable[[Exchange, bytes], bytes]
-    dropped: Callable[[int, bytes], bytes]
+    def __init__(self, combined: bool) -> None:
+        super().__init__(False)
+        self._combined = combined
+
+    def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
+        head, response, _ = exchange
+        pieces = self._pieces
+        pieces.append(client.peer)
+        pieces.append(b" - - [" if response.user is None else b" - %b [" % _escape_name(response.user, _USER_LIMIT))
+        pieces.append(self._stamp_at(time_s))
+        pieces.append(self._text(head, response.status, body_size))
+        pieces.append(self._fields(client, head) if self._combined else b"\n")
+
+    def add_gap(self, count: int, time_s: float) -> None:
+        text = b'- - - [%b%d lines of this log were dropped" 000 -' % (self._stamp_at(time_s), count)
+        self._pieces.append(text + (b' "-" "-"\n' if self._combined else b"\n"))
+
+    def make_peer(self, peer: str) -> bytes:
+        # A peer without a name (a Unix socket) has a dash.
+        return _escape_name(_encode(peer), _PEER_LIMIT) if peer else b"-"
+
+    def _make_stamp(self, second: int) -> bytes:
+        local = time.localtime(second)
+        minutes = local.tm_gmtoff // 60
+        sign = b"-" if minutes < 0 else b"+"
+        return b'%02d/%b/%04d:%02d:%02d:%02d %b%02d%02d] "' % (
+            local.tm_mday,
+            _MONTHS[local.tm_mon - 1],
+            *(local.tm_year, local.tm_hour, local.tm_min, local.tm_sec),
+            sign,
+            *divmod(abs(minutes), 60),
+        )
+
+    def _make_request(self, head: RequestHead | None) -> bytes:
+        if head is None:
+            return b"-"
+        method, target = escape(head.method, _METHOD_LIMIT), escape(head.target, _TARGET_LIMIT)
+        return b"%b %b HTTP/1.%d" % (method, target, head.minor_version)
+
+    def _make_outcome(self, status: int, body_size: int) -> bytes:
+        return b'" %d %d' % (status, body_size) if body_size else b'" %d -' % status
+
+    def _make_fields(self, field_lines: bytes) -> bytes:
+        return _combined_fields(field_lines)
 
 
-def make_format(name: str, colour: bool) -> Format:
-    """Return the format of a name: pretty, common, combined or json; ``colour`` is for pretty alone."""
-    if name == "common":
-        return Format(_apache_stamp, _common_line, _common_dropped)
-    if name == "combined":
-        return Format(_apache_stamp, _combined_line, _combined_dropped)
+_NO_USER = b',"user":null,'
+
+
+class JsonLines(Lines):
+    """One object per line."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+    def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
+        head, response, _ = exchange
+        pieces = self._pieces
+        pieces.append(self._stamp_at(time_s))
+        pieces.append(b'.%03dZ","peer":' % (int(time_s * 1000) % 1000))
+        pieces.append(client.peer)
+        pieces.append(
+            b',"user":null,' if response.user is None else b',"user":%b,' % _string(response.user, _USER_LIMIT)
+        )
+        pieces.append(self._text(head, response.status, body_size))
+        pieces.append(b"%.6f" % duration_s)
+        pieces.append(self._fields(client, head))
+
+    def add_gap(self, count: int, time_s: float) -> None:
+        self._pieces.append(b'%b.000Z","dropped":%d}\n' % (self._stamp_at(time_s), count))
+
+    def make_peer(self, peer: str) -> bytes:
+        return _string(_encode(peer) or None, _PEER_LIMIT)
+
+    def _make_stamp(self, second: int) -> bytes:
+        return b'{"time":"%04d-%02d-%02dT%02d:%02d:%02d' % time.gmtime(second)[:6]
+
+    def _make_request(self, head: RequestHead | None) -> bytes:
+        if head is None:
+            return b'"method":null,"target":null,"version":null'
+        method, target = _string(head.method, _METHOD_LIMIT), _string(head.target, _TARGET_LIMIT)
+        return b'"method":%b,"target":%b,"version":"HTTP/1.%d"' % (method, target, head.minor_version)
+
+    def _make_outcome(self, status: int, body_size: int) -> bytes:
+        return b',"status":%d,"size":%d,"seconds":' % (status, body_size)
+
+    def _make_fields(self, field_lines: bytes) -> bytes:
+        return _json_fields(field_lines)
+
+
+class PrettyLines(Lines):
+    """For a person beside an editor. What varies in width comes last, so that the rest stands in columns."""
+
+    def __init__(self, colour: bool) -> None:
+        super().__init__(True)
+        self._colour = colour
+
+    def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
+        head, response, _ = exchange
+        stamp, request = self._stamp_at(time_s), self._make_request(head)
+        measures = _measures(body_size, duration_s)
+        if self._colour:
+            colour = _COLOURS[response.status // 100]
+            parts = (stamp, colour, response.status, measures, request)
+            line = b"\x1b[2m%b\x1b[0m  %b%d\x1b[0m  \x1b[2m%b\x1b[0m  %b\n" % parts
+        else:
+            line = b"%b  %d  %b  %b\n" % (stamp, response.status, measures, request)
+        self._pieces.append(line)
+
+    def add_gap(self, count: int, time_s: float) -> None:
+        self._pieces.append(b"%b  ---  %d lines of this log were dropped\n" % (self._stamp_at(time_s), count))
+
+    def make_peer(self, peer: str) -> bytes:
+        return b""
+
+    def _make_stamp(self, second: int) -> bytes:
+        return b"%02d:%02d:%02d" % time.localtime(second)[3:6]
+
+    def _make_request(self, head: RequestHead | None) -> bytes:
+        if head is None:
+            return b"-"
+        return b"%-4b %b" % (escape(head.method, _METHOD_LIMIT), escape(head.target, _TARGET_LIMIT))
+
+
+def make_lines(name: str, colour: bool) -> Lines:
+    """Return the lines of a format by its name: pretty, common, combined or json; ``colour`` is for pretty alone."""
+    if name == "common" or name == "combined":
+        return ApacheLines(name == "combined")
     if name == "json":
-        return Format(_json_stamp, _json_line, _json_dropped)
+        return JsonLines()
     if name == "pretty":
-        return Format(_pretty_stamp, _coloured_line if colour else _pretty_line, _pretty_dropped)
+        return PrettyLines(colour)
     raise ValueError(f"no log format {name!r}")
 
 
@@ -72,45 +186,13 @@ def escape(value: bytes, limit: int) -> bytes:
     return value if len(value) <= limit else value[: limit - 3] + b"..."
 
 
-def _request_line(head: RequestHead | None) -> bytes:
-    return b"-" if head is None else _make_request_line(head.method, head.target, head.minor_version)
+def _escape_name(name: bytes, limit: int) -> bytes:
+    """Escape spaces too: one would end its part of the line."""
+    return escape(name, limit).replace(b" ", b"\\x20")
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _make_request_line(method: bytes, target: bytes, minor_version: int) -> bytes:
-    return b"%b %b HTTP/1.%d" % (escape(method, _METHOD_LIMIT), escape(target, _TARGET_LIMIT), minor_version)
-
-
-# common and combined: Apache's, to the byte (mod_log_config; "%h %l %u %t \"%r\" %>s %b").
-
-
-def _apache_stamp(second: int) -> bytes:
-    local = time.localtime(second)
-    minutes = local.tm_gmtoff // 60
-    sign = b"-" if minutes < 0 else b"+"
-    return b"%02d/%b/%04d:%02d:%02d:%02d %b%02d%02d" % (
-        local.tm_mday,
-        _MONTHS[local.tm_mon - 1],
-        *(local.tm_year, local.tm_hour, local.tm_min, local.tm_sec),
-        sign,
-        *divmod(abs(minutes), 60),
-    )
-
-
-def _common(exchange: Exchange, stamp: bytes) -> bytes:
-    _, peer, head, status, body_size, _, user = exchange
-    size = b"%d" % body_size if body_size else b"-"
-    name = b"-" if user is None else _user(user)
-    return b'%b - %b [%b] "%b" %d %b' % (_peer(peer), name, stamp, _request_line(head), status, size)
-
-
-def _common_line(exchange: Exchange, stamp: bytes) -> bytes:
-    return _common(exchange, stamp) + b"\n"
-
-
-def _combined_line(exchange: Exchange, stamp: bytes) -> bytes:
-    head = exchange[2]
-    return _common(exchange, stamp) + _combined_fields(b"" if head is None else head.field_lines)
+def _encode(peer: str) -> bytes:
+    return peer.encode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -122,22 +204,13 @@ def _combined_fields(field_lines: bytes) -> bytes:
     )
 
 
-def _common_dropped(count: int, stamp: bytes) -> bytes:
-    return b'- - - [%b] "%d lines of this log were dropped" 000 -\n' % (stamp, count)
-
-
-def _combined_dropped(count: int, stamp: bytes) -> bytes:
-    return b'%b "-" "-"\n' % _common_dropped(count, stamp)[:-1]
-
-
 @lru_cache(maxsize=_REMEMBERED)
-def _peer(peer: str) -> bytes:
-    # A space would end the first part; a peer without a name (a Unix socket) has a dash.
-    return escape(peer.encode("utf-8", "surrogateescape"), _PEER_LIMIT).replace(b" ", b"\\x20") if peer else b"-"
-
-
-def _user(user: bytes) -> bytes:
-    return escape(user, _USER_LIMIT).replace(b" ", b"\\x20")
+def _json_fields(field_lines: bytes) -> bytes:
+    referer, user_agent = _referer_and_user_agent(field_lines)
+    return b',"referer":%b,"user_agent":%b}\n' % (
+        _string(referer, _REFERER_LIMIT),
+        _string(user_agent, _USER_AGENT_LIMIT),
+    )
 
 
 def _referer_and_user_agent(field_lines: bytes) -> tuple[bytes | None, bytes | None]:
@@ -155,103 +228,24 @@ def _value(lines: bytes, lowered: bytes, key: bytes) -> bytes | None:
     return lines[start : lines.find(b"\r\n", start)].strip(b" \t")
 
 
-# json: one object per line.
-
-
-def _json_stamp(second: int) -> bytes:
-    return b"%04d-%02d-%02dT%02d:%02d:%02d" % time.gmtime(second)[:6]
-
-
-def _json_line(exchange: Exchange, stamp: bytes) -> bytes:
-    time_s, peer, head, status, body_size, duration_s, user = exchange
-    if head is None:
-        request, fields = '"method":null,"target":null,"version":null', _json_fields(b"")
-    else:
-        request = _json_request(head.method, head.target, head.minor_version)
-        fields = _json_fields(head.field_lines)
-    line = (
-        f'{{"time":"{stamp.decode("ascii")}.{int(time_s * 1000) % 1000:03d}Z","peer":{_json_peer(peer)},'
-        f'"user":{_string(user, _USER_LIMIT)},{request},'
-        f'"status":{status},"size":{body_size},"seconds":{duration_s:.6f},{fields}}}\n'
-    )
-    return line.encode("ascii")
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _json_peer(peer: str) -> str:
-    return _string(peer.encode("utf-8", "surrogateescape") or None, _PEER_LIMIT)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _json_request(method: bytes, target: bytes, minor_version: int) -> str:
-    return (
-        f'"method":{_string(method, _METHOD_LIMIT)},"target":{_string(target, _TARGET_LIMIT)},'
-        f'"version":"HTTP/1.{minor_version}"'
-    )
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _json_fields(field_lines: bytes) -> str:
-    referer, user_agent = _referer_and_user_agent(field_lines)
-    return f'"referer":{_string(referer, _REFERER_LIMIT)},"user_agent":{_string(user_agent, _USER_AGENT_LIMIT)}'
-
-
-def _json_dropped(count: int, stamp: bytes) -> bytes:
-    return b'{"time":"%b.000Z","dropped":%d}\n' % (stamp, count)
-
-
-def _string(value: bytes | None, limit: int) -> str:
+def _string(value: bytes | None, limit: int) -> bytes:
     """Write a JSON string of ASCII, or null; bytes that are not UTF-8 as \\xHH, as the other formats have them."""
     if value is None:
-        return "null"
+        return b"null"
     text = encode_basestring_ascii(value[:limit].decode("utf-8", "backslashreplace"))
-    if len(value) <= limit and len(text) <= limit + 2:
-        return text
-    # Six for one is the most that escapes make of a byte.
-    kept = value[: limit // 6 - 1] if len(text) > limit + 2 else value[: limit - 3]
-    return encode_basestring_ascii(kept.decode("utf-8", "backslashreplace") + "...")
+    if len(value) > limit or len(text) > limit + 2:
+        # Six for one is the most that escapes make of a byte.
+        kept = value[: limit // 6 - 1] if len(text) > limit + 2 else value[: limit - 3]
+        text = encode_basestring_ascii(kept.decode("utf-8", "backslashreplace") + "...")
+    return text.encode("ascii")
 
 
-# pretty: for a person beside an editor. What varies in width comes last, so that the rest stands in columns.
-
-_COLOURS = (b"", b"\x1b[2m", b"\x1b[32m", b"\x1b[36m", b"\x1b[33m", b"\x1b[31m")
-
-
-def _pretty_stamp(second: int) -> bytes:
-    return b"%02d:%02d:%02d" % time.localtime(second)[3:6]
-
-
-def _pretty_line(exchange: Exchange, stamp: bytes) -> bytes:
-    return b"%b  %d  %b  %b\n" % (stamp, exchange[3], _measures(exchange), _pretty_request(exchange[2]))
-
-
-def _coloured_line(exchange: Exchange, stamp: bytes) -> bytes:
-    colour = _COLOURS[exchange[3] // 100]
-    return b"\x1b[2m%b\x1b[0m  %b%d\x1b[0m  \x1b[2m%b\x1b[0m  %b\n" % (
-        *(stamp, colour, exchange[3]),
-        *(_measures(exchange), _pretty_request(exchange[2])),
-    )
-
-
-def _measures(exchange: Exchange) -> bytes:
-    size = readable_size(exchange[4]) if exchange[4] else "-"
-    return f"{size:>8}  {_readable_duration(exchange[5]):>7}".encode("ascii")
+def _measures(body_size: int, duration_s: float) -> bytes:
+    size = readable_size(body_size) if body_size else "-"
+    return f"{size:>8}  {_readable_duration(duration_s):>7}".encode("ascii")
 
 
 def _readable_duration(duration_s: float) -> str:
     if duration_s < 0.00995:
         return f"{duration_s * 1000:.1f} ms"
     return f"{duration_s * 1000:.0f} ms" if duration_s < 0.9995 else f"{duration_s:.1f} s"
-
-
-def _pretty_request(head: RequestHead | None) -> bytes:
-    return b"-" if head is None else _make_pretty_request(head.method, head.target)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _make_pretty_request(method: bytes, target: bytes) -> bytes:
-    return b"%-4b %b" % (escape(method, _METHOD_LIMIT), escape(target, _TARGET_LIMIT))
-
-
-def _pretty_dropped(count: int, stamp: bytes) -> bytes:
-    return b"%b  ---  %d lines of this log were dropped\n" % (stamp, count)

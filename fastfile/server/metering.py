@@ -73,6 +73,7 @@ class Board:
         self._free.append(page)
 
     def count_restart(self) -> None:
+        """Count a worker that ended before its time."""
         self._pages[0][RESTARTS] += 1
 
     def totals(self) -> list[int]:
@@ -109,6 +110,7 @@ class MetricsHandler(Responder):
         self._board = board
 
     def respond(self, head: RequestHead) -> Response:
+        """Return the counts, or the error for any other method or target."""
         if head.method not in (b"GET", b"HEAD"):
             return self.refuse(HTTPError(405, "Only GET and HEAD.", ((b"Allow", b"GET, HEAD"),)), head)
         if head.target.partition(b"?")[0] != b"/metrics":
@@ -118,6 +120,7 @@ class MetricsHandler(Responder):
         return make_bodiless(response) if head.method == b"HEAD" else response
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Return an error as text, for whoever set up the scraping."""
         fields = (PLAIN_TEXT, (b"Cache-Control", b"no-store"), VARY, NO_SNIFFING, *error.fields)
         response = make_response(error.status, fields, error.detail.encode() + b"\n")
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response

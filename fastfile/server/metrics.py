@@ -42,6 +42,7 @@ class Metrics:
         self._slots[28] += duration_us * responses
 
     def add_sent(self, count: int) -> None:
+        """Count bytes that the kernel took."""
         self._slots[29] += count
 
     def tell(self, hits: int, dropped: int, open_connections: int) -> None:

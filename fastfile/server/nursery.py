@@ -10,21 +10,13 @@ import signal
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
-from fastfile.config import Config
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import Child, Lifeline
 from fastfile.server.listening import Listening
 from fastfile.server.metering import Meter, Metering
-from fastfile.server.worker import run_worker
+from fastfile.server.worker import Plan, run_worker
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)  # by the supervisor
-
-
-class Plan(NamedTuple):
-    """What workers serve, and how."""
-
-    config: Config
-    root_path: bytes
 
 
 class Generation(NamedTuple):
@@ -84,10 +76,9 @@ class Nursery:
             for fd in (self._lifeline_w, *foreign):
                 os.close(fd)
             self._errors.begin_worker(index)
-            config, root_path = plan
-            sockets = self._listening.take(index, config.workers)
+            sockets = self._listening.take(index, plan.config.workers)
             lifeline = Lifeline(self._lifeline_r, speech_w)
-            status = run_worker(config, root_path, sockets, lifeline, self._errors, self._make_meter(page))
+            status = run_worker(plan, sockets, lifeline, self._errors, self._make_meter(page))
         except BaseException as error:
             self._errors.report_failure(error)
         finally:

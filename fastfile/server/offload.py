@@ -139,6 +139,7 @@ class Offload:
 
 
 def copy_result(source: Future[Any], target: Future[Any]) -> None:
+    """Settle one future as another, which is done, was settled."""
     error = source.exception()
     if error is None:
         target.set_result(source.result())

@@ -1,4 +1,4 @@
-"""When dead workers are replaced: at once, and one that keeps dying more and more slowly (HARDENING 20)."""
+"""When dead workers are replaced: at once, and one that keeps dying more and more slowly."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Restarts:
 
     @property
     def due_s(self) -> float:
+        """When the next worker is to be started; infinite where none is."""
         return min(self.planned)[0] if self.planned else float("inf")
 
     def count(self, index: int, lived_s: float) -> int:
@@ -27,10 +28,12 @@ class Restarts:
         return self._failures[index]
 
     def delay_s(self, index: int) -> float:
+        """Return how long to wait before a worker is started again, by how often it ended young."""
         failures = self._failures[index]
         return 0.0 if failures <= 1 else min(FIRST_DELAY_S * 2 ** (failures - 2), MAX_DELAY_S)
 
     def plan(self, index: int, delay_s: float) -> None:
+        """Have a worker started again after a while."""
         self.planned.append((time.monotonic() + delay_s, index))
 
     def take_due(self) -> list[int]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from fastfile.config import Address, Config
+from fastfile.config import Config
 from fastfile.errors import StartError
 from fastfile.server.errorlog import ErrorLog
 from fastfile.server.listening import Listening, adopt, listen
 from fastfile.server.metering import Board, Metering
-from fastfile.server.nursery import Plan
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
+from fastfile.server.worker import Plan
 
 # What is bound, or given up for good, at the start: a running server cannot have it otherwise.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "user", "group")
@@ -47,7 +47,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
-        if config.auth and not all(is_near(address) for address in listening.addresses):
+        if config.auth and not all(address.is_near for address in listening.addresses):
             listening.notices.append("--auth without TLS: passwords cross the network readable (docs/auth.md)")
         drop_privileges(config, root_path)
         plan = Plan(listening.adapt(config), os.fsencode(root_path))
@@ -66,12 +66,6 @@ def check_fixed(before: Config, after: Config) -> None:
         if getattr(before, name) != getattr(after, name):
             flag = name.replace("_", "-")
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
-
-
-def is_near(address: Address) -> bool:
-    """Tell whether only this machine can reach an address."""
-    host = address.host
-    return bool(address.path) or host in ("::1", "localhost") or host.startswith("127.")
 
 
 def listen_for_metrics(config: Config, address: str) -> Listening:

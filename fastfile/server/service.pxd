@@ -1,13 +1,17 @@
 from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
 from fastfile.gate cimport Responder
+from fastfile.server.accesslog cimport AccessLog
 from fastfile.server.metrics cimport Metrics
+from fastfile.server.poller cimport Poller
 
 cdef class Service:
     cdef readonly Responder handler
-    cdef readonly object poller, log, limits, offload, disk
+    cdef readonly Poller poller
+    cdef readonly object limits, offload, disk
     cdef readonly KernelParser parser
     cdef readonly Clock clock
+    cdef readonly AccessLog log
     cdef readonly Metrics metrics
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
     cdef readonly Py_ssize_t least_progress

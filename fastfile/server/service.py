@@ -14,7 +14,7 @@ from fastfile.server.metrics import Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
 
-# One read takes at most this much; a pipeline that is longer waits in the kernel (HARDENING 9).
+# One read takes at most this much; a pipeline that is longer waits in the kernel.
 BUFFER_SIZE = 64 * 1024
 
 
@@ -67,6 +67,7 @@ class Service:
         self.parser = HeadParser(self.limits)
 
     def forget(self, fd: int, address: bytes) -> None:
+        """Take note that a connection is about to close its descriptor."""
         self.poller.forget(fd)
         self._on_closed(address)
 

@@ -19,10 +19,10 @@ from fastfile.server.errorlog import ErrorLog
 from fastfile.server.lifeline import BEAT, READY, RENEW, Child, is_traced
 from fastfile.server.listening import Listening
 from fastfile.server.metering import Metering
-from fastfile.server.nursery import HANDLED, Generation, Nursery, Plan
+from fastfile.server.nursery import HANDLED, Generation, Nursery
 from fastfile.server.restarts import Restarts
 from fastfile.server.systemd import Manager
-from fastfile.server.worker import RETIRE
+from fastfile.server.worker import RETIRE, Plan
 
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
@@ -67,6 +67,7 @@ class Supervisor:
             os.set_blocking(fd, False)
 
     def run(self) -> int:
+        """Start the workers and watch over them until they have ended: the exit status. Raises StartError."""
         for number in HANDLED:
             signal.signal(number, _ignore)
         signal.set_wakeup_fd(self._signals_w, warn_on_full_buffer=False)

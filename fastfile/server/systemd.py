@@ -61,10 +61,12 @@ class Manager:
             self._tell(f"READY=1\nMAINPID={os.getpid()}")
 
     def reloading(self) -> None:
+        """Say that the settings are read again, until ready()."""
         self._is_ready = False
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
+        """Say that the end has begun."""
         self._tell("STOPPING=1")
 
     def beat(self) -> None:

@@ -8,12 +8,14 @@ import resource
 import signal
 import socket
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from fastfile.application import add_gates, make_application, open_roots
+from fastfile.application import MountPoint, add_gates, make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config import Config
-from fastfile.errors import StartError
+from fastfile.errors import StartError, describe
+from fastfile.handler import Handler
 from fastfile.server.accesslog import AccessLog, open_log
 from fastfile.server.clients import Clients
 from fastfile.server.complaints import Complaints
@@ -30,9 +32,9 @@ from fastfile.server.service import Service
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
-# After a failed accept: long enough not to spin, short enough not to be noticed (HARDENING 15).
+# After a failed accept: long enough not to spin, short enough not to be noticed.
 EXHAUSTED_PAUSE_S = 0.1
-# A client that has connected and sent nothing may have its first request under way (HARDENING 19).
+# A client that has connected and sent nothing may have its first request under way.
 SILENT_GRACE_S = 0.7
 # Of the threads that hash: a flood of guesses leaves the loop its share, and on a busy machine a log-in is not forever.
 HASHING_NICENESS = 5
@@ -56,55 +58,59 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+class Plan(NamedTuple):
+    """What workers serve, and how."""
+
+    config: Config
+    root_path: bytes
+
+
 class Worker:
     """Serves ``sockets`` until SIGTERM, or until ``lifeline`` ends because the supervisor is gone."""
 
     def __init__(
-        self,
-        config: Config,
-        root_path: bytes,
-        sockets: list[socket.socket],
-        log: AccessLog | None,
-        lifeline: Lifeline,
-        errors: ErrorLog,
-        meter: Meter | None = None,
+        self, plan: Plan, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog, meter: Meter | None
     ) -> None:
-        self._config = config
-        self._log = log
+        config = self._config = plan.config
+        self._log = make_log(config)
         self._lifeline = lifeline
         self._errors = errors
         self._loop = make_loop(config.loop)
         self._clock = Clock()
-        connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
-        config = config.replace(cache_files=cache_files)
-        mount_points = open_roots(config, root_path, self._ask_for_successors)
-        self.roots = [mount_point.root for mount_point in mount_points]
-        later = Offload(self._loop, self._clock, errors.report_failure, 1, NICENESS) if config.compress else None
-        submit = None if later is None else later.submit
-        self._handler = make_application(
-            config, mount_points, self._clock, errors.report_failure, submit, say=errors.say_once
-        )
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
-        on_closed = self._clients.release
-        self._metrics = None if meter is None else meter.metrics
-        entrance = add_gates(self._handler, config, self._clock, errors.report_failure)
-        niceness = HASHING_NICENESS if config.auth else 0
-        offload = Offload(self._loop, self._clock, errors.report_failure, niceness=niceness)
-        disk = Offload(self._loop, self._clock, errors.report_failure, max_jobs=connections)
-        self._service = Service(
-            config, entrance, self._clock, self._poller, log, on_closed, self._metrics, offload, disk
-        )
         self._complaints = Complaints(self._clock, errors.say)
+        self._metrics = None if meter is None else meter.metrics
+        self._draining_since_s = float("inf")
+        connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
+        config = config.replace(cache_files=cache_files)
+        mount_points = open_roots(config, plan.root_path, self._ask_for_successors)
+        self.roots = [mount_point.root for mount_point in mount_points]
+        self._handler = self._make_handler(config, mount_points)
+        self._service = self._make_service(config, connections)
         self._services = [self._service]
         self._sockets = sockets if meter is None else [*sockets, meter.listening]
-        self._draining_since_s = float("inf")
         connections += len(sockets) - 1  # each is watched as a connection is
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
-            answering = MetricsHandler(meter.board)
+            answering, on_closed = MetricsHandler(meter.board), self._clients.release
             self._services.append(Service(config, answering, self._clock, self._poller, None, on_closed))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
+
+    def _make_handler(self, config: Config, mount_points: Sequence[MountPoint]) -> Handler:
+        report, say = self._errors.report_failure, self._errors.say_once
+        submit = None
+        if config.compress:
+            submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
+        return make_application(config, mount_points, self._clock, report, submit, say=say)
+
+    def _make_service(self, config: Config, connections: int) -> Service:
+        """Return what the connections share, with the gates before the handler and the threads that it waits for."""
+        report, on_closed = self._errors.report_failure, self._clients.release
+        entrance = add_gates(self._handler, config, self._clock, report)
+        offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
+        disk = Offload(self._loop, self._clock, report, max_jobs=connections)
+        return Service(config, entrance, self._clock, self._poller, self._log, on_closed, self._metrics, offload, disk)
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
         return Listener(service, listening, connections, self._clients, self._complaints, self._on_exhausted)
@@ -193,7 +199,7 @@ class Worker:
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
     def _end_if_drained(self) -> None:
-        if self._poller.watchers:
+        if self._poller.count:
             self._clients.call_when_left(self._end_if_drained)
         else:
             self._loop.stop()
@@ -208,7 +214,7 @@ class Worker:
             listener.resume()
 
     def _connections(self) -> list[Connection]:
-        return [watcher for watcher in self._poller.watchers.values() if isinstance(watcher, Connection)]
+        return [watcher for watcher in self._poller.watchers() if isinstance(watcher, Connection)]
 
     def _close_quiet(self, silent_too: bool) -> None:
         self._clock.begin_pass()
@@ -249,19 +255,15 @@ class Worker:
 
 
 def run_worker(
-    config: Config,
-    root_path: bytes,
-    sockets: list[socket.socket],
-    lifeline: Lifeline,
-    errors: ErrorLog,
-    meter: Meter | None,
+    plan: Plan, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog, meter: Meter | None
 ) -> int:
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
-        worker = Worker(config, root_path, sockets, make_log(config), lifeline, errors, meter)
-        sandbox = enter_sandbox(config, worker.roots)
+        worker = Worker(plan, sockets, lifeline, errors, meter)
+        sandbox = enter_sandbox(plan.config, worker.roots)
     except (OSError, StartError) as error:
-        lifeline.say(str(error).encode())
+        text = describe(error) if isinstance(error, OSError) else str(error)
+        lifeline.say(text.encode(errors="backslashreplace"))
         return 1
     worker.run(sandbox)
     return 0
