@@ -4,6 +4,8 @@ FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a fail
 """
 
 import os
+import tempfile
+from pathlib import Path
 
 from setuptools import setup
 
@@ -45,6 +47,22 @@ def extension_build() -> dict[str, object]:
     # cythonize() drops optional=True, so Cython's own build_ext and Extension do the work.
     from Cython.Build import build_ext
     from Cython.Distutils.extension import Extension
+    from setuptools.errors import CompileError
+
+    class BuildWhereItWorks(build_ext):
+        def build_extensions(self) -> None:
+            """Try the least first: Cython need not translate for a minute what no compiler would take."""
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    source = Path(folder, "least.c")
+                    source.write_text("#include <Python.h>\n")
+                    self.compiler.compile([str(source)], output_dir=folder)
+            except CompileError as error:
+                if flag("FASTFILE_REQUIRE_EXTENSIONS"):
+                    raise
+                self.warn(f"no extension is built: {error}")
+                self.extensions = []
+            super().build_extensions()
 
     def extension(module: str, suffix: str) -> Extension:
         return Extension(
@@ -61,7 +79,7 @@ def extension_build() -> dict[str, object]:
     extensions += [extension(name, ".py") for name in COMPILED_SOURCES]
     return {
         "ext_modules": extensions,
-        "cmdclass": {"build_ext": build_ext},
+        "cmdclass": {"build_ext": BuildWhereItWorks},
         "options": {"build_ext": {"parallel": os.cpu_count() or 1}},
     }
 

@@ -2,7 +2,7 @@
 """The system calls of the request path, compiled. _sendfile_py.py is the specification; the two agree call by call."""
 
 
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -316,7 +316,7 @@ cdef class Epoll:
         return self.batch[index]
 
 
-def accept(int listen_fd):
+cpdef tuple accept(int listen_fd):
     cdef sockaddr_storage address
     cdef socklen_t size
     cdef char *start
@@ -334,9 +334,15 @@ def accept(int listen_fd):
             PyErr_SetFromErrno(OSError)
 
 
-def close(int fd):
+cpdef close(int fd):
     if close_fd(fd) < 0 and errno != EINTR:
         PyErr_SetFromErrno(OSError)
+
+
+cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count):
+    if not 0 <= count <= PyByteArray_GET_SIZE(buffer):
+        raise ValueError("count must lie within the buffer")
+    return PyByteArray_FromStringAndSize(PyByteArray_AS_STRING(buffer), count)
 
 
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2:

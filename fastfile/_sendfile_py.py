@@ -85,6 +85,13 @@ def close(fd: int) -> None:
     os.close(fd)
 
 
+def copy_of(buffer: bytearray, count: int) -> bytearray:
+    """Return the first ``count`` bytes of a buffer. Raises ValueError: it has not so many."""
+    if not 0 <= count <= len(buffer):
+        raise ValueError("count must lie within the buffer")
+    return buffer[:count]
+
+
 def recv_into(fd: int, buffer: bytearray) -> int:
     """Read what has arrived into ``buffer`` from its start: bytes read, 0 at the end of the stream, or WOULD_BLOCK."""
     try:

@@ -6,3 +6,4 @@ cdef class Clock:
     cdef public object on_set_back
     @cython.locals(wall_s=cython.longlong)
     cpdef begin_pass(self)
+    cpdef divide_pass(self)

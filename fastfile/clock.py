@@ -6,8 +6,8 @@ again in it (ARCHITECTURE.md, decision 4), and all responses of a pass carry the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic, time
 
 
 class Clock:
@@ -24,8 +24,12 @@ class Clock:
     def begin_pass(self) -> None:
         """Read the clocks; whatever was checked before has to be checked again."""
         self.pass_number += 1
-        self.monotonic_s = time.monotonic()
-        wall_s = int(time.time())
+        self.monotonic_s = monotonic()
+        wall_s = int(time())
         if wall_s < self.wall_s and self.on_set_back is not None:
             self.on_set_back()
         self.wall_s = wall_s
+
+    def divide_pass(self) -> None:
+        """Let what was checked in this pass be checked anew for the rest of it, which has the same time."""
+        self.pass_number += 1

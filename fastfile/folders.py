@@ -9,10 +9,11 @@ The disk is read, and the page made, in a thread: a folder of 20 000 entries is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from fastfile.errors import HTTPError
 from fastfile.files.archive import Archive, ArchiveLimits, make_archive
@@ -34,7 +35,28 @@ SITE = b"site"  # what the archive of a whole root is called: the name of its fo
 FORMATS = {b"html": HTML, b"json": JSON, b"text": TEXT}
 NO_TAG = b"\0"  # equals no entity tag of a request
 
-Page = tuple[bytes, bytes]  # the content and its entity tag
+PART_SIZE = 64 * 1024  # a larger page is sent in such parts
+# What is being sent and is large: of what is equal there is one. A listing of 100 000 entries is 20 MiB, and who takes
+# it as slowly as one may has it for a day. More is refused for the time being.
+MOST_WEIGHT = 256 * 1024 * 1024
+
+
+class Page:
+    """A page that was made: its content and entity tag."""
+
+    __slots__ = ("__weakref__", "content", "tag", "weight")
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.tag = make_content_tag(content)
+        self.weight = len(content)
+
+    def parts(self) -> Iterator[bytes]:
+        for start in range(0, len(self.content), PART_SIZE):
+            yield self.content[start : start + PART_SIZE]
+
+
+Large = TypeVar("Large", Page, Archive)
 
 
 class Wish(NamedTuple):
@@ -85,6 +107,7 @@ class Folders:
         self._withholds = withholds
         self._archive = shared.config.archive
         self._limits = ArchiveLimits(shared.config.limit_archive)
+        self._large: WeakValueDictionary[bytes, Page | Archive] = WeakValueDictionary()  # by tag, what is being sent
 
     def answer(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:
         """Return what the folder at ``path``, which is there, answers. Raises OSError or HTTPError, now or later."""
@@ -108,16 +131,29 @@ class Folders:
         finally:
             root.close()
         shown = b"/" + join(join(self._base, path), b"")
-        page = make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type)
-        return page, make_content_tag(page)
+        return Page(make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type))
 
     def _send_page(self, head: RequestHead, media_type: bytes, changes: FieldChanges, future: Future[Page]) -> Response:
-        page, etag = future.result()
-        caching = (NO_CACHE, (b"ETag", etag), (b"Vary", b"Accept"))
-        if self._is_known(head, etag):
+        page = future.result()
+        caching = (NO_CACHE, (b"ETag", page.tag), (b"Vary", b"Accept"))
+        if self._is_known(head, page.tag):
             return Response(304, make_head(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
         policy = (b"Content-Security-Policy", LISTING_POLICY)
-        return make_page(200, media_type, page, (*caching, policy), changes)
+        response = make_page(200, media_type, page.content, (*caching, policy), changes)
+        if page.weight <= PART_SIZE or head.method == b"HEAD":
+            return response
+        page = self._share(page)
+        return Response(200, response.head, (), page.weight, source=page.parts())
+
+    def _share(self, made: Large) -> Large:
+        """Return what is being sent already where it is equal to what was made. Raises HTTPError 503 for too much."""
+        known = self._large.get(made.tag)
+        if known is not None:
+            return cast(Large, known)
+        if sum(large.weight for large in self._large.values()) + made.weight > MOST_WEIGHT:
+            raise HTTPError(503, "Too many large folders are being sent.", ((b"Retry-After", b"1"),))
+        self._large[made.tag] = made
+        return made
 
     def _send_archive(self, head: RequestHead, name: bytes, changes: FieldChanges, future: Future[Archive]) -> Response:
         archive = future.result()
@@ -130,7 +166,8 @@ class Folders:
             (b"Content-Disposition", make_attachment(name + b".zip")),
             (b"Content-Length", b"%d" % archive.size),
         )
-        return Response(200, make_head(200, changes.apply(fields)), (), archive.size, source=archive.parts())
+        source = None if head.method == b"HEAD" else self._share(archive).parts()
+        return Response(200, make_head(200, changes.apply(fields)), (), archive.size, source=source)
 
     def _is_known(self, head: RequestHead, etag: bytes) -> bool:
         """Tell whether the client has what we would send. Raises HTTPError 412 where it wants something else."""

@@ -14,6 +14,7 @@ Epoll = _kernel.Epoll
 READ_AHEAD_STEP = _kernel.READ_AHEAD_STEP
 accept = _kernel.accept
 close = _kernel.close
+copy_of = _kernel.copy_of
 recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_response = _kernel.send_response

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from colddisk import drop, is_seen_once_dropped
 from inprocess import READING, SENDING, TIMEOUT_S, WAITING, InProcess, serve_files
 from rawclient import make_request
 from serverprocess import LOOPS
@@ -50,10 +51,12 @@ class Disk:
         self.open = threading.Event()
         self.open.set()
         self.error: OSError | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        self.open.clear()
-        self.waiting.clear()
+        with self._lock:
+            self.open.clear()
+            self.waiting.clear()
 
     def drop(self) -> None:
         self._in_memory.clear()
@@ -70,8 +73,10 @@ class Disk:
 
     def read_ahead(self, fd: int, offset: int, count: int, more: int) -> None:
         self.calls += 1
-        self.waiting.set()
-        assert self.open.wait(TIMEOUT_S)
+        with self._lock:  # who has asked by the time that it is closed is not held up, nor is he said to wait
+            self.waiting.set()
+            is_held_up = not self.open.is_set()
+        assert not is_held_up or self.open.wait(TIMEOUT_S)
         if self.error is not None:
             raise self.error
         self._in_memory.setdefault(os.fstat(fd).st_ino, []).append((offset, offset + count))
@@ -307,15 +312,6 @@ def test_a_disk_that_never_answers_resets_the_connection(
 # A real disk
 
 
-def drop(path: Path) -> None:
-    """Let a file be on the disk alone. Where the file system cannot tell, there is nothing to test."""
-    if not hasattr(os, "posix_fadvise"):
-        pytest.skip("nothing can be dropped from memory here")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 @pytest.mark.parametrize("loop", LOOPS)
 def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
@@ -325,12 +321,13 @@ def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
     files = {"large.bin": LARGE, "small.txt": SMALL}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-        drop(tmp_path / name)
+        with (tmp_path / name).open("rb") as file:
+            drop(file.fileno())
     # Asked of another file: who asks for a page has it read, and much of what is behind it.
     (tmp_path / "other").write_bytes(SMALL)
-    drop(tmp_path / "other")
     with (tmp_path / "other").open("rb") as file:
-        can_tell = read_cached(file.fileno(), 0, 1) is None
+        other_fd = file.fileno()
+        can_tell = is_seen_once_dropped(other_fd, lambda: read_cached(other_fd, 0, 1) is None)
     server = InProcess(tmp_path, loop, lambda clock, log: Files(tmp_path, clock, log))
     try:
         with server.connect() as client:

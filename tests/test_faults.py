@@ -2,8 +2,8 @@
 
 A worker's listener, connections, handler and root in this process, with the calls that they make replaced. Whatever
 fails, the client gets the right bytes, an error answer or a cut connection, never wrong bytes; nothing is leaked, and
-the next client is served. Compiled connections receive and send in C, where nothing can be replaced: those calls fail
-in test_kernel_faults.py.
+the next client is served. Compiled connections accept, receive and send in C, where nothing can be replaced: those
+calls fail in test_kernel_faults.py.
 """
 
 from __future__ import annotations
@@ -103,16 +103,15 @@ class Server:
         listening = socket.create_server(("127.0.0.1", 0))
         listening.setblocking(False)
         self.address = listening.getsockname()
-        clients = Clients(100)
 
         def on_exhausted(error: OSError) -> None:
             loop.call_later(0.01, self._listener.resume)
 
         offload = Offload(loop, clock, self.failures.append)
         disk = Offload(loop, clock, self.failures.append)
-        service = Service(config, handler, clock, poller, None, clients.release, offload=offload, disk=disk)
+        service = Service(config, handler, clock, poller, None, Clients(100), offload=offload, disk=disk)
         complaints = Complaints(clock, lambda text: None)
-        self._listener = Listener(service, listening, 100, clients, complaints, on_exhausted)
+        self._listener = Listener(service, listening, 100, complaints, on_exhausted)
         loop.call_soon(self._started.set)
         loop.run_forever()
         poller.close()

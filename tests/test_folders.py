@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from rawclient import RawClient, Received, make_request
 from serverprocess import ServerProcess
+from test_handler import Asker
 
+from fastfile import folders
+from fastfile.files.archive import MEMBER_WEIGHT
 from fastfile.semantics.disposition import make_attachment
 
 FILES = {
@@ -278,3 +281,24 @@ def test_a_client_that_leaves_a_zip_costs_nothing_more(tmp_path: Path) -> None:
             while client.request("/?format=text").status == 200:
                 if len(os.listdir(f"/proc/{worker}/fd")) <= before:
                     break
+
+
+@pytest.mark.parametrize(("target", "weight"), [("/?format=json", 85_000), ("/?archive=zip", 1001 * MEMBER_WEIGHT)])
+def test_a_large_folder_is_in_memory_once_however_many_take_it(
+    tmp_path: Path, target: str, weight: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asker = Asker(tmp_path)
+    for number in range(1000):
+        asker.write(f"file {number}", b"")
+    sources = [asker.ask(target).source for _ in range(3)]
+    assert all(source is not None for source in sources)
+    whole = b"".join(sources[0] or ())
+    assert b"file 999" in whole
+    asker.write("another", b"")
+    monkeypatch.setattr(folders, "MOST_WEIGHT", weight * 3 // 2)  # what was made first is there until the last has it
+    assert asker.ask(target).status == 503
+    assert [b"".join(source or ()) for source in sources[1:]] == [whole] * 2
+    sources.clear()
+    again = asker.ask(target)
+    assert again.status == 200
+    assert len(b"".join(again.source or ())) == again.body_size > len(whole)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 KERNELS = ("_parser", "_sendfile")
 NO_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
 COMPILER_WORKS = (

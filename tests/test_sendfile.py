@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from colddisk import is_seen_once_dropped
 from conftest import KERNEL_KINDS, load_kernel
 
 TIMEOUT_S = 60
@@ -330,6 +331,20 @@ def test_an_epoll_names_what_is_ready(sendfile_kernel: ModuleType) -> None:
     epoll.close()
 
 
+# Copies
+
+
+def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType) -> None:
+    buffer = bytearray(b"abc")
+    copies = [sendfile_kernel.copy_of(buffer, count) for count in range(4)]
+    buffer[:] = b"xyz"
+    assert copies == [b"", b"a", b"ab", b"abc"]
+    assert all(type(copy) is bytearray for copy in copies)
+    for count in (-1, 4):
+        with pytest.raises(ValueError, match="within the buffer"):
+            sendfile_kernel.copy_of(buffer, count)
+
+
 # Every call on a descriptor that cannot be used
 
 
@@ -564,6 +579,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "Epoll",
         "accept",
         "close",
+        "copy_of",
         "make_signature",
         "open_beneath",
         "read_folder",
@@ -590,14 +606,12 @@ def cached_fd(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def cold_fd(cached_fd: int) -> int:
-    """The same, dropped from memory; where that cannot be told there is nothing to test."""
-    if not hasattr(os, "posix_fadvise"):
-        pytest.skip("nothing can be dropped from memory here")
+    """The same, to be dropped from memory; where that cannot be told there is nothing to test."""
+    kernel = load_kernel("_sendfile", "pure")
+    if not is_seen_once_dropped(cached_fd, lambda: kernel.read_cached(cached_fd, len(PAGES), 1) is None):
+        pytest.skip("no preadv2(RWF_NOWAIT) on this file system")
     # Who asks for a page has it read; at random, or all that is behind it would come too.
     os.posix_fadvise(cached_fd, 0, 0, os.POSIX_FADV_RANDOM)
-    os.posix_fadvise(cached_fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    if load_kernel("_sendfile", "pure").read_cached(cached_fd, len(PAGES), 1) is not None:
-        pytest.skip("no preadv2(RWF_NOWAIT) on this file system")
     return cached_fd
 
 
@@ -623,28 +637,30 @@ def test_what_is_in_memory_is_read_at_once(
 
 @pytest.mark.parametrize("step", [1 << 17, 1 << 20])
 def test_what_is_not_in_memory_is_not_waited_for(sendfile_kernel: ModuleType, cold_fd: int, step: int) -> None:
-    assert not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
-    # Not all of it may have been dropped: the kernel keeps what it is about to sort into its lists.
-    offsets = range(1 << 16, len(PAGES), 1 << 16)
-    assert any(sendfile_kernel.read_cached(cold_fd, offset, 4096) is None for offset in offsets)
+    assert is_seen_once_dropped(cold_fd, lambda: not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step))
+    assert is_seen_once_dropped(cold_fd, lambda: sendfile_kernel.read_cached(cold_fd, 1 << 19, 4096) is None)
     sendfile_kernel.read_ahead(cold_fd, 0, len(PAGES), 0)
     assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
     assert sendfile_kernel.read_cached(cold_fd, 0, len(PAGES)) == PAGES
 
 
 def test_a_hole_in_memory_is_found_by_small_steps(sendfile_kernel: ModuleType, cold_fd: int) -> None:
-    for position in range(0, len(PAGES), 1 << 17):
-        if position != 1 << 19:
+    def is_found() -> bool:
+        for position in (*range(0, 1 << 19, 1 << 17), *range(5 << 17, len(PAGES), 1 << 17), len(PAGES) - 1):
             os.pread(cold_fd, 1, position)
-    os.pread(cold_fd, 1, len(PAGES) - 1)
-    assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 20)
-    assert not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 17)
+        assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 20)
+        return not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), 1 << 17)
+
+    assert is_seen_once_dropped(cold_fd, is_found)
 
 
 def test_reading_ahead_goes_no_further_than_was_asked(sendfile_kernel: ModuleType, cold_fd: int) -> None:
-    sendfile_kernel.read_ahead(cold_fd, 0, 1 << 17, 1 << 17)
-    assert sendfile_kernel.is_cached(cold_fd, 0, 1 << 17, 4096)
-    assert not sendfile_kernel.is_cached(cold_fd, 1 << 19, 1, 1)
+    def is_cold_behind() -> bool:
+        sendfile_kernel.read_ahead(cold_fd, 0, 1 << 17, 1 << 17)
+        assert sendfile_kernel.is_cached(cold_fd, 0, 1 << 17, 4096)
+        return not sendfile_kernel.is_cached(cold_fd, 1 << 19, 1, 1)
+
+    assert is_seen_once_dropped(cold_fd, is_cold_behind)
 
 
 def test_reading_ahead_beyond_the_end_is_nothing(sendfile_kernel: ModuleType, cold_fd: int) -> None:

@@ -2,7 +2,7 @@
 
 Every member is opened as a request for it would be, beneath the root, twice: when the length is counted and when its
 content is sent. What is not then what it was ends the archive by an error: a wrong length is never made up for. It
-holds the names and sizes of all members, and one open file.
+holds the names and sizes of all members; while it is sent, some bytes of each and one open file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import errno
 import os
 import stat
 import zlib
+from array import array
 from collections.abc import Callable, Generator, Iterator
+from hashlib import blake2b
 from typing import NamedTuple
 
 from fastfile.errors import HTTPError
@@ -31,6 +33,7 @@ from fastfile.files.zipformat import (
 from fastfile.semantics.target import join
 
 PART_SIZE = 64 * 1024
+MEMBER_WEIGHT = 512  # bytes of memory, measured
 
 
 class ArchiveLimits(NamedTuple):
@@ -50,7 +53,11 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """The zip of a folder, its length known. Owns the root that it was given."""
+    """The zip of a folder, its length known. Owns the root that it was given.
+
+    It may be sent any number of times. ``tag`` is that of its root, members and their states, ``weight`` what it takes
+    of memory.
+    """
 
     def __init__(self, root: PinnedRoot, members: list[Member]) -> None:
         self._root = root
@@ -59,25 +66,33 @@ class Archive:
         for member in members:
             directory_size += central_size(member.name, member.size, directory_offset)
             directory_offset += member_size(member.name, member.size)
+        self._directory_size = directory_size
         self.size = directory_offset + directory_size + len(make_end(len(members), directory_size, directory_offset))
+        states = b"".join([b"%b %d %d\0" % (path, size, mtime_s) for path, _, size, mtime_s in members])
+        self.tag = root.identity() + blake2b(states).digest()
+        self.weight = len(members) * MEMBER_WEIGHT
 
     def parts(self) -> Iterator[bytes]:
         """Return the bytes, in parts of at most PART_SIZE. Raises OSError when a file is not what it was."""
-        offset = 0
-        rows = []
+        found = array("q")  # the checksum and the mtime of each member
         for member in self.members:
             checksum, mtime_s = 0, member.mtime_s
             if member.name.endswith(b"/"):
                 yield make_local_header(member.name, 0, mtime_s)
             else:
                 checksum, mtime_s = yield from self._file_parts(member)
-            rows.append(make_central_header(member.name, member.size, mtime_s, checksum, offset))
+            found.extend((checksum, mtime_s))
+        offset = 0
+        rows = b""
+        for member, checksum, mtime_s in zip(self.members, found[::2], found[1::2], strict=True):
+            row = make_central_header(member.name, member.size, mtime_s, checksum, offset)
             offset += member_size(member.name, member.size)
-        directory = b"".join(rows)
-        rows.clear()
-        for start in range(0, len(directory), PART_SIZE):
-            yield directory[start : start + PART_SIZE]
-        yield make_end(len(self.members), len(directory), offset)
+            if len(rows) + len(row) > PART_SIZE:
+                yield rows
+                rows = b""
+            rows += row
+        yield rows
+        yield make_end(len(self.members), self._directory_size, offset)
 
     def _file_parts(self, member: Member) -> Generator[bytes, None, tuple[int, int]]:
         """Return the parts of one file, and in the end its checksum and mtime. It must stay as it is all the while."""

@@ -138,7 +138,7 @@ class Sink:
         """Write from the front of the queue as much as goes without waiting, and take it off the queue."""
         while queue:
             try:
-                count = self._write_piece(bytes(queue[: self._cut(queue)]))
+                count = self._write_piece(queue if len(queue) <= self._piece else self._cut(queue))
             except OSError:
                 # EAGAIN, and no less ENOSPC, EPIPE, EIO, EBADF or EFBIG: the queue waits for better times, and
                 # beyond its limit lines are counted as dropped. There is nobody to tell that the log is broken.
@@ -153,13 +153,11 @@ class Sink:
         else:
             os.close(self._fd)
 
-    def _cut(self, queue: bytearray) -> int:
-        """Return how many bytes the next piece has: whole lines, if one fits."""
-        if len(queue) <= self._piece:
-            return len(queue)
-        return queue.rfind(b"\n", 0, self._piece) + 1 or self._piece
+    def _cut(self, queue: bytearray) -> bytearray:
+        """Return the next piece of a queue that is longer: whole lines, if one fits."""
+        return queue[: queue.rfind(b"\n", 0, self._piece) + 1 or self._piece]
 
-    def _write_piece(self, piece: bytes) -> int:
+    def _write_piece(self, piece: bytearray) -> int:
         if self._socket is not None:
             return self._socket.send(piece, socket.MSG_DONTWAIT)
         if self._poll is not None and not self._poll.poll(0):

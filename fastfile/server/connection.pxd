@@ -1,7 +1,7 @@
 cimport cython
 
 from fastfile._parser cimport HeadParser as KernelParser
-from fastfile._sendfile cimport recv_into, send_file, send_parts, send_response
+from fastfile._sendfile cimport close, copy_of, recv_into, send_file, send_parts, send_response
 from fastfile.server.accesslog cimport AccessLog
 from fastfile.server.loglines cimport Client
 from fastfile.server.poller cimport Watcher
@@ -36,7 +36,7 @@ cdef class Connection(Watcher):
     cdef Deferred _deferred
     cdef bint _early, _is_cold
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
-    cpdef bint read_first(self) except -1
+    cpdef bint read_first(self, double kept_s) except -1
     cpdef start(self)
     cpdef on_ready(self)
     cpdef on_deadline(self)
@@ -90,8 +90,10 @@ cdef class Connection(Watcher):
     cdef _finish(self)
     cdef _linger(self)
     cdef _abort(self)
+    @cython.locals(before=int)
     cdef _wait_for(self, int interest)
-    @cython.locals(log=AccessLog, service=Service, response=Response, index=Py_ssize_t, body_size=cython.longlong)
+    @cython.locals(log=AccessLog, service=Service, response=Response, unlogged=list, index=Py_ssize_t)
+    @cython.locals(body_size=cython.longlong)
     cdef _log_sent(self)
     @cython.locals(unsent=cython.longlong, missing=cython.longlong, response=Response)
     cdef list _sent_sizes(self)

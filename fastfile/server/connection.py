@@ -14,10 +14,10 @@ from __future__ import annotations
 import select
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
@@ -27,6 +27,7 @@ from fastfile.sendfile import (
     READ_AHEAD_STEP,
     WOULD_BLOCK,
     close,
+    copy_of,
     is_cached,
     read_ahead,
     recv_into,
@@ -124,7 +125,7 @@ class Connection(Watcher):
         self._address = address  # as accept() returned it
         self._client: Client | None = None  # what the log remembers of it
         self.state = HEAD
-        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
+        self.deadline_s = self._service.clock.monotonic_s + self._service.head_timeout_s
         self._interest = -1  # what the poller watches for; -1: it does not know us yet
         self._input: bytearray | None = None  # what was read and not yet used
         self._parser: HeadParser | None = None  # its position in _input, once a head came in pieces
@@ -153,10 +154,11 @@ class Connection(Watcher):
         self._asked_s = 0.0  # when it was deferred first
         self._unlogged: list[Exchange] = []
 
-    def read_first(self) -> bool:
+    def read_first(self, kept_s: float) -> bool:
         """Take in what a new client has sent, which is usually there already; False where it has gone.
 
-        start() then answers it: between the two the pass can begin whose checks of files hold for it.
+        start() then answers it: between the two the pass can begin whose checks of files hold for it. Who has sent
+        nothing was silent for ``kept_s`` already (handshakes.py).
         """
         buffer = self._service.buffer
         try:
@@ -164,8 +166,10 @@ class Connection(Watcher):
         except OSError:
             count = 0
         if count > 0:
-            self._input = buffer[:count]
-        elif count != WOULD_BLOCK:
+            self._input = copy_of(buffer, count)
+        elif count == WOULD_BLOCK:
+            self.deadline_s -= kept_s
+        else:
             self.close()
             return False
         return True
@@ -251,13 +255,16 @@ class Connection(Watcher):
             return
         self.state = CLOSED
         self._log_sent()
-        self._parts.clear()
+        if self._parts:
+            self._parts.clear()
         if self._job is not None:
             self._drop_job()
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-        self._service.forget(self.fd, self._address)
+        if self._interest >= 0:
+            self._service.poller.forget(self.fd)
+        self._service.clients.release(self._address)
         close(self.fd)
         if self._source is not None:
             self._drop_source()
@@ -276,7 +283,8 @@ class Connection(Watcher):
         """Answer every whole request in what was left over and ``data[:count]``; keep the rest."""
         start = 0
         if self._input is not None:
-            self._input += data[:count]
+            if count:
+                self._input += data[:count]
             data, count, self._input = self._input, len(self._input), None
         answered = self._requests
         try:
@@ -576,7 +584,7 @@ class Connection(Watcher):
         if self._unlogged:
             self._log_sent()
         if service.metrics is not None and self._unmeasured:
-            service.metrics.measure(time.monotonic() - self._began_s, self._unmeasured)
+            service.metrics.measure(monotonic() - self._began_s, self._unmeasured)
             self._unmeasured = 0
 
     def _is_cached(self, part: FileSlice) -> bool:
@@ -707,11 +715,11 @@ class Connection(Watcher):
         self.close()
 
     def _wait_for(self, interest: int) -> None:
-        if self._interest < 0:
+        before, self._interest = self._interest, interest
+        if before < 0:
             self._service.poller.watch(self.fd, self, interest)
-        elif self._interest != interest:
+        elif before != interest:
             self._service.poller.change(self.fd, interest)
-        self._interest = interest
 
     def _log_sent(self) -> None:
         """Log the responses that have left; what is still queued belongs to the last of them."""
@@ -722,11 +730,11 @@ class Connection(Watcher):
         if self._client is None:
             self._client = log.make_client(format_address(self._address))
         sizes = self._sent_sizes() if self._queued else None
-        for index, exchange in enumerate(self._unlogged):
+        unlogged, self._unlogged = self._unlogged, []
+        for index, exchange in enumerate(unlogged):
             response = exchange[1]
             body_size = response.body_size if sizes is None else sizes[index]
             log.record(self._client, exchange, body_size, service.clock.wall_s)
-        del self._unlogged[:]
 
     def _sent_sizes(self) -> list[int]:
         """Return how much of each body has left: what is still queued is the end of what was to be sent."""

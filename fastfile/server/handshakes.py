@@ -32,12 +32,17 @@ def defer(listening: socket.socket) -> None:
 
 def undefer(listening: socket.socket) -> bool:
     """Have everybody who connects from now on come up at once; True where some may have been kept until now."""
-    if sys.platform != "linux" or listening.family == socket.AF_UNIX:
-        return False
-    if listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) == 0:
+    if sys.platform != "linux" or not kept_s(listening):
         return False
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
     return True
+
+
+def kept_s(listening: socket.socket) -> float:
+    """Return for how long the kernel has kept those who come up without a byte."""
+    if sys.platform != "linux" or listening.family == socket.AF_UNIX:
+        return 0.0
+    return float(listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT))
 
 
 def are_pending(listening: socket.socket) -> bool:

@@ -1,6 +1,6 @@
 cimport cython
 
-from fastfile.server.clients cimport Clients
+from fastfile._sendfile cimport accept, close
 from fastfile.server.connection cimport Connection
 from fastfile.server.poller cimport Poller, Watcher
 from fastfile.server.service cimport Service
@@ -13,12 +13,12 @@ cdef class Listener(Watcher):
     cdef int _fd
     cdef Py_ssize_t _max_connections, _crowded
     cdef double _shed_after_s
-    cdef Clients _clients
+    cdef double _kept_s
     cdef bint _paused, _stopped
     cpdef on_ready(self)
     @cython.locals(more=bint, fresh=list, connection=Connection)
     cdef _accept(self, int most)
-    @cython.locals(connection=Connection, fd=int, address=bytes)
+    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, count=Py_ssize_t)
     cdef bint _gather(self, list fresh, int most) except -1
     @cython.locals(now_s=double, poller=Poller)
     cpdef shed_idle(self)

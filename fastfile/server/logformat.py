@@ -37,6 +37,9 @@ _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = tuple(bytes((byte,)) if byte in _PLAIN else b"\\x%02x" % byte for byte in range(256))
 
 
+_NOBODY = b" - -"  # between a peer and the time, where no user is known
+
+
 class ApacheLines(Lines):
     """common and combined: Apache's, to the byte (mod_log_config; "%h %l %u %t \"%r\" %>s %b")."""
 
@@ -46,15 +49,19 @@ class ApacheLines(Lines):
 
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
         head, response, _ = exchange
-        pieces = self._pieces
+        stamp = self._stamp_at(time_s)
+        if response.user is not None:
+            stamp = _name_user(stamp, response.user)
+        text = self._text(head, response.status, body_size)
+        fields = self._fields(client, head) if self._combined else b"\n"
+        pieces = self._pieces  # last: what fails above leaves no half line
         pieces.append(client.peer)
-        pieces.append(b" - - [" if response.user is None else b" - %b [" % _escape_name(response.user, _USER_LIMIT))
-        pieces.append(self._stamp_at(time_s))
-        pieces.append(self._text(head, response.status, body_size))
-        pieces.append(self._fields(client, head) if self._combined else b"\n")
+        pieces.append(stamp)
+        pieces.append(text)
+        pieces.append(fields)
 
     def add_gap(self, count: int, time_s: float) -> None:
-        text = b'- - - [%b%d lines of this log were dropped" 000 -' % (self._stamp_at(time_s), count)
+        text = b'-%b%d lines of this log were dropped" 000 -' % (self._stamp_at(time_s), count)
         self._pieces.append(text + (b' "-" "-"\n' if self._combined else b"\n"))
 
     def make_peer(self, peer: str) -> bytes:
@@ -65,7 +72,8 @@ class ApacheLines(Lines):
         local = time.localtime(second)
         minutes = local.tm_gmtoff // 60
         sign = b"-" if minutes < 0 else b"+"
-        return b'%02d/%b/%04d:%02d:%02d:%02d %b%02d%02d] "' % (
+        return b'%b [%02d/%b/%04d:%02d:%02d:%02d %b%02d%02d] "' % (
+            _NOBODY,
             local.tm_mday,
             _MONTHS[local.tm_mon - 1],
             *(local.tm_year, local.tm_hour, local.tm_min, local.tm_sec),
@@ -97,16 +105,18 @@ class JsonLines(Lines):
 
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
         head, response, _ = exchange
+        stamp = self._stamp_at(time_s)
+        user = _string(response.user, _USER_LIMIT)
+        text = self._text(head, response.status, body_size)
+        fields = self._fields(client, head)
         pieces = self._pieces
-        pieces.append(self._stamp_at(time_s))
+        pieces.append(stamp)
         pieces.append(b'.%03dZ","peer":' % (int(time_s * 1000) % 1000))
         pieces.append(client.peer)
-        pieces.append(
-            b',"user":null,' if response.user is None else b',"user":%b,' % _string(response.user, _USER_LIMIT)
-        )
-        pieces.append(self._text(head, response.status, body_size))
+        pieces.append(b',"user":%b,' % user)
+        pieces.append(text)
         pieces.append(b"%.6f" % duration_s)
-        pieces.append(self._fields(client, head))
+        pieces.append(fields)
 
     def add_gap(self, count: int, time_s: float) -> None:
         self._pieces.append(b'%b.000Z","dropped":%d}\n' % (self._stamp_at(time_s), count))
@@ -189,6 +199,10 @@ def escape(value: bytes, limit: int) -> bytes:
 def _escape_name(name: bytes, limit: int) -> bytes:
     """Escape spaces too: one would end its part of the line."""
     return escape(name, limit).replace(b" ", b"\\x20")
+
+
+def _name_user(stamp: bytes, user: bytes) -> bytes:
+    return b" - " + _escape_name(user, _USER_LIMIT) + stamp[len(_NOBODY) :]
 
 
 def _encode(peer: str) -> bytes:

@@ -21,7 +21,6 @@ cdef class Lines:
     cpdef add(self, Client client, tuple exchange, long long body_size, double time_s, double duration_s)
     cpdef add_gap(self, Py_ssize_t count, double time_s)
     cpdef bytes take(self)
-    cpdef drop(self)
     cpdef bytes make_peer(self, str peer)
     cdef bytes _make_stamp(self, long long second)
     cdef bytes _make_request(self, RequestHead head)

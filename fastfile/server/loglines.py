@@ -72,10 +72,6 @@ class Lines:
         self._pieces.clear()
         return lines
 
-    def drop(self) -> None:
-        """Forget the lines that were added."""
-        self._pieces.clear()
-
     def make_peer(self, peer: str) -> bytes:
         """Return the text for the address of a client, which is empty where it has none."""
         raise NotImplementedError

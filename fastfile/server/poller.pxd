@@ -3,6 +3,8 @@ cimport cython
 from fastfile._sendfile cimport Epoll as KernelEpoll
 from fastfile.clock cimport Clock
 
+cdef int ROUNDS
+
 cdef class Watcher:
     cpdef on_ready(self)
 
@@ -23,7 +25,7 @@ cdef class EpollPoller(Poller):
     cpdef change(self, int fd, int interest)
     cdef _add(self, int fd, int interest)
     cdef _remove(self, int fd)
-    @cython.locals(count=int, index=int, watcher=Watcher)
+    @cython.locals(count=int, index=int, _=int, watcher=Watcher)
     cpdef _run(self)
 
 cdef class LoopPoller(Poller):

@@ -2,6 +2,7 @@ from fastfile._parser cimport HeadParser as KernelParser
 from fastfile.clock cimport Clock
 from fastfile.gate cimport Responder
 from fastfile.server.accesslog cimport AccessLog
+from fastfile.server.clients cimport Clients
 from fastfile.server.metrics cimport Metrics
 from fastfile.server.poller cimport Poller
 
@@ -12,15 +13,14 @@ cdef class Service:
     cdef readonly KernelParser parser
     cdef readonly Clock clock
     cdef readonly AccessLog log
+    cdef readonly Clients clients
     cdef readonly Metrics metrics
     cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
     cdef readonly Py_ssize_t least_progress
     cdef public bint draining
     cdef readonly bytearray buffer
-    cdef object _on_closed
     cdef long long _date_s
     cdef bytes _persistent, _persistent_1_0, _closing
     cpdef bytes tail(self, bint close, bint is_current)
-    cpdef forget(self, int fd, bytes address)
     cpdef renew_parser(self)
     cdef _renew_tails(self)

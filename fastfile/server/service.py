@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastfile.clock import Clock
 from fastfile.config import Config
 from fastfile.gate import Responder
 from fastfile.parser import HeadParser
 from fastfile.semantics.httpdate import make_httpdate
 from fastfile.server.accesslog import AccessLog
+from fastfile.server.clients import Clients
 from fastfile.server.metrics import Metrics
 from fastfile.server.offload import Offload
 from fastfile.server.poller import Poller
@@ -19,7 +18,7 @@ BUFFER_SIZE = 64 * 1024
 
 
 class Service:
-    """``on_closed`` is called after each connection that ended, with the client's address. Times are in seconds.
+    """``clients`` counts the connections. Times are in seconds.
 
     ``offload`` does what a handler defers; without it such a request gets 503. ``disk`` waits for files that are not in
     memory; without it everybody waits. They are two, so that neither a slow disk nor slow hashes are in the way of the
@@ -33,7 +32,7 @@ class Service:
         clock: Clock,
         poller: Poller,
         log: AccessLog | None,
-        on_closed: Callable[[bytes], None],
+        clients: Clients,
         metrics: Metrics | None = None,
         offload: Offload | None = None,
         disk: Offload | None = None,
@@ -41,6 +40,7 @@ class Service:
         self.handler = handler
         self.clock = clock
         self.poller = poller
+        self.clients = clients
         self.log = log
         self.metrics = metrics
         self.offload = offload
@@ -54,7 +54,6 @@ class Service:
         self.draining = False
         self.buffer = bytearray(BUFFER_SIZE)
         self.renew_parser()
-        self._on_closed = on_closed
         self._renew_tails()
 
     def drain(self, idle_timeout_s: float) -> None:
@@ -65,11 +64,6 @@ class Service:
     def renew_parser(self) -> None:
         """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
         self.parser = HeadParser(self.limits)
-
-    def forget(self, fd: int, address: bytes) -> None:
-        """Take note that a connection is about to close its descriptor."""
-        self.poller.forget(fd)
-        self._on_closed(address)
 
     def tail(self, close: bool, is_current: bool) -> bytes:
         """Return the end of a head: Date, Connection where it says something, and the empty line.

@@ -93,8 +93,8 @@ class Worker:
         connections += len(sockets) - 1  # each is watched as a connection is
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
-            answering, on_closed = MetricsHandler(meter.board), self._clients.release
-            self._services.append(Service(config, answering, self._clock, self._poller, None, on_closed))
+            answering = MetricsHandler(meter.board)
+            self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
 
     def _make_handler(self, config: Config, mount_points: Sequence[MountPoint]) -> Handler:
@@ -106,14 +106,16 @@ class Worker:
 
     def _make_service(self, config: Config, connections: int) -> Service:
         """Return what the connections share, with the gates before the handler and the threads that it waits for."""
-        report, on_closed = self._errors.report_failure, self._clients.release
+        report = self._errors.report_failure
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
         disk = Offload(self._loop, self._clock, report, max_jobs=connections)
-        return Service(config, entrance, self._clock, self._poller, self._log, on_closed, self._metrics, offload, disk)
+        return Service(
+            config, entrance, self._clock, self._poller, self._log, self._clients, self._metrics, offload, disk
+        )
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
-        return Listener(service, listening, connections, self._clients, self._complaints, self._on_exhausted)
+        return Listener(service, listening, connections, self._complaints, self._on_exhausted)
 
     def run(self, sandbox: str) -> None:
         """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
