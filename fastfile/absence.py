@@ -40,16 +40,20 @@ class Absences:
         self._shared: dict[Purpose, Answer] = {}  # one page may be an error's and the app's
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
-    def find(self, path: bytes, tried: Sequence[bytes]) -> Answer:
+    def find(self, path: bytes, tried: Sequence[bytes], vary: bytes = b"") -> Answer:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
+
+        ``vary`` names request fields that could have led elsewhere.
 
         Raises OSError where that cannot be told.
         """
         if self._root.only is not None:
             return Answer((), None, {})
         folders = self._folders(path)
-        page_path, page = self._nearest_page(folders)
-        app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=NAVIGATION))
+        if self._app is not None:
+            vary = b", ".join(filter(None, (NAVIGATION, vary)))
+        page_path, page = self._nearest_page(folders, vary)
+        app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=vary))
         if page is not None:
             self._note("404 page" if page.status == 404 else "app", page_path)
         if app is not None and self._app is not None:
@@ -61,7 +65,7 @@ class Absences:
         else:
             stamps = sum(drawn_from, stamps)
         if page is None:
-            return Answer(stamps, None, {}, app)
+            return Answer(stamps, None, {}, app, vary=vary)
         return Answer(stamps, page.identity, page.variants, app)
 
     def forget(self) -> None:
@@ -111,13 +115,13 @@ class Absences:
             self._root.signature(name) is not None for name in refused
         )
 
-    def _nearest_page(self, folders: dict[bytes, os.stat_result]) -> tuple[bytes, Answer | None]:
+    def _nearest_page(self, folders: dict[bytes, os.stat_result], vary: bytes) -> tuple[bytes, Answer | None]:
         for folder in reversed(folders) if self._host.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
-            page = self._open(path, Purpose(Address(path, False), 404))
+            page = self._open(path, Purpose(Address(path, False), 404, vary))
             if page is not None:
                 return path, page
-        return HOME, self._open(HOME, Purpose(Address(HOME, False))) if self._host.application else None
+        return HOME, self._open(HOME, Purpose(Address(HOME, False), vary=vary)) if self._host.application else None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

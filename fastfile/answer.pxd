@@ -11,6 +11,7 @@ cdef class Answer:
     cdef readonly int status
     cdef readonly Answer fallback
     cdef readonly object offer
+    cdef readonly bytes vary
     cdef public bytes key
     cdef public bint used
     cdef readonly long long size

@@ -32,7 +32,8 @@ class Answer:
 
     ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
     and ``fallback`` the page of an app that takes navigations to where no file is, if there is one. ``offer`` is what
-    can be made of a file without variants, ``key`` that of the cache that keeps the answer.
+    can be made of a file without variants, ``key`` that of the cache that keeps the answer. ``vary`` names the request
+    fields by which something else could have been found than an absence.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Answer:
         "status",
         "used",
         "variants",
+        "vary",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class Answer:
         variants: dict[bytes, Representation],
         fallback: Answer | None = None,
         offer: Offer | None = None,
+        vary: bytes = b"",
     ) -> None:
         self.stamps = stamps
         self.identity = identity
@@ -65,6 +68,7 @@ class Answer:
         self.status = 404 if identity is None else identity.status
         self.fallback = fallback
         self.offer = offer
+        self.vary = vary
         self.key: bytes | None = None
         self.used = False
         self._pass_number = 0  # in which its stamps were found to hold

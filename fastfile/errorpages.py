@@ -6,14 +6,20 @@ from fastfile.errors import HTTPError, make_not_found
 from fastfile.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.response import NO_STORE, make_page
 from fastfile.semantics.fieldchanges import Field, FieldChanges
+from fastfile.semantics.fields import split_list
 from fastfile.semantics.negotiation import preferred_type
 from fastfile.types import RequestHead, Response
 
-# An error page is chosen by Accept; that there is an error may depend on the variant that was selected.
-VARY: Field = (b"Vary", b"Accept")
-VARY_BY_BOTH: Field = (b"Vary", b"Accept, Accept-Encoding")
 MAX_PAGES = 256  # distinct error responses that are remembered
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
+
+
+def make_vary(names: bytes = b"") -> Field:
+    """Return the Vary of a page of ours: it is chosen by Accept, that it is sent may depend on the fields ``names``."""
+    return (b"Vary", b", ".join(dict.fromkeys([b"Accept", *split_list(names)])))
+
+
+VARY = make_vary()
 
 
 class ErrorPages:
@@ -37,7 +43,7 @@ class ErrorPages:
         key = (error.status, error.detail, error.fields, media_type, html)
         response = self._pages.get(key)
         if response is None:
-            vary = () if VARY_BY_BOTH in error.fields else (VARY,)
+            vary = () if b"Vary" in dict(error.fields) else (VARY,)
             page = html if html is not None and media_type == HTML else None
             if page is None:
                 page = make_error_page(error.status, error.detail, media_type)

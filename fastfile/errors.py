@@ -24,9 +24,9 @@ class BadRequest(HTTPError):
 # What several modules say is made anew each time: an exception that is raised again keeps the frames of all its raises.
 
 
-def make_not_found() -> HTTPError:
+def make_not_found(fields: tuple[tuple[bytes, bytes], ...] = ()) -> HTTPError:
     """Return the 404 for whatever the reason is that nothing is there: a client cannot tell one from another."""
-    return HTTPError(404, "There is nothing at this address.")
+    return HTTPError(404, "There is nothing at this address.", fields)
 
 
 def make_failure() -> HTTPError:

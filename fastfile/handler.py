@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from fastfile.answer import Answer
 from fastfile.common_fields import preflight_fields
 from fastfile.config import Config
-from fastfile.errorpages import VARY_BY_BOTH
-from fastfile.errors import HTTPError, make_failure
+from fastfile.errorpages import make_vary
+from fastfile.errors import HTTPError, make_failure, make_not_found
 from fastfile.files.root import make_error
 from fastfile.gate import Responder
 from fastfile.health import Health
@@ -171,6 +171,8 @@ class Handler(Responder):
         answer.used = True
         if answer.status != 200:
             if answer.fallback is None or not is_navigation(head):
+                if answer.vary and answer.identity is None:
+                    return self._pages.make(make_not_found((make_vary(answer.vary),)), head)
                 return self._make_absence(answer, head)
             answer = answer.fallback
         representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
@@ -240,7 +242,7 @@ def _is_unconditional(head: RequestHead) -> bool:
 
 
 def _vary(representation: Representation) -> tuple[Field, ...]:
-    return (VARY_BY_BOTH,) if representation.varies else ()
+    return (make_vary(representation.vary),) if representation.vary else ()
 
 
 def _check_method(method: bytes) -> None:

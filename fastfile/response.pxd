@@ -6,9 +6,8 @@ from fastfile.types cimport Response
 
 cdef class Representation:
     cdef readonly Resource resource
-    cdef readonly bytes media_type, coding, etag, last_modified
+    cdef readonly bytes media_type, coding, etag, last_modified, vary
     cdef readonly object mtime_s
-    cdef readonly bint varies
     cdef readonly int status
     cdef bytes _field_lines, _last_asked
     cdef tuple _range_frame

@@ -116,7 +116,7 @@ class Representation:
         "not_modified",
         "resource",
         "status",
-        "varies",
+        "vary",
     )
 
     def __init__(
@@ -135,7 +135,6 @@ class Representation:
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status
-        self.varies = b"Accept-Encoding" in vary
         self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
         self.last_modified: bytes | None = None
         if status == 200 and self.mtime_s is not None:
@@ -143,6 +142,7 @@ class Representation:
         self.etag = make_etag(resource, coding)
         caching, others = self._make_fields(vary)
         changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
+        self.vary = next((value for name, value in changed if name.lower() == b"vary"), b"")
         self._field_lines = make_field_lines(_without_type(changed))
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)

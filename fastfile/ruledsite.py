@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastfile.answer import Answer
+from fastfile.errorpages import make_vary
 from fastfile.errors import HTTPError
 from fastfile.fileanswers import Purpose
 from fastfile.files.freshness import Stamp
@@ -79,8 +80,12 @@ class RuledSite(Site):
         """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
         subject = Address(file, False) if file and self._host.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
-        names = self._rules.vary(address) if self._rules.covers(address, forced=True) else ()
-        return _add_vary(changes, names)
+        # A file that is there goes before all but forced rules.
+        names = b"" if file and not self._rules.covers(address, forced=True) else self._names_of(address)
+        return changes._replace(added=(*changes.added, (b"Vary", names))) if names else changes
+
+    def _names_of(self, address: Address) -> bytes:
+        return b", ".join(self._rules.vary(address))
 
     def _watched(self) -> tuple[Stamp, ...] | None:
         return self._rules.stamps()
@@ -97,16 +102,16 @@ class RuledSite(Site):
         self._note("rule", str(outcome.rule.place).encode())
         if outcome.is_redirect:
             location = outcome.reference
-            names = self._rules.vary(Address(target.path, target.is_directory))
             if location.startswith(b"/"):
                 location = self._prefix + location
-            return self._redirect(status, location, head, _add_vary(self._changes, names))
+            return self._redirect(status, location, target, head)
         answer = self._open_goal(outcome.reference, target, status)
         if answer is not None:
             return answer
         if status in (200, 404):
             return self._find_absence(target)
-        raise HTTPError(status, "A rule of this site says so.")
+        names = self._names_of(Address(target.path, target.is_directory))
+        raise HTTPError(status, "A rule of this site says so.", (make_vary(names),))
 
     def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
         """Return the answer of the file that a rule names, to requests for the target; None where there is none."""
@@ -117,7 +122,7 @@ class RuledSite(Site):
         if self._hides(goal.path):
             return None
         asked = Address(target.path, target.is_directory)
-        vary = b", ".join(self._rules.vary(asked))
+        vary = self._names_of(asked)
         changes = self.changes_at(asked)
         place = make_location(goal.path, None, goal.is_directory)
         parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
@@ -132,7 +137,3 @@ class RuledSite(Site):
             answer = found[1]
             self._remember(key, answer)
         return answer
-
-
-def _add_vary(changes: FieldChanges, names: tuple[bytes, ...]) -> FieldChanges:
-    return changes._replace(added=(*changes.added, (b"Vary", b", ".join(names)))) if names else changes

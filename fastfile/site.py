@@ -17,6 +17,7 @@ import stat
 
 from fastfile.absence import Absences
 from fastfile.answer import Answer
+from fastfile.errorpages import make_vary
 from fastfile.fileanswers import FileAnswers, Purpose
 from fastfile.files.freshness import Stamp
 from fastfile.files.root import Root, make_error
@@ -95,6 +96,10 @@ class Site:
         """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
         return self._changes
 
+    def _names_of(self, address: Address) -> bytes:
+        """Return the names of request fields that may lead from an address to something else."""
+        return b""
+
     def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
         changes = self.changes_at(purpose.address, file)
         # An error's page is not kept, whatever its name.
@@ -144,8 +149,8 @@ class Site:
 
     def _find_absence(self, target: Target) -> Answer:
         self._note("absence", target.path)
-        candidates = self._candidates(Address(target.path, target.is_directory))
-        return self._absences.find(target.path, candidates)
+        asked = Address(target.path, target.is_directory)
+        return self._absences.find(target.path, self._candidates(asked), self._names_of(asked))
 
     def _is_at(self, file: bytes, address: Address) -> bool:
         """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
@@ -171,13 +176,14 @@ class Site:
     def _move(self, address: Address, target: Target, head: RequestHead) -> Response:
         """Return the redirect to where the target is, in this site."""
         location = self._locate(address.path, target.query, address.is_directory)
-        return self._redirect(self._host.moved, location, head, self._changes)
+        return self._redirect(self._host.moved, location, target, head)
 
-    def _redirect(self, status: int, location: bytes, head: RequestHead, changes: FieldChanges) -> Response:
+    def _redirect(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
         page = make_error_page(status, "What you ask for is at another address.", type_)
-        fields = ((b"Vary", b"Accept"), NO_CACHE, (b"Location", location))
-        return make_page(status, type_, page, fields, changes)
+        names = self._names_of(Address(target.path, target.is_directory))
+        fields = (make_vary(names), NO_CACHE, (b"Location", location))
+        return make_page(status, type_, page, fields, self._changes)
 
     def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder, the redirect to it, or None."""

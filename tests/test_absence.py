@@ -147,9 +147,9 @@ def test_navigations_alone_get_the_page(tmp_path, serve, target, fields, status)
     for _ in range(2):
         response = client.request(target, "GET", *fields)
         assert response.status == status
+        assert {"Accept", "Sec-Fetch-Mode"} <= set(response.fields["vary"].split(", "))
         if status == 200:
             assert response.body == b"this is index.html"
-            assert {"Accept", "Sec-Fetch-Mode"} <= set(response.fields["vary"].split(", "))
             tag = response.fields["etag"]
             assert client.request(target, "GET", *fields, f"If-None-Match: {tag}").status == 304
             assert client.request(target, "HEAD", *fields).fields["content-length"] == "18"
@@ -160,7 +160,10 @@ def test_files_and_other_pages_are_themselves(tmp_path, serve):
     assert client.request("/real.html", "GET", HTML).body == b"this is real.html"
     assert client.request("/", "GET", HTML).body == b"this is index.html"
     assert client.request("/route", "GET", HTML).body == b"this is app.html"
-    assert client.request("/route.js").body == b"this is 404.html"
+    missing = client.request("/route.js")
+    assert (missing.body, missing.fields["vary"]) == (b"this is 404.html", "Accept, Sec-Fetch-Mode")
+    failed = client.request("/route", "GET", HTML, "Range: bytes=99-")
+    assert (failed.status, failed.fields["vary"]) == (416, "Accept, Sec-Fetch-Mode")
 
 
 def test_one_page_may_be_the_app_s_and_that_of_what_is_missing(tmp_path, serve):

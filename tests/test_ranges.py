@@ -120,6 +120,9 @@ def test_positions_beyond_32_and_64_bits_are_exact() -> None:
     assert parse_range(b"bytes=-1", size, 16) == ((size - 1, size),)
     assert parse_range(b"bytes=18446744073709551616-", size, 16) == ()
     assert parse_range(b"bytes=0-18446744073709551615", size, 16) == ((0, size),)
+    assert parse_range(b"bytes=18446744073709551616-18446744073709551617", size, 16) == ()
+    assert parse_range(b"bytes=18446744073709551617-18446744073709551616", size, 16) is None
+    assert parse_range(b"bytes=0-0,9999999999999999999-99999999999999999999", size, 16) == ((0, 1),)
 
 
 SPECS = st.tuples(st.integers(0, 40) | st.none(), st.integers(0, 40) | st.none()).filter(

@@ -43,6 +43,8 @@ REDIRECTS = b"""\
 /secret     /.env           200
 /wrong line
 /proxy      https://api.example/ 200
+/beta       /docs/          302 Cookie=beta
+/list/*     /docs/          302 Cookie=beta
 """
 HEADERS = b"""\
 /*
@@ -158,9 +160,19 @@ def test_a_rule_by_language_says_so(client: RawClient) -> None:
     german = client.request("/", "GET", "Accept-Language: de-AT, en;q=0.5")
     assert (english.status, english.body) == (200, b"home")
     assert (german.status, german.fields["location"]) == (302, "/de/")
-    for response in (english, german):
+    failed = client.request("/", "GET", "Range: bytes=9-")
+    assert failed.status == 416
+    for response in (english, german, failed):
         assert "Accept-Language, Cookie" in response.fields["vary"]
     assert client.request("/", "GET", "Accept-Language: en").body == b"home"
+
+
+@pytest.mark.parametrize(("target", "status"), [("/beta", 404), ("/list/none", 404), ("/list", 301), ("/list/", 200)])
+def test_what_is_no_file_varies_by_what_a_rule_looks_at(client: RawClient, target: str, status: int) -> None:
+    response = client.request(target)
+    assert (response.status, response.fields["vary"]) == (status, "Accept, Cookie")
+    assert client.request(target, "GET", "Cookie: beta=1").fields["location"] == "/docs/"
+    assert "vary" not in client.request("/list/file.txt").fields
 
 
 def test_fields_are_set_joined_replaced_and_taken_away(client: RawClient) -> None:

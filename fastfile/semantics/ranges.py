@@ -48,7 +48,7 @@ def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
     """Return the range-spec that stands in ``text`` from ``position`` on, cut to the size (§14.1.2).
 
     An empty range when it is unsatisfiable, None when it is malformed. Positions of more digits than any file needs
-    are as good as the largest that is read; which of two such comes first is not looked at: both are beyond the end.
+    are as good as the largest that is read.
     """
     end = len(text)
     first = last = 0
@@ -59,20 +59,22 @@ def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
         position += 1
     if position == end or text[position] != 0x2D:  # the dash
         return None
-    has_first = position > begin
-    begin = position = position + 1
+    dash = position
+    position += 1
     while position < end and 0x30 <= text[position] <= 0x39:
         if last < ENOUGH:
             last = last * 10 + text[position] - 0x30
         position += 1
     if position < end:
         return None
-    has_last = position > begin
-    if not has_first:
+    has_last = end > dash + 1
+    if dash == begin:
         return (max(size - last, 0), size) if has_last else None
     if not has_last:
         return (first, size)
-    if last < first or (first >= ENOUGH and last >= ENOUGH):
+    if first >= ENOUGH and last >= ENOUGH:  # neither was read whole, so neither tells which comes first
+        return (size, size) if int(text[begin:dash]) <= int(text[dash + 1 :]) else None
+    if last < first:
         return None
     return (first, min(last + 1, size))
 
