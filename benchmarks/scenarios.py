@@ -147,6 +147,16 @@ SCENARIOS = (
         fields=(f"Range: bytes={50 * MIB}-{50 * MIB + KIB - 1}",),
     ),
     Scenario(
+        "ranges",
+        "1,000 such ranges at random",
+        "/100m.bin",
+        KIB,
+        floor(1.2, "ranges"),
+        status=206,
+        fields=(f"Range: bytes=0-{KIB - 1}",),
+        script="ranges.lua",
+    ),
+    Scenario(
         "encoded",
         "encoded variant, a browser's head",
         "/app.js",

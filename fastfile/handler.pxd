@@ -18,6 +18,7 @@ cdef class Handler(Responder):
     cdef tuple _allowed_hosts
     cdef int _max_ranges
     cdef set _hosts
+    cdef bytes _last_host
     cdef Response _options
     @cython.locals(answer=Answer, representation=Representation)
     cpdef respond(self, RequestHead head)

@@ -67,6 +67,7 @@ class Handler(Responder):
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
+        self._last_host: bytes | None = b"none yet"  # of those that are ours: the parser repeats the object
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response | Deferred:
@@ -103,8 +104,12 @@ class Handler(Responder):
             # The answers kept under a path are those that no query changes (ruledsite.py): so a query is no key of its
             # own, and a flood of them takes no room.
             answer = self._answers.get(head.target.partition(b"?")[0])
-        if answer is None or head.host not in self._hosts or not answer.is_fresh(self._clock):
+        if answer is None or not answer.is_fresh(self._clock):
             return None
+        if head.host is not self._last_host:
+            if head.host not in self._hosts:
+                return None
+            self._last_host = head.host
         self.hits += 1
         return answer
 

@@ -134,7 +134,8 @@ class RawClient:
     def take_until(self, holds: Callable[[], bool]) -> None:
         """Take what comes until something is so, without looking at it."""
         while not holds():
-            self._fill()
+            if select.select([self.connection], [], [], 0.01)[0]:  # it may come to be so with nothing more to take
+                self._fill()
 
     def request(self, target: str, method: str = "GET", *fields: str) -> Received:
         self.send(target, method, *fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -37,7 +38,8 @@ def make(folder: Path, files: dict[str, str | bytes]) -> Path:
 
 def find(folder: Path, **options: str) -> list[Finding]:
     config = load({name: [text] for name, text in options.items()}, {}, str(ROOT / "tests"))
-    return Check(config, str(folder)).run()
+    with contextlib.closing(Check(config, str(folder))) as check:
+        return check.run()
 
 
 def shown(folder: Path, **options: str) -> list[str]:
@@ -372,6 +374,13 @@ def test_mounted_folders_are_checked_too(tmp_path):
 def test_one_file_is_checked(tmp_path):
     make(tmp_path, {"a.html": "<a href=/><a href=nix>"})
     assert shown(tmp_path / "a.html") == ["a.html:1 error broken-link"]
+
+
+def test_no_file_stays_open(tmp_path):
+    make(tmp_path, {"a.html": "<a href=b.html>", "b.html": "b"})
+    before = os.listdir("/dev/fd")
+    assert shown(tmp_path) == []
+    assert len(os.listdir("/dev/fd")) == len(before)
 
 
 def test_what_only_this_file_system_finds_in_another_case_is_wrong(tmp_path):

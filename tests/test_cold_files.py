@@ -51,10 +51,12 @@ class Disk:
         self.open = threading.Event()
         self.open.set()
         self.error: OSError | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        self.open.clear()
-        self.waiting.clear()
+        with self._lock:
+            self.open.clear()
+            self.waiting.clear()
 
     def drop(self) -> None:
         self._in_memory.clear()
@@ -71,8 +73,10 @@ class Disk:
 
     def read_ahead(self, fd: int, offset: int, count: int, more: int) -> None:
         self.calls += 1
-        self.waiting.set()
-        assert self.open.wait(TIMEOUT_S)
+        with self._lock:  # who has asked by the time that it is closed is not held up, nor is he said to wait
+            self.waiting.set()
+            is_held_up = not self.open.is_set()
+        assert not is_held_up or self.open.wait(TIMEOUT_S)
         if self.error is not None:
             raise self.error
         self._in_memory.setdefault(os.fstat(fd).st_ino, []).append((offset, offset + count))

@@ -176,9 +176,16 @@ def test_who_was_idle_for_a_moment_only_is_not_closed_for_a_crowd(folder: Path) 
     with ServerProcess(["--max-connections", "20", str(folder)]) as server, contextlib.ExitStack() as stack:
         client = stack.enter_context(RawClient(server.connect()))
         assert client.request("/").body == b"home"
-        silent = [stack.enter_context(server.connect()) for _ in range(40)]
-        assert not select.select(silent, [], [], 1.2)[0]
+        begun = stack.enter_context(connections(server, 40, b"GET / "))
+        assert not select.select(begun, [], [], 1.2)[0]
         assert client.request("/").body == b"home"
+
+
+def test_who_never_says_anything_makes_room_for_who_asks(folder: Path) -> None:
+    args = ["--max-connections", "20", "--head-timeout", "60"]
+    with ServerProcess([*args, str(folder)]) as server, connections(server, 25, b"") as silent:
+        assert is_served(server)
+        assert select.select(silent, [], [], TIMEOUT_S)[0]
 
 
 def test_a_connection_at_work_is_not_closed_for_others(folder: Path) -> None:

@@ -254,7 +254,7 @@ REFUSALS = [
     ("bind = '::1'", "--bind cannot change while the server runs: restart it for that"),
     ("host = true", "--host cannot change while the server runs: restart it for that"),
     ("user = 'nobody'", "--user cannot change while the server runs: restart it for that"),
-    ("log-file = 'missing/log'", "[Errno 2] No such file or directory: 'missing/log'"),
+    ("log-file = 'missing/log'", "missing/log: No such file or directory"),
 ]
 
 

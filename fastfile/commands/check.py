@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from fastfile.absence import PAGE
-from fastfile.application import MountPoint, open_roots, read_rules, say_nothing
+from fastfile.application import MountPoint, read_rules, say_nothing
 from fastfile.arguments import HELP, Usage, make_help, parse_arguments
 from fastfile.clock import Clock
 from fastfile.commands import manifest
@@ -79,6 +79,7 @@ def main(argv: Sequence[str]) -> int:
     if config.directory is None and not as_json:
         write(sys.stdout, f"{printable(root_path)}\n")
     findings = check.run()
+    check.close()
     if as_json:
         write(sys.stdout, make_json(findings))
     else:
@@ -87,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 class Check:
-    """One run over what one server would serve; ``count`` is how many files there are."""
+    """One run over what one server would serve; ``count`` is how many files there are. It ends with close()."""
 
     def __init__(self, config: Config, root_path: str) -> None:
         # Who may come in is no question here. Nothing is cached: then every step says what it does, and no file is
@@ -95,11 +96,10 @@ class Check:
         config = config.replace(auth=(), auth_file=None, compress=False, cache_size=0, cache_files=0, small_file=0)
         self._config = config
         self._explainer = Explainer(config, root_path)
-        self._mount_points = open_roots(config, os.fsencode(root_path))
         shown = ["", *(folder.rstrip("/") + "/" for _, folder in config.mount)]
         self._trees = [
             take_inventory(point.root, point.base, name, config.dotfiles)
-            for point, name in zip(self._mount_points, shown, strict=True)
+            for point, name in zip(self._explainer.mount_points, shown, strict=True)
         ]
         self.count = sum(len(tree.files) for tree in self._trees)
         self._findings: list[Finding] = []
@@ -107,7 +107,7 @@ class Check:
 
     def run(self) -> list[Finding]:
         """Return what is wrong, in the order of the files and lines."""
-        for point, tree in zip(self._mount_points, self._trees, strict=True):
+        for point, tree in zip(self._explainer.mount_points, self._trees, strict=True):
             self._check_rules(point, tree)
             self._findings += check_names(tree)
             self._findings += check_variants(tree)
@@ -116,6 +116,9 @@ class Check:
                     self._check_file(tree, path)
         self._links.check_places()
         return sorted(set(self._findings))
+
+    def close(self) -> None:
+        self._explainer.close()
 
     def _check_rules(self, point: MountPoint, tree: Tree) -> None:
         rules = read_rules(point, self._config, Clock(), say_nothing)

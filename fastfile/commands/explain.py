@@ -93,6 +93,7 @@ def main(argv: Sequence[str]) -> int:
     config = load(arguments, os.environ)
     explainer = Explainer(config, resolve_directory(config))
     exchanges = explainer.follow(url, fields)
+    explainer.close()
     write(sys.stdout, "\n".join(make_text(exchange) for exchange in exchanges))
     return 0 if exchanges[-1].response.status < 400 else 1
 
@@ -108,17 +109,21 @@ def _read_url(text: str) -> str:
 
 
 class Explainer:
-    """Asks an application, and hears what its steps note."""
+    """Asks an application, and hears what its steps note. Owns the roots of ``mount_points``."""
 
     def __init__(self, config: Config, root_path: str) -> None:
         self._notes: list[tuple[str, str]] = []
         self._failures: list[BaseException] = []
         self._limits = config.parser_limits
         self._clock = Clock()
-        mount_points = open_roots(config, os.fsencode(root_path))
+        self.mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
-        handler = make_application(config, mount_points, self._clock, log_failure, note=self._note, say=_complain)
+        handler = make_application(config, self.mount_points, self._clock, log_failure, note=self._note, say=_complain)
         self._application = add_gates(handler, config, self._clock, log_failure)
+
+    def close(self) -> None:
+        for mount_point in self.mount_points:
+            mount_point.root.close()
 
     def _note(self, step: str, subject: bytes) -> None:
         self._notes.append((step, printable(os.fsdecode(subject))))

@@ -15,7 +15,7 @@ from fastfile.server.service import Service
 
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
 TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
-SILENT_S = 1.0  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
+SILENT_S = 0.5  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
 IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
 
 

@@ -49,12 +49,16 @@ class ApacheLines(Lines):
 
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
         head, response, _ = exchange
-        pieces = self._pieces
-        pieces.append(client.peer)
         stamp = self._stamp_at(time_s)
-        pieces.append(stamp if response.user is None else _name_user(stamp, response.user))
-        pieces.append(self._text(head, response.status, body_size))
-        pieces.append(self._fields(client, head) if self._combined else b"\n")
+        if response.user is not None:
+            stamp = _name_user(stamp, response.user)
+        text = self._text(head, response.status, body_size)
+        fields = self._fields(client, head) if self._combined else b"\n"
+        pieces = self._pieces  # last: what fails above leaves no half line
+        pieces.append(client.peer)
+        pieces.append(stamp)
+        pieces.append(text)
+        pieces.append(fields)
 
     def add_gap(self, count: int, time_s: float) -> None:
         text = b'-%b%d lines of this log were dropped" 000 -' % (self._stamp_at(time_s), count)
@@ -101,16 +105,18 @@ class JsonLines(Lines):
 
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
         head, response, _ = exchange
+        stamp = self._stamp_at(time_s)
+        user = _string(response.user, _USER_LIMIT)
+        text = self._text(head, response.status, body_size)
+        fields = self._fields(client, head)
         pieces = self._pieces
-        pieces.append(self._stamp_at(time_s))
+        pieces.append(stamp)
         pieces.append(b'.%03dZ","peer":' % (int(time_s * 1000) % 1000))
         pieces.append(client.peer)
-        pieces.append(
-            b',"user":null,' if response.user is None else b',"user":%b,' % _string(response.user, _USER_LIMIT)
-        )
-        pieces.append(self._text(head, response.status, body_size))
+        pieces.append(b',"user":%b,' % user)
+        pieces.append(text)
         pieces.append(b"%.6f" % duration_s)
-        pieces.append(self._fields(client, head))
+        pieces.append(fields)
 
     def add_gap(self, count: int, time_s: float) -> None:
         self._pieces.append(b'%b.000Z","dropped":%d}\n' % (self._stamp_at(time_s), count))
