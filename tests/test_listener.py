@@ -11,7 +11,7 @@ import pytest
 
 from fastfile.config import Config
 from fastfile.errors import StartError
-from fastfile.server.handshakes import are_pending, undefer
+from fastfile.server.handshakes import are_pending, kept_s, undefer
 from fastfile.server.listening import Listening, adopt, listen
 
 SERVERS = 8
@@ -111,7 +111,9 @@ def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket
 def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
     listening = listen(Config(port=0))
     (own,) = listening.take(0, 1)
+    assert kept_s(own) == 1
     assert undefer(own)
+    assert kept_s(own) == 0
     assert not undefer(own), "said once: whoever shares the socket has nobody to wait for"
     with socket.create_connection(("127.0.0.1", listening.addresses[0].port)):
         own.accept()[0].close()
