@@ -442,7 +442,10 @@ def test_rules_are_read_at_the_start_and_not_before_each_request(site: Asker, mo
     monkeypatch.setattr(os, "open", watch)
     site.root._kernel_confines = False  # so that every open is one that we see
     assert site.ask("/x").status == 301
-    assert opened == []
+    assert b"_redirects" not in opened
+    write_rules(site, b"/x /z 302")
+    assert site.ask("/x").status == 302
+    assert b"_redirects" in opened, "it is what a changed file is read by"
 
 
 def test_what_was_written_just_now_is_not_made_into_rules_for_each_request(

@@ -4,7 +4,8 @@ A run reads what has arrived, answers every whole request in it in order, and se
 where the socket would block, and goes on from there when the poller says so. Nothing here knows files or HTTP
 semantics: bytes become heads in the parser, heads become responses in the handler that the Service carries.
 
-The way through: on_ready → _receive → _process → _take (one request) → _answer → _send → _settle (what comes next).
+The way through: on_ready → _receive → _process → _take (one request) → _answer_at_once, or _answer where more is to
+leave with it → _send → _settle (what comes next).
 Two things make it stop there and go on later: an answer that is deferred (_advance, on_result), which its pipeline
 waits for while what arrives stays in the kernel; and a body that is made while it is sent (_pull).
 """
