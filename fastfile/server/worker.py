@@ -136,6 +136,8 @@ class Worker:
             if self._log is not None:
                 self._log.flush()
             self._tell_metrics()
+            # A loop that closes has nobody to tell of one more signal, and complains of it (asyncio).
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE, signal.SIGUSR1})
             loop.close()
 
     def stop(self) -> None:
