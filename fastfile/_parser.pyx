@@ -163,10 +163,12 @@ cdef inline Py_ssize_t skip(uchar *table, uchar *data, Py_ssize_t position, Py_s
 cdef inline Py_ssize_t skip_target(uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
     # Eight bytes at a time while all are visible; no byte carries into the next.
     cdef uint64_t word
+    cdef uint64_t low
     while stop - position >= 8:
         memcpy(&word, data + position, 8)
+        low = word & ~HIGH_BITS
         # Of a byte below 0x80, bit 7 of the first sum is set from ! on, of the second for DEL alone.
-        if (~((word & ~HIGH_BITS) + 0x5F * EACH_BYTE) | ((word & ~HIGH_BITS) + EACH_BYTE) | word) & HIGH_BITS:
+        if (~(low + 0x5F * EACH_BYTE) | (low + EACH_BYTE) | word) & HIGH_BITS:
             break
         position += 8
     return skip(TARGET_BYTE, data, position, stop)

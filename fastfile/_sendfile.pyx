@@ -395,14 +395,14 @@ cdef Py_ssize_t send_message(int fd, Message *message) except -2:
         message.vectors[0].iov_base = copy
         message.vectors[0].iov_len = copied
         message.count = 1
-    memset(&header, 0, sizeof(header))
-    header.msg_iov = message.vectors
-    header.msg_iovlen = message.count
     while True:
         # The kernel has less to copy and to check where there is no message around the bytes.
         if message.count == 1:
             sent = send(fd, message.vectors[0].iov_base, message.vectors[0].iov_len, message.flags)
         else:
+            memset(&header, 0, sizeof(header))
+            header.msg_iov = message.vectors
+            header.msg_iovlen = message.count
             sent = sendmsg(fd, &header, message.flags)
         if sent >= 0:
             return sent
