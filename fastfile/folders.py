@@ -15,8 +15,8 @@ from functools import partial
 from typing import NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from fastfile.errors import HTTPError
-from fastfile.files.archive import Archive, ArchiveLimits, make_archive
+from fastfile.errors import HTTPError, make_unavailable
+from fastfile.files.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
 from fastfile.files.listing import COLUMNS, Entry, Order, list_directory, read_beginning, sort_entries
 from fastfile.files.root import PinnedRoot, Root
 from fastfile.listingpage import LISTING_POLICY, Listing, Readme, make_listing_page
@@ -35,7 +35,6 @@ SITE = b"site"  # what the archive of a whole root is called: the name of its fo
 FORMATS = {b"html": HTML, b"json": JSON, b"text": TEXT}
 NO_TAG = b"\0"  # equals no entity tag of a request
 
-PART_SIZE = 64 * 1024  # a larger page is sent in such parts
 # What is being sent and is large: of what is equal there is one. A listing of 100 000 entries is 20 MiB, and who takes
 # it as slowly as one may has it for a day. More is refused for the time being.
 MOST_WEIGHT = 256 * 1024 * 1024
@@ -52,6 +51,7 @@ class Page:
         self.weight = len(content)
 
     def parts(self) -> Iterator[bytes]:
+        """Return the content in parts, as an archive's is."""
         for start in range(0, len(self.content), PART_SIZE):
             yield self.content[start : start + PART_SIZE]
 
@@ -151,7 +151,7 @@ class Folders:
         if known is not None:
             return cast(Large, known)
         if sum(large.weight for large in self._large.values()) + made.weight > MOST_WEIGHT:
-            raise HTTPError(503, "Too many large folders are being sent.", ((b"Retry-After", b"1"),))
+            raise make_unavailable("Too many large folders are being sent.")
         self._large[made.tag] = made
         return made
 
