@@ -7,7 +7,7 @@ from contextlib import suppress
 from re import _parser  # type: ignore[attr-defined]
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastfile.errors import HTTPError
@@ -36,6 +36,7 @@ def _extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+@example(r"\B", "")
 @given(st.recursive(_ATOMS, _extend, max_leaves=8), st.text("aabA/_é", max_size=10))
 def test_a_program_finds_what_re_finds(source: str, text: str) -> None:
     try:

@@ -7,6 +7,7 @@ fast for every expression: it is for those that ``re`` could be busy with for ev
 
 from __future__ import annotations
 
+import re
 from re import _constants as sre  # type: ignore[attr-defined]
 from typing import Any
 
@@ -167,6 +168,7 @@ class Program:
         return None, most - len(tried)
 
 
+_EMPTY_HAS_NON_BOUNDARY = re.match(r"\B", "") is not None  # from Python 3.14 on
 _PLACES = {
     *(sre.AT_BEGINNING, sre.AT_BEGINNING_STRING, sre.AT_END, sre.AT_END_STRING, sre.AT_BOUNDARY, sre.AT_NON_BOUNDARY),
 }
@@ -179,6 +181,8 @@ def _is_at(place: Any, text: bytes, at: int) -> bool:
         return at == len(text) or (at == len(text) - 1 and text.endswith(b"\n"))
     if place is sre.AT_END_STRING:
         return at == len(text)
+    if not text:
+        return place is sre.AT_NON_BOUNDARY and _EMPTY_HAS_NON_BOUNDARY
     before, after = (_is_word(text[max(0, at - 1) : at]), _is_word(text[at : at + 1]))
     return (before != after) == (place is sre.AT_BOUNDARY)
 
