@@ -263,8 +263,7 @@ class Connection(Watcher):
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-        if self._interest >= 0:
-            self._service.poller.forget(self.fd)
+        self._service.poller.forget(self.fd)
         self._service.clients.release(self._address)
         close(self.fd)
         if self._source is not None:
@@ -476,11 +475,8 @@ class Connection(Watcher):
     def _answer_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
         """Send a response when nothing is queued; only what the socket does not take of it is."""
         tail = self._note(head, response, began_s)
-        size = len(response.head) + len(tail) + response.body_size
-        self._queued = size  # as long as nobody says that it was sent: should this fail, the log says so
         sent = send_response(self.fd, response.head, tail, response.parts)
-        if sent != size:
-            self._queued = 0
+        if sent != self._queued:
             self._queue(response, tail)
         if sent != WOULD_BLOCK:
             self._drop_sent(sent)
@@ -488,7 +484,7 @@ class Connection(Watcher):
             self._note_sent()
 
     def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
-        """Count a response that is about to be sent, and return the end of its head."""
+        """Count a response that is to be sent, and its bytes as unsent, and return the end of its head."""
         service = self._service
         self._requests += 1
         self._is_last = head is not None and not head.keep_alive and head.minor_version != 0
@@ -499,7 +495,9 @@ class Connection(Watcher):
             if self._unmeasured == 0:
                 self._began_s = began_s
             self._unmeasured += 1
-        return service.tail(self._closing, head is None or head.minor_version != 0)
+        tail = service.tail(self._closing, head is None or head.minor_version != 0)
+        self._queued += len(response.head) + len(tail) + response.body_size
+        return tail
 
     def _queue(self, response: Response, tail: bytes) -> None:
         parts = self._parts
@@ -507,7 +505,6 @@ class Connection(Watcher):
         parts.append(tail)
         for part in response.parts:
             parts.append(part)
-        self._queued += len(response.head) + len(tail) + response.body_size
 
     def _begin_source(self, response: Response) -> None:
         self._source = response.source

@@ -18,7 +18,7 @@ cdef class Listener(Watcher):
     cpdef on_ready(self)
     @cython.locals(more=bint, fresh=list, connection=Connection)
     cdef _accept(self, int most)
-    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, count=Py_ssize_t)
+    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple)
     cdef bint _gather(self, list fresh, int most) except -1
-    @cython.locals(now_s=double, poller=Poller)
+    @cython.locals(now_s=double, poller=Poller, service=Service)
     cpdef shed_idle(self)

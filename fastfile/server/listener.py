@@ -77,11 +77,8 @@ class Listener(Watcher):
         """Accept up to ``most`` clients and read what they ask; False when nobody else waits, or may come in."""
         service = self._service
         for _ in range(most):
-            count = service.poller.count + len(fresh)
-            if count > self._crowded:
-                self.shed_idle()
-                count = service.poller.count + len(fresh)
-            if count > self._max_connections:
+            self.shed_idle()
+            if service.poller.count + len(fresh) > self._max_connections:
                 self.pause()
                 return False
             try:

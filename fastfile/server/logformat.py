@@ -94,9 +94,6 @@ class ApacheLines(Lines):
         return _combined_fields(field_lines)
 
 
-_NO_USER = b',"user":null,'
-
-
 class JsonLines(Lines):
     """One object per line."""
 
