@@ -14,7 +14,7 @@ PYENV_ROOT ?= $(HOME)/.pyenv
 find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1) 2>/dev/null) python$(1))
 VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 # An extension hides the source that it was compiled from, so a change of one of these calls for a new build.
-COMPILED := $(wildcard fastfile/*.pyx fastfile/*.pxd fastfile/*/*.pxd)
+COMPILED := $(shell find fastfile -name "*.pyx" -o -name "*.pxd")
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
 .PHONY: serve test test-pure test-all fuzz torture sanitize soak bench docs lint annotate check clean
@@ -39,22 +39,22 @@ find-python-%:
 	@echo $(call find-python,$*)
 
 # SECONDS for each of the two; what they find new stays in build/fuzz and is where the next run begins.
-fuzz: fuzz-parser fuzz-semantics
+fuzz: fuzz-parser fuzz-http
 
 fuzz-%: $(VENV)/ready-fuzz
-	$(PY) tests/fuzz_$*.py -max_total_time=$(SECONDS)
+	PYTHONPATH=tests $(PY) -m fuzz.$* -max_total_time=$(SECONDS)
 
 # 30 minutes, or as many SECONDS as are given.
 soak: $(VENV)/ready-test
-	$(PY) tests/soak.py $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),1800)
+	PYTHONPATH=tests $(PY) tests/tools/soak.py $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),1800)
 
 # The race of the confinement, SECONDS for each kernel: was a byte from outside ever sent?
 torture: $(VENV)/ready-test
-	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/test_confinement_race.py $(ARGS)
+	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/storage/test_confinement_race.py $(ARGS)
 
 # The kernels under AddressSanitizer and UBSan.
 sanitize: $(VENV)/ready-test $(VENV)/ready-dev
-	$(PY) tests/sanitize.py $(ARGS)
+	$(PY) tests/tools/sanitize.py $(ARGS)
 
 # The parts, then the table of fastfile beside its peers: a quarter of an hour, two minutes with ARGS=--quick.
 bench: $(VENV)/ready-bench
@@ -72,7 +72,7 @@ lint: $(VENV)/ready-dev
 	. $(VENV)/bin/activate && cython-lint fastfile  # it looks for pycodestyle on the path
 
 annotate: $(VENV)/ready-dev
-	$(PY) tests/annotate.py
+	$(PY) tests/tools/annotate.py
 
 check: lint test test-pure
 

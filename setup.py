@@ -1,39 +1,16 @@
-"""Builds the extensions where a C compiler works, and leaves pure Python where none does.
+"""Builds the extensions where a C compiler works, and leaves pure Python where none does: all of them or none.
 
 FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a failed build fatal; neither: what works.
 """
 
 import os
+import runpy
 import tempfile
 from pathlib import Path
 
 from setuptools import setup
 
-# The kernels are .pyx with a Python twin; the others are the hot path's Python sources, compiled with their .pxd.
-KERNELS = ("_parser", "_sendfile")
-COMPILED_SOURCES = (
-    "types",
-    "clock",
-    "files.freshness",
-    "files.resource",
-    "response",
-    "gate",
-    "semantics.fields",
-    "semantics.conditional",
-    "semantics.ranges",
-    "errorpages",
-    "answer",
-    "handler",
-    "server.metrics",
-    "server.service",
-    "server.poller",
-    "server.loglines",
-    "server.logformat",
-    "server.accesslog",
-    "server.connection",
-    "server.clients",
-    "server.listener",
-)
+EXTENSIONS = runpy.run_path("fastfile/_extensions.py")
 
 
 def flag(name: str) -> bool:
@@ -44,12 +21,13 @@ def extension_build() -> dict[str, object]:
     """Return setup()'s arguments for the extensions: none of them when they are switched off."""
     if flag("FASTFILE_NO_EXTENSIONS"):
         return {}
-    # cythonize() drops optional=True, so Cython's own build_ext and Extension do the work.
+    # cythonize() would translate before it is known whether a compiler works, so Cython's own build_ext does it.
     from Cython.Build import build_ext
+    from Cython.Compiler.Errors import CompileError as TranslationError
     from Cython.Distutils.extension import Extension
-    from setuptools.errors import CompileError
+    from setuptools.errors import CompileError, LinkError
 
-    class BuildWhereItWorks(build_ext):
+    class BuildAllOrNone(build_ext):
         def build_extensions(self) -> None:
             """Try the least first: Cython need not translate for a minute what no compiler would take."""
             try:
@@ -57,29 +35,30 @@ def extension_build() -> dict[str, object]:
                     source = Path(folder, "least.c")
                     source.write_text("#include <Python.h>\n")
                     self.compiler.compile([str(source)], output_dir=folder)
-            except CompileError as error:
+                super().build_extensions()
+            except (CompileError, LinkError, TranslationError) as error:
                 if flag("FASTFILE_REQUIRE_EXTENSIONS"):
                     raise
                 self.warn(f"no extension is built: {error}")
+                for extension in self.extensions:
+                    Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
                 self.extensions = []
-            super().build_extensions()
 
     def extension(module: str, suffix: str) -> Extension:
         return Extension(
             f"fastfile.{module}",
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
-            optional=not flag("FASTFILE_REQUIRE_EXTENSIONS"),
             # Python's flags ask for -g too: a third more time to build, and seven times the size.
             extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2 -g0").split(),
             # C types are those of the .pxd; an annotation of int means a Python int.
             cython_directives={"language_level": "3", "annotation_typing": False},
         )
 
-    extensions = [extension(name, ".pyx") for name in KERNELS]
-    extensions += [extension(name, ".py") for name in COMPILED_SOURCES]
+    extensions = [extension(name, ".pyx") for name in EXTENSIONS["KERNELS"]]
+    extensions += [extension(name, ".py") for name in EXTENSIONS["COMPILED_SOURCES"]]
     return {
         "ext_modules": extensions,
-        "cmdclass": {"build_ext": BuildWhereItWorks},
+        "cmdclass": {"build_ext": BuildAllOrNone},
         "options": {"build_ext": {"parallel": os.cpu_count() or 1}},
     }
 

@@ -9,14 +9,14 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from fastfile.semantics.conditional import Precondition, check_preconditions, if_range_matches
-from fastfile.semantics.host import check_host
-from fastfile.semantics.httpdate import make_httpdate, maybe_httpdate
-from fastfile.semantics.mediatype import media_type
-from fastfile.semantics.negotiation import preferred_codings, preferred_type
-from fastfile.semantics.ranges import make_content_range, parse_range
-from fastfile.semantics.target import encode_path, make_location, parse_target
-from fastfile.types import RequestHead
+from fastfile.http.authority import check_host
+from fastfile.http.conditional import Precondition, check_preconditions, if_range_matches
+from fastfile.http.date import make_httpdate, maybe_httpdate
+from fastfile.http.media_types import media_type
+from fastfile.http.negotiation import preferred_codings, preferred_type
+from fastfile.http.ranges import make_content_range, parse_range
+from fastfile.http.target import encode_path, make_location, parse_target
+from fastfile.message import RequestHead
 
 NOW_S = 1_700_000_000
 DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"

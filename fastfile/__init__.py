@@ -6,20 +6,30 @@
 import os
 import sys
 
+from fastfile._extensions import FOLDERS, reason_against
+
 __version__ = "0.1.0"
 
 
-def _hide_extensions() -> None:
+def _hide_extensions(package: str) -> None:
     """Make this process import every module of fastfile from its Python source."""
     from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 
-    package = os.path.dirname(__file__)
-    for folder in ("", "semantics", "files", "server"):
+    for folder in FOLDERS:
         path = os.path.join(package, folder) if folder else package
         sys.path_importer_cache[path] = FileFinder(path, (SourceFileLoader, SOURCE_SUFFIXES))
 
 
-# An extension module shadows the .py that it was compiled from, so the choice has to be made before the first import.
-NO_EXTENSIONS = os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0")
-if NO_EXTENSIONS:
-    _hide_extensions()
+def _choose_sources(package: str) -> str:
+    """Return why pure Python runs; an empty string where the extensions do."""
+    if os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0"):
+        reason = "FASTFILE_NO_EXTENSIONS is set"
+    else:
+        reason = reason_against(package)
+    # An extension shadows the .py that it was compiled from, so the choice is made before the first import.
+    if reason:
+        _hide_extensions(package)
+    return reason
+
+
+WHY_PURE = _choose_sources(os.path.dirname(os.path.abspath(__file__)))

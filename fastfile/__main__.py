@@ -2,7 +2,7 @@
 
 import sys
 
-from fastfile.cli import main
+from fastfile.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

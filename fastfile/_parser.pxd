@@ -1,6 +1,6 @@
 # The state of the parsers: what a scan keeps between two pieces of input.
 
-from fastfile.types cimport RequestHead
+from fastfile.message cimport RequestHead
 
 cdef enum:  # the fields; twin: rules.FRAMING_FIELDS + rules.VALUE_FIELDS
     HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING

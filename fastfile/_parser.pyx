@@ -15,7 +15,7 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastfile.types cimport RequestHead
+from fastfile.message cimport RequestHead
 
 from fastfile import _parser_rules as rules
 from fastfile.errors import BadRequest

@@ -11,7 +11,7 @@ import re
 
 from fastfile import _parser_rules as rules
 from fastfile.errors import BadRequest
-from fastfile.types import ParserLimits, RequestHead
+from fastfile.message import ParserLimits, RequestHead
 
 Buffer = bytes | bytearray | memoryview
 

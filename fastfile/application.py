@@ -9,25 +9,25 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastfile.answer import Answer
 from fastfile.clock import Clock
-from fastfile.common_fields import common_changes
-from fastfile.config import Config
-from fastfile.errorpages import ErrorPages
+from fastfile.config.config import Config
+from fastfile.config.values import printable
 from fastfile.errors import StartError
-from fastfile.files.cache import Cache
-from fastfile.files.root import Root
-from fastfile.gate import Responder
-from fastfile.handler import Handler
-from fastfile.kinds import printable
-from fastfile.mounts import Mounts
-from fastfile.semantics.hosts import choose_host
-from fastfile.shared import Note, Shared, take_no_note
-from fastfile.site import Site
+from fastfile.responder import Responder
+from fastfile.rules.providers import choose_host
+from fastfile.site.common_fields import common_changes
+from fastfile.site.entry import Answer
+from fastfile.site.error_pages import ErrorPages
+from fastfile.site.handler import Handler
+from fastfile.site.lookup import Site
+from fastfile.site.mounts import Mounts
+from fastfile.site.shared import Note, Shared, take_no_note
+from fastfile.storage.cache import Cache
+from fastfile.storage.root import Root
 
 if TYPE_CHECKING:
-    from fastfile.compression import Submit
-    from fastfile.siterules import SiteRules
+    from fastfile.rules.reload import SiteRules
+    from fastfile.site.compression import Submit
 
 
 class MountPoint(NamedTuple):
@@ -70,7 +70,7 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
     if rules is None:
         return Site(root, base, shared)
     # Imported here, and below: without rules nobody pays for it.
-    from fastfile.ruledsite import RuledSite
+    from fastfile.site.ruled_lookup import RuledSite
 
     return RuledSite(root, base, shared, rules)
 
@@ -81,7 +81,7 @@ def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Calla
     host = choose_host(config)
     if config.rules == "off" or root.only is not None or not host.rule_files:
         return None
-    from fastfile.siterules import SiteRules
+    from fastfile.rules.reload import SiteRules
 
     def say_of_mount(text: str) -> None:
         say(f"/{printable(base.decode())}: {text}" if base else text)
@@ -109,7 +109,7 @@ def make_application(
     compression = None
     if config.compress and submit is not None:
         # Imported here: only --compress pays for it.
-        from fastfile.compression import Compression
+        from fastfile.site.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, ErrorPages(changes), changes, compression, note)
@@ -126,11 +126,11 @@ def add_gates(
     """
     # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
     if config.auth or config.auth_file is not None:
-        from fastfile.auth import Auth
+        from fastfile.middleware.auth import Auth
 
         handler = Auth(handler, config, clock, log_failure)
     if config.cors and config.cors != ("*",):
-        from fastfile.cors import Cors
+        from fastfile.middleware.cors import Cors
 
         handler = Cors(handler, config)
     return handler

@@ -1,14 +1,12 @@
-"""The request parser: the compiled kernel where it was built, else its Python twin. The only importer of either."""
+"""The request parser: the compiled kernel where the extensions are used, else its Python twin."""
 
 from __future__ import annotations
 
-try:
+from fastfile import WHY_PURE
+
+if WHY_PURE:
+    from fastfile._parser_py import BodyParser, HeadParser
+else:
     from fastfile._parser import BodyParser, HeadParser
 
-    COMPILED = True
-except ImportError:
-    from fastfile._parser_py import BodyParser, HeadParser
-
-    COMPILED = False
-
-__all__ = ["COMPILED", "BodyParser", "HeadParser"]
+__all__ = ["BodyParser", "HeadParser"]

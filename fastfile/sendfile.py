@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-try:
-    from fastfile import _sendfile as _kernel
-except ImportError:
-    from fastfile import _sendfile_py as _kernel  # type: ignore[no-redef]
+from fastfile import WHY_PURE
 
-COMPILED = _kernel.__name__ == "fastfile._sendfile"
+if WHY_PURE:
+    from fastfile import _sendfile_py as _kernel
+else:
+    from fastfile import _sendfile as _kernel  # type: ignore[no-redef]
 
 WOULD_BLOCK = _kernel.WOULD_BLOCK
 Epoll = _kernel.Epoll

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,37 +9,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
-from rawclient import RawClient
-from serverprocess import ServerProcess
+from support.kernels import KERNEL_KINDS, load_kernel
+from support.rawclient import RawClient
+from support.serverprocess import ServerProcess
 
-from fastfile.files.root import Root
+from fastfile.storage.root import Root
 
 if TYPE_CHECKING:
     from selenium import webdriver
 
 
-def flag(name: str) -> bool:
-    return os.environ.get(name, "") not in ("", "0")
-
-
-KERNEL_KINDS = ("pure",) if flag("FASTFILE_NO_EXTENSIONS") else ("compiled", "pure")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the builds first: each takes a minute, and at the end one process would be left alone with them."""
     items.sort(key=lambda item: item.path.name != "test_packaging.py")
-
-
-def load_kernel(name: str, kind: str) -> ModuleType:
-    """Import one twin of a kernel; a compiled one that is missing fails where it is required, else is skipped."""
-    if kind == "pure":
-        return importlib.import_module(f"fastfile.{name}_py")
-    try:
-        return importlib.import_module(f"fastfile.{name}")
-    except ImportError as error:
-        if flag("FASTFILE_REQUIRE_EXTENSIONS"):
-            pytest.fail(f"the compiled {name} is required: {error}")
-        pytest.skip(f"{name} is not compiled here")
 
 
 @pytest.fixture(params=KERNEL_KINDS)
@@ -79,7 +60,7 @@ def client(server: ServerProcess) -> Iterator[RawClient]:
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     # Selenium is not installed where only tests of the server's core run.
-    from browser import open_browser
+    from support.chromium import open_browser
 
     with open_browser(tmp_path_factory.mktemp("profile")) as browser:
         yield browser

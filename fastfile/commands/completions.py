@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from textwrap import shorten
 
-from fastfile.arguments import Usage, make_help
+from fastfile.cli.arguments import Usage, make_help
+from fastfile.cli.console import write
 from fastfile.commands.vocabulary import Command, Flag, read_commands
-from fastfile.console import write
+from fastfile.config.load import COMMAND_LINE, closest
+from fastfile.config.values import printable
 from fastfile.errors import ConfigError
-from fastfile.kinds import printable
-from fastfile.settings import COMMAND_LINE, closest
 
 SHELLS = ("bash", "zsh", "fish")
 USAGE = Usage(

@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from fastfile.application import add_gates, make_application, open_roots
-from fastfile.arguments import HELP, Usage, make_help, parse_arguments, read_values
+from fastfile.cli.arguments import HELP, Usage, make_help, parse_arguments, read_values
+from fastfile.cli.console import write
 from fastfile.clock import Clock
-from fastfile.config import Config
-from fastfile.console import write
+from fastfile.config.config import Config
+from fastfile.config.load import COMMAND_LINE, load, resolve_directory
+from fastfile.config.option import Option
+from fastfile.config.options import OPTIONS
+from fastfile.config.values import Kind, printable
 from fastfile.errors import BadRequest, ConfigError
-from fastfile.kinds import Kind, printable
-from fastfile.option import Option
-from fastfile.options import OPTIONS
+from fastfile.message import Deferred, Response
 from fastfile.parser import HeadParser
-from fastfile.settings import COMMAND_LINE, load, resolve_directory
-from fastfile.types import Deferred, Response
 
 INTRODUCTION = """\
 Usage: fastfile explain URL [OPTIONS] [DIR]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from fastfile.arguments import Usage, make_help
-from fastfile.console import write
+from fastfile.cli.arguments import Usage, make_help
+from fastfile.cli.console import write
+from fastfile.config.load import COMMAND_LINE
+from fastfile.config.passwords import make_hash, split_user
+from fastfile.config.values import Unusable, printable
 from fastfile.errors import ConfigError, StartError
-from fastfile.kinds import Unusable, printable
-from fastfile.passwords import make_hash, split_user
-from fastfile.settings import COMMAND_LINE
 
 USAGE = Usage(
     """\
@@ -22,7 +22,7 @@ its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
     (),
     conclusion="""\
 Example:
-  fastfile hash-password alice >> /etc/fastfile.users
+  fastfile hash-password alice >> /etc/fastfile.config.users
 """,
 )
 

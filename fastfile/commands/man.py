@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from fastfile import __version__
-from fastfile.arguments import Usage, help_text, make_help, spelling
+from fastfile.cli.arguments import Usage, help_text, make_help, spelling
+from fastfile.cli.console import write
 from fastfile.commands.vocabulary import Command, describe, read_commands
-from fastfile.console import write
+from fastfile.config.load import COMMAND_LINE
+from fastfile.config.options import OPTIONS
+from fastfile.config.values import printable
 from fastfile.errors import ConfigError
-from fastfile.kinds import printable
-from fastfile.options import OPTIONS
-from fastfile.settings import COMMAND_LINE
 
 USAGE = Usage(
     """\

@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import NamedTuple
 
-from fastfile.arguments import Usage, flags_of
-from fastfile.option import Option
-from fastfile.usage import COMMANDS, USAGE
+from fastfile.cli.arguments import Usage, flags_of
+from fastfile.cli.help import COMMANDS, USAGE
+from fastfile.config.option import Option
 
 
 class Flag(NamedTuple):

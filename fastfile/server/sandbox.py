@@ -14,9 +14,9 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fastfile.config import Config
+from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.files.root import Root
+from fastfile.storage.root import Root
 
 if TYPE_CHECKING:
     import ctypes

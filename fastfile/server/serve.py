@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from fastfile.config import Config
+from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.errorlog import ErrorLog
-from fastfile.server.listening import Listening, adopt, listen
-from fastfile.server.metering import Board, Metering
+from fastfile.server.log.error import ErrorLog
+from fastfile.server.metrics.endpoint import Board, Metering
+from fastfile.server.net.bind import Listening, adopt, listen
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Supervisor
@@ -85,12 +85,11 @@ def preload(config: Config) -> list[str]:
     Raises StartError when --loop is not there.
     """
     if config.auth:
-        from fastfile import auth  # noqa: F401
+        from fastfile.middleware import auth  # noqa: F401
     if config.cors:
-        from fastfile import cors  # noqa: F401
+        from fastfile.middleware import cors  # noqa: F401
     if config.rules != "off":
-        import fastfile.ruledsite
-        import fastfile.siterules  # noqa: F401
+        pass
     if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401
@@ -100,8 +99,8 @@ def preload(config: Config) -> list[str]:
                     "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
                 ) from None
     if config.compress:
-        from fastfile import compression  # noqa: F401
-        from fastfile.encoders import tell_what_is_missing
+        from fastfile.site import compression  # noqa: F401
+        from fastfile.storage.encoders import tell_what_is_missing
 
         return [notice] if (notice := tell_what_is_missing()) else []
     return []

@@ -13,14 +13,14 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from fastfile.config import Address, Config
+from fastfile.config.config import Address, Config
 from fastfile.errors import ConfigError, StartError
-from fastfile.server.errorlog import ErrorLog
-from fastfile.server.lifeline import BEAT, READY, RENEW, Child, is_traced
-from fastfile.server.listening import Listening
-from fastfile.server.metering import Metering
-from fastfile.server.nursery import HANDLED, Generation, Nursery
-from fastfile.server.restarts import Restarts
+from fastfile.server.backoff import Restarts
+from fastfile.server.channel import BEAT, READY, RENEW, Child, is_traced
+from fastfile.server.fork import HANDLED, Generation, Nursery
+from fastfile.server.log.error import ErrorLog
+from fastfile.server.metrics.endpoint import Metering
+from fastfile.server.net.bind import Listening
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE, Plan
 

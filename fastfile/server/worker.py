@@ -13,22 +13,22 @@ from typing import Any, NamedTuple
 
 from fastfile.application import MountPoint, add_gates, make_application, open_roots
 from fastfile.clock import Clock
-from fastfile.config import Config
+from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
-from fastfile.handler import Handler
-from fastfile.server.accesslog import AccessLog, open_log
-from fastfile.server.clients import Clients
-from fastfile.server.complaints import Complaints
-from fastfile.server.connection import Connection
-from fastfile.server.errorlog import ErrorLog
-from fastfile.server.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
-from fastfile.server.lifeline import BEAT, READY, RENEW, Lifeline
-from fastfile.server.listener import Listener
-from fastfile.server.metering import Meter, MetricsHandler
-from fastfile.server.offload import Offload
-from fastfile.server.poller import make_poller
+from fastfile.server.channel import BEAT, READY, RENEW, Lifeline
+from fastfile.server.log.access import AccessLog, open_log
+from fastfile.server.log.complaints import Complaints
+from fastfile.server.log.error import ErrorLog
+from fastfile.server.metrics.endpoint import Meter, MetricsHandler
+from fastfile.server.net.clients import Clients
+from fastfile.server.net.connection import Connection
+from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
+from fastfile.server.net.listener import Listener
+from fastfile.server.net.poller import make_poller
+from fastfile.server.net.service import Service
 from fastfile.server.sandbox import enter_sandbox
-from fastfile.server.service import Service
+from fastfile.server.threads import Offload
+from fastfile.site.handler import Handler
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1

@@ -1,0 +1,69 @@
+"""The extension modules: one list for the build (setup.py) and for the package, and whether they can be used.
+
+Their layouts depend on each other, so it is all of them or none. Imports nothing of fastfile.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.machinery import EXTENSION_SUFFIXES
+
+# The kernels are .pyx with a Python twin; the others are the hot path's Python sources, compiled with their .pxd.
+KERNELS = ("_parser", "_sendfile")
+COMPILED_SOURCES = (
+    "message",
+    "clock",
+    "storage.freshness",
+    "storage.resource",
+    "site.representation",
+    "responder",
+    "http.fields",
+    "http.conditional",
+    "http.ranges",
+    "site.error_pages",
+    "site.entry",
+    "site.handler",
+    "server.metrics.counters",
+    "server.net.service",
+    "server.net.poller",
+    "server.log.lines",
+    "server.log.format",
+    "server.log.access",
+    "server.net.connection",
+    "server.net.clients",
+    "server.net.listener",
+)
+FOLDERS = sorted({"/".join(name.split(".")[:-1]) for name in KERNELS + COMPILED_SOURCES})
+
+
+def reason_against(package: str) -> str:
+    """Return why the extensions in a package's folder cannot be used; an empty string where they can.
+
+    In a checkout an extension hides the source that it was compiled from, so one that is older than a source is stale.
+    An installed package has no such order of times.
+    """
+    is_checkout = os.path.exists(os.path.join(os.path.dirname(package), "setup.py"))
+    built_ns = []
+    for name in KERNELS + COMPILED_SOURCES:
+        built_ns.append(_mtime_ns(os.path.join(package, *name.split(".")) + EXTENSION_SUFFIXES[0]))
+        if not built_ns[-1]:
+            return "no extension is built" if len(built_ns) == 1 else f"the extension fastfile.{name} is missing"
+    if is_checkout:
+        oldest_ns = min(built_ns)
+        for source in _sources(package):
+            if _mtime_ns(source) > oldest_ns:
+                return f"{os.path.relpath(source, package)} is newer than the extensions"
+    return ""
+
+
+def _sources(package: str) -> list[str]:
+    names = [os.path.join(package, *name.split(".")) for name in KERNELS + COMPILED_SOURCES]
+    return [name + suffix for name in names for suffix in (".pyx", ".py", ".pxd", ".h")]
+
+
+def _mtime_ns(path: str) -> int:
+    """Return when a file was last modified; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

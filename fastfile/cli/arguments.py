@@ -1,0 +1,203 @@
+"""The command line of any table of options: from arguments to texts by option, and the text of ``--help``.
+
+Knows argparse and the shape of an option, and no option by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, NoReturn
+
+from fastfile.config.load import COMMAND_LINE, closest, parse_texts
+from fastfile.config.option import Option
+from fastfile.config.values import printable
+from fastfile.errors import ConfigError
+
+_HELP_COLUMN = 29
+_WIDTH = 80
+_FIRST_PLACE = "DIR"  # the key of the one argument that is no option: no option has such a name
+
+HELP = ("-h, --help", "Show this text.")
+
+
+class Usage(NamedTuple):
+    """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help.
+
+    ``further`` are options that it takes and that are described elsewhere; ``words`` may stand in its first place.
+    A number in DIR's place that is the name of nothing is for the option ``number``.
+    """
+
+    introduction: str
+    options: tuple[Option, ...]
+    switches: tuple[tuple[str, str], ...] = (HELP,)
+    conclusion: str = ""
+    further: tuple[Option, ...] = ()
+    words: tuple[str, ...] = ()
+    number: str = ""
+
+    @property
+    def accepted(self) -> tuple[Option, ...]:
+        """All options that may be given."""
+        return self.options + self.further
+
+
+def make_help(usage: Usage) -> str:
+    """Return the text of ``--help``, for 80 columns."""
+    parts = [usage.introduction]
+    for group in dict.fromkeys(option.group for option in usage.options):
+        options = [option for option in usage.options if option.group == group]
+        rows = "".join(_help_row(spelling(option), help_text(option)) for option in options)
+        parts.append(f"{group}:\n{rows}")
+    others = "".join(_help_row(*switch) for switch in usage.switches)
+    parts.append(f"Other:\n{others}")
+    return "\n".join([*parts, usage.conclusion] if usage.conclusion else parts)
+
+
+def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
+    """Return the texts of the command line by option name, and the switches that were given.
+
+    Raises ConfigError. Values stay text: settings.py reads those of all sources alike.
+    """
+    bare = {option.flag: option for option in usage.accepted if option.bare}
+    joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
+    known, rest = _make_parser(usage).parse_known_args(joined)
+    arguments: dict[str, list[str]] = vars(known)
+    place = arguments.pop(_FIRST_PLACE, None)
+    if arguments.keys() & {"h", "help", "version"}:
+        return arguments
+    for argument, following in pairwise(argv):
+        if argument in bare:
+            _check_joined(bare[argument], following)
+    if rest:
+        raise _refuse(usage, printable(rest[0].partition("=")[0]))
+    if place is None:
+        return arguments
+    if usage.number and usage.number not in arguments and _is_number(place[0]):
+        return arguments | {usage.number: place}
+    if "directory" in arguments:
+        raise _refuse(usage, printable(place[0]))
+    return arguments | {"directory": place}
+
+
+def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
+    """Return every option's value by its name, for a command that takes them from its command line alone."""
+    return {
+        option.name: parse_texts(option, arguments[option.name], COMMAND_LINE)
+        if option.name in arguments
+        else option.default
+        for option in usage.options
+    }
+
+
+def _check_joined(option: Option, following: str) -> None:
+    """Raise ConfigError where what comes after an option can only be its value, which has to be joined to it."""
+    if following.startswith("-") or os.path.exists(following):
+        return
+    try:
+        option.kind.parse(following)
+    except ValueError:
+        return
+    shown = printable(following)
+    problem = f'"{shown}" is no folder or file, and a value goes after "=": {option.flag}={shown}'
+    raise ConfigError(option.flag, COMMAND_LINE, problem)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and not os.path.exists(word)
+
+
+def _refuse(usage: Usage, word: str) -> ConfigError:
+    """Make the error about an argument that there is no place for."""
+    if not word.startswith("-"):
+        return ConfigError("DIR", COMMAND_LINE, f'expected one folder, got also "{word}"')
+    # Imported here: only a mistake pays for it.
+    from fastfile.cli.foreign import translate
+
+    meant = translate(word)
+    problem = f"no such option; {meant}" if meant else "no such option" + closest(word, _all_flags(usage))
+    return ConfigError(word, COMMAND_LINE, problem)
+
+
+class _Given(argparse.Action):
+    """Keeps the one positional argument, and nothing where it is left out: argparse stores a None then."""
+
+    def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
+        if values is not None:
+            setattr(namespace, self.dest, [values])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises ConfigError where argparse would print its own usage and exit."""
+
+    by_flag: dict[str, Option]
+
+    def error(self, message: str) -> NoReturn:
+        # Without types and choices, argparse has two complaints: a value that is missing, and one that is too many.
+        flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
+        option = self.by_flag.get(flag.replace("--no-", "--", 1), self.by_flag.get(flag))
+        if option is None or option.negatable:
+            raise ConfigError(flag, COMMAND_LINE, "takes no value")
+        raise ConfigError(flag, COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
+
+
+def _make_parser(usage: Usage) -> _Parser:
+    parser = _Parser(
+        add_help=False,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
+    )
+    parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
+    for spelling, _ in usage.switches:
+        parser.add_argument(*spelling.split(", "), action="store_const", const=[""])
+    for option in usage.accepted:
+        flags = flags_of(option)
+        if option.name == "directory":
+            parser.add_argument(_FIRST_PLACE, action=_Given, nargs="?")
+            parser.add_argument(*flags, dest=option.name, action="append")
+        elif option.negatable:
+            parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
+            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=["false"])
+        else:
+            parser.add_argument(*flags, dest=option.name, action="append")
+    return parser
+
+
+def _all_flags(usage: Usage) -> list[str]:
+    negations = [f"--no-{option.key}" for option in usage.accepted if option.negatable]
+    switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
+    return [*(flags_of(option)[-1] for option in usage.accepted), *negations, *switches]
+
+
+def flags_of(option: Option) -> list[str]:
+    """Return how an option may be spelled on the command line."""
+    long = "--directory" if option.name == "directory" else option.flag
+    return [option.short, long] if option.short else [long]
+
+
+def spelling(option: Option) -> str:
+    """Return an option as help spells it: ``-p, --port N``."""
+    if option.negatable and option.default:
+        return f"--[no-]{option.key}"
+    if option.name == "directory":
+        return f"[-d, --directory] {option.metavar}"
+    flags = f"{option.short}, {option.flag}" if option.short else option.flag
+    if option.bare:
+        return f"{flags}[={option.metavar}]"
+    return flags if option.negatable else f"{flags} {option.metavar}"
+
+
+def help_text(option: Option) -> str:
+    """Return what an option does, and its default in brackets."""
+    return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.negatable else option.help
+
+
+def _help_row(spelling: str, text: str) -> str:
+    lines = textwrap.wrap(text, _WIDTH - _HELP_COLUMN)
+    first = f"  {spelling:<{_HELP_COLUMN - 3}} {lines[0]}\n"
+    return first + "".join(f"{'':{_HELP_COLUMN}}{line}\n" for line in lines[1:])

@@ -1,0 +1,113 @@
+"""What a person reads when the server is up: what is served, at which URLs, by what.
+
+``make_banner`` is a pure function of ``Facts``; the only question to the system here is which addresses this machine
+has. Imported when the server is ready, so it may import what ``--help`` should not wait for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastfile import __version__
+from fastfile.config.config import Address
+from fastfile.config.values import printable
+
+BOLD, DIM, CYAN, GREEN, YELLOW = "1", "2", "36", "32", "33"
+_SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface, netdevice(7)
+_LABEL_WIDTH = 9
+
+
+class Facts(NamedTuple):
+    """All that the banner tells; ``lan`` is the addresses behind a wildcard, ``kernels`` a sentence."""
+
+    root_path: str
+    addresses: Sequence[Address]
+    lan: Sequence[str]
+    workers: int
+    loop: str
+    kernels: str
+    notices: Sequence[str] = ()
+    files: Sequence[str] = ()
+    sandbox: str = ""
+
+
+def make_banner(facts: Facts, colour: bool) -> str:
+    """Return the banner, each line with its end."""
+
+    def paint(text: str, *codes: str) -> str:
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if colour else text
+
+    title = f"{paint('fastfile', BOLD, GREEN)} {__version__}  serving {paint(printable(facts.root_path), BOLD)}"
+    lines = ["", title, ""]
+    lines += [paint(printable(notice), YELLOW) for notice in facts.notices]
+    lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, CYAN)}" for label, url in _locations(facts.addresses, facts.lan)]
+    if facts.files:
+        lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
+    workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
+    running = " · ".join(filter(None, (workers, facts.loop, facts.kernels, facts.sandbox)))
+    lines.append(paint(running, DIM))
+    lines += [paint("Press Ctrl+C to stop", DIM), ""]
+    return "".join(f"  {line}".rstrip() + "\n" for line in lines)
+
+
+def lan_addresses() -> list[str]:
+    """Return this machine's addresses that its network can reach: the usual one first, no link-local ones."""
+    found = [_source_address(socket.AF_INET, "192.0.2.1"), _source_address(socket.AF_INET6, "2001:db8::1")]
+    if sys.platform == "linux":
+        found += [_interface_address(name) for _, name in socket.if_nameindex()]
+    return [address for address in dict.fromkeys(found) if address and not _is_local(address)]
+
+
+def make_url(host: str, port: int) -> str:
+    """Return the URL of a host's root; the port of http is left out."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}/" if port == 80 else f"http://{name}:{port}/"
+
+
+def _locations(addresses: Sequence[Address], lan: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the lines of URLs as (label, text), local ones first, none twice."""
+    local, network, sockets = [], [], []
+    for address in addresses:
+        host, port, path = address
+        if path:
+            sockets.append(("Socket:", f"{printable(path)}  (curl --unix-socket {printable(path)} http://localhost/)"))
+        elif address.is_wildcard:
+            local.append(("Local:", make_url("localhost", port)))
+            # A socket on :: takes IPv4 too (server/listener.py sees to it); one on 0.0.0.0 takes nothing else.
+            reachable = [address for address in lan if host != "0.0.0.0" or ":" not in address]
+            network += [("Network:", make_url(address, port)) for address in reachable]
+        elif address.is_localhost:
+            local.append(("Local:", make_url("localhost", port)))
+        else:
+            network.append(("Local:" if address.is_near else "Network:", make_url(host, port)))
+    return list(dict.fromkeys(local + network + sockets))
+
+
+def _source_address(family: socket.AddressFamily, destination: str) -> str:
+    """Return the address that this machine would send from, or an empty string: connect() on UDP sends nothing."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((destination, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def _interface_address(name: str) -> str:
+    request = struct.pack("256s", os.fsencode(name)[:15])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+    except OSError:
+        return ""
+    return socket.inet_ntoa(answer[20:24])
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith(("127.", "169.254.", "fe80:", "0.")) or address in ("::1", "::")

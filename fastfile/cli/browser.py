@@ -1,0 +1,40 @@
+"""``--open``: the browser of whoever started us, at the page that is served."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from fastfile.cli.banner import make_url
+from fastfile.config.config import Address, Config
+
+
+def open_browser(config: Config, addresses: Sequence[Address]) -> str:
+    """Start the browser and return an empty string, or return why not.
+
+    It is a process of its own, since a browser of the terminal waits for its user, and a supervisor waits for nobody.
+    """
+    url = find_url(addresses)
+    if not url:
+        return "--open: a Unix socket has no URL for a browser"
+    if os.geteuid() == 0 or config.user is not None:
+        return "--open: no browser is started as root, nor for another user"
+    # -I: a webbrowser.py in the folder that is served is not the standard library's.
+    command = [sys.executable, "-I", "-m", "webbrowser", url + (config.base or "").strip("/")]
+    silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
+    # A session of its own: Ctrl+C ends the server, not the browser. We reap it as any child.
+    try:
+        os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=silent, setsid=True, setsigmask=())
+    except OSError as error:
+        return f"--open: no browser could be started: {error.strerror}"
+    return ""
+
+
+def find_url(addresses: Sequence[Address]) -> str:
+    """Return the URL that a browser of this machine can open, empty where there is none."""
+    for address in addresses:
+        if not address.path:
+            is_local = address.is_wildcard or address.is_localhost
+            return make_url("localhost" if is_local else address.host, address.port)
+    return ""

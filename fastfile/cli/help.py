@@ -1,0 +1,84 @@
+"""What the command line takes: the words around the table of options, and the commands beside serving.
+
+Help, the man page and the completions of shells are made from it.
+"""
+
+from __future__ import annotations
+
+from fastfile.cli.arguments import Usage
+from fastfile.config.options import OPTIONS
+
+INTRODUCTION = """\
+Usage: fastfile [OPTIONS] [DIR]
+       fastfile check [OPTIONS] [DIR]
+       fastfile compress [OPTIONS] [DIR]
+       fastfile explain URL [OPTIONS] [DIR]
+       fastfile hash-password [USER]
+       fastfile completions bash|zsh|fish
+       fastfile man
+
+Serve a folder over HTTP, to this machine only unless asked. Defaults are in
+brackets. SIZE is in bytes, or with K, M or G; TIME in seconds, or with ms, s, m
+or h.
+"""
+
+BRIEF = """\
+Usage: fastfile [OPTIONS] [DIR]
+
+Serve a folder, or one file, over HTTP, to this machine only unless asked.
+Without DIR: dist, build, public, out or _site if it is there, else this folder.
+
+  -p, --port N         8000, or the next that is free; 0 picks one
+  --host               show it to the local network (-b, --bind ADDR: at ADDR)
+  --open               open the browser
+  --spa                routes of an app are answered by its index.html
+  --clean-urls         about.html is at /about
+  --as HOST            answer as netlify, cloudflare, github-pages or vercel
+  --compress           send text compressed
+  --cors               let pages of other origins read it
+  --header 'NAME: VALUE', --cache-control 'GLOB=VALUE', --auth USER:HASH
+  --no-listing, --dotfiles, --follow-symlinks
+  -w, --workers N      processes, or auto: one for each CPU
+  --quiet, --log-format pretty|common|combined|json|none
+
+Commands: check, compress, explain URL, hash-password, completions SHELL, man.
+Each has its own --help. All options: fastfile --help.
+"""
+
+CONCLUSION = """\
+Examples:
+  fastfile                          serve ./dist, or what is like it
+  fastfile 3000                     the same on port 3000
+  fastfile --workers 4 ./dist       four processes
+  fastfile --host --port 3000 .     to the local network
+  fastfile --bind unix:/run/web.sock /srv/www
+  FASTFILE_LOG_FORMAT=json fastfile
+
+A switch is turned off again by --no-NAME. Each option is also an environment
+variable (--log-file: FASTFILE_LOG_FILE) and a key (log-file) of fastfile.toml
+or of [tool.fastfile] in pyproject.toml, both looked for in the current folder.
+The command line goes first, then the environment, then the file.
+"""
+
+USAGE = Usage(
+    INTRODUCTION,
+    OPTIONS,
+    (
+        ("-h", "Show the most used options."),
+        ("--help", "Show this text."),
+        ("-V, --version", "Show the versions in use."),
+        ("--print-config", "Show every setting, its value and where it came from."),
+    ),
+    CONCLUSION,
+    number="port",
+)
+# What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
+# returns the exit status; its USAGE says what it takes. A folder of that name is served as ./compress.
+COMMANDS = {
+    "check": "fastfile.commands.check.command",
+    "completions": "fastfile.commands.completions",
+    "compress": "fastfile.commands.compress.command",
+    "explain": "fastfile.commands.explain",
+    "hash-password": "fastfile.commands.hash_password",
+    "man": "fastfile.commands.man",
+}

@@ -1,0 +1,179 @@
+"""The command line: from arguments to a running server, and from any failure to one line and an exit status.
+
+0: served and stopped, or told what was asked; 1: could not start; 2: a wrong option. The server is imported after the
+options are read, so that ``--help`` and a mistake are answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TextIO
+
+from fastfile import WHY_PURE, __version__
+from fastfile.cli.arguments import make_help, parse_arguments
+from fastfile.cli.console import wants_colour, write
+from fastfile.cli.help import BRIEF, COMMANDS, USAGE
+from fastfile.config.config import Address, Config
+from fastfile.config.load import load, resolve_directory
+from fastfile.config.users import with_users
+from fastfile.config.values import printable
+from fastfile.errors import ConfigError, StartError, describe
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run fastfile with ``argv`` (by default the process's) and return its exit status."""
+    _open_standard_descriptors()
+    try:
+        return _dispatch(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        write(sys.stderr, f"fastfile: {error}\n")
+        return 2
+    except StartError as error:
+        write(sys.stderr, f"fastfile: {error}\n")
+    except OSError as error:
+        write(sys.stderr, f"fastfile: {printable(describe(error))}\n")
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def make_version() -> str:
+    """Return the text of ``--version``: what runs here, which kernels are compiled, and which sandbox there is."""
+    from fastfile.server.sandbox import describe, landlock_abi
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    uvloop = _uvloop_version()
+    return (
+        f"fastfile {__version__}\n"
+        f"Python {python}, {f'uvloop {uvloop}' if uvloop else 'no uvloop'}\n"
+        f"{describe_kernels()}\n"
+        f"{describe(landlock_abi())}\n"
+    )
+
+
+def describe_kernels() -> str:
+    """Return whether the extensions are in use, and why not."""
+    return f"pure Python ({WHY_PURE}): slower" if WHY_PURE else "compiled kernels"
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    command = COMMANDS.get(argv[0]) if argv else None
+    if command is None:
+        return _run(argv)
+    status: int = import_module(command).main(argv[1:])
+    return status
+
+
+def _run(argv: Sequence[str]) -> int:
+    given = parse_arguments(USAGE, argv)
+    text = _maybe_text(given)
+    if text is not None:
+        write(sys.stdout, text)
+        return 0
+    if "auth" in given:
+        from fastfile.cli.redaction import hide
+
+        hide(given["auth"])
+    if "print_config" in given:
+        del given["print_config"]
+        from fastfile.config.show import make_printout
+
+        write(sys.stdout, make_printout(load(given, os.environ)))
+        return 0
+    return _serve(given)
+
+
+def _maybe_text(given: dict[str, list[str]]) -> str | None:
+    """Return what a switch asks to be told, None where a server is asked for."""
+    if "help" in given:
+        return make_help(USAGE)
+    if "h" in given:
+        return BRIEF
+    return make_version() if "version" in given else None
+
+
+def _serve(given: dict[str, list[str]]) -> int:
+    environ = dict(os.environ)  # as it is now: a reload reads the same
+
+    def read() -> tuple[Config, str]:
+        config = load(given, environ)
+        root_path = resolve_directory(config, others=(*COMMANDS, "--help", "--version"))
+        return with_users(config, root_path), root_path
+
+    config, root_path = read()
+
+    # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
+    from fastfile.cli import banner  # noqa: F401
+    from fastfile.server.serve import serve
+
+    if config.open:
+        from fastfile.cli.browser import open_browser
+
+    def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
+        if config.open:
+            notices = [*notices, *filter(None, [open_browser(config, addresses)])]
+        if config.quiet:
+            write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
+        else:
+            announce(config, root_path, addresses, notices, sandbox)
+
+    status = serve(config, root_path, on_ready, reread=read)
+    if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
+        write(sys.stdout, "\n")  # what comes next does not stand behind the ^C that the terminal shows
+    return status
+
+
+def announce(
+    config: Config, root_path: str, addresses: Sequence[Address], notices: Sequence[str], sandbox: str = ""
+) -> None:
+    """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
+    from fastfile.cli.banner import Facts, lan_addresses, make_banner
+
+    facts = Facts(
+        root_path=os.getcwd() if root_path == "." else root_path,
+        addresses=addresses,
+        lan=lan_addresses() if any(address.is_wildcard for address in addresses) else (),
+        workers=config.workers,
+        loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
+        kernels=describe_kernels(),
+        notices=notices,
+        files=config.files,
+        sandbox=sandbox,
+    )
+    stream = sys.stdout
+    if _is_writable(stream):
+        write(stream, make_banner(facts, wants_colour(stream)))
+
+
+def _uvloop_version() -> str:
+    """Return the version of uvloop, or an empty string where it cannot be used."""
+    # Only an import tells whether it works: a build for another Python is found, but does not load.
+    try:
+        from uvloop._version import __version__ as version
+    except ImportError:
+        return ""
+    return version
+
+
+def _open_standard_descriptors() -> None:
+    """Put /dev/null where a standard descriptor is closed: the next socket or file must not get its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, and those below are taken
+            os.set_inheritable(descriptor, True)
+
+
+def _is_writable(stream: TextIO | None) -> bool:
+    """Tell whether a write of a page will not wait: a pipe that nobody reads must not hold up the server."""
+    if stream is None or stream.closed:
+        return False
+    try:
+        return bool(select.select([], [stream], [], 0)[1])
+    except OSError:
+        return True  # not a descriptor: a stream of a test, say

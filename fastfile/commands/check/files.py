@@ -1,0 +1,110 @@
+"""What is wrong with files by themselves: names that clash, variants that do not hold what their original holds, and
+promises that a name cannot keep.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from fastfile.commands.check.findings import Finding, show_path
+from fastfile.commands.check.inventory import Tree
+from fastfile.commands.compress.variant_file import holds
+from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
+from fastfile.http.media_types import is_compressible, media_type
+from fastfile.storage.resource import has_no_date
+from fastfile.storage.variants import SUFFIXES, is_older
+
+_ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
+_LEAST = 1024  # bytes of a file that anybody compresses
+_YEAR_S = 365 * 24 * 3600
+_MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=(\d{1,12})", re.IGNORECASE)
+
+
+def check_names(tree: Tree) -> Iterator[Finding]:
+    """Tell of names that are one name where case does not count."""
+    for first, second in tree.clashes:
+        text = f"{show_path(first)} and this differ by case alone, and are one name on macOS and Windows"
+        cause = "another name differs by case alone, and they are one name on macOS and Windows"
+        yield Finding(tree.shown + show_path(second), 0, "warning", "case-clash", text, cause)
+    for path, error in tree.failures:
+        name = tree.shown + show_path(path or b".")
+        yield Finding(name, 0, "warning", "unreadable", f"the folder cannot be read: {error.strerror}")
+
+
+def check_variants(tree: Tree) -> Iterator[Finding]:
+    """Tell of variants that are not what their original is, and of such as are missing among others of their kind."""
+    # Of the files of one extension, the smallest that has a variant in a coding: smaller ones may not be worth it.
+    least: dict[tuple[bytes, bytes], int] = {}
+    lacking: list[tuple[bytes, bytes, int]] = []
+    for path, status in tree.files.items():
+        if path.endswith(_ENDINGS) or not is_compressible(media_type(path.rpartition(b"/")[2])):
+            continue
+        extension = path.rpartition(b".")[2].lower()
+        for coding, suffix in SUFFIXES:
+            variant = tree.files.get(path + suffix)
+            key = (extension, suffix)
+            if variant is None:
+                lacking.append((path, suffix, status.st_size))
+                continue
+            least[key] = min(least.get(key, status.st_size), status.st_size)
+            yield from _check_variant(tree, path, coding, suffix, status, variant)
+    for path, suffix, size in lacking:
+        smallest = least.get((path.rpartition(b".")[2].lower(), suffix))
+        if smallest is not None and size >= max(smallest, _LEAST):
+            name, ending = show_path(path.rpartition(b"/")[2] + suffix), suffix.decode()
+            cause = f"there is no {ending}, while others of its kind have one"
+            text = f"{name} is missing, while others of its kind have one"
+            yield Finding(tree.shown + show_path(path), 0, "warning", "missing-variant", text, cause)
+
+
+def check_caching(shown: str, path: bytes, cache_control: bytes) -> Finding | None:
+    """Tell whether a file, at its own name, is promised never to change, and nothing in the name says so."""
+    lowered = cache_control.lower()
+    age = _MAX_AGE.search(lowered)
+    if b"immutable" not in lowered and (age is None or int(age[1]) < _YEAR_S):
+        return None
+    if is_page(path) or is_service_worker(path):
+        text = "it is kept by browsers for a year, and the next one is at the same address"
+        return Finding(shown, 0, "error", "immutable-page", text)
+    if _has_hash(path):
+        return None
+    text = "browsers keep it for a year without asking again, and its name has no hash of its content"
+    return Finding(shown, 0, "warning", "immutable-name", text)
+
+
+def _check_variant(
+    tree: Tree, path: bytes, coding: bytes, suffix: bytes, status: os.stat_result, variant: os.stat_result
+) -> Iterator[Finding]:
+    if not has_no_date(status) and variant.st_size and variant.st_mtime_ns == status.st_mtime_ns:
+        return
+    name = tree.shown + show_path(path + suffix)
+    try:
+        fits = _holds(tree, path, coding, suffix)
+    except ImportError:  # its library is not here
+        fits = True
+    except OSError as error:
+        yield Finding(name, 0, "warning", "unreadable", f"the variant cannot be compared: {error.strerror}")
+        return
+    original = show_path(path.rpartition(b"/")[2])
+    if not fits:
+        cause = "it does not decode to what its original holds"
+        yield Finding(name, 0, "error", "stale-variant", f"it does not decode to what {original} holds", cause)
+    elif is_older(variant.st_mtime_ns, status.st_mtime_ns):
+        cause = "it is older than its original, so it is not sent"
+        yield Finding(name, 0, "warning", "old-variant", f"it is older than {original}, so it is not sent", cause)
+
+
+def _holds(tree: Tree, path: bytes, coding: bytes, suffix: bytes) -> bool:
+    for name in (path, path + suffix):
+        if not stat.S_ISREG(tree.root.stat(name).st_mode):
+            return False
+    return holds(tree.root.absolute(path + suffix), tree.root.absolute(path), coding)
+
+
+def _has_hash(path: bytes) -> bool:
+    """Tell whether a name has a hash, as is_immutable() does, and also where that is too careful: in data and maps."""
+    stem, _, extension = path.removesuffix(b".map").removesuffix(b".LICENSE.txt").rpartition(b".")
+    return is_immutable(path) or (bool(extension) and is_immutable(stem + b".js"))

@@ -1,0 +1,109 @@
+"""What ``fastfile check`` has found, and how it says it: to people, and as JSON to programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from fastfile.config.values import printable
+
+Severity = Literal["error", "warning"]
+_COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m"}
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_FEW = 5  # findings of one cause that are told one by one; of more, the first places
+_PLACES = 3
+
+
+class Wrong(NamedTuple):
+    """What is wrong with something: ``message`` is a sentence about it, ``cause`` one that is the same for all that are
+    wrong by one cause, empty where the message is that already.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    cause: str = ""
+
+
+class Finding(NamedTuple):
+    """A ``Wrong`` at its place. ``file`` is relative to the folder, ``line`` 0 where the whole file is meant."""
+
+    file: str
+    line: int
+    severity: Severity
+    code: str
+    message: str
+    cause: str = ""
+
+
+def make_report(findings: Sequence[Finding], files: int, colour: bool, verbose: bool = False) -> str:
+    """Return the findings, which are sorted, under their files, and a line that counts them.
+
+    What has one cause in many places stands before, once, unless ``verbose`` has it all one by one.
+    """
+    width = max((len(finding.code) for finding in findings), default=0)
+    by_cause: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        by_cause.setdefault(_cause_of(finding), []).append(finding)
+    many = {} if verbose else {cause: group for cause, group in by_cause.items() if len(group) > _FEW}
+    parts = []
+    if many:
+        parts.append(_paint(f"more than {_FEW} times", _BOLD, colour) + " (--verbose tells each)\n")
+        for (_, _, cause), group in sorted(many.items(), key=lambda item: -len(item[1])):
+            parts.append(_make_line(len(group), group[0], cause, width, colour))
+            parts.append(f"{'':20}{'':<{width}}{_make_places(group)}\n")
+        parts.append("\n")
+    rest = [finding for finding in findings if _cause_of(finding) not in many]
+    for file, under in groupby(rest, key=lambda finding: finding.file):
+        parts.append(_paint(printable(file), _BOLD, colour) + "\n")
+        parts += [_make_line(finding.line or "-", finding, finding.message, width, colour) for finding in under]
+        parts.append("\n")
+    return "".join(parts) + _make_summary(findings, files, colour)
+
+
+def make_json(findings: Iterable[Finding]) -> str:
+    """Return the findings as an array, an object on each line."""
+    objects = []
+    for file, line, severity, code, message, _ in findings:
+        members = {"file": file, "line": line or None, "severity": severity, "code": code, "message": message}
+        objects.append(json.dumps(members))
+    return "[\n" + ",\n".join(objects) + "\n]\n" if objects else "[]\n"
+
+
+def show_path(path: bytes) -> str:
+    """Return a path of any bytes as text."""
+    return os.fsdecode(path)
+
+
+def _cause_of(finding: Finding) -> tuple[str, str, str]:
+    return finding.severity, finding.code, finding.cause or finding.message
+
+
+def _make_line(number: object, finding: Finding, sentence: str, width: int, colour: bool) -> str:
+    severity = _paint(f"{finding.severity:<7}", _COLOURS[finding.severity], colour)
+    return f"  {number:>5}  {severity}  {finding.code:<{width}}  {printable(sentence)}\n"
+
+
+def _make_places(findings: Sequence[Finding]) -> str:
+    """Return where the first of many are."""
+    places = dict.fromkeys(f"{finding.file}:{finding.line}" if finding.line else finding.file for finding in findings)
+    more = f", and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    return printable(", ".join(list(places)[:_PLACES])) + more
+
+
+def _make_summary(findings: Sequence[Finding], files: int, colour: bool) -> str:
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
+    text = f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {_count(files, 'file')}"
+    return _paint(text, _COLOURS["error" if errors else "warning"] if findings else "\x1b[32m", colour) + "\n"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _paint(text: str, colour: str, wanted: bool) -> str:
+    return f"{colour}{text}{_PLAIN}" if wanted else text

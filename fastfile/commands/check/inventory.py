@@ -1,0 +1,76 @@
+"""What is in the folders that are served, as ``fastfile check`` sees it: the files, and the names that clash.
+
+Hidden names are passed by, unless they are served; links to files are followed as the server does it, links to folders
+are not walked: what is behind them has another name, or is outside.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastfile.http.target import is_hidden, join
+from fastfile.storage.root import Root
+
+
+class Tree(NamedTuple):
+    """One root. ``base`` is the path that it is mounted at, with a slash after it unless it is empty; ``shown`` goes
+    before the paths of its files where people see them. ``files`` are their statuses by path.
+    """
+
+    root: Root
+    base: bytes
+    shown: str
+    files: dict[bytes, os.stat_result]
+    clashes: list[tuple[bytes, bytes]]
+    failures: list[tuple[bytes, OSError]]
+
+
+def fold(path: bytes) -> str:
+    """Return what two paths have in common that are one on file systems which do not tell case apart."""
+    return unicodedata.normalize("NFC", os.fsdecode(path)).casefold()
+
+
+def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool) -> Tree:
+    """Return what is in a folder, in the order of the paths."""
+    tree = Tree(root, base + b"/" if base else b"", shown, {}, [], [])
+    if root.only is not None:
+        tree.files[root.only] = root.stat(root.only)
+        return tree
+    todo = [b""]
+    while todo:
+        folder = todo.pop()
+        try:
+            with os.scandir(root.absolute(folder)) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            tree.failures.append((folder, error))
+            continue
+        paths = [join(folder, entry.name) for entry in entries]
+        seen = [(path, entry) for path, entry in zip(paths, entries, strict=True) if dotfiles or not is_hidden(path)]
+        _find_clashes([path for path, _ in seen], tree.clashes)
+        for path, entry in seen:
+            if not entry.is_dir(follow_symlinks=False):
+                _add(tree, path, entry)
+        todo += [path for path, entry in reversed(seen) if entry.is_dir(follow_symlinks=False)]
+    return tree
+
+
+def _find_clashes(paths: Sequence[bytes], clashes: list[tuple[bytes, bytes]]) -> None:
+    first: dict[str, bytes] = {}
+    for path in paths:
+        other = first.setdefault(fold(path), path)
+        if other != path:
+            clashes.append((other, path))
+
+
+def _add(tree: Tree, path: bytes, entry: os.DirEntry[bytes]) -> None:
+    try:
+        status = tree.root.stat(path) if entry.is_symlink() else entry.stat(follow_symlinks=False)
+    except OSError:
+        return  # a link that leads outside or nowhere, or a file that is gone by now
+    if stat.S_ISREG(status.st_mode):
+        tree.files[path] = status

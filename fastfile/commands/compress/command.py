@@ -1,0 +1,283 @@
+"""``fastfile compress``: encoded variants beside the files of a folder, made ahead of the first request for them.
+
+Owns the order of a run and what it says; survey.py looks, variantfile.py writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from fastfile.cli.arguments import Usage, make_help, parse_arguments, read_values
+from fastfile.cli.console import write
+from fastfile.commands.compress.progress import Progress
+from fastfile.commands.compress.savings import Row, make_table
+from fastfile.commands.compress.survey import Survey, survey
+from fastfile.commands.compress.variant_file import State, Stopped, Task, Writer, judge, remove_leftover
+from fastfile.config.load import COMMAND_LINE
+from fastfile.config.option import Option
+from fastfile.config.options import DEFAULT_FOLDERS
+from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, printable, size, usable_cpus
+from fastfile.errors import ConfigError, StartError
+from fastfile.storage.encoders import LEVELS, available_codings, tell_what_is_missing
+from fastfile.storage.root import Root
+
+_INTRODUCTION = """\
+Usage: fastfile compress [OPTIONS] [DIR]
+
+Write .br, .zst and .gz beside the files that get smaller by it, for a server to
+send. What is fresh is left as it is. Defaults are in brackets; SIZE is in
+bytes, or with K, M or G.
+"""
+_CONCLUSION = """\
+Brotli and Zstandard need their libraries: pip install 'fastfile[compress]'.
+Exit status: 0 when every file is right, 1 when some could not be done, 2 for a
+wrong option, 130 when interrupted; a variant is whole or not there.
+"""
+# The next file would meet it too.
+_HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_MAX_FAILURES = 20  # that are listed
+_MAX_STRAYS = 3
+_TICK_S = 0.1
+_WHAT = "What is compressed"
+_HOW = "How"
+
+
+def _parse_type(text: str) -> str:
+    main, slash, sub = text.lower().partition("/")
+    good = bool(main and sub) if slash else len(text) > 1 and text.rfind(".") == 0
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(text)
+    return text.lower()
+
+
+_TYPE = Kind("a media type, a family such as font/*, or an ending such as .dat", _parse_type)
+
+USAGE = Usage(
+    _INTRODUCTION,
+    (
+        Option(
+            *(_WHAT, "directory", PATH, None, "DIR"),
+            "Folder; without it the first of dist, build, public, out and _site that is there.",
+        ),
+        Option(
+            *(_WHAT, "type", _TYPE, (), "TYPE"),
+            "Compress this too, beside what usually gets smaller: a media type, font/*, or an ending such as .dat; "
+            "give it again for more.",
+            repeatable=True,
+        ),
+        Option(*(_WHAT, "min_size", size(1, MIB), 1024, "SIZE"), "Smallest file; less fits into a packet anyway."),
+        Option(
+            *(_HOW, "coding", choice(*(name.decode() for name in LEVELS)), (), "NAME"),
+            "br, zstd or gzip; give it again for more. Without it all that can be made here.",
+            repeatable=True,
+        ),
+        *(
+            Option(
+                *(_HOW, f"{name.decode()}_level", number(low, high), high, "N"),
+                f"Level of {title}, {low} to {high}: smaller is faster and makes larger files.",
+            )
+            for (name, (low, high)), title in zip(LEVELS.items(), ("Brotli", "Zstandard", "gzip"), strict=True)
+        ),
+        Option(*(_HOW, "jobs", WORKERS, None, "N"), "Files at a time; without it one for each usable CPU.", short="-j"),
+        Option(*(_HOW, "clean", SWITCH, False, ""), "Remove variants of ours whose original is gone."),
+        Option(*(_HOW, "dry_run", SWITCH, False, ""), "Say what would be done, and do nothing.", short="-n"),
+    ),
+    conclusion=_CONCLUSION,
+)
+
+
+class _Plan(NamedTuple):
+    """What is to be done, and what is right already."""
+
+    tasks: list[Task]
+    fresh: list[Row]
+
+
+class _Run:
+    """One run over one folder; ``failures`` are lines for the user."""
+
+    def __init__(self, path: str, settings: dict[str, Any], codings: Sequence[bytes]) -> None:
+        self._root = Root(os.fsencode(path))
+        self._settings = settings
+        self._codings = codings
+        self._jobs: int = settings["jobs"] or usable_cpus()
+        self._failures: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._rows: list[Row] = []
+
+    def run(self) -> int:
+        """Do it, and return the exit status."""
+        found = survey(self._root, frozenset(self._settings["type"]))
+        for failed, error in found.failures:
+            self._fail(failed, error)
+        plan = self._plan(found)
+        if self._settings["dry_run"]:
+            self._rehearse(plan, found)
+            interrupted = False
+        else:
+            self._tidy(found)
+            interrupted = self._write(plan)
+            self._report(plan, found)
+        lines = self._failures[:_MAX_FAILURES]
+        if len(lines) < len(self._failures):
+            lines.append(f"and {len(self._failures) - len(lines)} more")
+        if interrupted:
+            lines.append("interrupted")
+        write(sys.stderr, "".join(f"fastfile compress: {line}\n" for line in lines))
+        return 130 if interrupted else 1 if self._failures else 0
+
+    def _plan(self, found: Survey) -> _Plan:
+        plan = _Plan([], [])
+        for original in found.originals:
+            for coding in self._codings:
+                task = Task(original, coding, False)
+                try:
+                    state = judge(self._root, original, coding)
+                    if state is State.FRESH:
+                        after = os.stat(self._root.absolute(task.path)).st_size
+                        plan.fresh.append(Row(coding, original.status.st_size, after))
+                except OSError as error:
+                    self._fail(task.path, error)
+                    continue
+                if state is State.BLOCKED:
+                    self._failures.append(f"{_show(task.path)}: something else has this name")
+                elif state is State.STALE:
+                    plan.tasks.append(task._replace(exists=True))
+                elif state is State.ABSENT and original.status.st_size >= self._settings["min_size"]:
+                    plan.tasks.append(task)
+        # The longest first, so that no core is left alone with one at the end; Brotli takes longest, and is first.
+        plan.tasks.sort(key=lambda task: -task.original.status.st_size)
+        return plan
+
+    def _rehearse(self, plan: _Plan, found: Survey) -> None:
+        lines = [f"would write {_show(task.path)}" for task in plan.tasks]
+        if self._settings["clean"]:
+            lines += [f"would remove {_show(path)}" for path in found.orphans]
+        lines.append(f"{len(plan.tasks)} to write if worth it, {len(plan.fresh)} fresh")
+        write(sys.stdout, "".join(f"{line}\n" for line in lines))
+
+    def _tidy(self, found: Survey) -> None:
+        for path in found.leftovers:
+            try:
+                remove_leftover(self._root.absolute(path))
+            except OSError as error:
+                self._fail(path, error)
+        for path in found.orphans if self._settings["clean"] else ():
+            try:
+                os.unlink(self._root.absolute(path))
+            except OSError as error:
+                self._fail(path, error)
+            else:
+                write(sys.stdout, f"removed {_show(path)}: its original is gone\n")
+
+    def _write(self, plan: _Plan) -> bool:
+        """Write all that is planned; tell whether it was interrupted."""
+        progress = Progress(sys.stderr, sum(task.original.status.st_size for task in plan.tasks))
+        levels = {coding: self._settings[f"{coding.decode()}_level"] for coding in self._codings}
+        writer = Writer(self._root, levels, self._settings["min_size"], progress.advance)
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                futures = {pool.submit(writer.write, task): task for task in plan.tasks}
+                for future in _as_completed(futures, progress):
+                    self._note(futures[future], future, writer)
+            except KeyboardInterrupt:
+                writer.stop()
+                pool.shutdown(cancel_futures=True)
+                return True
+            finally:
+                progress.clear()
+        return False
+
+    def _note(self, task: Task, future: Future[int | None], writer: Writer) -> None:
+        try:
+            size = future.result()
+        except Stopped:
+            self._counts["given up"] += 1
+        except OSError as error:
+            self._fail(task.path, error)
+            if error.errno in _HOPELESS:
+                writer.stop()
+        else:
+            if size is None:
+                self._counts["not worth it"] += 1
+            else:
+                self._counts["written"] += 1
+                self._rows.append(Row(task.coding, task.original.status.st_size, size))
+
+    def _report(self, plan: _Plan, found: Survey) -> None:
+        write(sys.stdout, make_table([*plan.fresh, *self._rows], self._codings))
+        words = [f"{self._counts['written']} written", f"{len(plan.fresh)} fresh"]
+        words += [f"{count} {word}" for word, count in sorted(self._counts.items()) if word != "written"]
+        write(sys.stdout, f"{', '.join(words)}\n")
+        if found.orphans and not self._settings["clean"]:
+            write(sys.stdout, f"{len(found.orphans)} variants have lost their original: --clean removes them\n")
+        if found.strays and self._settings["clean"]:
+            names = ", ".join(map(_show, found.strays[:_MAX_STRAYS])) + (", ..." if found.strays[_MAX_STRAYS:] else "")
+            write(sys.stdout, f"{len(found.strays)} kept that may not be ours: {names}\n")
+
+    def _fail(self, path: bytes, error: OSError) -> None:
+        self._failures.append(f"{_show(path)}: {error.strerror or error}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status. Raises ConfigError and StartError."""
+    arguments = parse_arguments(USAGE, argv)
+    if "help" in arguments:
+        write(sys.stdout, make_help(USAGE))
+        return 0
+    settings = read_values(USAGE, arguments)
+    codings = _choose_codings([name.encode() for name in settings["coding"]])
+    return _Run(_find_folder(settings["directory"]), settings, codings).run()
+
+
+def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the codings to make, best first; say which cannot be made here. Raises StartError for one that is asked
+    for by name.
+    """
+    available = available_codings()
+    missing = [name.decode() for name in LEVELS if name not in available]
+    if refused := [name for name in missing if name.encode() in wanted]:
+        raise StartError(f"{', '.join(refused)}: not installed; pip install 'fastfile[compress]' brings it")
+    if missing and not wanted:
+        write(sys.stdout, f"{tell_what_is_missing()}\n")
+    return [coding for coding in available if not wanted or coding in wanted]
+
+
+def _find_folder(directory: str | None) -> str:
+    if directory is None:
+        # Unlike the server, which only reads: nobody wants these files all over a checkout.
+        directory = next(filter(os.path.isdir, DEFAULT_FOLDERS), None)
+        if directory is None:
+            expected = f"expected one, for none of {', '.join(DEFAULT_FOLDERS)} is there"
+            raise ConfigError("DIR", COMMAND_LINE, expected)
+        write(sys.stdout, f"{directory}\n")
+    if not os.path.isdir(directory):
+        raise StartError(f"{printable(directory)}: no such folder")
+    return directory
+
+
+def _as_completed(futures: Iterable[Future[int | None]], progress: Progress) -> Iterator[Future[int | None]]:
+    """Return each future when it is done, and keep the progress shown meanwhile."""
+    done: SimpleQueue[Future[int | None]] = SimpleQueue()
+    count = 0
+    for future in futures:
+        future.add_done_callback(done.put)
+        count += 1
+    while count:
+        progress.show()
+        try:
+            yield done.get(timeout=_TICK_S)
+        except Empty:
+            continue
+        count -= 1
+
+
+def _show(path: bytes) -> str:
+    return printable(os.fsdecode(path))

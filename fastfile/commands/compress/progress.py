@@ -1,0 +1,39 @@
+"""A line on a terminal that says how far a run is. Elsewhere it says nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TextIO
+
+from fastfile.cli.console import write
+
+_BAR = 30
+
+
+class Progress:
+    """Counts up to ``total``, from any thread; ``show`` and ``clear`` belong to one."""
+
+    def __init__(self, stream: TextIO | None, total: int) -> None:
+        shown = stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._stream = stream if shown else None
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def advance(self, count: int) -> None:
+        """Count more of it as done."""
+        with self._lock:
+            self._done += count
+
+    def show(self) -> None:
+        """Write the line anew."""
+        if self._stream is not None:
+            share = min(1.0, self._done / self._total) if self._total else 1.0
+            bar = "#" * int(share * _BAR)
+            write(self._stream, f"\r[{bar:<{_BAR}}] {share:4.0%} of {self._total / 1e6:.1f} MB\x1b[K")
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._stream is not None:
+            write(self._stream, "\r\x1b[K")

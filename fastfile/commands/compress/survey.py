@@ -1,0 +1,129 @@
+"""What is in a folder, as ``fastfile compress`` sees it: originals, variants without one, and what a killed run left.
+
+Looks and changes nothing. Paths are bytes relative to the folder. Hidden names are passed by, as the server does not
+serve them; links are followed to files inside the folder, for what lies outside the server refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import NamedTuple
+
+from fastfile.http.media_types import is_compressible, media_type
+from fastfile.http.target import is_hidden, join
+from fastfile.storage.encoders import GZIP_HEAD
+from fastfile.storage.root import Root
+from fastfile.storage.variants import SUFFIXES
+
+ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
+TEMPORARY = re.compile(rb"\.fastfile-[0-9a-f]{16}\.tmp")
+
+
+class Original(NamedTuple):
+    """A file that may have variants; ``status`` is that of the file, also where the name is a link."""
+
+    path: bytes
+    status: os.stat_result
+
+
+class Survey(NamedTuple):
+    """``orphans`` are variants of ours whose original is gone, ``strays`` such as may be somebody's own files."""
+
+    originals: list[Original]
+    orphans: list[bytes]
+    strays: list[bytes]
+    leftovers: list[bytes]
+    failures: list[tuple[bytes, OSError]]
+
+
+def survey(root: Root, types: frozenset[str]) -> Survey:
+    """Return what is in the folder, in the order of the paths; ``types`` are wanted beside the usual ones."""
+    found = Survey([], [], [], [], [])
+    todo = [b""]
+    while todo:
+        folder = todo.pop()
+        try:
+            entries = _read_folder(root, folder)
+        except OSError as error:
+            found.failures.append((folder or b".", error))
+            continue
+        lone: list[bytes] = []
+        folders = []
+        for name, entry in entries.items():
+            path = join(folder, name)
+            if TEMPORARY.fullmatch(name):
+                found.leftovers.append(path)
+            elif is_hidden(path):
+                continue
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif name.endswith(ENDINGS):
+                if _stem(name) not in entries and _is_wanted(_stem(name), types):
+                    lone.append(path)
+            elif _is_wanted(name, types):
+                _add_original(root, path, found)
+        _tell_orphans(root, lone, found)
+        todo += reversed(folders)
+    return found
+
+
+def _read_folder(root: Root, folder: bytes) -> dict[bytes, os.DirEntry[bytes]]:
+    with os.scandir(root.absolute(folder)) as scan:
+        return {entry.name: entry for entry in sorted(scan, key=lambda entry: entry.name)}
+
+
+def _is_wanted(name: bytes, types: frozenset[str]) -> bool:
+    type_ = media_type(name)
+    essence = type_.partition(b";")[0].decode()
+    if types.intersection((essence, essence.partition("/")[0] + "/*")):
+        return True
+    ending = os.fsdecode(b"." + name.rpartition(b".")[2].lower())
+    return ending in types or is_compressible(type_)
+
+
+def _add_original(root: Root, path: bytes, found: Survey) -> None:
+    try:
+        status = root.stat(path)
+    except PermissionError as error:
+        found.failures.append((path, error))
+        return
+    except OSError:
+        return  # a link that leads outside or nowhere, or a file that is gone by now
+    if stat.S_ISREG(status.st_mode):
+        found.originals.append(Original(path, status))
+
+
+def _tell_orphans(root: Root, lone: list[bytes], found: Survey) -> None:
+    """Tell which variants without an original are ours.
+
+    Of some it cannot be told: data.csv.gz may be what is offered, app.wasm.br what another server is set up for. Ours
+    are a gzip file with our mark, and those that have another of the same original beside them, of the same time to the
+    nanosecond.
+    """
+    times: dict[tuple[bytes, int], list[bytes]] = {}
+    marked = set()
+    for path in lone:
+        try:
+            status = os.lstat(root.absolute(path))
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            if path.endswith(b".gz") and _begins_with(root.absolute(path), GZIP_HEAD):
+                marked.add(path)
+        except OSError as error:
+            found.failures.append((path, error))
+            continue
+        times.setdefault((_stem(path), status.st_mtime_ns), []).append(path)
+    for group in times.values():
+        for path in group:
+            (found.orphans if len(group) > 1 or path in marked else found.strays).append(path)
+
+
+def _begins_with(path: bytes, head: bytes) -> bool:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(len(head)) == head
+
+
+def _stem(name: bytes) -> bytes:
+    return name.rpartition(b".")[0]

@@ -1,0 +1,50 @@
+"""The kinds of setting that say how long browsers may keep a file (RFC 9111 §5.2, RFC 8246)."""
+
+from __future__ import annotations
+
+import os
+
+from fastfile.config.header_values import is_token
+from fastfile.config.values import Kind
+
+_IN_SECONDS = ("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error")
+_SWITCHES = ("true", "yes", "on", "1", "false", "no", "0")
+
+
+def _parse_immutable(text: str) -> str:
+    # As a regular expression "on" would be a promise for every icon.
+    if text in ("", *_SWITCHES):
+        raise ValueError(text)
+    if text not in ("auto", "off"):
+        # Imported here: only who has a pattern pays for it.
+        import re
+
+        try:
+            re.compile(os.fsencode(text))
+        except re.error:
+            raise ValueError(text) from None
+    return text
+
+
+def _parse_cache_rule(text: str) -> tuple[str, str]:
+    glob, _, value = text.partition("=")
+    # What other globs have and ours have not is refused: a rule that matches nothing would go unnoticed.
+    if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
+        raise ValueError(text)
+    directives = [directive.strip(" ") for directive in value.split(",")]
+    for directive in directives:
+        name, equals, argument = directive.partition("=")
+        if not is_token(name) or (equals and not is_token(argument)):
+            raise ValueError(text)
+        if name.lower() in _IN_SECONDS and not argument.isdigit():
+            raise ValueError(text)
+    return glob, ", ".join(directives)
+
+
+IMMUTABLE = Kind("auto, off, or a regular expression", _parse_immutable, words=("auto", "off"))
+CACHE_RULE = Kind(
+    "GLOB=VALUE, such as '/assets/**=public, max-age=60', where a GLOB has *, ** and ?",
+    _parse_cache_rule,
+    "=".join,
+    separator=";",
+)

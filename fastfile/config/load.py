@@ -1,0 +1,214 @@
+"""Reading the settings: what the command line, the environment, a file and the defaults say together.
+
+Owns precedence (in that order), where each value came from, and the sentences about wrong ones. It knows the table in
+options.py, and no option by itself but for those that contradict each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastfile.config.config import Config
+from fastfile.config.option import Option
+from fastfile.config.options import BY_KEY, BY_NAME, DEFAULT_FOLDERS, OPTIONS
+from fastfile.config.values import Unusable, printable
+from fastfile.errors import ConfigError, StartError
+
+COMMAND_LINE = "the command line"
+
+# Read by the build, by fastfile/__init__.py and by the tests, not by a server.
+_NOT_OPTIONS = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_CFLAGS", "FASTFILE_REQUIRE_", "FASTFILE_TEST_")
+
+
+class _Setting(NamedTuple):
+    """One setting before it is read: its texts, the sentence's "from …", and how the user spelled the option there."""
+
+    texts: Sequence[str]
+    source: str
+
+
+_Layer = dict[str, _Setting]
+
+
+def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], folder: str = "") -> Config:
+    """Return the settings of ``arguments`` (texts by option name), ``environ`` and the file in ``folder``.
+
+    Raises ConfigError for a wrong value and for a name that is not in the table.
+    """
+    layers = (
+        _read_file(folder),
+        _read_environment(environ),
+        {name: _Setting(texts, COMMAND_LINE) for name, texts in arguments.items()},
+    )
+    settings: _Layer = {}
+    for layer in layers:
+        if "bind" in layer and "host" not in layer:
+            settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
+        settings |= layer
+    values = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
+    for layer in layers:
+        if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
+            raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
+    if values.get("host"):
+        values.pop("bind", None)  # of a source farther off, or there had been a contradiction
+    if values.get("sandbox") == "require" and values.get("follow_symlinks"):
+        raise ConfigError("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
+    config = Config(sources={name: settings[name].source for name in values}, **values)
+    _check_origins(config)
+    return config
+
+
+def _check_origins(config: Config) -> None:
+    if "*" in config.cors and len(config.cors) > 1:
+        raise ConfigError("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
+    if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
+        raise ConfigError("--header", config.source("header"), "Access-Control fields cannot go with --cors")
+
+
+def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
+    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too.
+
+    ``others`` are words that may have been meant in place of a folder that is not there.
+    """
+    for _, mounted in config.mount:
+        _check_readable(os.path.join(folder, mounted), mounted)
+    if config.directory is None:
+        candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
+        return next(filter(os.path.isdir, candidates), folder or ".")
+    path = os.path.join(folder, config.directory)
+    _check_readable(path, config.directory, others)
+    return path
+
+
+def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
+    shown = printable(given)
+    if not os.path.exists(path):
+        raise StartError(f"{shown}: no such folder or file{closest(given, [*_neighbours(path), *others])}")
+    if not (os.path.isdir(path) or os.path.isfile(path)):
+        raise StartError(f"{shown}: neither a folder nor a file")
+    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        raise StartError(f"{shown}: no permission to read it")
+
+
+def _neighbours(path: str) -> list[str]:
+    """Return what is there beside a path that is not, spelled in the same way."""
+    folder = os.path.dirname(path)
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder or ".")]
+    except OSError:
+        return []
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
+    # Imported here: only a mistake pays for it.
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(names), n=1)
+    return f"; did you mean {printable(near[0])}?" if near else ""
+
+
+def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
+    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from."""
+    values = []
+    for text in texts:
+        try:
+            values.append(option.kind.parse(text))
+        except Unusable as error:
+            raise ConfigError(option.flag, source, printable(str(error))) from None
+        except ValueError:
+            shown = "something else" if option.secret else f'"{printable(text)}"'
+            raise ConfigError(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
+    return tuple(values) if option.repeatable else values[-1]
+
+
+def _read_environment(environ: Mapping[str, str]) -> _Layer:
+    """Return what the FASTFILE_ variables say; an empty one says nothing, as if it were not set."""
+    options = {option.variable: option for option in OPTIONS}
+    layer: _Layer = {}
+    for variable, text in environ.items():
+        if not variable.startswith("FASTFILE_") or variable.startswith(_NOT_OPTIONS):
+            continue
+        if _is_service_link(variable, text):
+            continue
+        option = options.get(variable)
+        if option is None:
+            raise ConfigError(printable(variable), "the environment", "no such option" + closest(variable, options))
+        if text:
+            parts = text.split(option.kind.separator) if option.repeatable else [text]
+            layer[option.name] = _Setting([part.strip() for part in parts], variable)
+    return layer
+
+
+def _is_service_link(variable: str, text: str) -> bool:
+    """Tell whether Kubernetes made the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
+    if variable.endswith(("_SERVICE_HOST", "_SERVICE_PORT")) or "_PORT_" in variable:
+        return True
+    return variable.endswith("_PORT") and "://" in text
+
+
+def _read_file(folder: str) -> _Layer:
+    """Return what fastfile.toml says or, where there is none, the table [tool.fastfile] of pyproject.toml."""
+    source = os.path.join(folder, "fastfile.toml")
+    content = _read_bytes(source)
+    if content is not None:
+        return _read_table(_parse_toml(source, content), source)
+    path = os.path.join(folder, "pyproject.toml")
+    content = _read_bytes(path)
+    # Most projects have nothing there for us: they don't pay for the import of a TOML parser.
+    if content is None or b"fastfile" not in content:
+        return {}
+    source = f"{path} [tool.fastfile]"
+    tool = _parse_toml(path, content).get("tool", {})
+    table = tool.get("fastfile", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError("tool.fastfile", path, "expected a table")
+    return _read_table(table, source)
+
+
+def _read_bytes(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError("configuration", printable(path), f"cannot be read: {error.strerror}") from None
+
+
+def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
+    # Imported here: only who has such a file pays for it.
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode())
+    except ValueError as error:
+        raise ConfigError("configuration", printable(path), f"not TOML: {error}") from None
+
+
+def _read_table(table: Mapping[str, object], source: str) -> _Layer:
+    layer: _Layer = {}
+    for key, value in table.items():
+        spelling = key.replace("_", "-").rstrip("-")
+        option = BY_KEY.get(spelling)
+        if option is None:
+            raise ConfigError(printable(key), source, "no such option" + closest(spelling, BY_KEY))
+        name = option.name
+        if name in layer:
+            raise ConfigError(option.flag, source, "given twice")
+        several = value if isinstance(value, list) and option.repeatable else [value]
+        layer[name] = _Setting([_make_text(option, source, item) for item in several], source)
+    return layer
+
+
+def _make_text(option: Option, source: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    problem = f"expected {option.kind.expected}, got {'a list' if isinstance(value, list) else 'a table or a date'}"
+    raise ConfigError(option.flag, source, problem)

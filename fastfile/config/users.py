@@ -1,0 +1,71 @@
+"""Who may come in: the users of --auth and those of --auth-file, together as settings.
+
+The file is read here, in the supervisor and while it may still open anything: workers are confined to the site, and a
+file of hashes has no place in there. SIGHUP reads it again, as it does every setting.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fastfile.config.config import Config
+from fastfile.config.passwords import USER, split_user
+from fastfile.config.values import Unusable, printable
+from fastfile.errors import ConfigError
+
+
+def with_users(config: Config, root_path: str) -> Config:
+    """Return the settings with the users of --auth-file added to those of --auth. Raises ConfigError."""
+    if config.auth_file is None:
+        users = config.auth
+    else:
+        for root in (root_path, *(folder for _, folder in config.mount)):
+            if _is_beneath(config.auth_file, root, config.dotfiles):
+                raise _problem(
+                    config, f"the file is in the folder that is served, {printable(root)}: move it elsewhere"
+                )
+        users = (*config.auth, *_read_users(config, config.auth_file))
+        if not users:
+            raise _problem(config, f"{printable(config.auth_file)} names no user")
+    names: set[str] = set()
+    for user in users:
+        name = split_user(user)[0]
+        if name in names:
+            raise _problem(config, f"the user {printable(name)} is there twice")
+        names.add(name)
+    return config.replace(auth=users)
+
+
+def _read_users(config: Config, path: str) -> list[str]:
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().decode().splitlines()
+    except OSError as error:
+        raise _problem(config, f"{printable(path)} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _problem(config, f"{printable(path)} is not UTF-8") from None
+    users = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            users.append(str(USER.parse(line.strip())))
+        except Unusable as error:
+            raise _problem(config, f"{printable(path)} line {number}: {error}") from None
+        except ValueError:
+            raise _problem(config, f"{printable(path)} line {number}: expected USER:HASH") from None
+    return users
+
+
+def _is_beneath(path: str, root_path: str, dotfiles: bool) -> bool:
+    """Tell whether a client could ask for the file; what begins with a dot is hidden unless --dotfiles shows it."""
+    root, file = os.path.realpath(root_path), os.path.realpath(path)
+    if not os.path.isdir(root) or not file.startswith(os.path.join(root, "")):
+        return file == root
+    hidden = any(part.startswith(".") for part in os.path.relpath(file, root).split(os.sep))
+    return dotfiles or not hidden
+
+
+def _problem(config: Config, problem: str) -> ConfigError:
+    name = "auth" if config.auth_file is None else "auth_file"
+    return ConfigError(f"--{name.replace('_', '-')}", config.source(name), problem)

@@ -1,0 +1,82 @@
+"""How long what a file answers may be kept: Cache-Control by the file's path, decided when the file enters the cache.
+
+The default is no-cache, which response.py says: a new build is seen at once, and what is unchanged costs a 304.
+RFC 9111 §5.2, RFC 8246.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
+from fastfile.http.field_changes import FieldChanges
+
+# A year, which is what tools and hosts have settled on. RFC 8246: not even a reload asks again.
+_FOR_A_YEAR = FieldChanges(((b"Cache-Control", b"public, max-age=31536000, immutable"),))
+
+Matcher = Callable[[bytes], object]
+
+
+class CachePolicy:
+    """``immutable`` is ``auto``, ``off`` or a regular expression. Of the ``rules``, pairs of a glob and a value, the
+    last that matches holds. Both are matched against the path of the file, with ``base``, where its folder is mounted,
+    and a slash before it."""
+
+    def __init__(self, immutable: str, rules: Sequence[tuple[str, str]], base: bytes) -> None:
+        self._prefix = b"/%b/" % base if base else b"/"
+        self._is_immutable = _make_immutable(immutable)
+        self._rules = tuple((compile_glob(glob), _make_change(value)) for glob, value in reversed(rules))
+
+    def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
+        """Return the changes with our Cache-Control for a file that answers for the path ``asked``.
+
+        A rule that names it goes before the changes that are known already (--header, _headers), and these go before
+        what its name promises. That promise is for its own name alone: another may lead to another file tomorrow.
+        """
+        path = self._prefix + file
+        if self._is_immutable is not None and file == asked and self._is_immutable(path):
+            changes = _FOR_A_YEAR.then(changes)
+        for matches, change in self._rules:
+            if matches(path):
+                return changes.then(change)
+        return changes
+
+
+def _make_change(value: str) -> FieldChanges:
+    return FieldChanges(((b"Cache-Control", value.encode()),))
+
+
+def _encode(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")  # names on a command line and names on a disk have no coding
+
+
+def _make_immutable(setting: str) -> Matcher | None:
+    if setting in ("auto", "off"):
+        return is_immutable if setting == "auto" else None
+    # Imported here and below: only who has a pattern pays for it.
+    import re
+
+    search = re.compile(_encode(setting)).search
+
+    def matches(path: bytes) -> bool:
+        # Whatever the expression says: a page that is kept for a year is a site that nobody can mend.
+        return not is_page(path) and not is_service_worker(path) and search(path) is not None
+
+    return matches
+
+
+def compile_glob(glob: str) -> Matcher:
+    """Return what tells whether a path with a slash before it matches. A glob without a slash is for names in any
+    folder; ``?`` and ``*`` stand for what is within a segment, ``**`` for any number of segments."""
+    import re
+
+    anchored = glob if glob.startswith("/") else f"/{glob}" if "/" in glob else f"/**/{glob}"
+    pattern = re.escape(_encode(anchored))
+    for written, meant in (
+        (rb"/\*\*/", rb"/(?:.*/)?"),
+        (rb"\*\*", rb".*"),
+        (rb"\*", rb"[^/]*"),
+        (rb"\?", rb"[^/]"),
+    ):
+        pattern = pattern.replace(written, meant)
+    return re.compile(pattern, re.DOTALL).fullmatch

@@ -1,0 +1,21 @@
+"""Content-Disposition (RFC 6266): under which name a client is to store what it gets."""
+
+from __future__ import annotations
+
+from fastfile.http.target import encode_path
+
+# What every client reads alike in a quoted string: no escapes, and no percent sign, which some decode (RFC 6266 D).
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~ ()[]+,=@!"
+
+
+def make_attachment(name: bytes) -> bytes:
+    """Return the value that has a response stored as ``name``, a file name of any bytes.
+
+    A name that is not plain is given twice: as UTF-8 (RFC 8187), and with ``_`` for clients that do not know that.
+    """
+    others = name.translate(None, _PLAIN)
+    if not others:
+        return b'attachment; filename="%b"' % name
+    plain = name.translate(bytes.maketrans(others, b"_" * len(others)))
+    exact = encode_path(name.decode("utf-8", "replace").encode())
+    return b"attachment; filename=\"%b\"; filename*=UTF-8''%b" % (plain, exact)

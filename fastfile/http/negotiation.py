@@ -1,0 +1,105 @@
+"""Proactive negotiation (RFC 9110 §12.5): which of what we have the client would rather get.
+
+It answers with an order of preference and never refuses: what to do when nothing is acceptable is the caller's policy.
+Malformed elements are skipped, the others count; a value longer than VALUE_LIMIT says nothing.
+"""
+
+from __future__ import annotations
+
+from fastfile.http.fields import is_token, maybe_weighted, split_list
+
+_IDENTITY_ONLY = (b"identity",)
+# A longer value is as if it were not there: elements cost 1.5 µs each, and a head has room for 16 000 of them. Browsers
+# send 250 bytes of Accept and 25 of Accept-Encoding.
+VALUE_LIMIT = 1024
+
+
+def preferred_codings(accept_encoding: bytes | None, available: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the acceptable ones of the available codings and ``identity``, best first; never empty (§12.5.3).
+
+    Ties go by the order of ``available`` (lower-case names, without ``identity``), identity after them. Without the
+    field any coding is acceptable, but a client that says nothing gets the identity: it may not know another. When
+    nothing is acceptable it is the identity as well: §12.5.3 lets a server send a response without a coding.
+    """
+    weights = _coding_weights(accept_encoding) if accept_encoding and len(accept_encoding) <= VALUE_LIMIT else {}
+    if not weights:
+        return _IDENTITY_ONLY
+    others = weights.get(b"*", 0)  # "*" is every coding that is not listed
+    ranked = [(weights.get(coding, others), coding) for coding in available]
+    ranked = [(weight, coding) for weight, coding in ranked if weight]
+    # §12.5.3: identity is acceptable unless "identity;q=0", or "*;q=0" without it; unlisted it is the last resort.
+    identity = weights.get(b"identity", weights.get(b"*"))
+    if identity:
+        ranked.append((identity, b"identity"))
+    ranked.sort(key=lambda entry: -entry[0])
+    if identity is None or not ranked:
+        ranked.append((0, b"identity"))
+    return tuple([coding for _, coding in ranked])
+
+
+def _coding_weights(accept_encoding: bytes) -> dict[bytes, int]:
+    weights: dict[bytes, int] = {}
+    for element in split_list(accept_encoding):
+        weighted = maybe_weighted(element)
+        if weighted is None or weighted[1] or not is_token(weighted[0]):  # codings have no parameters
+            continue
+        coding = weighted[0].lower()
+        if coding == b"x-gzip":  # §8.4.1.3: the same coding
+            coding = b"gzip"
+        # Listed twice: the lower weight, so that a refusal is never overheard.
+        weights[coding] = min(weighted[2], weights.get(coding, 1000))
+    return weights
+
+
+def preferred_type(accept: bytes | None, offered: tuple[bytes, ...]) -> bytes | None:
+    """Return the best of the offered media types (in lower case), None when none is acceptable.
+
+    The weight of a type is that of the most specific range that matches it; ties go by the order of ``offered``
+    (§12.5.1). Without the field, or with nothing valid in it, everything is acceptable.
+    """
+    ranges = _media_ranges(accept) if accept and len(accept) <= VALUE_LIMIT else []
+    if not ranges:
+        return offered[0]
+    best, best_weight = None, 0
+    for media_type in offered:
+        weight = _type_weight(media_type, ranges)
+        if weight > best_weight:
+            best, best_weight = media_type, weight
+    return best
+
+
+def _media_ranges(accept: bytes) -> list[tuple[bytes, bool, int]]:
+    """Return media-range, whether it has parameters, and weight of every valid element."""
+    ranges = []
+    for element in split_list(accept):
+        weighted = maybe_weighted(element)
+        if weighted is None:
+            continue
+        media_range, parameters, weight = weighted
+        main, slash, sub = media_range.partition(b"/")
+        if slash and is_token(main) and is_token(sub) and (main != b"*" or sub == b"*"):
+            ranges.append((media_range.lower(), bool(parameters), weight))
+    return ranges
+
+
+def _type_weight(media_type: bytes, ranges: list[tuple[bytes, bool, int]]) -> int:
+    """Return the weight of a type: 0 when nothing matches.
+
+    A range with parameters, such as ``text/html;charset=utf-8``, counts as one without when there is no better: what we
+    offer has no versions that they could tell apart.
+    """
+    media_type = media_type.partition(b";")[0]
+    main = media_type.partition(b"/")[0] + b"/*"
+    best_specificity, best_weight = 0, 0
+    for media_range, has_parameters, weight in ranges:
+        if media_range == media_type:
+            specificity = 5 if has_parameters else 6
+        elif media_range == main:
+            specificity = 3 if has_parameters else 4
+        elif media_range == b"*/*":
+            specificity = 1 if has_parameters else 2
+        else:
+            continue
+        if specificity > best_specificity:  # listed twice: the first one counts
+            best_specificity, best_weight = specificity, weight
+    return best_weight

@@ -1,0 +1,143 @@
+"""Byte ranges (RFC 9110 §14): which parts are asked for, and how a response names and separates them.
+
+Ranges are half-open inside; only this module knows the inclusive form of the wire. Ignoring a Range is always right
+(§14.2), so whatever is malformed or greedy is ignored.
+"""
+
+from __future__ import annotations
+
+from fastfile.http.fields import split_list
+
+# No honest list is longer. It also bounds the work on one.
+FIELD_LIMIT = 1024
+# Read digit by digit a number stays below ten times this, which 63 bits hold; no file has so many bytes.
+ENOUGH = 10**17
+
+# The bytes from the first index up to, and without, the second; never empty in a result.
+ByteRange = tuple[int, int]
+
+
+def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ...] | None:
+    """Return the ranges to send, none (416: all are beyond the end), or None to ignore the field (200).
+
+    They come in the order asked, overlapping or adjacent ones as one, at the place of the first (§15.3.7.2). Ignored
+    are malformed fields, other units, more than ``max_ranges`` parts and more than two overlapping ranges (§14.2). An
+    empty representation (size 0) has nothing to cut: the caller does not look at Range then.
+    """
+    # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
+    if len(value) > FIELD_LIMIT or not (value.startswith(b"bytes=") or value[:6].lower() == b"bytes="):
+        return None
+    spec = _maybe_spec(value, 6, size)
+    if spec is not None:
+        return (spec,) if spec[0] < spec[1] else ()
+    if value[6:7] in (b" ", b"\t"):
+        return None
+    asked = [_maybe_spec(element, 0, size) for element in split_list(value[6:])]
+    satisfiable = []
+    for spec in asked:
+        if spec is None:  # §14.2: one invalid range-spec makes the whole specifier invalid
+            return None
+        if spec[0] < spec[1]:
+            satisfiable.append(spec)
+    if len(satisfiable) > 1:
+        return _maybe_coalesced(satisfiable, max_ranges)
+    return tuple(satisfiable) if asked else None
+
+
+def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
+    """Return the range-spec that stands in ``text`` from ``position`` on, cut to the size (§14.1.2).
+
+    An empty range when it is unsatisfiable, None when it is malformed. Positions of more digits than any file needs
+    are as good as the largest that is read.
+    """
+    end = len(text)
+    first = last = 0
+    begin = position
+    while position < end and 0x30 <= text[position] <= 0x39:
+        if first < ENOUGH:
+            first = first * 10 + text[position] - 0x30
+        position += 1
+    if position == end or text[position] != 0x2D:  # the dash
+        return None
+    dash = position
+    position += 1
+    while position < end and 0x30 <= text[position] <= 0x39:
+        if last < ENOUGH:
+            last = last * 10 + text[position] - 0x30
+        position += 1
+    if position < end:
+        return None
+    has_last = end > dash + 1
+    if dash == begin:
+        return (max(size - last, 0), size) if has_last else None
+    if not has_last:
+        return (first, size)
+    if first >= ENOUGH and last >= ENOUGH:  # neither was read whole, so neither tells which comes first
+        return (size, size) if int(text[begin:dash]) <= int(text[dash + 1 :]) else None
+    if last < first:
+        return None
+    return (first, min(last + 1, size))
+
+
+def _maybe_coalesced(ranges: list[ByteRange], max_ranges: int) -> tuple[ByteRange, ...] | None:
+    """Merge what overlaps or touches in O(n log n); None when it is too much to ask (§17.15)."""
+    overlaps = 0
+    merged: list[tuple[int, int, int]] = []  # place asked, start, stop
+    for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
+        if not merged or start > merged[-1][2]:
+            merged.append((place, start, stop))
+            continue
+        last_place, last_start, last_stop = merged[-1]
+        overlaps += start < last_stop
+        merged[-1] = (min(place, last_place), last_start, max(stop, last_stop))
+    # A first overlap is between two ranges; a second one makes three, and §14.2 names more than two as a reason.
+    if overlaps > 1 or len(merged) > max_ranges:
+        return None
+    return tuple((start, stop) for _, start, stop in sorted(merged))
+
+
+def make_content_range(start: int, stop: int, size: int) -> bytes:
+    """Return the Content-Range of a 206 or of one part, for a half-open range (§14.4)."""
+    return b"bytes %d-%d/%d" % (start, stop - 1, size)
+
+
+def make_range_frame(head: bytes, size: int) -> tuple[str, str]:
+    """Return what all heads of one range of a file have alike, for make_range_head(): ``head`` is the rest of it."""
+    return head.decode("latin-1") + "Content-Range: bytes ", f"/{size}\r\nContent-Length: "
+
+
+def make_range_head(frame: tuple[str, str], start: int, stop: int) -> bytes:
+    """Return the head with the two field lines that differ from one range of a file to the next (§14.4, §15.3.7.1)."""
+    before, between = frame
+    # Text, since compiled that is a fifth of the instructions of bytes and %d; Latin-1 has each byte as it was.
+    return f"{before}{start}-{stop - 1}{between}{stop - start}\r\n".encode("latin-1")
+
+
+def make_unsatisfied_range(size: int) -> bytes:
+    """Return the Content-Range of a 416 (§14.4)."""
+    return b"bytes */%d" % size
+
+
+def make_multipart_type(boundary: bytes) -> bytes:
+    """Return the Content-Type of a multipart response (§14.6); the boundary is 1 to 70 letters and digits."""
+    return b"multipart/byteranges; boundary=" + boundary
+
+
+def make_part_heads(
+    ranges: tuple[ByteRange, ...], size: int, content_type: bytes, boundary: bytes
+) -> tuple[bytes, ...]:
+    """Return what goes before the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
+
+    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them.
+    """
+    delimiter = b"--%b\r\nContent-Type: %b\r\nContent-Range: " % (boundary, content_type)
+    return tuple(
+        # The line break before a delimiter belongs to the delimiter; before the first there is no part to end.
+        (b"\r\n" if index else b"") + delimiter + make_content_range(start, stop, size) + b"\r\n\r\n"
+        for index, (start, stop) in enumerate(ranges)
+    )
+
+
+def make_closing_delimiter(boundary: bytes) -> bytes:
+    """Return what ends a multipart content (RFC 2046 §5.1.1)."""
+    return b"\r\n--%b--\r\n" % boundary

@@ -1,0 +1,169 @@
+"""The request target (RFC 9112 §3.2, RFC 3986): from the bytes of the request-line to the name of a file, and back.
+
+Owns percent-coding and dot segments. It knows no disk: what a path names, and that it stays beneath the root, is for
+files/ to see. The checks here are for good answers, not for confinement.
+"""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from typing import NamedTuple
+
+from fastfile.errors import HTTPError, make_not_found
+from fastfile.http.authority import parse_host
+
+# PATH_MAX less its NUL, and NAME_MAX: what is longer cannot be a file, and the system would say ENAMETOOLONG.
+PATH_LIMIT = 4095
+SEGMENT_LIMIT = 255
+
+UNRESERVED = b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 3986 §2.3
+_PATH_SAFE = UNRESERVED + b"/"
+_QUERY_SAFE = bytes(range(0x21, 0x7F))
+_ESCAPES = tuple(b"%%%02X" % byte for byte in range(256))  # RFC 3986 §2.1: upper case is the normal form
+
+
+class Target(NamedTuple):
+    """A request target, taken apart and decoded."""
+
+    path: bytes  # decoded, dot segments resolved, no slash at either end; b"" is the root
+    is_directory: bool  # the path ended with "/" or with a dot segment: it asks for a directory
+    query: bytes | None  # raw, between the first "?" and "#"; None when there was no "?"
+    authority: bytes | None  # of the absolute-form: it replaces the Host field (RFC 9112 §3.2.2)
+    asterisk: bool  # "*": for OPTIONS alone (RFC 9112 §3.2.4)
+
+
+_ASTERISK = Target(b"", False, None, None, True)
+
+
+def parse_target(target: bytes) -> Target:
+    """Parse a target in origin-form, absolute-form or asterisk-form.
+
+    Raises HTTPError: 400 for other forms, a bad escape, a NUL, an invalid authority, and dot segments that climb above
+    the root; 404 for what no file can be named; 421 for https.
+    """
+    if target == b"*":
+        return _ASTERISK
+    authority = None
+    rest = target.partition(b"#")[0]
+    if not target.startswith(b"/"):
+        authority, rest = _split_absolute_form(rest)
+    raw_path, mark, query = rest.partition(b"?")
+    path, is_directory = _resolve(_decode(raw_path))
+    _check_name(raw_path, path)
+    return Target(path, is_directory, query if mark else None, authority, False)
+
+
+def _split_absolute_form(target: bytes) -> tuple[bytes, bytes]:
+    """Return the valid authority of an absolute-form, and its path (beginning with a slash) with the query."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):  # RFC 3986 §3.1: schemes are case-insensitive
+        raise HTTPError(400, "The request target is neither a path nor an http URI.")
+    path_start = rest.find(b"/")
+    query_start = rest.find(b"?")
+    ends = [index for index in (path_start, query_start) if index >= 0]
+    end = min(ends, default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    parse_host(authority)  # refuses userinfo (RFC 9110 §4.2.4) and an empty host (§4.2.1)
+    if scheme.lower() == b"https":
+        # RFC 9110 §7.4: MUST be rejected unless it came over a connection that is secured for its origin; no gateway
+        # that we could trust is known, and those that end TLS send the origin-form.
+        raise HTTPError(421, "This connection is not secured: https is not served here.")
+    # RFC 9110 §4.2.3: an empty path is the same as "/".
+    return authority, path if path.startswith(b"/") else b"/" + path
+
+
+def _decode(raw_path: bytes) -> bytes:
+    """Percent-decode once (RFC 3986 §2.4)."""
+    path = raw_path
+    if b"%" in raw_path:
+        first, *rest = raw_path.split(b"%")
+        try:
+            path = first + b"".join([unhexlify(part[:2].ljust(2, b"%")) + part[2:] for part in rest])
+        except ValueError:
+            raise HTTPError(400, "The request target has a percent sign without two hexadecimal digits.") from None
+    if b"\0" in path:
+        raise HTTPError(400, "The request target has a NUL.")
+    return path
+
+
+def _resolve(path: bytes) -> tuple[bytes, bool]:
+    """Return the path without empty and dot segments and outer slashes, and whether it asks for a directory.
+
+    Unlike RFC 3986 §5.2.4, which drops a ".." at the root, climbing is an error: no honest client sends it.
+    """
+    if b"//" not in path and b"/." not in path:
+        return (path[1:-1], True) if path.endswith(b"/") else (path[1:], False)
+    segments: list[bytes] = []
+    parts = path.split(b"/")
+    for part in parts:
+        if part == b"..":
+            if not segments:
+                raise HTTPError(400, "The request target climbs above the root.")
+            segments.pop()
+        elif part not in (b"", b"."):
+            segments.append(part)
+    return b"/".join(segments), parts[-1] in (b"", b".", b"..")
+
+
+def _check_name(raw_path: bytes, path: bytes) -> None:
+    """Raise 404 for a path that no file can have.
+
+    An encoded slash is data inside a segment (RFC 3986 §2.2), and no name holds a slash: there is no such file. Reading
+    it as a separator, as nginx does, would give a file a second address that caches and access rules in front of us do
+    not see as the same; httpd answers 404 as well (AllowEncodedSlashes). It is not a 400, for the target is well-formed
+    - unless read as a slash it climbs above the root, which _resolve has refused by now.
+    """
+    if b"%2" in raw_path and b"%2f" in raw_path.lower():
+        raise make_not_found()
+    if len(path) <= SEGMENT_LIMIT:
+        return
+    if len(path) > PATH_LIMIT or any(len(segment) > SEGMENT_LIMIT for segment in path.split(b"/")):
+        raise make_not_found()
+
+
+def encode_path(path: bytes) -> bytes:
+    """Percent-encode every byte but the slash and what is unreserved (RFC 3986 §2.3).
+
+    It neither adds nor takes a slash: a caller that builds a reference puts one, and only one, before it.
+    """
+    return _encode(path, _PATH_SAFE)
+
+
+def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes:
+    """Return the reference to a Target's path on this site: it begins with exactly one slash, so it cannot lead off it.
+
+    The query goes with it as it came; bytes that cannot stand in a field are encoded all the same, so that no caller
+    can split a response with one.
+    """
+    location = b"/" + encode_path(path.strip(b"/"))
+    if is_directory and location != b"/":
+        location += b"/"
+    return location if query is None else location + b"?" + encode_query(query)
+
+
+def encode_query(query: bytes) -> bytes:
+    """Percent-encode what cannot stand in a field; the rest of a query stays as it came."""
+    return _encode(query, _QUERY_SAFE)
+
+
+def encode_value(value: bytes) -> bytes:
+    """Percent-encode every byte but what is unreserved, so that it is one value wherever it is put."""
+    return _encode(value, UNRESERVED)
+
+
+def _encode(value: bytes, safe: bytes) -> bytes:
+    if not value.translate(None, safe):
+        return value
+    return b"".join([value[i : i + 1] if byte in safe else _ESCAPES[byte] for i, byte in enumerate(value)])
+
+
+def join(folder: bytes, name: bytes) -> bytes:
+    """Return the path of a name in a folder; both as a Target has them."""
+    return folder + b"/" + name if folder else name
+
+
+def is_hidden(path: bytes) -> bool:
+    """Tell whether a segment of a Target's path begins with a dot, other than a first ``.well-known`` (RFC 8615)."""
+    if b"/." in path:
+        return True
+    return path.startswith(b".") and path.partition(b"/")[0] != b".well-known"

@@ -1,0 +1,64 @@
+"""Clean URLs: which files a path without ending may mean, and at which one address each page is.
+
+``/about`` is about.html or about/index.html, and whoever asks for it by file name is sent to the clean form. Pure: that
+a file is there is for the caller to see. Paths are as in a Target, without outer slashes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fastfile.http.target import join
+
+HTML = b".html"
+# Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about alone, to which
+# /about.html redirects, as /docs/index.html does to /docs/.
+Pages = Literal["files", "both", "clean"]
+# auto: folders end with a slash, files do not, and the other form redirects; folder: nothing is at the other form of a
+# file; always, never: what has an address has it in the one form; keep: a page is at both.
+TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
+
+
+class Address(NamedTuple):
+    """A path as a client asks for it."""
+
+    path: bytes
+    is_directory: bool  # it ends with a slash
+
+
+class CleanUrls:
+    """``index`` are the names of folders' pages."""
+
+    def __init__(self, pages: Pages, trailing_slash: TrailingSlash, index: tuple[bytes, ...]) -> None:
+        self._pages = pages
+        self._trailing_slash = trailing_slash
+        self._index = index
+
+    def candidates(self, asked: Address) -> tuple[bytes, ...]:
+        """Return the files that may answer for an address, in the order in which they are looked for."""
+        path, is_directory = asked
+        pages = tuple(join(path, name) for name in self._index)
+        if not path:
+            return pages
+        with_ending = (path + HTML,) if self._pages != "files" else ()
+        if is_directory:
+            return pages if self._trailing_slash == "folder" else (*pages, *with_ending)
+        return (path, *with_ending, *pages)
+
+    def address(self, file: bytes, asked: Address) -> Address:
+        """Return the one address of a file, ``asked`` itself where there is no better one."""
+        folder, _, name = file.rpartition(b"/")
+        is_named = file == asked.path and not asked.is_directory
+        if is_named and self._pages != "clean":
+            return asked
+        if name in self._index:
+            return Address(folder, not folder or self._has_slash(True, asked, is_named))
+        if self._pages == "files" or not name.endswith(HTML) or name == HTML:
+            return asked
+        return Address(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
+
+    def _has_slash(self, is_folder: bool, asked: Address, is_named: bool) -> bool:
+        """Tell whether the address ends with a slash; ``is_named``: the file was asked for by its name."""
+        if self._trailing_slash == "keep":
+            return is_folder if is_named else asked.is_directory
+        return is_folder if self._trailing_slash in ("auto", "folder") else self._trailing_slash == "always"

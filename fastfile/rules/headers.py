@@ -1,0 +1,137 @@
+"""Reading ``_headers``, and the fields that its rules make of a path: set, joined, taken away.
+
+A block is a path and, below it, lines ``Name: value`` or ``! Name``. What cannot be used is a Problem and its line is
+left out. Which fields are the server's own to set, since they frame or describe what is sent, is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastfile.config import header_values
+from fastfile.http.field_changes import NO_CHANGES, Field, FieldChanges
+from fastfile.http.fields import is_token
+from fastfile.rules.patterns.index import PatternIndex
+from fastfile.rules.patterns.pattern import captures_of, parse_pattern, parse_template, show
+from fastfile.rules.redirects import split_lines
+from fastfile.rules.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem
+from fastfile.rules.rulebook import fill
+
+# What no option may set no rule may either, but for the type of a file, which it may know better. Netlify ignores most
+# of them too. Server is left to --no-server-header.
+PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - {"content-location", "content-type"}) | {
+    b"server"
+}
+_PATH_STARTS = (b"/", b"http://", b"https://")
+# RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
+_CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
+
+
+class FieldBook:
+    """Header rules, compiled."""
+
+    __slots__ = ("_index", "_joins")
+
+    def __init__(self, rules: Sequence[HeaderRule], joins: bool) -> None:
+        self._index = PatternIndex([(rule.source, rule) for rule in rules])
+        self._joins = joins  # across blocks; within one they always are
+
+    def changes(self, path: bytes) -> FieldChanges:
+        """Return what the rules make of the fields for a decoded path, which begins with one slash."""
+        fields: dict[bytes, list[Field]] = {}
+        removed: set[bytes] = set()
+        for rule, captures in self._index.find(path):
+            block: dict[bytes, list[Field]] = {}
+            for change in rule.changes:
+                key = change.name.lower()
+                if change.value is None:
+                    removed.add(key)
+                    fields.pop(key, None)
+                elif value := fill(change.value, captures):
+                    block.setdefault(key, []).append((change.name, value))
+            for key, values in block.items():
+                fields[key] = fields.get(key, []) + values if self._joins else values
+        if not fields and not removed:
+            return NO_CHANGES
+        return FieldChanges(tuple([field for values in fields.values() for field in _join(values)]), frozenset(removed))
+
+
+def _join(values: list[Field]) -> list[Field]:
+    # RFC 9110 §5.3: a Set-Cookie line is no list.
+    if len(values) == 1 or values[0][0].lower() == b"set-cookie":
+        return values
+    return [(values[0][0], b", ".join([value for _, value in values]))]
+
+
+def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[HeaderRule], list[Problem]]:
+    """Return the rules of a ``_headers`` file, in their order, and what is wrong with it."""
+    rules: list[HeaderRule] = []
+    problems: list[Problem] = []
+    begun: set[int] = set()  # how many rules there were when a line was read: what is not in it, has no lines
+    is_lost = False  # the path of the block could not be used, so its lines go unsaid
+    for number, line in enumerate(split_lines(content), 1):
+        if not line or line.startswith(b"#"):
+            continue
+        place = Place(file, number)
+        is_path = line.startswith(_PATH_STARTS)
+        if not is_path:
+            begun.add(len(rules))
+        try:
+            if dialect.max_header_line and len(line) > dialect.max_header_line:
+                raise ValueError(  # noqa: TRY301
+                    f"the line is longer than the {dialect.max_header_line} bytes that {dialect.name} reads"
+                )
+            if is_path:
+                is_lost = True
+                rules.append(HeaderRule(_parse_path(line, len(rules), dialect), (), place))
+                is_lost = False
+            elif not is_lost:
+                _add_change(rules, parse_change(line, rules[-1].source if rules else None, dialect))
+        except ValueError as problem:
+            problems.append(Problem(place, str(problem)))
+    for count, rule in enumerate(rules, 1):
+        if count not in begun:
+            problems.append(Problem(rule.place, "the block has no fields"))
+    return [rule for rule in rules if rule.changes], problems
+
+
+def _add_change(rules: list[HeaderRule], change: FieldChange) -> None:
+    rules[-1] = rules[-1]._replace(changes=(*rules[-1].changes, change))
+
+
+def _parse_path(line: bytes, count: int, dialect: Dialect) -> Pattern:
+    if not line.startswith(b"/"):
+        raise ValueError(f"{show(line)} is for one host, and rules apply to all here")
+    if dialect.max_header_rules and count >= dialect.max_header_rules:
+        raise ValueError(f"no more than {dialect.max_header_rules} blocks are read ({dialect.name})")
+    return parse_pattern(line, "many" if dialect.any_slash else "one", dialect.placeholders_anywhere, dialect.any_slash)
+
+
+def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> FieldChange:
+    """Parse a line below a path. Raises ValueError: a sentence."""
+    if source is None:
+        raise ValueError("there is no path above this line")
+    if line.startswith(b"!") and dialect.removes_fields:
+        name = _check_name(line[1:].strip())
+        if name.lower() == b"content-type":
+            raise ValueError("Content-Type cannot be taken away: a browser would guess it")
+        return FieldChange(name, None)
+    name, colon, value = line.partition(b":")
+    name, value = name.strip(), value.strip()
+    if not colon or not value:
+        raise ValueError("the line is no field, Name: value")
+    if name.lower() == b"basic-auth":
+        # Sent as a field it would tell the password to everybody.
+        raise ValueError("Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it")
+    if value.translate(None, _CONTROL_BYTES) != value:
+        raise ValueError(f"the value of {show(name)} has a control character")
+    names = captures_of(source) if dialect.fills_values and source.expression else ()
+    return FieldChange(_check_name(name), parse_template(value, names, None))
+
+
+def _check_name(name: bytes) -> bytes:
+    if not is_token(name):
+        raise ValueError(f"{show(name)} is not the name of a field")
+    if name.lower() in PROTECTED:
+        raise ValueError(f"{show(name)} is set by the server alone")
+    return name

@@ -1,0 +1,79 @@
+"""What vercel.json and serve.json write alike: redirects, rewrites, fields, and settings that stand for redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastfile.rules.dialects import REDIRECTS
+from fastfile.rules.headers import parse_change
+from fastfile.rules.json_config import Document, Entry
+from fastfile.rules.patterns.path_pattern import Names, make_value
+from fastfile.rules.providers import Host
+from fastfile.rules.rule import Capture, Destination, FieldChange, Pattern, Place, Rule, Template
+
+# No rule about a site's pages is for these (RFC 8615).
+NOT_WELL_KNOWN = rb"(?!/\.well-known(?:/|\Z))"
+
+
+def read_changes(
+    document: Document, entry: Entry, pattern: Pattern, names: Names, host: Host
+) -> tuple[FieldChange, ...]:
+    """Return the fields of an entry's ``headers``: objects with a key and a value, which is null to take one away."""
+    changes = []
+    for number, item in enumerate(document.member(entry, "headers", list) or ()):
+        inner = Entry(f"{entry.name}.headers[{number}]", item, entry.place)
+        key, value = (item.get("key"), item.get("value", "")) if isinstance(item, dict) else (None, None)
+        line = f"{key}: {value}" if value is not None else f"! {key}"
+        try:
+            if not isinstance(key, str) or not isinstance(value, str | None):
+                raise ValueError("expected an object with a key and a value")  # noqa: TRY004, TRY301
+            change = parse_change(line.encode(), pattern, host.dialect)
+        except ValueError as problem:
+            document.complain(inner, str(problem))
+        else:
+            changes.append(change if value is None else change._replace(value=make_value(value.strip(), names)))
+    return tuple(changes)
+
+
+def check_redirect_status(document: Document, entry: Entry, key: str, status: int) -> bool:
+    """Tell whether a status is one of a redirect; it is a problem of the entry's ``key`` where it is not."""
+    if status not in REDIRECTS:
+        document.complain(entry, f"{key}: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
+    return status in REDIRECTS
+
+
+def make_redirect(rule: Rule) -> Rule:
+    """Return a rule that goes before the files, and takes the query of the request with it."""
+    return rule._replace(forced=True, query="merged")
+
+
+def maybe_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule | None:
+    """Return a rule that goes after the files; None, and a problem of the entry, where it leads to another server."""
+    if rule.destination is not None and rule.destination.origin:
+        document.complain(entry, "leads to another server; fastfile forwards no requests")
+        return None
+    return rule
+
+
+def make_page_rules(place: Place, host: Host, slash: bool | None) -> Iterator[Rule]:
+    """Yield the redirects to clean names, in one hop to the slash that is wanted. They ask for no file to be there."""
+    end = b"/" if slash else b""
+    yield _move(place, host, "cleanUrls", rb"/index(?:\.html)?/?", (b"/",))
+    yield _move(place, host, "cleanUrls", rb"/(.+)/index(?:\.html)?/?", (b"/", Capture(1), end))
+    yield _move(place, host, "cleanUrls", rb"/(.*)\.html/?", (b"/", Capture(1), end))
+
+
+def make_slash_rules(place: Place, host: Host, slash: bool) -> Iterator[Rule]:
+    """Yield the redirects that add the slash at the end, or take it away."""
+    if slash:
+        # A name with a dot is a file's, and has no slash after it.
+        folder, file = NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/.]+)", NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/]+\.\w+)/"
+        yield _move(place, host, "trailingSlash", folder, (b"/", Capture(1), b"/"))
+        yield _move(place, host, "trailingSlash", file, (b"/", Capture(1)))
+    else:
+        yield _move(place, host, "trailingSlash", rb"/(.+)/", (b"/", Capture(1)))
+
+
+def _move(place: Place, host: Host, key: str, expression: bytes, path: Template) -> Rule:
+    destination = Destination(key, tuple(part for part in path if part))
+    return Rule(Pattern(key, expression=expression), destination, host.moved, place, forced=True)

@@ -1,0 +1,1 @@
+"""The pattern languages of deploy files."""

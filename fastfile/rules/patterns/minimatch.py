@@ -1,0 +1,68 @@
+"""Globs as serve.json writes them, in the manner of minimatch: ``**/*.@(jpg|png)``, ``/app/**``, ``!/private/*``.
+
+Owns their translation into a regular expression over a whole path, which begins with a slash. Names that begin with a
+dot are matched only by a dot that is written.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastfile.rules.patterns.expression import check_expression
+
+_TOKEN = re.compile(
+    r"(?P<folders>(?:(?<=/)|^)\*\*/)|(?P<rest>(?:(?<=/)|^)\*\*\Z)|(?P<open>[@?+*!]\()|(?P<star>\*+)|(?P<one>\?)"
+    r"|(?P<set>\[[!^]?\]?[^\]/]*\])|(?P<brace>\{(?=[^{}]*,))|(?P<escaped>\\.)|(?P<other>.)",
+    re.DOTALL,
+)
+_BEGIN = r"(?=[^/.])"  # of a segment
+_REPEATED = {"@": "", "?": "?", "+": "+", "*": "*"}
+
+
+def translate_glob(glob: str) -> str:
+    """Return the expression. Raises ValueError, with the reason as a sentence."""
+    negated = glob.startswith("!") and not glob.startswith("!(")
+    text = glob[1:] if negated else glob
+    text = text if text.startswith("/") else "/" + text
+    expression = _translate(text)
+    expression = rf"(?!(?:{expression})\Z).*" if negated else expression
+    check_expression(expression, "glob")
+    return expression
+
+
+def _translate(text: str) -> str:
+    parts: list[str] = []
+    closers: list[tuple[str, str]] = []  # the sign that closes what is open, and what is written for it
+    for found in _TOKEN.finditer(text):
+        kind, sign = str(found.lastgroup), found[0]
+        begins = found.start() > 0 and text[found.start() - 1] == "/"
+        if closers and sign == closers[-1][0]:
+            parts.append(closers.pop()[1])
+        elif kind == "open":
+            no = sign[0] == "!"
+            parts.append((_BEGIN if begins else "") + "(?!(?:" if no else "(?:")
+            closers.append((")", r")(?=/|\Z))[^/]*" if no else ")" + _REPEATED[sign[0]]))
+        elif kind == "brace":
+            parts.append("(?:")
+            closers.append(("}", ")"))
+        else:
+            parts.append(_translate_sign(kind, sign, begins, separator=bool(closers)))
+    if closers:
+        raise ValueError(f"the glob has no {closers[-1][0]} for what it opens")
+    return "".join(parts)
+
+
+def _translate_sign(kind: str, sign: str, begins: bool, separator: bool) -> str:
+    if kind == "folders":
+        return rf"(?:{_BEGIN}[^/]+/)*"
+    if kind == "rest":
+        return rf"(?:{_BEGIN}[^/]+(?:/{_BEGIN}[^/]+)*)?"
+    if kind == "star":
+        return (_BEGIN if begins else "") + "[^/]*"
+    if kind == "one":
+        return (_BEGIN if begins else "") + "[^/]"
+    if kind == "set":
+        return ("[^/" if sign[1] in "!^" else "[") + sign[1:-1].lstrip("!^").replace("\\", "\\\\") + "]"
+    if separator and sign in "|,":
+        return "|"
+    return re.escape(sign[-1])

@@ -1,0 +1,168 @@
+"""Reading ``_redirects``: a line ``/from [name=value]... /to [status[!]] [Condition=value]...`` is a rule.
+
+What cannot be used is a Problem and its line is left out; the others count. Netlify's grammar is that of its
+redirect-parser (netlify/build), Cloudflare's that of pages-shared (cloudflare/workers-sdk), which has no conditions.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastfile.rules.patterns.pattern import (
+    PLACEHOLDER,
+    captures_of,
+    decode_leniently,
+    parse_destination,
+    parse_pattern,
+    show,
+)
+from fastfile.rules.rule import Condition, Destination, Dialect, Pattern, Place, Problem, QueryMatch, Rule
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_URL_START = (b"http://", b"https://")
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """Return the lines of a file that a person wrote: trimmed, of whatever line ends, without a byte order mark."""
+    return [line.strip() for line in re.split(rb"\r\n|\r|\n", content.removeprefix(_BYTE_ORDER_MARK))]
+
+
+def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[Rule], list[Problem]]:
+    """Return the rules of a ``_redirects`` file, in their order, and what is wrong with it."""
+    rules: list[Rule] = []
+    problems: list[Problem] = []
+    counts = _Counts(dialect)
+    for number, line in enumerate(split_lines(content), 1):
+        if not line or line.startswith(b"#"):
+            continue
+        place = Place(file, number)
+        try:
+            if dialect.max_line and len(line) > dialect.max_line:
+                raise ValueError(f"the line is longer than the {dialect.max_line} bytes that {dialect.name} reads")  # noqa: TRY301
+            rule = _parse_line(line, place, dialect)
+            counts.add(rule.source)
+        except ValueError as problem:
+            problems.append(Problem(place, str(problem)))
+        else:
+            rules.append(rule)
+    return rules, problems
+
+
+class _Counts:
+    """How many rules there are. Cloudflare counts a rule after the first dynamic one as dynamic, whatever it is."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._static = 0
+        self._dynamic = 0
+
+    def add(self, source: Pattern) -> None:
+        """Count one more rule. Raises ValueError: a sentence, where the dialect reads no more of its kind."""
+        limit, kind = self._dialect.max_dynamic, "dynamic"
+        # Where both have a limit, a static rule below a dynamic one counts as dynamic.
+        if source.literals and not (self._dynamic and self._dialect.max_static):
+            limit, kind = self._dialect.max_static, "static"
+            self._static += 1
+            count = self._static
+        else:
+            self._dynamic += 1
+            count = self._dynamic
+        if limit and count > limit:
+            raise ValueError(f"no more than {limit} {kind} rules are read ({self._dialect.name})")
+
+
+def _parse_line(line: bytes, place: Place, dialect: Dialect) -> Rule:
+    tokens = line.split()
+    if dialect.conditions:
+        # A comment at the end of a line is Netlify's.
+        tokens = tokens[: next((i for i, token in enumerate(tokens) if token.startswith(b"#")), len(tokens))]
+    elif len(tokens) > 3:
+        raise ValueError(f"{dialect.name} reads no more than a path, a destination and a status")
+    source = _parse_source(tokens[0], dialect)
+    queries, destination, rest = _split_tokens(tokens[1:])
+    if queries and not dialect.conditions:
+        raise ValueError(f"{dialect.name} matches no queries")
+    matches = tuple([_parse_query_match(token) for token in queries])
+    status, forced = _parse_status(rest[0], dialect) if rest else (dialect.default_status, False)
+    names = captures_of(source) | {match.capture for match in matches if match.capture}
+    return Rule(
+        source,
+        _parse_to(destination, tokens[0], status, names),
+        status,
+        place,
+        matches,
+        tuple([_parse_condition(token) for token in rest[1:]]),
+        forced or dialect.forced,
+    )
+
+
+def _parse_source(text: bytes, dialect: Dialect) -> Pattern:
+    if text.lower().startswith(_URL_START):
+        raise ValueError(f"{show(text)} is for one host, and rules apply to all here")
+    return parse_pattern(
+        text, "one" if dialect.splat_anywhere else "last", dialect.placeholders_anywhere, dialect.any_slash
+    )
+
+
+def _split_tokens(tokens: list[bytes]) -> tuple[list[bytes], bytes | None, list[bytes]]:
+    """Return the query matches, the destination and what follows it; a rule that only forwards has no destination."""
+    if not tokens:
+        raise ValueError("there is no destination")
+    if tokens[0].rstrip(b"!").isdigit():
+        return [], None, tokens
+    for index, token in enumerate(tokens):
+        if token.startswith(b"/") or token.lower().startswith(_URL_START):
+            return tokens[:index], token, tokens[index + 1 :]
+    raise ValueError("there is no destination: a path that begins with a slash, or an http URL")
+
+
+def _parse_query_match(token: bytes) -> QueryMatch:
+    name, equals, value = token.partition(b"=")
+    if not equals or not name:
+        raise ValueError(f"{show(token)} is not a query match, name=value or name=:placeholder")
+    name = decode_leniently(name)
+    if re.fullmatch(PLACEHOLDER, value):
+        return QueryMatch(name, None, value[1:].decode())
+    return QueryMatch(name, decode_leniently(value))
+
+
+def _parse_status(token: bytes, dialect: Dialect) -> tuple[int, bool]:
+    forced = token.endswith(b"!")
+    digits = token[:-1] if forced else token
+    status = int(digits) if digits.isdigit() and len(digits) == 3 else 0
+    if status not in dialect.statuses:
+        raise ValueError(f"{show(token)} is not a status that {dialect.name} can answer with")
+    if forced and not dialect.conditions:
+        raise ValueError(f"{dialect.name} knows no {show(token)}: its rules always go before the files")
+    return status, forced
+
+
+def _parse_to(text: bytes | None, source: bytes, status: int, names: set[str]) -> Destination:
+    if text is None:
+        # Netlify: without a destination a rule for a folder leaves it as it is, so that no later rule takes it.
+        if status != 200 or not source.endswith(b"/*"):
+            raise ValueError("there is no destination")
+        text = source.removesuffix(b"*") + b":splat"
+    destination = parse_destination(text, names)
+    if destination.origin and not 300 <= status < 400:
+        raise ValueError(f"{destination.text} would have to be fetched, and this server fetches nothing")
+    if text.startswith(b"/.netlify/"):
+        raise ValueError(f"{destination.text} is a service of Netlify's, which is not here")
+    return destination
+
+
+def _parse_condition(token: bytes) -> Condition:
+    name, equals, value = token.partition(b"=")
+    names = tuple([part for part in value.split(b",") if part])
+    if not equals or not names:
+        raise ValueError(f"{show(token)} is not a condition, Name=value")
+    match name.lower():
+        case b"language":
+            return Condition("language", tuple([part.lower() for part in names]))
+        case b"cookie":
+            return Condition("cookie", names)
+        case b"country":
+            # Nobody here knows where a client is; this cookie overrides it at Netlify too.
+            countries = b"|".join([re.escape(part) for part in names])
+            return Condition("cookie", (b"nf_country",), b"(?i:%b)" % countries)
+    raise ValueError(f"{show(name)} cannot be told here")

@@ -1,0 +1,96 @@
+"""The rules of one site, compiled: which of them is for a request, and where it leads.
+
+The first rule that matches in path, query and conditions counts, unless it redirects to the very place where the
+request is: that one is passed over, as Netlify does, so that no rule redirects for ever by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastfile.http.target import encode_query
+from fastfile.message import RequestHead
+from fastfile.rules.condition import check_condition, match_queries, varies_by
+from fastfile.rules.patterns.expression import Allowance
+from fastfile.rules.patterns.index import Captures, PatternIndex
+from fastfile.rules.patterns.pattern import decode_leniently
+from fastfile.rules.rule import Rule, Template
+
+
+class Outcome(NamedTuple):
+    """The rule that a request came to, and the reference it leads to: encoded; b"" where the rule has no destination.
+
+    A reference within this site is a path, with exactly one slash before it, and what belongs to a path.
+    """
+
+    rule: Rule
+    reference: bytes
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the client is sent elsewhere (RFC 9110 §15.4)."""
+        return 300 <= self.rule.status < 400
+
+
+class Rulebook:
+    """Rules in the order in which they are tried."""
+
+    __slots__ = ("_has_forced", "_index")
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._index = PatternIndex([(rule.source, rule) for rule in rules])
+        self._has_forced = any(rule.forced for rule in rules)
+
+    def find(self, path: bytes, query: bytes | None, head: RequestHead) -> Outcome | None:
+        """Return what the rules make of a request for a decoded path, which begins with one slash."""
+        allowance = Allowance()
+        for rule, captures in self._index.find(path):
+            if rule.queries and not match_queries(rule.queries, query, captures):
+                continue
+            if not all(check_condition(condition, query, head, captures, allowance) for condition in rule.conditions):
+                continue
+            outcome = Outcome(rule, make_reference(rule, query, captures))
+            if outcome.is_redirect and _leads_to(outcome.reference, path, query):
+                continue
+            return outcome
+        return None
+
+    def covers(self, path: bytes, forced: bool) -> bool:
+        """Tell whether a rule is for a path, whatever its query and conditions; ``forced``: one before the files."""
+        if forced and not self._has_forced:
+            return False
+        return any(rule.forced or not forced for rule, _ in self._index.find(path))
+
+    def vary(self, path: bytes) -> tuple[bytes, ...]:
+        """Return the fields of a request that have a say in what becomes of a path (RFC 9110 §12.5.5)."""
+        conditions = [condition for rule, _ in self._index.find(path) for condition in rule.conditions]
+        return tuple(dict.fromkeys([field for condition in conditions for field in varies_by(condition)]))
+
+
+def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes:
+    """Return where a rule leads: what was caught goes in encoded, and no path of this site begins with two slashes."""
+    destination = rule.destination
+    if destination is None:
+        return b""
+    path = fill(destination.path, captures)
+    if not destination.origin:
+        path = b"/" + path.lstrip(b"/")
+    own = None if destination.query is None else fill(destination.query, captures)
+    passed = encode_query(query) if query else None
+    if rule.query == "merged" and own and passed:
+        own = own + b"&" + passed
+    elif rule.query != "dropped" and own is None:
+        own = passed
+    return destination.origin + path + (b"" if own is None else b"?" + own) + destination.fragment
+
+
+def fill(template: Template, captures: Captures) -> bytes:
+    """Return a template with what was caught."""
+    return b"".join([part if isinstance(part, bytes) else captures.get(part.name, b"") for part in template])
+
+
+def _leads_to(reference: bytes, path: bytes, query: bytes | None) -> bool:
+    """Tell whether a reference is to the path and query themselves, however they are encoded."""
+    goal, _, own = reference.partition(b"#")[0].partition(b"?")
+    return decode_leniently(goal) == path and own == encode_query(query or b"")

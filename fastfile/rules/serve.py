@@ -1,0 +1,143 @@
+"""Reads ``serve.json``, for people who come from ``serve``: clean URLs are on unless it says otherwise.
+
+Owns its keys. Sources are globs or, where they name or group something, patterns; both take a slash at the end. Where
+this differs from ``serve``: a file or a folder with an index is never hidden by a rewrite, and one rewrite is applied.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastfile.rules.json_config import Document, Entry, hint
+from fastfile.rules.json_rules import (
+    check_redirect_status,
+    make_page_rules,
+    make_redirect,
+    make_slash_rules,
+    maybe_rewrite,
+    read_changes,
+)
+from fastfile.rules.patterns.expression import check_expression
+from fastfile.rules.patterns.minimatch import translate_glob
+from fastfile.rules.patterns.path_pattern import Names, compile_pattern, make_destination
+from fastfile.rules.providers import SERVE, Deployment
+from fastfile.rules.rule import HeaderRule, Pattern, Rule
+
+FILE = "serve.json"
+_KEYS = (
+    *("cleanUrls", "trailingSlash", "redirects", "rewrites", "headers", "directoryListing"),
+    *("public", "unlisted", "renderSingle", "symlinks", "etag", "$schema"),
+)
+_GLOB = re.compile(r"[*?\[{!]|[@+]\(")
+_NAMING = re.compile(r":\w|(?<![@!?+*])\(")
+# What is not followed, unless it has the value that changes nothing.
+_NOT_HERE = {
+    "public": (".", "name the folder on the command line: fastfile DIR"),
+    "unlisted": ([], "a listing has every name that is served"),
+    "renderSingle": (False, "a folder is listed, whatever is in it"),
+}
+
+
+def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
+    """Return what a serve.json says."""
+    document = Document(file, content)
+    for entry in document:
+        harmless, sentence = _NOT_HERE.get(entry.name, (entry.value, ""))
+        if entry.value != harmless:
+            document.complain(entry, f"not followed here; {sentence}")
+        elif entry.name not in _KEYS:
+            document.complain(entry, "no such key" + hint(entry.name, _KEYS))
+        elif entry.name == "directoryListing" and isinstance(entry.value, list):
+            document.complain(entry, "a list is not followed here; no folder is listed")
+    clean = document.either("cleanUrls", True)
+    slash = document.get("trailingSlash", bool)
+    rules = _make_page_rules(document, clean, slash)
+    if slash is not None:
+        rules += make_slash_rules(document.place_of("trailingSlash"), SERVE, slash)
+    rules += filter(None, (_read_redirect(document, entry) for entry in document.items("redirects")))
+    rules += filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites")))
+    header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
+    listing = document.either("directoryListing", True) is True
+    host = SERVE._replace(pages="both" if clean else "files", listing=listing)
+    return Deployment(host, tuple(rules), tuple(header_rules), document.problems)
+
+
+def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | None) -> list[Rule]:
+    """Return the redirects to clean names: for all pages, or for those that one of the globs matches."""
+    place = document.place_of("cleanUrls")
+    rules = list(make_page_rules(place, SERVE, slash)) if clean else []
+    if isinstance(clean, bool):
+        return rules
+    try:
+        either = "|".join(map(translate_glob, clean))
+        check_expression(either)
+    except ValueError as problem:
+        document.complain(Entry("cleanUrls", clean, place), str(problem))
+        return []
+    start = rf"(?=(?:{either})\Z)".encode()
+    sources = [rule.source._replace(expression=start + rule.source.expression) for rule in rules]
+    return [rule._replace(source=source) for rule, source in zip(rules, sources, strict=True)]
+
+
+def _read_redirect(document: Document, entry: Entry) -> Rule | None:
+    status = document.member(entry, "type", int)
+    if status is None:
+        status = SERVE.moved
+    if not check_redirect_status(document, entry, "type", status):
+        return None
+    rule = _read_rule(document, entry, status)
+    return rule and make_redirect(rule)
+
+
+def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
+    rule = _read_rule(document, entry, 200)
+    return rule and maybe_rewrite(document, entry, rule)
+
+
+def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
+    source = document.required(entry, "source")
+    destination = document.required(entry, "destination")
+    if source is None or destination is None:
+        return None
+    try:
+        pattern, names = _read_source(source)
+        is_url = re.match("https?://", destination, re.IGNORECASE)
+        where = make_destination(destination if is_url else _from_root(destination), names)
+    except ValueError as problem:
+        document.complain(entry, str(problem))
+        return None
+    return Rule(pattern, where, status, entry.place)
+
+
+def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
+    source = document.required(entry, "source")
+    if source is None:
+        return None
+    try:
+        pattern = Pattern(source, expression=translate_glob(source).encode())
+    except ValueError as problem:
+        document.complain(entry, str(problem))
+        return None
+    changes = read_changes(document, entry, pattern, {}, SERVE)
+    return HeaderRule(pattern, changes, entry.place) if changes else None
+
+
+def _read_source(source: str) -> tuple[Pattern, Names]:
+    """Return what the source of a redirect or a rewrite is for. Raises ValueError."""
+    path = _from_root(source).rstrip("/") or "/"
+    if _NAMING.search(path):
+        return compile_pattern(path.replace("*", "(.*)", 1), "/?")
+    if not _GLOB.search(source):
+        return Pattern(source, literals=(path.encode(), path.rstrip("/").encode() + b"/")), {}
+    either = [translate_glob(source)]
+    before, star, after = re.split(r"(/\*\*|\*|\Z)", path, maxsplit=1)
+    if not _GLOB.search(before + after):
+        # serve takes the first asterisk for anything, slashes too.
+        either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
+    expression = f"(?:{'|'.join(either)})/?"
+    check_expression(expression)
+    return Pattern(source, expression=expression.encode()), {}
+
+
+def _from_root(path: str) -> str:
+    return "/" + path.lstrip("/")

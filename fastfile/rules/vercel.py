@@ -1,0 +1,179 @@
+"""Reads ``vercel.json`` as Vercel does: its redirects go before the files, its rewrites after them.
+
+Owns its keys. ``cleanUrls`` and ``trailingSlash`` are redirects too, the very ones that Vercel makes of them, and go
+before those of the file. What needs Vercel to run something is named as a problem; the rest applies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fastfile.rules.dialects import REDIRECTS
+from fastfile.rules.json_config import Document, Entry, hint
+from fastfile.rules.json_rules import (
+    NOT_WELL_KNOWN,
+    check_redirect_status,
+    make_page_rules,
+    make_redirect,
+    make_slash_rules,
+    maybe_rewrite,
+    read_changes,
+)
+from fastfile.rules.patterns.expression import check_expression
+from fastfile.rules.patterns.path_pattern import (
+    Names,
+    compile_pattern,
+    make_destination,
+    translate_expression,
+)
+from fastfile.rules.providers import VERCEL, Deployment
+from fastfile.rules.rule import Condition, HeaderRule, Pattern, Rule
+
+FILE = "vercel.json"
+_MOST_CONDITIONS = 16  # of a rule, as at Vercel
+_OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
+_NOT_HERE = {
+    "routes": "the legacy form is not supported; write redirects, rewrites, headers, cleanUrls and trailingSlash",
+    "builds": "the legacy form is not supported; fastfile serves what a build has made",
+    "bulkRedirectsPath": "redirects in a file of their own are not read",
+    "middleware": "fastfile runs no code of the site",
+}
+
+
+def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
+    """Return what a vercel.json says."""
+    document = Document(file, content)
+    for entry in document:
+        if entry.name in _NOT_HERE:
+            document.complain(entry, _NOT_HERE[entry.name])
+        elif entry.name not in _OURS and (meant := hint(entry.name, _OURS)):
+            # Other keys are about building and running: they say nothing of how files are served.
+            document.complain(entry, "no such key" + meant)
+    clean = document.get("cleanUrls", bool)
+    slash = document.get("trailingSlash", bool)
+    rules = (
+        *(make_page_rules(document.place_of("cleanUrls"), VERCEL, slash) if clean else ()),
+        *(make_slash_rules(document.place_of("trailingSlash"), VERCEL, slash) if slash is not None else ()),
+        *filter(None, (_read_redirect(document, entry) for entry in document.items("redirects"))),
+        *filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites"))),
+    )
+    header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
+    host = VERCEL._replace(pages="both" if clean else "files")
+    return Deployment(host, rules, tuple(header_rules), document.problems)
+
+
+def _read_redirect(document: Document, entry: Entry) -> Rule | None:
+    permanent = document.member(entry, "permanent", bool)
+    status = document.member(entry, "statusCode", int)
+    if permanent is not None and status is not None:
+        document.complain(entry, "permanent and statusCode cannot both be given")
+        return None
+    if status is None:
+        status = 307 if permanent is False else 308
+    if not check_redirect_status(document, entry, "statusCode", status):
+        return None
+    rule = _read_rule(document, entry, status)
+    return rule and make_redirect(rule)
+
+
+def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
+    status = document.member(entry, "statusCode", int)
+    if status is not None and status not in VERCEL.dialect.statuses - REDIRECTS:
+        document.complain(entry, "statusCode: expected 200, or a status of an error")
+        return None
+    rule = _read_rule(document, entry, status or 200)
+    return rule and maybe_rewrite(document, entry, rule)
+
+
+def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
+    destination = document.required(entry, "destination")
+    matched = _read_source(document, entry)
+    if destination is None or matched is None:
+        return None
+    pattern, names, conditions = matched
+    try:
+        where = make_destination(destination, names)
+    except ValueError as error:
+        document.complain(entry, f"destination: {error}")
+        return None
+    return Rule(pattern, where, status, entry.place, conditions=conditions)
+
+
+def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
+    matched = _read_source(document, entry)
+    if matched is None:
+        return None
+    pattern, names, conditions = matched
+    if conditions:
+        document.complain(entry, "has and missing are not supported for headers: here a field is for all who ask")
+        return None
+    changes = read_changes(document, entry, pattern, names, VERCEL)
+    return HeaderRule(pattern, changes, entry.place) if changes else None
+
+
+def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tuple[Condition, ...]] | None:
+    """Return what an entry is for, and what its other members may refer to; None where that cannot be used."""
+    source = document.required(entry, "source")
+    if source is None:
+        return None
+    try:
+        pattern, names = compile_pattern(source)
+        if pattern.expression and not pattern.segment:
+            pattern = pattern._replace(expression=NOT_WELL_KNOWN + pattern.expression)
+        conditions = (*_read_conditions(entry, "has"), *_read_conditions(entry, "missing"))
+        for condition in conditions:
+            groups = check_expression(condition.expression.decode()).groupindex
+            names = {**names, **{name: name for name in groups}}
+    except ValueError as error:
+        document.complain(entry, str(error))
+        return None
+    return pattern, names, conditions
+
+
+def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
+    """Yield what a request has to have, or to miss. Raises ValueError: a rule without its condition is another rule."""
+    conditions = entry.value.get(key)
+    if not isinstance(conditions, list | None):
+        raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong
+    if len(conditions or ()) > _MOST_CONDITIONS:
+        raise ValueError(f"{key}: no more than {_MOST_CONDITIONS} are looked at")
+    for item in conditions or ():
+        kind = item.get("type") if isinstance(item, dict) else None
+        name = item.get("key", "") if isinstance(item, dict) else None
+        if (
+            kind not in ("header", "cookie", "query", "host")
+            or not isinstance(name, str)
+            or not (name or kind == "host")
+        ):
+            raise ValueError(f"{key}: expected objects with a type (header, cookie, query or host) and a key")
+        expression = _read_value(key, item.get("value"))
+        if not expression and key == "has" and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            expression = f"(?P<{name}>.*)"  # its value can be referred to by the key
+        names = () if kind == "host" else ((name.lower() if kind == "header" else name).encode(),)
+        yield Condition(kind, names, expression.encode(), absent=key == "missing")
+
+
+def _read_value(key: str, value: object) -> str:
+    """Return the expression of a condition's value: a string that is one, or an object such as ``{"pre": "a"}``."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return translate_expression(value)
+    made = []
+    for operation, operand in value.items() if isinstance(value, dict) else [("", value)]:
+        several = [re.escape(str(item)) for item in (operand if isinstance(operand, list) else [operand])]
+        either = "|".join(several)
+        forms = {
+            "eq": f"(?=(?:{either})\\Z)",
+            "inc": f"(?=(?:{either})\\Z)",
+            "neq": f"(?!(?:{either})\\Z)",
+            "ninc": f"(?!(?:{either})\\Z)",
+            "pre": f"(?={either})",
+            "suf": f"(?=.*(?:{either})\\Z)",
+            "re": f"(?=(?:{translate_expression(str(operand))})\\Z)",
+        }
+        if operation not in forms:
+            raise ValueError(f'{key}: "{operation}" is not understood')
+        made.append(forms[operation])
+    return "".join(made) + ".*"

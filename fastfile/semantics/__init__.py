@@ -1,1 +1,0 @@
-"""RFC rules as pure functions over values: no I/O, no clock, nothing of the layers below."""

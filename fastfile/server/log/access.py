@@ -1,0 +1,183 @@
+"""The access log: makes each line at once, writes the lines later, and never waits for whoever reads them.
+
+A pipe that nobody reads, a terminal stopped with Ctrl-S, a full disk: serving goes on, the queue is bounded, whole
+lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was handed to us: its file
+description is shared with the shell and with every other process that got it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+import time
+from collections.abc import Callable
+
+from fastfile.server.log.format import make_lines
+from fastfile.server.log.lines import Client, Exchange
+
+QUEUE_LIMIT = 1 << 20  # bytes of lines that wait: about 10 000 of them
+# Lines that are queued together. A write shared by 128 costs each 15 ns, and the longest ones fit into half a queue.
+_BATCH = 128
+
+
+def open_log(path: str) -> int:
+    """Open a log file for appending, make it where there is none, and return its descriptor: the caller's to close."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
+
+
+class AccessLog:
+    """The log of one worker.
+
+    ``fd`` stays the caller's: the log writes through a descriptor of its own, closed by close(). ``now`` gives
+    seconds since the epoch. ``path`` is what reopen() opens, when log files are rotated.
+    """
+
+    def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float], path: str | None = None) -> None:
+        self.dropped = 0  # lines, since the start
+        self._lines = make_lines(format, colour)
+        self._count = 0  # of them
+        self._now = now
+        self._path = path
+        self._sink = Sink(fd)
+        self._queue = bytearray()
+        self._unreported = 0
+
+    def make_client(self, peer: str) -> Client:
+        """Return what a connection hands in with its exchanges; ``peer`` is its address."""
+        return Client(self._lines.make_peer(peer))
+
+    def record(self, client: Client, exchange: Exchange, body_size: int, second: int) -> None:
+        """Make the line of an exchange that is over; ``body_size`` is what was sent of the body.
+
+        ``second`` is the time as far as it is known without asking: a format that needs no more saves two calls.
+        """
+        lines = self._lines
+        if lines.timed:
+            lines.add(client, exchange, body_size, self._now(), time.monotonic() - exchange[2])
+        else:
+            lines.add(client, exchange, body_size, second, 0.0)
+        self._count += 1
+        if self._count >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the descriptor takes now and keep the rest; to be called some ten times a second."""
+        if self._count:
+            self._queue_lines()
+        self._sink.write(self._queue)
+        if self._unreported and not self._queue:
+            self._report_dropped()
+            self._sink.write(self._queue)
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same path (the old one was renamed); raises OSError and keeps the old one."""
+        if self._path is None:
+            return
+        self.flush()
+        fd = open_log(self._path)
+        try:
+            sink = Sink(fd)
+        finally:
+            os.close(fd)
+        self._sink.close()
+        self._sink = sink
+
+    def close(self) -> None:
+        """Write what can be written at once and let go of the descriptor."""
+        self.flush()
+        self._sink.close()
+
+    def _queue_lines(self) -> None:
+        lines, count = self._lines.take(), self._count
+        self._count = 0
+        size = len(self._queue)
+        # Once full, the queue takes nothing until it is half empty: one report for a gap, not one per batch.
+        if size + len(lines) > QUEUE_LIMIT or (self._unreported and size > QUEUE_LIMIT // 2):
+            self.dropped += count
+            self._unreported += count
+            return
+        if self._unreported:
+            self._report_dropped()
+        self._queue += lines
+
+    def _report_dropped(self) -> None:
+        self._lines.add_gap(self._unreported, self._now())
+        self._queue += self._lines.take()
+        self._unreported = 0
+
+
+class Sink:
+    """Where lines go: a descriptor of our own to what another descriptor is open on, written without waiting.
+
+    Decided once, by what it is open on:
+    pipe, terminal, device: opened again, through /proc or a terminal's name, which gives a file description of our
+    own, and that one is non-blocking.
+    socket (systemd's journal): each send is non-blocking by a flag.
+    file: written as it is; a disk is not waited for longer than any other disk access.
+    Where that cannot be (a pipe on another system, another user's terminal): poll() before each piece.
+    """
+
+    def __init__(self, fd: int) -> None:
+        """Take a descriptor of our own; ``fd`` stays the caller's. Raises OSError when it is not open."""
+        mode = os.fstat(fd).st_mode
+        self._poll: select.poll | None = None
+        self._socket: socket.socket | None = None
+        # Pieces of PIPE_BUF go whole or not at all, so lines of several workers do not mix.
+        self._piece = QUEUE_LIMIT if stat.S_ISREG(mode) else select.PIPE_BUF
+        if stat.S_ISSOCK(mode):
+            self._socket = socket.socket(fileno=os.dup(fd))
+            self._fd = self._socket.fileno()
+        elif stat.S_ISREG(mode):
+            self._fd = os.dup(fd)
+        else:
+            self._fd = self._own_description(fd)
+
+    def write(self, queue: bytearray) -> None:
+        """Write from the front of the queue as much as goes without waiting, and take it off the queue."""
+        while queue:
+            try:
+                count = self._write_piece(queue if len(queue) <= self._piece else self._cut(queue))
+            except OSError:
+                # EAGAIN, and no less ENOSPC, EPIPE, EIO, EBADF or EFBIG: the queue waits for better times, and
+                # beyond its limit lines are counted as dropped. There is nobody to tell that the log is broken.
+                return
+            if count == 0:
+                return
+            del queue[:count]
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        else:
+            os.close(self._fd)
+
+    def _cut(self, queue: bytearray) -> bytearray:
+        """Return the next piece of a queue that is longer: whole lines, if one fits."""
+        return queue[: queue.rfind(b"\n", 0, self._piece) + 1 or self._piece]
+
+    def _write_piece(self, piece: bytearray) -> int:
+        if self._socket is not None:
+            return self._socket.send(piece, socket.MSG_DONTWAIT)
+        if self._poll is not None and not self._poll.poll(0):
+            return 0
+        return os.write(self._fd, piece)
+
+    def _own_description(self, fd: int) -> int:
+        try:
+            return _open_again(fd)
+        except OSError:
+            own = os.dup(fd)
+            # Between poll and write another worker may fill the pipe, and the write waits: the best there is here.
+            self._poll = select.poll()
+            self._poll.register(own, select.POLLOUT)
+            return own
+
+
+def _open_again(fd: int) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        return os.open(f"/proc/self/fd/{fd}", flags)
+    except OSError:
+        return os.open(os.ttyname(fd), flags)

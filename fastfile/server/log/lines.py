@@ -1,0 +1,126 @@
+"""The lines of an access log that wait to be written, in the pieces that they are joined of.
+
+Most pieces were made before: for the same second, the same target, the same client. A piece is used again only where
+what it was made of is the same, byte for byte, and what is remembered is bounded. The texts are in logformat.py.
+"""
+
+from __future__ import annotations
+
+from fastfile.message import RequestHead, Response
+
+# A request, None where it could not be read, its response, and when it was asked for on the clock's monotonic scale. A
+# plain tuple: one is made per request, and a NamedTuple costs four times as much to make.
+Exchange = tuple[RequestHead | None, Response, float]
+
+# So many targets are remembered, and none that is longer: half a MiB.
+_TARGETS = 1024
+_TARGET_SIZE = 256
+# The fields of a connection's last request are remembered up to this size; a browser's are some 700 bytes.
+_FIELDS_SIZE = 1024
+
+
+class Client:
+    """What is remembered of one connection: its peer, and what its last request's fields became."""
+
+    __slots__ = ("field_lines", "fields", "peer")
+
+    def __init__(self, peer: bytes) -> None:
+        self.peer = peer
+        self.field_lines: bytes | None = None
+        self.fields = b""
+
+
+class Answered:
+    """What is remembered of a target: how it was asked for last, and what the answer was."""
+
+    __slots__ = ("body_size", "method", "minor_version", "request", "status", "text")
+
+    def __init__(self, method: bytes, minor_version: int, request: bytes) -> None:
+        self.method = method
+        self.minor_version = minor_version
+        self.request = request  # these three as the format writes them
+        self.status = 0
+        self.body_size = 0
+        self.text = b""  # all five
+
+
+class Lines:
+    """The lines of one format: exchanges are added, and all that wait are taken.
+
+    ``timed``: a line says when it was to the millisecond and how long it took; else ``time_s`` may be in whole seconds,
+    and ``duration_s`` is not looked at.
+    """
+
+    def __init__(self, timed: bool) -> None:
+        self.timed = timed
+        self._pieces: list[bytes] = []
+        self._answered: dict[bytes, Answered] = {}
+        self._second = -1
+        self._stamp = b""
+
+    def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
+        """Add the line of an exchange; ``body_size`` is what was sent of the body."""
+        raise NotImplementedError
+
+    def add_gap(self, count: int, time_s: float) -> None:
+        """Add the line that owns up to ``count`` dropped ones."""
+        raise NotImplementedError
+
+    def take(self) -> bytes:
+        """Return the lines that were added, and forget them."""
+        lines = b"".join(self._pieces)
+        self._pieces.clear()
+        return lines
+
+    def make_peer(self, peer: str) -> bytes:
+        """Return the text for the address of a client, which is empty where it has none."""
+        raise NotImplementedError
+
+    def _make_stamp(self, second: int) -> bytes:
+        raise NotImplementedError
+
+    def _make_request(self, head: RequestHead | None) -> bytes:
+        raise NotImplementedError
+
+    def _make_outcome(self, status: int, body_size: int) -> bytes:
+        raise NotImplementedError
+
+    def _make_fields(self, field_lines: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _stamp_at(self, time_s: float) -> bytes:
+        second = int(time_s)
+        if second != self._second:
+            self._second = second
+            self._stamp = self._make_stamp(second)
+        return self._stamp
+
+    def _text(self, head: RequestHead | None, status: int, body_size: int) -> bytes:
+        """Return what was asked and what it got."""
+        if head is None:
+            return self._make_request(None) + self._make_outcome(status, body_size)
+        answered = self._answered.get(head.target)
+        if answered is None or answered.method != head.method or answered.minor_version != head.minor_version:
+            answered = self._remember(head)
+        if answered.status != status or answered.body_size != body_size:
+            answered.status = status
+            answered.body_size = body_size
+            answered.text = answered.request + self._make_outcome(status, body_size)
+        return answered.text
+
+    def _remember(self, head: RequestHead) -> Answered:
+        answered = Answered(head.method, head.minor_version, self._make_request(head))
+        if len(head.method) + len(head.target) <= _TARGET_SIZE:
+            if len(self._answered) >= _TARGETS:
+                self._answered.clear()
+            self._answered[head.target] = answered
+        return answered
+
+    def _fields(self, client: Client, head: RequestHead | None) -> bytes:
+        """Return what is said of a request's fields."""
+        if head is None:
+            return self._make_fields(b"")
+        if client.field_lines != head.field_lines:
+            client.fields = self._make_fields(head.field_lines)
+            client.field_lines = head.field_lines if len(head.field_lines) <= _FIELDS_SIZE else None
+        return client.fields

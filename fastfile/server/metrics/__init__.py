@@ -1,0 +1,1 @@
+"""Counters, and the endpoint that shows them."""

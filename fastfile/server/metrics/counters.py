@@ -1,0 +1,61 @@
+"""What is counted of the exchanges of one worker: plain integers in memory that its supervisor and siblings read.
+
+Each worker writes its own slots and nobody else does, so an increment needs no lock. Of prometheus-client the files of
+its multi-process mode and microseconds per request would not fit here; the text that it writes is a page of code.
+"""
+
+from __future__ import annotations
+
+from fastfile.message import RequestHead, Response
+
+METHODS = ("GET", "HEAD", "other", "unreadable")
+CLASSES = 5  # of status codes
+BOUNDS_US = (1_000, 5_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000)
+# Where each number is among the slots.
+REQUESTS = 0
+DURATIONS = len(METHODS) * CLASSES
+DURATION_US = DURATIONS + len(BOUNDS_US) + 1
+SENT, HITS, DROPPED, OPEN, RESTARTS = range(DURATION_US + 1, DURATION_US + 6)
+SLOTS = RESTARTS + 1
+
+
+class Metrics:
+    """Counts into ``slots``, 64-bit integers."""
+
+    def __init__(self, slots: memoryview) -> None:
+        self._slots = slots
+
+    def count(self, head: RequestHead | None, response: Response) -> None:
+        """Count a response; ``head`` is None when the request could not be read."""
+        method = 3 if head is None else 0 if head.method == b"GET" else 1 if head.method == b"HEAD" else 2
+        self._slots[method * 5 + response.status // 100 - 1] += 1
+
+    def measure(self, duration_s: float, responses: int) -> None:
+        """Count how long responses took that left together, from their request to their last byte's leaving."""
+        duration_us = int(duration_s * 1e6)
+        bucket = 0 if duration_us <= 1000 else self._slow_bucket(duration_us)
+        self._slots[20 + bucket] += responses
+        self._slots[28] += duration_us * responses
+
+    def _slow_bucket(self, duration_us: int) -> int:
+        bucket = 0
+        for bound in BOUNDS_US:
+            if duration_us <= bound:
+                break
+            bucket += 1
+        return bucket
+
+    def add_sent(self, count: int) -> None:
+        """Count bytes that the kernel took."""
+        self._slots[29] += count
+
+    def tell(self, hits: int, dropped: int, open_connections: int) -> None:
+        """Put down what others count; once a second will do."""
+        self._slots[30] = hits
+        self._slots[31] = dropped
+        self._slots[32] = open_connections
+
+
+# The numbers above, which the hot methods have as literals.
+assert (REQUESTS, CLASSES, DURATIONS, DURATION_US, SENT, HITS, DROPPED, OPEN) == (0, 5, 20, 28, 29, 30, 31, 32)
+assert BOUNDS_US[0] == 1000

@@ -1,0 +1,163 @@
+"""--metrics: the counts of all workers, summed, as Prometheus reads them, on a listener of their own.
+
+Any worker answers it: all counts are in memory that they share, so that the sum is right whoever is asked, and right
+after a worker died: its supervisor adds its counts to a page that stays.
+"""
+
+from __future__ import annotations
+
+import mmap
+import socket
+from typing import NamedTuple
+
+from fastfile.errors import HTTPError
+from fastfile.message import RequestHead, Response
+from fastfile.responder import Responder
+from fastfile.server.metrics.counters import (
+    BOUNDS_US,
+    CLASSES,
+    DROPPED,
+    DURATION_US,
+    DURATIONS,
+    HITS,
+    METHODS,
+    OPEN,
+    REQUESTS,
+    RESTARTS,
+    SENT,
+    SLOTS,
+    Metrics,
+)
+from fastfile.server.net.bind import Listening
+from fastfile.site.error_pages import VARY
+from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
+
+PAGE = 512  # bytes: whole cache lines, so that no two workers write into one
+PAGES = 4096  # workers at a time, those that drain included; one more is not counted
+VERSION, HIGHEST = SLOTS, SLOTS + 1  # of page 0: odd while counts move to it; the highest page in use
+TRIES = 1000  # of reading while counts move: microseconds, unless the supervisor was stopped right then
+
+CONTENT_TYPE = (b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")
+PLAIN_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
+
+
+class Board:
+    """A page of counts for each worker; page 0 has those of the dead. Made before the first fork."""
+
+    def __init__(self) -> None:
+        self._pages = [page.cast("q") for page in _cut(memoryview(mmap.mmap(-1, PAGE * PAGES)))]
+        self._free = list(range(PAGES - 1, 0, -1))
+
+    def take(self) -> int:
+        """Return a page for a new worker; 0 when all are taken."""
+        page = self._free.pop() if self._free else 0
+        base = self._pages[0]
+        base[HIGHEST] = max(base[HIGHEST], page)
+        return page
+
+    def metrics(self, page: int) -> Metrics | None:
+        """Return what counts into a page, in its worker."""
+        return Metrics(self._pages[page]) if page else None
+
+    def retire(self, page: int) -> None:
+        """Keep the counts of a worker that has ended; it holds no connections any more."""
+        if page == 0:
+            return
+        base, ended = self._pages[0], self._pages[page]
+        base[VERSION] += 1
+        ended[OPEN] = 0
+        for slot in range(SLOTS):
+            base[slot] += ended[slot]
+            ended[slot] = 0
+        base[VERSION] += 1
+        self._free.append(page)
+
+    def count_restart(self) -> None:
+        """Count a worker that ended before its time."""
+        self._pages[0][RESTARTS] += 1
+
+    def totals(self) -> list[int]:
+        """Return the sum of each count over all workers, dead or alive."""
+        base = self._pages[0]
+        for _ in range(TRIES):
+            version = base[VERSION]
+            pages = self._pages[: base[HIGHEST] + 1]
+            sums = [sum(page[slot] for page in pages) for slot in range(SLOTS)]
+            if version == base[VERSION] and version % 2 == 0:
+                break
+        return sums
+
+
+class Metering(NamedTuple):
+    """What --metrics needs in a supervisor."""
+
+    board: Board
+    listening: Listening
+
+
+class Meter(NamedTuple):
+    """What --metrics needs in a worker."""
+
+    metrics: Metrics | None
+    board: Board
+    listening: socket.socket
+
+
+class MetricsHandler(Responder):
+    """Answers on the listener of --metrics."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def respond(self, head: RequestHead) -> Response:
+        """Return the counts, or the error for any other method or target."""
+        if head.method not in (b"GET", b"HEAD"):
+            return self.refuse(HTTPError(405, "Only GET and HEAD.", ((b"Allow", b"GET, HEAD"),)), head)
+        if head.target.partition(b"?")[0] != b"/metrics":
+            return self.refuse(HTTPError(404, "Metrics are at /metrics."), head)
+        fields = (CONTENT_TYPE, NO_CACHE, NO_SNIFFING)
+        response = make_response(200, fields, make_text(self._board.totals()))
+        return make_bodiless(response) if head.method == b"HEAD" else response
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        """Return an error as text, for whoever set up the scraping."""
+        fields = (PLAIN_TEXT, (b"Cache-Control", b"no-store"), VARY, NO_SNIFFING, *error.fields)
+        response = make_response(error.status, fields, error.detail.encode() + b"\n")
+        return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
+
+
+def make_text(totals: list[int]) -> bytes:
+    """Return the counts in Prometheus' text format."""
+    lines = _family("requests_total", "counter", "Responses, by method and class of status.")
+    for row, method in enumerate(METHODS):
+        for column in range(CLASSES):
+            count = totals[REQUESTS + row * CLASSES + column]
+            lines.append(f'fastfile_requests_total{{method="{method}",status="{column + 1}xx"}} {count}')
+    lines += _histogram(totals)
+    for name, kind, text, slot in (
+        ("sent_bytes_total", "counter", "Bytes sent, heads included.", SENT),
+        ("cache_hits_total", "counter", "Requests answered by what was known and still fresh.", HITS),
+        ("open_connections", "gauge", "Connections of clients, as of the last second.", OPEN),
+        ("worker_restarts_total", "counter", "Workers that ended and were replaced.", RESTARTS),
+        ("dropped_log_lines_total", "counter", "Lines of the access log that nobody took in time.", DROPPED),
+    ):
+        lines += [*_family(name, kind, text), f"fastfile_{name} {totals[slot]}"]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def _histogram(totals: list[int]) -> list[str]:
+    name = "request_duration_seconds"
+    lines = _family(name, "histogram", "From a request's arrival to the last byte of its answer.")
+    count = 0
+    for bucket, bound in enumerate((*(f"{bound / 1e6:g}" for bound in BOUNDS_US), "+Inf")):
+        count += totals[DURATIONS + bucket]
+        lines.append(f'fastfile_{name}_bucket{{le="{bound}"}} {count}')
+    return [*lines, f"fastfile_{name}_sum {totals[DURATION_US] / 1e6}", f"fastfile_{name}_count {count}"]
+
+
+def _family(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP fastfile_{name} {text}", f"# TYPE fastfile_{name} {kind}"]
+
+
+def _cut(memory: memoryview) -> list[memoryview]:
+    return [memory[start : start + PAGE] for start in range(0, len(memory), PAGE)]

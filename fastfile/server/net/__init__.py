@@ -1,0 +1,1 @@
+"""Sockets: binding, accepting, readiness, connections."""

@@ -1,0 +1,24 @@
+cimport cython
+
+from fastfile._sendfile cimport accept, close
+from fastfile.server.net.connection cimport Connection
+from fastfile.server.net.poller cimport Poller, Watcher
+from fastfile.server.net.service cimport Service
+
+cdef int ACCEPTS, TOGETHER
+
+cdef class Listener(Watcher):
+    cdef Service _service
+    cdef object _socket, _complaints, _on_exhausted
+    cdef int _fd
+    cdef Py_ssize_t _max_connections, _crowded
+    cdef double _shed_after_s
+    cdef double _kept_s
+    cdef bint _paused, _stopped
+    cpdef on_ready(self)
+    @cython.locals(more=bint, fresh=list, connection=Connection)
+    cdef _accept(self, int most)
+    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple)
+    cdef bint _gather(self, list fresh, int most) except -1
+    @cython.locals(now_s=double, poller=Poller, service=Service)
+    cpdef shed_idle(self)

@@ -1,0 +1,150 @@
+"""Accepts the connections of one worker, as many as it may have."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from fastfile.sendfile import accept, close
+from fastfile.server.log.complaints import Complaints
+from fastfile.server.net.clients import format_address
+from fastfile.server.net.connection import Connection
+from fastfile.server.net.handshakes import kept_s
+from fastfile.server.net.poller import READ, Watcher
+from fastfile.server.net.service import Service
+
+ACCEPTS = 64  # connections taken up before those that are there already have their turn
+TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
+SILENT_S = 0.5  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
+IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
+
+
+def _deadline(connection: Connection) -> float:
+    return connection.deadline_s
+
+
+class Listener(Watcher):
+    """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
+
+    ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
+    fails an accept, accept(2)); accepting then pauses until resume().
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        listening: socket.socket,
+        max_connections: int,
+        complaints: Complaints,
+        on_exhausted: Callable[[OSError], None],
+    ) -> None:
+        self._service = service
+        self._socket = listening
+        self._fd = listening.fileno()
+        self._kept_s = kept_s(listening)
+        self._max_connections = max_connections
+        self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
+        self._shed_after_s = 0.0
+        self._complaints = complaints
+        self._on_exhausted = on_exhausted
+        self._paused = False
+        self._stopped = False
+        service.poller.watch(self._fd, self, READ)
+
+    def on_ready(self) -> None:
+        self._accept(ACCEPTS)
+
+    def _accept(self, most: int) -> None:
+        failed: Exception | None = None
+        more = True
+        while more and most > 0:
+            fresh: list[Connection] = []
+            more = self._gather(fresh, min(most, TOGETHER))
+            most -= TOGETHER
+            if fresh:
+                # What they ask may have been sent after the checks of this pass. It is read by now, so a pass that
+                # begins now has checks that hold for all of it.
+                self._service.clock.divide_pass()
+            for connection in fresh:
+                try:
+                    connection.start()
+                except Exception as error:  # the others are served all the same
+                    failed = error
+        if failed is not None:
+            raise failed
+
+    def _gather(self, fresh: list[Connection], most: int) -> bool:
+        """Accept up to ``most`` clients and read what they ask; False when nobody else waits, or may come in."""
+        service = self._service
+        for _ in range(most):
+            self.shed_idle()
+            if service.poller.count + len(fresh) > self._max_connections:
+                self.pause()
+                return False
+            try:
+                accepted = accept(self._fd)
+            except OSError as error:
+                self.pause()
+                self._on_exhausted(error)
+                return False
+            if accepted is None:
+                return False
+            fd, address = accepted
+            if service.clients.admit(address):
+                connection = Connection(service, fd, address)
+                if connection.read_first(self._kept_s):
+                    fresh.append(connection)
+            else:
+                close(fd)
+                peer = format_address(address)
+                self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
+        return True
+
+    def shed_idle(self) -> None:
+        """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
+
+        Those first that never sent a byte: a client asks as soon as it is connected, or later anew (a browser that was
+        early, say). A twentieth of all at once, since finding them is a look at all; and no more than once a second
+        where few are idle. Who has been idle for a moment is somebody reading a page, not hoarding.
+        """
+        service = self._service
+        now_s = service.clock.monotonic_s
+        poller = service.poller
+        if poller.count <= self._crowded or now_s < self._shed_after_s:
+            return
+        silent_s = now_s + service.head_timeout_s - SILENT_S
+        idle_s = now_s + service.idle_timeout_s * (1 - IN_USE)
+        idle = [
+            watcher
+            for watcher in poller.watchers()
+            if isinstance(watcher, Connection)
+            and watcher.is_quiet(True)
+            and watcher.deadline_s <= (idle_s if watcher.is_quiet(False) else silent_s)
+        ]
+        idle.sort(key=_deadline)
+        wanted = max(1, self._max_connections // 20)
+        if len(idle) < wanted:
+            self._shed_after_s = now_s + 1.0
+        for connection in idle[:wanted]:
+            connection.on_ready()  # what has arrived already gets its answer
+            if connection.is_quiet(True):
+                connection.close()
+
+    def pause(self) -> None:
+        """Leave new clients in the kernel's queue, until a connection ends, instead of spinning on them."""
+        self._paused = True
+        self._service.clients.call_when_left(self.resume)
+        self._service.poller.change(self._fd, 0)
+
+    def resume(self) -> None:
+        if self._paused and not self._stopped:
+            self._paused = False
+            self._service.poller.change(self._fd, READ)
+
+    def stop(self, waiting: int) -> None:
+        """Take up as many as ``waiting`` who wait already, then close the socket and accept nobody more."""
+        self._accept(waiting)
+        self._stopped = True
+        self._service.poller.change(self._fd, 0)
+        self._service.poller.forget(self._fd)
+        self._socket.close()

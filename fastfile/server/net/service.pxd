@@ -1,0 +1,26 @@
+from fastfile._parser cimport HeadParser as KernelParser
+from fastfile.clock cimport Clock
+from fastfile.responder cimport Responder
+from fastfile.server.log.access cimport AccessLog
+from fastfile.server.net.clients cimport Clients
+from fastfile.server.metrics.counters cimport Metrics
+from fastfile.server.net.poller cimport Poller
+
+cdef class Service:
+    cdef readonly Responder handler
+    cdef readonly Poller poller
+    cdef readonly object limits, offload, disk
+    cdef readonly KernelParser parser
+    cdef readonly Clock clock
+    cdef readonly AccessLog log
+    cdef readonly Clients clients
+    cdef readonly Metrics metrics
+    cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
+    cdef readonly Py_ssize_t least_progress
+    cdef public bint draining
+    cdef readonly bytearray buffer
+    cdef long long _date_s
+    cdef bytes _persistent, _persistent_1_0, _closing
+    cpdef bytes tail(self, bint close, bint is_current)
+    cpdef renew_parser(self)
+    cdef _renew_tails(self)

@@ -1,0 +1,84 @@
+"""What the connections of one worker share: the handler, the clock, the poller, the limits, and the Date of now."""
+
+from __future__ import annotations
+
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.http.date import make_httpdate
+from fastfile.parser import HeadParser
+from fastfile.responder import Responder
+from fastfile.server.log.access import AccessLog
+from fastfile.server.metrics.counters import Metrics
+from fastfile.server.net.clients import Clients
+from fastfile.server.net.poller import Poller
+from fastfile.server.threads import Offload
+
+# One read takes at most this much; a pipeline that is longer waits in the kernel.
+BUFFER_SIZE = 64 * 1024
+
+
+class Service:
+    """``clients`` counts the connections. Times are in seconds.
+
+    ``offload`` does what a handler defers; without it such a request gets 503. ``disk`` waits for files that are not in
+    memory; without it everybody waits. They are two, so that neither a slow disk nor slow hashes are in the way of the
+    other.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        handler: Responder,
+        clock: Clock,
+        poller: Poller,
+        log: AccessLog | None,
+        clients: Clients,
+        metrics: Metrics | None = None,
+        offload: Offload | None = None,
+        disk: Offload | None = None,
+    ) -> None:
+        self.handler = handler
+        self.clock = clock
+        self.poller = poller
+        self.clients = clients
+        self.log = log
+        self.metrics = metrics
+        self.offload = offload
+        self.disk = disk
+        self.limits = config.parser_limits
+        self.head_timeout_s = config.head_timeout
+        self.body_timeout_s = config.body_timeout
+        self.idle_timeout_s = config.idle_timeout
+        self.write_timeout_s = config.write_timeout
+        self.least_progress = max(1, int(config.write_rate * config.write_timeout))  # bytes within that time
+        self.draining = False
+        self.buffer = bytearray(BUFFER_SIZE)
+        self.renew_parser()
+        self._renew_tails()
+
+    def drain(self, idle_timeout_s: float) -> None:
+        """Say Connection: close from now on. Who was told nothing yet has a moment for a request on the way."""
+        self.draining = True
+        self.idle_timeout_s = idle_timeout_s
+
+    def renew_parser(self) -> None:
+        """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
+        self.parser = HeadParser(self.limits)
+
+    def tail(self, close: bool, is_current: bool) -> bytes:
+        """Return the end of a head: Date, Connection where it says something, and the empty line.
+
+        ``is_current``: the request was HTTP/1.1; to a 1.0 client persistence has to be told (RFC 9112 §9.3).
+        """
+        if self._date_s != self.clock.wall_s:
+            self._renew_tails()
+        if close:
+            return self._closing
+        return self._persistent if is_current else self._persistent_1_0
+
+    def _renew_tails(self) -> None:
+        self._date_s = self.clock.wall_s
+        date = b"Date: %b\r\n" % make_httpdate(self._date_s)
+        self._persistent = date + b"\r\n"
+        self._persistent_1_0 = date + b"Connection: keep-alive\r\n\r\n"
+        self._closing = date + b"Connection: close\r\n\r\n"

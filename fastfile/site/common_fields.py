@@ -1,0 +1,87 @@
+"""The fields that every response carries: made once from the options, they take the place of ours of the same name.
+
+Static all of them: what depends on a request's Origin is in cors.py. RFC 9110 §6.3, Fetch §3.2, HTML §7.1.
+"""
+
+from __future__ import annotations
+
+from fastfile.config.config import Config
+from fastfile.config.header_values import split_field
+from fastfile.http.field_changes import Field, FieldChanges
+from fastfile.rules.providers import ANY_ORIGIN, choose_host
+
+# What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
+EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
+PREFLIGHT_MAX_AGE_S = 7200  # the most that Chromium keeps
+VARY_ORIGIN: Field = (b"Vary", b"Origin")
+
+
+def common_changes(config: Config) -> FieldChanges:
+    """Return what is made of the fields of every response: of two that set one, --header holds, then other options."""
+    fields = _option_fields(config)
+    if config.cors == ("*",):
+        fields += [ANY_ORIGIN, exposed_fields(config)]
+    elif config.cors:
+        fields.append(VARY_ORIGIN)
+    if config.server_header:
+        fields.append((b"Server", b"fastfile"))
+    host = FieldChanges(choose_host(config).fields)
+    return host.then(FieldChanges(tuple(fields))).then(FieldChanges(own_fields(config)))
+
+
+def preflight_fields(config: Config) -> tuple[Field, ...]:
+    """Return what an answer to OPTIONS has for preflights (Fetch §4.8), where --cors lets any origin in.
+
+    Nothing here is done by request fields, so all may be sent; ``*`` does not include Authorization (Fetch §3.2.3).
+    """
+    return make_preflight(b"*, Authorization") if config.cors == ("*",) else ()
+
+
+def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
+    """Return the fields that let a browser send a request with these fields of its own (Fetch §3.2.3)."""
+    return (
+        (b"Access-Control-Allow-Methods", b"GET, HEAD, OPTIONS"),
+        (b"Access-Control-Allow-Headers", allowed_fields),
+        (b"Access-Control-Allow-Private-Network", b"true"),
+        (b"Access-Control-Max-Age", b"%d" % PREFLIGHT_MAX_AGE_S),
+    )
+
+
+def exposed_fields(config: Config) -> Field:
+    """Return the field that lets scripts read ours and those of --header.
+
+    Names, not ``*``: that would be the name of a field where credentials are used (Fetch §3.2.3).
+    """
+    names = dict.fromkeys((*EXPOSED, *(name for name, _ in own_fields(config))))
+    return (b"Access-Control-Expose-Headers", b", ".join(names))
+
+
+def own_fields(config: Config) -> tuple[Field, ...]:
+    """Return the fields of --header: those of one name as one list (RFC 9110 §5.3), but Set-Cookie, which is none."""
+    joined: dict[bytes, Field] = {}
+    for name, value in map(split_field, config.header):
+        key = name.lower()
+        if key == b"set-cookie":
+            key += b"%d" % len(joined)
+        if key in joined:
+            name, value = joined[key][0], joined[key][1] + b", " + value
+        joined[key] = (name, value)
+    return tuple(joined.values())
+
+
+def _option_fields(config: Config) -> list[Field]:
+    fields: list[Field] = []
+    if config.csp is not None:
+        fields.append((b"Content-Security-Policy", config.csp.encode()))
+    if config.referrer_policy is not None:
+        fields.append((b"Referrer-Policy", config.referrer_policy.encode()))
+    if config.coi:
+        # HTML §7.1.3: both, of the page and of its workers' scripts.
+        fields += [(b"Cross-Origin-Opener-Policy", b"same-origin"), (b"Cross-Origin-Embedder-Policy", b"require-corp")]
+    has_users = config.auth != () or config.auth_file is not None
+    if config.coi or has_users:
+        # Who lets any origin read lets it embed too. But a browser that has logged in would fetch a script or a picture
+        # for a page of any site, with the password; what is named by --cors asks in the mode that this is not for.
+        is_open = config.cors == ("*",) and not has_users
+        fields.append((b"Cross-Origin-Resource-Policy", b"cross-origin" if is_open else b"same-origin"))
+    return fields

@@ -1,0 +1,29 @@
+cimport cython
+
+from fastfile.clock cimport Clock
+from fastfile.site.representation cimport Representation
+from fastfile.storage.freshness cimport Stamp
+
+cdef class Answer:
+    cdef readonly tuple stamps
+    cdef readonly Representation identity
+    cdef readonly dict variants
+    cdef readonly int status
+    cdef readonly Answer fallback
+    cdef readonly object offer
+    cdef readonly bytes vary
+    cdef public bytes key
+    cdef public bint used
+    cdef readonly long long size
+    cdef readonly int open_files
+    cdef tuple _codings
+    cdef long long _pass_number
+    cdef dict _choices
+    @cython.locals(stamp=Stamp)
+    cpdef bint is_fresh(self, Clock clock)
+    @cython.locals(identity=Representation, choice=Representation)
+    cpdef Representation select(self, bytes accept_encoding, bint wants_range)
+    cdef Representation _next_best(self, tuple codings)
+    cpdef long long size_with(self, Representation variant)
+    cpdef add(self, Representation variant)
+    cpdef withdraw(self)

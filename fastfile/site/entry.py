@@ -1,0 +1,143 @@
+"""Answers: what a target leads to, decided once and kept in the cache until a stamp says that the disk has changed.
+
+An answer is a file with its encoded variants, or the knowledge that nothing is there.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastfile.clock import Clock
+from fastfile.http.negotiation import preferred_codings
+from fastfile.site.representation import MAX_KEPT, Representation
+from fastfile.storage.freshness import Stamp
+
+# Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
+MAX_CHOICES = 32
+MAX_REMEMBERED = 128  # bytes of such a value: a browser's has some 25, and each file remembers its own
+# What an answer and its heads take beside the content, about: measured with tracemalloc.
+OVERHEAD = 2500
+
+
+class Offer(Protocol):
+    """Variants that can be made in the background (compression.py): of ``codings``, when one is ordered."""
+
+    codings: tuple[bytes, ...]
+
+    def order(self, answer: Answer, coding: bytes) -> None: ...
+
+
+class Answer:
+    """``stamps`` are all that the decision was drawn from. ``identity`` is None where nothing is at the target.
+
+    ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
+    and ``fallback`` the page of an app that takes navigations to where no file is, if there is one. ``offer`` is what
+    can be made of a file without variants, ``key`` that of the cache that keeps the answer. ``vary`` names the request
+    fields by which something else could have been found than an absence.
+    """
+
+    __slots__ = (
+        "_choices",
+        "_codings",
+        "_pass_number",
+        "fallback",
+        "identity",
+        "key",
+        "offer",
+        "open_files",
+        "size",
+        "stamps",
+        "status",
+        "used",
+        "variants",
+        "vary",
+    )
+
+    def __init__(
+        self,
+        stamps: tuple[Stamp, ...],
+        identity: Representation | None,
+        variants: dict[bytes, Representation],
+        fallback: Answer | None = None,
+        offer: Offer | None = None,
+        vary: bytes = b"",
+    ) -> None:
+        self.stamps = stamps
+        self.identity = identity
+        self.variants = variants
+        self.status = 404 if identity is None else identity.status
+        self.fallback = fallback
+        self.offer = offer
+        self.vary = vary
+        self.key: bytes | None = None
+        self.used = False
+        self._pass_number = 0  # in which its stamps were found to hold
+        self._codings = tuple(variants) if offer is None else offer.codings
+        self._choices: dict[bytes | None, Representation] = {}
+        self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
+        self.open_files = 0
+        for representation in (identity, *variants.values()):
+            # The page of an absence is one for all absences: who keeps it has counted it.
+            if representation is not None and self.status == 200:
+                self.size = self.size_with(representation)
+                self.open_files += representation.resource.content is None
+
+    def is_fresh(self, clock: Clock) -> bool:
+        """Tell whether all stamps hold; they are looked at once in a pass."""
+        if self._pass_number == clock.pass_number:
+            return True
+        for stamp in self.stamps:
+            if not stamp.is_fresh(clock):
+                return False
+        self._pass_number = clock.pass_number
+        return True
+
+    def select(self, accept_encoding: bytes | None, wants_range: bool) -> Representation:
+        """Return the representation for a request (RFC 9110 §12.5.3): the file itself for ranges, where acceptable."""
+        identity = self.identity
+        assert identity is not None
+        if not self._codings:
+            return identity
+        if not wants_range:
+            choice = self._choices.get(accept_encoding)
+            if choice is not None:
+                return choice
+        codings = preferred_codings(accept_encoding, self._codings)
+        # A variant of our making may be gone before the next range of it is asked for.
+        if wants_range and (b"identity" in codings or self.offer is not None):
+            return identity
+        choice = self.variants.get(codings[0], identity)
+        if self.offer is not None and choice is identity and codings[0] != b"identity":
+            self.offer.order(self, codings[0])
+            return self._next_best(codings)
+        if not wants_range and (accept_encoding is None or len(accept_encoding) <= MAX_REMEMBERED):
+            if len(self._choices) >= MAX_CHOICES:
+                self._choices.clear()
+            self._choices[accept_encoding] = choice
+        return choice
+
+    def _next_best(self, codings: tuple[bytes, ...]) -> Representation:
+        """Return the best that is there, while a better one is being made."""
+        assert self.identity is not None
+        for coding in codings:
+            if coding == b"identity":
+                break
+            if coding in self.variants:
+                return self.variants[coding]
+        return self.identity
+
+    def size_with(self, variant: Representation) -> int:
+        """Return how much memory the answer takes, about and in bytes, with one variant more."""
+        content = variant.resource.content
+        return self.size + OVERHEAD + (len(content) if content is not None else MAX_KEPT)
+
+    def add(self, variant: Representation) -> None:
+        """Take in a variant that was made; whoever counts our size counts anew."""
+        self.size = self.size_with(variant)
+        self.variants[variant.coding] = variant
+        self._choices.clear()
+
+    def withdraw(self) -> None:
+        """Have no more variants made: it is not worth it."""
+        self._codings = tuple(self.variants)
+        self._choices.clear()

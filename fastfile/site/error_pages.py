@@ -1,0 +1,74 @@
+"""The answers that tell of an error: a page in the type that the client likes best, made once for each kind."""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError, make_not_found
+from fastfile.http.field_changes import Field, FieldChanges
+from fastfile.http.fields import split_list
+from fastfile.http.negotiation import preferred_type
+from fastfile.message import RequestHead, Response
+from fastfile.site.pages import HTML, PAGE_TYPES, make_error_page
+from fastfile.site.representation import NO_STORE, make_page
+
+MAX_PAGES = 256  # distinct error responses that are remembered
+MAX_TYPES = 64  # distinct Accept values whose choice is remembered
+
+
+def make_vary(names: bytes = b"") -> Field:
+    """Return the Vary of a page of ours: it is chosen by Accept, that it is sent may depend on the fields ``names``."""
+    return (b"Vary", b", ".join(dict.fromkeys([b"Accept", *split_list(names)])))
+
+
+VARY = make_vary()
+
+
+class ErrorPages:
+    """``changes`` are those of every response."""
+
+    def __init__(self, changes: FieldChanges) -> None:
+        self._changes = changes
+        self._pages: dict[object, Response] = {}
+        self._absences: dict[bytes, Response] = {}  # the 404 in each media type
+        self._types: dict[bytes | None, bytes] = {}
+        # The field lines of the last request that got a 404, and that: a client's requests bring the same ones.
+        self._last_lines: bytes | None = None
+        self._last_absence: Response | None = None
+
+    def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None) -> Response:
+        """Return the response that tells of an error; ``head`` is None where it could not be read.
+
+        ``html`` is the site's own page for it, if there is one.
+        """
+        media_type = self.choose_type(None if head is None else head.field(b"accept"))
+        key = (error.status, error.detail, error.fields, media_type, html)
+        response = self._pages.get(key)
+        if response is None:
+            vary = () if b"Vary" in dict(error.fields) else (VARY,)
+            page = html if html is not None and media_type == HTML else None
+            if page is None:
+                page = make_error_page(error.status, error.detail, media_type)
+            response = make_page(error.status, media_type, page, (NO_STORE, *vary, *error.fields), self._changes)
+            if len(self._pages) >= MAX_PAGES:
+                self._pages.clear()
+            self._pages[key] = response
+        return response
+
+    def make_absence(self, head: RequestHead) -> Response:
+        """Return the 404, the one error that many requests get."""
+        if self._last_absence is not None and head.field_lines == self._last_lines:
+            return self._last_absence
+        media_type = self.choose_type(head.field(b"accept"))
+        response = self._absences.get(media_type)
+        if response is None:
+            response = self._absences[media_type] = self.make(make_not_found(), head)
+        self._last_lines, self._last_absence = head.field_lines, response
+        return response
+
+    def choose_type(self, accept: bytes | None) -> bytes:
+        """Return the media type for a page of ours: HTML where nothing we have is acceptable (RFC 9110 §12.4.1)."""
+        chosen = self._types.get(accept)
+        if chosen is None:
+            if len(self._types) >= MAX_TYPES:
+                self._types.clear()
+            chosen = self._types[accept] = preferred_type(accept, PAGE_TYPES) or PAGE_TYPES[0]
+        return chosen

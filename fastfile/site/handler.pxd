@@ -1,0 +1,36 @@
+cimport cython
+
+from fastfile.site.entry cimport Answer
+from fastfile.clock cimport Clock
+from fastfile.site.error_pages cimport ErrorPages
+from fastfile.responder cimport Responder
+from fastfile.site.representation cimport Representation
+from fastfile.http.ranges cimport parse_range
+from fastfile.message cimport Deferred, RequestHead, Response
+
+cdef class Handler(Responder):
+    cdef Clock _clock
+    cdef readonly object health
+    cdef readonly long long hits
+    cdef object _log_failure, _mounts
+    cdef ErrorPages _pages
+    cdef dict _answers
+    cdef tuple _allowed_hosts
+    cdef int _max_ranges
+    cdef set _hosts
+    cdef bytes _last_host
+    cdef Response _options
+    @cython.locals(answer=Answer, representation=Representation)
+    cpdef respond(self, RequestHead head)
+    cpdef refuse(self, error, RequestHead head)
+    @cython.locals(answer=Answer)
+    cdef Answer _known_answer(self, RequestHead head)
+    cdef Response _make_absence(self, Answer answer, RequestHead head)
+    cdef _complete(self, response, RequestHead head)
+    @cython.locals(representation=Representation)
+    cdef _respond(self, RequestHead head, Answer answer)
+    @cython.locals(size=cython.longlong, ranges=tuple)
+    cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
+
+cdef bint _is_usual_revalidation(RequestHead head, Representation representation) except -1
+cdef bint _is_unconditional(RequestHead head) except -1

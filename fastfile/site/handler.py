@@ -1,0 +1,267 @@
+"""The handler: a request head in, a response out. No sockets, no clock of its own; it reads top to bottom.
+
+The way of a request that is not in the cache (``_respond``):
+
+ 1. method          a known one that we have, or 405 / 501            RFC 9110 §9
+ 2. target          decoded once, dot segments resolved               RFC 9112 §3.2
+ 3. health          a probe is answered whatever its host, if --health says where (health.py)
+ 4. host            ours, or 421                                      RFC 9110 §7.2, §7.4
+ 5. answer          the cached one if it is fresh, else from the disk (site.py); of an app, its page for a navigation
+ 6. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
+ 7. preconditions   304, 412                                          RFC 9110 §13.2.2
+ 8. range           206, 416                                          RFC 9110 §14.2
+ 9. response        ready made in the representation                  response.py
+
+A GET of a cached, unchanged file skips to 6 by the bytes of its target, less the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fastfile.config.config import Config
+from fastfile.errors import HTTPError, make_failure, make_not_found
+from fastfile.http.authority import check_host, is_loopback_host, parse_host
+from fastfile.http.conditional import Precondition, check_preconditions, if_range_matches
+from fastfile.http.field_changes import Field
+from fastfile.http.navigation import is_navigation
+from fastfile.http.ranges import make_unsatisfied_range, parse_range
+from fastfile.http.target import Target, parse_target
+from fastfile.message import Deferred, RequestHead, Response
+from fastfile.responder import Responder
+from fastfile.site.common_fields import preflight_fields
+from fastfile.site.entry import Answer
+from fastfile.site.error_pages import make_vary
+from fastfile.site.health import Health
+from fastfile.site.mounts import Mounts
+from fastfile.site.representation import Representation, make_bodiless, make_head
+from fastfile.site.shared import Shared
+from fastfile.storage.root import make_error
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
+KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
+ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
+MAX_HOSTS = 64  # distinct Host values that are remembered as ours
+
+
+class Handler(Responder):
+    """Answers requests for the sites of ``mounts``.
+
+    ``log_failure`` is told of bugs: what the client hears of them is 500.
+    """
+
+    def __init__(self, mounts: Mounts, shared: Shared, log_failure: Callable[[BaseException], None]) -> None:
+        config, changes = shared.config, shared.changes
+        self._mounts = mounts
+        self._answers = shared.cache.entries
+        self._pages = shared.pages
+        self._clock = shared.clock
+        self._log_failure = log_failure
+        self.health = Health(config.health, changes)
+        self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
+        self._allowed_hosts = allowed_hosts(config)
+        self._max_ranges = config.limit_ranges
+        self._hosts: set[bytes | None] = set()
+        self._last_host: bytes | None = b"none yet"  # of those that are ours: the parser repeats the object
+        self.hits = 0  # requests whose answer was known and fresh
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        representation = None
+        answer = self._known_answer(head)
+        if answer is not None and head.method == b"GET":
+            answer.used = True
+            if answer.status == 200:
+                representation = answer.select(head.accept_encoding, head.range is not None)
+                if head.plain:
+                    return representation.full
+            elif answer.fallback is None:
+                return self._make_absence(answer, head)
+        try:
+            if representation is not None:
+                return self._respond_conditionally(head, representation)
+            response = self._respond(head, answer)
+        except Exception as error:
+            response = self._recover(error, head)
+        return self._complete(response, head)
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        response = self._pages.make(error, head)
+        return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
+
+    def look_around(self) -> None:
+        """See what no request looks for; to be called about once a second."""
+        self._mounts.look_around()
+
+    def _known_answer(self, head: RequestHead) -> Answer | None:
+        """Return the cached answer where it is fresh and the host is known to be ours."""
+        answer = self._answers.get(head.target)
+        if answer is None:
+            # The answers kept under a path are those that no query changes (ruledsite.py): so a query is no key of its
+            # own, and a flood of them takes no room.
+            answer = self._answers.get(head.target.partition(b"?")[0])
+        if answer is None or not answer.is_fresh(self._clock):
+            return None
+        if head.host is not self._last_host:
+            if head.host not in self._hosts:
+                return None
+            self._last_host = head.host
+        self.hits += 1
+        return answer
+
+    def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
+        """Return the 404: the site's own page for it, or ours."""
+        if answer.identity is None:
+            return self._pages.make_absence(head)
+        return answer.select(head.accept_encoding, False).full
+
+    def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
+        if isinstance(response, Deferred):
+            return Deferred(response.work, partial(self._finish, head, response.finish))
+        return make_bodiless(response) if head.method == b"HEAD" else response
+
+    def _finish(
+        self, head: RequestHead, finish: Callable[[Future[Any]], Response | Deferred], future: Future[Any]
+    ) -> Response | Deferred:
+        """Return what became of a deferred response, with the care of respond(): it never raises."""
+        try:
+            response = finish(future)
+        except Exception as error:
+            response = self._recover(error, head)
+        return self._complete(response, head)
+
+    def _recover(self, error: Exception, head: RequestHead) -> Response:
+        if isinstance(error, OSError):
+            error = make_error(error)
+        elif not isinstance(error, HTTPError):
+            self._log_failure(error)
+            error = make_failure()
+        return self._pages.make(error, head, self._failure_page(head) if error.status >= 500 else None)
+
+    def _failure_page(self, head: RequestHead) -> bytes | None:
+        try:
+            site, target = self._mounts.find(parse_target(head.target))
+            return site.failure_page(target.path)
+        except HTTPError:  # the target has no place here, or it is the site's rules that failed
+            return None
+
+    def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
+        """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
+        if head.method != b"GET":
+            _check_method(head.method)
+        if answer is None or head.method == b"OPTIONS":
+            target = parse_target(head.target)
+            health = self.health.answer(target)
+            if health is not None and head.method != b"OPTIONS":
+                return health
+            self._check_host(head, target)
+            if head.method == b"OPTIONS":
+                return self._options
+            if target.asterisk:
+                raise HTTPError(400, "The target * is for OPTIONS alone.")
+            site, target = self._mounts.find(target)
+            found = site.find(target, head)
+            if not isinstance(found, Answer):
+                return found
+            answer = found
+        answer.used = True
+        if answer.status != 200:
+            if answer.fallback is None or not is_navigation(head):
+                if answer.vary and answer.identity is None:
+                    return self._pages.make(make_not_found((make_vary(answer.vary),)), head)
+                return self._make_absence(answer, head)
+            answer = answer.fallback
+        representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
+        return representation.full if head.plain else self._respond_conditionally(head, representation)
+
+    def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
+        if _is_usual_revalidation(head, representation):
+            return representation.not_modified
+        now_s = self._clock.wall_s
+        if not _is_unconditional(head):
+            outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
+            if outcome is Precondition.NOT_MODIFIED:
+                return representation.not_modified
+            if outcome is Precondition.FAILED:
+                raise HTTPError(412, "The file is not in the state that the request asks for.", _vary(representation))
+        size = representation.resource.size
+        # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
+        if head.range is None or head.method != b"GET" or size == 0:
+            return representation.full
+        if head.if_range is not None and not if_range_matches(
+            head.if_range, representation.etag, representation.mtime_s, now_s
+        ):
+            return representation.full
+        partial = representation.kept_partial(head.range)
+        if partial is not None:
+            return partial
+        ranges = parse_range(head.range, size, self._max_ranges)
+        if ranges is None:
+            return representation.full
+        if not ranges:
+            fields = ((b"Content-Range", make_unsatisfied_range(size)), *_vary(representation))
+            raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
+        return representation.make_partial(ranges, head.range)
+
+    def _check_host(self, head: RequestHead, target: Target) -> None:
+        # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
+        if target.authority is not None and head.host is not None:
+            parse_host(head.host)  # §3.2: 400 where it is not valid, also where it is not used
+        host = head.host if target.authority is None else target.authority
+        if host in self._hosts:
+            return
+        if host is not None and not check_host(host, self._allowed_hosts):
+            raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
+        if target.authority is None:
+            if len(self._hosts) >= MAX_HOSTS:
+                self._hosts.clear()
+            self._hosts.add(host)
+
+
+def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:
+    """Tell whether the very tag that we sent comes back, or the date where no tag comes, with nothing else to judge."""
+    if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they go before
+        return False
+    if head.if_none_match is not None:
+        return head.if_none_match == representation.etag
+    return head.if_modified_since is not None and head.if_modified_since == representation.last_modified
+
+
+def _is_unconditional(head: RequestHead) -> bool:
+    """Tell whether no precondition came: of most requests for a range."""
+    return (
+        head.if_none_match is None
+        and head.if_modified_since is None
+        and head.if_match is None
+        and head.if_unmodified_since is None
+    )
+
+
+def _vary(representation: Representation) -> tuple[Field, ...]:
+    return (make_vary(representation.vary),) if representation.vary else ()
+
+
+def _check_method(method: bytes) -> None:
+    if method in (b"GET", b"HEAD", b"OPTIONS"):
+        return
+    if method in KNOWN_METHODS:
+        raise HTTPError(405, "Only GET, HEAD and OPTIONS are possible here.", (ALLOW,))
+    raise HTTPError(501, "This method is not known here.", (ALLOW,))
+
+
+def allowed_hosts(config: Config) -> tuple[bytes, ...]:
+    """Return the hosts that are ours beside the loopback names.
+
+    Who listens on loopback alone is reached by a browser of this machine, and so by any page in it whose name was
+    rebound to 127.0.0.1: there no other name is ours unless it is named. Elsewhere the names are not known, so all are.
+    """
+    if config.allowed_host:
+        return tuple(name.lower().encode() for name in config.allowed_host)
+    bind = config.bind.strip("[]").encode()
+    if not config.host and is_loopback_host(b"[%b]" % bind if b":" in bind else bind):
+        return ()
+    return (b"*",)

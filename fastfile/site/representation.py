@@ -1,0 +1,218 @@
+"""Responses: heads from fields, and the representation of a file with all that can be decided when it is opened.
+
+Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (handler.py) or bytes to a socket (server/).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from fastfile.http.date import make_httpdate
+from fastfile.http.field_changes import Field, FieldChanges
+from fastfile.http.ranges import (
+    ByteRange,
+    make_closing_delimiter,
+    make_multipart_type,
+    make_part_heads,
+    make_range_frame,
+    make_range_head,
+)
+from fastfile.http.status import STATUS_LINES
+from fastfile.message import FileSlice, Response, close_source
+from fastfile.storage.resource import Resource, has_no_date, hash_content, modified_s
+
+NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
+NO_CACHE: Field = (b"Cache-Control", b"no-cache")
+NO_STORE: Field = (b"Cache-Control", b"no-store")
+# A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
+OWN_TO_PAGES = (b"content-security-policy",)
+# Above this a content hash would hold up the loop for more than about a millisecond.
+MAX_HASHED = 1 << 20
+# Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
+# clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
+# room for the longest copy (resource.py).
+MAX_KEPT = 20 * 1024
+KEPT_OVERHEAD = 300  # what one of them takes beside its bytes, about
+
+
+def make_field_lines(fields: Iterable[Field]) -> bytes:
+    """Return the fields as lines, each with its CRLF (RFC 9112 §5)."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+def make_head(status: int, fields: Iterable[Field]) -> bytes:
+    """Return the status line and the field lines, less Date, Connection and the empty line."""
+    return STATUS_LINES[status] + make_field_lines(fields)
+
+
+def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
+    """Return a response whose body is in memory, with its Content-Length."""
+    length = (b"Content-Length", b"%d" % len(content))
+    return Response(status, make_head(status, (*fields, length)), (content,), len(content))
+
+
+def make_page(
+    status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
+) -> Response:
+    """Return a response whose body is a page of our own, with its type and what options make of its fields.
+
+    No cache keeps an error, whatever options say.
+    """
+    changes = changes.sparing((*OWN_TO_PAGES, b"cache-control") if status >= 400 else OWN_TO_PAGES)
+    return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
+
+
+def make_bodiless(response: Response) -> Response:
+    """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
+    close_source(response.source)
+    return Response(response.status, response.head, (), 0, response.close)
+
+
+def make_content_tag(content: bytes) -> bytes:
+    """Return a strong entity tag that is of the content alone."""
+    return b'"%b"' % hash_content(content)
+
+
+def make_etag(resource: Resource, coding: bytes) -> bytes:
+    """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
+
+    Of what was encoded here it is a hash of the content: another version of a library may make other bytes of a file.
+    Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too
+    large to hash within a pass.
+    """
+    if resource.tag is not None:
+        tag = resource.tag
+    elif not has_no_date(resource.status):
+        tag = b"%x-%x" % (resource.mtime_ns, resource.size)
+    elif resource.size <= MAX_HASHED:
+        tag = hash_content(resource.read_all())
+    else:
+        tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
+    return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag
+
+
+class Representation:
+    """One file as it is sent: its fields, and the two responses that most requests get, ready made.
+
+    ``coding`` is b"" for the file itself. ``mtime_s`` is what ``last_modified`` says: never later than now (§8.8.2.1),
+    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error
+    whose page it is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request
+    fields that the choice of this representation depended on.
+    """
+
+    __slots__ = (
+        "_field_lines",
+        "_kept",
+        "_last_asked",
+        "_partials",
+        "_range_frame",
+        "coding",
+        "etag",
+        "full",
+        "last_modified",
+        "media_type",
+        "mtime_s",
+        "not_modified",
+        "resource",
+        "status",
+        "vary",
+    )
+
+    def __init__(
+        self,
+        resource: Resource,
+        media_type: bytes,
+        coding: bytes,
+        vary: bytes,
+        now_s: int,
+        changes: FieldChanges,
+        status: int = 200,
+    ) -> None:
+        self.resource = resource
+        if status != 200:
+            changes = changes.sparing((b"cache-control",))
+        self.media_type = changes.value(b"content-type") or media_type
+        self.coding = coding
+        self.status = status
+        self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
+        self.last_modified: bytes | None = None
+        if status == 200 and self.mtime_s is not None:
+            self.last_modified = make_httpdate(self.mtime_s)
+        self.etag = make_etag(resource, coding)
+        caching, others = self._make_fields(vary)
+        changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
+        self.vary = next((value for name, value in changed if name.lower() == b"vary"), b"")
+        self._field_lines = make_field_lines(_without_type(changed))
+        body = (resource.slice(0, resource.size),) if resource.size else ()
+        self.full = self._make(status, self.media_type, body, resource.size)
+        self.not_modified = Response(304, make_head(304, _without_type(changes.apply(caching))))
+        self._range_frame: tuple[str, str] | None = None
+        self._last_asked: bytes | None = None
+        self._partials: dict[bytes, Response] = {}  # by the Range field
+        self._kept = 0  # the bytes of them
+
+    def _make_fields(self, vary: bytes) -> tuple[list[Field], list[Field]]:
+        """Return the fields that a 304 has as well, no more than caching needs (RFC 9110 §15.4.5), and the others."""
+        caching = [NO_CACHE if self.status == 200 else NO_STORE]
+        others = [NO_SNIFFING]
+        if vary:
+            caching.append((b"Vary", vary))
+        if self.status == 200:
+            caching.append((b"ETag", self.etag))
+            others.append((b"Accept-Ranges", b"bytes"))
+        if self.last_modified is not None:
+            others.append((b"Last-Modified", self.last_modified))
+        if self.coding:
+            others.append((b"Content-Encoding", self.coding))
+        return caching, others
+
+    def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
+        content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
+        return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
+
+    def kept_partial(self, asked: bytes) -> Response | None:
+        """Return the 206 for a Range field that was answered before, if it is kept."""
+        return self._partials.get(asked)
+
+    def make_partial(self, ranges: tuple[ByteRange, ...], asked: bytes) -> Response:
+        """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7).
+
+        ``asked`` is the field that they were parsed from.
+        """
+        if len(ranges) > 1:
+            return self._make_multipart(ranges)
+        start, stop = ranges[0]
+        if self._range_frame is None:
+            head = STATUS_LINES[206] + self._field_lines + b"Content-Type: %b\r\n" % self.media_type
+            self._range_frame = make_range_frame(head, self.resource.size)
+        part = self.resource.slice(start, stop)
+        response = Response(206, make_range_head(self._range_frame, start, stop), (part,), stop - start)
+        if asked != self._last_asked:  # who asks for one part after the other asks for none again
+            self._last_asked = asked
+        elif self.resource.content is None and isinstance(part, bytes):
+            self._keep(asked, response)
+        return response
+
+    def _keep(self, asked: bytes, response: Response) -> None:
+        size = len(asked) + len(response.head) + response.body_size + KEPT_OVERHEAD
+        if self._kept + size > MAX_KEPT:
+            self._partials.clear()
+            self._kept = 0
+        if size <= MAX_KEPT:
+            self._partials[asked] = response
+            self._kept += size
+
+    def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
+        size = self.resource.size
+        boundary = os.urandom(16).hex().encode()  # nobody can have put it into the file
+        parts: list[bytes | FileSlice] = []
+        for head, (start, stop) in zip(make_part_heads(ranges, size, self.media_type, boundary), ranges, strict=True):
+            parts += (head, self.resource.slice(start, stop))
+        parts.append(make_closing_delimiter(boundary))
+        total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
+        return self._make(206, make_multipart_type(boundary), tuple(parts), total)
+
+
+def _without_type(fields: Iterable[Field]) -> list[Field]:
+    return [field for field in fields if field[0].lower() != b"content-type"]

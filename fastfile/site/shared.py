@@ -1,0 +1,35 @@
+"""What the parts of one application have in common: made once from the settings, and handed to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.http.field_changes import FieldChanges
+from fastfile.site.entry import Answer
+from fastfile.site.error_pages import ErrorPages
+from fastfile.storage.cache import Cache
+
+if TYPE_CHECKING:
+    from fastfile.site.compression import Compression
+
+# Hears the name of a step, and the path or the place of what it found.
+Note = Callable[[str, bytes], None]
+
+
+def take_no_note(step: str, subject: bytes) -> None:
+    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
+
+
+class Shared(NamedTuple):
+    """``changes`` are those of every response. Without ``compression`` nothing is encoded here."""
+
+    config: Config
+    clock: Clock
+    cache: Cache[Answer]
+    pages: ErrorPages
+    changes: FieldChanges
+    compression: Compression | None = None
+    note: Note = take_no_note

@@ -1,0 +1,66 @@
+"""The stamps of an answer: what on the disk it was drawn from, so that whatever changes it is seen (freshness.py)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from fastfile.sendfile import make_signature
+from fastfile.storage.freshness import Stamp
+from fastfile.storage.resource import Resource, is_settled
+from fastfile.storage.root import Root
+from fastfile.storage.variants import Variants
+
+MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
+
+
+class Stamps:
+    """Makes the stamps of one root. Nothing at all stands for what could change unnoticed: it must not be kept.
+
+    ``watched`` gives the stamps of what all answers of the root depend on; None where that could change unnoticed.
+    """
+
+    def __init__(self, root: Root, watched: Callable[[], tuple[Stamp, ...] | None]) -> None:
+        self._root = root
+        self._watched = watched
+        self._folders: dict[bytes, Stamp] = {}
+
+    def of_file(
+        self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, variants: Variants
+    ) -> tuple[Stamp, ...]:
+        """Return what shows every change of a file and its variants: the folders looked in, its own among them (names
+        come and go), the file, and whatever is at its variants' names.
+        """
+        if resource.cold or any(variant.cold for variant in variants.usable.values()):
+            return ()  # the next answer has its content in memory
+        now_ns = time.time_ns()
+        stamps = self.of_folders(folders)
+        if not stamps or not all(is_settled(status, now_ns) for status in (resource.status, *variants.statuses)):
+            return ()
+        return (
+            *stamps,
+            Stamp(self._root.absolute(path), resource.signature),
+            *(Stamp(self._root.absolute(beside), signature) for beside, signature in variants.signatures.items()),
+        )
+
+    def of_folders(self, folders: Mapping[bytes, os.stat_result]) -> tuple[Stamp, ...]:
+        """Return what shows that a name came or went in any of the folders, given by path with the state of each."""
+        now_ns = time.time_ns()
+        watched = self._watched()
+        if watched is None or not folders or not all(is_settled(status, now_ns) for status in folders.values()):
+            return ()
+        return (
+            *[self._of_folder(self._root.absolute(path), status) for path, status in folders.items()],
+            *watched,
+        )
+
+    def _of_folder(self, absolute: bytes, status: os.stat_result) -> Stamp:
+        """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""
+        signature = make_signature(status)
+        stamp = self._folders.get(absolute)
+        if stamp is None or stamp.signature != signature:
+            if len(self._folders) >= MAX_FOLDERS:
+                self._folders.clear()
+            stamp = self._folders[absolute] = Stamp(absolute, signature)
+        return stamp

@@ -1,0 +1,390 @@
+"""The command line without a server: help, version, mistakes as processes see them, and the banner as a function."""
+
+import ipaddress
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+from support.checkout import CHECKOUT
+
+from fastfile import __version__
+from fastfile.cli import main as cli
+from fastfile.cli.arguments import make_help, parse_arguments
+from fastfile.cli.banner import Facts, lan_addresses, make_banner
+from fastfile.cli.foreign import BY_SPELLING
+from fastfile.cli.help import BRIEF, COMMANDS, USAGE
+from fastfile.config.config import Address, Config
+from fastfile.config.options import OPTIONS
+from fastfile.errors import ConfigError
+
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
+TIMEOUT_S = 60
+LOCAL = Address("127.0.0.1", 8000)
+
+
+def run(*arguments, folder, **environ):
+    """Run the command in ``folder`` and return it finished."""
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)} | environ
+    command = [sys.executable, "-m", "fastfile", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+# --help and --version
+
+
+def test_help_names_every_option_and_its_default():
+    text = " ".join(make_help(USAGE).split())
+    for option in OPTIONS:
+        assert option.flag in text or f"--[no-]{option.key}" in text
+        assert option.negatable or f"[{option.shown_default}]" in text or not option.shown_default
+
+
+def test_help_fits_80_columns_and_the_brief_one_a_screen():
+    assert max(map(len, [*make_help(USAGE).splitlines(), *BRIEF.splitlines()])) <= 80
+    assert BRIEF.count("\n") <= 24
+
+
+def test_the_brief_help_names_options_and_commands_that_there_are():
+    flags = {f"--{word}" for option in OPTIONS for word in (option.key, f"no-{option.key}")} | {"--help"}
+    assert set(re.findall(r"--[a-z-]+", BRIEF)) <= flags
+    _, _, commands = BRIEF.partition("Commands: ")
+    assert set(re.findall(r"[a-z-]+", commands.partition(".")[0])) == {*COMMANDS}
+
+
+@pytest.mark.parametrize(("flag", "text"), [("-h", BRIEF), ("--help", make_help(USAGE))])
+def test_help_goes_to_standard_output_and_succeeds(flag, text, tmp_path):
+    done = run(flag, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
+
+
+def test_help_helps_also_where_the_settings_are_wrong(tmp_path):
+    (tmp_path / "fastfile.toml").write_text("nonsense = 1")
+    assert run("--help", "--prot", "80", folder=tmp_path, FASTFILE_PORT="x").returncode == 0
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version_names_python_uvloop_and_each_kernel(flag, tmp_path):
+    done = run(flag, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, third, _ = done.stdout.splitlines()
+    assert first == f"fastfile {__version__}"
+    assert second.startswith("Python {}.{}.{}, ".format(*sys.version_info))
+    assert second.partition(", ")[2].startswith(("uvloop ", "no uvloop"))
+    if not os.environ.get("FASTFILE_NO_EXTENSIONS"):
+        assert third == cli.describe_kernels()
+
+
+def test_version_tells_that_the_extensions_are_switched_off(tmp_path):
+    done = run("--version", folder=tmp_path, FASTFILE_NO_EXTENSIONS="1")
+    assert done.stdout.splitlines()[2] == "pure Python (FASTFILE_NO_EXTENSIONS is set): slower"
+
+
+def test_the_printout_says_every_setting_its_value_and_its_source(tmp_path):
+    (tmp_path / "fastfile.toml").write_text("workers = 3\nallowed-host = ['a', 'b']\n")
+    done = run("--print-config", "--port", "81", 'a "b"\\\x01é', folder=tmp_path, FASTFILE_LIMIT_HEAD="64K")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {line.split()[0]: line.split(None, 1)[1] for line in done.stdout.splitlines() if line[0] != "#"}
+    said = {key: " ".join(rest.split()) for key, rest in lines.items()}
+    assert said["port"] == "= 81 # the command line"
+    assert said["workers"] == "= 3 # fastfile.toml"
+    assert said["allowed-host"] == '= ["a", "b"] # fastfile.toml'
+    assert said["limit-head"] == '= "64K" # FASTFILE_LIMIT_HEAD'
+    assert said["grace"] == '= "8s" # default'
+    assert said["directory"] == '= "a \\"b\\"\\\\\\u0001é" # the command line'
+    assert all(option.key in done.stdout for option in OPTIONS)
+    (tmp_path / "fastfile.toml").write_text(done.stdout, encoding="utf-8")
+    again = run("--print-config", folder=tmp_path)
+    values = [line.rpartition("#")[0] for line in done.stdout.splitlines()]
+    assert [line.rpartition("#")[0] for line in again.stdout.splitlines()] == values
+
+
+def test_a_reader_that_is_gone_is_no_traceback(tmp_path):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "fastfile", "--help"]
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
+    with os.fdopen(write_end) as stdout:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, stdout=stdout, stderr=subprocess.PIPE, timeout=TIMEOUT_S
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_standard_descriptors_are_no_failure(closed, tmp_path):
+    script = f'exec "$0" -m fastfile --help {closed}'
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable], cwd=tmp_path, env=environ, capture_output=True, timeout=TIMEOUT_S
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# Mistakes: arguments, and the one line that answers them
+
+MISTAKES = [
+    (["--prot", "80"], "--prot (from the command line): no such option; did you mean --port?"),
+    (["--no-listng"], "--no-listng (from the command line): no such option; did you mean --no-listing?"),
+    (["--limit-hea=3"], "--limit-hea (from the command line): no such option; did you mean --limit-head?"),
+    (["--zzzzzzzz"], "--zzzzzzzz (from the command line): no such option"),
+    (["--log\x1b[2J"], r"--log\x1b[2J (from the command line): no such option"),
+    (["a", "b"], 'DIR (from the command line): expected one folder, got also "b"'),
+    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got also "a"'),
+    (["-d"], "--directory (from the command line): expected a path, got nothing"),
+    (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),
+    (["--single", "a"], "--single (from the command line): no such option; here it is --spa"),
+    (["-l3000"], "-l3000 (from the command line): no such option; here it is --port N, with --bind ADDR or --host"),
+    (
+        ["--cors", "https://app.example", "a"],
+        '--cors (from the command line): "https://app.example" is no folder or file, and a value goes after "=": '
+        "--cors=https://app.example",
+    ),
+    (["--port"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
+    (["-p"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
+    (["--port", "-1"], '--port (from the command line): expected a number from 0 to 65535, got "-1"'),
+    (["--port="], '--port (from the command line): expected a number from 0 to 65535, got ""'),
+    (["--listing=yes"], "--listing (from the command line): takes no value"),
+    (["--no-dotfiles=1"], "--no-dotfiles (from the command line): takes no value"),
+    (["--help=me"], "--help (from the command line): takes no value"),
+    (["--loop", "trio"], '--loop (from the command line): expected one of auto, uvloop, asyncio, got "trio"'),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), MISTAKES, ids=[" ".join(map(ascii, row[0])) for row in MISTAKES])
+def test_a_mistake_is_one_line_and_status_2(arguments, line, tmp_path):
+    done = run(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"fastfile: {line}\n")
+
+
+def test_a_wrong_variable_and_a_wrong_file_are_status_2(tmp_path):
+    done = run(folder=tmp_path, FASTFILE_PORT="http")
+    line = 'fastfile: --port (from FASTFILE_PORT): expected a number from 0 to 65535, got "http"\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+    (tmp_path / "fastfile.toml").write_text("portt = 80")
+    done = run(folder=tmp_path)
+    assert done.stderr == "fastfile: portt (from fastfile.toml): no such option; did you mean port?\n"
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_folder_that_is_not_there_is_one_line_and_status_1(tmp_path):
+    done = run("nowhere", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "fastfile: nowhere: no such folder or file\n")
+
+
+MISSPELT = [("dits", "dist"), ("./dits", "./dist"), ("sub/on", "sub/one"), ("chekc", "check"), ("help", "--help")]
+
+
+@pytest.mark.parametrize(("word", "meant"), MISSPELT, ids=[word for word, _ in MISSPELT])
+def test_what_may_have_been_meant_by_a_folder_that_is_not_there_is_said(word, meant, tmp_path):
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "sub" / "one").mkdir(parents=True)
+    done = run(word, folder=tmp_path)
+    assert done.stderr == f"fastfile: {word}: no such folder or file; did you mean {meant}?\n"
+
+
+@pytest.mark.parametrize("spelling", BY_SPELLING)
+def test_what_another_server_has_is_no_option_and_told_by_what_there_is(spelling):
+    with pytest.raises(ConfigError, match="no such option; ") as raised:
+        parse_arguments(USAGE, [spelling, "dist"])
+    flags = {f"--{word}" for option in OPTIONS for word in (option.key, f"no-{option.key}")} | {"--version"}
+    assert set(re.findall(r"(?<=[ ,])--(?!to )[a-z-]+", str(raised.value))) <= flags
+
+
+def test_a_name_that_is_no_text_is_one_line_too(tmp_path):
+    done = run(os.fsdecode(b"\xff\n"), folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (1, "fastfile: \\udcff\\n: no such folder or file\n")
+
+
+# Arguments
+
+ARGUMENTS = [
+    ([], {}),
+    (["dist"], {"directory": ["dist"]}),
+    (["--port", "1", "dist", "--host"], {"port": ["1"], "directory": ["dist"], "host": ["true"]}),
+    (["--host", "dist"], {"host": ["true"], "directory": ["dist"]}),
+    (["-p1", "-w", "auto", "-b::1"], {"port": ["1"], "workers": ["auto"], "bind": ["::1"]}),
+    (["--port=1", "--port=2"], {"port": ["1", "2"]}),
+    (["--listing", "--no-listing"], {"listing": ["false"]}),
+    (["--", "-dir"], {"directory": ["-dir"]}),
+    (["-d", "dist"], {"directory": ["dist"]}),
+    (["--directory=8080"], {"directory": ["8080"]}),
+    (["8080"], {"port": ["8080"]}),
+    (["8080", "-d", "dist", "-b", "::"], {"port": ["8080"], "directory": ["dist"], "bind": ["::"]}),
+    (["-d", "dist", "8080"], {"port": ["8080"], "directory": ["dist"]}),
+    (["-p1", "8080"], {"port": ["1"], "directory": ["8080"]}),
+    (["--spa", "dist"], {"spa": ["index.html"], "directory": ["dist"]}),
+]
+
+
+@pytest.mark.parametrize(("argv", "texts"), ARGUMENTS, ids=[" ".join(row[0]) or "nothing" for row in ARGUMENTS])
+def test_arguments_are_texts_by_option(argv, texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dist").mkdir()
+    assert parse_arguments(USAGE, argv) == texts
+
+
+def test_a_number_that_names_a_folder_is_that_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "2024").mkdir()
+    assert parse_arguments(USAGE, ["2024"]) == {"directory": ["2024"]}
+
+
+def test_options_are_not_abbreviated():
+    with pytest.raises(ConfigError, match="did you mean --dotfiles"):
+        parse_arguments(USAGE, ["--dotfile"])
+
+
+# The banner
+
+
+def make_facts(**changes):
+    facts = Facts(root_path="./dist", addresses=[LOCAL], lan=[], workers=1, loop="uvloop", kernels="compiled kernels")
+    return facts._replace(**changes)
+
+
+def test_the_banner_says_what_where_and_by_what():
+    assert make_banner(make_facts(workers=4), colour=False) == (
+        "\n"
+        f"  fastfile {__version__}  serving ./dist\n"
+        "\n"
+        "  Local:    http://localhost:8000/\n"
+        "  4 workers · uvloop · compiled kernels\n"
+        "  Press Ctrl+C to stop\n"
+        "\n"
+    )
+
+
+URLS = [
+    ("port 80 is left out", [Address("127.0.0.1", 80)], ["Local: http://localhost/"]),
+    ("IPv6 loopback", [Address("::1", 81)], ["Local: http://localhost:81/"]),
+    ("both loopbacks are one line", [LOCAL, Address("::1", 8000)], ["Local: http://localhost:8000/"]),
+    ("another loopback address", [Address("127.0.0.2", 81)], ["Local: http://127.0.0.2:81/"]),
+    ("an address of the network", [Address("192.168.1.9", 81)], ["Network: http://192.168.1.9:81/"]),
+    ("an IPv6 address has brackets", [Address("2001:db8::5", 81)], ["Network: http://[2001:db8::5]:81/"]),
+    (
+        "all interfaces, IPv4",
+        [Address("0.0.0.0", 81)],
+        ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/"],
+    ),
+    (
+        "all interfaces, both families",
+        [Address("::", 81)],
+        ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/", "Network: http://[2001:db8::2]:81/"],
+    ),
+    (
+        "a Unix socket",
+        [Address("", 0, "/run/web.sock")],
+        ["Socket: /run/web.sock (curl --unix-socket /run/web.sock http://localhost/)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("addresses", "lines"), [row[1:] for row in URLS], ids=[row[0] for row in URLS])
+def test_the_banner_s_urls(addresses, lines):
+    banner = make_banner(make_facts(addresses=addresses, lan=["192.168.1.20", "2001:db8::2"]), colour=False)
+    assert [" ".join(line.split()) for line in banner.splitlines()[3 : 3 + len(lines)]] == lines
+    assert banner.splitlines()[3 + len(lines)] == "  1 worker · uvloop · compiled kernels"
+
+
+def test_the_banner_tells_notices_and_files_of_settings():
+    facts = make_facts(notices=["port 8000 is in use; serving on 8001"], files=["fastfile.toml"])
+    lines = make_banner(facts, colour=False).splitlines()
+    assert lines[3] == "  port 8000 is in use; serving on 8001"
+    assert lines[5] == "  Settings: fastfile.toml"
+
+
+def test_a_folder_s_name_cannot_paint_the_terminal():
+    banner = make_banner(make_facts(root_path="a\x1b[2J\nb"), colour=False)
+    assert r"serving a\x1b[2J\nb" in banner
+    assert "\x1b" not in banner
+
+
+def test_colour_adds_nothing_but_colour():
+    painted = make_banner(make_facts(), colour=True)
+    for code in ("\x1b[1;32m", "\x1b[1m", "\x1b[36m", "\x1b[2m", "\x1b[0m"):
+        assert code in painted
+        painted = painted.replace(code, "")
+    assert painted == make_banner(make_facts(), colour=False)
+
+
+def test_lan_addresses_are_addresses_that_others_can_reach():
+    found = lan_addresses()
+    assert len(found) == len(set(found))
+    for address in map(ipaddress.ip_address, found):
+        assert not any((address.is_loopback, address.is_link_local, address.is_unspecified))
+
+
+# Where the banner goes
+
+
+def announce():
+    cli.announce(Config(), "./dist", [LOCAL], ["a notice"])
+
+
+def test_the_banner_is_flushed_and_without_colour_where_nobody_looks(capfd):
+    announce()
+    out = capfd.readouterr().out
+    assert "serving ./dist" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+    ids=["a terminal", "NO_COLOR empty", "NO_COLOR", "a dumb terminal"],
+)
+def test_the_banner_is_coloured_on_a_terminal(environ, coloured, monkeypatch):
+    for name, value in ({"TERM": "xterm"} | environ).items():
+        monkeypatch.setenv(name, value)
+    if "NO_COLOR" not in environ:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    master, terminal = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0) as screen, os.fdopen(terminal, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        announce()
+        shown = screen.read(4096)
+    assert b"serving" in shown
+    assert (b"\x1b[" in shown) == coloured
+
+
+def test_a_banner_that_ascii_cannot_write_is_written_with_escapes(monkeypatch):
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as pipe, os.fdopen(write_end, "w", encoding="ascii") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        announce()
+        stdout.close()
+        assert b"1 worker - " in pipe.read()
+
+
+def test_a_pipe_that_is_full_does_not_hold_up_the_server():
+    imports = "from fastfile.cli.main import announce; from fastfile.config.config import Config"
+    program = f"{imports}; announce(Config(), '.', [], [])"
+    environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb"), os.fdopen(write_end, "wb", buffering=0) as stdout:
+        os.set_blocking(write_end, False)
+        while stdout.write(b"x" * 4096):
+            pass
+        os.set_blocking(write_end, True)
+        subprocess.run([sys.executable, "-c", program], env=environ, stdout=stdout, check=True, timeout=TIMEOUT_S)
+
+
+def test_a_pipe_without_a_reader_does_not_stop_the_server(monkeypatch):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        announce()
+
+
+@pytest.mark.parametrize("kind", ["none", "closed"])
+def test_a_standard_output_that_is_gone_does_not_stop_the_server(kind, monkeypatch):
+    stdout = None
+    if kind == "closed":
+        stdout = open(os.devnull, "w")  # noqa: SIM115
+        stdout.close()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    announce()

@@ -1,0 +1,170 @@
+"""What makes it pleasant: a browser that opens by itself, and a server that says nothing when nothing is asked."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.rawclient import RawClient
+from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+# As root no browser is started. Where the tests run as root they become nobody, who may read what root may: Python
+# itself may be in root's home.
+AS_NOBODY = """
+import os, sys
+command = [sys.executable, "-m", "fastfile", *sys.argv[1:]]
+if os.geteuid() == 0:
+    capabilities = "+dac_override"
+    ids = ("--reuid", "65534", "--regid", "65534", "--clear-groups")
+    command[:0] = ["setpriv", *ids, "--inh-caps", capabilities, "--ambient-caps", capabilities]
+os.execvp(command[0], command)
+"""
+as_nobody = pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root cannot become nobody")
+
+
+def takes_privileges(port: int) -> bool:
+    """Tell whether this system, Linux alone, keeps a port for the privileged (ip(7))."""
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    return first.exists() and port < int(first.read_text())
+
+
+@pytest.fixture
+def site() -> Iterator[Path]:
+    """A folder that everybody may read and write: pytest's own are closed to nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "site"
+        root.mkdir()
+        (root / "index.html").write_bytes(b"hello")
+        for path in (Path(folder), root):
+            path.chmod(0o777)
+        yield root
+
+
+class Browser:
+    """What BROWSER names: a program that writes the URL that it is given into a pipe that we read."""
+
+    def __init__(self, folder: Path) -> None:
+        pipe = folder / "opened"
+        os.mkfifo(pipe)
+        pipe.chmod(0o666)
+        self._pipe = os.open(pipe, os.O_RDWR)
+        script = folder / "browser"
+        script.write_text(f'#!/bin/sh\necho "$1" > {shlex.quote(str(pipe))}\n')
+        script.chmod(0o755)
+        self.environ = {"BROWSER": f"{script} %s"}
+
+    def opened(self) -> str:
+        return os.read(self._pipe, 4096).decode().strip()
+
+    def has_opened(self) -> bool:
+        os.set_blocking(self._pipe, False)
+        try:
+            return bool(os.read(self._pipe, 4096))
+        except BlockingIOError:
+            return False
+
+
+@as_nobody
+def test_the_browser_is_opened_at_the_page_that_is_served(site: Path) -> None:
+    browser = Browser(site.parent)
+    # Not to be run: it stands where the standard library's is looked for, were the folder on the path.
+    (site / "webbrowser.py").write_text("raise SystemExit('this is not the module of that name')")
+    with ServerProcess(["--open", "."], browser.environ, str(site), ("-c", AS_NOBODY)) as server:
+        assert browser.opened() == f"http://localhost:{server.port}/"
+        with RawClient(server.connect()) as client:
+            assert client.request("/").body == b"hello"
+
+
+@as_nobody
+def test_it_is_opened_once_and_not_at_a_reload(site: Path) -> None:
+    browser = Browser(site.parent)
+    with ServerProcess(["--open", "."], browser.environ, str(site), ("-c", AS_NOBODY)) as server:
+        browser.opened()
+        before = server.wait_for_workers(1)
+        server.signal(signal.SIGHUP)
+        while server.wait_for_workers(1) == before:
+            pass
+        assert not browser.has_opened()
+
+
+@as_nobody
+def test_a_browser_that_stays_in_the_foreground_holds_up_nobody(site: Path) -> None:
+    script = site.parent / "browser"
+    script.write_text("#!/bin/sh\nexec sleep 3\n")
+    script.chmod(0o755)
+    with (
+        ServerProcess(["--open", "."], {"BROWSER": f"{script} %s"}, str(site), ("-c", AS_NOBODY)) as server,
+        RawClient(server.connect()) as client,
+    ):
+        assert client.request("/").status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="for root")
+def test_root_opens_no_browser_and_the_banner_says_so(site: Path) -> None:
+    browser = Browser(site.parent)
+    with ServerProcess(["--open", str(site)], browser.environ) as server:
+        assert "--open: no browser is started as root" in server.stdout
+    assert not browser.has_opened()
+
+
+@as_nobody
+@pytest.mark.skipif(not takes_privileges(80), reason="anybody may listen on port 80")
+def test_a_port_that_takes_a_privilege_says_which_take_none(site: Path) -> None:
+    command = [sys.executable, "-c", AS_NOBODY, "--port", "80", str(site)]
+    done = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    line = "fastfile: cannot listen on 127.0.0.1:80: Permission denied; a port from 1024 on needs none\n"
+    assert (done.returncode, done.stderr) == (1, line)
+
+
+def run_quietly(site: Path, *args: str) -> tuple[str, str]:
+    """Serve until one request is answered: what was printed, on either stream."""
+    ready = site.parent / "ready"
+    path = site.parent / "socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(ready))
+        manager.settimeout(TIMEOUT_S)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fastfile", "--bind", f"unix:{path}", "--quiet", *args, str(site)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**clean_environment(), "NOTIFY_SOCKET": str(ready)},
+        )
+        try:
+            assert manager.recv(4096).startswith(b"READY=1")
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(str(path))
+            with RawClient(connection) as client:
+                assert client.request("/").status == 200
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0
+    return output.decode(), errors.decode()
+
+
+def test_a_quiet_server_prints_nothing(site: Path) -> None:
+    assert run_quietly(site) == ("", "")
+
+
+def test_a_log_that_is_asked_for_is_written_all_the_same(site: Path) -> None:
+    output, errors = run_quietly(site, "--log-format", "common")
+    assert '"GET / HTTP/1.1" 200 5' in output
+    assert errors == ""
+
+
+def test_what_is_out_of_the_ordinary_is_still_said(site: Path) -> None:
+    assert run_quietly(site, "--open") == ("", "fastfile: --open: a Unix socket has no URL for a browser\n")

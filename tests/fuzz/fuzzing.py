@@ -1,0 +1,27 @@
+"""What the fuzz targets share: where they begin, where they keep what they find, how libFuzzer is told.
+
+A crash is written to build/fuzz/NAME-crash-…; its bytes, as a line of tests/corpus/NAME.txt, are the failing test.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+FOUND = Path(__file__).parents[2] / "build/fuzz"
+MAX_SIZE = 1024
+SLOW_S = 5  # for one input: far above what any takes, so it is one whose time is not linear
+
+
+def fuzz(name: str, seeds: list[bytes], check: Callable[[bytes], None], **options: Callable[..., bytes]) -> None:
+    """Run until the time that the command line gives is over; a failure ends the process with a status of its own."""
+    folder = FOUND / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (folder / f"seed-{number:03}").write_bytes(seed)
+    flags = (f"-max_len={MAX_SIZE}", f"-timeout={SLOW_S}", f"-artifact_prefix={FOUND / name}-", "-print_final_stats=1")
+    atheris.Setup([sys.argv[0], *flags, *sys.argv[1:], str(folder)], check, **options)
+    atheris.Fuzz()

@@ -1,0 +1,143 @@
+"""The import rule of ARCHITECTURE.md, read from the source: each layer imports only what stands above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fastfile
+
+PACKAGE = Path(fastfile.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
+# From the top down: folders, and the modules beside them. Those of one row may not import each other.
+LAYERS = (
+    ("_extensions", "errors", "message", "clock", "_parser_rules"),
+    ("responder", "parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
+    ("http",),
+    ("config",),
+    ("storage",),
+    ("rules",),
+    ("site",),
+    ("middleware",),
+    ("application",),
+    ("server",),
+    ("cli",),
+    ("commands",),
+    ("__main__",),
+)
+DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
+TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
+IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
+DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
+# The kernel makes storage/'s system calls. The others open a configuration or a log, never what is served; commands/
+# works on a folder and answers no request.
+MAY_OPEN = {"storage", "_sendfile_py", "_extensions", "config", "server", "cli", "commands", "__init__"}
+
+
+def imports(source: Path) -> set[str]:
+    """Return the names that a module imports: `fastfile.parser`, `os`. A .pyx is read line by line."""
+    if source.suffix == ".pyx":
+        lines = [line.partition(" as ")[0].replace(",", " ").split() for line in source.read_text().splitlines()]
+        statements = [words for words in lines if len(words) > 1 and words[0] in ("from", "import", "cimport")]
+        names = {words[1] for words in statements}
+        return names | {f"fastfile.{name}" for words in statements if words[1] == "fastfile" for name in words[3:]}
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source.name}: a relative import hides the layer"
+            found |= {
+                f"{node.module}.{alias.name}" if node.module == "fastfile" else node.module or ""
+                for alias in node.names
+            }
+    return found
+
+
+def layer(source: Path) -> str:
+    return source.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def ours(source: Path) -> set[str]:
+    """Return the modules and sub-packages of fastfile that a module of another one imports."""
+    names = {name.split(".")[1] for name in imports(source) if name.startswith("fastfile.")}
+    return {name for name in names if name in DEPTH} - {layer(source)}
+
+
+def own_twins(source: Path) -> set[str]:
+    """Return the twins of a facade; a compiled twin may take constants and types from its Python one."""
+    kernel = layer(source).removesuffix("_py")
+    return {f"{kernel}_py"} & TWINS if kernel.startswith("_") else {f"_{kernel}", f"_{kernel}_py"} & TWINS
+
+
+def name_of(source: Path) -> str:
+    return str(source.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
+def test_a_layer_imports_only_layers_above_it(source: Path) -> None:
+    if source.name == "__init__.py":
+        assert ours(source) <= {"_extensions"}, "a package imports nothing of fastfile"
+        return
+    own = layer(source)
+    assert own in DEPTH, f"{own} has no place among the layers: give it one here"
+    wrong = {name for name in ours(source) - own_twins(source) if DEPTH[name] >= DEPTH[own]}
+    assert not wrong, f"{own} imports {sorted(wrong)}, which stand below it or beside it"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name_of)
+def test_only_a_facade_imports_its_twins(source: Path) -> None:
+    assert ours(source) & TWINS <= own_twins(source)
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if layer(s) == "http"], ids=name_of)
+def test_http_knows_no_clock_disk_or_network(source: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(source)} & IMPURE
+
+
+@pytest.mark.parametrize(
+    "source",
+    [s for s in SOURCES if s.suffix == ".py" and layer(s) not in MAY_OPEN],
+    ids=name_of,
+)
+def test_only_storage_opens_stats_or_lists(source: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
+    builtins = {call.id for call in calls if isinstance(call, ast.Name)} & {"open"}
+    of_os = {
+        call.attr
+        for call in calls
+        if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "os"
+    }
+    assert not (builtins | of_os) & DISK_CALLS
+
+
+def declared_attributes(source: Path) -> dict[str, set[str]]:
+    """Return the attributes that a .pxd gives to each of its classes."""
+    found: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for line in source.read_text().splitlines():
+        if line.startswith("cdef class "):
+            names = found.setdefault(line.split()[2].partition("(")[0].rstrip(":"), set())
+        elif line.startswith("    cdef ") and "(" not in line:
+            names |= {part.split()[-1] for part in line.split(",")}
+    return found
+
+
+@pytest.mark.parametrize("declarations", sorted(PACKAGE.rglob("*.pxd")), ids=lambda path: path.stem)
+def test_a_compiled_class_declares_all_its_attributes(declarations: Path) -> None:
+    source = declarations.with_suffix(".py")
+    declared = declared_attributes(declarations)
+    if not source.exists():
+        assert declared, "neither a source nor a class"
+        return
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.ClassDef) and node.name in declared:
+            stored = {
+                inner.attr
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Attribute)
+                and isinstance(inner.ctx, ast.Store)
+                and isinstance(inner.value, ast.Name)
+                and inner.value.id == "self"
+            }
+            assert stored <= declared[node.name]

@@ -1,0 +1,129 @@
+"""Listening sockets: whose a port is, when several servers ask for it at once, and who is kept from a worker."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fastfile.config.config import Config
+from fastfile.errors import StartError
+from fastfile.server.net.bind import Listening, adopt, listen
+from fastfile.server.net.handshakes import are_pending, kept_s, undefer
+
+SERVERS = 8
+ROUNDS = 30
+
+
+def free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        return int(chosen.getsockname()[1])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_of_servers_that_claim_a_port_at_once_one_has_it(workers: int) -> None:
+    config = Config(port=free_port(), workers=workers, strict_port=True)
+    for _ in range(ROUNDS):
+        together = threading.Barrier(SERVERS)
+        claimed: list[Listening] = []
+        refused: list[StartError] = []
+
+        def claim(together=together, claimed=claimed, refused=refused) -> None:  # type: ignore[no-untyped-def]
+            together.wait()
+            try:
+                claimed.append(listen(config))
+            except StartError as error:
+                refused.append(error)
+
+        threads = [threading.Thread(target=claim) for _ in range(SERVERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for listening in claimed:
+            listening.close()
+        assert len(claimed) == 1
+        assert len(refused) == SERVERS - 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_of_somebody_who_would_share_it_is_busy(workers: int) -> None:
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        with pytest.raises(StartError, match="in use"):
+            listen(Config(port=stranger.getsockname()[1], workers=workers, strict_port=True))
+
+
+def test_a_port_that_was_just_let_go_is_free() -> None:
+    """Connections of the server before linger in TIME_WAIT: a restart does not wait for them."""
+    first = listen(Config(port=0, workers=2))
+    port = first.addresses[0].port
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        for listening in first.sockets:
+            try:
+                accepted, _ = listening.accept()
+            except BlockingIOError:
+                continue
+            accepted.close()
+        assert client.recv(1) == b""
+    first.close()
+    second = listen(Config(port=port, workers=2, strict_port=True))
+    assert second.addresses[0].port == port
+    second.close()
+
+
+# Clients whom the kernel keeps
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everybody comes up at once")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("act", "is_kept"),
+    [
+        pytest.param(lambda client: None, True, id="who is silent is kept"),
+        pytest.param(lambda client: client.sendall(b"G"), False, id="who sends a byte comes up"),
+        pytest.param(lambda client: client.shutdown(socket.SHUT_WR), False, id="who ends comes up"),
+    ],
+)
+@pytest.mark.parametrize(("bind", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1")])
+def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket], object], is_kept: bool) -> None:
+    listening = listen(Config(bind=bind, port=0))
+    (own,) = listening.take(0, 1)
+    own.settimeout(10)
+    assert not are_pending(own)
+    with socket.create_connection((host, listening.addresses[0].port)) as client:
+        act(client)
+        assert are_pending(own) is is_kept
+        own.accept()[0].close()  # the silent too, a second later
+        assert not are_pending(own)
+    listening.close()
+
+
+@linux
+def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
+    listening = listen(Config(port=0))
+    (own,) = listening.take(0, 1)
+    assert kept_s(own) == 1
+    assert undefer(own)
+    assert kept_s(own) == 0
+    assert not undefer(own), "said once: whoever shares the socket has nobody to wait for"
+    with socket.create_connection(("127.0.0.1", listening.addresses[0].port)):
+        own.accept()[0].close()
+    listening.take(0, 1)
+    assert undefer(own), "a worker that starts defers again"
+    listening.close()
+
+
+@linux
+def test_sockets_of_somebody_else_keep_their_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        (own,) = adopt([theirs]).take(0, 1)
+        assert not undefer(own)

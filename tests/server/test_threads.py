@@ -1,0 +1,133 @@
+"""A work that several bring at once: done once, and its end told to each, whoever goes away in between."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from fastfile.clock import Clock
+from fastfile.server.threads import THREADS, Offload
+
+TIMEOUT_S = 60
+
+
+class Work:
+    """Ends when it is told to, and counts how often it was begun."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.runs = 0
+        self.may_end = threading.Event()
+        self._error = error
+
+    def __call__(self) -> int:
+        self.runs += 1
+        assert self.may_end.wait(TIMEOUT_S)
+        if self._error is not None:
+            raise self._error
+        return self.runs
+
+
+class Bench:
+    """An Offload on a loop that runs until so many ends were told."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.failures: list[BaseException] = []
+        self.offload = Offload(loop, Clock(), self.failures.append)
+        self.told: list[Future[int]] = []
+        self._wanted = 0
+
+    def submit(self, work: Work) -> Future[int]:
+        future = self.offload.submit(work, self._on_done)
+        assert future is not None
+        return future
+
+    def run_until_told(self, count: int) -> list[Future[int]]:
+        self._wanted = count
+        timeout = self._loop.call_later(TIMEOUT_S, self._loop.stop)
+        self._loop.run_forever()
+        timeout.cancel()
+        assert len(self.told) == count
+        return self.told
+
+    def _on_done(self, future: Future[int]) -> None:
+        self.told.append(future)
+        if len(self.told) == self._wanted:
+            self._loop.stop()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    loop = asyncio.new_event_loop()
+    yield Bench(loop)
+    loop.close()
+
+
+def test_it_is_done_once_for_all_who_bring_it_and_again_for_who_comes_later(bench: Bench) -> None:
+    work = Work()
+    futures = [bench.submit(work) for _ in range(100)]
+    work.may_end.set()
+    assert bench.run_until_told(100) == futures
+    assert {future.result() for future in futures} == {1}
+    bench.submit(work)
+    assert bench.run_until_told(101)[-1].result() == 2
+
+
+def test_two_works_are_two(bench: Bench) -> None:
+    works = [Work(), Work()]
+    for work in works:
+        work.may_end.set()
+        bench.submit(work)
+    bench.run_until_told(2)
+    assert [work.runs for work in works] == [1, 1]
+
+
+def test_all_hear_of_its_failure(bench: Bench) -> None:
+    work = Work(ValueError("it failed"))
+    for _ in range(3):
+        bench.submit(work)
+    work.may_end.set()
+    for future in bench.run_until_told(3):
+        with pytest.raises(ValueError, match="it failed"):
+            future.result()
+
+
+def test_who_goes_away_while_it_runs_takes_it_from_nobody(bench: Bench) -> None:
+    work = Work()
+    first, second, third = (bench.submit(work) for _ in range(3))
+    assert second.cancel()
+    work.may_end.set()
+    bench.run_until_told(3)
+    assert (first.result(), second.cancelled(), third.result(), work.runs) == (1, True, 1, 1)
+
+
+def test_it_is_done_for_those_who_stay_when_who_began_it_has_gone_before(bench: Bench) -> None:
+    busy = [Work() for _ in range(THREADS)]
+    for work in busy:
+        bench.submit(work)
+    work = Work()
+    first, second, third, fourth = (bench.submit(work) for _ in range(4))
+    assert first.cancel()
+    assert second.cancel()
+    for each in (*busy, work):
+        each.may_end.set()
+    bench.run_until_told(THREADS + 4)
+    assert (third.result(), fourth.result(), work.runs) == (1, 1, 1)
+    assert (bench.offload.jobs, bench.failures) == (0, [])
+
+
+def test_it_is_not_begun_when_all_have_gone_before(bench: Bench) -> None:
+    busy = [Work() for _ in range(THREADS)]
+    for each in busy:
+        bench.submit(each)
+    work = Work()
+    for future in [bench.submit(work) for _ in range(3)]:
+        assert future.cancel()
+    for each in busy:
+        each.may_end.set()
+    bench.run_until_told(THREADS + 3)
+    assert (work.runs, bench.offload.jobs) == (0, 0)

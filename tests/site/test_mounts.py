@@ -1,0 +1,79 @@
+"""Several folders in one server: which one answers, what its redirects say, and that none leads into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.rawclient import RawClient
+from support.serverprocess import ServerProcess
+
+
+def make_folders(tmp_path: Path) -> Path:
+    for name, content in {
+        "site/index.html": "site",
+        "site/a/b.txt": "b of site",
+        "site/docs/x.txt": "hidden by the mount",
+        "docs/index.html": "docs",
+        "docs/deep/page.txt": "page of docs",
+        "docs/b.txt": "b of docs",
+        "more/x.txt": "more",
+        "docs-2/x.txt": "a sibling whose name begins the same",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "docs" / "out.txt").symlink_to(tmp_path / "site" / "index.html")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory):
+    folders = make_folders(tmp_path_factory.mktemp("mounts"))
+    mounts = ["--mount", f"/app/docs={folders / 'docs'}", "--mount", f"/app/docs/more/={folders / 'more'}"]
+    with ServerProcess(["--base", "/app", *mounts, str(folders / "site")]) as server, RawClient(server.connect()) as it:
+        yield it
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "expected"),
+    [
+        pytest.param("/app/", 200, "site", id="the base is the top of the site"),
+        pytest.param("/app", 301, "/app/", id="the base without its slash redirects"),
+        pytest.param("/app?q=1", 301, "/app/?q=1", id="and keeps the query"),
+        pytest.param("/app/a", 301, "/app/a/", id="a redirect to a folder has the base"),
+        pytest.param("/app/a/b.txt", 200, "b of site", id="a file beneath the base"),
+        pytest.param("/%61pp/a/b.txt", 200, "b of site", id="the base is compared decoded"),
+        pytest.param("/", 404, "", id="nothing is mounted at the top"),
+        pytest.param("/a/b.txt", 404, "", id="a path without the base has no file"),
+        pytest.param("/application/", 404, "", id="a longer name is not the base"),
+        pytest.param("/app/docs/", 200, "docs", id="the longer path wins"),
+        pytest.param("/app/docs", 301, "/app/docs/", id="a mount without its slash redirects"),
+        pytest.param("/app/docs/deep", 301, "/app/docs/deep/", id="a redirect inside a mount"),
+        pytest.param("/app/docs/deep/page.txt", 200, "page of docs", id="a file of the mount"),
+        pytest.param("/app/docs/x.txt", 404, "", id="a folder of the site at that path is hidden"),
+        pytest.param("/app/docs-2/x.txt", 404, "", id="a sibling with the mount's name as prefix is not in it"),
+        pytest.param("/app/docs/../a/b.txt", 200, "b of site", id="dot segments are resolved before"),
+        pytest.param("/app/docs/more/x.txt", 200, "more", id="a mount beneath a mount"),
+        pytest.param("/app/docs/out.txt", 404, "", id="a link from one root into another leads outside"),
+    ],
+)
+def test_request(client, target, status, expected):
+    for method in ("GET", "GET", "HEAD"):  # the second from the cache
+        response = client.request(target, method)
+        assert response.status == status
+        if status == 301:
+            assert response.fields["location"] == expected
+        elif status == 200 and method == "GET":
+            assert response.body == expected.encode()
+
+
+def test_a_listing_shows_the_path_that_was_asked_for(client):
+    assert b"Index of <a" in client.request("/app/docs/deep/").body
+    assert b"docs" in client.request("/app/docs/deep/").body
+
+
+def test_a_mount_that_is_not_there_ends_the_start(tmp_path):
+    (tmp_path / "site").mkdir()
+    with pytest.raises(AssertionError, match="missing: no such folder or file"):
+        ServerProcess(["--mount", f"/x={tmp_path / 'missing'}", str(tmp_path / "site")]).__enter__()

@@ -1,0 +1,164 @@
+"""A worker's listener, connections and threads in this process, with a handler of the test's own.
+
+For what no file can bring about on demand: an answer that is deferred until the test says so, a body that fails in the
+middle. Clients are real sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from support.rawclient import RawClient
+
+from fastfile.application import make_application, open_roots
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.responder import Responder
+from fastfile.server.log.access import AccessLog
+from fastfile.server.log.complaints import Complaints
+from fastfile.server.metrics.counters import SLOTS, Metrics
+from fastfile.server.net.clients import Clients
+from fastfile.server.net.connection import Connection
+from fastfile.server.net.listener import Listener
+from fastfile.server.net.poller import make_poller
+from fastfile.server.net.service import Service
+from fastfile.server.threads import Offload
+from fastfile.server.worker import make_loop
+from fastfile.site.handler import Handler
+
+TIMEOUT_S = 60
+WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
+TICK_S = 0.02
+
+T = TypeVar("T")
+
+
+def serve_files(folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> Handler:
+    """Return the handler of a real server of a folder."""
+    config = Config()
+    return make_application(config, open_roots(config, os.fsencode(folder)), clock, log_failure)
+
+
+class InProcess:
+    """Serves on TCP and on a Unix socket in a thread of its own; ``make_handler`` is called there with its clock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loop: str,
+        make_handler: Callable[[Clock, Callable[[BaseException], None]], Responder],
+        config: Config | None = None,
+    ) -> None:
+        self.failures: list[BaseException] = []
+        self.log_path = folder / "log"
+        self.counts = memoryview(bytearray(8 * SLOTS)).cast("q")
+        self._socket_path = os.fspath(folder / "socket")
+        self._config = config or Config()
+        self._make_handler = make_handler
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(loop,))
+        self._thread.start()
+        assert self._started.wait(TIMEOUT_S)
+
+    def _run(self, loop_name: str) -> None:
+        self._loop = loop = make_loop(loop_name)
+        asyncio.set_event_loop(loop)
+        self.clock = clock = Clock()
+        self.poller = make_poller(loop, clock, self.failures.append)
+        self.offload = Offload(loop, clock, self.failures.append)
+        self.disk = Offload(loop, clock, self.failures.append, max_jobs=1000)
+        fd = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._log = AccessLog("json", fd, False, lambda: 0.0)
+        os.close(fd)
+        self.handler = self._make_handler(clock, self.failures.append)
+        metrics = Metrics(self.counts)
+        shared = (self._log, Clients(1000), metrics, self.offload, self.disk)
+        self.service = Service(self._config, self.handler, clock, self.poller, *shared)
+        complaints = Complaints(clock, lambda text: None)
+        listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+        listening[1].bind(self._socket_path)
+        listening[1].listen()
+        self._address = listening[0].getsockname()
+        for one in listening:
+            one.setblocking(False)
+            Listener(self.service, one, 1000, complaints, self.failures.append)
+        loop.call_soon(self._tick)
+        loop.call_soon(self._started.set)
+        loop.run_forever()
+        for connection in self.open_connections():
+            connection.close()
+        self.poller.close()
+        for one in listening:
+            one.close()
+        self._log.close()
+        loop.close()
+
+    def _tick(self) -> None:
+        """What a worker does about deadlines, only more often."""
+        self._loop.call_later(TICK_S, self._tick)
+        self.clock.begin_pass()
+        for connection in self.open_connections():
+            if connection.deadline_s < self.clock.monotonic_s:
+                connection.on_deadline()
+
+    def open_connections(self) -> list[Connection]:
+        return [watcher for watcher in self.poller.watchers() if isinstance(watcher, Connection)]
+
+    def states(self) -> list[int]:
+        """Return the state of each open connection; for questions on the loop."""
+        return [connection.state for connection in self.open_connections()]
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Call something on the loop, after what has happened by now was seen, and return what it returns."""
+        answer: list[T] = []
+        asked = threading.Event()
+
+        def call() -> None:
+            answer.append(question())
+            asked.set()
+
+        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.002, call))
+        assert asked.wait(TIMEOUT_S)
+        return answer[0]
+
+    def connections(self) -> dict[int, int]:
+        """Return the state of each open connection by its descriptor."""
+        return self.ask(lambda: {connection.fd: connection.state for connection in self.open_connections()})
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        """Ask between passes of the loop until something is so; time enough for a loaded machine."""
+        for _ in range(TIMEOUT_S * 400):
+            if self.ask(holds):
+                return
+        raise AssertionError(f"it never came to this: {what}")
+
+    def wait_until_closed(self) -> None:
+        self.wait_until(lambda: not self.open_connections(), "all connections are closed")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return what was logged since the last call."""
+        self.ask(self._log.flush)
+        lines = [json.loads(line) for line in self.log_path.read_text().splitlines()]
+        os.truncate(self.log_path, 0)
+        return lines
+
+    def connect(self) -> RawClient:
+        return RawClient(socket.create_connection(self._address, timeout=TIMEOUT_S))
+
+    def connect_to_unix_socket(self) -> RawClient:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(self._socket_path)
+        return RawClient(connection)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(TIMEOUT_S)
+        assert not self._thread.is_alive()

@@ -1,0 +1,95 @@
+"""Waiting for what a server does, and load beside it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from support.rawclient import RawClient
+from support.serverprocess import TIMEOUT_S, ServerProcess
+
+T = TypeVar("T")
+
+
+SMALL = b"<h1>home</h1>"
+
+
+def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
+    """Wait for something that only looking can tell, another process's state, and return what was seen."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (seen := condition()):
+        assert time.monotonic() < deadline_s, what
+        select.select([], [], [], 0.01)
+    return seen
+
+
+def ask(server: ServerProcess) -> int:
+    with RawClient(server.connect()) as client:
+        return client.request("/").status
+
+
+class Load:
+    """Clients in threads: each asks until it is told to stop. ``failed`` says what went wrong.
+
+    A connection that the server closes after ``Connection: close`` is no failure; nor, with ``tolerant``, any other.
+    """
+
+    def __init__(
+        self, server: ServerProcess, clients: int = 6, keep_alive: bool = True, tolerant: bool = False
+    ) -> None:
+        self.server, self.keep_alive, self.tolerant = server, keep_alive, tolerant
+        self.answered = 0
+        self.failed: list[str] = []
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with RawClient(self.server.connect()) as client:
+                    self._ask(client)
+            except (OSError, AssertionError) as error:
+                self.failed.append(repr(error))
+                if not self.tolerant:
+                    return
+
+    def _ask(self, client: RawClient) -> None:
+        while not self._stopping.is_set():
+            response = client.request("/", "GET", *(() if self.keep_alive else ("Connection: close",)))
+            assert (response.status, response.body) == (200, SMALL)
+            self.answered += 1
+            if "close" in response.fields.get("connection", ""):
+                return
+
+    def wait_for(self, count: int) -> None:
+        goal = self.answered + count
+        until(lambda: self.answered >= goal or (self.failed and not self.tolerant), "the load stands still")
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        self.wait_for(50)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+
+
+def is_refused(server: ServerProcess) -> bool:
+    try:
+        server.connect().close()
+    except (ConnectionRefusedError, ConnectionResetError):  # the latter in the moment of closing
+        return True
+    return False
+
+
+def is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
