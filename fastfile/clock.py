@@ -13,23 +13,23 @@ from time import monotonic, time
 class Clock:
     """``on_set_back`` is called when the wall clock was set back: what was made by it may lie in the future now."""
 
-    __slots__ = ("monotonic_s", "on_set_back", "pass_number", "wall_s")
+    __slots__ = ("monotonic_s", "on_set_back", "batch_number", "wall_s")
 
     def __init__(self) -> None:
         self.on_set_back: Callable[[], None] | None = None
-        self.pass_number = 0
+        self.batch_number = 0
         self.wall_s = 0
-        self.begin_pass()
+        self.begin_batch()
 
-    def begin_pass(self) -> None:
+    def begin_batch(self) -> None:
         """Read the clocks; whatever was checked before has to be checked again."""
-        self.pass_number += 1
+        self.batch_number += 1
         self.monotonic_s = monotonic()
         wall_s = int(time())
         if wall_s < self.wall_s and self.on_set_back is not None:
             self.on_set_back()
         self.wall_s = wall_s
 
-    def divide_pass(self) -> None:
+    def divide_batch(self) -> None:
         """Let what was checked in this pass be checked anew for the rest of it, which has the same time."""
-        self.pass_number += 1
+        self.batch_number += 1

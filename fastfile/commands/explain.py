@@ -157,7 +157,7 @@ class Explainer:
         lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{name}: {fields[name]}" for name in fields)]
         wire = "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
         self._notes = []
-        self._clock.begin_pass()
+        self._clock.begin_batch()
         try:
             head = HeadParser(self._limits).parse(bytearray(wire), 0, len(wire))
         except BadRequest as error:

@@ -108,7 +108,7 @@ class Offload:
     def _report(self) -> None:
         """Tell of what is done; each batch is a pass of its own, since time went by for it."""
         if self._done:
-            self._clock.begin_pass()
+            self._clock.begin_batch()
         while self._done:
             work, future, on_done = self._done.popleft()
             self.jobs -= 1

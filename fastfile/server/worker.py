@@ -158,7 +158,7 @@ class Worker:
             self._stop_listening(0)
 
     def _drain(self) -> None:
-        self._clock.begin_pass()
+        self._clock.begin_batch()
         for service in self._services:
             service.drain(SILENT_GRACE_S)
         self._draining_since_s = self._loop.time()
@@ -170,7 +170,7 @@ class Worker:
         if is_time_left and any(map(are_pending, deferring)):
             self._loop.call_later(LOOK_S, self._take_up, deferring)
         else:
-            self._clock.begin_pass()
+            self._clock.begin_batch()
             self._stop_listening(self._config.backlog)
 
     def _stop_listening(self, waiting: int) -> None:
@@ -221,7 +221,7 @@ class Worker:
         return [watcher for watcher in self._poller.watchers() if isinstance(watcher, Connection)]
 
     def _close_quiet(self, silent_too: bool) -> None:
-        self._clock.begin_pass()
+        self._clock.begin_batch()
         for connection in self._connections():
             if connection.is_quiet(silent_too):
                 connection.on_ready()  # what has arrived already gets its answer
@@ -233,7 +233,7 @@ class Worker:
         self._lifeline.say(BEAT)
         self._errors.flush()
         self._tell_metrics()
-        self._clock.begin_pass()
+        self._clock.begin_batch()
         self._listeners[0].shed_idle()
         now_s = self._clock.monotonic_s
         for connection in self._connections():

@@ -17,7 +17,7 @@ cdef class Answer:
     cdef readonly long long size
     cdef readonly int open_files
     cdef tuple _codings
-    cdef long long _pass_number
+    cdef long long _batch_number
     cdef dict _choices
     @cython.locals(stamp=Stamp)
     cpdef bint is_fresh(self, Clock clock)

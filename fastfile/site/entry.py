@@ -39,7 +39,7 @@ class Answer:
     __slots__ = (
         "_choices",
         "_codings",
-        "_pass_number",
+        "_batch_number",
         "fallback",
         "identity",
         "key",
@@ -71,7 +71,7 @@ class Answer:
         self.vary = vary
         self.key: bytes | None = None
         self.used = False
-        self._pass_number = 0  # in which its stamps were found to hold
+        self._batch_number = 0  # in which its stamps were found to hold
         self._codings = tuple(variants) if offer is None else offer.codings
         self._choices: dict[bytes | None, Representation] = {}
         self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
@@ -84,12 +84,12 @@ class Answer:
 
     def is_fresh(self, clock: Clock) -> bool:
         """Tell whether all stamps hold; they are looked at once in a pass."""
-        if self._pass_number == clock.pass_number:
+        if self._batch_number == clock.batch_number:
             return True
         for stamp in self.stamps:
             if not stamp.is_fresh(clock):
                 return False
-        self._pass_number = clock.pass_number
+        self._batch_number = clock.batch_number
         return True
 
     def select(self, accept_encoding: bytes | None, wants_range: bool) -> Representation:

@@ -3,5 +3,5 @@ from fastfile.clock cimport Clock
 
 cdef class Stamp:
     cdef readonly bytes path, signature
-    cdef long long pass_number
+    cdef long long batch_number
     cpdef bint is_fresh(self, Clock clock)

@@ -9,18 +9,18 @@ from fastfile.clock import Clock
 class Stamp:
     """A path and the signature of what it led to; b"" stands for nothing there. Checked at most once in a pass."""
 
-    __slots__ = ("pass_number", "path", "signature")
+    __slots__ = ("batch_number", "path", "signature")
 
     def __init__(self, path: bytes, signature: bytes) -> None:
         self.path = path
         self.signature = signature
-        self.pass_number = 0
+        self.batch_number = 0
 
     def is_fresh(self, clock: Clock) -> bool:
         """Tell whether the path still leads to what it did."""
-        if self.pass_number == clock.pass_number:
+        if self.batch_number == clock.batch_number:
             return True
         if not sendfile.has_signature(self.path, self.signature):
             return False
-        self.pass_number = clock.pass_number
+        self.batch_number = clock.batch_number
         return True

@@ -255,10 +255,10 @@ def test_while_it_waits_what_arrives_costs_nothing(server: InProcess) -> None:
         assert server.handler.gates.reached("calm").wait(TIMEOUT_S)
         waiting.connection.sendall(make_request("/now") * 100)
         other.request("/now")
-        before = server.ask(lambda: server.clock.pass_number)
+        before = server.ask(lambda: server.clock.batch_number)
         for _ in range(200):
             other.request("/now")
-        passes = server.ask(lambda: server.clock.pass_number) - before
+        passes = server.ask(lambda: server.clock.batch_number) - before
         assert passes < 2 * 200 + 100  # one for each request, and the ticks
         server.handler.gates["calm"].set()
         assert [waiting.receive().body for _ in range(101)] == [b"calm"] + [b"now"] * 100

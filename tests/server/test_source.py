@@ -52,7 +52,7 @@ class Body:
 
     def __next__(self) -> bytes | FileSlice:
         self.asked += 1
-        self.asked_in_pass[self._clock.pass_number] += 1
+        self.asked_in_pass[self._clock.batch_number] += 1
         return next(self._parts)
 
     def close(self) -> None:

@@ -430,7 +430,7 @@ def test_without_descriptors_a_file_is_503_and_served_again_later(site: Asker) -
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
     try:
-        site.clock.begin_pass()
+        site.clock.begin_batch()
         refused = site.ask_in_same_pass("/large.bin")
         cached = site.ask_in_same_pass("/small.txt")
     finally:

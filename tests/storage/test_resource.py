@@ -176,7 +176,7 @@ def test_a_stamp_is_checked_once_in_a_pass_and_again_in_the_next(tmp_path: Path)
     assert stamp.is_fresh(clock)
     (tmp_path / "file").write_bytes(b"longer")
     assert stamp.is_fresh(clock)  # this pass has looked
-    clock.begin_pass()
+    clock.begin_batch()
     assert not stamp.is_fresh(clock)
     assert not stamp.is_fresh(clock)
 
@@ -185,7 +185,7 @@ def test_a_stamp_of_nothing_holds_until_something_is_there(tmp_path: Path) -> No
     clock = Clock()
     stamp = Stamp(os.fsencode(tmp_path / "file"), b"")
     assert stamp.is_fresh(clock)
-    clock.begin_pass()
+    clock.begin_batch()
     (tmp_path / "file").write_bytes(b"")
     assert not stamp.is_fresh(clock)
 

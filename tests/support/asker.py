@@ -27,7 +27,7 @@ class Asker:
         self.handler = make_application(Config(**settings), mount_points, self.clock, self.failures.append)
 
     def ask(self, target: str, method: str = "GET", **fields: bytes) -> Response:
-        self.clock.begin_pass()
+        self.clock.begin_batch()
         return self.ask_in_same_pass(target, method, **fields)
 
     def ask_in_same_pass(self, target: str, method: str = "GET", **fields: bytes) -> Response:

@@ -103,7 +103,7 @@ class InProcess:
     def _tick(self) -> None:
         """What a worker does about deadlines, only more often."""
         self._loop.call_later(TICK_S, self._tick)
-        self.clock.begin_pass()
+        self.clock.begin_batch()
         for connection in self.open_connections():
             if connection.deadline_s < self.clock.monotonic_s:
                 connection.on_deadline()

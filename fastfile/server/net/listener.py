@@ -64,7 +64,7 @@ class Listener(Watcher):
             if fresh:
                 # What they ask may have been sent after the checks of this pass. It is read by now, so a pass that
                 # begins now has checks that hold for all of it.
-                self._service.clock.divide_pass()
+                self._service.clock.divide_batch()
             for connection in fresh:
                 try:
                     connection.start()

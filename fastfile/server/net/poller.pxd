@@ -31,7 +31,7 @@ cdef class EpollPoller(Poller):
 cdef class LoopPoller(Poller):
     cdef object _loop
     cdef dict _interests
-    cdef bint _in_pass
+    cdef bint _in_batch
     cpdef change(self, int fd, int interest)
     cdef _add(self, int fd, int interest)
     cdef _remove(self, int fd)

@@ -97,7 +97,7 @@ class EpollPoller(Poller):
             count = self._epoll.wait()
             if not count:
                 return
-            self._clock.begin_pass()
+            self._clock.begin_batch()
             for index in range(count):
                 watcher = self._watchers[self._epoll.ready(index)]
                 if watcher is not None:
@@ -116,7 +116,7 @@ class LoopPoller(Poller):
         super().__init__(clock, on_failure)
         self._interests: dict[int, int] = {}
         self._loop = loop
-        self._in_pass = False
+        self._in_batch = False
 
     def change(self, fd: int, interest: int) -> None:
         before, self._interests[fd] = self._interests[fd], interest
@@ -142,10 +142,10 @@ class LoopPoller(Poller):
         del self._interests[fd]
 
     def _tell(self, fd: int) -> None:
-        if not self._in_pass:
-            self._in_pass = True
-            self._clock.begin_pass()
-            self._loop.call_soon(self._end_pass)
+        if not self._in_batch:
+            self._in_batch = True
+            self._clock.begin_batch()
+            self._loop.call_soon(self._end_batch)
         watcher = self._watchers[fd]
         if watcher is not None:
             try:
@@ -153,8 +153,8 @@ class LoopPoller(Poller):
             except Exception as error:
                 self._on_failure(error)
 
-    def _end_pass(self) -> None:
-        self._in_pass = False
+    def _end_batch(self) -> None:
+        self._in_batch = False
 
 
 def make_poller(loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]) -> Poller:
