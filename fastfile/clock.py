@@ -13,7 +13,7 @@ from time import monotonic, time
 class Clock:
     """``on_set_back`` is called when the wall clock was set back: what was made by it may lie in the future now."""
 
-    __slots__ = ("monotonic_s", "on_set_back", "batch_number", "wall_s")
+    __slots__ = ("batch_number", "monotonic_s", "on_set_back", "wall_s")
 
     def __init__(self) -> None:
         self.on_set_back: Callable[[], None] | None = None

@@ -19,7 +19,7 @@ Pages = Literal["files", "both", "clean"]
 TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
 
 
-class Address(NamedTuple):
+class PagePath(NamedTuple):
     """A path as a client asks for it."""
 
     path: bytes
@@ -34,7 +34,7 @@ class CleanUrls:
         self._trailing_slash = trailing_slash
         self._index = index
 
-    def candidates(self, asked: Address) -> tuple[bytes, ...]:
+    def candidates(self, asked: PagePath) -> tuple[bytes, ...]:
         """Return the files that may answer for an address, in the order in which they are looked for."""
         path, is_directory = asked
         pages = tuple(join(path, name) for name in self._index)
@@ -45,19 +45,19 @@ class CleanUrls:
             return pages if self._trailing_slash == "folder" else (*pages, *with_ending)
         return (path, *with_ending, *pages)
 
-    def address(self, file: bytes, asked: Address) -> Address:
+    def address(self, file: bytes, asked: PagePath) -> PagePath:
         """Return the one address of a file, ``asked`` itself where there is no better one."""
         folder, _, name = file.rpartition(b"/")
         is_named = file == asked.path and not asked.is_directory
         if is_named and self._pages != "clean":
             return asked
         if name in self._index:
-            return Address(folder, not folder or self._has_slash(True, asked, is_named))
+            return PagePath(folder, not folder or self._has_slash(True, asked, is_named))
         if self._pages == "files" or not name.endswith(HTML) or name == HTML:
             return asked
-        return Address(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
+        return PagePath(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
 
-    def _has_slash(self, is_folder: bool, asked: Address, is_named: bool) -> bool:
+    def _has_slash(self, is_folder: bool, asked: PagePath, is_named: bool) -> bool:
         """Tell whether the address ends with a slash; ``is_named``: the file was asked for by its name."""
         if self._trailing_slash == "keep":
             return is_folder if is_named else asked.is_directory

@@ -15,7 +15,7 @@ from fastfile.config.values import printable
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import Target
 from fastfile.message import RequestHead
-from fastfile.rules.clean_urls import Address
+from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import FASTFILE, Host
 from fastfile.rules.redirects import parse_redirects
@@ -176,17 +176,17 @@ class SiteRules:
         """Return what the rules make of a request, whether it goes before the files or after them."""
         if not self.has_rules:
             return None
-        return self._book.find(_path_of(Address(target.path, target.is_directory)), target.query, head)
+        return self._book.find(_path_of(PagePath(target.path, target.is_directory)), target.query, head)
 
-    def covers(self, address: Address, forced: bool) -> bool:
+    def covers(self, address: PagePath, forced: bool) -> bool:
         """Tell whether some request for an address may come to a rule; ``forced``: to one before the files."""
         return self.has_rules and self._book.covers(_path_of(address), forced)
 
-    def vary(self, address: Address) -> tuple[bytes, ...]:
+    def vary(self, address: PagePath) -> tuple[bytes, ...]:
         """Return the fields of a request on which it depends which rule it comes to (RFC 9110 §12.5.5)."""
         return self._book.vary(_path_of(address)) if self.has_rules else ()
 
-    def changes(self, address: Address) -> FieldChanges:
+    def changes(self, address: PagePath) -> FieldChanges:
         """Return what the rules make of the fields of a response at an address."""
         return self._fields.changes(_path_of(address)) if self.has_fields else NO_CHANGES
 
@@ -195,5 +195,5 @@ def _are_fresh(stamps: Sequence[Stamp], clock: Clock) -> bool:
     return all(stamp.is_fresh(clock) for stamp in stamps)
 
 
-def _path_of(address: Address) -> bytes:
+def _path_of(address: PagePath) -> bytes:
     return b"/" + address.path + (b"/" if address.is_directory and address.path else b"")

@@ -37,9 +37,9 @@ class Answer:
     """
 
     __slots__ = (
+        "_batch_number",
         "_choices",
         "_codings",
-        "_batch_number",
         "fallback",
         "identity",
         "key",

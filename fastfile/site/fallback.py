@@ -11,7 +11,7 @@ import stat
 from collections.abc import Sequence
 
 from fastfile.http.target import join
-from fastfile.rules.clean_urls import Address
+from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.providers import Host
 from fastfile.site.entry import Answer
 from fastfile.site.file_entries import FileAnswers, Purpose
@@ -53,7 +53,7 @@ class Absences:
         if self._app is not None:
             vary = b", ".join(filter(None, (NAVIGATION, vary)))
         page_path, page = self._nearest_page(folders, vary)
-        app = None if self._app is None else self._open(self._app, Purpose(Address(self._app, False), vary=vary))
+        app = None if self._app is None else self._open(self._app, Purpose(PagePath(self._app, False), vary=vary))
         if page is not None:
             self._note("404 page" if page.status == 404 else "app", page_path)
         if app is not None and self._app is not None:
@@ -78,7 +78,7 @@ class Absences:
         for depth in range(len(names), -1, -1):
             page = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                answer = self._open(page, Purpose(Address(page, False)))
+                answer = self._open(page, Purpose(PagePath(page, False)))
             except OSError:
                 continue
             if answer is not None and answer.identity is not None:
@@ -118,10 +118,10 @@ class Absences:
     def _nearest_page(self, folders: dict[bytes, os.stat_result], vary: bytes) -> tuple[bytes, Answer | None]:
         for folder in reversed(folders) if self._host.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
-            page = self._open(path, Purpose(Address(path, False), 404, vary))
+            page = self._open(path, Purpose(PagePath(path, False), 404, vary))
             if page is not None:
                 return path, page
-        return HOME, self._open(HOME, Purpose(Address(HOME, False), vary=vary)) if self._host.application else None
+        return HOME, self._open(HOME, Purpose(PagePath(HOME, False), vary=vary)) if self._host.application else None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.media_types import make_additions, media_type
-from fastfile.rules.clean_urls import Address
+from fastfile.rules.clean_urls import PagePath
 from fastfile.site.entry import Answer
 from fastfile.site.representation import Representation
 from fastfile.site.shared import Shared
@@ -24,7 +24,7 @@ class Purpose(NamedTuple):
     ``vary`` names request fields that led to this file, beside those that choose among its variants.
     """
 
-    address: Address
+    address: PagePath
     status: int = 200
     vary: bytes = b""
 

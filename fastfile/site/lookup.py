@@ -19,7 +19,7 @@ from fastfile.http.cache_control import CachePolicy
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import Target, encode_path, is_hidden, make_location
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.rules.clean_urls import Address, CleanUrls
+from fastfile.rules.clean_urls import CleanUrls, PagePath
 from fastfile.rules.providers import Host, choose_host
 from fastfile.site.entry import Answer
 from fastfile.site.error_pages import make_vary
@@ -92,11 +92,11 @@ class Site:
             return self._prefix
         return self._prefix + make_location(path, query, is_directory)
 
-    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+    def changes_at(self, address: PagePath, file: bytes = b"") -> FieldChanges:
         """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
         return self._changes
 
-    def _names_of(self, address: Address) -> bytes:
+    def _names_of(self, address: PagePath) -> bytes:
         """Return the names of request fields that may lead from an address to something else."""
         return b""
 
@@ -119,12 +119,12 @@ class Site:
         """Tell whether some request for a file gets something else than the file: then no archive has it either."""
         return self._hides(path)
 
-    def _candidates(self, asked: Address) -> tuple[bytes, ...]:
+    def _candidates(self, asked: PagePath) -> tuple[bytes, ...]:
         return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
 
     def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
         """Return the file at a target, or a redirect to the address where it is; None where there is none."""
-        asked = Address(target.path, target.is_directory)
+        asked = PagePath(target.path, target.is_directory)
         if self._hides(asked.path):
             self._note("hidden", asked.path)
             return None
@@ -149,10 +149,10 @@ class Site:
 
     def _find_absence(self, target: Target) -> Answer:
         self._note("absence", target.path)
-        asked = Address(target.path, target.is_directory)
+        asked = PagePath(target.path, target.is_directory)
         return self._absences.find(target.path, self._candidates(asked), self._names_of(asked))
 
-    def _is_at(self, file: bytes, address: Address) -> bool:
+    def _is_at(self, file: bytes, address: PagePath) -> bool:
         """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
         for candidate in self._urls.candidates(address):
             try:
@@ -173,7 +173,7 @@ class Site:
             answer.key = key
             self._cache.put(key, answer)
 
-    def _move(self, address: Address, target: Target, head: RequestHead) -> Response:
+    def _move(self, address: PagePath, target: Target, head: RequestHead) -> Response:
         """Return the redirect to where the target is, in this site."""
         location = self._locate(address.path, target.query, address.is_directory)
         return self._redirect(self._host.moved, location, target, head)
@@ -181,7 +181,7 @@ class Site:
     def _redirect(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
         page = make_error_page(status, "What you ask for is at another address.", type_)
-        names = self._names_of(Address(target.path, target.is_directory))
+        names = self._names_of(PagePath(target.path, target.is_directory))
         fields = (make_vary(names), NO_CACHE, (b"Location", location))
         return make_page(status, type_, page, fields, self._changes)
 
@@ -197,8 +197,8 @@ class Site:
         if not stat.S_ISDIR(status.st_mode):
             return None
         if not target.is_directory:
-            return self._move(Address(path, True), target, head)
+            return self._move(PagePath(path, True), target, head)
         if not self._host.listing:
             return None
         self._note("listing", path)
-        return self._folders.answer(path, target.query, head, self.changes_at(Address(path, True)))
+        return self._folders.answer(path, target.query, head, self.changes_at(PagePath(path, True)))

@@ -13,7 +13,7 @@ from fastfile.errors import HTTPError
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import Target, make_location, parse_target
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.rules.clean_urls import Address
+from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.providers import with_options
 from fastfile.site.entry import Answer
 from fastfile.site.error_pages import make_vary
@@ -49,7 +49,7 @@ class RuledSite(Site):
         outcome = rules.find(target, head)
         if outcome is not None and outcome.rule.forced:
             return self._follow(outcome, target, head)
-        asked = Address(target.path, target.is_directory)
+        asked = PagePath(target.path, target.is_directory)
         if not rules.covers(asked, forced=False):
             return super().find(target, head)
         key = self._locate(target.path, None, target.is_directory)
@@ -76,15 +76,15 @@ class RuledSite(Site):
         """Do as the host does that the files make of ours."""
         self.adopt(with_options(self._rules.host, self._config))
 
-    def changes_at(self, address: Address, file: bytes = b"") -> FieldChanges:
+    def changes_at(self, address: PagePath, file: bytes = b"") -> FieldChanges:
         """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
-        subject = Address(file, False) if file and self._host.fields_of_file else address
+        subject = PagePath(file, False) if file and self._host.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
         # A file that is there goes before all but forced rules.
         names = b"" if file and not self._rules.covers(address, forced=True) else self._names_of(address)
         return changes._replace(added=(*changes.added, (b"Vary", names))) if names else changes
 
-    def _names_of(self, address: Address) -> bytes:
+    def _names_of(self, address: PagePath) -> bytes:
         return b", ".join(self._rules.vary(address))
 
     def _watched(self) -> tuple[Stamp, ...] | None:
@@ -94,7 +94,7 @@ class RuledSite(Site):
         return self._rules.hides(path) or super()._hides(path)
 
     def _withholds(self, path: bytes) -> bool:
-        return self._hides(path) or self._rules.covers(Address(path, False), forced=True)
+        return self._hides(path) or self._rules.covers(PagePath(path, False), forced=True)
 
     def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
         """Return what a rule makes of the request."""
@@ -110,7 +110,7 @@ class RuledSite(Site):
             return answer
         if status in (200, 404):
             return self._find_absence(target)
-        names = self._names_of(Address(target.path, target.is_directory))
+        names = self._names_of(PagePath(target.path, target.is_directory))
         raise HTTPError(status, "A rule of this site says so.", (make_vary(names),))
 
     def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
@@ -121,7 +121,7 @@ class RuledSite(Site):
             return None
         if self._hides(goal.path):
             return None
-        asked = Address(target.path, target.is_directory)
+        asked = PagePath(target.path, target.is_directory)
         vary = self._names_of(asked)
         changes = self.changes_at(asked)
         place = make_location(goal.path, None, goal.is_directory)
@@ -129,7 +129,7 @@ class RuledSite(Site):
         key = _GUARD + _GUARD.join(parts)
         answer = self._cached(key)
         if answer is None:
-            candidates = (*self._candidates(Address(goal.path, goal.is_directory)), goal.path + b".html")
+            candidates = (*self._candidates(PagePath(goal.path, goal.is_directory)), goal.path + b".html")
             found = self._files.find(candidates, Purpose(asked, status, vary))
             if found is None:
                 return None

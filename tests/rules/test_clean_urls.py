@@ -8,16 +8,16 @@ import pytest
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
-from fastfile.rules.clean_urls import Address, CleanUrls
+from fastfile.rules.clean_urls import CleanUrls, PagePath
 
 INDEX = (b"index.html", b"index.htm")
 
 
-def address(text: str) -> Address:
-    return Address(text.strip("/").encode(), text.endswith("/"))
+def address(text: str) -> PagePath:
+    return PagePath(text.strip("/").encode(), text.endswith("/"))
 
 
-def shown(it: Address) -> str:
+def shown(it: PagePath) -> str:
     return "/" + it.path.decode() + ("/" if it.is_directory and it.path else "")
 
 
