@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile import __version__
-from fastfile.config.config import Address
+from fastfile.config.config import Endpoint
 from fastfile.config.values import printable
 
 BOLD, DIM, CYAN, GREEN, YELLOW = "1", "2", "36", "32", "33"
@@ -27,7 +27,7 @@ class Facts(NamedTuple):
     """All that the banner tells; ``lan`` is the addresses behind a wildcard, ``kernels`` a sentence."""
 
     root_path: str
-    addresses: Sequence[Address]
+    endpoints: Sequence[Endpoint]
     lan: Sequence[str]
     workers: int
     loop: str
@@ -46,7 +46,7 @@ def make_banner(facts: Facts, colour: bool) -> str:
     title = f"{paint('fastfile', BOLD, GREEN)} {__version__}  serving {paint(printable(facts.root_path), BOLD)}"
     lines = ["", title, ""]
     lines += [paint(printable(notice), YELLOW) for notice in facts.notices]
-    lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, CYAN)}" for label, url in _locations(facts.addresses, facts.lan)]
+    lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, CYAN)}" for label, url in _locations(facts.endpoints, facts.lan)]
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
@@ -61,7 +61,7 @@ def lan_addresses() -> list[str]:
     found = [_source_address(socket.AF_INET, "192.0.2.1"), _source_address(socket.AF_INET6, "2001:db8::1")]
     if sys.platform == "linux":
         found += [_interface_address(name) for _, name in socket.if_nameindex()]
-    return [address for address in dict.fromkeys(found) if address and not _is_local(address)]
+    return [endpoint for endpoint in dict.fromkeys(found) if endpoint and not _is_local(endpoint)]
 
 
 def make_url(host: str, port: int) -> str:
@@ -70,22 +70,22 @@ def make_url(host: str, port: int) -> str:
     return f"http://{name}/" if port == 80 else f"http://{name}:{port}/"
 
 
-def _locations(addresses: Sequence[Address], lan: Sequence[str]) -> list[tuple[str, str]]:
+def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str]) -> list[tuple[str, str]]:
     """Return the lines of URLs as (label, text), local ones first, none twice."""
     local, network, sockets = [], [], []
-    for address in addresses:
-        host, port, path = address
+    for endpoint in endpoints:
+        host, port, path = endpoint
         if path:
             sockets.append(("Socket:", f"{printable(path)}  (curl --unix-socket {printable(path)} http://localhost/)"))
-        elif address.is_wildcard:
+        elif endpoint.is_wildcard:
             local.append(("Local:", make_url("localhost", port)))
             # A socket on :: takes IPv4 too (server/listener.py sees to it); one on 0.0.0.0 takes nothing else.
-            reachable = [address for address in lan if host != "0.0.0.0" or ":" not in address]
-            network += [("Network:", make_url(address, port)) for address in reachable]
-        elif address.is_localhost:
+            reachable = [endpoint for endpoint in lan if host != "0.0.0.0" or ":" not in endpoint]
+            network += [("Network:", make_url(endpoint, port)) for endpoint in reachable]
+        elif endpoint.is_localhost:
             local.append(("Local:", make_url("localhost", port)))
         else:
-            network.append(("Local:" if address.is_near else "Network:", make_url(host, port)))
+            network.append(("Local:" if endpoint.is_near else "Network:", make_url(host, port)))
     return list(dict.fromkeys(local + network + sockets))
 
 
@@ -109,5 +109,5 @@ def _interface_address(name: str) -> str:
     return socket.inet_ntoa(answer[20:24])
 
 
-def _is_local(address: str) -> bool:
-    return address.startswith(("127.", "169.254.", "fe80:", "0.")) or address in ("::1", "::")
+def _is_local(endpoint: str) -> bool:
+    return endpoint.startswith(("127.", "169.254.", "fe80:", "0.")) or endpoint in ("::1", "::")

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from fastfile.cli.banner import make_url
-from fastfile.config.config import Address, Config
+from fastfile.config.config import Config, Endpoint
 
 
-def open_browser(config: Config, addresses: Sequence[Address]) -> str:
+def open_browser(config: Config, endpoints: Sequence[Endpoint]) -> str:
     """Start the browser and return an empty string, or return why not.
 
     It is a process of its own, since a browser of the terminal waits for its user, and a supervisor waits for nobody.
     """
-    url = find_url(addresses)
+    url = find_url(endpoints)
     if not url:
         return "--open: a Unix socket has no URL for a browser"
     if os.geteuid() == 0 or config.user is not None:
@@ -31,10 +31,10 @@ def open_browser(config: Config, addresses: Sequence[Address]) -> str:
     return ""
 
 
-def find_url(addresses: Sequence[Address]) -> str:
+def find_url(endpoints: Sequence[Endpoint]) -> str:
     """Return the URL that a browser of this machine can open, empty where there is none."""
-    for address in addresses:
-        if not address.path:
-            is_local = address.is_wildcard or address.is_localhost
-            return make_url("localhost" if is_local else address.host, address.port)
+    for endpoint in endpoints:
+        if not endpoint.path:
+            is_local = endpoint.is_wildcard or endpoint.is_localhost
+            return make_url("localhost" if is_local else endpoint.host, endpoint.port)
     return ""

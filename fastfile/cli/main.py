@@ -17,7 +17,7 @@ from fastfile import WHY_PURE, __version__
 from fastfile.cli.arguments import make_help, parse_arguments
 from fastfile.cli.console import wants_colour, write
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
-from fastfile.config.config import Address, Config
+from fastfile.config.config import Config, Endpoint
 from fastfile.config.load import load, resolve_directory
 from fastfile.config.users import with_users
 from fastfile.config.values import printable
@@ -113,13 +113,13 @@ def _serve(given: dict[str, list[str]]) -> int:
     if config.open:
         from fastfile.cli.browser import open_browser
 
-    def on_ready(addresses: Sequence[Address], notices: Sequence[str], sandbox: str) -> None:
+    def on_ready(endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str) -> None:
         if config.open:
-            notices = [*notices, *filter(None, [open_browser(config, addresses)])]
+            notices = [*notices, *filter(None, [open_browser(config, endpoints)])]
         if config.quiet:
             write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
         else:
-            announce(config, root_path, addresses, notices, sandbox)
+            announce(config, root_path, endpoints, notices, sandbox)
 
     status = serve(config, root_path, on_ready, reread=read)
     if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
@@ -128,15 +128,15 @@ def _serve(given: dict[str, list[str]]) -> int:
 
 
 def announce(
-    config: Config, root_path: str, addresses: Sequence[Address], notices: Sequence[str], sandbox: str = ""
+    config: Config, root_path: str, endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str = ""
 ) -> None:
     """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
     from fastfile.cli.banner import Facts, lan_addresses, make_banner
 
     facts = Facts(
         root_path=os.getcwd() if root_path == "." else root_path,
-        addresses=addresses,
-        lan=lan_addresses() if any(address.is_wildcard for address in addresses) else (),
+        endpoints=endpoints,
+        lan=lan_addresses() if any(endpoint.is_wildcard for endpoint in endpoints) else (),
         workers=config.workers,
         loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
         kernels=describe_kernels(),

@@ -14,7 +14,7 @@ from fastfile.message import ParserLimits
 DEFAULT = "default"
 
 
-class Address(NamedTuple):
+class Endpoint(NamedTuple):
     """Where a server listens: a host and a port, or the path of a Unix socket (then ``path`` is not empty)."""
 
     host: str

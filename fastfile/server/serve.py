@@ -47,7 +47,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
-        if config.auth and not all(address.is_near for address in listening.addresses):
+        if config.auth and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network readable (docs/auth.md)")
         drop_privileges(config, root_path)
         plan = Plan(listening.adapt(config), os.fsencode(root_path))
@@ -68,11 +68,11 @@ def check_fixed(before: Config, after: Config) -> None:
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
 
 
-def listen_for_metrics(config: Config, address: str) -> Listening:
+def listen_for_metrics(config: Config, endpoint: str) -> Listening:
     """Bind what --metrics asks for. Raises StartError when that cannot be had."""
-    host, _, port = address.rpartition(":")
-    if address.startswith("unix:"):
-        host, port = address, "0"
+    host, _, port = endpoint.rpartition(":")
+    if endpoint.startswith("unix:"):
+        host, port = endpoint, "0"
     try:
         return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
     except StartError as error:

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from fastfile.config.config import Address, Config
+from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.channel import BEAT, READY, RENEW, Child, is_traced
@@ -29,7 +29,7 @@ SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worke
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
 
 # Told once, when all workers serve: the addresses, the notices, and what --sandbox came to.
-OnReady = Callable[[Sequence[Address], Sequence[str], str], None]
+OnReady = Callable[[Sequence[Endpoint], Sequence[str], str], None]
 
 
 class Supervisor:
@@ -220,7 +220,7 @@ class Supervisor:
         self._signal_children(RETIRE, [child for child in self._children.values() if not self._is_current(child)])
         self._manager.ready()
         if self._on_ready is not None:
-            self._on_ready(self._listening.addresses, self._listening.notices, sandbox)
+            self._on_ready(self._listening.endpoints, self._listening.notices, sandbox)
             self._on_ready = None
 
     def _reap(self) -> list[tuple[Child, int]]:

@@ -16,13 +16,13 @@ from fastfile.cli.arguments import make_help, parse_arguments
 from fastfile.cli.banner import Facts, lan_addresses, make_banner
 from fastfile.cli.foreign import BY_SPELLING
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
-from fastfile.config.config import Address, Config
+from fastfile.config.config import Config, Endpoint
 from fastfile.config.options import OPTIONS
 from fastfile.errors import ConfigError
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
 TIMEOUT_S = 60
-LOCAL = Address("127.0.0.1", 8000)
+LOCAL = Endpoint("127.0.0.1", 8000)
 
 
 def run(*arguments, folder, **environ):
@@ -241,7 +241,7 @@ def test_options_are_not_abbreviated():
 
 
 def make_facts(**changes):
-    facts = Facts(root_path="./dist", addresses=[LOCAL], lan=[], workers=1, loop="uvloop", kernels="compiled kernels")
+    facts = Facts(root_path="./dist", endpoints=[LOCAL], lan=[], workers=1, loop="uvloop", kernels="compiled kernels")
     return facts._replace(**changes)
 
 
@@ -258,33 +258,33 @@ def test_the_banner_says_what_where_and_by_what():
 
 
 URLS = [
-    ("port 80 is left out", [Address("127.0.0.1", 80)], ["Local: http://localhost/"]),
-    ("IPv6 loopback", [Address("::1", 81)], ["Local: http://localhost:81/"]),
-    ("both loopbacks are one line", [LOCAL, Address("::1", 8000)], ["Local: http://localhost:8000/"]),
-    ("another loopback address", [Address("127.0.0.2", 81)], ["Local: http://127.0.0.2:81/"]),
-    ("an address of the network", [Address("192.168.1.9", 81)], ["Network: http://192.168.1.9:81/"]),
-    ("an IPv6 address has brackets", [Address("2001:db8::5", 81)], ["Network: http://[2001:db8::5]:81/"]),
+    ("port 80 is left out", [Endpoint("127.0.0.1", 80)], ["Local: http://localhost/"]),
+    ("IPv6 loopback", [Endpoint("::1", 81)], ["Local: http://localhost:81/"]),
+    ("both loopbacks are one line", [LOCAL, Endpoint("::1", 8000)], ["Local: http://localhost:8000/"]),
+    ("another loopback address", [Endpoint("127.0.0.2", 81)], ["Local: http://127.0.0.2:81/"]),
+    ("an address of the network", [Endpoint("192.168.1.9", 81)], ["Network: http://192.168.1.9:81/"]),
+    ("an IPv6 address has brackets", [Endpoint("2001:db8::5", 81)], ["Network: http://[2001:db8::5]:81/"]),
     (
         "all interfaces, IPv4",
-        [Address("0.0.0.0", 81)],
+        [Endpoint("0.0.0.0", 81)],
         ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/"],
     ),
     (
         "all interfaces, both families",
-        [Address("::", 81)],
+        [Endpoint("::", 81)],
         ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/", "Network: http://[2001:db8::2]:81/"],
     ),
     (
         "a Unix socket",
-        [Address("", 0, "/run/web.sock")],
+        [Endpoint("", 0, "/run/web.sock")],
         ["Socket: /run/web.sock (curl --unix-socket /run/web.sock http://localhost/)"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("addresses", "lines"), [row[1:] for row in URLS], ids=[row[0] for row in URLS])
-def test_the_banner_s_urls(addresses, lines):
-    banner = make_banner(make_facts(addresses=addresses, lan=["192.168.1.20", "2001:db8::2"]), colour=False)
+@pytest.mark.parametrize(("endpoints", "lines"), [row[1:] for row in URLS], ids=[row[0] for row in URLS])
+def test_the_banner_s_urls(endpoints, lines):
+    banner = make_banner(make_facts(endpoints=endpoints, lan=["192.168.1.20", "2001:db8::2"]), colour=False)
     assert [" ".join(line.split()) for line in banner.splitlines()[3 : 3 + len(lines)]] == lines
     assert banner.splitlines()[3 + len(lines)] == "  1 worker · uvloop · compiled kernels"
 
@@ -313,8 +313,8 @@ def test_colour_adds_nothing_but_colour():
 def test_lan_addresses_are_addresses_that_others_can_reach():
     found = lan_addresses()
     assert len(found) == len(set(found))
-    for address in map(ipaddress.ip_address, found):
-        assert not any((address.is_loopback, address.is_link_local, address.is_unspecified))
+    for endpoint in map(ipaddress.ip_address, found):
+        assert not any((endpoint.is_loopback, endpoint.is_link_local, endpoint.is_unspecified))
 
 
 # Where the banner goes

@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 
-from fastfile.config.config import Address, Config
+from fastfile.config.config import Config, Endpoint
 from fastfile.errors import StartError
 from fastfile.server.net.handshakes import defer
 
@@ -26,11 +26,11 @@ class Listening:
     def __init__(
         self,
         sockets: list[socket.socket],
-        addresses: list[Address],
+        endpoints: list[Endpoint],
         notices: list[str],
         family: socket.AddressFamily | None = None,
     ) -> None:
-        self.addresses = addresses
+        self.endpoints = endpoints
         self.notices = notices
         self.sockets = sockets
         self._family = family
@@ -44,18 +44,18 @@ class Listening:
         """Return the settings with the address that is really listened on, as sockets that were given to us say it."""
         if not self._is_adopted:
             return config
-        names = [f"unix:{path}" if path else host for host, _, path in self.addresses]
+        names = [f"unix:{path}" if path else host for host, _, path in self.endpoints]
         public = [name for name in names if not name.startswith("127.") and name != "::1"]
         return config.replace(bind=[*public, *names][0], host=False)
 
     def shown(self) -> str:
         """Return the first address as a person would write it."""
-        host, port, path = self.addresses[0]
+        host, port, path = self.endpoints[0]
         return f"unix:{path}" if path else _show(host, port)
 
     def widen(self, config: Config) -> None:
         """Have a socket for each worker. Where one more cannot be had (a low port, as another user), they share."""
-        host, port, _ = self.addresses[0]
+        host, port, _ = self.endpoints[0]
         if self._family is None or os.uname().sysname != "Linux" or config.workers == 1:
             return
         with contextlib.suppress(OSError):
@@ -85,10 +85,10 @@ class Listening:
     def close(self) -> None:
         """Close the sockets of this process; from then on a second close does nothing."""
         if self.sockets and not self._is_adopted:
-            for address in self.addresses:
-                if address.path:
+            for endpoint in self.endpoints:
+                if endpoint.path:
                     with contextlib.suppress(OSError):
-                        os.unlink(address.path)
+                        os.unlink(endpoint.path)
         for listening in self.sockets:
             listening.close()
         self.sockets.clear()
@@ -96,14 +96,14 @@ class Listening:
 
 def adopt(sockets: list[socket.socket]) -> Listening:
     """Make a Listening of sockets that a service manager has opened and listens on."""
-    addresses = []
+    endpoints = []
     for given in sockets:
         name = given.getsockname()
         if given.family == socket.AF_UNIX:
-            addresses.append(Address("", 0, os.fsdecode(name).replace("\0", "@") or "(unnamed)"))
+            endpoints.append(Endpoint("", 0, os.fsdecode(name).replace("\0", "@") or "(unnamed)"))
         else:
-            addresses.append(Address(name[0], name[1]))
-    listening = Listening(sockets, addresses, [])
+            endpoints.append(Endpoint(name[0], name[1]))
+    listening = Listening(sockets, endpoints, [])
     listening.adopt()
     return listening
 
@@ -132,7 +132,7 @@ def listen(config: Config) -> Listening:
     if port != config.port and config.port:
         notices.append(f"port {config.port} is in use; serving on {port}")
     port = first.getsockname()[1]
-    listening = Listening([first], [Address(host, port)], notices, family)
+    listening = Listening([first], [Endpoint(host, port)], notices, family)
     listening.widen(config)
     return listening
 
@@ -145,8 +145,8 @@ def _resolve(config: Config) -> tuple[socket.AddressFamily, str]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise StartError(f"cannot listen on {host}: it is neither an address nor a name of this machine") from None
-    family, _, _, _, address = found[0]
-    return family, str(address[0])
+    family, _, _, _, endpoint = found[0]
+    return family, str(endpoint[0])
 
 
 def _claim(first: socket.socket, backlog: int) -> None:
@@ -193,7 +193,7 @@ def _listen_unix(config: Config) -> Listening:
     except OSError as error:
         listening.close()
         raise StartError(f"cannot listen on {path}: {error.strerror}") from None
-    return Listening([listening], [Address("", 0, path)], [])
+    return Listening([listening], [Endpoint("", 0, path)], [])
 
 
 def _remove_stale(path: str) -> None:
