@@ -14,7 +14,7 @@ from fastfile.config.config import Config
 from fastfile.config.values import printable
 from fastfile.errors import StartError
 from fastfile.responder import Responder
-from fastfile.rules.providers import choose_host
+from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes
 from fastfile.site.entry import Answer
 from fastfile.site.error_pages import ErrorPages
@@ -51,7 +51,7 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 def _open_outer(config: Config, root: Root) -> Root | None:
     """Open the folder around a root where the host reads it too; None where that may not be."""
-    if not choose_host(config).beside or root.only is not None:
+    if not choose_provider(config).beside or root.only is not None:
         return None
     try:
         return Root(os.path.dirname(root.path), config.follow_symlinks)
@@ -78,15 +78,15 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
 def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None]) -> SiteRules | None:
     """Return the rules of a root; None where it has none by the settings."""
     base, root, outer = mount_point
-    host = choose_host(config)
-    if config.rules == "off" or root.only is not None or not host.rule_files:
+    provider = choose_provider(config)
+    if config.rules == "off" or root.only is not None or not provider.rule_files:
         return None
     from fastfile.rules.reload import SiteRules
 
     def say_of_mount(text: str) -> None:
         say(f"/{printable(base.decode())}: {text}" if base else text)
 
-    return SiteRules(root, clock, say_of_mount, host, outer)
+    return SiteRules(root, clock, say_of_mount, provider, outer)
 
 
 def make_application(

@@ -8,7 +8,7 @@ from fastfile.rules.dialects import REDIRECTS
 from fastfile.rules.headers import parse_change
 from fastfile.rules.json_config import Document, Entry
 from fastfile.rules.patterns.path_pattern import Names, make_value
-from fastfile.rules.providers import Host
+from fastfile.rules.providers import Provider
 from fastfile.rules.rule import Capture, Destination, FieldChange, Pattern, Place, Rule, Template
 
 # No rule about a site's pages is for these (RFC 8615).
@@ -16,7 +16,7 @@ NOT_WELL_KNOWN = rb"(?!/\.well-known(?:/|\Z))"
 
 
 def read_changes(
-    document: Document, entry: Entry, pattern: Pattern, names: Names, host: Host
+    document: Document, entry: Entry, pattern: Pattern, names: Names, provider: Provider
 ) -> tuple[FieldChange, ...]:
     """Return the fields of an entry's ``headers``: objects with a key and a value, which is null to take one away."""
     changes = []
@@ -27,7 +27,7 @@ def read_changes(
         try:
             if not isinstance(key, str) or not isinstance(value, str | None):
                 raise ValueError("expected an object with a key and a value")  # noqa: TRY004, TRY301
-            change = parse_change(line.encode(), pattern, host.dialect)
+            change = parse_change(line.encode(), pattern, provider.dialect)
         except ValueError as problem:
             document.complain(inner, str(problem))
         else:
@@ -55,25 +55,25 @@ def maybe_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule | None:
     return rule
 
 
-def make_page_rules(place: Place, host: Host, slash: bool | None) -> Iterator[Rule]:
+def make_page_rules(place: Place, provider: Provider, slash: bool | None) -> Iterator[Rule]:
     """Yield the redirects to clean names, in one hop to the slash that is wanted. They ask for no file to be there."""
     end = b"/" if slash else b""
-    yield _move(place, host, "cleanUrls", rb"/index(?:\.html)?/?", (b"/",))
-    yield _move(place, host, "cleanUrls", rb"/(.+)/index(?:\.html)?/?", (b"/", Capture(1), end))
-    yield _move(place, host, "cleanUrls", rb"/(.*)\.html/?", (b"/", Capture(1), end))
+    yield _move(place, provider, "cleanUrls", rb"/index(?:\.html)?/?", (b"/",))
+    yield _move(place, provider, "cleanUrls", rb"/(.+)/index(?:\.html)?/?", (b"/", Capture(1), end))
+    yield _move(place, provider, "cleanUrls", rb"/(.*)\.html/?", (b"/", Capture(1), end))
 
 
-def make_slash_rules(place: Place, host: Host, slash: bool) -> Iterator[Rule]:
+def make_slash_rules(place: Place, provider: Provider, slash: bool) -> Iterator[Rule]:
     """Yield the redirects that add the slash at the end, or take it away."""
     if slash:
         # A name with a dot is a file's, and has no slash after it.
         folder, file = NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/.]+)", NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/]+\.\w+)/"
-        yield _move(place, host, "trailingSlash", folder, (b"/", Capture(1), b"/"))
-        yield _move(place, host, "trailingSlash", file, (b"/", Capture(1)))
+        yield _move(place, provider, "trailingSlash", folder, (b"/", Capture(1), b"/"))
+        yield _move(place, provider, "trailingSlash", file, (b"/", Capture(1)))
     else:
-        yield _move(place, host, "trailingSlash", rb"/(.+)/", (b"/", Capture(1)))
+        yield _move(place, provider, "trailingSlash", rb"/(.+)/", (b"/", Capture(1)))
 
 
-def _move(place: Place, host: Host, key: str, expression: bytes, path: Template) -> Rule:
+def _move(place: Place, provider: Provider, key: str, expression: bytes, path: Template) -> Rule:
     destination = Destination(key, tuple(part for part in path if part))
-    return Rule(Pattern(key, expression=expression), destination, host.moved, place, forced=True)
+    return Rule(Pattern(key, expression=expression), destination, provider.moved, place, forced=True)

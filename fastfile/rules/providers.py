@@ -15,7 +15,7 @@ from fastfile.rules.clean_urls import Pages, TrailingSlash
 from fastfile.rules.rule import Dialect, HeaderRule, Problem, Rule
 
 
-class Host(NamedTuple):
+class Provider(NamedTuple):
     """One host. Where an option is given on top of ``--as``, its value replaces that of the row."""
 
     name: str
@@ -50,9 +50,9 @@ REVALIDATE = b"public, max-age=0, must-revalidate"
 
 _LAST_ONE_HOLDS = dialects.EITHER._replace(joins_fields=False)
 
-FASTFILE = Host("fastfile", rule_files=("_redirects", "_headers", "serve.json"))
+FASTFILE = Provider("fastfile", rule_files=("_redirects", "_headers", "serve.json"))
 
-NETLIFY = Host(
+NETLIFY = Provider(
     "netlify",
     dialect=dialects.NETLIFY,
     pages="both",
@@ -61,7 +61,7 @@ NETLIFY = Host(
     listing=False,
 )
 
-CLOUDFLARE = Host(
+CLOUDFLARE = Provider(
     "cloudflare",
     dialect=dialects.CLOUDFLARE,
     pages="clean",
@@ -72,7 +72,7 @@ CLOUDFLARE = Host(
     listing=False,
 )
 
-GITHUB_PAGES = Host(
+GITHUB_PAGES = Provider(
     "github-pages",
     rule_files=(),
     pages="both",
@@ -84,7 +84,7 @@ GITHUB_PAGES = Host(
 )
 
 # What vercel.json says of clean URLs and slashes changes this row, in vercelconfig.py.
-VERCEL = Host(
+VERCEL = Provider(
     "vercel",
     rule_files=("vercel.json",),
     beside=True,
@@ -98,7 +98,7 @@ VERCEL = Host(
 
 # The server of that name; a serve.json in the root stands for it (serveconfig.py). It sends no Cache-Control, which
 # lets a browser guess for how long a file is fresh: no-cache is what its users expect of a development server.
-SERVE = Host(
+SERVE = Provider(
     "serve",
     rule_files=("serve.json",),
     fields_of_file=True,
@@ -108,29 +108,29 @@ SERVE = Host(
     not_found="root",
 )
 
-HOSTS = {host.name: host for host in (NETLIFY, CLOUDFLARE, GITHUB_PAGES, VERCEL)}
+PROVIDERS = {provider.name: provider for provider in (NETLIFY, CLOUDFLARE, GITHUB_PAGES, VERCEL)}
 
 
-def choose_host(config: Config) -> Host:
+def choose_provider(config: Config) -> Provider:
     """Return the host that --as names, or fastfile itself, as the options that are given change it."""
-    return with_options(HOSTS.get(config.as_ or "", FASTFILE), config)
+    return with_options(PROVIDERS.get(config.as_ or "", FASTFILE), config)
 
 
-def with_options(host: Host, config: Config) -> Host:
+def with_options(provider: Provider, config: Config) -> Provider:
     """Return the host as the options that are given change it."""
     if config.given("clean_urls"):
-        host = host._replace(pages="clean" if config.clean_urls else "files")
+        provider = provider._replace(pages="clean" if config.clean_urls else "files")
     if config.given("trailing_slash"):
-        host = host._replace(slash=config.trailing_slash)
+        provider = provider._replace(slash=config.trailing_slash)
     if config.given("listing"):
-        host = host._replace(listing=config.listing)
-    return host._replace(application=host.application and config.spa is None)
+        provider = provider._replace(listing=config.listing)
+    return provider._replace(application=provider.application and config.spa is None)
 
 
 class Deployment(NamedTuple):
     """What the file of a host says: the host as it changes it, the rules, and what of it cannot be used."""
 
-    host: Host
+    provider: Provider
     rules: tuple[Rule, ...]
     header_rules: tuple[HeaderRule, ...]
     problems: tuple[Problem, ...]

@@ -17,7 +17,7 @@ from fastfile.http.target import Target
 from fastfile.message import RequestHead
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.headers import FieldBook, parse_headers
-from fastfile.rules.providers import FASTFILE, Host
+from fastfile.rules.providers import FASTFILE, Provider
 from fastfile.rules.redirects import parse_redirects
 from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule
 from fastfile.rules.rulebook import Outcome, Rulebook
@@ -32,7 +32,7 @@ class Parsed(NamedTuple):
     rules: Sequence[Rule] = ()
     header_rules: Sequence[HeaderRule] = ()
     problems: Sequence[Problem] = ()
-    host: Host | None = None
+    provider: Provider | None = None
 
 
 def _read_redirects(content: bytes, file: str, dialect: Dialect) -> Parsed:
@@ -49,15 +49,15 @@ def _read_vercel_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
     # Imported here, and below: who has no such file pays nothing for it.
     from fastfile.rules.vercel import read_vercel_config
 
-    host, rules, header_rules, problems = read_vercel_config(content, file)
-    return Parsed(rules, header_rules, problems, host)
+    provider, rules, header_rules, problems = read_vercel_config(content, file)
+    return Parsed(rules, header_rules, problems, provider)
 
 
 def _read_serve_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
     from fastfile.rules.serve import read_serve_config
 
-    host, rules, header_rules, problems = read_serve_config(content, file)
-    return Parsed(rules, header_rules, problems, host)
+    provider, rules, header_rules, problems = read_serve_config(content, file)
+    return Parsed(rules, header_rules, problems, provider)
 
 
 MAX_SAID = 20  # problems: who has more will mend one and see the others
@@ -81,15 +81,15 @@ class SiteRules:
         root: Root,
         clock: Clock,
         say: Callable[[str], None],
-        host: Host = FASTFILE,
+        provider: Provider = FASTFILE,
         outer: Root | None = None,
     ) -> None:
         self._root = root
         self._outer = outer
         self._clock = clock
         self._say = say
-        self._plain_host = self.host = host
-        self._hidden = hidden_names(tuple(name.encode() for name in host.rule_files))
+        self._plain_host = self.provider = provider
+        self._hidden = hidden_names(tuple(name.encode() for name in provider.rule_files))
         self._looked_s = clock.wall_s
         self._folder: Stamp | None = None
         self.problems: list[Problem] = []
@@ -129,15 +129,15 @@ class SiteRules:
         rules: list[Rule] = []
         header_rules: list[HeaderRule] = []
         problems: list[Problem] = []
-        self.host = self._plain_host
+        self.provider = self._plain_host
         for name, files in found:
             parsed = self._parse(name, files[-1], "../" * (len(files) - 1))
             rules += parsed.rules
             header_rules += parsed.header_rules
             problems += parsed.problems
-            self.host = parsed.host or self.host
+            self.provider = parsed.provider or self.provider
         self._book = Rulebook(rules)
-        self._fields = FieldBook(header_rules, self.host.dialect.joins_fields)
+        self._fields = FieldBook(header_rules, self.provider.dialect.joins_fields)
         if problems != self.problems:
             for problem in problems[:MAX_SAID]:
                 self._say(printable(str(problem)))

@@ -58,8 +58,8 @@ def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
     rules += filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites")))
     header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
     listing = document.either("directoryListing", True) is True
-    host = SERVE._replace(pages="both" if clean else "files", listing=listing)
-    return Deployment(host, tuple(rules), tuple(header_rules), document.problems)
+    provider = SERVE._replace(pages="both" if clean else "files", listing=listing)
+    return Deployment(provider, tuple(rules), tuple(header_rules), document.problems)
 
 
 def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | None) -> list[Rule]:

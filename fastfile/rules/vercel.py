@@ -59,8 +59,8 @@ def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
         *filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites"))),
     )
     header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
-    host = VERCEL._replace(pages="both" if clean else "files")
-    return Deployment(host, rules, tuple(header_rules), document.problems)
+    provider = VERCEL._replace(pages="both" if clean else "files")
+    return Deployment(provider, rules, tuple(header_rules), document.problems)
 
 
 def _read_redirect(document: Document, entry: Entry) -> Rule | None:
@@ -142,15 +142,15 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None
         if (
-            kind not in ("header", "cookie", "query", "host")
+            kind not in ("header", "cookie", "query", "provider")
             or not isinstance(name, str)
-            or not (name or kind == "host")
+            or not (name or kind == "provider")
         ):
             raise ValueError(f"{key}: expected objects with a type (header, cookie, query or host) and a key")
         expression = _read_value(key, item.get("value"))
         if not expression and key == "has" and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             expression = f"(?P<{name}>.*)"  # its value can be referred to by the key
-        names = () if kind == "host" else ((name.lower() if kind == "header" else name).encode(),)
+        names = () if kind == "provider" else ((name.lower() if kind == "header" else name).encode(),)
         yield Condition(kind, names, expression.encode(), absent=key == "missing")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastfile.config.config import Config
 from fastfile.config.header_values import split_field
 from fastfile.http.field_changes import Field, FieldChanges
-from fastfile.rules.providers import ANY_ORIGIN, choose_host
+from fastfile.rules.providers import ANY_ORIGIN, choose_provider
 
 # What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
@@ -25,8 +25,8 @@ def common_changes(config: Config) -> FieldChanges:
         fields.append(VARY_ORIGIN)
     if config.server_header:
         fields.append((b"Server", b"fastfile"))
-    host = FieldChanges(choose_host(config).fields)
-    return host.then(FieldChanges(tuple(fields))).then(FieldChanges(own_fields(config)))
+    provider = FieldChanges(choose_provider(config).fields)
+    return provider.then(FieldChanges(tuple(fields))).then(FieldChanges(own_fields(config)))
 
 
 def preflight_fields(config: Config) -> tuple[Field, ...]:

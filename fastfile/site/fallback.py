@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from fastfile.http.target import join
 from fastfile.rules.clean_urls import PagePath
-from fastfile.rules.providers import Host
+from fastfile.rules.providers import Provider
 from fastfile.site.entry import Answer
 from fastfile.site.file_entries import FileAnswers, Purpose
 from fastfile.site.shared import Shared
@@ -29,14 +29,14 @@ NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.p
 class Absences:
     """``host`` says which 404.html is the one, and whether all of a site without it is an application."""
 
-    def __init__(self, root: Root, files: FileAnswers, shared: Shared, host: Host) -> None:
+    def __init__(self, root: Root, files: FileAnswers, shared: Shared, provider: Provider) -> None:
         self._root = root
         self._files = files
         self._clock = shared.clock
         self._note = shared.note
         spa = shared.config.spa
         self._app = None if spa is None else os.fsencode(spa)  # the page that takes navigations
-        self._host = host
+        self._provider = provider
         self._shared: dict[Purpose, Answer] = {}  # one page may be an error's and the app's
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
@@ -116,12 +116,12 @@ class Absences:
         )
 
     def _nearest_page(self, folders: dict[bytes, os.stat_result], vary: bytes) -> tuple[bytes, Answer | None]:
-        for folder in reversed(folders) if self._host.not_found == "nearest" else (b"",):
+        for folder in reversed(folders) if self._provider.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
             page = self._open(path, Purpose(PagePath(path, False), 404, vary))
             if page is not None:
                 return path, page
-        return HOME, self._open(HOME, Purpose(PagePath(HOME, False), vary=vary)) if self._host.application else None
+        return HOME, self._open(HOME, Purpose(PagePath(HOME, False), vary=vary)) if self._provider.application else None
 
     def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
         """Return the answer of a page, one for all absences; None where it is not there."""

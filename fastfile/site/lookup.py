@@ -20,7 +20,7 @@ from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import Target, encode_path, is_hidden, make_location
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.rules.clean_urls import CleanUrls, PagePath
-from fastfile.rules.providers import Host, choose_host
+from fastfile.rules.providers import Provider, choose_provider
 from fastfile.site.entry import Answer
 from fastfile.site.error_pages import make_vary
 from fastfile.site.fallback import Absences
@@ -49,21 +49,21 @@ class Site:
         self._note = shared.note
         self._files = FileAnswers(root, shared, self._changes_of, Stamps(root, self._watched))
         self._folders = Folders(root, base, shared, self._hides, self._withholds)
-        self.adopt(choose_host(shared.config))
+        self.adopt(choose_provider(shared.config))
 
-    def adopt(self, host: Host) -> None:
+    def adopt(self, provider: Provider) -> None:
         """Do as this host does from now on."""
         config = self._config
-        self._host = host
-        self._caching = FieldChanges(((b"Cache-Control", host.cache_control),) if host.cache_control else ())
+        self._provider = provider
+        self._caching = FieldChanges(((b"Cache-Control", provider.cache_control),) if provider.cache_control else ())
         # No host goes by the names of files, unless somebody asks for it.
-        immutable = config.immutable if not host.cache_control or config.given("immutable") else "off"
+        immutable = config.immutable if not provider.cache_control or config.given("immutable") else "off"
         self._cache_policy = CachePolicy(immutable, config.cache_control, self.base)
-        self._urls = CleanUrls(host.pages, host.slash, tuple(os.fsencode(name) for name in config.index))
-        self._absences = Absences(self._root, self._files, self._shared, host)
+        self._urls = CleanUrls(provider.pages, provider.slash, tuple(os.fsencode(name) for name in config.index))
+        self._absences = Absences(self._root, self._files, self._shared, provider)
         # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
         # them.
-        self._are_routes = not config.given("listing") and (config.spa is not None or not host.listing)
+        self._are_routes = not config.given("listing") and (config.spa is not None or not provider.listing)
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
@@ -176,7 +176,7 @@ class Site:
     def _move(self, address: PagePath, target: Target, head: RequestHead) -> Response:
         """Return the redirect to where the target is, in this site."""
         location = self._locate(address.path, target.query, address.is_directory)
-        return self._redirect(self._host.moved, location, target, head)
+        return self._redirect(self._provider.moved, location, target, head)
 
     def _redirect(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
         type_ = self._pages.choose_type(head.field(b"accept"))
@@ -198,7 +198,7 @@ class Site:
             return None
         if not target.is_directory:
             return self._move(PagePath(path, True), target, head)
-        if not self._host.listing:
+        if not self._provider.listing:
             return None
         self._note("listing", path)
         return self._folders.answer(path, target.query, head, self.changes_at(PagePath(path, True)))

@@ -38,7 +38,7 @@ class RuledSite(Site):
     def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules) -> None:
         self._rules = rules
         super().__init__(root, base, shared)
-        self._follow_host()
+        self._follow_provider()
 
     def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
@@ -70,15 +70,15 @@ class RuledSite(Site):
         if self._rules.refresh():
             self._cache.clear()
             self._absences.forget()
-            self._follow_host()
+            self._follow_provider()
 
-    def _follow_host(self) -> None:
+    def _follow_provider(self) -> None:
         """Do as the host does that the files make of ours."""
-        self.adopt(with_options(self._rules.host, self._config))
+        self.adopt(with_options(self._rules.provider, self._config))
 
     def changes_at(self, address: PagePath, file: bytes = b"") -> FieldChanges:
         """Return what the site does to the fields, and then its rules for the address, or for the file (Host)."""
-        subject = PagePath(file, False) if file and self._host.fields_of_file else address
+        subject = PagePath(file, False) if file and self._provider.fields_of_file else address
         changes = super().changes_at(address).then(self._rules.changes(subject))
         # A file that is there goes before all but forced rules.
         names = b"" if file and not self._rules.covers(address, forced=True) else self._names_of(address)

@@ -175,7 +175,7 @@ FIELD_LINES = [
     pytest.param(b"GET / HTTP/1.1\nHost: localhost\n\n", "400 close", id="§2.2 LF throughout"),
 ]
 
-HOSTS = [
+PROVIDERS = [
     pytest.param(hosted(b" localhost"), "200", id="RFC 9110 §7.2 a name"),
     pytest.param(hosted(b" localhost:1"), "200", id="RFC 9110 §7.2 any port"),
     pytest.param(hosted(b" localhost:"), "200", id="RFC 3986 §3.2.3 an empty port"),
@@ -444,7 +444,7 @@ def test_field_line(site: ServedSite, wire: bytes, expected: str) -> None:
     check_row(site, wire, expected)
 
 
-@pytest.mark.parametrize(("wire", "expected"), [row for row in HOSTS if "421" not in row.values])
+@pytest.mark.parametrize(("wire", "expected"), [row for row in PROVIDERS if "421" not in row.values])
 def test_host(site: ServedSite, wire: bytes, expected: str) -> None:
     check_row(site, wire, expected)
 

@@ -17,7 +17,7 @@ from support.rawclient import RawClient, check_framing, check_ranges, check_vali
 from support.serverprocess import TIMEOUT_S, ServerProcess
 
 from fastfile.config.options import BY_NAME
-from fastfile.rules.providers import HOSTS
+from fastfile.rules.providers import PROVIDERS
 
 PAGE = CHECKOUT / "docs" / "hosts.md"
 
@@ -58,7 +58,7 @@ CHECKS = (check_framing, check_validators, check_ranges)
 class Row(NamedTuple):
     """A rule of a host, by an example: what a request gets; the answer is a status, and a location or a content."""
 
-    host: str
+    provider: str
     rule: str
     target: str
     answer: str
@@ -209,10 +209,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield Servers(tmp_path_factory.mktemp("sites"), stack)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.host}: {row.rule}")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.provider}: {row.rule}")
 def test_a_host_is_shown_as_it_is(servers: Servers, row: Row) -> None:
-    site = "all of Cloudflare" if (row.site, row.host) == ("all", CLOUDFLARE) else row.site
-    client = servers.client(site, "--as", row.host)
+    site = "all of Cloudflare" if (row.site, row.provider) == ("all", CLOUDFLARE) else row.site
+    client = servers.client(site, "--as", row.provider)
     for _ in range(2):  # the second answer may come from the cache
         response = client.request(row.target)
         status, _, rest = row.answer.partition(" ")
@@ -226,11 +226,13 @@ def test_a_host_is_shown_as_it_is(servers: Servers, row: Row) -> None:
     assert client.request(row.target, "HEAD").status == int(status)
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_the_page_has_each_rule_with_its_source(host: str) -> None:
-    section = PAGE.read_text().partition(f"## `--as {host}`")[2].partition("\n## ")[0]
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_page_has_each_rule_with_its_source(provider: str) -> None:
+    section = PAGE.read_text().partition(f"## `--as {provider}`")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section, re.MULTILINE)
-    assert [rule.replace("`", "") for rule, source in rows[1:]] == [row.rule for row in ROWS if row.host == host]
+    assert [rule.replace("`", "") for rule, source in rows[1:]] == [
+        row.rule for row in ROWS if row.provider == provider
+    ]
     assert all("](http" in source or source.startswith("[") for _, source in rows[1:])
 
 
@@ -261,7 +263,7 @@ def test_a_host_says_how_long_a_file_is_kept_unless_an_option_does(
 
 
 def test_the_option_knows_the_hosts() -> None:
-    assert BY_NAME["as_"].kind.expected == "one of " + ", ".join(HOSTS)
+    assert BY_NAME["as_"].kind.expected == "one of " + ", ".join(PROVIDERS)
 
 
 # Files of JSON

@@ -31,7 +31,7 @@ from fastfile.config.values import printable
 from fastfile.http.content_hash import is_page
 from fastfile.http.target import encode_path
 from fastfile.message import close_source
-from fastfile.rules.providers import choose_host
+from fastfile.rules.providers import choose_provider
 from fastfile.site.fallback import PAGE
 from fastfile.storage.root import Root
 from fastfile.storage.variants import SUFFIXES
@@ -159,7 +159,7 @@ class Check:
     def _is_at_other_addresses(self, path: bytes) -> bool:
         """Tell whether a page answers where nothing is, at any depth."""
         if path.rpartition(b"/")[2] == PAGE:
-            return path == PAGE or choose_host(self._config).not_found == "nearest"
+            return path == PAGE or choose_provider(self._config).not_found == "nearest"
         return self._config.spa is not None and path == os.fsencode(self._config.spa)
 
 
