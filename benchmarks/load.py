@@ -25,7 +25,7 @@ class WrongAnswerError(Exception):
     """The server, or the run, did not do what the scenario is about; the text says what it did."""
 
 
-class Answer(NamedTuple):
+class Entry(NamedTuple):
     status: int
     fields: dict[str, str]
     head_size: int
@@ -39,7 +39,7 @@ class Load(NamedTuple):
     p99_us: int
 
 
-def fetch(port: int, path: str, fields: Sequence[str] = ()) -> Answer:
+def fetch(port: int, path: str, fields: Sequence[str] = ()) -> Entry:
     """Ask once over a raw socket."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", ""]
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as client:
@@ -60,7 +60,7 @@ def fetch(port: int, path: str, fields: Sequence[str] = ()) -> Answer:
             # A 304 has no body, whatever its Content-Length (RFC 9110, 8.6).
             length = "0" if status == 304 else named.get("content-length")
             size = read_body(client, len(body), None if length is None else int(length))
-    return Answer(status, named, len(head) + 4, size)
+    return Entry(status, named, len(head) + 4, size)
 
 
 def read_body(client: socket.socket, size: int, length: int | None) -> int:
@@ -87,7 +87,7 @@ def read_chunked(client: socket.socket, received: bytes) -> int:
     return total
 
 
-def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Answer]:
+def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Entry]:
     """Return the scenario's fields, filled in for this server, and its answer to them.
 
     Raises WrongAnswerError where that is not the scenario's.
@@ -158,7 +158,7 @@ def run_downloads(scenario: Scenario, port: int, *, core: int) -> Iterator[None]
         process.communicate()
 
 
-def judge(scenario: Scenario, answer: Answer, summary: dict[str, float]) -> Load:
+def judge(scenario: Scenario, answer: Entry, summary: dict[str, float]) -> Load:
     """Return the run's count, or raise WrongAnswerError where a request did not get the scenario's answer."""
     errors = {kind: int(summary[kind]) for kind in ("connect", "read", "write", "timeout") if summary[kind]}
     refused = int(summary["status"])  # wrk counts every status above 399

@@ -16,7 +16,7 @@ from fastfile.errors import StartError
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler
 from fastfile.site.lookup import Site
@@ -104,7 +104,7 @@ def make_application(
     with the rules of a root.
     """
     changes = common_changes(config)
-    cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
+    cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
     compression = None
     if config.compress and submit is not None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastfile.http.media_types import is_compressible
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.representation import Representation
 from fastfile.storage.cache import Cache
 from fastfile.storage.encoders import LEVELS, available_codings, make_encoder
@@ -45,12 +45,12 @@ class Compression:
     It imports its libraries when it is made: in the sandbox nothing can be.
     """
 
-    def __init__(self, cache: Cache[Answer], submit: Submit, log_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, cache: Cache[Entry], submit: Submit, log_failure: Callable[[BaseException], None]) -> None:
         self._cache = cache
         self._submit = submit
         self._log_failure = log_failure
         self._codings = available_codings()
-        self._waiting: deque[tuple[Answer, Offer, bytes]] = deque()
+        self._waiting: deque[tuple[Entry, Offer, bytes]] = deque()
         self._is_busy = False
 
     def offer(self, resource: Resource, media_type: bytes, represent: Represent) -> Offer | None:
@@ -59,25 +59,25 @@ class Compression:
             return None
         return Offer(self, resource, represent, self._codings)
 
-    def order(self, answer: Answer, offer: Offer, coding: bytes) -> bool:
+    def order(self, entry: Entry, offer: Offer, coding: bytes) -> bool:
         """Take an order, unless there are too many; tell whether it is taken."""
-        if self._is_gone(answer) or len(self._waiting) >= MAX_WAITING:
+        if self._is_gone(entry) or len(self._waiting) >= MAX_WAITING:
             return False
-        self._waiting.append((answer, offer, coding))
+        self._waiting.append((entry, offer, coding))
         self._begin_next()
         return True
 
     def _begin_next(self) -> None:
         while self._waiting and not self._is_busy:
-            answer, offer, coding = self._waiting.popleft()
-            if self._is_gone(answer):
+            entry, offer, coding = self._waiting.popleft()
+            if self._is_gone(entry):
                 continue
-            on_done = partial(self._on_done, answer, offer, coding)
+            on_done = partial(self._on_done, entry, offer, coding)
             self._is_busy = self._submit(partial(encode_resource, offer.resource, coding), on_done) is not None
             if not self._is_busy:
                 offer.ordered.discard(coding)
 
-    def _on_done(self, answer: Answer, offer: Offer, coding: bytes, future: Future[Any]) -> None:
+    def _on_done(self, entry: Entry, offer: Offer, coding: bytes, future: Future[Any]) -> None:
         self._is_busy = False
         try:
             encoded = future.result()
@@ -86,28 +86,28 @@ class Compression:
         except Exception as error:
             encoded = None
             self._log_failure(error)
-        if not self._is_gone(answer):
-            self._keep(answer, None if encoded is None else offer.represent(encoded, coding))
+        if not self._is_gone(entry):
+            self._keep(entry, None if encoded is None else offer.represent(encoded, coding))
         self._begin_next()
 
-    def _is_gone(self, answer: Answer) -> bool:
+    def _is_gone(self, entry: Entry) -> bool:
         """Tell whether nobody will ask this answer again. The page of an app has no key of its own."""
-        if answer.key is None:
-            return not answer.stamps
-        return self._cache.entries.get(answer.key) is not answer
+        if entry.key is None:
+            return not entry.stamps
+        return self._cache.entries.get(entry.key) is not entry
 
-    def _keep(self, answer: Answer, variant: Representation | None) -> None:
-        key = answer.key
+    def _keep(self, entry: Entry, variant: Representation | None) -> None:
+        key = entry.key
         if variant is None:
-            answer.withdraw()
+            entry.withdraw()
         elif key is None:
-            answer.add(variant)
-        elif not self._cache.has_room(answer.size_with(variant) + len(key)):
-            answer.withdraw()
+            entry.add(variant)
+        elif not self._cache.has_room(entry.size_with(variant) + len(key)):
+            entry.withdraw()
         else:
             self._cache.discard(key)  # it counts what it knew
-            answer.add(variant)
-            self._cache.put(key, answer)
+            entry.add(variant)
+            self._cache.put(key, entry)
 
 
 class Offer:
@@ -124,11 +124,11 @@ class Offer:
         self.codings = codings
         self.ordered: set[bytes] = set()
 
-    def order(self, answer: Answer, coding: bytes) -> None:
+    def order(self, entry: Entry, coding: bytes) -> None:
         """Have a variant made, once, however many ask for it."""
         if coding not in self.ordered:
             self.ordered.add(coding)
-            if not self._compression.order(answer, self, coding):
+            if not self._compression.order(entry, self, coding):
                 self.ordered.discard(coding)
 
 

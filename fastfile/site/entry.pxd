@@ -4,12 +4,12 @@ from fastfile.clock cimport Clock
 from fastfile.site.representation cimport Representation
 from fastfile.storage.freshness cimport Stamp
 
-cdef class Answer:
+cdef class Entry:
     cdef readonly tuple stamps
     cdef readonly Representation identity
     cdef readonly dict variants
     cdef readonly int status
-    cdef readonly Answer fallback
+    cdef readonly Entry fallback
     cdef readonly object offer
     cdef readonly bytes vary
     cdef public bytes key

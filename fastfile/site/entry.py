@@ -24,10 +24,10 @@ class Offer(Protocol):
 
     codings: tuple[bytes, ...]
 
-    def order(self, answer: Answer, coding: bytes) -> None: ...
+    def order(self, entry: Entry, coding: bytes) -> None: ...
 
 
-class Answer:
+class Entry:
     """``stamps`` are all that the decision was drawn from. ``identity`` is None where nothing is at the target.
 
     ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
@@ -58,7 +58,7 @@ class Answer:
         stamps: tuple[Stamp, ...],
         identity: Representation | None,
         variants: dict[bytes, Representation],
-        fallback: Answer | None = None,
+        fallback: Entry | None = None,
         offer: Offer | None = None,
         vary: bytes = b"",
     ) -> None:

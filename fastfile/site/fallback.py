@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from fastfile.http.target import join
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.providers import Provider
-from fastfile.site.entry import Answer
-from fastfile.site.file_entries import FileAnswers, Purpose
+from fastfile.site.entry import Entry
+from fastfile.site.file_entries import FileEntries, Purpose
 from fastfile.site.shared import Shared
 from fastfile.storage.root import Root, make_error
 
@@ -29,7 +29,7 @@ NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (semantics/navigation.p
 class Absences:
     """``host`` says which 404.html is the one, and whether all of a site without it is an application."""
 
-    def __init__(self, root: Root, files: FileAnswers, shared: Shared, provider: Provider) -> None:
+    def __init__(self, root: Root, files: FileEntries, shared: Shared, provider: Provider) -> None:
         self._root = root
         self._files = files
         self._clock = shared.clock
@@ -37,10 +37,10 @@ class Absences:
         spa = shared.config.spa
         self._app = None if spa is None else os.fsencode(spa)  # the page that takes navigations
         self._provider = provider
-        self._shared: dict[Purpose, Answer] = {}  # one page may be an error's and the app's
+        self._shared: dict[Purpose, Entry] = {}  # one page may be an error's and the app's
         self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
 
-    def find(self, path: bytes, tried: Sequence[bytes], vary: bytes = b"") -> Answer:
+    def find(self, path: bytes, tried: Sequence[bytes], vary: bytes = b"") -> Entry:
         """Return the answer to requests for a path where nothing is, at none of the names ``tried`` for it.
 
         ``vary`` names request fields that could have led elsewhere.
@@ -48,7 +48,7 @@ class Absences:
         Raises OSError where that cannot be told.
         """
         if self._root.only is not None:
-            return Answer((), None, {})
+            return Entry((), None, {})
         folders = self._folders(path)
         if self._app is not None:
             vary = b", ".join(filter(None, (NAVIGATION, vary)))
@@ -59,14 +59,14 @@ class Absences:
         if app is not None and self._app is not None:
             self._note("app", self._app)
         stamps = self._files.stamps.of_folders(folders)
-        drawn_from = [answer.stamps for answer in (page, app) if answer is not None]
+        drawn_from = [entry.stamps for entry in (page, app) if entry is not None]
         if self._may_change_unseen(path, folders, tried, page, app) or not all((stamps, *drawn_from)):
             stamps = ()
         else:
             stamps = sum(drawn_from, stamps)
         if page is None:
-            return Answer(stamps, None, {}, app, vary=vary)
-        return Answer(stamps, page.identity, page.variants, app)
+            return Entry(stamps, None, {}, app, vary=vary)
+        return Entry(stamps, page.identity, page.variants, app)
 
     def forget(self) -> None:
         """Open all pages anew, as what is made of them has changed."""
@@ -78,11 +78,11 @@ class Absences:
         for depth in range(len(names), -1, -1):
             page = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                answer = self._open(page, Purpose(PagePath(page, False)))
+                entry = self._open(page, Purpose(PagePath(page, False)))
             except OSError:
                 continue
-            if answer is not None and answer.identity is not None:
-                return answer.identity.resource.read_all()
+            if entry is not None and entry.identity is not None:
+                return entry.identity.resource.read_all()
         return None
 
     def _folders(self, path: bytes) -> dict[bytes, os.stat_result]:
@@ -102,8 +102,8 @@ class Absences:
         path: bytes,
         folders: dict[bytes, os.stat_result],
         tried: Sequence[bytes],
-        page: Answer | None,
-        app: Answer | None,
+        page: Entry | None,
+        app: Entry | None,
     ) -> bool:
         """Tell whether a name that is there and refused had a part in this: where a link leads, no folder tells."""
         last = next(reversed(folders))
@@ -115,7 +115,7 @@ class Absences:
             self._root.signature(name) is not None for name in refused
         )
 
-    def _nearest_page(self, folders: dict[bytes, os.stat_result], vary: bytes) -> tuple[bytes, Answer | None]:
+    def _nearest_page(self, folders: dict[bytes, os.stat_result], vary: bytes) -> tuple[bytes, Entry | None]:
         for folder in reversed(folders) if self._provider.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
             page = self._open(path, Purpose(PagePath(path, False), 404, vary))
@@ -123,11 +123,11 @@ class Absences:
                 return path, page
         return HOME, self._open(HOME, Purpose(PagePath(HOME, False), vary=vary)) if self._provider.application else None
 
-    def _open(self, path: bytes, purpose: Purpose) -> Answer | None:
+    def _open(self, path: bytes, purpose: Purpose) -> Entry | None:
         """Return the answer of a page, one for all absences; None where it is not there."""
-        answer = self._shared.get(purpose)
-        if answer is not None and answer.is_fresh(self._clock):
-            return answer
+        entry = self._shared.get(purpose)
+        if entry is not None and entry.is_fresh(self._clock):
+            return entry
         self._shared.pop(purpose, None)
         try:
             found = self._files.find((path,), purpose)
@@ -137,9 +137,9 @@ class Absences:
             found = None
         if found is None:
             return None
-        answer = found[1]
-        if answer.stamps:
+        entry = found[1]
+        if entry.stamps:
             if len(self._shared) >= MAX_PAGES:
                 self._shared.clear()
-            self._shared[purpose] = answer
-        return answer
+            self._shared[purpose] = entry
+        return entry

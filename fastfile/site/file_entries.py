@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.media_types import make_additions, media_type
 from fastfile.rules.clean_urls import PagePath
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.representation import Representation
 from fastfile.site.shared import Shared
 from fastfile.storage.resource import Resource, open_resource
@@ -29,7 +29,7 @@ class Purpose(NamedTuple):
     vary: bytes = b""
 
 
-class FileAnswers:
+class FileEntries:
     """Opens files of one root as answers.
 
     ``changes_of`` tells what is made of the fields of a file, by its path.
@@ -50,7 +50,7 @@ class FileAnswers:
         self._compression = shared.compression
         self.stamps = stamps
 
-    def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Answer] | None:
+    def find(self, candidates: Sequence[bytes], purpose: Purpose) -> tuple[bytes, Entry] | None:
         """Return the first of the candidates that is a file, and its answer. Raises OSError for one that is refused."""
         folders: dict[bytes, os.stat_result] = {}
         is_sure = True
@@ -73,7 +73,7 @@ class FileAnswers:
 
     def _make(
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, purpose: Purpose
-    ) -> Answer:
+    ) -> Entry:
         variants = open_variants(self._root, path, resource, self._small_file)
         changes = self._changes_of(path, purpose)
         type_ = media_type(path.rpartition(b"/")[2], self._media_types)
@@ -90,4 +90,4 @@ class FileAnswers:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
         stamps = self.stamps.of_file(path, folders, resource, variants)
         encoded = {coding: represent(variant, coding) for coding, variant in variants.usable.items()}
-        return Answer(stamps, represent(resource, b""), encoded, offer=offer)
+        return Entry(stamps, represent(resource, b""), encoded, offer=offer)

@@ -1,6 +1,6 @@
 cimport cython
 
-from fastfile.site.entry cimport Answer
+from fastfile.site.entry cimport Entry
 from fastfile.clock cimport Clock
 from fastfile.site.error_pages cimport ErrorPages
 from fastfile.responder cimport Responder
@@ -14,21 +14,21 @@ cdef class Handler(Responder):
     cdef readonly long long hits
     cdef object _log_failure, _mounts
     cdef ErrorPages _pages
-    cdef dict _answers
+    cdef dict _entries
     cdef tuple _allowed_hosts
     cdef int _max_ranges
     cdef set _hosts
     cdef bytes _last_host
     cdef Response _options
-    @cython.locals(answer=Answer, representation=Representation)
+    @cython.locals(entry=Entry, representation=Representation)
     cpdef respond(self, RequestHead head)
     cpdef refuse(self, error, RequestHead head)
-    @cython.locals(answer=Answer)
-    cdef Answer _known_answer(self, RequestHead head)
-    cdef Response _make_absence(self, Answer answer, RequestHead head)
+    @cython.locals(entry=Entry)
+    cdef Entry _known_entry(self, RequestHead head)
+    cdef Response _make_absence(self, Entry entry, RequestHead head)
     cdef _complete(self, response, RequestHead head)
     @cython.locals(representation=Representation)
-    cdef _respond(self, RequestHead head, Answer answer)
+    cdef _respond(self, RequestHead head, Entry entry)
     @cython.locals(size=cython.longlong, ranges=tuple)
     cdef Response _respond_conditionally(self, RequestHead head, Representation representation)
 

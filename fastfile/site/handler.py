@@ -32,7 +32,7 @@ from fastfile.http.target import Target, parse_target
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.health import Health
 from fastfile.site.mounts import Mounts
@@ -58,7 +58,7 @@ class Handler(Responder):
     def __init__(self, mounts: Mounts, shared: Shared, log_failure: Callable[[BaseException], None]) -> None:
         config, changes = shared.config, shared.changes
         self._mounts = mounts
-        self._answers = shared.cache.entries
+        self._entries = shared.cache.entries
         self._pages = shared.pages
         self._clock = shared.clock
         self._log_failure = log_failure
@@ -72,19 +72,19 @@ class Handler(Responder):
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         representation = None
-        answer = self._known_answer(head)
-        if answer is not None and head.method == b"GET":
-            answer.used = True
-            if answer.status == 200:
-                representation = answer.select(head.accept_encoding, head.range is not None)
+        entry = self._known_entry(head)
+        if entry is not None and head.method == b"GET":
+            entry.used = True
+            if entry.status == 200:
+                representation = entry.select(head.accept_encoding, head.range is not None)
                 if head.plain:
                     return representation.full
-            elif answer.fallback is None:
-                return self._make_absence(answer, head)
+            elif entry.fallback is None:
+                return self._make_absence(entry, head)
         try:
             if representation is not None:
                 return self._respond_conditionally(head, representation)
-            response = self._respond(head, answer)
+            response = self._respond(head, entry)
         except Exception as error:
             response = self._recover(error, head)
         return self._complete(response, head)
@@ -97,27 +97,27 @@ class Handler(Responder):
         """See what no request looks for; to be called about once a second."""
         self._mounts.look_around()
 
-    def _known_answer(self, head: RequestHead) -> Answer | None:
+    def _known_entry(self, head: RequestHead) -> Entry | None:
         """Return the cached answer where it is fresh and the host is known to be ours."""
-        answer = self._answers.get(head.target)
-        if answer is None:
+        entry = self._entries.get(head.target)
+        if entry is None:
             # The answers kept under a path are those that no query changes (ruledsite.py): so a query is no key of its
             # own, and a flood of them takes no room.
-            answer = self._answers.get(head.target.partition(b"?")[0])
-        if answer is None or not answer.is_fresh(self._clock):
+            entry = self._entries.get(head.target.partition(b"?")[0])
+        if entry is None or not entry.is_fresh(self._clock):
             return None
         if head.host is not self._last_host:
             if head.host not in self._hosts:
                 return None
             self._last_host = head.host
         self.hits += 1
-        return answer
+        return entry
 
-    def _make_absence(self, answer: Answer, head: RequestHead) -> Response:
+    def _make_absence(self, entry: Entry, head: RequestHead) -> Response:
         """Return the 404: the site's own page for it, or ours."""
-        if answer.identity is None:
+        if entry.identity is None:
             return self._pages.make_absence(head)
-        return answer.select(head.accept_encoding, False).full
+        return entry.select(head.accept_encoding, False).full
 
     def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
         if isinstance(response, Deferred):
@@ -149,13 +149,13 @@ class Handler(Responder):
         except HTTPError:  # the target has no place here, or it is the site's rules that failed
             return None
 
-    def _respond(self, head: RequestHead, answer: Answer | None) -> Response | Deferred:
+    def _respond(self, head: RequestHead, entry: Entry | None) -> Response | Deferred:
         """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
         if head.method != b"GET":
             _check_method(head.method)
-        if answer is None or head.method == b"OPTIONS":
+        if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target)
-            health = self.health.answer(target)
+            health = self.health.entry(target)
             if health is not None and head.method != b"OPTIONS":
                 return health
             self._check_host(head, target)
@@ -165,17 +165,17 @@ class Handler(Responder):
                 raise HTTPError(400, "The target * is for OPTIONS alone.")
             site, target = self._mounts.find(target)
             found = site.find(target, head)
-            if not isinstance(found, Answer):
+            if not isinstance(found, Entry):
                 return found
-            answer = found
-        answer.used = True
-        if answer.status != 200:
-            if answer.fallback is None or not is_navigation(head):
-                if answer.vary and answer.identity is None:
-                    return self._pages.make(make_not_found((make_vary(answer.vary),)), head)
-                return self._make_absence(answer, head)
-            answer = answer.fallback
-        representation = answer.select(head.accept_encoding, head.range is not None and head.method == b"GET")
+            entry = found
+        entry.used = True
+        if entry.status != 200:
+            if entry.fallback is None or not is_navigation(head):
+                if entry.vary and entry.identity is None:
+                    return self._pages.make(make_not_found((make_vary(entry.vary),)), head)
+                return self._make_absence(entry, head)
+            entry = entry.fallback
+        representation = entry.select(head.accept_encoding, head.range is not None and head.method == b"GET")
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:

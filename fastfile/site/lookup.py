@@ -21,10 +21,10 @@ from fastfile.http.target import Target, encode_path, is_hidden, make_location
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.rules.clean_urls import CleanUrls, PagePath
 from fastfile.rules.providers import Provider, choose_provider
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.fallback import Absences
-from fastfile.site.file_entries import FileAnswers, Purpose
+from fastfile.site.file_entries import FileEntries, Purpose
 from fastfile.site.listing.folders import Folders
 from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
@@ -47,7 +47,7 @@ class Site:
         self._pages = shared.pages
         self._changes = shared.changes
         self._note = shared.note
-        self._files = FileAnswers(root, shared, self._changes_of, Stamps(root, self._watched))
+        self._files = FileEntries(root, shared, self._changes_of, Stamps(root, self._watched))
         self._folders = Folders(root, base, shared, self._hides, self._withholds)
         self.adopt(choose_provider(shared.config))
 
@@ -65,17 +65,17 @@ class Site:
         # them.
         self._are_routes = not config.given("listing") and (config.spa is not None or not provider.listing)
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
+    def find(self, target: Target, head: RequestHead) -> Entry | Response | Deferred:
         """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
         """
         key = self._locate(target.path, None, target.is_directory)
-        answer = self._cached(key)
-        if answer is not None:
-            return answer
+        entry = self._cached(key)
+        if entry is not None:
+            return entry
         found = self._look(target, head) or self._look_at_folder(target, head) or self._find_absence(target)
-        if isinstance(found, Answer):
+        if isinstance(found, Entry):
             self._remember(key, found)
         return found
 
@@ -122,7 +122,7 @@ class Site:
     def _candidates(self, asked: PagePath) -> tuple[bytes, ...]:
         return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
 
-    def _look(self, target: Target, head: RequestHead) -> Answer | Response | None:
+    def _look(self, target: Target, head: RequestHead) -> Entry | Response | None:
         """Return the file at a target, or a redirect to the address where it is; None where there is none."""
         asked = PagePath(target.path, target.is_directory)
         if self._hides(asked.path):
@@ -133,13 +133,13 @@ class Site:
         found = self._files.find(self._candidates(asked), Purpose(asked))
         if found is None:
             return None
-        file, answer = found
+        file, entry = found
         address = self._urls.address(file, asked)
         if address != asked and self._is_at(file, address):
             self._note("redirect", file)
             return self._move(address, target, head)
         self._note("file", file)
-        return answer
+        return entry
 
     def _look_at_folder(self, target: Target, head: RequestHead) -> Response | Deferred | None:
         """Return the listing of a folder without a page, or the redirect to it; None where none is to be seen."""
@@ -147,7 +147,7 @@ class Site:
             return None
         return self._list(target, head)
 
-    def _find_absence(self, target: Target) -> Answer:
+    def _find_absence(self, target: Target) -> Entry:
         self._note("absence", target.path)
         asked = PagePath(target.path, target.is_directory)
         return self._absences.find(target.path, self._candidates(asked), self._names_of(asked))
@@ -163,15 +163,15 @@ class Site:
                 return candidate == file
         return False
 
-    def _cached(self, key: bytes) -> Answer | None:
-        answer = self._cache.entries.get(key)
-        return answer if answer is not None and answer.is_fresh(self._shared.clock) else None
+    def _cached(self, key: bytes) -> Entry | None:
+        entry = self._cache.entries.get(key)
+        return entry if entry is not None and entry.is_fresh(self._shared.clock) else None
 
-    def _remember(self, key: bytes, answer: Answer) -> None:
+    def _remember(self, key: bytes, entry: Entry) -> None:
         self._cache.discard(key)
-        if answer.stamps:
-            answer.key = key
-            self._cache.put(key, answer)
+        if entry.stamps:
+            entry.key = key
+            self._cache.put(key, entry)
 
     def _move(self, address: PagePath, target: Target, head: RequestHead) -> Response:
         """Return the redirect to where the target is, in this site."""
@@ -201,4 +201,4 @@ class Site:
         if not self._provider.listing:
             return None
         self._note("listing", path)
-        return self._folders.answer(path, target.query, head, self.changes_at(PagePath(path, True)))
+        return self._folders.entry(path, target.query, head, self.changes_at(PagePath(path, True)))

@@ -15,7 +15,7 @@ from fastfile.http.target import Target, make_location, parse_target
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.providers import with_options
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.file_entries import Purpose
 from fastfile.site.lookup import Site
@@ -40,7 +40,7 @@ class RuledSite(Site):
         super().__init__(root, base, shared)
         self._follow_provider()
 
-    def find(self, target: Target, head: RequestHead) -> Answer | Response | Deferred:
+    def find(self, target: Target, head: RequestHead) -> Entry | Response | Deferred:
         """Return what is at the target, as Site does, or where a rule leads."""
         rules = self._rules
         self.look_around()
@@ -56,7 +56,7 @@ class RuledSite(Site):
         if rules.covers(asked, forced=True):
             key = _GUARD + key
         found = self._cached(key) or self._look(target, head)
-        if isinstance(found, Answer):
+        if isinstance(found, Entry):
             self._remember(key, found)
         if found is not None:
             return found
@@ -96,7 +96,7 @@ class RuledSite(Site):
     def _withholds(self, path: bytes) -> bool:
         return self._hides(path) or self._rules.covers(PagePath(path, False), forced=True)
 
-    def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Answer | Response:
+    def _follow(self, outcome: Outcome, target: Target, head: RequestHead) -> Entry | Response:
         """Return what a rule makes of the request."""
         status = outcome.rule.status
         self._note("rule", str(outcome.rule.place).encode())
@@ -105,15 +105,15 @@ class RuledSite(Site):
             if location.startswith(b"/"):
                 location = self._prefix + location
             return self._redirect(status, location, target, head)
-        answer = self._open_goal(outcome.reference, target, status)
-        if answer is not None:
-            return answer
+        entry = self._open_goal(outcome.reference, target, status)
+        if entry is not None:
+            return entry
         if status in (200, 404):
             return self._find_absence(target)
         names = self._names_of(PagePath(target.path, target.is_directory))
         raise HTTPError(status, "A rule of this site says so.", (make_vary(names),))
 
-    def _open_goal(self, reference: bytes, target: Target, status: int) -> Answer | None:
+    def _open_goal(self, reference: bytes, target: Target, status: int) -> Entry | None:
         """Return the answer of the file that a rule names, to requests for the target; None where there is none."""
         try:
             goal = parse_target(reference)
@@ -127,13 +127,13 @@ class RuledSite(Site):
         place = make_location(goal.path, None, goal.is_directory)
         parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
         key = _GUARD + _GUARD.join(parts)
-        answer = self._cached(key)
-        if answer is None:
+        entry = self._cached(key)
+        if entry is None:
             candidates = (*self._candidates(PagePath(goal.path, goal.is_directory)), goal.path + b".html")
             found = self._files.find(candidates, Purpose(asked, status, vary))
             if found is None:
                 return None
             self._note("file", found[0])
-            answer = found[1]
-            self._remember(key, answer)
-        return answer
+            entry = found[1]
+            self._remember(key, entry)
+        return entry

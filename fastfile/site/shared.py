@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.http.field_changes import FieldChanges
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.storage.cache import Cache
 
@@ -28,7 +28,7 @@ class Shared(NamedTuple):
 
     config: Config
     clock: Clock
-    cache: Cache[Answer]
+    cache: Cache[Entry]
     pages: ErrorPages
     changes: FieldChanges
     compression: Compression | None = None

@@ -20,7 +20,7 @@ _DIGITS = re.compile(rb"\d+")
 _WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """One line of a listing. ``size`` of a directory is 0: what a file system says there means nothing to a reader."""
 
     name: bytes
@@ -40,7 +40,7 @@ class Order(NamedTuple):
     descending: bool = False
 
 
-def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[Entry]:
+def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[DirectoryEntry]:
     """Return the files and directories of a directory, in no order.
 
     A symlink is what it leads to, and left out where that is outside the root or nothing. So are FIFOs, sockets and
@@ -61,19 +61,19 @@ def list_directory(root: Root, folder: bytes, show_hidden: bool) -> list[Entry]:
             continue
         kind = stat.S_IFMT(mode)
         if kind == stat.S_IFREG:
-            entries.append(Entry(name, False, size, mtime_s))
+            entries.append(DirectoryEntry(name, False, size, mtime_s))
         elif kind == stat.S_IFDIR:
-            entries.append(Entry(name, True, 0, mtime_s))
+            entries.append(DirectoryEntry(name, True, 0, mtime_s))
         elif kind == stat.S_IFLNK:
             status = root.maybe_stat(join(folder, name))
             if status is not None and stat.S_ISREG(status.st_mode):
-                entries.append(Entry(name, False, status.st_size, modified_s(status)))
+                entries.append(DirectoryEntry(name, False, status.st_size, modified_s(status)))
             elif status is not None and stat.S_ISDIR(status.st_mode):
-                entries.append(Entry(name, True, 0, modified_s(status)))
+                entries.append(DirectoryEntry(name, True, 0, modified_s(status)))
     return entries
 
 
-def sort_entries(entries: Iterable[Entry], order: Order) -> list[Entry]:
+def sort_entries(entries: Iterable[DirectoryEntry], order: Order) -> list[DirectoryEntry]:
     """Return directories, then files, each by the column that is asked for; those that are equal there by name.
 
     Names are in natural order, "a2" before "a10", without regard to ASCII case. Directories have no size.
@@ -94,7 +94,7 @@ def sort_entries(entries: Iterable[Entry], order: Order) -> list[Entry]:
     return directories + files
 
 
-def _natural(entry: Entry) -> str:
+def _natural(entry: DirectoryEntry) -> str:
     # Text, as Python compares that twice as fast as bytes, and no other thread runs while it does. NUL is in no
     # name, and before all that is.
     name = entry.name

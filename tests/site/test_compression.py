@@ -18,7 +18,7 @@ from fastfile.config.config import Config
 from fastfile.http.field_changes import FieldChanges
 from fastfile.message import Response
 from fastfile.site.compression import Compression
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler
 from fastfile.site.lookup import Site
@@ -336,7 +336,7 @@ class CountedAsker(CompressingAsker):
     def __init__(self, folder: Path, **settings: object) -> None:
         super().__init__(folder, **settings)
         config = Config(**settings)
-        self.cache: Cache[Answer] = Cache(config.cache_size, config.cache_files)
+        self.cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
         pages, changes = ErrorPages(FieldChanges()), FieldChanges()
         compression = Compression(self.cache, self.submit, self.failures.append)
         shared = Shared(config, self.clock, self.cache, pages, changes, compression)

@@ -11,16 +11,16 @@ from support.pagereader import FOREIGN, Page, hashes_of
 from fastfile.site.listing.assets import STYLE
 from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing_page
 from fastfile.site.pages import HTML, JSON, TEXT
-from fastfile.storage.directory import Entry, Order
+from fastfile.storage.directory import DirectoryEntry, Order
 
 MOMENT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 
 
-def page_of(*entries: Entry, path: bytes = b"/a/b/", media_type: bytes = HTML) -> bytes:
+def page_of(*entries: DirectoryEntry, path: bytes = b"/a/b/", media_type: bytes = HTML) -> bytes:
     return make_listing_page(Listing(path, entries), media_type)
 
 
-def listing(*entries: Entry, path: bytes = b"/a/b/") -> Page:
+def listing(*entries: DirectoryEntry, path: bytes = b"/a/b/") -> Page:
     return Page(page_of(*entries, path=path))
 
 
@@ -30,8 +30,8 @@ def rows_of(page: Page) -> list[tuple[str, str]]:
     return page.links[heads[0] + 1 :]
 
 
-def file(name: bytes, size: int = 0, mtime_s: int = MOMENT) -> Entry:
-    return Entry(name, False, size, mtime_s)
+def file(name: bytes, size: int = 0, mtime_s: int = MOMENT) -> DirectoryEntry:
+    return DirectoryEntry(name, False, size, mtime_s)
 
 
 HOSTILE = {
@@ -77,11 +77,11 @@ def test_a_name_is_text_whatever_it_holds(name: bytes) -> None:
 
 
 def test_a_directory_is_shown_and_linked_with_a_slash() -> None:
-    assert listing(Entry(b"sub dir", True, 0, MOMENT)).links[-1] == ("./sub%20dir/", "sub dir/")
+    assert listing(DirectoryEntry(b"sub dir", True, 0, MOMENT)).links[-1] == ("./sub%20dir/", "sub dir/")
 
 
 def test_a_row_says_size_and_time_of_change_in_utc() -> None:
-    page = page_of(file(b"app.js", 12_345), Entry(b"sub", True, 0, MOMENT), path=b"/", media_type=HTML)
+    page = page_of(file(b"app.js", 12_345), DirectoryEntry(b"sub", True, 0, MOMENT), path=b"/", media_type=HTML)
     assert b'<a class=c href="./app.js">app.js</a><td>12 KiB<td><time>2023-11-14 22:13Z</time>\n' in page
     assert b'<a class=d href="./sub/">sub/</a><td><td><time>2023-11-14 22:13Z</time>\n' in page
 
@@ -162,11 +162,11 @@ def test_an_icon_shows_what_kind_of_file_it_is(name: bytes, kind: str | None) ->
     [
         ([], "empty"),
         ([file(b"a", 5)], "1 file, 5 B"),
-        ([Entry(b"a", True, 0, 0), file(b"b", 1023), file(b"c", 1025)], "1 folder, 2 files, 2.0 KiB"),
-        ([Entry(b"a", True, 0, 0), Entry(b"b", True, 0, 0)], "2 folders"),
+        ([DirectoryEntry(b"a", True, 0, 0), file(b"b", 1023), file(b"c", 1025)], "1 folder, 2 files, 2.0 KiB"),
+        ([DirectoryEntry(b"a", True, 0, 0), DirectoryEntry(b"b", True, 0, 0)], "2 folders"),
     ],
 )
-def test_a_listing_says_how_much_is_there(entries: list[Entry], text: str) -> None:
+def test_a_listing_says_how_much_is_there(entries: list[DirectoryEntry], text: str) -> None:
     assert f"<p class=bar><span>{text}</span>".encode() in page_of(*entries)
 
 
@@ -211,7 +211,7 @@ def test_a_listing_says_charset_and_phone_width_and_knows_light_and_dark() -> No
 
 
 def test_a_json_listing_is_an_array_of_objects() -> None:
-    entries = [Entry(b"sub", True, 0, 0), file('"é\\\n'.encode(), 5)]
+    entries = [DirectoryEntry(b"sub", True, 0, 0), file('"é\\\n'.encode(), 5)]
     assert json.loads(page_of(*entries, media_type=JSON)) == [
         {"name": "sub", "type": "directory", "size": None, "mtime": "1970-01-01T00:00:00Z"},
         {"name": '"é\\\n', "type": "file", "size": 5, "mtime": "2023-11-14T22:13:20Z"},
@@ -234,7 +234,12 @@ def test_a_json_name_is_the_name_and_one_that_is_not_utf_8_has_its_bytes_in_href
 
 
 def test_a_text_listing_is_a_line_per_name() -> None:
-    entries = [Entry(b"sub", True, 0, 0), file(b"a\r\n\x1b\x7f\\x"), file("\x9bé\u202e".encode()), file(b"\xff")]
+    entries = [
+        DirectoryEntry(b"sub", True, 0, 0),
+        file(b"a\r\n\x1b\x7f\\x"),
+        file("\x9bé\u202e".encode()),
+        file(b"\xff"),
+    ]
     assert page_of(*entries, media_type=TEXT).decode().split("\n") == [
         "sub/",
         r"a\x0d\x0a\x1b\x7f\\x",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fastfile.storage.directory import Entry, Order, list_directory, read_beginning, sort_entries
+from fastfile.storage.directory import DirectoryEntry, Order, list_directory, read_beginning, sort_entries
 from fastfile.storage.root import Root
 
 
-def names(entries: list[Entry]) -> list[bytes]:
+def names(entries: list[DirectoryEntry]) -> list[bytes]:
     return [entry.name for entry in entries]
 
 
@@ -26,9 +26,9 @@ def test_an_entry_says_size_and_whole_seconds_of_mtime(folder: Path, root: Root)
     (folder / "sub").mkdir()
     os.utime(folder / "sub", (7, 7))
     assert sorted(list_directory(root, b"", False)) == [
-        Entry(b"file", False, 5, 1_700_000_000),
-        Entry(b"old", False, 0, -1),
-        Entry(b"sub", True, 0, 7),
+        DirectoryEntry(b"file", False, 5, 1_700_000_000),
+        DirectoryEntry(b"old", False, 0, -1),
+        DirectoryEntry(b"sub", True, 0, 7),
     ]
 
 
@@ -136,8 +136,8 @@ def test_what_cannot_be_listed_raises_oserror(folder: Path, root: Root, path: by
 # Order
 
 
-def file(name: str, size: int = 0, mtime_s: int = 0) -> Entry:
-    return Entry(name.encode(), False, size, mtime_s)
+def file(name: str, size: int = 0, mtime_s: int = 0) -> DirectoryEntry:
+    return DirectoryEntry(name.encode(), False, size, mtime_s)
 
 
 NATURAL = [
@@ -174,7 +174,7 @@ def test_names_are_in_natural_order(expected: list[str]) -> None:
 )
 def test_entries_are_sorted_by_a_column_directories_first_and_equal_ones_by_name(order: Order, expected: str) -> None:
     entries = [
-        file("c", 9, 1), file("a", 9, 2), file("b", 1, 2), Entry(b"d2", True, 0, 3), Entry(b"d1", True, 0, 4),
+        file("c", 9, 1), file("a", 9, 2), file("b", 1, 2), DirectoryEntry(b"d2", True, 0, 3), DirectoryEntry(b"d1", True, 0, 4),
     ]  # fmt: skip
     assert b" ".join(names(sort_entries(entries, order))).decode() == expected
 

@@ -13,7 +13,7 @@ import pytest
 
 from fastfile.clock import Clock
 from fastfile.sendfile import read_signature
-from fastfile.site.entry import Answer
+from fastfile.site.entry import Entry
 from fastfile.storage.cache import Cache
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.resource import MAX_COPIED, SETTLING_NS, Resource, is_settled, open_resource
@@ -251,12 +251,12 @@ def test_a_discarded_entry_makes_room() -> None:
 def test_the_bytes_of_the_cache_are_about_those_of_the_memory() -> None:
     """A flood of long targets that are not there is the cheapest way to fill it."""
     limit = 4_000_000
-    cache: Cache[Answer] = Cache(limit, 10)
+    cache: Cache[Entry] = Cache(limit, 10)
     tracemalloc.start()
     try:
         for number in range(3000):
             path = b"/%d/" % number + b"n/" * 2000
-            cache.put(b"%b" % path, Answer((Stamp(path, b""),), None, {}))
+            cache.put(b"%b" % path, Entry((Stamp(path, b""),), None, {}))
         used = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -26,7 +26,7 @@ from fastfile.site.pages import HTML, JSON, TEXT
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_head, make_page
 from fastfile.site.shared import Shared
 from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
-from fastfile.storage.directory import COLUMNS, Entry, Order, list_directory, read_beginning, sort_entries
+from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning, sort_entries
 from fastfile.storage.root import PinnedRoot, Root
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
@@ -177,7 +177,7 @@ class Folders:
         return outcome is Precondition.NOT_MODIFIED
 
 
-def find_readme(root: Root, path: bytes, entries: list[Entry]) -> Readme | None:
+def find_readme(root: Root, path: bytes, entries: list[DirectoryEntry]) -> Readme | None:
     """Return the beginning of the file that says what a folder is, None where there is none that can be read."""
     names = {entry.name.lower(): entry.name for entry in entries if not entry.is_directory}
     name = next((names[readme] for readme in READMES if readme in names), None)

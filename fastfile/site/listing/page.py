@@ -24,7 +24,7 @@ from fastfile.site.pages import (
     make_html_head,
     readable_size,
 )
-from fastfile.storage.directory import COLUMNS, Entry, Order
+from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order
 
 
 class Readme(NamedTuple):
@@ -39,7 +39,7 @@ class Listing(NamedTuple):
     """What a listing shows. ``path`` is decoded, with a slash at either end; ``entries`` are in order."""
 
     path: bytes
-    entries: Sequence[Entry]
+    entries: Sequence[DirectoryEntry]
     order: Order = Order()
     readme: Readme | None = None
     has_archive: bool = False
@@ -120,7 +120,7 @@ def _breadcrumbs(path: bytes) -> str:
     return "".join(links) + escape_html(_shown(here)) + "/"
 
 
-def _summary(entries: Sequence[Entry]) -> str:
+def _summary(entries: Sequence[DirectoryEntry]) -> str:
     folders = sum([entry.is_directory for entry in entries])
     files = len(entries) - folders
     counts = ((folders, "folder"), (files, "file"))
@@ -144,7 +144,7 @@ def _column_heads(order: Order) -> str:
     return "".join(heads)
 
 
-def _rows(entries: Sequence[Entry]) -> list[str]:
+def _rows(entries: Sequence[DirectoryEntry]) -> list[str]:
     # Builds of a site have few extensions, and few minutes in which they were written.
     kinds: dict[bytes, str] = {}
     minutes: dict[int, str] = {}
@@ -178,13 +178,13 @@ def _readme(readme: Readme) -> str:
     return f'<section><h2><a href="{link}">{name}</a></h2><pre>\n{text}{more}</pre></section>\n'
 
 
-def _text_listing(entries: Sequence[Entry]) -> bytes:
+def _text_listing(entries: Sequence[DirectoryEntry]) -> bytes:
     """Make a line per name, controls as \\xHH or \\uHHHH, so the backslash is doubled; what is not UTF-8 as U+FFFD."""
     lines = [_shown(entry.name).translate(_TEXT_ESCAPES) + ("/\n" if entry.is_directory else "\n") for entry in entries]
     return "".join(lines).encode()
 
 
-def _json_listing(entries: Sequence[Entry]) -> bytes:
+def _json_listing(entries: Sequence[DirectoryEntry]) -> bytes:
     """Make an array of {name, type, size, mtime}; size of a directory, and mtime outside RFC 3339, are null.
 
     A name that is not UTF-8 is written with U+FFFD for what cannot be read, and has one more member, ``href``: the
