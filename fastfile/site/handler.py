@@ -155,7 +155,7 @@ class Handler(Responder):
             _check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target)
-            health = self.health.entry(target)
+            health = self.health.respond(target)
             if health is not None and head.method != b"OPTIONS":
                 return health
             self._check_host(head, target)

@@ -18,7 +18,7 @@ class Health:
         self._well = make_page(200, TEXT, b"ok\n", (NO_CACHE,), changes)
         self._is_stopping = False
 
-    def entry(self, target: Target) -> Response | None:
+    def respond(self, target: Target) -> Response | None:
         """Return the answer where the target is the probe's, else None. Raises HTTPError 503 during a stop."""
         if target.path != self._path:
             return None

@@ -201,4 +201,4 @@ class Site:
         if not self._provider.listing:
             return None
         self._note("listing", path)
-        return self._folders.entry(path, target.query, head, self.changes_at(PagePath(path, True)))
+        return self._folders.respond(path, target.query, head, self.changes_at(PagePath(path, True)))

@@ -109,7 +109,7 @@ class Folders:
         self._limits = ArchiveLimits(shared.config.limit_archive)
         self._large: WeakValueDictionary[bytes, Page | Archive] = WeakValueDictionary()  # by tag, what is being sent
 
-    def answer(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:
+    def respond(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:
         """Return what the folder at ``path``, which is there, answers. Raises OSError or HTTPError, now or later."""
         wish = parse_wish(query)
         root = PinnedRoot(self._root)
