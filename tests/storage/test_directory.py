@@ -173,9 +173,8 @@ def test_names_are_in_natural_order(expected: list[str]) -> None:
     ids=str,
 )
 def test_entries_are_sorted_by_a_column_directories_first_and_equal_ones_by_name(order: Order, expected: str) -> None:
-    entries = [
-        file("c", 9, 1), file("a", 9, 2), file("b", 1, 2), DirectoryEntry(b"d2", True, 0, 3), DirectoryEntry(b"d1", True, 0, 4),
-    ]  # fmt: skip
+    files = [file("c", 9, 1), file("a", 9, 2), file("b", 1, 2)]
+    entries = [*files, DirectoryEntry(b"d2", True, 0, 3), DirectoryEntry(b"d1", True, 0, 4)]
     assert b" ".join(names(sort_entries(entries, order))).decode() == expected
 
 
