@@ -142,15 +142,15 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None
         if (
-            kind not in ("header", "cookie", "query", "provider")
+            kind not in ("header", "cookie", "query", "host")
             or not isinstance(name, str)
-            or not (name or kind == "provider")
+            or not (name or kind == "host")
         ):
             raise ValueError(f"{key}: expected objects with a type (header, cookie, query or host) and a key")
         expression = _read_value(key, item.get("value"))
         if not expression and key == "has" and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
             expression = f"(?P<{name}>.*)"  # its value can be referred to by the key
-        names = () if kind == "provider" else ((name.lower() if kind == "header" else name).encode(),)
+        names = () if kind == "host" else ((name.lower() if kind == "header" else name).encode(),)
         yield Condition(kind, names, expression.encode(), absent=key == "missing")
 
 

@@ -109,7 +109,7 @@ def test_a_glob_matches_as_minimatch_does(glob: str, matching: tuple[str, ...], 
 def test_fields_are_set_and_taken_away_by_the_name_of_the_file() -> None:
     fields = [{"key": "Cache-Control", "value": "max-age=7200"}, {"key": "X-Old", "value": None}]
     deployment = read({"headers": [{"source": "**/*.@(jpg|png)", "headers": fields}]})
-    changes = FieldBook(deployment.header_rules, deployment.host.dialect.joins_fields).changes(b"/img/a.png")
+    changes = FieldBook(deployment.header_rules, deployment.provider.dialect.joins_fields).changes(b"/img/a.png")
     assert not deployment.problems
     assert changes.added == ((b"Cache-Control", b"max-age=7200"),)
     assert changes.removed == {b"x-old"}
@@ -121,7 +121,7 @@ def test_fields_are_set_and_taken_away_by_the_name_of_the_file() -> None:
     ids=["listed", "not listed", "listed in part is not listed"],
 )
 def test_directory_listing(config: dict[str, object], listing: bool) -> None:
-    assert read(config).host.listing is listing
+    assert read(config).provider.listing is listing
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
         ]
     }
     deployment = read(config)
-    book = FieldBook(deployment.header_rules, deployment.host.dialect.joins_fields)
+    book = FieldBook(deployment.header_rules, deployment.provider.dialect.joins_fields)
     assert not deployment.problems
     assert book.changes(b"/x").added == ((b"Cache-Control", b"no-store"),)
     assert book.changes(b"/assets/a/b").added == ((b"Cache-Control", b"max-age=1"), (b"X-From", b"a/b at 12:30"))

@@ -63,7 +63,7 @@ def test_a_port_of_somebody_who_would_share_it_is_busy(workers: int) -> None:
 def test_a_port_that_was_just_let_go_is_free() -> None:
     """Connections of the server before linger in TIME_WAIT: a restart does not wait for them."""
     first = listen(Config(port=0, workers=2))
-    port = first.addresses[0].port
+    port = first.endpoints[0].port
     with socket.create_connection(("127.0.0.1", port)) as client:
         for listening in first.sockets:
             try:
@@ -74,7 +74,7 @@ def test_a_port_that_was_just_let_go_is_free() -> None:
         assert client.recv(1) == b""
     first.close()
     second = listen(Config(port=port, workers=2, strict_port=True))
-    assert second.addresses[0].port == port
+    assert second.endpoints[0].port == port
     second.close()
 
 
@@ -99,7 +99,7 @@ def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket
     (own,) = listening.take(0, 1)
     own.settimeout(10)
     assert not are_pending(own)
-    with socket.create_connection((host, listening.addresses[0].port)) as client:
+    with socket.create_connection((host, listening.endpoints[0].port)) as client:
         act(client)
         assert are_pending(own) is is_kept
         own.accept()[0].close()  # the silent too, a second later
@@ -115,7 +115,7 @@ def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
     assert undefer(own)
     assert kept_s(own) == 0
     assert not undefer(own), "said once: whoever shares the socket has nobody to wait for"
-    with socket.create_connection(("127.0.0.1", listening.addresses[0].port)):
+    with socket.create_connection(("127.0.0.1", listening.endpoints[0].port)):
         own.accept()[0].close()
     listening.take(0, 1)
     assert undefer(own), "a worker that starts defers again"
