@@ -20,7 +20,7 @@ from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import FASTFILE, Provider
 from fastfile.rules.redirects import parse_redirects
 from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule
-from fastfile.rules.rulebook import Outcome, Rulebook
+from fastfile.rules.rulebook import NO_MATCH, Outcome, Rulebook, RuleMatch
 from fastfile.storage.deploy_files import DeployFile, hidden_names, make_folder_stamp, read_deploy_file
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
@@ -172,6 +172,17 @@ class SiteRules:
         """Tell whether a Target's path is one of the files themselves."""
         return path.lower() in self._hidden  # some file systems don't tell case apart
 
+    def match(self, target: Target, head: RequestHead) -> RuleMatch:
+        """Return all that the rules say about a request: where it leads, header changes, Vary. One lookup.
+
+        Raises HTTPError where the rules cannot be applied to it.
+        """
+        if self.hides(target.path):
+            return _HIDDEN
+        path = _path_of(PagePath(target.path, target.is_directory))
+        matched = self._book.match(path, target.query, head) if self.has_rules else NO_MATCH
+        return matched._replace(changes=self._fields.changes(path)) if self.has_fields else matched
+
     def find(self, target: Target, head: RequestHead) -> Outcome | None:
         """Return what the rules make of a request, whether it goes before the files or after them."""
         if not self.has_rules:
@@ -189,6 +200,9 @@ class SiteRules:
     def changes(self, address: PagePath) -> FieldChanges:
         """Return what the rules make of the fields of a response at an address."""
         return self._fields.changes(_path_of(address)) if self.has_fields else NO_CHANGES
+
+
+_HIDDEN = RuleMatch(is_hidden=True)
 
 
 def _are_fresh(stamps: Sequence[Stamp], clock: Clock) -> bool:

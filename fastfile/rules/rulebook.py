@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
 from fastfile.rules.condition import check_condition, match_queries, varies_by
@@ -33,6 +34,17 @@ class Outcome(NamedTuple):
         return 300 <= self.rule.status < 400
 
 
+class RuleMatch(NamedTuple):
+    """What the rules say about one request. ``changes`` are those of the response's headers at the requested path."""
+
+    outcome: Outcome | None = None
+    is_covered: bool = False  # some rule is for the path, whatever its query and conditions
+    may_be_forced: bool = False  # some rule that goes before the files is
+    vary: tuple[bytes, ...] = ()  # request fields that choose among the rules (RFC 9110 §12.5.5)
+    changes: FieldChanges = NO_CHANGES
+    is_hidden: bool = False  # the path is a rule file, which is never served
+
+
 class Rulebook:
     """Rules in the order in which they are tried."""
 
@@ -44,8 +56,22 @@ class Rulebook:
 
     def find(self, path: bytes, query: bytes | None, head: RequestHead) -> Outcome | None:
         """Return what the rules make of a request for a decoded path, which begins with one slash."""
+        return self._choose(self._index.find(path), path, query, head)
+
+    def match(self, path: bytes, query: bytes | None, head: RequestHead) -> RuleMatch:
+        """Return all that the rules say about a request for a decoded path, by one lookup."""
+        found = self._index.find(path)
+        if not found:
+            return NO_MATCH
+        outcome = self._choose(found, path, query, head)
+        may_be_forced = self._has_forced and any(rule.forced for rule, _ in found)
+        return RuleMatch(outcome, True, may_be_forced, _varies_by(found))
+
+    def _choose(
+        self, found: list[tuple[Rule, Captures]], path: bytes, query: bytes | None, head: RequestHead
+    ) -> Outcome | None:
         allowance = Allowance()
-        for rule, captures in self._index.find(path):
+        for rule, captures in found:
             if rule.queries and not match_queries(rule.queries, query, captures):
                 continue
             if not all(check_condition(condition, query, head, captures, allowance) for condition in rule.conditions):
@@ -64,8 +90,15 @@ class Rulebook:
 
     def vary(self, path: bytes) -> tuple[bytes, ...]:
         """Return the fields of a request that have a say in what becomes of a path (RFC 9110 §12.5.5)."""
-        conditions = [condition for rule, _ in self._index.find(path) for condition in rule.conditions]
-        return tuple(dict.fromkeys([field for condition in conditions for field in varies_by(condition)]))
+        return _varies_by(self._index.find(path))
+
+
+NO_MATCH = RuleMatch()
+
+
+def _varies_by(found: list[tuple[Rule, Captures]]) -> tuple[bytes, ...]:
+    conditions = [condition for rule, _ in found for condition in rule.conditions]
+    return tuple(dict.fromkeys([field for condition in conditions for field in varies_by(condition)]))
 
 
 def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes:
