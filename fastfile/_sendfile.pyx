@@ -160,7 +160,7 @@ cdef extern from * nogil:
     }
 
     /* The five numbers of make_signature(), packed as it packs them. */
-    typedef struct { uint64_t device, inode; int64_t size, mtime_ns, ctime_ns; } ff_signature;
+    typedef struct { uint64_t device, inode; int64_t size; uint64_t mtime_ns, ctime_ns; } ff_signature;
 
     static int ff_stat(const char *path, ff_signature *signature, int follow)
     {
@@ -174,8 +174,8 @@ cdef extern from * nogil:
         signature->device = (uint64_t)status.st_dev;
         signature->inode = (uint64_t)status.st_ino;
         signature->size = (int64_t)status.st_size;
-        signature->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
-        signature->ctime_ns = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+        signature->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+        signature->ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec;
         return 0;
     }
 

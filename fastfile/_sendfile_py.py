@@ -205,12 +205,17 @@ def read_folder(directory_fd: int) -> list[tuple[bytes, int, int, int]]:
     return found
 
 
-_SIGNATURE = struct.Struct("=QQqqq")
+_SIGNATURE = struct.Struct("=QQqQQ")
+_MASK = (1 << 64) - 1
 
 
 def make_signature(status: os.stat_result) -> bytes:
-    """Return what tells one state of a file from another: device, inode, size, mtime and ctime in nanoseconds."""
-    return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    """Return what tells one state of a file from another: device, inode, size, mtime and ctime in nanoseconds.
+
+    The times are modulo 2**64, which is 584 years: a file system may hold any.
+    """
+    mtime_ns, ctime_ns = status.st_mtime_ns & _MASK, status.st_ctime_ns & _MASK
+    return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, mtime_ns, ctime_ns)
 
 
 def read_signature(path: bytes, follow: bool = True) -> bytes:

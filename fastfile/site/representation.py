@@ -20,7 +20,8 @@ from fastfile.http.ranges import (
 )
 from fastfile.http.status import STATUS_LINES
 from fastfile.message import FileSlice, Response, close_source
-from fastfile.storage.resource import Resource, has_no_date, hash_content, modified_s
+from fastfile.storage.metadata import date_s, has_no_date
+from fastfile.storage.resource import Resource, hash_content
 
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
@@ -135,7 +136,7 @@ class Representation:
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status
-        self.mtime_s = None if has_no_date(resource.status) else min(modified_s(resource.status), now_s)
+        self.mtime_s = date_s(resource.status, now_s)
         self.last_modified: bytes | None = None
         if status == 200 and self.mtime_s is not None:
             self.last_modified = make_httpdate(self.mtime_s)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from fastfile.errors import HTTPError
 from fastfile.http.target import join
-from fastfile.storage.resource import modified_s
+from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import PinnedRoot, Root, make_error
 from fastfile.storage.zip_format import (
     BLOCK_SIZE,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.storage.freshness import Stamp
-from fastfile.storage.resource import is_settled, open_resource
+from fastfile.storage.metadata import is_settled
+from fastfile.storage.resource import open_resource
 from fastfile.storage.root import Root, make_error
 from fastfile.storage.variants import SUFFIXES
 

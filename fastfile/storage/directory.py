@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from fastfile.http.target import join
 from fastfile.sendfile import read_folder
-from fastfile.storage.resource import modified_s
+from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import Root
 
 _DIGITS = re.compile(rb"\d+")

@@ -2,8 +2,8 @@ cimport cython
 
 cdef class Resource:
     cdef readonly int fd
-    cdef readonly object status
-    cdef readonly long long size, mtime_ns
+    cdef readonly object status, mtime_ns
+    cdef readonly long long size
     cdef readonly bytes signature, content
     cdef readonly bint cold
     cdef public bytes tag

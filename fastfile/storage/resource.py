@@ -14,9 +14,6 @@ from fastfile.message import FileSlice
 from fastfile.sendfile import make_signature, read_cached
 from fastfile.storage.root import Root, os_error
 
-# A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
-# may change again without a trace. 20 ms is two ticks of the slowest kernel clock (HZ=100).
-SETTLING_NS = 20_000_000
 # A slice of a large file that is copied into memory: up to here that costs less than a sendfile of its own (measured on
 # 1 KiB of 100 MiB: benchmarks/, scenario "range").
 MAX_COPIED = 16 * 1024
@@ -87,22 +84,6 @@ def make_encoded(original: Resource, content: bytes) -> Resource:
     encoded.size = len(content)
     encoded.tag = hash_content(content)
     return encoded
-
-
-def modified_s(status: os.stat_result) -> int:
-    """Return when a file was last modified, in whole seconds, rounded down as Last-Modified is."""
-    return status.st_mtime_ns // 1_000_000_000
-
-
-def has_no_date(status: os.stat_result) -> bool:
-    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
-    return modified_s(status) in (0, 1)
-
-
-def is_settled(status: os.stat_result, now_ns: int) -> bool:
-    """Tell whether a change from now on is bound to show in the signature."""
-    # A time in the future is as good as one in the past: the next change brings one of now.
-    return abs(now_ns - status.st_mtime_ns) > SETTLING_NS and abs(now_ns - status.st_ctime_ns) > SETTLING_NS
 
 
 def open_resource(root: Root, path: bytes, small_file: int) -> Resource:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from fastfile.sendfile import make_signature
 from fastfile.storage.freshness import Stamp
-from fastfile.storage.resource import Resource, is_settled
+from fastfile.storage.metadata import is_settled
+from fastfile.storage.resource import Resource
 from fastfile.storage.root import Root
 from fastfile.storage.variants import Variants
 

@@ -26,7 +26,7 @@ from support.serverprocess import ServerProcess
 from support.watching import until
 
 from fastfile import WHY_PURE
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 
 SHORT = -1  # the call moves one byte
 ROW = struct.Struct("qqqq")  # of the plan: calls so far, the first and the last that fail, and how

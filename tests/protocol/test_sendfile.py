@@ -382,10 +382,13 @@ def tree(tmp_path: Path) -> Path:
     os.utime(tmp_path / "old", ns=(-1_500_000_000, -1_500_000_000))  # before 1970: negative seconds, positive rest
     (tmp_path / "future").write_bytes(b"x")
     os.utime(tmp_path / "future", ns=(1 << 61, 1 << 61))
+    for name, time_s in (("2300", 10_413_792_000), ("2446", 15_032_385_535), ("1600", -11_676_096_000)):
+        (tmp_path / name).write_bytes(b"x")  # beyond 64 bits of nanoseconds
+        os.utime(tmp_path / name, ns=(time_s * 10**9 + 1, time_s * 10**9 + 1))
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["file", "folder", "link", "fifo", "old", "future", "."])
+@pytest.mark.parametrize("name", ["file", "folder", "link", "fifo", "old", "future", "2300", "2446", "1600", "."])
 def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleType, tree: Path, name: str) -> None:
     path = os.fsencode(tree / name)
     assert sendfile_kernel.read_signature(path) == sendfile_kernel.make_signature(os.stat(path))

@@ -44,7 +44,7 @@ from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.threads import Offload
 from fastfile.storage import directory, resource, root
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
 
 

@@ -16,7 +16,7 @@ from support.asker import Asker, body, fields
 
 from fastfile.message import RequestHead
 from fastfile.site.representation import MAX_KEPT
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 
 LARGE = 100_000  # sent from an open file
 GZIP = b"gzip"

@@ -31,7 +31,7 @@ from fastfile.sendfile import read_ahead, read_cached
 from fastfile.server.net import connection
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_response
 from fastfile.storage import resource
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 
 LARGE = os.urandom(12 << 20)  # more than is read ahead at once
 SMALL = os.urandom(10_000)

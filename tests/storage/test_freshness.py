@@ -10,7 +10,7 @@ import pytest
 from support.rawclient import RawClient
 from support.serverprocess import LOOPS, ServerProcess
 
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 
 ROUNDS = 40
 CLIENTS = 8

@@ -16,7 +16,8 @@ from fastfile.sendfile import read_signature
 from fastfile.site.entry import Entry
 from fastfile.storage.cache import Cache
 from fastfile.storage.freshness import Stamp
-from fastfile.storage.resource import MAX_COPIED, SETTLING_NS, Resource, is_settled, open_resource
+from fastfile.storage.metadata import SETTLING_NS, is_settled
+from fastfile.storage.resource import MAX_COPIED, Resource, open_resource
 from fastfile.storage.root import Root
 from fastfile.storage.variants import open_variants
 

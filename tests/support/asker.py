@@ -11,7 +11,7 @@ from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, FileSlice, RequestHead, Response
-from fastfile.storage.resource import is_settled
+from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from fastfile.commands.compress.survey import Original
 from fastfile.sendfile import make_signature
 from fastfile.storage.encoders import Encoder, make_decoder, make_encoder
-from fastfile.storage.resource import SETTLING_NS, has_no_date, is_settled
+from fastfile.storage.metadata import SETTLING_NS, has_no_date, is_settled
 from fastfile.storage.root import Root
 from fastfile.storage.variants import SUFFIXES
 

@@ -1,0 +1,116 @@
+"""File times that no clock writes: whatever a file system holds, the file is served and every command works."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.asker import Asker, fields
+from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+from fastfile.http.date import maybe_httpdate
+from fastfile.storage.metadata import date_s, modified_s
+
+SECOND_NS = 1_000_000_000
+NOW_S = 1_800_000_000
+# ext4 holds 1901 to 2446, tmpfs whatever 64 bits of seconds can say.
+TIMES_S = {
+    "the year 2300": 10_413_792_000,
+    "the last second of ext4": 15_032_385_535,
+    "the year 1600": -11_676_096_000,
+    "just before the epoch": -1,
+    "the year 10000": 253_402_300_800,
+    "the year 300000": 9_000_000_000_000,
+    "the year -200000": -6_000_000_000_000,
+}
+FOLDERS = [None, *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
+
+
+@pytest.fixture(params=FOLDERS, ids=str)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=request.param or tmp_path) as folder:
+        yield Path(folder)
+
+
+def set_time(path: Path, time_s: int) -> None:
+    os.utime(path, ns=(time_s * SECOND_NS + 5, time_s * SECOND_NS + 5))
+
+
+@pytest.mark.parametrize("time_s", [pytest.param(time_s, id=name) for name, time_s in TIMES_S.items()])
+def test_a_file_of_any_time_is_served_kept_and_revalidated(site: Path, time_s: int) -> None:
+    for name in ("small.js", "large.js", "small.js.gz"):
+        (site / name).write_bytes(b"\x1f\x8b" + b"x" * (100_000 if name == "large.js" else 10))
+        set_time(site / name, time_s)
+    (site / "folder").mkdir()
+    set_time(site / "folder", time_s)
+    set_time(site, time_s)
+    asker = Asker(site)
+    asker.settle()
+    for target in ("/small.js", "/large.js"):
+        first = asker.ask(target)
+        assert first.status == 200
+        tag = fields(first)[b"ETag"]
+        assert asker.ask(target, if_none_match=tag).status == 304
+        assert asker.ask(target, range=b"bytes=1-2", if_range=tag).status == 206
+        assert asker.ask(target, accept_encoding=b"gzip").status == 200
+        told = fields(first).get(b"Last-Modified")
+        kept_s = modified_s(os.stat(site / target[1:]))
+        assert (told is None) == (kept_s < 0 or kept_s > 253402300799)
+        if told is not None:
+            date = maybe_httpdate(told, NOW_S)
+            assert date is not None
+            assert date <= asker.clock.wall_s
+    for target in ("/", "/?format=json", "/?archive=zip", "/missing", "/folder/", "/folder"):
+        assert asker.ask(target).status in (200, 301, 404)
+    asker.root.close()
+
+
+@pytest.mark.parametrize("time_s", [pytest.param(time_s, id=name) for name, time_s in TIMES_S.items()])
+def test_a_root_of_any_time_is_served_and_every_command_works(site: Path, time_s: int) -> None:
+    (site / "index.html").write_bytes(b"<!doctype html><title>t</title>" + b"words " * 1000)
+    (site / "_redirects").write_bytes(b"/old /\n")
+    for path in (*site.iterdir(), site):
+        set_time(path, time_s)
+    with ServerProcess([os.fspath(site)]) as server, server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    for arguments in (["compress", "--gzip-level", "1", "."], ["check", "."], ["explain", "/", "."]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fastfile", *arguments],
+            cwd=site, env=clean_environment(), capture_output=True, text=True, timeout=TIMEOUT_S,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def status_of(mtime_s: int) -> os.stat_result:
+    return os.stat_result((0o100644, 1, 1, 1, 0, 0, 1, 0, mtime_s, 0), {"st_mtime_ns": mtime_s * SECOND_NS})
+
+
+@pytest.mark.parametrize(
+    ("time_s", "told_s"),
+    [
+        pytest.param(1_700_000_000, 1_700_000_000, id="a time of the past"),
+        pytest.param(NOW_S, NOW_S, id="now"),
+        pytest.param(NOW_S + 1, NOW_S, id="§8.8.2.1: a time to come is told as now"),
+        pytest.param(10_413_792_000, NOW_S, id="so is one beyond 64 bits of nanoseconds"),
+        pytest.param(2, 2, id="the first seconds of 1970"),
+        pytest.param(1, None, id="what a reproducible build writes"),
+        pytest.param(-1, None, id="before 1970"),
+        pytest.param(253_402_300_799, NOW_S, id="the last second of four digits"),
+        pytest.param(253_402_300_800, None, id="no date has five digits of year"),
+    ],
+)
+def test_the_date_that_is_told(time_s: int, told_s: int | None) -> None:
+    assert date_s(status_of(time_s), NOW_S) == told_s
+
+
+def test_the_last_second_of_a_date_is_that_of_the_calendar() -> None:
+    last = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
+    assert date_s(status_of(int(last.timestamp())), NOW_S) == NOW_S
