@@ -17,6 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+
+pytest.importorskip("selenium", reason="selenium comes with the extra `test`")
+
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 from support.checkout import CHECKOUT

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("selenium", reason="selenium comes with the extra `test`")
+
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 from support.checkout import DATA

@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from selenium import webdriver
 from support.chromium import exchanges
 from support.rawclient import RawClient, make_request
 from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
@@ -29,6 +29,9 @@ from fastfile.config.users import with_users
 from fastfile.config.values import Unusable
 from fastfile.errors import ConfigError
 from fastfile.http.credentials import maybe_basic
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 from fastfile.middleware.auth import MAX_CHECKS, make_private
 
 PASSWORD = "correct horse: battery ü"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from selenium import webdriver
 from support.rawclient import RawClient
 from support.serverprocess import LOOPS, ServerProcess
 
 from fastfile.site.common_fields import EXPOSED
+
+if TYPE_CHECKING:
+    from selenium import webdriver
+
 
 TEXT = b"0123456789" * 20
 ORIGIN = "https://app.example"

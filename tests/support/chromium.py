@@ -8,11 +8,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 TIMEOUT_S = 60  # for Chromium and a page of 14 MB on a busy machine
 
@@ -42,6 +43,10 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
     if not chromium or not driver:
         assert not os.environ.get("FASTFILE_REQUIRE_BROWSER"), "chromium and chromedriver are required here"
         pytest.skip("chromium or chromedriver is not installed")
+    # Selenium comes with the extra `test`; without it these modules are still collected.
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
