@@ -17,7 +17,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(shell find fastfile -name "*.pyx" -o -name "*.pxd")
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench docs lint annotate check clean
+.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench docs screenshots lint annotate check clean
 .NOTPARALLEL:
 
 serve: $(VENV)/ready
@@ -64,6 +64,10 @@ bench: $(VENV)/ready-bench
 # The site of docs/ in build/docs; `fastfile build/docs` shows it.
 docs: $(VENV)/ready-docs
 	$(PY) -m properdocs build --strict --clean
+
+# The pictures in docs/, taken by Chromium.
+screenshots: $(VENV)/ready-test
+	PYTHONPATH=tests $(PY) tests/tools/screenshots.py $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .

@@ -1,10 +1,13 @@
-"""The error pages that fastfile writes itself, as HTML, text or JSON, and what all pages of ours have in common.
+"""The error pages that fastfile makes, as HTML, text or JSON, and what they share with its listings.
 
-A stranger's text, a file's name say, is escaped for what it stands in. Bytes from values: no I/O, no clock.
+Text from outside, such as a file's name, is escaped for its context. Makes bytes from values: no I/O but the styles,
+which are read at import; no clock.
 """
 
 from __future__ import annotations
 
+import pkgutil
+import re
 from json.encoder import encode_basestring_ascii
 
 from fastfile.http.status import REASONS
@@ -15,13 +18,26 @@ JSON = b"application/json"
 # In the order in which they are offered: of equally wanted types the first is sent.
 PAGE_TYPES = (HTML, TEXT, JSON)
 
-_STYLE = (
-    ":root{color-scheme:light dark;--back:#fff;--ink:#1a1d21}"
-    "@media(prefers-color-scheme:dark){:root{--back:#15181b;--ink:#e6e8ea}}"
-    "body{max-width:60rem;margin:2rem auto;padding:0 1rem;font:1rem/1.5 system-ui,sans-serif;"
-    "background:var(--back);color:var(--ink)}"
-    "h1{font-size:1.4rem;font-weight:600;overflow-wrap:anywhere}"
-)
+
+def read_asset(package: str, name: str) -> str:
+    """Return a style or a script that lies beside the modules of a package, without its comments and indentation.
+
+    To be called at import: the sandbox of a worker hides the package. importlib.resources takes 10 ms to import.
+    """
+    data = pkgutil.get_data(package, name)
+    assert data is not None
+    text = data.decode()
+    if name.endswith(".css"):
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        text = "".join(line.strip() for line in text.splitlines())
+        return re.sub(r" ?([{,:]) | (?=\{)", r"\1", text).replace(";}", "}")
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+STYLE = read_asset("fastfile.site", "style.css")
+_ERROR_STYLE = STYLE + read_asset("fastfile.site", "error.css")
+_LINKED_HOME = (403, 404, 410)  # where another page of the site may help
 
 _HEAD = (
     '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
@@ -36,21 +52,33 @@ _PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
 _PICTURES |= dict.fromkeys((*C1_CONTROLS, *LINES_AND_DIRECTIONS), 0xFFFD)
 
 
-def make_error_page(status: int, detail: str, media_type: bytes) -> bytes:
-    """Make the body of an error answer; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
+def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "") -> bytes:
+    """Make the body of an error response; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
 
-    JSON has the members of RFC 9457 §3.1 that apply: status, title, detail.
+    ``hint`` says what would help; it may have several lines. JSON has the members of RFC 9457 §3.1 that apply: status,
+    title, detail; and hint, where there is one (§3.2).
     """
     reason = REASONS[status]
     if media_type == HTML:
-        title = f"{status} {reason}"
-        page = f"{make_html_head(title, _STYLE)}<h1>{title}</h1>\n<p>{escape_html(detail)}</p>\n"
+        home = '<p><a href="/">Go to the home page</a></p>\n' if status in _LINKED_HOME else ""
+        page = (
+            f"{make_html_head(f'{status} {reason}', _ERROR_STYLE)}<main><h1><b>{status}</b> {reason}</h1>\n"
+            f"<p>{escape_html(detail)}</p>\n{_html_hint(hint) if hint else ''}{home}</main>\n"
+        )
     elif media_type == TEXT:
         page = f"{status} {reason}\n\n{detail.translate(_PICTURES)}\n"
+        if hint:
+            page += "\n" + "\n".join(line.translate(_PICTURES) for line in hint.split("\n")) + "\n"
     else:
-        page = f'{{"status": {status}, "title": {escape_json(reason)}, "detail": {escape_json(detail)}}}\n'
+        more = f', "hint": {escape_json(hint)}' if hint else ""
+        page = f'{{"status": {status}, "title": {escape_json(reason)}, "detail": {escape_json(detail)}{more}}}\n'
     # A detail may quote what came in through surrogateescape: it must not become an error of ours.
     return page.encode("utf-8", "replace")
+
+
+def _html_hint(hint: str) -> str:
+    lines = "\n".join(escape_html(line) for line in hint.split("\n"))
+    return f"<p class=hint>{lines}</p>\n"
 
 
 def make_html_head(title: str, style: str) -> str:

@@ -16,6 +16,8 @@ from support.checkout import CHECKOUT
 
 TIMEOUT_S = 900
 KERNELS = ("_parser", "_sendfile")
+DATA = (".css", ".js")
+SOURCES = (".py", ".pyx", ".pxd", ".pyi", *DATA)
 NO_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
 COMPILER_WORKS = (
     shutil.which(os.environ.get("CC", "cc").split()[0]) is not None and os.environ.get("CC") != "/bin/false"
@@ -71,7 +73,7 @@ def install(sdist: Path, into: Path, env: dict[str, str]) -> list[str]:
 def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    tracked = [path for path in (CHECKOUT / "fastfile").rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".pyi")]
+    tracked = [path for path in (CHECKOUT / "fastfile").rglob("*") if path.suffix in SOURCES]
     assert {str(path.relative_to(CHECKOUT)) for path in tracked} <= names
     assert {f"fastfile/{kernel}.pyx" for kernel in KERNELS} <= names
     assert {"fastfile/py.typed", "LICENSE", "README.md", "CHANGELOG.md", "setup.py", "pyproject.toml"} <= names
@@ -88,6 +90,8 @@ def test_a_compiler_gives_an_installation_with_every_kernel(sdist: Path, tmp_pat
     assert set(KERNELS) <= {path.name.split(".")[0] for path in installed.glob("*.so")}
     assert {path.name for path in (CHECKOUT / "fastfile").glob("*.py")} <= {path.name for path in installed.iterdir()}
     assert (installed / "py.typed").exists()
+    data = [path.relative_to(CHECKOUT / "fastfile") for path in (CHECKOUT / "fastfile").rglob("*")]
+    assert [path for path in data if path.suffix in DATA and not (installed / path).exists()] == []
 
 
 def test_no_compiler_gives_an_installation_that_works_and_says_that_it_is_pure(sdist: Path, tmp_path: Path) -> None:
@@ -108,4 +112,4 @@ def test_extensions_that_are_switched_off_are_not_built(sdist: Path, tmp_path: P
     assert wheel.name.endswith("-py3-none-any.whl")
     assert extensions_in(wheel) == set()
     held = {Path(name).suffix for name in names_in(wheel) if name.startswith("fastfile/")}
-    assert held == {".py", ".pyi", ".typed"}, "sources of extensions are for who builds them"
+    assert held == {".py", ".pyi", ".typed", *DATA}, "sources of extensions are for who builds them"

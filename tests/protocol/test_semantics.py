@@ -222,8 +222,7 @@ def test_a_name_may_hold_any_byte(site: ServedSite) -> None:
     with site.connect() as client:
         for name in ODD_NAMES:
             assert client.request(quoted(b"odd/" + name)).body == name
-            assert b'"./x%' in listing or name in listing
-        links = [piece.partition(b'"')[0] for piece in listing.split(b'href="./')[1:]]
+        links = [piece.partition(b'"')[0] for piece in listing.split(b'href="')[1:] if piece[:3] != b"../"]
         assert len(links) == len(ODD_NAMES)
         assert {client.request("/odd/" + link.decode()).body for link in links} == set(ODD_NAMES)
 

@@ -8,9 +8,8 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 import pytest
 from support.pagereader import FOREIGN, Page, hashes_of
 
-from fastfile.site.listing.assets import STYLE
-from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing_page
-from fastfile.site.pages import HTML, JSON, TEXT
+from fastfile.site.listing.page import LISTING_POLICY, MAX_CRUMBS, Listing, Readme, make_listing_page
+from fastfile.site.pages import HTML, JSON, TEXT, read_asset
 from fastfile.storage.directory import DirectoryEntry, Order
 
 MOMENT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
@@ -26,8 +25,7 @@ def listing(*entries: DirectoryEntry, path: bytes = b"/a/b/") -> Page:
 
 def rows_of(page: Page) -> list[tuple[str, str]]:
     """Return reference and text of the links below the column heads."""
-    heads = [index for index, (_, text) in enumerate(page.links) if text.startswith("Modified")]
-    return page.links[heads[0] + 1 :]
+    return page.links[page.links_above_table :]
 
 
 def file(name: bytes, size: int = 0, mtime_s: int = MOMENT) -> DirectoryEntry:
@@ -60,7 +58,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_a_link_leads_to_the_true_bytes_of_the_name(name: bytes) -> None:
     _, link = rows_of(listing(file(name)))
-    assert re.fullmatch(r"\./(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})+", link[0])
+    assert re.fullmatch(r"(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})+", link[0])
     resolved = urlsplit(urljoin("http://origin.example/a/b/", link[0]))
     assert resolved.netloc == "origin.example"
     assert unquote_to_bytes(resolved.path) == b"/a/b/" + name
@@ -77,24 +75,31 @@ def test_a_name_is_text_whatever_it_holds(name: bytes) -> None:
 
 
 def test_a_directory_is_shown_and_linked_with_a_slash() -> None:
-    assert listing(DirectoryEntry(b"sub dir", True, 0, MOMENT)).links[-1] == ("./sub%20dir/", "sub dir/")
+    assert listing(DirectoryEntry(b"sub dir", True, 0, MOMENT)).links[-1] == ("sub%20dir/", "sub dir/")
 
 
 def test_a_row_says_size_and_time_of_change_in_utc() -> None:
     page = page_of(file(b"app.js", 12_345), DirectoryEntry(b"sub", True, 0, MOMENT), path=b"/", media_type=HTML)
-    assert b'<a class=c href="./app.js">app.js</a><td>12 KiB<td><time>2023-11-14 22:13Z</time>\n' in page
-    assert b'<a class=d href="./sub/">sub/</a><td><td><time>2023-11-14 22:13Z</time>\n' in page
+    assert b'<a href="app.js" class=c>app.js</a><td>12 KiB<td><time>2023-11-14 22:13Z</time>\n' in page
+    assert b'<a href="sub/" class=d>sub/</a><td><td><time>2023-11-14 22:13Z</time>\n' in page
 
 
-def test_the_title_names_the_path() -> None:
-    page = listing(path=b"/<a>/b&\xff/")
-    assert page.text["title"] == "Index of /<a>/b&\N{REPLACEMENT CHARACTER}/"
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        (b"/", "Index of /"),
+        (b"/docs/", "docs - index of /docs/"),
+        (b"/<a>/b&\xff/", "b&\N{REPLACEMENT CHARACTER} - index of /<a>/b&\N{REPLACEMENT CHARACTER}/"),
+    ],
+)
+def test_the_title_names_the_folder_and_then_the_path(path: bytes, title: str) -> None:
+    assert listing(path=path).text["title"] == title
 
 
 def test_the_way_up_is_linked_relative_to_the_page() -> None:
     page = listing(path=b"/a/b c/d/")
     links = page.links[:3]
-    assert links == [("../../../", "/"), ("../../", "a/"), ("../", "b c/")]
+    assert links == [("../../../", "Home"), ("../../", "a"), ("../", "b c")]
     assert rows_of(page) == [("../", "../")]
     assert [urljoin("http://origin.example/prefix/a/b/d/", href) for href, _ in links[:2]] == [
         "http://origin.example/prefix/",
@@ -102,9 +107,18 @@ def test_the_way_up_is_linked_relative_to_the_page() -> None:
     ]
 
 
+def test_of_a_deep_path_the_nearest_folders_are_linked() -> None:
+    """The length of the page grows with the depth, not with its square."""
+    page = listing(path=b"/a" * 2000 + b"/")
+    links = page.links[:-1]
+    assert links == [("../" * 2000, "Home"), *(("../" * up, "a") for up in range(MAX_CRUMBS, 0, -1))]
+    assert "\u2026" in page.text["h1"]
+    assert len(page_of(path=b"/a" * 2000 + b"/")) - len(page_of(path=b"/a/")) < 15_000
+
+
 def test_the_root_has_no_way_up() -> None:
     page = listing(path=b"/")
-    assert rows_of(page) == []
+    assert rows_of(page) == page.links == []
     assert page.text["h1"] == "Index of /"
 
 
@@ -120,8 +134,8 @@ def test_the_root_has_no_way_up() -> None:
 def test_a_column_head_sorts_by_its_column_or_turns_it_round(order: Order, state: str, queries: list[str]) -> None:
     content = make_listing_page(Listing(b"/", [], order), HTML)
     page = Page(content)
-    assert [href for href, _ in page.links] == [f"?sort={query}" for query in queries]
-    heads = re.findall(rb"<th scope=col( aria-sort=\w+)?><a href=\"\?sort=(\w+)", content)
+    assert page.queries == [f"?sort={query}" for query in queries]
+    heads = re.findall(rb"<th scope=col( aria-sort=\w+)?><form><button name=sort value=(\w+)", content)
     assert [column for sort, column in heads if sort] == [order.column.encode()]
     assert dict(page.attributes)["aria-sort"] == state
 
@@ -131,7 +145,7 @@ def test_the_policy_admits_the_style_and_the_script_by_their_hashes_and_nothing_
     content = make_listing_page(Listing(b"/", [file(b"a")], Order(), readme, True), HTML)
     ((style,), (script,)) = (hashes_of(content, tag) for tag in ("style", "script"))
     assert LISTING_POLICY.decode().split("; ") == [
-        "default-src 'none'", f"style-src {style}", f"script-src {script}", "base-uri 'none'", "form-action 'none'",
+        "default-src 'none'", f"style-src {style}", f"script-src {script}", "base-uri 'none'", "form-action 'self'",
         "require-trusted-types-for 'script'",
     ]  # fmt: skip
     page = Page(content)
@@ -154,7 +168,9 @@ def test_a_listing_is_small() -> None:
 def test_an_icon_shows_what_kind_of_file_it_is(name: bytes, kind: str | None) -> None:
     classes = [value for attribute, value in listing(file(name)).attributes if attribute == "class"]
     assert classes == ["bar", "u", *([kind] if kind else [])]
-    assert kind is None or f".{kind}::before{{clip-path:" in STYLE
+    assert kind is None or re.search(
+        rf"\.{kind}::before{{[^}}]*clip-path:", read_asset("fastfile.site.listing", "style.css")
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,14 +183,13 @@ def test_an_icon_shows_what_kind_of_file_it_is(name: bytes, kind: str | None) ->
     ],
 )
 def test_a_listing_says_how_much_is_there(entries: list[DirectoryEntry], text: str) -> None:
-    assert f"<p class=bar><span>{text}</span>".encode() in page_of(*entries)
+    assert f"<div class=bar><span>{text}</span>".encode() in page_of(*entries)
 
 
 def test_an_archive_is_offered_where_there_is_one() -> None:
-    assert ("?archive=zip", "Download as zip") in Page(
-        make_listing_page(Listing(b"/", [], has_archive=True), HTML)
-    ).links
-    assert b"?archive" not in page_of()
+    page = Page(make_listing_page(Listing(b"/", [], has_archive=True), HTML))
+    assert "?archive=zip" in page.queries
+    assert b"archive" not in page_of(path=b"/")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +206,7 @@ def test_an_archive_is_offered_where_there_is_one() -> None:
 def test_a_readme_is_shown_as_text(text: str, is_cut: bool, shown: str) -> None:
     page = Page(make_listing_page(Listing(b"/", [], Order(), Readme(b"read me.md", text, is_cut)), HTML))
     assert page.text["pre"].removeprefix("\n") == shown
-    assert page.links[-1] == ("./read%20me.md", "read me.md")
+    assert page.text["h2"] == "read me.md"
 
 
 @pytest.mark.parametrize("media_type", [TEXT, JSON])
@@ -207,7 +222,7 @@ def test_a_listing_says_charset_and_phone_width_and_knows_light_and_dark() -> No
     assert page.index(b'<meta charset="utf-8">') < 1024  # HTML §4.2.5.4: within the first 1024 bytes
     assert b"width=device-width" in page
     assert b"color-scheme:light dark" in page
-    assert b"@media(prefers-color-scheme:dark)" in page
+    assert b"@media (prefers-color-scheme:dark)" in page
 
 
 def test_a_json_listing_is_an_array_of_objects() -> None:
@@ -227,8 +242,7 @@ def test_a_json_name_is_the_name_and_one_that_is_not_utf_8_has_its_bytes_in_href
     (entry,) = json.loads(page_of(file(name), path=b"/", media_type=JSON))
     assert entry["name"] == name.decode("utf-8", "replace")
     if "href" in entry:
-        assert entry["href"].startswith("./")
-        assert unquote_to_bytes(entry["href"][2:]) == name
+        assert unquote_to_bytes(entry["href"]) == name
     else:
         assert entry["name"].encode() == name
 

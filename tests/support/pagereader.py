@@ -7,16 +7,18 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-# What no page of ours has: nothing is loaded, sent, or referred to from elsewhere.
-FOREIGN = {"link", "img", "iframe", "form", "base", "object", "embed"}
+# What no page of ours has: nothing is loaded or referred to from elsewhere.
+FOREIGN = {"link", "img", "iframe", "base", "object", "embed"}
 
 
 class Page(HTMLParser):
-    """What a browser would find: links with their texts, cells, tags, attributes, text by tag."""
+    """What a browser would find: links with their texts, queries of forms, tags, attributes, text by tag."""
 
     def __init__(self, markup: bytes) -> None:
         super().__init__()
         self.links: list[tuple[str, str]] = []
+        self.links_above_table = 0
+        self.queries: list[str] = []  # of forms that lead to the page itself
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.text: dict[str, str] = {}
@@ -27,10 +29,18 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        if tag not in ("meta", "html"):
+        if tag not in ("meta", "html", "input"):
             self._within.append(tag)
+        values = dict(attrs)
         if tag == "a":
-            self.links.append((dict(attrs)["href"] or "", ""))
+            self.links.append((values["href"] or "", ""))
+        elif tag == "table":
+            self.links_above_table = len(self.links)
+        elif tag == "form":
+            assert not attrs
+            self.queries.append("?")
+        elif tag in ("button", "input"):
+            self.queries[-1] += f"{'' if self.queries[-1] == '?' else '&'}{values['name']}={values['value']}"
 
     def handle_endtag(self, tag: str) -> None:
         while self._within and self._within.pop() != tag:

@@ -1,7 +1,8 @@
 """The listing of a folder, as HTML, text or JSON.
 
-Makes bytes from values: no I/O, no clock, no negotiation. A name on a page is data of a stranger: it is escaped for
-what it stands in, and a link to it is ``./`` and percent-encoded bytes, so that no name can be a scheme or a host.
+Makes bytes from values: no I/O but the style and the script, which are read at import; no clock, no negotiation. A name
+comes from outside: it is escaped for its context, and a link to it is percent-encoded bytes, so that no name can be a
+scheme or a host.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile.http.target import UNRESERVED, encode_path
-from fastfile.site.listing.assets import SCRIPT, STYLE, kind_of_extension
+from fastfile.site.listing.kinds import kind_of_extension
 from fastfile.site.pages import (
     C1_CONTROLS,
     HTML,
     LINES_AND_DIRECTIONS,
+    STYLE,
     TEXT,
     escape_html,
     escape_json,
     make_html_head,
+    read_asset,
     readable_size,
 )
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order
@@ -49,18 +52,26 @@ def _hash(content: str) -> bytes:
     return b"'sha256-%b'" % b64encode(hashlib.sha256(content.encode()).digest())
 
 
-# Nothing is loaded, and nothing is run but the one style and the one script, known by their hashes: a name that came
-# into the page as markup after all could do nothing, and the script cannot make markup (Trusted Types). It has no
-# frame-ancestors: editors show pages in a frame, and there is nothing on them to be tricked into.
+_STYLE = STYLE + read_asset("fastfile.site.listing", "style.css")
+_SCRIPT = read_asset("fastfile.site.listing", "script.js")
+
+# The page loads nothing, and runs only the one style and the one script, which are known by their hashes. A name that
+# became markup in spite of the escapes could do nothing, and the script cannot make markup (Trusted Types). Forms lead
+# to this server alone. There is no frame-ancestors: editors show pages in a frame, and the page has no action to abuse.
 LISTING_POLICY = (
-    b"default-src 'none'; style-src %b; script-src %b; base-uri 'none'; form-action 'none'; "
+    b"default-src 'none'; style-src %b; script-src %b; base-uri 'none'; form-action 'self'; "
     b"require-trusted-types-for 'script'"
-) % (_hash(STYLE), _hash(SCRIPT))
+) % (_hash(_STYLE), _hash(_SCRIPT))
 
 _TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *C1_CONTROLS)} | {ord("\\"): "\\\\"}
 _TEXT_ESCAPES |= {code: f"\\u{code:04x}" for code in LINES_AND_DIRECTIONS}
 
-_ARCHIVE_LINK = ' <a href="?archive=zip" rel=nofollow download>Download as zip</a>'
+# Forms and not links, for the zip and for the orders: `wget -r` and robots follow each link, and some clients take each
+# for a file. They work without script.
+_ARCHIVE_FORM = "<form><button name=archive value=zip>Download as zip</button></form>"
+
+# The path in the heading has at most so many folders above, each with a link; those between are left out.
+MAX_CRUMBS = 6
 
 # RFC 3339 has years 0001 to 9999: a time outside is shown as unknown.
 _FIRST_SECOND = -62135596800
@@ -94,30 +105,46 @@ def _link_and_text(name: bytes) -> tuple[str, str]:
     """Return the reference to an entry, percent-encoded, and its name as HTML."""
     if not name.translate(None, UNRESERVED):  # most names: neither has anything to change
         text = name.decode("ascii")
-        return "./" + text, text
-    # "./" keeps "javascript:x" from being a scheme (RFC 3986 §4.2) and "//evil" from being a host.
-    return "./" + encode_path(name).decode("ascii"), escape_html(_shown(name))
+        return text, text
+    # A colon is encoded too, so "javascript:x" is no scheme (RFC 3986 §4.2). Links have no "./" in front: fsspec,
+    # httpdirfs and Kodi do not understand it.
+    return encode_path(name).decode("ascii"), escape_html(_shown(name))
 
 
 def _html_listing(listing: Listing) -> bytes:
     path = listing.path
-    up = "" if path == b"/" else '<tr><td><a class=u href="../">../</a><td><td>\n'
+    up = "" if path == b"/" else '<tr><td><a href="../" class=u>../</a><td><td>\n'
     page = (
-        f"{make_html_head('Index of ' + escape_html(_shown(path)), STYLE)}<h1>Index of {_breadcrumbs(path)}</h1>\n"
-        f"<p class=bar><span>{_summary(listing.entries)}</span>{_ARCHIVE_LINK if listing.has_archive else ''}</p>\n"
+        f"{make_html_head(_title(path), _STYLE)}<h1>{_breadcrumbs(path)}</h1>\n"
+        f"<div class=bar><span>{_summary(listing.entries)}</span>{_ARCHIVE_FORM if listing.has_archive else ''}</div>\n"
         f"<table>\n<thead><tr>{_column_heads(listing.order)}\n<tbody>\n{up}{''.join(_rows(listing.entries))}</table>\n"
-        f"{'' if listing.readme is None else _readme(listing.readme)}<script>{SCRIPT}</script>\n"
+        f"{'' if listing.readme is None else _readme(listing.readme)}<script>{_SCRIPT}</script>\n"
     )
     return page.encode()
 
 
+def _title(path: bytes) -> str:
+    """Return the title: first the name of the folder, as the end of a title is what a browser's tab cuts off."""
+    name = escape_html(_shown(path[:-1].rpartition(b"/")[2]))
+    return f"{name} - index of {escape_html(_shown(path))}" if name else "Index of /"
+
+
 def _breadcrumbs(path: bytes) -> str:
-    """Return the path with each directory above as a link, relative so that it holds behind a proxy's prefix too."""
+    """Return the path with the folders above as links, relative so that they hold behind a proxy's prefix too.
+
+    Their references are not in quotes: clients that look for entries by a pattern (fsspec, Kodi) pass them over.
+    """
     *above, here = path[:-1].split(b"/")
-    links = []
-    for up, name in zip(range(len(above), 0, -1), above, strict=True):
-        links.append(f'<a href="{"../" * up}">{escape_html(_shown(name))}/</a>')
-    return "".join(links) + escape_html(_shown(here)) + "/"
+    if not above:
+        return "Index of /"
+    crumbs = [f"<a href={'../' * len(above)}>Home</a>"]
+    nearest = above[1:][-MAX_CRUMBS:]
+    if len(nearest) < len(above) - 1:
+        crumbs.append("\u2026")
+    for up, name in zip(range(len(nearest), 0, -1), nearest, strict=True):
+        crumbs.append(f"<a href={'../' * up}>{escape_html(_shown(name))}</a>")
+    crumbs.append(f"<b>{escape_html(_shown(here))}</b>")
+    return "<i>/</i>".join(crumbs)
 
 
 def _summary(entries: Sequence[DirectoryEntry]) -> str:
@@ -131,7 +158,7 @@ def _summary(entries: Sequence[DirectoryEntry]) -> str:
 
 
 def _column_heads(order: Order) -> str:
-    """Return the head of each column: a link that sorts by it, or the other way round where it is sorted by it."""
+    """Return the head of each column: a button that sorts by it, or reverses the order if it is sorted by it."""
     heads = []
     for column in COLUMNS:
         is_chosen = column == order.column
@@ -139,8 +166,10 @@ def _column_heads(order: Order) -> str:
         descending = not order.descending if is_chosen else column != "name"
         state = f" aria-sort={'descending' if order.descending else 'ascending'}" if is_chosen else ""
         zone = "<span> (UTC)</span>" if column == "modified" else ""
-        query = f"?sort={column}&amp;order={'desc' if descending else 'asc'}"
-        heads.append(f'<th scope=col{state}><a href="{query}" rel=nofollow>{column.capitalize()}{zone}</a>')
+        heads.append(
+            f"<th scope=col{state}><form><button name=sort value={column}>{column.capitalize()}{zone}</button>"
+            f"<input type=hidden name=order value={'desc' if descending else 'asc'}></form>"
+        )
     return "".join(heads)
 
 
@@ -157,14 +186,14 @@ def _rows(entries: Sequence[DirectoryEntry]) -> list[str]:
             # HTML §4.5.14: a global date and time needs no attribute to be read.
             modified = minutes[mtime_s // 60] = f"<time>{utc[0]} {utc[1][:5]}Z</time>" if utc else ""
         if is_directory:
-            rows.append(f'<tr><td><a class=d href="{link}/">{text}/</a><td><td>{modified}\n')
+            rows.append(f'<tr><td><a href="{link}/" class=d>{text}/</a><td><td>{modified}\n')
             continue
         extension = name.rpartition(b".")[2]
         kind = kinds.get(extension)
         if kind is None:
             kind = kind_of_extension(extension)
             kind = kinds[extension] = f" class={kind}" if kind else ""
-        rows.append(f'<tr><td><a{kind} href="{link}">{text}</a><td>{readable_size(size)}<td>{modified}\n')
+        rows.append(f'<tr><td><a href="{link}"{kind}>{text}</a><td>{readable_size(size)}<td>{modified}\n')
     return rows
 
 
@@ -173,9 +202,8 @@ def _readme(readme: Readme) -> str:
     lines = readme.text.replace("\r\n", "\n").split("\n")
     text = "\n".join(["\t".join(map(escape_html, line.split("\t"))) for line in lines])
     more = "\n\u2026" if readme.is_cut else ""
-    link, name = _link_and_text(readme.name)
-    # The line feed after <pre> is the parser's: one of the text's own would be lost without it (HTML §13.2.6.4.7).
-    return f'<section><h2><a href="{link}">{name}</a></h2><pre>\n{text}{more}</pre></section>\n'
+    # The parser drops one line feed after <pre>: without it, the first of the text would be lost (HTML §13.2.6.4.7).
+    return f"<section><h2>{escape_html(_shown(readme.name))}</h2><pre>\n{text}{more}</pre></section>\n"
 
 
 def _text_listing(entries: Sequence[DirectoryEntry]) -> bytes:
@@ -200,6 +228,6 @@ def _json_listing(entries: Sequence[DirectoryEntry]) -> bytes:
             text = name.decode()
         except UnicodeDecodeError:
             text = _shown(name)
-            href = f', "href": "./{encode_path(name).decode("ascii")}"'
+            href = f', "href": "{encode_path(name).decode("ascii")}"'
         objects.append(f'{{"name": {escape_json(text)}, "type": "{kind}", "size": {amount}, "mtime": {mtime}{href}}}')
     return ("[" + ",\n".join(objects) + "]\n").encode()
