@@ -80,6 +80,7 @@ class Config:
     workers: int
     loop: Literal["auto", "uvloop", "asyncio"]
     grace: float
+    drain_timeout: float
     heartbeat_timeout: float
     user: str | None
     group: str | None

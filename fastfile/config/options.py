@@ -177,6 +177,12 @@ OPTIONS: tuple[Option, ...] = (
         peers="gunicorn 30 s; Caddy no end; nginx none",
     ),
     Option(
+        *(PROCESSES, "drain_timeout", seconds(1, 604800), 3600.0, "TIME"),
+        "Time that transfers get when workers are replaced: by a reload, or because the folder is another one.",
+        reason="a reload must not cut a download; a client that never ends must not keep old workers for ever",
+        peers="nginx worker_shutdown_timeout and HAProxy hard-stop-after: none",
+    ),
+    Option(
         *(PROCESSES, "heartbeat_timeout", seconds(0, 86400), 30.0, "TIME"),
         "Time without a sign of life after which a worker is killed and replaced; 0 never. Not under a debugger.",
         reason="a worker says each second that it lives; the slowest of disks answers within 30 s",

@@ -1,68 +1,93 @@
-"""The line between a supervisor and a worker: two pipes, what is said over them, and what silence means.
+"""The channel between the supervisor and a worker: a Unix socket pair, its messages, and what silence means.
 
-A worker holds the reading end of one pipe whose other end is the supervisor's: it ends when the supervisor does,
-however that dies. Over the other the worker says that it serves, that it lives, or why it cannot start.
+A worker reports that it serves, that it is alive, or why it cannot start. The supervisor sends descriptors of reopened
+log files, which a worker in its sandbox could not open.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import socket
 import time
 
-# What a worker says, a line each; anything else is the reason why it cannot start.
+# The messages of a worker, a line each; any other line is the reason why it cannot start.
 READY = b"+"  # followed by the sandbox that is in force
-RENEW = b"~"  # my sandbox does not let me open what I need: a successor can
-BEAT = b"."  # I live
-# After the timeout, and counted from when the supervisor notices: who was frozen together with it (a suspended
-# machine, a paused container) is late through no fault of its own, and speaks within two of its ticks.
+RENEW = b"~"  # the sandbox does not let this worker open what it needs: a new worker could
+ALIVE = b"."
+# The message of the supervisor: the descriptor of the reopened access log comes with it.
+REOPENED_LOG = b"L"
+# Time after the timeout, counted from when the supervisor notices the silence. A worker that was suspended together
+# with the supervisor (a suspended machine, a paused container) sends its next message within it.
 LAST_CHANCE_S = 2.5
 
 
-class Lifeline:
-    """The worker's end. ``fd`` is readable when the supervisor is gone."""
+class WorkerChannel:
+    """The worker's end. ``socket`` is readable when a message has come; ``supervisor_fd`` when the supervisor ended."""
 
-    def __init__(self, fd: int, speech_fd: int) -> None:
-        self.fd = fd
-        self._speech_fd = speech_fd
-        os.set_blocking(speech_fd, False)
+    def __init__(self, supervisor_fd: int, end: socket.socket) -> None:
+        self.supervisor_fd = supervisor_fd
+        self.socket = end
 
-    def say(self, line: bytes) -> None:
-        """Say a line; a supervisor that has been stopped for so long that the pipe is full misses it."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._speech_fd, line + b"\n")
+    def send(self, line: bytes) -> None:
+        """Send a line. It is lost when the supervisor has read nothing for so long that the socket is full."""
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self.socket.send(line + b"\n")
+
+    def receive_logs(self) -> list[int]:
+        """Return the descriptors of reopened logs that have come; the caller owns them."""
+        try:
+            _, received, _, _ = socket.recv_fds(self.socket, 1024, 16)
+        except (BlockingIOError, ConnectionResetError):
+            return []
+        return received
 
 
 class Child:
-    """The supervisor's view of a worker process. ``speech_fd`` is -1 once the worker has closed its end."""
+    """The supervisor's view of a worker process. ``fd`` is -1 once the worker has closed its end of the channel."""
 
-    def __init__(self, pid: int, index: int, generation: int, speech_fd: int) -> None:
+    def __init__(self, pid: int, index: int, generation: int, end: socket.socket) -> None:
         self.pid = pid
         self.index = index
         self.generation = generation
-        self.speech_fd = speech_fd
+        self.fd = end.fileno()
         self.is_ready = False
-        self.page = 0  # of its counts, if any (metering.py)
+        self.page = 0  # of its counters, if any (metrics/endpoint.py)
+        self.log_path: str | None = None  # of the access log that it writes
         self.message = ""  # why it ends, where that is known better than from its exit status
         self.born_s = self._heard_s = time.monotonic()
         self._suspected_s = float("inf")
+        self._socket = end
 
-    def listen(self) -> list[bytes]:
-        """Return the lines that it has said since; whatever it says shows that it lives."""
-        said = os.read(self.speech_fd, 4096)
-        if not said:
-            os.close(self.speech_fd)
-            self.speech_fd = -1
-        self.excuse()
-        return said.splitlines()
+    def receive(self) -> list[bytes]:
+        """Return the lines that have come; any of them shows that the worker is alive."""
+        try:
+            data = self._socket.recv(4096)
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:  # it ended before it read what was sent to it
+            data = b""
+        if not data:
+            self.close()
+        self.note_alive()
+        return data.splitlines()
 
-    def excuse(self) -> None:
-        """Let its time begin anew."""
+    def send_log(self, log_fd: int) -> None:
+        """Send the descriptor of a reopened log. A worker that reads nothing any more keeps the old one."""
+        if self.fd >= 0:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._socket, [REOPENED_LOG], [log_fd])
+
+    def close(self) -> None:
+        self._socket.close()
+        self.fd = -1
+
+    def note_alive(self) -> None:
+        """Begin its time anew."""
         self._heard_s = time.monotonic()
         self._suspected_s = float("inf")
 
     def due_s(self, timeout_s: float) -> float:
-        """Return when to look whether it hangs."""
+        """Return when to check whether it hangs."""
         is_suspected = self._suspected_s < float("inf")
         return self._suspected_s + LAST_CHANCE_S if is_suspected else self._heard_s + timeout_s
 
@@ -76,8 +101,16 @@ class Child:
         return now_s - self._suspected_s >= LAST_CHANCE_S
 
 
+def make_channel() -> tuple[socket.socket, socket.socket]:
+    """Return the ends of the supervisor and of the worker. Raises OSError."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    for end in ends:
+        end.setblocking(False)
+    return ends
+
+
 def is_traced(pid: int) -> bool:
-    """Tell whether a debugger holds a process: then it is silent because somebody looks at it."""
+    """Tell whether a debugger holds a process, which is then silent for that reason."""
     try:
         with open(f"/proc/{pid}/status", "rb") as status:
             return any(line.startswith(b"TracerPid:") and line.split()[1] != b"0" for line in status)

@@ -1,20 +1,22 @@
-"""The fork that makes a worker: what it takes with it of the supervisor's process, and what it lets go.
+"""The fork that makes a worker: the signals and descriptors that the new process keeps of the supervisor's.
 
-It knows neither when a worker is wanted nor what becomes of it: that is the supervisor's.
+It does not know when a worker is wanted or what becomes of it; the supervisor does.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
-from fastfile.server.channel import Child, Lifeline
+from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, Metering
 from fastfile.server.net.bind import Listening
-from fastfile.server.worker import Plan, run_worker
+from fastfile.server.worker import Plan, log_path, run_worker
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)  # by the supervisor
 
@@ -24,38 +26,39 @@ class Generation(NamedTuple):
 
     number: int
     plan: Plan
+    is_reload: bool = False
 
 
-class Nursery:
-    """Forks the workers that serve the sockets of ``listening``. Owns the pipe by which they notice our end."""
+class Forker:
+    """Forks the workers that serve the sockets of ``listening``. Owns the pipe that tells them that we ended."""
 
     def __init__(self, listening: Listening, errors: ErrorLog, metering: Metering | None) -> None:
         self._listening = listening
         self._errors = errors
         self._metering = metering
-        # The workers hold the reading end: it ends when we do, however we die.
-        self._lifeline_r, self._lifeline_w = os.pipe()
+        # The workers hold the reading end: it is at its end when we are, whatever ended us.
+        self._alive_r, self._alive_w = os.pipe()
 
-    def bear(self, index: int, generation: Generation, foreign: Iterable[int]) -> Child:
-        """Fork the worker of an index; it closes ``foreign``. Raises OSError: there is no process or descriptor."""
-        speech_r, speech_w = os.pipe()
+    def start_worker(self, index: int, generation: Generation) -> Child:
+        """Fork the worker of an index. Raises OSError: there is no process or descriptor for it."""
+        ours, its = make_channel()
         page = 0 if self._metering is None else self._metering.board.take()
         # Until the child has its own, a signal to it must neither be lost nor run our handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(speech_r)
-                self._be_worker(index, generation.plan, speech_w, page, foreign)
+                self._run_worker(index, generation.plan, its, page)
         except OSError:
-            os.close(speech_r)
+            ours.close()
             self.retire(page)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            os.close(speech_w)
-        child = Child(pid, index, generation.number, speech_r)
+            its.close()
+        child = Child(pid, index, generation.number, ours)
         child.page = page
+        child.log_path = log_path(generation.plan.config)
         return child
 
     def retire(self, page: int) -> None:
@@ -63,22 +66,24 @@ class Nursery:
         if self._metering is not None:
             self._metering.board.retire(page)
 
-    def _be_worker(self, index: int, plan: Plan, speech_w: int, page: int, foreign: Iterable[int]) -> NoReturn:
+    def _run_worker(self, index: int, plan: Plan, end: socket.socket, page: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
-            for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to us too; the supervisor decides
+            # A terminal and `kill` of the whole group send these to workers too; the supervisor acts on them.
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
-            # SIGUSR1 waits until the worker can hear it: its log may be open already.
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, set(HANDLED) - {signal.SIGUSR1})
-            for fd in (self._lifeline_w, *foreign):
-                os.close(fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             self._errors.begin_worker(index)
             sockets = self._listening.take(index, plan.config.workers)
-            lifeline = Lifeline(self._lifeline_r, speech_w)
-            status = run_worker(plan, sockets, lifeline, self._errors, self._make_meter(page))
+            meter = self._make_meter(page)
+            gc.freeze()  # nothing that owns one of the descriptors below may be collected and close its number again
+            kept = {self._alive_r, end.fileno(), self._errors.fileno(), *(each.fileno() for each in sockets)}
+            close_descriptors(kept if meter is None else {*kept, meter.listening.fileno()})
+            channel = WorkerChannel(self._alive_r, end)
+            status = run_worker(plan, sockets, channel, self._errors, meter)
         except BaseException as error:
             self._errors.report_failure(error)
         finally:
@@ -89,3 +94,18 @@ class Nursery:
             return None
         board, listening = self._metering
         return Meter(board.metrics(page), board, listening.take(0, 1)[0])
+
+
+def close_descriptors(kept: Iterable[int]) -> None:
+    """Close all descriptors but the standard ones and ``kept``.
+
+    They are the supervisor's own, and those that it was started with. Objects that own them must not be collected
+    afterwards: they would close a descriptor that has their number by then.
+    """
+    remaining = {0, 1, 2, *kept}
+    try:
+        found = {int(name) for name in os.listdir("/dev/fd")}
+    except OSError:  # no /proc: ask for each
+        found = set(range(os.sysconf("SC_OPEN_MAX")))
+    for fd in found - remaining:
+        os.closerange(fd, fd + 1)  # one that is closed already, that of listdir() itself, is no error

@@ -1,6 +1,7 @@
-"""The supervisor: it owns the listening sockets, keeps the workers alive, and hears the signals.
+"""The supervisor: it owns the listening sockets, keeps the workers alive, and acts on signals.
 
-It holds no event loop and serves nobody: it waits for signals and for its workers' pipes, so little can go wrong in it.
+It has no event loop and serves no request: it waits for signals and for messages of its workers, so little can go wrong
+in it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
-from fastfile.server.channel import BEAT, READY, RENEW, Child, is_traced
-from fastfile.server.fork import HANDLED, Generation, Nursery
+from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
+from fastfile.server.fork import HANDLED, Forker, Generation
+from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Metering
 from fastfile.server.net.bind import Listening
@@ -27,15 +29,16 @@ from fastfile.server.worker import RETIRE, Plan
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
+MAX_DRAINING = 8  # generations whose workers finish their transfers: each holds the memory of all its workers
 
-# Told once, when all workers serve: the addresses, the notices, and what --sandbox came to.
+# Called once, when all workers serve, with the endpoints, the notices, and the sandbox that is in force.
 OnReady = Callable[[Sequence[Endpoint], Sequence[str], str], None]
 
 
 class Supervisor:
     """Runs the workers of ``plan`` on the sockets of ``listening``; run() returns when all have ended.
 
-    ``reread`` makes the plan anew, of the settings as they are now; it raises ConfigError or StartError.
+    ``reread`` makes a new plan from the settings as they are now; it raises ConfigError or StartError.
     """
 
     def __init__(
@@ -55,13 +58,14 @@ class Supervisor:
         self._metering = metering
         self._on_ready: OnReady | None = on_ready
         self._current = Generation(0, plan)
-        self._settled = self._current  # the last generation whose workers have all come to serve
+        self._settled = self._current  # the last generation whose workers all serve
         self._generations = 0
+        self._pending: Callable[[], None] | None = None  # the next replacement, while a generation still starts
         self._children: dict[int, Child] = {}
         self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
-        self._nursery = Nursery(listening, errors, metering)
+        self._forker = Forker(listening, errors, metering)
         self._signals_r, self._signals_w = os.pipe()
         for fd in (self._signals_r, self._signals_w):
             os.set_blocking(fd, False)
@@ -102,9 +106,8 @@ class Supervisor:
 
     def _spawn(self, index: int) -> None:
         """Start a worker; where the system has no process or descriptor for it, try again later."""
-        siblings = [child.speech_fd for child in self._children.values() if child.speech_fd >= 0]
         try:
-            child = self._nursery.bear(index, self._current, (self._signals_r, self._signals_w, *siblings))
+            child = self._forker.start_worker(index, self._current)
         except OSError as error:
             self._on_failed_spawn(index, error)
         else:
@@ -117,20 +120,20 @@ class Supervisor:
         self._restarts.plan(index, SPAWN_RETRY_S)
 
     def _wait(self) -> None:
-        """Sleep until something happens, and see to it."""
+        """Sleep until something happens, and handle it."""
         poll = select.poll()
         poll.register(self._signals_r, select.POLLIN)
-        speaking = {child.speech_fd: child for child in self._children.values() if child.speech_fd >= 0}
-        for fd in speaking:
+        connected = {child.fd: child for child in self._children.values() if child.fd >= 0}
+        for fd in connected:
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(self._sleep_ms()):
-            if fd in speaking:
-                self._hear(speaking[fd])
+            if fd in connected:
+                self._receive(connected[fd])
         dead = self._reap()
-        # Only now: a SIGTERM to the whole group that has ended a worker by now is among them, so it was no death.
+        # Only now: where a SIGTERM to the whole group has ended a worker, our own is among them, and it was no crash.
         self._take_signals()
         for child, status in dead:
-            self._bury(child, status)
+            self._on_end(child, status)
         self._kill_hung()
         for index in self._restarts.take_due():
             self._spawn(index)
@@ -158,14 +161,42 @@ class Supervisor:
             self._restarts.clear()
             self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
             self._signal_children(signal.SIGTERM, self._children.values())
-            # Each worker takes up who waits on its socket and closes it: who comes later is refused, not left hanging.
+            # Each worker accepts the clients in its queue, then closes it: later ones are refused, not left hanging.
             self._listening.close()
             if self._metering is not None:
                 self._metering.listening.close()
         elif number == signal.SIGHUP and not self._stopping:
-            self._reload()
-        elif number == signal.SIGUSR1:  # log files were rotated
-            self._signal_children(signal.SIGUSR1, self._children.values())
+            self._replace_by(self._reload)
+        elif number == signal.SIGUSR1:
+            self._reopen_logs()
+
+    def _reopen_logs(self) -> None:
+        """Open the access logs again, since their files were renamed, and send them to the workers that write them."""
+        for path in {child.log_path for child in self._children.values() if child.log_path is not None}:
+            try:
+                fd = open_log(path)
+            except OSError as error:
+                self._errors.say(f"cannot open the log again: {error.strerror}; the workers keep the old file")
+                continue
+            for child in self._children.values():
+                if child.log_path == path:
+                    child.send_log(fd)
+            os.close(fd)
+
+    @property
+    def _is_starting(self) -> bool:
+        return self._on_ready is not None or self._current is not self._settled
+
+    def _replace_by(self, replace: Callable[[], None]) -> None:
+        """Replace the workers now, or once the generation that is starting serves or has failed.
+
+        So however many signals come, there is one generation that starts and at most one replacement after it.
+        """
+        if self._is_starting:
+            if self._pending != self._reload:  # which does all that the other replacement does
+                self._pending = replace
+        else:
+            replace()
 
     def _reload(self) -> None:
         """Replace all workers by ones of the settings as they are now; when those are wrong, nothing changes."""
@@ -176,52 +207,70 @@ class Supervisor:
             self._refuse_reload(str(error))
             return
         self._listening.widen(plan.config)
-        self._begin_generation(plan)
+        self._begin_generation(plan, True)
 
     def _refuse_reload(self, cause: str) -> None:
         self._errors.say(f"the settings stay as they were: {cause}")
         self._manager.ready()
 
-    def _begin_generation(self, plan: Plan) -> None:
+    def _renew(self) -> None:
+        """Replace all workers by ones of the same settings: in their sandbox they cannot open the root of now."""
+        self._begin_generation(self._current.plan, False)
+
+    def _begin_generation(self, plan: Plan, is_reload: bool) -> None:
         self._generations += 1
-        self._current = Generation(self._generations, plan)
+        self._current = Generation(self._generations, plan, is_reload)
         self._restarts.clear()
         self._spawn_missing()
 
     def _roll_back(self, cause: str) -> None:
-        """Go on with the workers of before: by the new settings none can serve."""
-        self._signal_children(RETIRE, filter(self._is_current, self._children.values()))
+        """Go on with the settled workers: by the new settings none can serve."""
         self._current = self._settled
+        self._retire_others()
         self._restarts.forget()
         self._refuse_reload(cause)
         self._spawn_missing()
+        self._begin_pending()
 
-    def _hear(self, child: Child) -> None:
-        for line in child.listen():
+    def _retire_others(self) -> None:
+        """Let the workers of other generations finish their transfers, and stop the oldest where there are too many."""
+        others = [child for child in self._children.values() if not self._is_current(child)]
+        self._signal_children(RETIRE, others)
+        too_old = sorted({child.generation for child in others})[:-MAX_DRAINING]
+        self._signal_children(signal.SIGTERM, [child for child in others if child.generation in too_old])
+
+    def _begin_pending(self) -> None:
+        if self._pending is not None:
+            begin, self._pending = self._pending, None
+            begin()
+
+    def _receive(self, child: Child) -> None:
+        for line in child.receive():
             if line.startswith(READY):
                 child.is_ready = True
-                self._greet(line.removeprefix(READY).decode(errors="replace"))
+                self._settle(line.removeprefix(READY).decode(errors="replace"))
             elif line == RENEW:
-                self._renew(child)
-            elif line != BEAT:
+                # The first of a generation to ask: the others need it as well.
+                if not self._stopping and self._is_current(child):
+                    self._replace_by(self._renew)
+            elif line != ALIVE:
                 child.message += line.decode(errors="replace")
 
-    def _renew(self, child: Child) -> None:
-        """Replace all workers when one asks for it, once: the others of its generation need it as well."""
-        if not self._stopping and self._is_current(child) and self._on_ready is None:
-            self._begin_generation(self._current.plan)
-
-    def _greet(self, sandbox: str) -> None:
-        """When the last worker of a generation serves: tell the world, and retire the generation before."""
+    def _settle(self, sandbox: str) -> None:
+        """When the last worker of a generation serves: say so, and retire the generation before."""
         ready = [child for child in self._children.values() if self._is_current(child) and child.is_ready]
-        if len(ready) < self._config.workers:
+        if self._stopping or not self._is_starting or len(ready) < self._config.workers:
             return
         self._settled = self._current
-        self._signal_children(RETIRE, [child for child in self._children.values() if not self._is_current(child)])
+        self._retire_others()
         self._manager.ready()
         if self._on_ready is not None:
             self._on_ready(self._listening.endpoints, self._listening.notices, sandbox)
             self._on_ready = None
+        elif self._current.is_reload:
+            count = self._config.workers
+            self._errors.say(f"reloaded the settings; {count} {'worker serves' if count == 1 else 'workers serve'}")
+        self._begin_pending()
 
     def _reap(self) -> list[tuple[Child, int]]:
         """Take the workers that have ended out of the children, and return them with their exit statuses."""
@@ -231,32 +280,32 @@ class Supervisor:
             if pid == 0:
                 break
             child = self._children.pop(pid, None)
-            if child is not None:  # else somebody else's orphan, when we are PID 1
+            if child is not None:  # else an orphan of another process, when we are PID 1
                 dead.append((child, status))
         return dead
 
-    def _bury(self, child: Child, status: int) -> None:
-        while child.speech_fd >= 0:
-            self._hear(child)
-        self._nursery.retire(child.page)
+    def _on_end(self, child: Child, status: int) -> None:
+        while child.fd >= 0:
+            self._receive(child)
+        self._forker.retire(child.page)
         if not self._stopping and self._is_current(child):
             self._on_death(child, status)
         elif child.message and child.is_ready:
             self._errors.say(f"worker {child.pid} ended: {child.message}")
 
     def _kill_hung(self) -> None:
-        """End the workers that have said nothing for too long: they serve nobody. Their end is as any other's."""
+        """Kill the workers that have been silent for too long; they are replaced as any worker that ends."""
         for child in self._children.values():
             if child.message or not child.is_hung(self._silence_s):
                 continue
             if is_traced(child.pid):
-                child.excuse()
+                child.note_alive()
                 continue
             child.message = f"no sign of life for {self._silence_s:g} s, so it was killed"
             self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:
-        """Log why a worker ended and have it replaced; give up when the server has not yet begun to serve."""
+        """Log why a worker ended and replace it; raise StartError when the server has not yet begun to serve."""
         cause = child.message or _say_status(status)
         if self._metering is not None:
             self._metering.board.count_restart()
@@ -281,7 +330,7 @@ class Supervisor:
                 os.kill(child.pid, number)
 
     def _kill_all(self) -> None:
-        """Leave no worker behind, nor its zombie."""
+        """Kill all workers and wait for their ends."""
         self._stopping = True
         self._signal_children(signal.SIGKILL, self._children.values())
         for pid in self._children:
@@ -291,7 +340,7 @@ class Supervisor:
 
 
 def _ignore(*_: object) -> None:
-    """Python-level handler: the wake-up descriptor carries the news."""
+    """Python-level handler: the number comes by the wake-up descriptor."""
 
 
 def _say_status(status: int) -> str:

@@ -15,7 +15,7 @@ from fastfile.application import MountPoint, add_gates, make_application, open_r
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
-from fastfile.server.channel import BEAT, READY, RENEW, Lifeline
+from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.log.access import AccessLog, open_log
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
@@ -41,7 +41,7 @@ HASHING_NICENESS = 5
 NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
 # Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
 SPARE_DESCRIPTORS = 32
-# From the supervisor to a worker that has a successor. SIGHUP itself goes to all of a terminal's processes.
+# From the supervisor to a worker that has a successor. A closed terminal sends SIGHUP itself to all its processes.
 RETIRE = signal.SIGUSR2
 
 
@@ -66,14 +66,14 @@ class Plan(NamedTuple):
 
 
 class Worker:
-    """Serves ``sockets`` until SIGTERM, or until ``lifeline`` ends because the supervisor is gone."""
+    """Serves ``sockets`` until SIGTERM, or until ``channel`` tells that the supervisor has ended."""
 
     def __init__(
-        self, plan: Plan, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog, meter: Meter | None
+        self, plan: Plan, sockets: list[socket.socket], channel: WorkerChannel, errors: ErrorLog, meter: Meter | None
     ) -> None:
         config = self._config = plan.config
         self._log = make_log(config)
-        self._lifeline = lifeline
+        self._channel = channel
         self._errors = errors
         self._loop = make_loop(config.loop)
         self._clock = Clock()
@@ -123,13 +123,12 @@ class Worker:
         loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(RETIRE, self.retire)
-        loop.add_signal_handler(signal.SIGUSR1, self._reopen_log)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one may have come since the log was opened
-        loop.add_reader(self._lifeline.fd, self._on_orphaned)
+        loop.add_reader(self._channel.socket.fileno(), self._on_message)
+        loop.add_reader(self._channel.supervisor_fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
         if self._log is not None:
             loop.call_later(LOG_TICK_S, self._flush_log)
-        loop.call_soon(self._lifeline.say, READY + sandbox.encode())
+        loop.call_soon(self._channel.send, READY + sandbox.encode())
         try:
             loop.run_forever()
         finally:
@@ -137,23 +136,25 @@ class Worker:
                 self._log.flush()
             self._tell_metrics()
             # A loop that closes has nobody to tell of one more signal, and complains of it (asyncio).
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE, signal.SIGUSR1})
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
             loop.close()
 
     def stop(self) -> None:
         """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
         self._handler.health.stop()
+        self._loop.call_later(self._config.grace, self._loop.stop)
         if not self._service.draining:
             self._drain()
             self._take_up([listening for listening in self._sockets if undefer(listening)])
         self._close_quiet(False)
 
     def retire(self) -> None:
-        """Stop because a successor serves: it has those who wait, and nobody's next request may be lost.
+        """Accept no more because a successor serves, and end when all transfers have: within ``drain_timeout``.
 
-        Idle clients have as long as silent ones to send it; its answer says Connection: close.
+        Idle clients have as long as silent ones to send their next request; its response says Connection: close.
         """
         if not self._service.draining:
+            self._loop.call_later(self._config.drain_timeout, self._loop.stop)
             self._drain()
             self._stop_listening(0)
 
@@ -162,7 +163,6 @@ class Worker:
         for service in self._services:
             service.drain(SILENT_GRACE_S)
         self._draining_since_s = self._loop.time()
-        self._loop.call_later(self._config.grace, self._loop.stop)
 
     def _take_up(self, deferring: list[socket.socket]) -> None:
         """Accept those who have connected, and listen on while the kernel keeps some of them."""
@@ -180,23 +180,20 @@ class Worker:
         self._end_if_drained()
 
     def _on_orphaned(self) -> None:
-        """The supervisor is gone: nobody would replace us or stop us."""
-        self._loop.remove_reader(self._lifeline.fd)
+        """Stop: the supervisor has ended, so that nothing would replace or stop this worker."""
+        self._loop.remove_reader(self._channel.supervisor_fd)
+        self._loop.remove_reader(self._channel.socket.fileno())
         self.stop()
 
-    def _reopen_log(self) -> None:
-        """Go on in a new file, the old one was renamed; where the sandbox is in the way, successors will."""
-        if self._log is None:
-            return
-        try:
-            self._log.reopen()
-        except PermissionError:
-            self._ask_for_successors()
-        except OSError as error:
-            self._errors.say(f"worker {os.getpid()} cannot open the log again: {error.strerror}; it keeps the old file")
+    def _on_message(self) -> None:
+        """Write the access log to the file that the supervisor has opened again."""
+        for fd in self._channel.receive_logs():
+            if self._log is not None:
+                self._log.replace(fd)
+            os.close(fd)
 
     def _ask_for_successors(self) -> None:
-        self._lifeline.say(RENEW)
+        self._channel.send(RENEW)
 
     def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The loop caught what a callback of ours raised: it goes on, and so do we."""
@@ -230,7 +227,7 @@ class Worker:
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
-        self._lifeline.say(BEAT)
+        self._channel.send(ALIVE)
         self._errors.flush()
         self._tell_metrics()
         self._clock.begin_batch()
@@ -259,15 +256,15 @@ class Worker:
 
 
 def run_worker(
-    plan: Plan, sockets: list[socket.socket], lifeline: Lifeline, errors: ErrorLog, meter: Meter | None
+    plan: Plan, sockets: list[socket.socket], channel: WorkerChannel, errors: ErrorLog, meter: Meter | None
 ) -> int:
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
-        worker = Worker(plan, sockets, lifeline, errors, meter)
+        worker = Worker(plan, sockets, channel, errors, meter)
         sandbox = enter_sandbox(plan.config, worker.roots)
     except (OSError, StartError) as error:
         text = describe(error) if isinstance(error, OSError) else str(error)
-        lifeline.say(text.encode(errors="backslashreplace"))
+        channel.send(text.encode(errors="backslashreplace"))
         return 1
     worker.run(sandbox)
     return 0
@@ -284,9 +281,14 @@ def make_log(config: Config) -> AccessLog | None:
         return AccessLog(format_, 1, os.isatty(1) and not os.environ.get("NO_COLOR"), time.time)
     fd = open_log(config.log_file)
     try:
-        return AccessLog(format_, fd, False, time.time, config.log_file)
+        return AccessLog(format_, fd, False, time.time)
     finally:
         os.close(fd)
+
+
+def log_path(config: Config) -> str | None:
+    """Return the path of the file that workers log to, None where they log elsewhere or not at all."""
+    return None if config.log_format == "none" else config.log_file
 
 
 def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:

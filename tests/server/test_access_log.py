@@ -298,39 +298,19 @@ def test_a_line_that_a_full_file_cut_is_completed_when_there_is_room(tmp_path: P
 def test_rotation_loses_no_line(tmp_path: Path) -> None:
     path = tmp_path / "log"
     fd = open_log(str(path))
-    log = AccessLog("json", fd, False, now, str(path))
+    log = AccessLog("json", fd, False, now)
     os.close(fd)
     record(log, range(2))
     log.flush()
     os.rename(path, tmp_path / "log.1")
     record(log, range(2, 4))
-    log.reopen()
+    new = open_log(str(path))
+    log.replace(new)
+    os.close(new)
     record(log, range(4, 6))
     log.close()
     assert targets((tmp_path / "log.1").read_bytes()) == [0, 1, 2, 3]
     assert targets(path.read_bytes()) == [4, 5]
-
-
-def test_a_log_that_cannot_be_reopened_goes_on_in_the_old_file(tmp_path: Path) -> None:
-    directory = tmp_path / "logs"
-    directory.mkdir()
-    fd = open_log(str(directory / "log"))
-    log = AccessLog("json", fd, False, now, str(directory / "log"))
-    os.close(fd)
-    os.rename(directory, tmp_path / "old")
-    with pytest.raises(FileNotFoundError):
-        log.reopen()
-    record(log, range(2))
-    log.close()
-    assert targets((tmp_path / "old" / "log").read_bytes()) == [0, 1]
-
-
-def test_a_log_without_a_path_has_nothing_to_reopen(pipe: tuple[int, int]) -> None:
-    log = AccessLog("json", pipe[1], False, now)
-    log.reopen()
-    record(log, range(1))
-    log.close()
-    assert targets(drain(pipe[0])) == [0]
 
 
 def test_a_log_file_is_appended_to_and_not_for_all_to_write(tmp_path: Path) -> None:

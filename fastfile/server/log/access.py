@@ -31,15 +31,14 @@ class AccessLog:
     """The log of one worker.
 
     ``fd`` stays the caller's: the log writes through a descriptor of its own, closed by close(). ``now`` gives
-    seconds since the epoch. ``path`` is what reopen() opens, when log files are rotated.
+    seconds since the epoch.
     """
 
-    def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float], path: str | None = None) -> None:
+    def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float]) -> None:
         self.dropped = 0  # lines, since the start
         self._lines = make_lines(format, colour)
         self._count = 0  # of them
         self._now = now
-        self._path = path
         self._sink = Sink(fd)
         self._queue = bytearray()
         self._unreported = 0
@@ -71,16 +70,10 @@ class AccessLog:
             self._report_dropped()
             self._sink.write(self._queue)
 
-    def reopen(self) -> None:
-        """Go on in a new file of the same path (the old one was renamed); raises OSError and keeps the old one."""
-        if self._path is None:
-            return
+    def replace(self, fd: int) -> None:
+        """Write to what ``fd`` is open on from now on: the old file was renamed. ``fd`` stays the caller's."""
         self.flush()
-        fd = open_log(self._path)
-        try:
-            sink = Sink(fd)
-        finally:
-            os.close(fd)
+        sink = Sink(fd)
         self._sink.close()
         self._sink = sink
 
@@ -146,6 +139,9 @@ class Sink:
             if count == 0:
                 return
             del queue[:count]
+
+    def fileno(self) -> int:
+        return self._fd
 
     def close(self) -> None:
         if self._socket is not None:

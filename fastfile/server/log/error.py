@@ -46,6 +46,10 @@ class ErrorLog:
         self._index = index
         self._queue.clear()
 
+    def fileno(self) -> int:
+        """Return the descriptor that it writes to."""
+        return self._sink.fileno()
+
     def close(self) -> None:
         """Write what can be written at once and let go of the descriptor."""
         self.flush()
