@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
-from fastfile.config.values import printable
 from fastfile.errors import StartError
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
@@ -24,6 +23,7 @@ from fastfile.site.mounts import Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
 from fastfile.storage.cache import Cache
 from fastfile.storage.root import Root
+from fastfile.terminal import printable
 
 if TYPE_CHECKING:
     from fastfile.rules.reload import SiteRules

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
-from fastfile.config.load import COMMAND_LINE, closest, parse_texts
+from fastfile.config.load import COMMAND_LINE, parse_texts
+from fastfile.config.nearest import closest
 from fastfile.config.option import Option
-from fastfile.config.values import printable
 from fastfile.errors import ConfigError
+from fastfile.terminal import WIDTH, printable
 
 _HELP_COLUMN = 29
-_WIDTH = 80
 _FIRST_PLACE = "DIR"  # the key of the one argument that is no option: no option has such a name
 
 HELP = ("-h, --help", "Show this text.")
@@ -138,8 +138,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # Without types and choices, argparse has two complaints: a value that is missing, and one that is too many.
         flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
-        option = self.by_flag.get(flag.replace("--no-", "--", 1), self.by_flag.get(flag))
-        if option is None or option.negatable:
+        option = self.by_flag.get(flag)
+        if option is None or option.is_switch:
             raise ConfigError(flag, COMMAND_LINE, "takes no value")
         raise ConfigError(flag, COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
 
@@ -150,7 +150,7 @@ def _make_parser(usage: Usage) -> _Parser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=_WIDTH),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=WIDTH),
     )
     parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
     for spelling, _ in usage.switches:
@@ -160,16 +160,18 @@ def _make_parser(usage: Usage) -> _Parser:
         if option.name == "directory":
             parser.add_argument(_FIRST_PLACE, action=_Given, nargs="?")
             parser.add_argument(*flags, dest=option.name, action="append")
-        elif option.negatable:
+        elif option.is_switch:
             parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
-            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=["false"])
         else:
             parser.add_argument(*flags, dest=option.name, action="append")
+        if option.off_text is not None:
+            off = [option.off_text] if option.off_text else []
+            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=off)
     return parser
 
 
 def _all_flags(usage: Usage) -> list[str]:
-    negations = [f"--no-{option.key}" for option in usage.accepted if option.negatable]
+    negations = [f"--no-{option.key}" for option in usage.accepted if option.off_text is not None]
     switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
     return [*(flags_of(option)[-1] for option in usage.accepted), *negations, *switches]
 
@@ -182,22 +184,22 @@ def flags_of(option: Option) -> list[str]:
 
 def spelling(option: Option) -> str:
     """Return an option as help spells it: ``-p, --port N``."""
-    if option.negatable and option.default:
+    if option.is_switch and option.default:
         return f"--[no-]{option.key}"
     if option.name == "directory":
         return f"[-d, --directory] {option.metavar}"
     flags = f"{option.short}, {option.flag}" if option.short else option.flag
     if option.bare:
         return f"{flags}[={option.metavar}]"
-    return flags if option.negatable else f"{flags} {option.metavar}"
+    return flags if option.is_switch else f"{flags} {option.metavar}"
 
 
 def help_text(option: Option) -> str:
     """Return what an option does, and its default in brackets."""
-    return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.negatable else option.help
+    return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.is_switch else option.help
 
 
 def _help_row(spelling: str, text: str) -> str:
-    lines = textwrap.wrap(text, _WIDTH - _HELP_COLUMN)
+    lines = textwrap.wrap(text, WIDTH - _HELP_COLUMN)
     first = f"  {spelling:<{_HELP_COLUMN - 3}} {lines[0]}\n"
     return first + "".join(f"{'':{_HELP_COLUMN}}{line}\n" for line in lines[1:])

@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 from fastfile import __version__
 from fastfile.config.config import Endpoint
-from fastfile.config.values import printable
+from fastfile.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, paint, printable
 
-BOLD, DIM, CYAN, GREEN, YELLOW = "1", "2", "36", "32", "33"
 _SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface, netdevice(7)
 _LABEL_WIDTH = 9
 
@@ -40,19 +39,19 @@ class Facts(NamedTuple):
 def make_banner(facts: Facts, colour: bool) -> str:
     """Return the banner, each line with its end."""
 
-    def paint(text: str, *codes: str) -> str:
-        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if colour else text
-
-    title = f"{paint('fastfile', BOLD, GREEN)} {__version__}  serving {paint(printable(facts.root_path), BOLD)}"
+    name = paint("fastfile", colour, BOLD, GREEN)
+    title = f"{name} {__version__}  serving {paint(printable(facts.root_path), colour, BOLD)}"
     lines = ["", title, ""]
-    lines += [paint(printable(notice), YELLOW) for notice in facts.notices]
-    lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, CYAN)}" for label, url in _locations(facts.endpoints, facts.lan)]
+    lines += [paint(printable(notice), colour, YELLOW) for notice in facts.notices]
+    lines += [
+        f"{label:<{_LABEL_WIDTH}} {paint(url, colour, CYAN)}" for label, url in _locations(facts.endpoints, facts.lan)
+    ]
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
     running = " · ".join(filter(None, (workers, facts.loop, facts.kernels, facts.sandbox)))
-    lines.append(paint(running, DIM))
-    lines += [paint("Press Ctrl+C to stop", DIM), ""]
+    lines.append(paint(running, colour, DIM))
+    lines += [paint("Press Ctrl+C to stop", colour, DIM), ""]
     return "".join(f"  {line}".rstrip() + "\n" for line in lines)
 
 

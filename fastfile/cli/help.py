@@ -6,7 +6,7 @@ Help, the man page and the completions of shells are made from it.
 from __future__ import annotations
 
 from fastfile.cli.arguments import Usage
-from fastfile.config.options import OPTIONS
+from fastfile.config.config import OPTIONS
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]

@@ -15,13 +15,13 @@ from typing import TextIO
 
 from fastfile import WHY_PURE, __version__
 from fastfile.cli.arguments import make_help, parse_arguments
-from fastfile.cli.console import wants_colour, write
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
 from fastfile.config.config import Config, Endpoint
-from fastfile.config.load import load, resolve_directory
+from fastfile.config.folder import resolve_directory
+from fastfile.config.load import load
 from fastfile.config.users import with_users
-from fastfile.config.values import printable
 from fastfile.errors import ConfigError, StartError, describe
+from fastfile.terminal import printable, wants_colour, write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,7 +146,7 @@ def announce(
     )
     stream = sys.stdout
     if _is_writable(stream):
-        write(stream, make_banner(facts, wants_colour(stream)))
+        write(stream, make_banner(facts, wants_colour(stream.isatty())))
 
 
 def _uvloop_version() -> str:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from textwrap import shorten
 
 from fastfile.cli.arguments import Usage, make_help
-from fastfile.cli.console import write
 from fastfile.commands.vocabulary import Command, Flag, read_commands
-from fastfile.config.load import COMMAND_LINE, closest
-from fastfile.config.values import printable
+from fastfile.config.load import COMMAND_LINE
+from fastfile.config.nearest import closest
 from fastfile.errors import ConfigError
+from fastfile.terminal import printable, write
 
 SHELLS = ("bash", "zsh", "fish")
 USAGE = Usage(

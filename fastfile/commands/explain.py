@@ -14,16 +14,16 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from fastfile.application import add_gates, make_application, open_roots
 from fastfile.cli.arguments import HELP, Usage, make_help, parse_arguments, read_values
-from fastfile.cli.console import write
 from fastfile.clock import Clock
-from fastfile.config.config import Config
-from fastfile.config.load import COMMAND_LINE, load, resolve_directory
+from fastfile.config.config import OPTIONS, Config
+from fastfile.config.folder import resolve_directory
+from fastfile.config.load import COMMAND_LINE, load
 from fastfile.config.option import Option
-from fastfile.config.options import OPTIONS
-from fastfile.config.values import Kind, printable
+from fastfile.config.values import Kind
 from fastfile.errors import BadRequest, ConfigError
 from fastfile.message import Deferred, Response
 from fastfile.parser import HeadParser
+from fastfile.terminal import printable, write
 
 INTRODUCTION = """\
 Usage: fastfile explain URL [OPTIONS] [DIR]
@@ -58,8 +58,12 @@ def _parse_field(text: str) -> tuple[str, str]:
 
 
 FIELD = Option(
-    *("What is asked", "field", Kind("NAME: VALUE", _parse_field), (), "'NAME: VALUE'"),
-    "Send this field too; give it again for more.",
+    group="Request",
+    name="field",
+    kind=Kind("NAME: VALUE", _parse_field),
+    default=(),
+    metavar="'NAME: VALUE'",
+    help="Send this header too. Repeat it for more.",
     short="-H",
     repeatable=True,
 )

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from fastfile.cli.arguments import Usage, make_help
-from fastfile.cli.console import write
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.passwords import make_hash, split_user
-from fastfile.config.values import Unusable, printable
+from fastfile.config.values import Unusable
 from fastfile.errors import ConfigError, StartError
+from fastfile.terminal import printable, write
 
 USAGE = Usage(
     """\

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from fastfile import __version__
 from fastfile.cli.arguments import Usage, help_text, make_help, spelling
-from fastfile.cli.console import write
 from fastfile.commands.vocabulary import Command, describe, read_commands
+from fastfile.config.config import OPTIONS
 from fastfile.config.load import COMMAND_LINE
-from fastfile.config.options import OPTIONS
-from fastfile.config.values import printable
 from fastfile.errors import ConfigError
+from fastfile.terminal import printable, write
 
 USAGE = Usage(
     """\

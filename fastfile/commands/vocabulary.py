@@ -71,7 +71,7 @@ def _read_flags(usage: Usage) -> list[Flag]:
 
 def _read_option(option: Option) -> list[Flag]:
     spellings = tuple(flags_of(option))
-    if option.negatable:
+    if option.is_switch:
         return [Flag(spellings, option.help), Flag((f"--no-{option.key}",), f"Not: {option.help}")]
     value = option.metavar.strip("'")
     kind = option.kind

@@ -1,20 +1,21 @@
 """Reading the settings: what the command line, the environment, a file and the defaults say together.
 
-Owns precedence (in that order), where each value came from, and the sentences about wrong ones. It knows the table in
-options.py, and no option by itself but for those that contradict each other.
+Owns precedence (in that order), where each value came from, and the sentences about wrong ones. It reads the
+options' fields, and knows no option by name but those that contradict each other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fastfile.config.config import Config
+from fastfile.config.config import BY_KEY, BY_NAME, OPTIONS, Config
+from fastfile.config.nearest import closest
 from fastfile.config.option import Option
-from fastfile.config.options import BY_KEY, BY_NAME, DEFAULT_FOLDERS, OPTIONS
-from fastfile.config.values import Unusable, printable
-from fastfile.errors import ConfigError, StartError
+from fastfile.config.values import Unusable
+from fastfile.errors import ConfigError
+from fastfile.terminal import printable
 
 COMMAND_LINE = "the command line"
 
@@ -47,7 +48,7 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
         if "bind" in layer and "host" not in layer:
             settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
         settings |= layer
-    values = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
+    values: dict[str, Any] = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
@@ -67,51 +68,11 @@ def _check_origins(config: Config) -> None:
         raise ConfigError("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
-def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
-    """Return the path of the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too.
-
-    ``others`` are words that may have been meant in place of a folder that is not there.
-    """
-    for _, mounted in config.mount:
-        _check_readable(os.path.join(folder, mounted), mounted)
-    if config.directory is None:
-        candidates = [os.path.join(folder, name) for name in DEFAULT_FOLDERS]
-        return next(filter(os.path.isdir, candidates), folder or ".")
-    path = os.path.join(folder, config.directory)
-    _check_readable(path, config.directory, others)
-    return path
-
-
-def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
-    shown = printable(given)
-    if not os.path.exists(path):
-        raise StartError(f"{shown}: no such folder or file{closest(given, [*_neighbours(path), *others])}")
-    if not (os.path.isdir(path) or os.path.isfile(path)):
-        raise StartError(f"{shown}: neither a folder nor a file")
-    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
-        raise StartError(f"{shown}: no permission to read it")
-
-
-def _neighbours(path: str) -> list[str]:
-    """Return what is there beside a path that is not, spelled in the same way."""
-    folder = os.path.dirname(path)
-    try:
-        return [os.path.join(folder, name) for name in os.listdir(folder or ".")]
-    except OSError:
-        return []
-
-
-def closest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
-    # Imported here: only a mistake pays for it.
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {printable(near[0])}?" if near else ""
-
-
 def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
-    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from."""
+    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from.
+
+    Without a text the option is reset to its default, as ``--no-spa`` does.
+    """
     values = []
     for text in texts:
         try:
@@ -121,6 +82,8 @@ def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
         except ValueError:
             shown = "something else" if option.secret else f'"{printable(text)}"'
             raise ConfigError(option.flag, source, f"expected {option.kind.expected}, got {shown}") from None
+    if not values:
+        return option.default
     return tuple(values) if option.repeatable else values[-1]
 
 

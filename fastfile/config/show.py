@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fastfile.config.config import Config
+from fastfile.config.config import OPTIONS, Config
 from fastfile.config.option import Option
-from fastfile.config.options import OPTIONS
-from fastfile.config.values import printable
+from fastfile.terminal import printable
 
 _COLUMN = 40
 

@@ -10,8 +10,9 @@ import os
 
 from fastfile.config.config import Config
 from fastfile.config.passwords import USER, split_user
-from fastfile.config.values import Unusable, printable
+from fastfile.config.values import Unusable
 from fastfile.errors import ConfigError
+from fastfile.terminal import printable
 
 
 def with_users(config: Config, root_path: str) -> Config:

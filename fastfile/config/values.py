@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -16,14 +16,16 @@ _UNITS = {"": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
 _SECONDS_PER = (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0))
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+T = TypeVar("T")
 _Number = TypeVar("_Number", int, float)
+_Word = TypeVar("_Word", bound=str)
 
 
 class Unusable(ValueError):
     """A value that can be read and not be had: its text says why, in place of what was expected."""
 
 
-class Kind(NamedTuple):
+class Kind(NamedTuple, Generic[T]):
     """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
 
     ``separator`` stands between the values of a variable of the environment, where there may be several. A shell offers
@@ -31,40 +33,37 @@ class Kind(NamedTuple):
     """
 
     expected: str
-    parse: Callable[[str], object]
+    parse: Callable[[str], T]
     show: Callable[[Any], str] = str
     separator: str = ","
     words: tuple[str, ...] = ()
     names_file: bool = False
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with whatever a terminal would not print as itself written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def number(low: int, high: int) -> Kind:
+def number(low: int, high: int) -> Kind[int]:
     """Make the kind of whole numbers from ``low`` to ``high``."""
     return Kind(f"a number from {low} to {high}", lambda text: _within(_digits(text), low, high))
 
 
-def size(low: int, high: int) -> Kind:
+def size(low: int, high: int) -> Kind[int]:
     """Make the kind of sizes in bytes; ``64M`` and ``64MiB`` are 64 * 1024 * 1024."""
     expected = f"a size from {show_size(low)} to {show_size(high)} (bytes, or with K, M or G)"
     return Kind(expected, lambda text: _within(_parse_size(text), low, high), show_size)
 
 
-def seconds(low: float, high: float) -> Kind:
+def seconds(low: float, high: float) -> Kind[float]:
     """Make the kind of times in seconds; ``500ms``, ``10s``, ``2m`` and ``1h`` are read too."""
     expected = f"a time from {low:g} to {high:g} seconds (a number, or with ms, s, m or h)"
     return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}s")
 
 
-def choice(*names: str) -> Kind:
+def choice(*names: _Word) -> Kind[_Word]:
     """Make the kind of one word out of ``names``."""
+    by_text = {str(name): name for name in names}
 
-    def parse(text: str) -> str:
-        return _require(text, text in names)
+    def parse(text: str) -> _Word:
+        _require(text, text in by_text)
+        return by_text[text]
 
     return Kind("one of " + ", ".join(names), parse, words=names)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fastfile.clock import Clock
-from fastfile.config.values import printable
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import Target
 from fastfile.message import RequestHead
@@ -24,6 +23,7 @@ from fastfile.rules.rulebook import NO_MATCH, Outcome, Rulebook, RuleMatch
 from fastfile.storage.deploy_files import DeployFile, hidden_names, make_folder_stamp, read_deploy_file
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
+from fastfile.terminal import printable
 
 
 class Parsed(NamedTuple):

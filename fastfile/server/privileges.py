@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from fastfile.config.config import Config
-from fastfile.config.values import printable
 from fastfile.errors import StartError
+from fastfile.terminal import printable
 
 
 def drop_privileges(config: Config, root_path: str) -> None:

@@ -29,6 +29,7 @@ from fastfile.server.net.service import Service
 from fastfile.server.sandbox import enter_sandbox
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
+from fastfile.terminal import wants_colour
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
@@ -278,7 +279,7 @@ def make_log(config: Config) -> AccessLog | None:
     if format_ == "none":
         return None
     if config.log_file is None:
-        return AccessLog(format_, 1, os.isatty(1) and not os.environ.get("NO_COLOR"), time.time)
+        return AccessLog(format_, 1, wants_colour(os.isatty(1)), time.time)
     fd = open_log(config.log_file)
     try:
         return AccessLog(format_, fd, False, time.time)

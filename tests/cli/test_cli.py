@@ -16,8 +16,7 @@ from fastfile.cli.arguments import make_help, parse_arguments
 from fastfile.cli.banner import Facts, lan_addresses, make_banner
 from fastfile.cli.foreign import BY_SPELLING
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
-from fastfile.config.config import Config, Endpoint
-from fastfile.config.options import OPTIONS
+from fastfile.config.config import OPTIONS, Config, Endpoint
 from fastfile.errors import ConfigError
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
@@ -39,7 +38,7 @@ def test_help_names_every_option_and_its_default():
     text = " ".join(make_help(USAGE).split())
     for option in OPTIONS:
         assert option.flag in text or f"--[no-]{option.key}" in text
-        assert option.negatable or f"[{option.shown_default}]" in text or not option.shown_default
+        assert option.is_switch or f"[{option.shown_default}]" in text or not option.shown_default
 
 
 def test_help_fits_80_columns_and_the_brief_one_a_screen():

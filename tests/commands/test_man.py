@@ -13,7 +13,7 @@ from support.serverprocess import TIMEOUT_S
 from fastfile.cli.arguments import spelling
 from fastfile.cli.main import main
 from fastfile.commands.vocabulary import read_commands
-from fastfile.config.options import OPTIONS
+from fastfile.config.config import OPTIONS
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_page_is_shown_without_a_warning_and_says_everything(page: Path) -> 
 
 def test_roff_reads_no_text_as_its_own(page: Path) -> None:
     text = page.read_text()
-    assert ".B \\-\\-base TARGET\n" in text, "a minus, and not a hyphen, so that it can be searched and copied"
+    assert ".B \\-\\-base /PATH\n" in text, "a minus, and not a hyphen, so that it can be searched and copied"
     macros = {line.split()[0] for line in text.splitlines() if line.startswith((".", "'"))}
     assert macros <= {".TH", ".SH", ".SS", ".PP", ".TP", ".B", ".BR", ".I", ".IR", ".br", ".nf", ".fi", ".sp"} | {
         *(".nh", ".hy", ".ad")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fastfile.config.config import OPTIONS
 from fastfile.config.header_values import FIELD, MIME, ORIGIN, POLICY, PROTECTED, REFERRER_POLICY
 from fastfile.config.load import load
-from fastfile.config.options import OPTIONS
 from fastfile.config.values import Kind, Unusable
 from fastfile.errors import ConfigError
 from fastfile.site.common_fields import own_fields

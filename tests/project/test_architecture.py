@@ -11,7 +11,7 @@ PACKAGE = Path(fastfile.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down: folders, and the modules beside them. Those of one row may not import each other.
 LAYERS = (
-    ("_extensions", "errors", "message", "clock", "_parser_rules"),
+    ("_extensions", "errors", "message", "clock", "_parser_rules", "terminal"),
     ("responder", "parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("http",),
     ("config",),
@@ -31,7 +31,7 @@ IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selecto
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel makes storage/'s system calls. The others open a configuration or a log, never what is served; commands/
 # works on a folder and answers no request.
-MAY_OPEN = {"storage", "_sendfile_py", "_extensions", "config", "server", "cli", "commands", "__init__"}
+MAY_OPEN = {"storage", "terminal", "_sendfile_py", "_extensions", "config", "server", "cli", "commands", "__init__"}
 
 
 def imports(source: Path) -> set[str]:

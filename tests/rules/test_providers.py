@@ -16,7 +16,7 @@ from support.checkout import CHECKOUT
 from support.rawclient import RawClient, check_framing, check_ranges, check_validators
 from support.serverprocess import TIMEOUT_S, ServerProcess
 
-from fastfile.config.options import BY_NAME
+from fastfile.config.config import BY_NAME
 from fastfile.rules.providers import PROVIDERS
 
 PAGE = CHECKOUT / "docs" / "hosts.md"

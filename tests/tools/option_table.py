@@ -1,12 +1,13 @@
-"""The tables of options of docs/options.md, made from fastfile/config/options.py.
+"""The tables of options of docs/options.md, made from fastfile/config/options/.
 
 ``python tests/tools/option_table.py`` writes them into the page, between its two ``options`` markers.
 """
 
 from pathlib import Path
 
+from fastfile.config.config import OPTIONS
 from fastfile.config.option import Option
-from fastfile.config.options import LIMITS, OPTIONS
+from fastfile.config.options.limits import LimitOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "options.md"
 BEGIN, END = "<!-- options -->", "<!-- /options -->"
@@ -18,7 +19,7 @@ def make_tables() -> str:
     for group in dict.fromkeys(option.group for option in OPTIONS):
         head = "| option | default | what it does |\n|---|---|---|\n"
         row = make_row
-        if group == LIMITS:
+        if group == LimitOptions.TITLE:
             head = "| option | default | what it bounds | why | peers |\n|---|---|---|---|---|\n"
             row = make_limit_row
         rows = "".join(row(option) for option in OPTIONS if option.group == group)
@@ -40,7 +41,7 @@ def spell(option: Option) -> str:
     flag = f"{option.short}`, `{option.flag}" if option.short else option.flag
     value = f" {option.metavar}" if option.metavar and option.metavar != option.flag else ""
     value = f"[={option.metavar}]" if option.bare else value
-    negation = f", `--no-{option.key}`" if option.negatable else ""
+    negation = f", `--no-{option.key}`" if option.off_text is not None else ""
     return f"`{flag}{value}`{negation}"
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from fastfile.application import MountPoint, read_rules, say_nothing
 from fastfile.cli.arguments import HELP, Usage, make_help, parse_arguments
-from fastfile.cli.console import wants_colour, write
 from fastfile.clock import Clock
 from fastfile.commands.check import manifest
 from fastfile.commands.check.files import check_caching, check_names, check_variants
@@ -24,10 +23,9 @@ from fastfile.commands.check.references import Reference, decode, read_page
 from fastfile.commands.check.rules import check_rules
 from fastfile.commands.check.stylesheet import find_references
 from fastfile.commands.explain import FETCH, Explainer
-from fastfile.config.config import Config
-from fastfile.config.load import load, resolve_directory
-from fastfile.config.options import OPTIONS
-from fastfile.config.values import printable
+from fastfile.config.config import OPTIONS, Config
+from fastfile.config.folder import resolve_directory
+from fastfile.config.load import load
 from fastfile.http.content_hash import is_page
 from fastfile.http.target import encode_path
 from fastfile.message import close_source
@@ -35,6 +33,7 @@ from fastfile.rules.providers import choose_provider
 from fastfile.site.fallback import PAGE
 from fastfile.storage.root import Root
 from fastfile.storage.variants import SUFFIXES
+from fastfile.terminal import printable, wants_colour, write
 
 INTRODUCTION = """\
 Usage: fastfile check [OPTIONS] [DIR]
@@ -83,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     if as_json:
         write(sys.stdout, make_json(findings))
     else:
-        write(sys.stdout, make_report(findings, check.count, wants_colour(sys.stdout), verbose))
+        write(sys.stdout, make_report(findings, check.count, wants_colour(sys.stdout.isatty()), verbose))
     return 1 if any(strict or finding.severity == "error" for finding in findings) else 0
 
 

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from fastfile.config.values import printable
+from fastfile.terminal import BOLD, GREEN, RED, YELLOW, paint, printable
 
 Severity = Literal["error", "warning"]
-_COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m"}
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_COLOURS = {"error": RED, "warning": YELLOW}
 _FEW = 5  # findings of one cause that are told one by one; of more, the first places
 _PLACES = 3
 
@@ -51,14 +50,14 @@ def make_report(findings: Sequence[Finding], files: int, colour: bool, verbose: 
     many = {} if verbose else {cause: group for cause, group in by_cause.items() if len(group) > _FEW}
     parts = []
     if many:
-        parts.append(_paint(f"more than {_FEW} times", _BOLD, colour) + " (--verbose tells each)\n")
+        parts.append(paint(f"more than {_FEW} times", colour, BOLD) + " (--verbose tells each)\n")
         for (_, _, cause), group in sorted(many.items(), key=lambda item: -len(item[1])):
             parts.append(_make_line(len(group), group[0], cause, width, colour))
             parts.append(f"{'':20}{'':<{width}}{_make_places(group)}\n")
         parts.append("\n")
     rest = [finding for finding in findings if _cause_of(finding) not in many]
     for file, under in groupby(rest, key=lambda finding: finding.file):
-        parts.append(_paint(printable(file), _BOLD, colour) + "\n")
+        parts.append(paint(printable(file), colour, BOLD) + "\n")
         parts += [_make_line(finding.line or "-", finding, finding.message, width, colour) for finding in under]
         parts.append("\n")
     return "".join(parts) + _make_summary(findings, files, colour)
@@ -83,7 +82,7 @@ def _cause_of(finding: Finding) -> tuple[str, str, str]:
 
 
 def _make_line(number: object, finding: Finding, sentence: str, width: int, colour: bool) -> str:
-    severity = _paint(f"{finding.severity:<7}", _COLOURS[finding.severity], colour)
+    severity = paint(f"{finding.severity:<7}", colour, _COLOURS[finding.severity])
     return f"  {number:>5}  {severity}  {finding.code:<{width}}  {printable(sentence)}\n"
 
 
@@ -98,12 +97,8 @@ def _make_summary(findings: Sequence[Finding], files: int, colour: bool) -> str:
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = len(findings) - errors
     text = f"{_count(errors, 'error')}, {_count(warnings, 'warning')} in {_count(files, 'file')}"
-    return _paint(text, _COLOURS["error" if errors else "warning"] if findings else "\x1b[32m", colour) + "\n"
+    return paint(text, colour, _COLOURS["error" if errors else "warning"] if findings else GREEN) + "\n"
 
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _paint(text: str, colour: str, wanted: bool) -> str:
-    return f"{colour}{text}{_PLAIN}" if wanted else text

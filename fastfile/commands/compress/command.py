@@ -15,18 +15,18 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from fastfile.cli.arguments import Usage, make_help, parse_arguments, read_values
-from fastfile.cli.console import write
 from fastfile.commands.compress.progress import Progress
 from fastfile.commands.compress.savings import Row, make_table
 from fastfile.commands.compress.survey import Survey, survey
 from fastfile.commands.compress.variant_file import State, Stopped, Task, Writer, judge, remove_leftover
+from fastfile.config.folder import DEFAULT_FOLDERS
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
-from fastfile.config.options import DEFAULT_FOLDERS
-from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, printable, size, usable_cpus
+from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size, usable_cpus
 from fastfile.errors import ConfigError, StartError
 from fastfile.storage.encoders import LEVELS, available_codings, tell_what_is_missing
 from fastfile.storage.root import Root
+from fastfile.terminal import printable, write
 
 _INTRODUCTION = """\
 Usage: fastfile compress [OPTIONS] [DIR]
@@ -63,31 +63,75 @@ USAGE = Usage(
     _INTRODUCTION,
     (
         Option(
-            *(_WHAT, "directory", PATH, None, "DIR"),
-            "Folder; without it the first of dist, build, public, out and _site that is there.",
+            group=_WHAT,
+            name="directory",
+            kind=PATH,
+            default=None,
+            metavar="DIR",
+            help="Folder; without it the first of dist, build, public, out and _site that is there.",
         ),
         Option(
-            *(_WHAT, "type", _TYPE, (), "TYPE"),
-            "Compress this too, beside what usually gets smaller: a media type, font/*, or an ending such as .dat; "
-            "give it again for more.",
+            group=_WHAT,
+            name="type",
+            kind=_TYPE,
+            default=(),
+            metavar="TYPE",
+            help="Compress this too, beside what usually gets smaller: a media type, font/*, or an extension such as "
+            ".dat. Repeat it for more.",
             repeatable=True,
         ),
-        Option(*(_WHAT, "min_size", size(1, MIB), 1024, "SIZE"), "Smallest file; less fits into a packet anyway."),
         Option(
-            *(_HOW, "coding", choice(*(name.decode() for name in LEVELS)), (), "NAME"),
-            "br, zstd or gzip; give it again for more. Without it all that can be made here.",
+            group=_WHAT,
+            name="min_size",
+            kind=size(1, MIB),
+            default=1024,
+            metavar="SIZE",
+            help="Smallest file; less fits into a packet anyway.",
+        ),
+        Option(
+            group=_HOW,
+            name="coding",
+            kind=choice(*(name.decode() for name in LEVELS)),
+            default=(),
+            metavar="NAME",
+            help="br, zstd or gzip. Repeat it for more; without it, all that are installed.",
             repeatable=True,
         ),
         *(
             Option(
-                *(_HOW, f"{name.decode()}_level", number(low, high), high, "N"),
-                f"Level of {title}, {low} to {high}: smaller is faster and makes larger files.",
+                group=_HOW,
+                name=f"{name.decode()}_level",
+                kind=number(low, high),
+                default=high,
+                metavar="N",
+                help=f"Level of {title}, {low} to {high}: a lower one is faster and makes larger files.",
             )
             for (name, (low, high)), title in zip(LEVELS.items(), ("Brotli", "Zstandard", "gzip"), strict=True)
         ),
-        Option(*(_HOW, "jobs", WORKERS, None, "N"), "Files at a time; without it one for each usable CPU.", short="-j"),
-        Option(*(_HOW, "clean", SWITCH, False, ""), "Remove variants of ours whose original is gone."),
-        Option(*(_HOW, "dry_run", SWITCH, False, ""), "Say what would be done, and do nothing.", short="-n"),
+        Option(
+            group=_HOW,
+            name="jobs",
+            kind=WORKERS,
+            default=None,
+            metavar="N",
+            help="Files at a time; without it one for each usable CPU.",
+            short="-j",
+        ),
+        Option(
+            group=_HOW,
+            name="clean",
+            kind=SWITCH,
+            default=False,
+            help="Remove variants that fastfile made and whose original is gone.",
+        ),
+        Option(
+            group=_HOW,
+            name="dry_run",
+            kind=SWITCH,
+            default=False,
+            help="Print what would be done, and do nothing.",
+            short="-n",
+        ),
     ),
     conclusion=_CONCLUSION,
 )

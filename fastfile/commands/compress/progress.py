@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TextIO
 
-from fastfile.cli.console import write
+from fastfile.terminal import write
 
 _BAR = 30
 

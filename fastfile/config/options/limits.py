@@ -1,0 +1,176 @@
+"""Options: limits, each with the reason for its default and what other servers have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastfile.config.option import OptionGroup, option
+from fastfile.config.values import CLIENT_LIMIT, MIB, number, seconds, size
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class LimitOptions(OptionGroup):
+    """How much of what a client or the cache may take."""
+
+    TITLE: ClassVar = "Limits"
+
+    limit_request_line: int = option(
+        size(16, MIB),
+        default=8192,
+        metavar="SIZE",
+        help="Longest request line; a longer one is 414.",
+        reason="memory, and the size of a log line",
+        peers="httpd 8190; nginx 8 KiB; aiohttp 8190; gunicorn 4094",
+    )
+    limit_field_line: int = option(
+        size(16, MIB),
+        default=8192,
+        metavar="SIZE",
+        help="Longest request header line; a longer one is 431.",
+        reason="memory",
+        peers="httpd 8190; aiohttp 8190; lighttpd 8 KiB for all",
+    )
+    limit_head: int = option(
+        size(16, MIB),
+        default=32768,
+        metavar="SIZE",
+        help="Largest request head, and largest trailer section; a larger one is 431.",
+        reason="counted over all segments: many small lines must not add up",
+        peers="nginx 4 x 8 KiB; node 16 KiB; Go 1 MiB; Envoy 60 KiB",
+    )
+    limit_fields: int = option(
+        number(1, 10000),
+        default=100,
+        metavar="N",
+        help="Most header lines in a request; more is 431.",
+        reason="CPU time, and floods of colliding names",
+        peers="httpd 100; HAProxy 101; aiohttp 128; nginx 1000",
+    )
+    limit_empty_lines: int = option(
+        number(0, 1000),
+        default=8,
+        metavar="N",
+        help="Most empty lines before a request; more is 400.",
+        reason="RFC 9112 section 2.2 asks for some; a flood of them is work for nothing",
+        peers="nginx no limit",
+    )
+    limit_body: int = option(
+        size(0, 1024 * MIB),
+        default=262144,
+        metavar="SIZE",
+        help="Most request content that is read and dropped; more is 413 and the connection closes.",
+        reason="keeps the connection usable without free work for the client",
+        peers="Go 256 KiB; nginx 1 MiB",
+    )
+    limit_chunk_line: int = option(
+        size(3, MIB),
+        default=256,
+        metavar="SIZE",
+        help="Longest chunk-size line; a longer one is 400.",
+        reason="chunk extensions are bytes that no content limit counts (CVE-2023-39326)",
+        peers="Go 16 KiB over all chunks",
+    )
+    limit_ranges: int = option(
+        number(1, 1000),
+        default=16,
+        metavar="N",
+        help="Most parts of a multipart response; a request for more gets the whole file.",
+        reason="a short request must not ask for a large answer many times over (CVE-2011-3192)",
+        peers="httpd 200; nginx no limit; Go none larger than the file",
+    )
+    limit_archive: int = option(
+        size(0, 1024 * 1024 * MIB),
+        default=16 * 1024 * MIB,
+        metavar="SIZE",
+        help="Most content in a zip download; more is 403, and so are more than 50,000 entries.",
+        reason="its bytes pass through memory, for their checksums: half a minute of a core",
+    )
+    max_connections: int = option(
+        number(1, 1000000),
+        default=4096,
+        metavar="N",
+        help="Most connections of one worker, which then accepts no more. From 90 % on it closes the longest idle "
+        "ones.",
+        reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
+        peers="nginx 512; h2o 1024; lighttpd half the descriptors",
+    )
+    max_per_client: int = option(
+        CLIENT_LIMIT,
+        default=0,
+        metavar="N",
+        help="Most connections of one client address (in IPv6, of a /64) to one worker; it closes others at once. "
+        "auto is 1024, with no limit for this machine's own addresses.",
+        reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
+        peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
+    )
+    head_timeout: float = option(
+        seconds(0.1, 86400),
+        default=10.0,
+        metavar="TIME",
+        help="Time for a whole request head to arrive.",
+        reason="clients that send a byte at a time (slowloris)",
+        peers="h2o 10 s; httpd 20 to 40 s; nginx, node and Caddy 60 s",
+    )
+    body_timeout: float = option(
+        seconds(0.1, 86400),
+        default=10.0,
+        metavar="TIME",
+        help="Time for the whole request content to arrive.",
+        reason="the same for content that is dropped anyway; not extended by what arrives, so no least rate is needed",
+        peers="httpd 20 s; aiohttp 10 s; nginx 60 s for each read",
+    )
+    idle_timeout: float = option(
+        seconds(0.1, 86400),
+        default=75.0,
+        metavar="TIME",
+        help="Time that an idle connection is kept.",
+        reason="above the 60 s of common load balancers, which reuse what they hold open",
+        peers="nginx 75 s; Caddy 5 min; httpd and uvicorn 5 s",
+    )
+    write_timeout: float = option(
+        seconds(0.1, 86400),
+        default=30.0,
+        metavar="TIME",
+        help="Time without progress after which a response is given up.",
+        reason="clients that stop reading hold a descriptor and memory",
+        peers="nginx and Caddy 60 s; lighttpd 360 s",
+    )
+    write_rate: int = option(
+        size(0, 1024 * MIB),
+        default=240,
+        metavar="SIZE",
+        help="Bytes per second that a client must read, over each --write-timeout; 0 accepts any progress.",
+        reason="a byte now and then is progress, and holds a descriptor for days (slow read)",
+        peers="Kestrel 240 B/s; httpd, nginx and Caddy none",
+    )
+    backlog: int = option(
+        number(1, 65535),
+        default=2048,
+        metavar="N",
+        help="Most connections that wait to be accepted.",
+        reason="bursts; the kernel's own limit bounds it too",
+        peers="uvicorn 2048; nginx 511; uvloop 100",
+    )
+    cache_size: int = option(
+        size(0, 1024 * 1024 * MIB),
+        default=64 * MIB,
+        metavar="SIZE",
+        help="Memory of one worker for file contents.",
+        reason="a front-end build fits; a folder of videos must not fill the memory",
+    )
+    cache_files: int = option(
+        number(0, 1000000),
+        default=1024,
+        metavar="N",
+        help="Most files that one worker keeps open.",
+        reason="descriptors are the scarcer of the two",
+        peers="nginx open_file_cache off",
+    )
+    small_file: int = option(
+        size(0, 64 * MIB),
+        default=65536,
+        metavar="SIZE",
+        help="Largest file that is sent from memory; larger ones go by sendfile.",
+        reason="measured: a copy of up to 64 KiB costs no more than sendfile",
+    )

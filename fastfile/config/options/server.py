@@ -1,0 +1,124 @@
+"""Options: where the server listens, its processes, and its log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from fastfile.config.option import OptionGroup, option, repeatable
+from fastfile.config.values import BIND, HOST, METRICS, MODE, NAME, PATH, SWITCH, WORKERS, choice, number, seconds
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class ListenOptions(OptionGroup):
+    """Where the server listens."""
+
+    TITLE: ClassVar = "Listening"
+
+    bind: str = option(
+        BIND,
+        default="127.0.0.1",
+        metavar="ADDR",
+        short="-b",
+        help="Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
+    )
+    port: int = option(
+        number(0, 65535), default=8000, metavar="N", short="-p", help="Port to listen on; 0 picks a free one."
+    )
+    host: bool = option(SWITCH, default=False, help="Listen on all interfaces, for the local network.")
+    open: bool = option(SWITCH, default=False, help="Open the browser when the server is ready.")
+    strict_port: bool = option(
+        SWITCH, default=False, help="Fail when the port is in use, instead of taking the next free one."
+    )
+    socket_mode: str | None = option(
+        MODE, metavar="MODE", help="Permissions of a Unix socket, such as 0660; without it, the umask decides."
+    )
+    metrics: str | None = option(
+        METRICS,
+        metavar="ADDR",
+        help="Serve /metrics for Prometheus at this address: HOST:PORT, such as 127.0.0.1:9100, or unix:PATH.",
+    )
+    allowed_host: tuple[str, ...] = repeatable(
+        HOST,
+        metavar="NAME",
+        help="Accept requests for this host name too, or for any name by *. Repeat it for more.",
+        reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
+        "rebinding)",
+        peers="vite 403",
+    )
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class ProcessOptions(OptionGroup):
+    """The processes of the server."""
+
+    TITLE: ClassVar = "Processes"
+
+    workers: int = option(
+        WORKERS,
+        default=1,
+        metavar="N",
+        short="-w",
+        help="Number of worker processes, or auto: one for each usable CPU.",
+    )
+    loop: Literal["auto", "uvloop", "asyncio"] = option(
+        choice("auto", "uvloop", "asyncio"), default="auto", metavar="NAME", help="Event loop: uvloop or asyncio."
+    )
+    grace: float = option(
+        seconds(0, 3600),
+        default=8.0,
+        metavar="TIME",
+        help="Time that requests in flight get when the server stops.",
+        reason="docker stop kills after 10 s",
+        peers="gunicorn 30 s; Caddy no end; nginx none",
+    )
+    drain_timeout: float = option(
+        seconds(1, 604800),
+        default=3600.0,
+        metavar="TIME",
+        help="Time that transfers get when workers are replaced: after a reload, or when the folder is replaced.",
+        reason="a reload must not cut a download; a client that never ends must not keep old workers for ever",
+        peers="nginx worker_shutdown_timeout and HAProxy hard-stop-after: none",
+    )
+    heartbeat_timeout: float = option(
+        seconds(0, 86400),
+        default=30.0,
+        metavar="TIME",
+        help="Kill and replace a worker that sends no heartbeat for this time; 0 never does. Not under a debugger.",
+        reason="a worker sends one each second; the slowest of disks answers within 30 s",
+        peers="gunicorn 30 s; nginx, h2o and Caddy none",
+    )
+    user: str | None = option(
+        NAME,
+        metavar="NAME",
+        help="When started by root, switch to this user (name or number) after binding the port.",
+    )
+    group: str | None = option(NAME, metavar="NAME", help="Switch to this group too; without it, the user's own.")
+    sandbox: Literal["auto", "off", "require"] = option(
+        choice("auto", "off", "require"),
+        default="auto",
+        metavar="MODE",
+        help="Let workers read nothing but the served files (Landlock): auto (where the kernel can), off, or require.",
+    )
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class LogOptions(OptionGroup):
+    """What the server prints."""
+
+    TITLE: ClassVar = "Access log"
+
+    log_format: Literal["auto", "pretty", "common", "combined", "json", "none"] = option(
+        choice("auto", "pretty", "common", "combined", "json", "none"),
+        default="auto",
+        metavar="FORMAT",
+        help="pretty, common, combined, json or none; auto is pretty on a terminal, none otherwise.",
+    )
+    log_file: str | None = option(
+        PATH, metavar="PATH", help="Append the log to this file instead of printing it to standard output."
+    )
+    quiet: bool = option(
+        SWITCH,
+        default=False,
+        help="Print no banner, and no log unless --log-format or --log-file asks for one.",
+    )

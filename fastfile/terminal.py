@@ -1,0 +1,43 @@
+"""Text for a terminal: escaped so that no name can send it commands, coloured where that is wanted, written safely."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+WIDTH = 80  # of help texts
+BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with each character that a terminal would not print as itself written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def paint(text: str, colour: bool, *codes: str) -> str:
+    """Return ``text`` between the escape sequences of ``codes``; unchanged where colour is not wanted."""
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if colour else text
+
+
+def wants_colour(is_terminal: bool) -> bool:
+    """Tell whether the user sees colours, and has not declined them (no-color.org)."""
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write and flush. A stream that is closed, or whose reader has gone, is not an error."""
+    if stream is None:
+        return
+    encoding = stream.encoding or "utf-8"
+    if not encoding.lower().startswith("utf"):
+        text = text.replace("·", "-").encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        stream.write(text)
+        stream.flush()
+    except ValueError:
+        return
+    except OSError:
+        # What stays in the buffer would fail again, and be reported, when Python flushes it at exit.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
