@@ -17,6 +17,7 @@ COMPILED_SOURCES = (
     "storage.resource",
     "site.representation",
     "responder",
+    "protocol.http1",
     "http.fields",
     "http.conditional",
     "http.ranges",

@@ -1,4 +1,6 @@
-# The C layout of types.py: attributes become struct fields, readable from Python.
+# The C layout of message.py: attributes become struct fields, readable from Python.
+
+cimport cython
 
 cdef class RequestHead:
     cdef readonly bytes method, target, field_lines
@@ -16,9 +18,20 @@ cdef class FileSlice:
     cdef readonly long long offset, count
     cdef public double cached_s
 
+cdef class ResponseHead:
+    cdef readonly int status
+    cdef tuple _fields
+    cdef public bytes http1
+    cdef tuple _make_fields(self)
+
+cdef class PartialHead(ResponseHead):
+    cdef readonly ResponseHead base
+    cdef readonly long long start, stop, size
+    cdef tuple _make_fields(self)
+
 cdef class Response:
     cdef readonly int status
-    cdef readonly bytes head
+    cdef readonly ResponseHead head
     cdef readonly tuple parts
     cdef readonly long long body_size
     cdef readonly bint close
@@ -27,3 +40,6 @@ cdef class Response:
 
 cdef class Deferred:
     cdef readonly object work, finish
+
+@cython.locals(head=PartialHead, response=Response)
+cpdef Response make_partial(ResponseHead base, long long start, long long stop, long long size, part)

@@ -1,15 +1,21 @@
-"""The values that pass between the layers: a request head in, a response out.
+"""The values that pass between the layers: a request head in, a response out. None of them knows a protocol's bytes.
 
-Compiled with types.pxd where extensions are built; the same source runs interpreted. Imports nothing of fastfile.
+Compiled with message.pxd where extensions are built; the same source runs interpreted. Imports nothing of fastfile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+Field = tuple[bytes, bytes]
+
+# The size of a body that is known only when its source has ended.
+UNKNOWN_SIZE: Final = -1
 
 
 class ParserLimits(NamedTuple):
@@ -135,43 +141,144 @@ class FileSlice:
         self.cached_s = 0.0
 
 
-class Response:
-    """What goes back: ready to send but for Date, Connection and the empty line, which the connection adds.
+class Pending(Enum):
+    """What a source yields when it has nothing yet."""
 
-    ``head`` is the status line and the field lines, each with its CRLF. ``parts`` is the body in order: bytes and
-    FileSlices; empty where there is no body. ``source`` goes on where they end: each part is asked for when what came
-    before it is sent. It serves one exchange, on the event loop, and must not block; its ``close()``, if it has one, is
-    called when no more is wanted. ``body_size`` is the sum of the lengths of all. ``close``: the connection must not go
-    on after it. ``user`` is who was let in, for the log; None where nobody was asked.
+    PENDING = 0
+
+
+PENDING: Final = Pending.PENDING
+
+
+class Source(Protocol):
+    """The rest of a body that is made while it is sent. A source serves one exchange, on the event loop.
+
+    Each part is asked for when all before it is sent. A part is not empty, and making it must not block. The end is
+    StopIteration; a source that raises, or that is shorter than promised, resets the connection. Its ``close()``, if
+    it has one, is called once, at the end or when the client has gone.
+
+    A source that has nothing yet yields PENDING. It then has a method ``wait(wake)``, which the connection calls once
+    for each PENDING: the source keeps ``wake`` and calls it, on the event loop and not within ``wait``, as soon as
+    ``next()`` would return a part, end or raise. Until then the connection neither asks nor watches its socket for
+    room. A ``wake`` that comes after ``close()``, or a second time, does nothing. A pending source has no deadline of
+    the connection's: it ends itself when it takes too long.
+    """
+
+    def __next__(self) -> bytes | FileSlice | Pending: ...
+
+
+class ResponseHead:
+    """A status and its fields, whatever the protocol: name and value pairs, in the case that HTTP/1.1 writes them in.
+
+    Heads are shared between responses and never changed. ``http1`` is where protocol/http1.py keeps the bytes that it
+    made of the head, None until then.
+    """
+
+    __slots__ = ("_fields", "http1", "status")
+
+    def __init__(self, status: int, fields: tuple[Field, ...]) -> None:
+        self.status = status
+        self._fields: tuple[Field, ...] | None = fields
+        self.http1: bytes | None = None
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields, Content-Length among them; without those of the connection, which a protocol adds."""
+        if self._fields is None:
+            self._fields = self._make_fields()
+        return self._fields
+
+    def _make_fields(self) -> tuple[Field, ...]:
+        raise NotImplementedError
+
+
+class PartialHead(ResponseHead):
+    """The head of a 206 for the bytes from ``start`` up to ``stop`` of ``size``: Content-Range beside shared fields.
+
+    ``base`` has the fields that are the same for each range of a file. Most of these heads are sent and forgotten, so
+    the fields are made only for code that reads them.
+    """
+
+    __slots__ = ("base", "size", "start", "stop")
+
+    def __init__(self, base: ResponseHead, start: int, stop: int, size: int) -> None:
+        self.status = base.status
+        self._fields = None
+        self.http1 = None
+        self.base = base
+        self.start = start
+        self.stop = stop
+        self.size = size
+
+    def _make_fields(self) -> tuple[Field, ...]:
+        content_range = b"bytes %d-%d/%d" % (self.start, self.stop - 1, self.size)
+        length = b"%d" % (self.stop - self.start)
+        return (*self.base.fields, (b"Content-Range", content_range), (b"Content-Length", length))
+
+
+class Response:
+    """What goes back to a client: a head and a body.
+
+    ``parts`` is the body in order: bytes and FileSlices; empty where there is no body. ``source`` (a Source) goes on
+    where they end. ``body_size`` is the sum of the lengths of all, or UNKNOWN_SIZE: then the fields have no
+    Content-Length, and the protocol marks the end of the body. ``close``: the connection must not go on after the
+    response. ``user`` is the user that was let in, for the log; None without --auth.
     """
 
     __slots__ = ("body_size", "close", "head", "parts", "source", "status", "user")
 
     def __init__(
         self,
-        status: int,
-        head: bytes,
+        head: ResponseHead,
         parts: tuple[bytes | FileSlice, ...] = (),
         body_size: int = 0,
         close: bool = False,
-        source: Iterator[bytes | FileSlice] | None = None,
+        source: Source | None = None,
         user: bytes | None = None,
     ) -> None:
-        self.status = status
         self.head = head
+        self.status = head.status
         self.parts = parts
         self.body_size = body_size
         self.close = close
         self.source = source
         self.user = user
 
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of its head."""
+        return self.head.fields
+
+
+def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: bytes | FileSlice) -> Response:
+    """Return the 206 whose body is ``part``, the bytes from ``start`` up to ``stop`` of ``size``."""
+    # Without __init__: compiled, its call with boxed numbers costs more than all the rest.
+    head = PartialHead.__new__(PartialHead)
+    head.status = base.status
+    head._fields = None
+    head.http1 = None
+    head.base = base
+    head.start = start
+    head.stop = stop
+    head.size = size
+    response = Response.__new__(Response)
+    response.head = head
+    response.status = base.status
+    response.parts = (part,)
+    response.body_size = stop - start
+    response.close = False
+    response.source = None
+    response.user = None
+    return response
+
 
 class Deferred:
-    """What a handler returns instead of a Response while it cannot know it yet: the connection waits, others do not.
+    """A response that needs work off the event loop: the connection waits for it, the others go on.
 
-    ``work`` runs in a thread of the worker's pool (server/offload.py) and touches nothing that others use. ``finish``
-    then runs on the event loop with its done future, and returns the response or defers again; it may raise HTTPError
-    or OSError. When the client has gone before, it is never called, and what ``work`` returned is dropped.
+    ``work`` runs in a thread of the worker's pool (server/threads.py) and touches nothing that others use. ``finish``
+    then runs on the event loop with its done future, and returns the response or another Deferred; it may raise
+    HTTPError or OSError. When the client has gone before, ``finish`` is not called, and what ``work`` returned is
+    dropped.
     """
 
     __slots__ = ("finish", "work")
@@ -180,9 +287,33 @@ class Deferred:
         self.work = work
         self.finish = finish
 
+    def map(
+        self,
+        change: Callable[[Response], Response | Deferred],
+        recover: Callable[[Exception], Response] | None = None,
+    ) -> Deferred:
+        """Return the same work with ``change`` applied to the response that it leads to.
 
-def close_source(source: Iterator[bytes | FileSlice] | None) -> None:
-    """Let go of the rest of a body that nobody will get."""
+        ``recover`` makes the response, to be changed too, of an exception on the way to it.
+        """
+        finish = self.finish
+
+        def finish_and_change(future: Future[Any]) -> Response | Deferred:
+            try:
+                response = finish(future)
+            except Exception as error:
+                if recover is None:
+                    raise
+                response = recover(error)
+            if isinstance(response, Deferred):
+                return response.map(change, recover)
+            return change(response)
+
+        return Deferred(self.work, finish_and_change)
+
+
+def close_source(source: Source | None) -> None:
+    """Drop the rest of a body that will not be sent."""
     close = getattr(source, "close", None)
     if close is not None:
         close()

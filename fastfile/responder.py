@@ -1,16 +1,20 @@
-"""Gates: what decides before or after the handler, with the handler's own interface, so that they wrap one another.
+"""The interface of the handler, which middleware has too: so one wraps the other. And how middleware edits fields.
 
-A gate that is off is not in the chain (application.py), so it costs nothing.
+Middleware that is off is not in the chain (application.py), so it costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from fastfile.errors import HTTPError
-from fastfile.message import Deferred, RequestHead, Response
+from fastfile.message import Deferred, Field, PartialHead, RequestHead, Response, ResponseHead
+
+MAX_HEADS = 1024  # edited heads that an edit remembers
 
 
 class Responder:
-    """What a connection asks of a handler, and a gate of what it wraps."""
+    """Answers requests: the handler, or middleware around another responder."""
 
     __slots__ = ()
 
@@ -23,11 +27,38 @@ class Responder:
         raise NotImplementedError
 
 
-def with_head(response: Response, head: bytes, user: bytes | None) -> Response:
-    """Return the response with another head, to a user: what is cached is shared, so it is never changed."""
-    return Response(response.status, head, response.parts, response.body_size, response.close, response.source, user)
+class FieldEdit:
+    """Applies ``edit`` to the fields of responses. Heads are shared, so each is edited once and never changed."""
+
+    def __init__(self, edit: Callable[[tuple[Field, ...]], tuple[Field, ...]]) -> None:
+        self._edit = edit
+        self._edited: dict[ResponseHead, ResponseHead] = {}
+
+    def apply(self, response: Response, user: bytes | None) -> Response:
+        """Return another response with the fields edited, to ``user``."""
+        return with_head(response, self._edit_head(response.head), user)
+
+    def _edit_head(self, head: ResponseHead) -> ResponseHead:
+        if isinstance(head, PartialHead):
+            return PartialHead(self._edit_head(head.base), head.start, head.stop, head.size)
+        edited = self._edited.get(head)
+        if edited is None:
+            if len(self._edited) >= MAX_HEADS:
+                self._edited.clear()
+            edited = self._edited[head] = ResponseHead(head.status, self._edit(head.fields))
+        return edited
 
 
-def with_lines(response: Response, lines: bytes) -> Response:
-    """Return the response with further field lines."""
-    return with_head(response, response.head + lines, response.user)
+def with_fields(response: Response, fields: Iterable[Field]) -> Response:
+    """Return another response with further fields."""
+    return with_head(response, ResponseHead(response.status, (*response.fields, *fields)), response.user)
+
+
+def with_head(response: Response, head: ResponseHead, user: bytes | None) -> Response:
+    """Return another response with the same body; what is cached is shared, so it is never changed."""
+    return Response(head, response.parts, response.body_size, response.close, response.source, user)
+
+
+def has_field(fields: Iterable[Field], name: bytes) -> bool:
+    """Tell whether a field of this name, in lower case, is there."""
+    return any(key.lower() == name for key, _ in fields)

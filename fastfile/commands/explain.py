@@ -21,6 +21,7 @@ from fastfile.config.load import COMMAND_LINE, load
 from fastfile.config.option import Option
 from fastfile.config.values import Kind
 from fastfile.errors import BadRequest, ConfigError
+from fastfile.http.status import REASONS
 from fastfile.message import Deferred, Response
 from fastfile.parser import HeadParser
 from fastfile.terminal import printable, write
@@ -193,8 +194,7 @@ def location_of(response: Response) -> str | None:
     """Return where a redirect leads."""
     if not 300 <= response.status < 400:
         return None
-    for line in response.head.split(b"\r\n"):
-        name, _, value = line.partition(b": ")
+    for name, value in response.fields:
         if name.lower() == b"location":
             return value.decode("latin-1")
     return None
@@ -204,5 +204,8 @@ def make_text(exchange: Exchange) -> str:
     """Return an exchange for people to read."""
     steps = "".join(f"  {step:<10} {subject or '.'}\n" for step, subject in exchange.notes)
     # Fields that a site sets may hold any byte but ASCII's control characters: a terminal knows others (ECMA-48).
-    head = "\n".join(printable(line) for line in exchange.response.head.decode("latin-1").split("\r\n"))
+    response = exchange.response
+    fields = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in response.fields]
+    lines = [f"HTTP/1.1 {response.status} {REASONS[response.status]}", *fields]
+    head = "".join([printable(line) + "\n" for line in lines])
     return f"{exchange.request}\n{steps}\n{head}"

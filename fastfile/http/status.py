@@ -37,5 +37,3 @@ REASONS: dict[int, str] = {
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
-
-STATUS_LINES: dict[int, bytes] = {code: f"HTTP/1.1 {code} {reason}\r\n".encode() for code, reason in REASONS.items()}

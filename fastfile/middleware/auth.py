@@ -20,9 +20,9 @@ from fastfile.config.passwords import Hash, parse_hash, split_user, verify
 from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.http.credentials import maybe_basic
 from fastfile.http.fields import split_list
-from fastfile.message import Deferred, RequestHead, Response
+from fastfile.message import Deferred, Field, RequestHead, Response
 from fastfile.middleware.cors import is_preflight
-from fastfile.responder import Responder, with_head
+from fastfile.responder import FieldEdit, Responder
 
 # Who was let in comes back within this time without a hash; who is taken off the list is out after it, or at SIGHUP.
 ADMITTED_S = 600.0
@@ -30,7 +30,6 @@ REFUSED_S = 10.0  # a program that goes on with a wrong password costs one hash 
 MAX_REMEMBERED = 1024  # credentials of either sort
 # Distinct credentials that are looked at at once; more are told to come again. At some 60 ms each, in four threads.
 MAX_CHECKS = 16
-MAX_HEADS = 1024  # heads that were made private
 NOBODY = (0.0, b"")
 CHALLENGE = (b"WWW-Authenticate", b'Basic realm="Restricted", charset="UTF-8"')
 
@@ -67,7 +66,7 @@ class Auth(Responder):
         self._admitted: dict[bytes, tuple[float, bytes]] = {}
         self._refused: dict[bytes, tuple[float, bytes]] = {}
         self._checks: WeakValueDictionary[bytes, Check] = WeakValueDictionary()
-        self._private_heads: dict[bytes, bytes] = {}
+        self._privacy = FieldEdit(make_private)
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         """Return what the handler does, where the user may come in; 401, or a Deferred that finds out, elsewhere."""
@@ -125,30 +124,26 @@ class Auth(Responder):
     def _mark(self, response: Response | Deferred, user: bytes) -> Response | Deferred:
         """Name the user, and keep the answer from caches that serve others too (RFC 9111 §3.5), whatever rules say."""
         if isinstance(response, Deferred):
-            finish = response.finish
-            return Deferred(response.work, lambda future: self._mark(finish(future), user))
-        private = self._private_heads.get(response.head)
-        if private is None:
-            if len(self._private_heads) >= MAX_HEADS:
-                self._private_heads.clear()
-            private = self._private_heads[response.head] = make_private(response.head)
-        return with_head(response, private, user)
+            return response.map(lambda response: self._mark(response, user))
+        return self._privacy.apply(response, user)
 
 
-def make_private(head: bytes) -> bytes:
-    """Return a response head that only the user's own cache may keep: Cache-Control with private, and without public.
+def make_private(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return fields that only the user's own cache may keep: Cache-Control with private, and without public.
 
     no-store stays alone: it is stricter (RFC 9111 §5.2.2.5).
     """
-    start = head.lower().find(b"\r\ncache-control:")
-    if start < 0:
-        return head + b"Cache-Control: private\r\n"
-    start = head.find(b":", start) + 1
-    end = head.find(b"\r\n", start)
-    directives = [directive for directive in split_list(head[start:end]) if directive.lower() != b"public"]
+    cache_control = [field for field in fields if field[0].lower() == b"cache-control"]
+    asked = [directive for _, value in cache_control for directive in split_list(value)]
+    directives = [directive for directive in asked if directive.lower() != b"public"]
     if any(directive.lower() in (b"private", b"no-store") for directive in directives):
-        return head
-    return b"%b %b%b" % (head[:start], b", ".join([b"private", *directives]), head[end:])
+        return fields
+    value = b", ".join([b"private", *directives])
+    if not cache_control:
+        return (*fields, (b"Cache-Control", value))
+    first = cache_control[0]
+    kept = [field for field in fields if field is first or field not in cache_control]
+    return tuple([(first[0], value) if field is first else field for field in kept])
 
 
 def _remember(found: dict[bytes, tuple[float, bytes]], key: bytes, verdict: tuple[float, bytes]) -> None:

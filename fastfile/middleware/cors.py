@@ -1,27 +1,25 @@
-"""Cross-origin reading for origins that are named (--cors https://app.example): a gate around the handler.
+"""Cross-origin reading for origins that are named (--cors https://app.example): middleware.
 
-``--cors '*'`` needs no gate: its fields are the same in every response (common_fields.py). Fetch §3.2.
+``--cors '*'`` needs none: its fields are the same in every response (common_fields.py). Fetch §3.2.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
 from fastfile.config.config import Config
 from fastfile.errors import HTTPError
 from fastfile.http.fields import is_token, split_list
-from fastfile.message import Deferred, RequestHead, Response
-from fastfile.responder import Responder, with_lines
+from fastfile.message import Deferred, Field, RequestHead, Response
+from fastfile.responder import FieldEdit, Responder, has_field, with_fields
 from fastfile.site.common_fields import exposed_fields, make_preflight
-from fastfile.site.representation import make_field_lines
 
+ALLOW_ORIGIN = b"access-control-allow-origin"
 MAX_ASKED = 64  # request fields that a preflight may name
 
 
 class Cors(Responder):
-    """Adds to a response what lets the page that asked read it, where the page's origin is one of ours.
+    """Adds to a response what lets the page that asked read it, where the page's origin is allowed.
 
     Another origin gets the plain response: its browser keeps it from the page. The Vary that this takes is in every
     response already. Named origins may use credentials, so that --auth works for them: ``*`` may not.
@@ -30,46 +28,42 @@ class Cors(Responder):
     def __init__(self, handler: Responder, config: Config) -> None:
         self._handler = handler
         exposed = exposed_fields(config)
-        self._lines = {
-            origin.encode(): make_field_lines(
-                [
-                    (b"Access-Control-Allow-Origin", origin.encode()),
-                    (b"Access-Control-Allow-Credentials", b"true"),
-                    exposed,
-                ]
-            )
-            for origin in config.cors
-        }
+        self._edits = {origin.encode(): FieldEdit(_make_edit(origin.encode(), exposed)) for origin in config.cors}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return what the handler does, marked for the origin that asks if it is one of ours."""
+        """Return the handler's response, marked for the origin that asks if it is allowed."""
         response = self._handler.respond(head)
-        lines = self._find_lines(head)
-        return self._mark(lines, response) if lines else response
+        edit = self._find_edit(head)
+        if edit is None:
+            return response
+        if isinstance(response, Deferred):
+            return response.map(lambda response: _mark(response, edit, head))
+        return _mark(response, edit, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         """Mark an error too, so that the page can read what is wrong."""
         response = self._handler.refuse(error, head)
-        lines = None if head is None else self._find_lines(head)
-        return with_lines(response, lines) if lines else response  # an error of ours: no rule is for those
+        edit = None if head is None else self._find_edit(head)
+        return response if head is None or edit is None else _mark(response, edit, head)
 
-    def _find_lines(self, head: RequestHead) -> bytes | None:
+    def _find_edit(self, head: RequestHead) -> FieldEdit | None:
         origin = head.field(b"origin")
-        lines = None if origin is None else self._lines.get(origin)
-        if lines is not None and is_preflight(head):
-            asked = head.field(b"access-control-request-headers") or b""
-            lines += make_field_lines(make_preflight(_allow(asked)))
-        return lines
+        return None if origin is None else self._edits.get(origin)
 
-    def _mark(self, lines: bytes, response: Response | Deferred) -> Response | Deferred:
-        if isinstance(response, Deferred):
-            return Deferred(response.work, partial(self._finish, lines, response))
-        if b"\r\naccess-control-allow-origin:" in response.head.lower():
-            return response  # a rule of the site said so for this path; two of them would be none
-        return with_lines(response, lines)
 
-    def _finish(self, lines: bytes, deferred: Deferred, future: Future[Any]) -> Response | Deferred:
-        return self._mark(lines, deferred.finish(future))
+def _make_edit(origin: bytes, exposed: Field) -> Callable[[tuple[Field, ...]], tuple[Field, ...]]:
+    """Return what lets an origin read a response; where a rule of the site says who may, it holds."""
+    added = ((b"Access-Control-Allow-Origin", origin), (b"Access-Control-Allow-Credentials", b"true"), exposed)
+    return lambda fields: fields if has_field(fields, ALLOW_ORIGIN) else (*fields, *added)
+
+
+def _mark(response: Response, edit: FieldEdit, head: RequestHead) -> Response:
+    """Let the origin read the response, and where it is one to a preflight, send the request."""
+    marked = edit.apply(response, response.user)
+    if not is_preflight(head) or has_field(response.fields, ALLOW_ORIGIN):
+        return marked
+    asked = head.field(b"access-control-request-headers") or b""
+    return with_fields(marked, make_preflight(_allow(asked)))
 
 
 def is_preflight(head: RequestHead) -> bool:

@@ -7,11 +7,11 @@ package of cloudflare/workers-sdk. docs/rules.md says which rule is from where.
 
 from __future__ import annotations
 
-from fastfile.http.status import STATUS_LINES
+from fastfile.http.status import REASONS
 from fastfile.rules.rule import Dialect
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_ERRORS = frozenset(status for status in STATUS_LINES if status >= 400)
+_ERRORS = frozenset(status for status in REASONS if status >= 400)
 
 # A dynamic rule takes 0.15 ms to compile, on the event loop; Netlify's own documentation warns of 10,000.
 _MOST = 1000

@@ -18,8 +18,6 @@ A GET of a cached, unchanged file skips to 6 by the bytes of its target, less th
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from fastfile.config.config import Config
 from fastfile.errors import HTTPError, make_failure, make_not_found
@@ -29,19 +27,16 @@ from fastfile.http.field_changes import Field
 from fastfile.http.navigation import is_navigation
 from fastfile.http.ranges import make_unsatisfied_range, parse_range
 from fastfile.http.target import Target, parse_target
-from fastfile.message import Deferred, RequestHead, Response
+from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.health import Health
 from fastfile.site.mounts import Mounts
-from fastfile.site.representation import Representation, make_bodiless, make_head
+from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
 from fastfile.storage.root import make_error
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
@@ -63,7 +58,7 @@ class Handler(Responder):
         self._clock = shared.clock
         self._log_failure = log_failure
         self.health = Health(config.health, changes)
-        self._options = Response(204, make_head(204, changes.apply((ALLOW, *preflight_fields(config)))))
+        self._options = Response(ResponseHead(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._hosts: set[bytes | None] = set()
@@ -121,18 +116,10 @@ class Handler(Responder):
 
     def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
         if isinstance(response, Deferred):
-            return Deferred(response.work, partial(self._finish, head, response.finish))
+            return response.map(
+                lambda response: self._complete(response, head), lambda error: self._recover(error, head)
+            )
         return make_bodiless(response) if head.method == b"HEAD" else response
-
-    def _finish(
-        self, head: RequestHead, finish: Callable[[Future[Any]], Response | Deferred], future: Future[Any]
-    ) -> Response | Deferred:
-        """Return what became of a deferred response, with the care of respond(): it never raises."""
-        try:
-            response = finish(future)
-        except Exception as error:
-            response = self._recover(error, head)
-        return self._complete(response, head)
 
     def _recover(self, error: Exception, head: RequestHead) -> Response:
         if isinstance(error, OSError):

@@ -1,16 +1,16 @@
 cimport cython
 
 from fastfile.storage.resource cimport Resource
-from fastfile.http.ranges cimport make_range_head
-from fastfile.message cimport Response
+from fastfile.message cimport Response, ResponseHead, make_partial
 
 cdef class Representation:
     cdef readonly Resource resource
     cdef readonly bytes media_type, coding, etag, last_modified, vary
     cdef readonly object mtime_s
     cdef readonly int status
-    cdef bytes _field_lines, _last_asked
-    cdef tuple _range_frame
+    cdef bytes _last_asked
+    cdef tuple _fields
+    cdef ResponseHead _partial_base
     cdef dict _partials
     cdef Py_ssize_t _kept
     cdef readonly Response full, not_modified

@@ -15,11 +15,8 @@ from fastfile.http.ranges import (
     make_closing_delimiter,
     make_multipart_type,
     make_part_heads,
-    make_range_frame,
-    make_range_head,
 )
-from fastfile.http.status import STATUS_LINES
-from fastfile.message import FileSlice, Response, close_source
+from fastfile.message import FileSlice, Response, ResponseHead, close_source, make_partial
 from fastfile.storage.metadata import date_s, has_no_date
 from fastfile.storage.resource import Resource, hash_content
 
@@ -34,23 +31,13 @@ MAX_HASHED = 1 << 20
 # clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
 # room for the longest copy (resource.py).
 MAX_KEPT = 20 * 1024
-KEPT_OVERHEAD = 300  # what one of them takes beside its bytes, about
-
-
-def make_field_lines(fields: Iterable[Field]) -> bytes:
-    """Return the fields as lines, each with its CRLF (RFC 9112 §5)."""
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
-
-
-def make_head(status: int, fields: Iterable[Field]) -> bytes:
-    """Return the status line and the field lines, less Date, Connection and the empty line."""
-    return STATUS_LINES[status] + make_field_lines(fields)
+KEPT_OVERHEAD = 800  # what one of them takes beside its bytes, its head included, about
 
 
 def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
     """Return a response whose body is in memory, with its Content-Length."""
     length = (b"Content-Length", b"%d" % len(content))
-    return Response(status, make_head(status, (*fields, length)), (content,), len(content))
+    return Response(ResponseHead(status, (*fields, length)), (content,), len(content))
 
 
 def make_page(
@@ -67,7 +54,7 @@ def make_page(
 def make_bodiless(response: Response) -> Response:
     """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
     close_source(response.source)
-    return Response(response.status, response.head, (), 0, response.close)
+    return Response(response.head, (), 0, response.close)
 
 
 def make_content_tag(content: bytes) -> bytes:
@@ -103,11 +90,11 @@ class Representation:
     """
 
     __slots__ = (
-        "_field_lines",
+        "_fields",
         "_kept",
         "_last_asked",
+        "_partial_base",
         "_partials",
-        "_range_frame",
         "coding",
         "etag",
         "full",
@@ -144,11 +131,11 @@ class Representation:
         caching, others = self._make_fields(vary)
         changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
         self.vary = next((value for name, value in changed if name.lower() == b"vary"), b"")
-        self._field_lines = make_field_lines(_without_type(changed))
+        self._fields = _without_type(changed)
         body = (resource.slice(0, resource.size),) if resource.size else ()
         self.full = self._make(status, self.media_type, body, resource.size)
-        self.not_modified = Response(304, make_head(304, _without_type(changes.apply(caching))))
-        self._range_frame: tuple[str, str] | None = None
+        self.not_modified = Response(ResponseHead(304, _without_type(changes.apply(caching))))
+        self._partial_base: ResponseHead | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
         self._kept = 0  # the bytes of them
@@ -169,8 +156,8 @@ class Representation:
         return caching, others
 
     def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
-        content = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type, size)
-        return Response(status, STATUS_LINES[status] + self._field_lines + content, parts, size)
+        content = ((b"Content-Type", media_type), (b"Content-Length", b"%d" % size))
+        return Response(ResponseHead(status, (*self._fields, *content)), parts, size)
 
     def kept_partial(self, asked: bytes) -> Response | None:
         """Return the 206 for a Range field that was answered before, if it is kept."""
@@ -184,11 +171,10 @@ class Representation:
         if len(ranges) > 1:
             return self._make_multipart(ranges)
         start, stop = ranges[0]
-        if self._range_frame is None:
-            head = STATUS_LINES[206] + self._field_lines + b"Content-Type: %b\r\n" % self.media_type
-            self._range_frame = make_range_frame(head, self.resource.size)
+        if self._partial_base is None:
+            self._partial_base = ResponseHead(206, (*self._fields, (b"Content-Type", self.media_type)))
         part = self.resource.slice(start, stop)
-        response = Response(206, make_range_head(self._range_frame, start, stop), (part,), stop - start)
+        response = make_partial(self._partial_base, start, stop, self.resource.size, part)
         if asked != self._last_asked:  # who asks for one part after the other asks for none again
             self._last_asked = asked
         elif self.resource.content is None and isinstance(part, bytes):
@@ -196,7 +182,7 @@ class Representation:
         return response
 
     def _keep(self, asked: bytes, response: Response) -> None:
-        size = len(asked) + len(response.head) + response.body_size + KEPT_OVERHEAD
+        size = len(asked) + response.body_size + KEPT_OVERHEAD
         if self._kept + size > MAX_KEPT:
             self._partials.clear()
             self._kept = 0
@@ -215,5 +201,5 @@ class Representation:
         return self._make(206, make_multipart_type(boundary), tuple(parts), total)
 
 
-def _without_type(fields: Iterable[Field]) -> list[Field]:
-    return [field for field in fields if field[0].lower() != b"content-type"]
+def _without_type(fields: Iterable[Field]) -> tuple[Field, ...]:
+    return tuple([field for field in fields if field[0].lower() != b"content-type"])

@@ -19,7 +19,6 @@ from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.file_entries import Purpose
 from fastfile.site.lookup import Site
-from fastfile.site.representation import make_field_lines
 from fastfile.site.shared import Shared
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
@@ -125,7 +124,8 @@ class RuledSite(Site):
         vary = self._names_of(asked)
         changes = self.changes_at(asked)
         place = make_location(goal.path, None, goal.is_directory)
-        parts = (place, b"%d" % status, vary, make_field_lines(changes.added), *sorted(changes.removed))
+        added = b"\n".join([b"%b:%b" % field for field in changes.added])
+        parts = (place, b"%d" % status, vary, added, *sorted(changes.removed))
         key = _GUARD + _GUARD.join(parts)
         entry = self._cached(key)
         if entry is None:

@@ -181,12 +181,17 @@ PRIVATE = {
 @pytest.mark.parametrize(("before", "after"), PRIVATE.values(), ids=PRIVATE)
 @pytest.mark.parametrize("name", [b"Cache-Control", b"cache-control"])
 def test_caching_is_made_private(name: bytes, before: bytes, after: bytes) -> None:
-    head = b"HTTP/1.1 200 OK\r\nX-A: 1\r\n%b: %%b\r\nETag: x\r\n" % name
-    assert make_private(head % before).replace(name + b":  ", name + b": ") == head % after
+    around = ((b"X-A", b"1"),), ((b"ETag", b"x"),)
+    assert make_private((*around[0], (name, before), *around[1])) == (*around[0], (name, after), *around[1])
+
+
+def test_several_lines_of_caching_are_one_when_private() -> None:
+    lines = ((b"Cache-Control", b"public"), (b"X-A", b"1"), (b"Cache-Control", b"max-age=60"))
+    assert make_private(lines) == ((b"Cache-Control", b"private, max-age=60"), (b"X-A", b"1"))
 
 
 def test_a_head_without_caching_is_made_private() -> None:
-    assert make_private(b"HTTP/1.1 204 No Content\r\n") == b"HTTP/1.1 204 No Content\r\nCache-Control: private\r\n"
+    assert make_private(()) == ((b"Cache-Control", b"private"),)
 
 
 # What it costs

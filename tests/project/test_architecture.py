@@ -19,6 +19,7 @@ LAYERS = (
     ("rules",),
     ("site",),
     ("middleware",),
+    ("protocol",),
     ("application",),
     ("server",),
     ("cli",),
@@ -112,12 +113,13 @@ def test_only_storage_opens_stats_or_lists(source: Path) -> None:
 
 
 def declared_attributes(source: Path) -> dict[str, set[str]]:
-    """Return the attributes that a .pxd gives to each of its classes."""
+    """Return the attributes that a .pxd gives to each of its classes, or to its base there."""
     found: dict[str, set[str]] = {}
     names: set[str] = set()
     for line in source.read_text().splitlines():
         if line.startswith("cdef class "):
-            names = found.setdefault(line.split()[2].partition("(")[0].rstrip(":"), set())
+            name, _, base = line.removeprefix("cdef class ").rstrip("):").partition("(")
+            names = found[name] = set(found.get(base, ()))
         elif line.startswith("    cdef ") and "(" not in line:
             names |= {part.split()[-1] for part in line.split(",")}
     return found

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from fastfile.message import RequestHead, Response
+from fastfile.message import RequestHead, Response, ResponseHead
 from fastfile.server.log.access import QUEUE_LIMIT, AccessLog, Sink, open_log
 from fastfile.server.log.format import LINE_LIMIT
 
 MOMENT = 1_795_381_200.0
-ANSWER = Response(200, b"", (b"x",), 1)
+ANSWER = Response(ResponseHead(200, ()), (b"x",), 1)
 
 
 def now() -> float:

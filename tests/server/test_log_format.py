@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastfile.message import RequestHead, Response
+from fastfile.message import RequestHead, Response, ResponseHead
 from fastfile.server.log.format import LINE_LIMIT, escape, make_lines
 from fastfile.server.log.lines import Client, Exchange, Lines
 
@@ -52,7 +52,7 @@ def exchange(
     peer: str = "127.0.0.1",
     user: bytes | None = None,
 ) -> Logged:
-    return Logged((request, Response(status, b"", user=user), 0.0), body_size, peer)
+    return Logged((request, Response(ResponseHead(status, ()), user=user), 0.0), body_size, peer)
 
 
 def add(lines: Lines, what: Logged, client: Client | None = None) -> bytes:
@@ -257,7 +257,8 @@ heads = st.none() | st.builds(
     size=st.just(0),
     field_lines=st.sampled_from(TEXTS.field_lines),
 )
-responses = st.builds(Response, st.sampled_from((200, 304, 404)), st.just(b""), user=st.sampled_from(TEXTS.users))
+response_heads = st.builds(ResponseHead, st.sampled_from((200, 304, 404)), st.just(()))
+responses = st.builds(Response, response_heads, user=st.sampled_from(TEXTS.users))
 logged = st.builds(
     Logged,
     exchange=st.tuples(heads, responses, st.just(0.0)),

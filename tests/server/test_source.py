@@ -19,9 +19,9 @@ from support.serverprocess import LOOPS
 
 from fastfile.clock import Clock
 from fastfile.errors import HTTPError
-from fastfile.message import Deferred, FileSlice, RequestHead, Response
+from fastfile.message import Deferred, FileSlice, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
-from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, make_head
+from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless
 
 FILE = os.urandom(3_000_000)
 PIECE = 10_000
@@ -77,7 +77,7 @@ class Sources(Responder):
         self.bodies.append(body)
         fields = (NO_CACHE, NO_SNIFFING, (b"Content-Type", b"text/plain"), (b"Content-Length", size.encode()))
         first = (b"first:",) if kind == "continued" else ()
-        response = Response(200, make_head(200, fields), first, int(size), False, body)
+        response = Response(ResponseHead(200, fields), first, int(size), False, body)
         if head.method == b"HEAD":
             response = make_bodiless(response)
         return Deferred(lambda: None, lambda _: response) if later else response

@@ -73,4 +73,4 @@ def body(response: Response) -> bytes:
 
 
 def fields(response: Response) -> dict[bytes, bytes]:
-    return dict(line.split(b": ", 1) for line in response.head.split(b"\r\n")[1:-1])
+    return dict(response.fields)

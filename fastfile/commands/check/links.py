@@ -172,8 +172,7 @@ def read_body(response: Response) -> bytes | None:
 
 def field_of(response: Response, name: bytes) -> bytes:
     """Return the value of a field, joined if there are several."""
-    lines = [line.partition(b": ") for line in response.head.split(b"\r\n")]
-    return b", ".join([value for key, _, value in lines if key.lower() == name])
+    return b", ".join([value for key, value in response.fields if key.lower() == name])
 
 
 def _read(part: bytes | FileSlice) -> bytes:

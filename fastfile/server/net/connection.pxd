@@ -6,7 +6,8 @@ from fastfile.server.log.access cimport AccessLog
 from fastfile.server.log.lines cimport Client
 from fastfile.server.net.poller cimport Watcher
 from fastfile.server.net.service cimport Service
-from fastfile.message cimport Deferred, FileSlice, RequestHead, Response
+from fastfile.message cimport Deferred, FileSlice, RequestHead, Response, ResponseHead
+from fastfile.protocol.http1 cimport head_of
 
 cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, WRITE, WOULD_BLOCK

@@ -15,7 +15,6 @@ from __future__ import annotations
 import select
 import socket
 import struct
-from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
@@ -23,8 +22,9 @@ from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.http.fields import split_list
-from fastfile.message import Deferred, FileSlice, RequestHead, Response, close_source
+from fastfile.message import Deferred, FileSlice, Pending, RequestHead, Response, Source, close_source
 from fastfile.parser import BodyParser, HeadParser
+from fastfile.protocol.http1 import CONTINUE, head_of
 from fastfile.sendfile import (
     READ_AHEAD_STEP,
     WOULD_BLOCK,
@@ -52,7 +52,6 @@ READING = 5  # the disk, for more of what is to be sent
 LINGERING = 6  # the client to see our last answer and close
 CLOSED = 7
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A pipeline is answered in batches of about this many bytes or parts, so that nobody can make us hold more.
 BATCH_SIZE = 256 * 1024
 BATCH_PARTS = 48
@@ -133,7 +132,7 @@ class Connection(Watcher):
         self._head: RequestHead | None = None  # the request whose body is being read, or whose answer is deferred
         self._body: BodyParser | None = None
         self._parts: list[bytes | FileSlice] = []  # what is to be sent
-        self._source: Iterator[bytes | FileSlice] | None = None  # where more of it comes from
+        self._source: Source | None = None  # where more of it comes from
         self._unpulled = 0  # bytes that are to come from there
         self._queued = 0  # bytes of all that, which are not sent yet
         self._skip = 0  # how much of the first part is sent
@@ -462,7 +461,7 @@ class Connection(Watcher):
         self._closing = self._unread = True
         response = self._service.handler.refuse(error, head)
         if is_head and head is None:
-            response = Response(response.status, response.head, (), 0, True)
+            response = Response(response.head, (), 0, True)
         self._answer(head, response, self._service.clock.monotonic_s)
 
     def _answer(self, head: RequestHead | None, response: Response, began_s: float) -> None:
@@ -475,7 +474,7 @@ class Connection(Watcher):
     def _answer_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
         """Send a response when nothing is queued; only what the socket does not take of it is."""
         tail = self._note(head, response, began_s)
-        sent = send_response(self.fd, response.head, tail, response.parts)
+        sent = send_response(self.fd, head_of(response.head), tail, response.parts)
         if sent != self._queued:
             self._queue(response, tail)
         if sent != WOULD_BLOCK:
@@ -496,12 +495,12 @@ class Connection(Watcher):
                 self._began_s = began_s
             self._unmeasured += 1
         tail = service.tail(self._closing, head is None or head.minor_version != 0)
-        self._queued += len(response.head) + len(tail) + response.body_size
+        self._queued += len(head_of(response.head)) + len(tail) + response.body_size
         return tail
 
     def _queue(self, response: Response, tail: bytes) -> None:
         parts = self._parts
-        parts.append(response.head)
+        parts.append(head_of(response.head))
         parts.append(tail)
         for part in response.parts:
             parts.append(part)
@@ -535,7 +534,8 @@ class Connection(Watcher):
             raise
         return len(self._parts) != 0
 
-    def _queue_part(self, part: bytes | FileSlice) -> int:
+    def _queue_part(self, part: bytes | FileSlice | Pending) -> int:
+        assert not isinstance(part, Pending), "a pending source is for later"
         size = part.count if isinstance(part, FileSlice) else len(part)
         if size > self._unpulled:
             raise ValueError("a body is longer than its Content-Length")

@@ -20,10 +20,10 @@ from fastfile.http.conditional import Precondition, check_preconditions
 from fastfile.http.disposition import make_attachment
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import join
-from fastfile.message import Deferred, RequestHead, Response
+from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing_page
 from fastfile.site.pages import HTML, JSON, TEXT
-from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_head, make_page
+from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_page
 from fastfile.site.shared import Shared
 from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning, sort_entries
@@ -137,13 +137,13 @@ class Folders:
         page = future.result()
         caching = (NO_CACHE, (b"ETag", page.tag), (b"Vary", b"Accept"))
         if self._is_known(head, page.tag):
-            return Response(304, make_head(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
+            return Response(ResponseHead(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
         policy = (b"Content-Security-Policy", LISTING_POLICY)
         response = make_page(200, media_type, page.content, (*caching, policy), changes)
         if page.weight <= PART_SIZE or head.method == b"HEAD":
             return response
         page = self._share(page)
-        return Response(200, response.head, (), page.weight, source=page.parts())
+        return Response(response.head, (), page.weight, source=page.parts())
 
     def _share(self, made: Large) -> Large:
         """Return what is being sent already where it is equal to what was made. Raises HTTPError 503 for too much."""
@@ -158,7 +158,7 @@ class Folders:
     def _send_archive(self, head: RequestHead, name: bytes, changes: FieldChanges, future: Future[Archive]) -> Response:
         archive = future.result()
         if self._is_known(head, NO_TAG):
-            return Response(304, make_head(304, changes.apply((NO_CACHE,))))
+            return Response(ResponseHead(304, changes.apply((NO_CACHE,))))
         fields = (
             (b"Content-Type", b"application/zip"),
             NO_SNIFFING,
@@ -167,7 +167,7 @@ class Folders:
             (b"Content-Length", b"%d" % archive.size),
         )
         source = None if head.method == b"HEAD" else self._share(archive).parts()
-        return Response(200, make_head(200, changes.apply(fields)), (), archive.size, source=source)
+        return Response(ResponseHead(200, changes.apply(fields)), (), archive.size, source=source)
 
     def _is_known(self, head: RequestHead, etag: bytes) -> bool:
         """Tell whether the client has what we would send. Raises HTTPError 412 where it wants something else."""

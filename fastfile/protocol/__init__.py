@@ -1,0 +1,1 @@
+"""Wire formats: what turns bytes into requests, and responses into bytes."""
