@@ -21,6 +21,7 @@ from fastfile.config.folder import resolve_directory
 from fastfile.config.load import load
 from fastfile.config.users import with_users
 from fastfile.errors import ConfigError, StartError, describe
+from fastfile.server import signals
 from fastfile.terminal import printable, wants_colour, write
 
 
@@ -64,6 +65,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     command = COMMANDS.get(argv[0]) if argv else None
     if command is None:
         return _run(argv)
+    signals.release()
     status: int = import_module(command).main(argv[1:])
     return status
 

@@ -16,9 +16,8 @@ from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, Metering
 from fastfile.server.net.bind import Listening
+from fastfile.server.signals import HANDLED
 from fastfile.server.worker import Plan, log_path, run_worker
-
-HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)  # by the supervisor
 
 
 class Generation(NamedTuple):

@@ -18,11 +18,12 @@ from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
-from fastfile.server.fork import HANDLED, Forker, Generation
+from fastfile.server.fork import Forker, Generation
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Metering
 from fastfile.server.net.bind import Listening
+from fastfile.server.signals import SignalPipe, ends_on_hangup
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE, Plan
 
@@ -66,24 +67,19 @@ class Supervisor:
         self._stopping = False
         self._kill_at_s = float("inf")
         self._forker = Forker(listening, errors, metering)
-        self._signals_r, self._signals_w = os.pipe()
-        for fd in (self._signals_r, self._signals_w):
-            os.set_blocking(fd, False)
+        self._signals = SignalPipe()
+        self._ends_on_hangup = ends_on_hangup()
 
     def run(self) -> int:
         """Start the workers and watch over them until they have ended: the exit status. Raises StartError."""
-        for number in HANDLED:
-            signal.signal(number, _ignore)
-        signal.set_wakeup_fd(self._signals_w, warn_on_full_buffer=False)
+        self._signals.open()
         gc.freeze()  # what is here now is shared with the workers: let no collection touch it
         try:
             self._spawn_missing()
             while self._children or self._restarts.planned:
                 self._wait()
         finally:
-            # One more SIGTERM while the interpreter winds up must not turn a clean end into a death by signal.
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-                signal.signal(number, signal.SIG_IGN)
+            self._signals.ignore()
             self._kill_all()
         return 0
 
@@ -122,7 +118,7 @@ class Supervisor:
     def _wait(self) -> None:
         """Sleep until something happens, and handle it."""
         poll = select.poll()
-        poll.register(self._signals_r, select.POLLIN)
+        poll.register(self._signals.fd, select.POLLIN)
         connected = {child.fd: child for child in self._children.values() if child.fd >= 0}
         for fd in connected:
             poll.register(fd, select.POLLIN)
@@ -131,7 +127,8 @@ class Supervisor:
                 self._receive(connected[fd])
         dead = self._reap()
         # Only now: where a SIGTERM to the whole group has ended a worker, our own is among them, and it was no crash.
-        self._take_signals()
+        for number in self._signals.take():
+            self._on_signal(number)
         for child, status in dead:
             self._on_end(child, status)
         self._kill_hung()
@@ -147,28 +144,33 @@ class Supervisor:
         due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
         return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
 
-    def _take_signals(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            for number in os.read(self._signals_r, 512):
-                self._on_signal(number)
-
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGINT and self._stopping:
             self._kill_all()
-        elif number in (signal.SIGTERM, signal.SIGINT) and not self._stopping:
-            self._stopping = True
-            self._manager.stopping()
-            self._restarts.clear()
-            self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
-            self._signal_children(signal.SIGTERM, self._children.values())
-            # Each worker accepts the clients in its queue, then closes it: later ones are refused, not left hanging.
-            self._listening.close()
-            if self._metering is not None:
-                self._metering.listening.close()
+        elif number in (signal.SIGTERM, signal.SIGINT):
+            self._stop()
         elif number == signal.SIGHUP and not self._stopping:
-            self._replace_by(self._reload)
+            if self._ends_on_hangup:
+                self._errors.say("the terminal was closed (SIGHUP): stopping")
+                self._stop()
+            else:
+                self._replace_by(self._reload)
         elif number == signal.SIGUSR1:
             self._reopen_logs()
+
+    def _stop(self) -> None:
+        """Let the workers finish what is in flight, within the grace."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._manager.stopping()
+        self._restarts.clear()
+        self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
+        self._signal_children(signal.SIGTERM, self._children.values())
+        # Each worker accepts the clients in its queue, then closes it: later ones are refused, not left hanging.
+        self._listening.close()
+        if self._metering is not None:
+            self._metering.listening.close()
 
     def _reopen_logs(self) -> None:
         """Open the access logs again, since their files were renamed, and send them to the workers that write them."""
@@ -337,10 +339,6 @@ class Supervisor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         self._children.clear()
-
-
-def _ignore(*_: object) -> None:
-    """Python-level handler: the number comes by the wake-up descriptor."""
 
 
 def _say_status(status: int) -> str:

@@ -1,0 +1,68 @@
+"""The signals of the supervisor: held back until it can act on them, then read from a pipe like any other event.
+
+SIGHUP has two meanings. A terminal sends it when its window closes: the server must end. A service manager or an
+administrator sends it to a server without a terminal: it reloads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+# Their default action would end a server that still starts. SIGTERM and SIGINT may do that.
+HELD = (signal.SIGHUP, signal.SIGUSR1)
+
+
+def hold() -> None:
+    """Keep the signals of HELD pending; release(), or SignalPipe.open(), ends that."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+
+
+def release() -> None:
+    """Let the signals of HELD have their effect again, for commands that serve nothing."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+
+def ends_on_hangup() -> bool:
+    """Tell whether SIGHUP ends this process: it has a controlling terminal, and ``nohup`` is not in between."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        return False
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+class SignalPipe:
+    """``fd`` is readable when a signal of HANDLED has come."""
+
+    def __init__(self) -> None:
+        self.fd, self._writing_fd = os.pipe()
+        for fd in (self.fd, self._writing_fd):
+            os.set_blocking(fd, False)
+
+    def open(self) -> None:
+        """Begin to receive signals, also those that hold() kept pending."""
+        for number in HANDLED:
+            signal.signal(number, _ignore)
+        signal.set_wakeup_fd(self._writing_fd, warn_on_full_buffer=False)
+        release()
+
+    def take(self) -> bytes:
+        """Return the numbers of the signals that have come since, a byte each."""
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.fd, 512)
+        return b""
+
+    @staticmethod
+    def ignore() -> None:
+        """Ignore the signals from now on: one more SIGTERM must not turn a clean end into a death by signal."""
+        for number in HANDLED[1:]:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _ignore(*_: object) -> None:
+    """Python-level handler: the number comes by the pipe."""
