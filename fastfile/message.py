@@ -22,7 +22,7 @@ class ParserLimits(NamedTuple):
     """What the parser accepts, in bytes or counts; options.py has the reasons and the peers' values."""
 
     request_line: int = 8192  # more: 414
-    field_line: int = 8192  # one line; more: 431
+    field_line: int = 16384  # one line; more: 431
     head: int = 32768  # all of the head, and the trailer section of a chunked body; more: 431
     fields: int = 100  # lines in the head, and in the trailer section; more: 431
     empty_lines: int = 8  # before the request-line; more: 400

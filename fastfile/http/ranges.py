@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from fastfile.http.fields import split_list
 
-# No honest list is longer. It also bounds the work on one.
-FIELD_LIMIT = 1024
+# What a part takes in a multipart content beside its bytes, about.
+PART_OVERHEAD = 200
+# A multipart content may be longer than the whole by so much: two ranges of a tiny file are still two ranges.
+ALLOWANCE = 8192
 # Read digit by digit a number stays below ten times this, which 63 bits hold; no file has so many bytes.
 ENOUGH = 10**17
 
@@ -21,18 +23,20 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
     """Return the ranges to send, none (416: all are beyond the end), or None to ignore the field (200).
 
     They come in the order asked, overlapping or adjacent ones as one, at the place of the first (§15.3.7.2). Ignored
-    are malformed fields, other units, more than ``max_ranges`` parts and more than two overlapping ranges (§14.2). An
-    empty representation (size 0) has nothing to cut: the caller does not look at Range then.
+    are malformed fields, other units, more than ``max_ranges`` parts, more than two overlapping ranges, and parts that
+    with their heads are longer than the whole (§14.2). An empty representation (size 0) has nothing to cut: the caller
+    does not look at Range then.
     """
     # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
-    if len(value) > FIELD_LIMIT or not (value.startswith(b"bytes=") or value[:6].lower() == b"bytes="):
+    if not (value.startswith(b"bytes=") or value[:6].lower() == b"bytes="):
         return None
     spec = _maybe_spec(value, 6, size)
     if spec is not None:
         return (spec,) if spec[0] < spec[1] else ()
-    if value[6:7] in (b" ", b"\t"):
+    # Adjacent ranges are one part, so a list may be longer than the parts: but not by much, as each element costs time.
+    if value[6:7] in (b" ", b"\t") or value.count(b",") > 2 * max_ranges:
         return None
-    asked = [_maybe_spec(element, 0, size) for element in split_list(value[6:])]
+    asked = [_maybe_element(element, size) for element in split_list(value[6:])]
     satisfiable = []
     for spec in asked:
         if spec is None:  # §14.2: one invalid range-spec makes the whole specifier invalid
@@ -40,8 +44,20 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
         if spec[0] < spec[1]:
             satisfiable.append(spec)
     if len(satisfiable) > 1:
-        return _maybe_coalesced(satisfiable, max_ranges)
+        return _maybe_coalesced(satisfiable, size, max_ranges)
     return tuple(satisfiable) if asked else None
+
+
+def _maybe_element(text: bytes, size: int) -> ByteRange | None:
+    """Return _maybe_spec() of one of many: interpreted, the usual form takes a quarter of the time in this way.
+
+    A thousand of them take 0.7 ms instead of 2.6 ms.
+    """
+    first, _, last = text.partition(b"-")
+    if len(text) > 32 or not first.isdigit() or not last.isdigit():
+        return _maybe_spec(text, 0, size)
+    start, stop = int(first), int(last) + 1
+    return (start, min(stop, size)) if start < stop else None
 
 
 def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
@@ -73,13 +89,15 @@ def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
     if not has_last:
         return (first, size)
     if first >= ENOUGH and last >= ENOUGH:  # neither was read whole, so neither tells which comes first
-        return (size, size) if int(text[begin:dash]) <= int(text[dash + 1 :]) else None
+        first_digits, last_digits = text[begin:dash].lstrip(b"0"), text[dash + 1 :].lstrip(b"0")
+        is_ordered = (len(first_digits), first_digits) <= (len(last_digits), last_digits)
+        return (size, size) if is_ordered else None
     if last < first:
         return None
     return (first, min(last + 1, size))
 
 
-def _maybe_coalesced(ranges: list[ByteRange], max_ranges: int) -> tuple[ByteRange, ...] | None:
+def _maybe_coalesced(ranges: list[ByteRange], size: int, max_ranges: int) -> tuple[ByteRange, ...] | None:
     """Merge what overlaps or touches in O(n log n); None when it is too much to ask (§17.15)."""
     overlaps = 0
     merged: list[tuple[int, int, int]] = []  # place asked, start, stop
@@ -92,6 +110,8 @@ def _maybe_coalesced(ranges: list[ByteRange], max_ranges: int) -> tuple[ByteRang
         merged[-1] = (min(place, last_place), last_start, max(stop, last_stop))
     # A first overlap is between two ranges; a second one makes three, and §14.2 names more than two as a reason.
     if overlaps > 1 or len(merged) > max_ranges:
+        return None
+    if sum([stop - start + PART_OVERHEAD for _, start, stop in merged]) > size + ALLOWANCE:
         return None
     return tuple((start, stop) for _, start, stop in sorted(merged))
 
@@ -116,14 +136,12 @@ def make_part_heads(
 ) -> tuple[bytes, ...]:
     """Return what goes before the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
 
-    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them.
+    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them. The first
+    delimiter has a line break before it too, which ends an empty preamble: nginx, httpd and lighttpd send one, and
+    zsync drops the first line of a content unread.
     """
-    delimiter = b"--%b\r\nContent-Type: %b\r\nContent-Range: " % (boundary, content_type)
-    return tuple(
-        # The line break before a delimiter belongs to the delimiter; before the first there is no part to end.
-        (b"\r\n" if index else b"") + delimiter + make_content_range(start, stop, size) + b"\r\n\r\n"
-        for index, (start, stop) in enumerate(ranges)
-    )
+    before = f"\r\n--{boundary.decode()}\r\nContent-Type: {content_type.decode('latin-1')}\r\nContent-Range: bytes "
+    return tuple([f"{before}{start}-{stop - 1}/{size}\r\n\r\n".encode("latin-1") for start, stop in ranges])
 
 
 def make_closing_delimiter(boundary: bytes) -> bytes:

@@ -6,7 +6,7 @@ Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (ha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fastfile.http.date import make_httpdate
 from fastfile.http.field_changes import Field, FieldChanges
@@ -31,6 +31,7 @@ MAX_HASHED = 1 << 20
 # clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
 # room for the longest copy (resource.py).
 MAX_KEPT = 20 * 1024
+MAX_READY_PARTS = 16  # of a multipart content; more are made while they are sent
 KEPT_OVERHEAD = 800  # what one of them takes beside its bytes, its head included, about
 
 
@@ -191,14 +192,25 @@ class Representation:
             self._kept += size
 
     def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
-        size = self.resource.size
         boundary = os.urandom(16).hex().encode()  # nobody can have put it into the file
-        parts: list[bytes | FileSlice] = []
-        for head, (start, stop) in zip(make_part_heads(ranges, size, self.media_type, boundary), ranges, strict=True):
-            parts += (head, self.resource.slice(start, stop))
-        parts.append(make_closing_delimiter(boundary))
-        total = sum(part.count if isinstance(part, FileSlice) else len(part) for part in parts)
-        return self._make(206, make_multipart_type(boundary), tuple(parts), total)
+        heads = make_part_heads(ranges, self.resource.size, self.media_type, boundary)
+        closing = make_closing_delimiter(boundary)
+        total = len(b"".join(heads)) + sum([stop - start for start, stop in ranges]) + len(closing)
+        parts = _multipart(self.resource, heads, ranges, closing)
+        if len(ranges) <= MAX_READY_PARTS:
+            return self._make(206, make_multipart_type(boundary), tuple(parts), total)
+        head = self._make(206, make_multipart_type(boundary), (), total).head
+        return Response(head, (), total, source=parts)
+
+
+def _multipart(
+    resource: Resource, heads: tuple[bytes, ...], ranges: tuple[ByteRange, ...], closing: bytes
+) -> Iterator[bytes | FileSlice]:
+    """Yield a multipart content, a part when the one before it is sent: a thousand of them would hold up the loop."""
+    for head, (start, stop) in zip(heads, ranges, strict=True):
+        yield head
+        yield resource.slice(start, stop)
+    yield closing
 
 
 def _without_type(fields: Iterable[Field]) -> tuple[Field, ...]:

@@ -19,7 +19,7 @@ from fastfile.http.authority import check_host, is_loopback_host, parse_host
 from fastfile.http.conditional import LIST_LIMIT, check_preconditions, maybe_entity_tags
 from fastfile.http.date import make_httpdate, maybe_httpdate
 from fastfile.http.negotiation import VALUE_LIMIT, preferred_codings, preferred_type
-from fastfile.http.ranges import FIELD_LIMIT, parse_range
+from fastfile.http.ranges import ALLOWANCE, PART_OVERHEAD, parse_range
 from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT, make_location, parse_target
 from fastfile.message import RequestHead
 
@@ -79,7 +79,7 @@ def range_rule(data: bytes) -> None:
 def naive_ranges(value: bytes, size: int) -> tuple[tuple[int, int], ...] | None:
     """Return what parse_range should, by sets of bytes."""
     field = RANGE.fullmatch(value)
-    if field is None or len(value) > FIELD_LIMIT:
+    if field is None or value.count(b",") > 2 * MAX_RANGES:
         return None
     specs = [spec.strip(b" \t") for spec in field[1].split(b",")]
     asked: list[set[int]] = []
@@ -107,6 +107,8 @@ def naive_ranges(value: bytes, size: int) -> tuple[tuple[int, int], ...] | None:
         overlapping += bool(seen & one)
         seen |= one
     if overlapping > 1 or len(runs) > MAX_RANGES:
+        return None
+    if len(runs) > 1 and len(whole) + len(runs) * PART_OVERHEAD > size + ALLOWANCE:
         return None
     return tuple(run for _, run in sorted(zip(order, runs, strict=True)))
 

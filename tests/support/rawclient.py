@@ -49,7 +49,7 @@ class Received(NamedTuple):
         boundary = MULTIPART.fullmatch(self.fields["content-type"])
         assert boundary, self.fields["content-type"]
         delimiter = b"\r\n--" + boundary[1].encode()
-        pieces = (b"\r\n" + self.body).split(delimiter)
+        pieces = self.body.split(delimiter)
         assert (pieces[0], pieces[-1]) == (b"", b"--\r\n"), "not delimited as RFC 2046 §5.1.1 has it"
         found = []
         for piece in pieces[1:-1]:
