@@ -64,15 +64,9 @@ def say_nothing(text: str) -> None:
 
 
 def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
-    """Return the site of a root: one with rules, where the settings let it have any."""
-    base, root, _ = mount_point
+    """Return the site of a root."""
     rules = read_rules(mount_point, shared.config, shared.clock, say)
-    if rules is None:
-        return Site(root, base, shared)
-    # Imported here, and below: without rules nobody pays for it.
-    from fastfile.site.ruled_lookup import RuledSite
-
-    return RuledSite(root, base, shared, rules)
+    return Site(mount_point.root, mount_point.base, shared, rules)
 
 
 def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None]) -> SiteRules | None:
@@ -81,6 +75,7 @@ def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Calla
     provider = choose_provider(config)
     if config.rules == "off" or root.only is not None or not provider.rule_files:
         return None
+    # Imported here, and below: only a site that uses it pays for it.
     from fastfile.rules.reload import SiteRules
 
     def say_of_mount(text: str) -> None:

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from fastfile.clock import Clock
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
-from fastfile.http.target import Target
 from fastfile.message import RequestHead
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import FASTFILE, Provider
 from fastfile.rules.redirects import parse_redirects
 from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule
-from fastfile.rules.rulebook import NO_MATCH, Outcome, Rulebook, RuleMatch
+from fastfile.rules.rulebook import NO_MATCH, Rulebook, RuleMatch
 from fastfile.storage.deploy_files import DeployFile, hidden_names, make_folder_stamp, read_deploy_file
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
@@ -172,30 +171,20 @@ class SiteRules:
         """Tell whether a Target's path is one of the files themselves."""
         return path.lower() in self._hidden  # some file systems don't tell case apart
 
-    def match(self, target: Target, head: RequestHead) -> RuleMatch:
+    def match(self, page: PagePath, query: bytes | None = None, head: RequestHead | None = None) -> RuleMatch:
         """Return all that the rules say about a request: where it leads, header changes, Vary. One lookup.
 
-        Raises HTTPError where the rules cannot be applied to it.
+        Without ``head`` it is about all requests for the path. Raises HTTPError where the rules cannot be applied.
         """
-        if self.hides(target.path):
+        if self.hides(page.path):
             return _HIDDEN
-        path = _path_of(PagePath(target.path, target.is_directory))
-        matched = self._book.match(path, target.query, head) if self.has_rules else NO_MATCH
+        path = _path_of(page)
+        matched = self._book.match(path, query, head) if self.has_rules else NO_MATCH
         return matched._replace(changes=self._fields.changes(path)) if self.has_fields else matched
 
-    def find(self, target: Target, head: RequestHead) -> Outcome | None:
-        """Return what the rules make of a request, whether it goes before the files or after them."""
-        if not self.has_rules:
-            return None
-        return self._book.find(_path_of(PagePath(target.path, target.is_directory)), target.query, head)
-
-    def covers(self, address: PagePath, forced: bool) -> bool:
-        """Tell whether some request for an address may come to a rule; ``forced``: to one before the files."""
-        return self.has_rules and self._book.covers(_path_of(address), forced)
-
-    def vary(self, address: PagePath) -> tuple[bytes, ...]:
-        """Return the fields of a request on which it depends which rule it comes to (RFC 9110 §12.5.5)."""
-        return self._book.vary(_path_of(address)) if self.has_rules else ()
+    def forces(self, path: bytes) -> bool:
+        """Tell whether a rule goes before the file at a path, for some requests or for all."""
+        return self.has_rules and self._book.forces(_path_of(PagePath(path, False)))
 
     def changes(self, address: PagePath) -> FieldChanges:
         """Return what the rules make of the fields of a response at an address."""

@@ -40,7 +40,7 @@ class RuleMatch(NamedTuple):
     outcome: Outcome | None = None
     is_covered: bool = False  # some rule is for the path, whatever its query and conditions
     may_be_forced: bool = False  # some rule that goes before the files is
-    vary: tuple[bytes, ...] = ()  # request fields that choose among the rules (RFC 9110 §12.5.5)
+    vary: bytes = b""  # request fields that choose among the rules (RFC 9110 §12.5.5)
     changes: FieldChanges = NO_CHANGES
     is_hidden: bool = False  # the path is a rule file, which is never served
 
@@ -58,14 +58,17 @@ class Rulebook:
         """Return what the rules make of a request for a decoded path, which begins with one slash."""
         return self._choose(self._index.find(path), path, query, head)
 
-    def match(self, path: bytes, query: bytes | None, head: RequestHead) -> RuleMatch:
-        """Return all that the rules say about a request for a decoded path, by one lookup."""
+    def match(self, path: bytes, query: bytes | None, head: RequestHead | None) -> RuleMatch:
+        """Return all that the rules say about a request for a decoded path, by one lookup.
+
+        Without ``head`` it is about all requests for the path: there is no outcome.
+        """
         found = self._index.find(path)
         if not found:
             return NO_MATCH
-        outcome = self._choose(found, path, query, head)
+        outcome = None if head is None else self._choose(found, path, query, head)
         may_be_forced = self._has_forced and any(rule.forced for rule, _ in found)
-        return RuleMatch(outcome, True, may_be_forced, _varies_by(found))
+        return RuleMatch(outcome, True, may_be_forced, b", ".join(_varies_by(found)))
 
     def _choose(
         self, found: list[tuple[Rule, Captures]], path: bytes, query: bytes | None, head: RequestHead
@@ -82,15 +85,9 @@ class Rulebook:
             return outcome
         return None
 
-    def covers(self, path: bytes, forced: bool) -> bool:
-        """Tell whether a rule is for a path, whatever its query and conditions; ``forced``: one before the files."""
-        if forced and not self._has_forced:
-            return False
-        return any(rule.forced or not forced for rule, _ in self._index.find(path))
-
-    def vary(self, path: bytes) -> tuple[bytes, ...]:
-        """Return the fields of a request that have a say in what becomes of a path (RFC 9110 §12.5.5)."""
-        return _varies_by(self._index.find(path))
+    def forces(self, path: bytes) -> bool:
+        """Tell whether a rule goes before the file at a path, for some requests or for all."""
+        return self._has_forced and any(rule.forced for rule, _ in self._index.find(path))
 
 
 NO_MATCH = RuleMatch()

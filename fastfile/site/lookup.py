@@ -1,204 +1,147 @@
-"""A site: from a target to what answers it - a file, its variants, a redirect, a listing, or nothing.
+"""A site: from a target to what answers it. Each step returns what it found, or None: then the next one is asked.
 
-The one place where the rules of "From target to file" (docs/behaviour.md) come together. In order:
+ 1. forced_rule  a rule that goes before the files                        rule_steps.py
+ 2. known        the cached entry, while it is fresh
+ 3. file         the file at its name, with .html, or a folder's index; a redirect where the page has another URL
+ 4. rule         a rule for where no file is                              rule_steps.py
+ 5. folder       the listing of a folder that has no index
+ 6. fallback     the page of an app, the nearest 404.html, or our 404     fallback.py
 
- 1. nothing      a hidden name
- 2. the file     at its name, with .html, or a folder's index (cleanurls.py); not at its address: a redirect
- 3. the listing  of a folder that has no index
- 4. absence      the page of an app, the nearest 404.html, or our 404 (absence.py)
-
-What it finds goes into the cache; handler.py asks here only for what is not there, or no longer true.
+The rules of "From target to file" (docs/behaviour.md) come together here. handler.py asks only for what is not in the
+cache, or is no longer true.
 """
 
 from __future__ import annotations
 
-import os
-import stat
+from typing import TYPE_CHECKING
 
-from fastfile.http.cache_control import CachePolicy
-from fastfile.http.field_changes import FieldChanges
-from fastfile.http.target import Target, encode_path, is_hidden, make_location
+from fastfile.http.target import Target
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.rules.clean_urls import CleanUrls, PagePath
-from fastfile.rules.providers import Provider, choose_provider
+from fastfile.rules.clean_urls import PagePath
+from fastfile.rules.providers import choose_provider, with_options
+from fastfile.site.context import Found, Lookup, SiteContext, Step
 from fastfile.site.entry import Entry
-from fastfile.site.error_pages import make_vary
-from fastfile.site.fallback import Absences
-from fastfile.site.file_entries import FileEntries, Purpose
+from fastfile.site.fallback import Fallback
+from fastfile.site.file_entries import FileEntries
 from fastfile.site.listing.folders import Folders
-from fastfile.site.pages import make_error_page
-from fastfile.site.representation import NO_CACHE, make_page
 from fastfile.site.shared import Shared
-from fastfile.storage.freshness import Stamp
-from fastfile.storage.root import Root, make_error
+from fastfile.storage.root import Root
 from fastfile.storage.stamps import Stamps
+from fastfile.storage.view import View
+
+if TYPE_CHECKING:
+    from fastfile.rules.reload import SiteRules
+
+# No target has a NUL, so what is cached under such a key is found by no request alone.
+GUARD = b"\0"
 
 
 class Site:
     """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
 
-    def __init__(self, root: Root, base: bytes, shared: Shared) -> None:
+    def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules | None = None) -> None:
         self._root = root
         self.base = base
-        self._prefix = b"/" + encode_path(base) if base else b""
         self._shared = shared
-        self._config = shared.config
-        self._cache = shared.cache
-        self._pages = shared.pages
-        self._changes = shared.changes
-        self._note = shared.note
-        self._files = FileEntries(root, shared, self._changes_of, Stamps(root, self._watched))
-        self._folders = Folders(root, base, shared, self._hides, self._withholds)
-        self.adopt(choose_provider(shared.config))
+        self._rules = rules
+        self._set_up()
 
-    def adopt(self, provider: Provider) -> None:
-        """Do as this host does from now on."""
-        config = self._config
-        self._provider = provider
-        self._caching = FieldChanges(((b"Cache-Control", provider.cache_control),) if provider.cache_control else ())
-        # No host goes by the names of files, unless somebody asks for it.
-        immutable = config.immutable if not provider.cache_control or config.given("immutable") else "off"
-        self._cache_policy = CachePolicy(immutable, config.cache_control, self.base)
-        self._urls = CleanUrls(provider.pages, provider.slash, tuple(os.fsencode(name) for name in config.index))
-        self._absences = Absences(self._root, self._files, self._shared, provider)
-        # The folders of an app are routes of it like any other name, and hosts know none, unless somebody asks to see
-        # them.
-        self._are_routes = not config.given("listing") and (config.spa is not None or not provider.listing)
-
-    def find(self, target: Target, head: RequestHead) -> Entry | Response | Deferred:
-        """Return what is at the target: a file or its absence as an answer, a redirect or a listing as a response.
+    def find(self, target: Target, head: RequestHead) -> Found:
+        """Return what is at the target: a file or its absence as an entry, a redirect or a listing as a response.
 
         Raises OSError where it cannot be read. ``target`` is without our base.
         """
-        key = self._locate(target.path, None, target.is_directory)
-        entry = self._cached(key)
-        if entry is not None:
-            return entry
-        found = self._look(target, head) or self._look_at_folder(target, head) or self._find_absence(target)
-        if isinstance(found, Entry):
-            self._remember(key, found)
-        return found
+        self.look_around()
+        lookup = self._context.begin(target, head)
+        for step in self._steps:
+            found = step(lookup)
+            if found is not None:
+                return found
+        raise AssertionError("the last step always finds something")
 
     def look_around(self) -> None:
-        """See what no answer depends on yet; called about once a second."""
+        """See whether the rules are others than those that the entries were made under."""
+        if self._rules is not None and self._rules.refresh():
+            self._shared.cache.clear()
+            self._set_up()
 
     def failure_page(self, path: bytes) -> bytes | None:
         """Return the page for failures at a path, where the site has its own."""
-        return self._absences.failure_page(path)
+        return self._fallback.failure_page(path)
 
-    def _locate(self, path: bytes, query: bytes | None, is_directory: bool) -> bytes:
-        """Return the reference to a path of this site, as a client has to ask for it."""
-        if not path and not is_directory:  # the base without its slash
-            return self._prefix
-        return self._prefix + make_location(path, query, is_directory)
+    def _set_up(self) -> None:
+        config = self._shared.config
+        provider = choose_provider(config) if self._rules is None else with_options(self._rules.provider, config)
+        context = SiteContext(self._root, self.base, self._shared, self._rules, provider)
+        files = FileEntries(context, Stamps(self._root))
+        self._context = context
+        self._fallback = Fallback(context, files)
+        steps = FileSteps(context, files)
+        before: tuple[Step, ...] = ()
+        after: tuple[Step, ...] = ()
+        if self._rules is not None:
+            # Imported here: a site without rules does not need it.
+            from fastfile.site.rule_steps import RuleSteps
 
-    def changes_at(self, address: PagePath, file: bytes = b"") -> FieldChanges:
-        """Return what is made of the fields of every response at an address, where ``file`` may be what answers."""
-        return self._changes
+            rules = RuleSteps(context, files, self._fallback)
+            before, after = (rules.find_forced,), (rules.find,)
+        self._steps = (*before, steps.find_known, steps.find_file, *after, steps.find_folder, self._fallback.find)
 
-    def _names_of(self, address: PagePath) -> bytes:
-        """Return the names of request fields that may lead from an address to something else."""
-        return b""
 
-    def _changes_of(self, file: bytes, purpose: Purpose) -> FieldChanges:
-        changes = self.changes_at(purpose.address, file)
-        # An error's page is not kept, whatever its name.
-        if purpose.status != 200:
-            return changes
-        return self._caching.then(self._cache_policy.apply(file, purpose.address.path, changes))
+class FileSteps:
+    """The steps that look at the file and the folder of a target."""
 
-    def _watched(self) -> tuple[Stamp, ...] | None:
-        """Return what all answers depend on; None where a change of it could go unnoticed."""
-        return ()
+    def __init__(self, context: SiteContext, files: FileEntries) -> None:
+        self._context = context
+        self._files = files
+        self._note = context.shared.note
+        self._folders = Folders(context.root, context.base, context.shared, context.hides, context.withholds)
+        # The folders of an app are routes like any other name, and providers list none, unless the option asks for it.
+        config = context.shared.config
+        self._lists = context.root.only is None and (
+            config.given("listing") or (config.spa is None and context.provider.listing)
+        )
 
-    def _hides(self, path: bytes) -> bool:
-        """Tell whether a path is as if nothing were there."""
-        return is_hidden(path) and not self._config.dotfiles
+    def find_known(self, lookup: Lookup) -> Entry | None:
+        """Return what the cache has for the target."""
+        return self._context.known(self._key(lookup))
 
-    def _withholds(self, path: bytes) -> bool:
-        """Tell whether some request for a file gets something else than the file: then no archive has it either."""
-        return self._hides(path)
-
-    def _candidates(self, asked: PagePath) -> tuple[bytes, ...]:
-        return (self._root.only,) if self._root.only is not None else self._urls.candidates(asked)
-
-    def _look(self, target: Target, head: RequestHead) -> Entry | Response | None:
-        """Return the file at a target, or a redirect to the address where it is; None where there is none."""
-        asked = PagePath(target.path, target.is_directory)
-        if self._hides(asked.path):
-            self._note("hidden", asked.path)
+    def find_file(self, lookup: Lookup) -> Entry | Response | None:
+        """Return the file at a target, or a redirect to the path where it is."""
+        context, page = self._context, lookup.page
+        if context.hides(page.path):
+            self._note("hidden", page.path)
             return None
-        if self._root.only is not None and asked.path:
+        file = self._files.find(lookup.view, context.candidates(page))
+        if file is None:
             return None
-        found = self._files.find(self._candidates(asked), Purpose(asked))
-        if found is None:
-            return None
-        file, entry = found
-        address = self._urls.address(file, asked)
-        if address != asked and self._is_at(file, address):
-            self._note("redirect", file)
-            return self._move(address, target, head)
-        self._note("file", file)
+        better = context.urls.address(file.path, page)
+        if better != page and self._is_at(file.path, better, lookup.view):
+            self._note("redirect", file.path)
+            return context.move(lookup, better)
+        self._note("file", file.path)
+        entry = self._files.make(file, page, lookup.match)
+        context.keep(self._key(lookup), entry)
         return entry
 
-    def _look_at_folder(self, target: Target, head: RequestHead) -> Response | Deferred | None:
-        """Return the listing of a folder without a page, or the redirect to it; None where none is to be seen."""
-        if self._are_routes or self._root.only is not None or self._hides(target.path):
+    def find_folder(self, lookup: Lookup) -> Response | Deferred | None:
+        """Return the listing of a folder without a page, or the redirect to it."""
+        context, page = self._context, lookup.page
+        if not self._lists or context.hides(page.path) or not lookup.view.is_folder(page.path):
             return None
-        return self._list(target, head)
-
-    def _find_absence(self, target: Target) -> Entry:
-        self._note("absence", target.path)
-        asked = PagePath(target.path, target.is_directory)
-        return self._absences.find(target.path, self._candidates(asked), self._names_of(asked))
-
-    def _is_at(self, file: bytes, address: PagePath) -> bool:
-        """Tell whether a file is what answers for an address: it may be another, about.html beside about/index.html."""
-        for candidate in self._urls.candidates(address):
-            try:
-                status = self._root.stat(candidate)
-            except OSError:
-                continue
-            if stat.S_ISREG(status.st_mode):
-                return candidate == file
-        return False
-
-    def _cached(self, key: bytes) -> Entry | None:
-        entry = self._cache.entries.get(key)
-        return entry if entry is not None and entry.is_fresh(self._shared.clock) else None
-
-    def _remember(self, key: bytes, entry: Entry) -> None:
-        self._cache.discard(key)
-        if entry.stamps:
-            entry.key = key
-            self._cache.put(key, entry)
-
-    def _move(self, address: PagePath, target: Target, head: RequestHead) -> Response:
-        """Return the redirect to where the target is, in this site."""
-        location = self._locate(address.path, target.query, address.is_directory)
-        return self._redirect(self._provider.moved, location, target, head)
-
-    def _redirect(self, status: int, location: bytes, target: Target, head: RequestHead) -> Response:
-        type_ = self._pages.choose_type(head.field(b"accept"))
-        page = make_error_page(status, "What you ask for is at another address.", type_)
-        names = self._names_of(PagePath(target.path, target.is_directory))
-        fields = (make_vary(names), NO_CACHE, (b"Location", location))
-        return make_page(status, type_, page, fields, self._changes)
-
-    def _list(self, target: Target, head: RequestHead) -> Response | Deferred | None:
-        """Return the listing of a folder, the redirect to it, or None."""
-        path = target.path
-        try:
-            status = self._root.stat(path)
-        except OSError as error:
-            if make_error(error).status != 404:
-                raise
+        if not page.is_directory:
+            return context.move(lookup, PagePath(page.path, True))
+        if not context.provider.listing:
             return None
-        if not stat.S_ISDIR(status.st_mode):
-            return None
-        if not target.is_directory:
-            return self._move(PagePath(path, True), target, head)
-        if not self._provider.listing:
-            return None
-        self._note("listing", path)
-        return self._folders.respond(path, target.query, head, self.changes_at(PagePath(path, True)))
+        self._note("listing", page.path)
+        changes = context.changes_at(lookup.match)
+        return self._folders.respond(page.path, lookup.target.query, lookup.head, changes)
+
+    def _key(self, lookup: Lookup) -> bytes:
+        """Return the key of a target's entry: one that the handler does not find where rules have to be asked first."""
+        key = self._context.locate(lookup.page)
+        return GUARD + key if lookup.match.may_be_forced else key
+
+    def _is_at(self, file: bytes, page: PagePath, view: View) -> bool:
+        """Tell whether a file is what answers for a path: it may be another, about.html beside about/index.html."""
+        return next((name for name in self._context.candidates(page) if view.is_file(name)), None) == file

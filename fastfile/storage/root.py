@@ -95,12 +95,12 @@ class Root:
         return None if read_signature(absolute, False) in (b"", b"!") else read_signature(absolute)
 
     def stat_folder(self, path: bytes) -> os.stat_result | None:
-        """Return the state of the folder that holds ``path``, for comparison later; None where it cannot be seen.
+        """Return the state of a folder, for comparison later; None where it cannot be seen.
 
         Taken before what is in it is looked at, so that no change is missed.
         """
         try:
-            return os.stat(self.absolute(path.rpartition(b"/")[0]))
+            return os.stat(self.absolute(path))
         except OSError:
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from fastfile.sendfile import make_signature
 from fastfile.storage.freshness import Stamp
@@ -17,14 +17,10 @@ MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, whi
 
 
 class Stamps:
-    """Makes the stamps of one root. Nothing at all stands for what could change unnoticed: it must not be kept.
+    """Makes the stamps of one root. No stamps at all mean that a change could go unnoticed: do not keep that entry."""
 
-    ``watched`` gives the stamps of what all answers of the root depend on; None where that could change unnoticed.
-    """
-
-    def __init__(self, root: Root, watched: Callable[[], tuple[Stamp, ...] | None]) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
-        self._watched = watched
         self._folders: dict[bytes, Stamp] = {}
 
     def of_file(
@@ -48,13 +44,9 @@ class Stamps:
     def of_folders(self, folders: Mapping[bytes, os.stat_result]) -> tuple[Stamp, ...]:
         """Return what shows that a name came or went in any of the folders, given by path with the state of each."""
         now_ns = time.time_ns()
-        watched = self._watched()
-        if watched is None or not folders or not all(is_settled(status, now_ns) for status in folders.values()):
+        if not all(is_settled(status, now_ns) for status in folders.values()):
             return ()
-        return (
-            *[self._of_folder(self._root.absolute(path), status) for path, status in folders.items()],
-            *watched,
-        )
+        return tuple([self._of_folder(self._root.absolute(path), status) for path, status in folders.items()])
 
     def _of_folder(self, absolute: bytes, status: os.stat_result) -> Stamp:
         """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""

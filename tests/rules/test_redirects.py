@@ -232,9 +232,10 @@ def test_which_rules_go_before_the_files() -> None:
 
 def test_a_book_knows_which_paths_its_rules_cover() -> None:
     book = Rulebook(parse_redirects(b"/a id=1 /b 301!\n/c/* /d 302 Cookie=x", "_redirects", NETLIFY)[0])
-    assert [book.covers(path, True) for path in (b"/a", b"/c/x", b"/e")] == [True, False, False]
-    assert [book.covers(path, False) for path in (b"/a", b"/c/x", b"/e")] == [True, True, False]
-    assert (book.vary(b"/a"), book.vary(b"/c")) == ((), (b"Cookie",))
+    matches = [book.match(path, None, None) for path in (b"/a", b"/c/x", b"/e")]
+    assert [match.may_be_forced for match in matches] == [True, False, False]
+    assert [match.is_covered for match in matches] == [True, True, False]
+    assert [match.vary for match in matches] == [b"", b"Cookie", b""]
 
 
 def test_a_rule_of_another_format_may_be_an_expression() -> None:

@@ -24,7 +24,7 @@ def test_a_match_names_the_rule_and_what_else_could_match() -> None:
     plain = match(b"/a/x")
     assert plain.outcome is not None
     assert (plain.outcome.reference, plain.is_covered, plain.may_be_forced) == (b"/c/x", True, True)
-    assert plain.vary == (b"Cookie",)
+    assert plain.vary == b"Cookie"
     forced = match(b"/a/x", b"Cookie: beta=1\r\n")
     assert forced.outcome is not None
     assert forced.outcome.reference == b"/beta"
@@ -34,7 +34,7 @@ def test_a_condition_that_does_not_hold_still_varies_the_response() -> None:
     found = match(b"/docs/x")
     assert found.outcome is None
     assert found.is_covered
-    assert found.vary == (b"Cookie", b"Accept-Language")
+    assert found.vary == b"Cookie, Accept-Language"
 
 
 def test_a_path_without_rules_has_no_match() -> None:

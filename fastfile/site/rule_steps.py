@@ -1,0 +1,77 @@
+"""The steps of a site whose build brings rules: before its files, and where it has no file.
+
+A redirect is made anew for each request, since it depends on the query and more. A file that a rule leads to is cached
+by what it is sent as, so that all routes of an app share one entry.
+"""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError
+from fastfile.http.field_changes import FieldChanges
+from fastfile.http.target import parse_target
+from fastfile.rules.clean_urls import HTML, PagePath
+from fastfile.rules.rulebook import Outcome
+from fastfile.site.context import Found, Lookup, SiteContext
+from fastfile.site.entry import Entry
+from fastfile.site.error_pages import make_vary
+from fastfile.site.fallback import Fallback
+from fastfile.site.file_entries import FileEntries
+
+
+class RuleSteps:
+    """Follow the rule that a request comes to."""
+
+    def __init__(self, context: SiteContext, files: FileEntries, fallback: Fallback) -> None:
+        self._context = context
+        self._files = files
+        self._fallback = fallback
+        self._note = context.shared.note
+
+    def find_forced(self, lookup: Lookup) -> Found | None:
+        """Return what a rule that goes before the files makes of a request."""
+        outcome = lookup.match.outcome
+        return self._follow(outcome, lookup) if outcome is not None and outcome.rule.forced else None
+
+    def find(self, lookup: Lookup) -> Found | None:
+        """Return what a rule makes of a request for which there is no file."""
+        return None if lookup.match.outcome is None else self._follow(lookup.match.outcome, lookup)
+
+    def _follow(self, outcome: Outcome, lookup: Lookup) -> Found:
+        status = outcome.rule.status
+        self._note("rule", str(outcome.rule.place).encode())
+        if outcome.is_redirect:
+            return self._context.redirect(lookup, status, self._context.locate_reference(outcome.reference))
+        entry = self._open_goal(outcome.reference, lookup, status)
+        if entry is not None:
+            return entry
+        if status in (200, 404):
+            return self._fallback.find(lookup)
+        raise HTTPError(status, "A rule of this site says so.", (make_vary(lookup.match.vary),))
+
+    def _open_goal(self, reference: bytes, lookup: Lookup, status: int) -> Entry | None:
+        """Return the entry of the file that a rule names, for requests for the target; None where there is none."""
+        context = self._context
+        try:
+            goal = parse_target(reference)
+        except HTTPError:  # a rule may name what no file can be named, also by what it caught
+            return None
+        if context.hides(goal.path):
+            return None
+        goal_page = PagePath(goal.path, goal.is_directory)
+        changes = context.changes_at(lookup.match)
+        key = _make_key(context.locate(goal_page), status, lookup.match.vary, changes)
+        entry = context.known(key)
+        if entry is None:
+            file = self._files.find(lookup.view, (*context.candidates(goal_page), goal.path + HTML))
+            if file is None:
+                return None
+            self._note("file", file.path)
+            entry = self._files.make(file, lookup.page, lookup.match, status, lookup.match.vary)
+            context.keep(key, entry)
+        return entry
+
+
+def _make_key(location: bytes, status: int, vary: bytes, changes: FieldChanges) -> bytes:
+    """Return the key of a file as it is sent: no target has a NUL, so no request finds it by itself."""
+    fields = [part for field in changes.added for part in field]
+    return b"\0".join([b"", location, b"%d" % status, vary, *fields, b"", *sorted(changes.removed)])

@@ -1,0 +1,127 @@
+"""A view: what one request sees beneath a root. It looks at each name once, and at a folder before what is in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from fastfile.http.target import join
+from fastfile.sendfile import read_signature
+from fastfile.storage.resource import Resource, open_resource
+from fastfile.storage.root import Root, make_error
+
+# Why a name is no file. "refused": something is there that no request can have, such as a link that leads nowhere.
+NoFile = Literal["absent", "folder", "linked folder", "refused"]
+
+
+class View:
+    """Belongs to one request and remembers what it saw."""
+
+    __slots__ = ("_no_files", "_root", "_small_file", "_states")
+
+    def __init__(self, root: Root, small_file: int) -> None:
+        self._root = root
+        self._small_file = small_file
+        self._no_files: dict[bytes, NoFile] = {}
+        self._states: dict[bytes, os.stat_result | None] = {}
+
+    def open(self, path: bytes) -> Resource | None:
+        """Open a file; return None where there is none. Raises OSError where it cannot be read."""
+        if path in self._no_files:
+            return None
+        folder = path.rpartition(b"/")[0]
+        self._state(folder)
+        # Most names that a request could mean are absent. One lstat, which raises no exception, tells.
+        if self.is_absent(folder) or self.is_absent(path):
+            self._no_files[path] = "absent"
+            return None
+        try:
+            return open_resource(self._root, path, self._small_file)
+        except IsADirectoryError:
+            is_link = os.path.islink(self._root.absolute(path))
+            self._no_files[path] = "linked folder" if is_link else "folder"
+        except OSError as error:
+            if make_error(error).status != 404:
+                raise
+            is_there = read_signature(self._root.absolute(path), False) not in (b"", b"!")
+            self._no_files[path] = "refused" if is_there else "absent"
+        return None
+
+    def is_absent(self, path: bytes) -> bool:
+        """Tell whether nothing at all is at a path, not even a link that leads nowhere."""
+        known = self._no_files.get(path)
+        if known is not None or self._states.get(path) is not None:
+            return known == "absent"
+        if read_signature(self._root.absolute(path), False) != b"":
+            return False
+        self._no_files[path] = "absent"
+        return True
+
+    def is_folder(self, path: bytes) -> bool:
+        """Tell whether a folder that may be read is at a path. Raises OSError where that cannot be told."""
+        if self.is_absent(path):
+            return False
+        if path in self._no_files:
+            return self._no_files[path] in ("folder", "linked folder")
+        try:
+            return stat.S_ISDIR(self._root.stat(path).st_mode)
+        except OSError as error:
+            if make_error(error).status != 404:
+                raise
+            return False
+
+    def is_file(self, path: bytes) -> bool:
+        """Tell whether a file that may be read is at a path."""
+        try:
+            return self.open(path) is not None
+        except OSError:
+            return False
+
+    def states(self, paths: Sequence[bytes]) -> dict[bytes, os.stat_result]:
+        """Return the state of each folder that was looked in for the last of the paths, which is a file.
+
+        Empty where a change of what was found could go unnoticed.
+        """
+        states = {}
+        for folder in dict.fromkeys(path.rpartition(b"/")[0] for path in paths):
+            state = self._state(folder)
+            if state is not None:
+                states[folder] = state
+        has_own = paths[-1].rpartition(b"/")[0] in states
+        return states if has_own and self.shows_changes(paths) else {}
+
+    def shows_changes(self, paths: Iterable[bytes]) -> bool:
+        """Tell whether a file that comes to any of the paths shows in the folders.
+
+        Where a link leads, no folder shows, unless what it leads to is one of them.
+        """
+        for path in paths:
+            known = self._no_files.get(path)
+            if known == "refused" or (known == "linked folder" and self._states.get(path) is None):
+                return False
+        return True
+
+    def folders_to(self, path: bytes) -> dict[bytes, os.stat_result]:
+        """Return the folders on the way to a path with their states, from the root to the last that is there.
+
+        Raises OSError where the root is gone.
+        """
+        folders = {b"": self._state(b"") or self._root.stat(b"")}
+        folder = b""
+        for name in path.split(b"/") if path else ():
+            folder = join(folder, name)
+            state = self._state(folder)
+            if state is None and self._states[b""] is None:  # privileges were dropped: the root's path tells nothing
+                state = self._root.maybe_stat(folder)
+            if state is None or not stat.S_ISDIR(state.st_mode):
+                break
+            folders[folder] = state
+        return folders
+
+    def _state(self, folder: bytes) -> os.stat_result | None:
+        if folder not in self._states:
+            known = self._no_files.get(folder)
+            self._states[folder] = None if known == "absent" else self._root.stat_folder(folder)
+        return self._states[folder]

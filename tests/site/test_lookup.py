@@ -1,0 +1,59 @@
+"""The steps of a site: what a request looks at on the disk, and how often its rules are looked up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.asker import Asker
+from support.looks import Looks
+
+from fastfile.rules.patterns.index import PatternIndex
+
+
+def make_asker(tmp_path: Path, files: dict[str, str], **settings: object) -> Asker:
+    asker = Asker(tmp_path, **settings)
+    for name, content in files.items():
+        asker.write(name, content.encode())
+    asker.settle()
+    asker.ask("/warm-up")
+    return asker
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        pytest.param("/nothing", [".", "nothing", "404.html"], id="a name in the root"),
+        # The second look tells a link that leads nowhere.
+        pytest.param("/nothing/", ["nothing", "nothing", ".", "404.html"], id="a folder in the root"),
+        pytest.param(
+            "/assets/nothing.js",
+            ["assets", "assets/nothing.js", ".", "assets/404.html", "404.html"],
+            id="a name in a folder",
+        ),
+    ],
+)
+def test_a_request_for_nothing_looks_at_each_name_once(tmp_path, monkeypatch, target, names):
+    asker = make_asker(tmp_path, {"assets/app.js": "", "index.html": ""}, rules="off")
+    looks = Looks(tmp_path, monkeypatch)
+    assert asker.ask(target).status == 404
+    assert looks.names == names
+    looks.names.clear()
+    assert asker.ask(target).status == 404
+    assert sorted(looks.names) == sorted({name for name in names if "nothing" not in name and "404" not in name})
+
+
+@pytest.mark.parametrize("target", ["/x/1", "/nothing", "/index.html"])
+def test_a_request_looks_its_rules_up_once(tmp_path, monkeypatch, target):
+    rules = "/x/* /index.html 200\n/* /elsewhere 302! Cookie=beta\n"
+    asker = make_asker(tmp_path, {"index.html": "home", "_redirects": rules})
+    looked_up = []
+    real = PatternIndex.find
+
+    def find(self: PatternIndex[object], path: bytes) -> object:
+        looked_up.append(path)
+        return real(self, path)
+
+    monkeypatch.setattr(PatternIndex, "find", find)
+    asker.ask(target)
+    assert looked_up == [target.encode()]
