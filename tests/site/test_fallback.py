@@ -55,6 +55,16 @@ def test_the_nearest_404_html_answers(tmp_path, serve):
         assert (head.status, head.body, head.fields["content-length"]) == (404, b"", str(len(f"this is {page}")))
 
 
+def test_a_page_in_a_hidden_folder_answers_only_where_hidden_names_are_served(tmp_path, serve):
+    pages = (".next/server/404.html", ".next/server/pages/x.txt", ".next/server/.well-known/404.html")
+    root = make_site(tmp_path, *pages)
+    client = serve(root)
+    for target in ("/.next/server/pages/missing", "/.next/server/missing", "/.next/server/.well-known/missing"):
+        assert b"There is nothing at this address" in client.request(target).body
+    client = serve(root, "--dotfiles")
+    assert client.request("/.next/server/pages/missing").body == b"this is .next/server/404.html"
+
+
 def test_the_page_itself_is_a_page_like_any_other(tmp_path, serve):
     assert serve(make_site(tmp_path, "404.html")).request("/404.html").status == 200
 
