@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -25,7 +26,24 @@ MAX_JOBS = 64
 SWITCH_S = 0.0005
 
 OnDone = Callable[[Future[Any]], None]
-Job = tuple[Callable[[], Any], Future[Any], OnDone]
+Job = tuple[Callable[[], Any], "Waiter", OnDone]
+
+
+class Waiter(Future[Any]):
+    """What a connection holds of a job. ``has_left``: it was cancelled, whether or not the work had begun by then."""
+
+    def __init__(self, on_leave: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_leave = on_leave
+        self.has_left = False
+
+    def cancel(self) -> bool:
+        """Take it back. Returns False where the work has begun."""
+        is_cancelled = super().cancel()
+        if not self.has_left:
+            self.has_left = True
+            self._on_leave()
+        return is_cancelled
 
 
 class Offload:
@@ -49,7 +67,9 @@ class Offload:
         self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
-        self._followers: dict[int, list[tuple[Future[Any], OnDone]]] = {}  # by the id of a work that is under way
+        # By the id of a work that is under way: the one that it was begun for, and those that came later.
+        self._leaders: dict[int, Waiter] = {}
+        self._followers: dict[int, list[tuple[Waiter, OnDone]]] = {}
         self.jobs = 0  # that wait, run, or are done and not yet reported
         self._threads = 0
         self._max_threads = max_threads
@@ -58,21 +78,35 @@ class Offload:
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
 
-        Cancelling the future takes it back: ``work`` is not begun any more. ``on_done`` is called all the same. Who
-        brings the very object that is under way already gets its result too: it is run once for all of them.
+        Cancelling the future takes it back: ``work`` is not begun any more. If it has begun, its ``stop()`` is called,
+        where it has one, once all that wait for it have cancelled. ``on_done`` is called all the same.
+        The same object, submitted again while it is under way, is run once for all.
         """
+        waiter = Waiter(partial(self._leave, work))
         followers = self._followers.get(id(work))
         if followers is not None:
-            followed: Future[Any] = Future()
-            followers.append((followed, on_done))
-            return followed
+            followers.append((waiter, on_done))
+            return waiter
         if self.jobs >= self._max_jobs or not self._has_thread():
             return None
+        self._begin(work, waiter, on_done)
+        return waiter
+
+    def _begin(self, work: Callable[[], Any], waiter: Waiter, on_done: OnDone) -> None:
         self.jobs += 1
-        future: Future[Any] = Future()
+        self._leaders[id(work)] = waiter
         self._followers[id(work)] = []
-        self._waiting.put((work, future, on_done))
-        return future
+        self._waiting.put((work, waiter, on_done))
+
+    def _leave(self, work: Callable[[], Any]) -> None:
+        """Stop a work that runs for none any more."""
+        leader = self._leaders.get(id(work))
+        if leader is None or not leader.has_left or not leader.running():
+            return
+        if all(follower.has_left for follower, _ in self._followers[id(work)]):
+            stop = getattr(work, "stop", None)
+            if stop is not None:
+                stop()
 
     def _has_thread(self) -> bool:
         """Start one more where all may be busy; tell whether there is any."""
@@ -112,6 +146,7 @@ class Offload:
         while self._done:
             work, future, on_done = self._done.popleft()
             self.jobs -= 1
+            del self._leaders[id(work)]
             followers = self._followers.pop(id(work))
             self._tell(future, on_done)
             for followed, on_followed in followers:
@@ -122,14 +157,12 @@ class Offload:
                     copy_result(future, followed)
                 self._tell(followed, on_followed)
 
-    def _follow(self, work: Callable[[], Any], future: Future[Any], on_done: OnDone) -> None:
+    def _follow(self, work: Callable[[], Any], waiter: Waiter, on_done: OnDone) -> None:
         """Begin the work for the first of those who follow; the others follow this one."""
         if id(work) in self._followers:
-            self._followers[id(work)].append((future, on_done))
+            self._followers[id(work)].append((waiter, on_done))
             return
-        self.jobs += 1
-        self._followers[id(work)] = []
-        self._waiting.put((work, future, on_done))
+        self._begin(work, waiter, on_done)
 
     def _tell(self, future: Future[Any], on_done: OnDone) -> None:
         try:

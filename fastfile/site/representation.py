@@ -58,11 +58,6 @@ def make_bodiless(response: Response) -> Response:
     return Response(response.head, (), 0, response.close)
 
 
-def make_content_tag(content: bytes) -> bytes:
-    """Return a strong entity tag that is of the content alone."""
-    return b'"%b"' % hash_content(content)
-
-
 def make_etag(resource: Resource, coding: bytes) -> bytes:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from fastfile.errors import HTTPError
 from fastfile.http.target import join
+from fastfile.storage.directory import sort_in_runs
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import PinnedRoot, Root, make_error
 from fastfile.storage.zip_format import (
@@ -118,18 +119,28 @@ class Archive:
 
 
 def make_archive(
-    root: PinnedRoot, folder: bytes, name: bytes, hides: Callable[[bytes], bool], limits: ArchiveLimits
+    root: PinnedRoot,
+    check: Callable[[], None],
+    folder: bytes,
+    name: bytes,
+    hides: Callable[[bytes], bool],
+    limits: ArchiveLimits,
 ) -> Archive:
     """Return the archive of a folder, whose members are all beneath one folder of that ``name``.
 
-    It takes over ``root``. ``hides`` tells of a path whether no request for it is answered.
-    What no request could read is left out as well.
+    It takes over ``root``. ``check`` is called now and then, and may raise to end it. ``hides`` tells of a path whether
+    no request for it is answered. What no request could read is left out as well.
     Raises OSError, and HTTPError 403 for too much.
     """
     members: list[Member] = []
     total = 0
+
+    def is_hidden(path: bytes) -> bool:
+        check()
+        return hides(path)
+
     try:
-        for member in walk(root, folder, _clean(name).replace(b":", b"_"), hides):  # "c:" would be a drive
+        for member in walk(root, folder, _clean(name).replace(b":", b"_"), is_hidden):  # "c:" would be a drive
             members.append(member)
             total += member.size
             _check_limits(len(members), total, limits)
@@ -177,7 +188,7 @@ def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
             return []
         raise
     try:
-        names = sorted(map(os.fsencode, os.listdir(fd)))
+        names = sort_in_runs(map(os.fsencode, os.listdir(fd)))
     finally:
         os.close(fd)
     taken = set(names)

@@ -31,6 +31,23 @@ class Work:
         return self.runs
 
 
+class Stoppable(Work):
+    """Ends when it is stopped too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = threading.Event()
+        self.stops = 0
+
+    def __call__(self) -> int:
+        self.began.set()
+        return super().__call__()
+
+    def stop(self) -> None:
+        self.stops += 1
+        self.may_end.set()
+
+
 class Bench:
     """An Offload on a loop that runs until so many ends were told."""
 
@@ -131,3 +148,30 @@ def test_it_is_not_begun_when_all_have_gone_before(bench: Bench) -> None:
         each.may_end.set()
     bench.run_until_told(THREADS + 3)
     assert (work.runs, bench.offload.jobs) == (0, 0)
+
+
+def test_it_is_stopped_when_all_have_gone_while_it_runs(bench: Bench) -> None:
+    work = Stoppable()
+    futures = [bench.submit(work) for _ in range(3)]
+    assert work.began.wait(TIMEOUT_S)
+    for future in futures:
+        assert work.stops == 0
+        future.cancel()
+        future.cancel()
+    assert work.stops == 1
+    bench.run_until_told(3)
+    assert (work.runs, bench.offload.jobs, bench.failures) == (1, 0, [])
+
+
+def test_it_is_not_stopped_for_one_who_comes_after_the_others_had_gone_before_it_began(bench: Bench) -> None:
+    busy = [Work() for _ in range(THREADS)]
+    for each in busy:
+        bench.submit(each)
+    work = Stoppable()
+    first = bench.submit(work)
+    first.cancel()
+    second = bench.submit(work)
+    for each in (*busy, work):
+        each.may_end.set()
+    bench.run_until_told(THREADS + 2)
+    assert (second.result(), work.stops) == (1, 0)

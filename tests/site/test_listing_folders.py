@@ -8,16 +8,20 @@ import os
 import re
 import socket
 import zipfile
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.asker import Asker
+from support.asker import Asker, body, complete
 from support.rawclient import RawClient, Received, make_request
 from support.serverprocess import ServerProcess
 
 from fastfile.http.disposition import make_attachment
+from fastfile.message import Deferred, RequestHead, Response
 from fastfile.site.listing import folders
 from fastfile.storage.archive import MEMBER_WEIGHT
+from fastfile.storage.directory import Entries
 
 FILES = {
     "b10.txt": (b"x" * 30, 3),
@@ -302,3 +306,111 @@ def test_a_large_folder_is_in_memory_once_however_many_take_it(
     again = asker.ask(target)
     assert again.status == 200
     assert len(b"".join(again.source or ())) == again.body_size > len(whole)
+
+
+def test_a_listing_is_cut_at_a_limit_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 10)
+    asker = Asker(tmp_path)
+    for number in range(25):
+        asker.write(str(number), b"")
+    shown = json.loads(body(asker.ask("/?format=json&sort=name&order=desc")))
+    assert [entry["name"] for entry in shown[:10]] == [str(number) for number in range(24, 14, -1)]
+    assert shown[10:] == [{"name": None, "type": "truncated", "total": 25}]
+    assert b"25 entries, of which the first 10 are shown" in body(asker.ask("/"))
+
+
+def test_a_readme_that_a_rule_withholds_is_not_shown(tmp_path: Path) -> None:
+    asker = Asker(tmp_path)
+    asker.write("README.md", b"the secret")
+    asker.write("other.txt", b"")
+    assert b"the secret" in body(asker.ask("/"))
+    for rule in ("/README.md /other.txt 200!", "/README.md /gone 404!", "/*.md /other.txt 302!"):
+        asker.write("_redirects", rule.encode())
+        asker.settle()
+        other = Asker(tmp_path, rules="on")
+        assert b"the secret" not in body(other.ask("/README.md"))
+        assert b"the secret" not in body(other.ask("/")), rule
+
+
+def test_requests_for_a_listing_share_its_making_until_it_begins(tmp_path: Path) -> None:
+    """One that began before a request came may miss what was written before the request."""
+    asker = Asker(tmp_path)
+    asker.write("a", b"")
+
+    def ask(target: str = "/?format=text") -> Deferred:
+        deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, host=b"localhost"))
+        assert isinstance(deferred, Deferred)
+        return deferred
+
+    first, second, other = ask(), ask(), ask("/?format=json")
+    assert first.work is second.work
+    assert first.work is not other.work
+    first.work()
+    asker.write("b", b"")
+    late = ask()
+    assert late.work is not first.work
+    assert body(complete(late)) == b"a\nb\n"
+
+
+def test_a_listing_is_made_once_at_a_time_and_again_for_requests_that_came_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asker = Asker(tmp_path)
+    asker.write("a", b"")
+    read = folders.list_directory
+    late: list[Response | Deferred] = []
+    made = []
+
+    def read_while_others_ask(*args: Any) -> Entries:
+        made.append(args)
+        found = read(*args)
+        if not late:
+            asker.write("b", b"")
+            late.extend(
+                asker.handler.respond(RequestHead(b"GET", b"/?format=text", 1, 0, host=b"localhost")) for _ in range(9)
+            )
+        return found
+
+    monkeypatch.setattr(folders, "list_directory", read_while_others_ask)
+    assert body(asker.ask("/?format=text")) == b"a\n"
+    waiting = [response.finish(Future()) for response in late if isinstance(response, Deferred)]
+    assert len({id(deferred.work) for deferred in waiting if isinstance(deferred, Deferred)}) == 1
+    assert len(waiting) == 9
+    assert body(complete(waiting[0])) == b"a\nb\n"
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("target", ["/?format=text", "/?archive=zip"])
+def test_a_listing_that_all_clients_have_left_is_given_up(tmp_path: Path, target: str) -> None:
+    asker = Asker(tmp_path)
+    for number in range(1030):
+        asker.write(str(number), b"")
+    descriptors = len(os.listdir("/dev/fd"))
+    deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, host=b"localhost"))
+    assert isinstance(deferred, Deferred)
+    deferred.work.stop()  # type: ignore[attr-defined]
+    with pytest.raises(folders.Abandoned):
+        deferred.work()
+    assert len(os.listdir("/dev/fd")) == descriptors
+
+
+def test_clients_that_leave_a_large_folder_leave_no_work_behind(tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / str(number)).touch()
+    with ServerProcess([str(tmp_path)]) as server:
+        (worker,) = server.wait_for_workers(1)
+        with RawClient(server.connect()) as client:
+            before = cpu_ticks(worker)
+            client.request("/?format=json")
+            once = cpu_ticks(worker) - before
+            before = cpu_ticks(worker)
+            for _ in range(60):
+                with server.connect() as connection:
+                    connection.sendall(make_request("/?format=json"))
+            client.request("/?format=json")
+            assert cpu_ticks(worker) - before < 20 * max(once, 3)
+
+
+def cpu_ticks(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(stat[11]) + int(stat[12])

@@ -8,15 +8,19 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 import pytest
 from support.pagereader import FOREIGN, Page, hashes_of
 
-from fastfile.site.listing.page import LISTING_POLICY, MAX_CRUMBS, Listing, Readme, make_listing_page
+from fastfile.site.listing.page import LISTING_POLICY, MAX_CRUMBS, ROWS, Listing, Readme, make_listing
 from fastfile.site.pages import HTML, JSON, TEXT, read_asset
 from fastfile.storage.directory import DirectoryEntry, Order
 
 MOMENT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 
 
+def make_page(listing: Listing, media_type: bytes) -> bytes:
+    return b"".join(make_listing(listing, media_type))
+
+
 def page_of(*entries: DirectoryEntry, path: bytes = b"/a/b/", media_type: bytes = HTML) -> bytes:
-    return make_listing_page(Listing(path, entries), media_type)
+    return make_page(Listing(path, entries), media_type)
 
 
 def listing(*entries: DirectoryEntry, path: bytes = b"/a/b/") -> Page:
@@ -132,7 +136,7 @@ def test_the_root_has_no_way_up() -> None:
     ],
 )
 def test_a_column_head_sorts_by_its_column_or_turns_it_round(order: Order, state: str, queries: list[str]) -> None:
-    content = make_listing_page(Listing(b"/", [], order), HTML)
+    content = make_page(Listing(b"/", [], order), HTML)
     page = Page(content)
     assert page.queries == [f"?sort={query}" for query in queries]
     heads = re.findall(rb"<th scope=col( aria-sort=\w+)?><form><button name=sort value=(\w+)", content)
@@ -142,7 +146,7 @@ def test_a_column_head_sorts_by_its_column_or_turns_it_round(order: Order, state
 
 def test_the_policy_admits_the_style_and_the_script_by_their_hashes_and_nothing_else() -> None:
     readme = Readme(b"README.md", "<script>alert(1)</script><style>*{}</style>", False)
-    content = make_listing_page(Listing(b"/", [file(b"a")], Order(), readme, True), HTML)
+    content = make_page(Listing(b"/", [file(b"a")], Order(), readme, True), HTML)
     ((style,), (script,)) = (hashes_of(content, tag) for tag in ("style", "script"))
     assert LISTING_POLICY.decode().split("; ") == [
         "default-src 'none'", f"style-src {style}", f"script-src {script}", "base-uri 'none'", "form-action 'self'",
@@ -187,7 +191,7 @@ def test_a_listing_says_how_much_is_there(entries: list[DirectoryEntry], text: s
 
 
 def test_an_archive_is_offered_where_there_is_one() -> None:
-    page = Page(make_listing_page(Listing(b"/", [], has_archive=True), HTML))
+    page = Page(make_page(Listing(b"/", [], has_archive=True), HTML))
     assert "?archive=zip" in page.queries
     assert b"archive" not in page_of(path=b"/")
 
@@ -204,7 +208,7 @@ def test_an_archive_is_offered_where_there_is_one() -> None:
     ],
 )
 def test_a_readme_is_shown_as_text(text: str, is_cut: bool, shown: str) -> None:
-    page = Page(make_listing_page(Listing(b"/", [], Order(), Readme(b"read me.md", text, is_cut)), HTML))
+    page = Page(make_page(Listing(b"/", [], Order(), Readme(b"read me.md", text, is_cut)), HTML))
     assert page.text["pre"].removeprefix("\n") == shown
     assert page.text["h2"] == "read me.md"
 
@@ -213,7 +217,7 @@ def test_a_readme_is_shown_as_text(text: str, is_cut: bool, shown: str) -> None:
 def test_a_listing_for_programs_has_the_entries_alone(media_type: bytes) -> None:
     plain = page_of(file(b"a"), media_type=media_type)
     dressed = Listing(b"/", [file(b"a")], Order("size", True), Readme(b"README", "text", False), True)
-    assert make_listing_page(dressed, media_type) == plain
+    assert make_page(dressed, media_type) == plain
 
 
 def test_a_listing_says_charset_and_phone_width_and_knows_light_and_dark() -> None:
@@ -286,6 +290,23 @@ def test_times_are_rfc_3339_or_unknown(mtime_s: int, text: str | None) -> None:
     assert entry["mtime"] == text
     shown = f"<time>{text[:16].replace('T', ' ')}Z</time>" if text else ""
     assert f"<td>{shown}\n".encode() in page_of(file(b"a", 0, mtime_s), path=b"/", media_type=HTML)
+
+
+@pytest.mark.parametrize("count", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS])
+def test_a_listing_in_parts_has_each_entry_once(count: int) -> None:
+    entries = [file(b"%d" % number) for number in range(count)]
+    expected = [str(number) for number in range(count)]
+    assert [text for _, text in rows_of(listing(*entries))[1:]] == expected
+    assert [entry["name"] for entry in json.loads(page_of(*entries, media_type=JSON))] == expected
+    assert page_of(*entries, media_type=TEXT).decode().split() == expected
+
+
+def test_a_listing_that_is_cut_says_so_in_each_form() -> None:
+    cut = Listing(b"/", [file(b"a"), file(b"b")], total=512_345)
+    page = make_page(cut, HTML)
+    assert b"<span>512,345 entries, of which the first 2 are shown</span>" in page
+    assert json.loads(make_page(cut, JSON))[2:] == [{"name": None, "type": "truncated", "total": 512_345}]
+    assert make_page(cut, TEXT) == b"a\nb\n\\ truncated: 2 of 512345 entries\n"
 
 
 def test_twenty_thousand_entries_cost_milliseconds() -> None:

@@ -17,10 +17,10 @@ class ListenOptions(OptionGroup):
 
     bind: str = option(
         BIND,
-        default="localhost",
+        default="127.0.0.1",
         metavar="ADDR",
         short="-b",
-        help="Address to listen on: IPv4, IPv6, a host name, or unix:PATH. localhost is 127.0.0.1 and ::1.",
+        help="Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
     )
     port: int = option(
         number(0, 65535), default=8000, metavar="N", short="-p", help="Port to listen on; 0 picks a free one."

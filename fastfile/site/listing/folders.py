@@ -5,34 +5,39 @@
 what came instead would be taken for what was asked.
 
 The disk is read, and the page made, in a thread: a folder of 20 000 entries is worth some hundred small requests.
+Requests for the same page share one making of it, unless it had begun before they came: then it may miss a change. It
+ends when the clients of all of them have gone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from time import monotonic
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from fastfile.errors import HTTPError, make_unavailable
 from fastfile.http.conditional import Precondition, check_preconditions
 from fastfile.http.disposition import make_attachment
-from fastfile.http.field_changes import FieldChanges
+from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.target import join
 from fastfile.message import Deferred, RequestHead, Response, ResponseHead
-from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing_page
+from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing
 from fastfile.site.pages import HTML, JSON, TEXT
-from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES, make_content_tag, make_page
+from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES
 from fastfile.site.shared import Shared
 from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
-from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning, sort_entries
+from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning
 from fastfile.storage.root import PinnedRoot, Root
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
 README_SIZE = 64 * 1024  # more of it is not shown
 SITE = b"site"  # what the archive of a whole root is called: the name of its folder is nobody's business
 FORMATS = {b"html": HTML, b"json": JSON, b"text": TEXT}
+CACHING: tuple[Field, ...] = (NO_CACHE, (b"Vary", b"Accept"))
 NO_TAG = b"\0"  # equals no entity tag of a request
 
 # What is being sent and is large: of what is equal there is one. A listing of 100 000 entries is 20 MiB, and who takes
@@ -40,23 +45,66 @@ NO_TAG = b"\0"  # equals no entity tag of a request
 MOST_WEIGHT = 256 * 1024 * 1024
 
 
+# A listing has no more entries: 50 000 make a page of 6 MiB, and take a quarter of a second of a core.
+MOST_ENTRIES = 50_000
+
+
 class Page:
-    """A page that was made: its content and entity tag."""
+    """A page that was made: its content, in parts, and its entity tag."""
 
-    __slots__ = ("__weakref__", "content", "tag", "weight")
+    __slots__ = ("__weakref__", "_parts", "tag", "weight")
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.tag = make_content_tag(content)
-        self.weight = len(content)
+    def __init__(self, parts: list[bytes]) -> None:
+        self._parts = parts
+        content = hashlib.blake2b(digest_size=12)
+        for part in parts:
+            content.update(part)
+        self.tag = b'"%b"' % content.hexdigest().encode()
+        self.weight = sum(map(len, parts))
 
     def parts(self) -> Iterator[bytes]:
-        """Return the content in parts, as an archive's is."""
-        for start in range(0, len(self.content), PART_SIZE):
-            yield self.content[start : start + PART_SIZE]
+        """Return the content in parts, as an archive's is. The page is known (_share) until the last has them all."""
+        yield from self._parts
+
+
+class Abandoned(Exception):
+    """No client waits any more for what is being made."""
 
 
 Large = TypeVar("Large", Page, Archive)
+Made = TypeVar("Made")
+
+
+class Making(Generic[Made]):
+    """The making of a page or an archive, in a thread, for all requests that came before it began.
+
+    ``make`` is called with a function that it calls now and then: it raises Abandoned once stop() was called.
+    ``begun_s`` is when it began, on the scale of monotonic(); None until then.
+    """
+
+    def __init__(self, make: Callable[[Callable[[], None]], Made]) -> None:
+        self._make = make
+        self._is_stopped = False
+        self.begun_s: float | None = None
+        self.has_ended = False
+
+    def __call__(self) -> Made:
+        self.begun_s = monotonic()
+        try:
+            return self._make(self._check)
+        finally:
+            self.has_ended = True
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def serves(self, asked_s: float) -> bool:
+        """Tell whether what it makes is of the folder as it is at a time, or later."""
+        return self.begun_s is None or self.begun_s >= asked_s
+
+    def _check(self) -> None:
+        if self._is_stopped:
+            raise Abandoned
 
 
 class Wish(NamedTuple):
@@ -107,43 +155,83 @@ class Folders:
         self._withholds = withholds
         self._archive = shared.config.archive
         self._limits = ArchiveLimits(shared.config.limit_archive)
+        self._makings: WeakValueDictionary[object, Making[Any]] = WeakValueDictionary()
         self._large: WeakValueDictionary[bytes, Page | Archive] = WeakValueDictionary()  # by tag, what is being sent
 
-    def respond(self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges) -> Deferred:
+    def respond(
+        self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges
+    ) -> Response | Deferred:
         """Return what the folder at ``path``, which is there, answers. Raises OSError or HTTPError, now or later."""
         wish = parse_wish(query)
-        root = PinnedRoot(self._root)
         if wish.archive:
             if not self._archive:
                 raise HTTPError(404, "This server makes no archives.")
             name = join(self._base, path).rpartition(b"/")[2] or SITE
-            work = partial(make_archive, root, path, name, self._withholds, self._limits)
-            return Deferred(work, partial(self._send_archive, head, name, changes))
+            make_zip = partial(make_archive, folder=path, name=name, hides=self._withholds, limits=self._limits)
+            return self._join(path, wish, make_zip, partial(self._send_archive, head, name, changes))
         media_type = wish.media_type or self._pages.choose_type(head.field(b"accept"))
-        make = partial(self._make_page, root, path, wish.order, media_type)
-        return Deferred(make, partial(self._send_page, head, media_type, changes))
+        if head.method == b"HEAD" and head.plain:
+            # RFC 9110 §9.3.2: what is known only once the content is made may be left out: its length and its tag.
+            return Response(ResponseHead(200, _page_fields(media_type, (), changes)))
+        wish = wish._replace(media_type=media_type)
+        make = partial(self._make_page, path=path, wish=wish)
+        return self._join(path, wish, make, partial(self._send_page, head, media_type, changes))
 
-    def _make_page(self, root: PinnedRoot, path: bytes, order: Order, media_type: bytes) -> Page:
+    def _join(
+        self,
+        path: bytes,
+        wish: Wish,
+        make: Callable[[PinnedRoot, Callable[[], None]], Page] | Callable[[PinnedRoot, Callable[[], None]], Archive],
+        finish: Callable[[Future[Any]], Response],
+        asked_s: float | None = None,
+    ) -> Deferred:
+        """Return a response that waits for the making of what a folder answers, together with others.
+
+        One making of the same runs at a time. A request that came after it began waits for its end, and then for the
+        next one.
+        """
+        asked_s = monotonic() if asked_s is None else asked_s
+        root = PinnedRoot(self._root)
+        key = (root.identity(), path, wish)
+        making = self._makings.get(key)
+        if making is not None and not making.has_ended:
+            root.close()
+            if making.serves(asked_s):
+                return Deferred(making, finish)
+            return Deferred(making, lambda _: self._join(path, wish, make, finish, asked_s))
+        self._makings[key] = made = Making(partial(make, root))
+        return Deferred(made, finish)
+
+    def _make_page(self, root: PinnedRoot, check: Callable[[], None], path: bytes, wish: Wish) -> Page:
+        media_type = wish.media_type or HTML
         try:
-            found = list_directory(root, path, self._dotfiles)
-            entries = sort_entries([entry for entry in found if not self._hides(join(path, entry.name))], order)
-            readme = find_readme(root, path, entries) if media_type == HTML else None
+            found = list_directory(root, path, wish.order, MOST_ENTRIES, self._shows, check)
+            readme = find_readme(root, path, found.entries, self._withholds) if media_type == HTML else None
         finally:
             root.close()
         shown = b"/" + join(join(self._base, path), b"")
-        return Page(make_listing_page(Listing(shown, entries, order, readme, self._archive), media_type))
+        listing = Listing(shown, found.entries, wish.order, readme, self._archive, found.total)
+        parts = []
+        for part in make_listing(listing, media_type):
+            check()
+            parts.append(part)
+        return Page(parts)
+
+    def _shows(self, path: bytes) -> bool:
+        if not self._dotfiles and path.rpartition(b"/")[2].startswith(b"."):  # the well-known folder among them
+            return False
+        return not self._hides(path)
 
     def _send_page(self, head: RequestHead, media_type: bytes, changes: FieldChanges, future: Future[Page]) -> Response:
         page = future.result()
-        caching = (NO_CACHE, (b"ETag", page.tag), (b"Vary", b"Accept"))
+        tag = (b"ETag", page.tag)
         if self._is_known(head, page.tag):
-            return Response(ResponseHead(304, changes.sparing(OWN_TO_PAGES).apply(caching)))
-        policy = (b"Content-Security-Policy", LISTING_POLICY)
-        response = make_page(200, media_type, page.content, (*caching, policy), changes)
+            return Response(ResponseHead(304, changes.sparing(OWN_TO_PAGES).apply((*CACHING, tag))))
+        fields = _page_fields(media_type, (tag, (b"Content-Length", b"%d" % page.weight)), changes)
         if page.weight <= PART_SIZE or head.method == b"HEAD":
-            return response
+            return Response(ResponseHead(200, fields), tuple(page.parts()), page.weight)
         page = self._share(page)
-        return Response(response.head, (), page.weight, source=page.parts())
+        return Response(ResponseHead(200, fields), (), page.weight, source=page.parts())
 
     def _share(self, made: Large) -> Large:
         """Return what is being sent already where it is equal to what was made. Raises HTTPError 503 for too much."""
@@ -177,11 +265,21 @@ class Folders:
         return outcome is Precondition.NOT_MODIFIED
 
 
-def find_readme(root: Root, path: bytes, entries: list[DirectoryEntry]) -> Readme | None:
-    """Return the beginning of the file that says what a folder is, None where there is none that can be read."""
+def _page_fields(media_type: bytes, fields: tuple[Field, ...], changes: FieldChanges) -> tuple[Field, ...]:
+    own = ((b"Content-Type", media_type), NO_SNIFFING, *CACHING, (b"Content-Security-Policy", LISTING_POLICY))
+    return changes.sparing(OWN_TO_PAGES).apply((*own, *fields))
+
+
+def find_readme(
+    root: Root, path: bytes, entries: list[DirectoryEntry], withholds: Callable[[bytes], bool]
+) -> Readme | None:
+    """Return the beginning of the file that says what a folder is.
+
+    None where there is none, or a request for it would not get it.
+    """
     names = {entry.name.lower(): entry.name for entry in entries if not entry.is_directory}
     name = next((names[readme] for readme in READMES if readme in names), None)
-    if name is None:
+    if name is None or withholds(join(path, name)):
         return None
     try:
         content, is_cut = read_beginning(root, join(path, name), README_SIZE)
