@@ -1,5 +1,7 @@
 cpdef tuple accept(int listen_fd)
 cpdef close(int fd)
+cpdef shutdown_write(int fd)
+cpdef reset(int fd)
 cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count)
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2
 cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2

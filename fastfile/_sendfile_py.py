@@ -23,6 +23,7 @@ MAX_PARTS = 64
 BATCH = 256
 # Linux cuts one request to read ahead down to the device's window, which is 128 KiB unless it was tuned.
 READ_AHEAD_STEP = 128 * 1024
+_LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s
 _NOWAIT = getattr(os, "RWF_NOWAIT", -1)  # -1: every call fails
 
 
@@ -83,6 +84,24 @@ def _pack_address(family: int, address: object) -> bytes:
 def close(fd: int) -> None:
     """Close a socket."""
     os.close(fd)
+
+
+def shutdown_write(fd: int) -> None:
+    """Send the end of the stream; reading goes on."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)  # for the time of the call
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    finally:
+        sock.detach()
+
+
+def reset(fd: int) -> None:
+    """Close a socket with RST, so that the client does not take a cut body for a whole one."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    finally:
+        sock.close()
 
 
 def copy_of(buffer: bytearray, count: int) -> bytearray:

@@ -172,6 +172,24 @@ def test_a_skip_outside_the_first_part_is_refused(
         sendfile_kernel.send_parts(pair.fd, parts, skip)
 
 
+def test_the_end_of_the_stream_is_sent_and_reading_goes_on(sendfile_kernel: ModuleType, pair: Pair) -> None:
+    ours, theirs = pair
+    sendfile_kernel.shutdown_write(ours.fileno())
+    assert theirs.recv(1) == b""
+    theirs.sendall(b"more")
+    assert sendfile_kernel.recv_into(ours.fileno(), bytearray(10)) == 4
+
+
+def test_a_reset_closes_the_socket_and_is_an_error_for_the_client(sendfile_kernel: ModuleType, tcp: Pair) -> None:
+    ours, theirs = tcp
+    fd = ours.detach()
+    sendfile_kernel.reset(fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    with pytest.raises(ConnectionResetError):
+        theirs.recv(1)
+
+
 def test_a_full_socket_takes_a_part_and_then_would_block(sendfile_kernel: ModuleType, pair: Pair) -> None:
     huge = os.urandom(1024) * 32768
     sent = sendfile_kernel.send_parts(pair.fd, [huge], 0)
@@ -357,6 +375,8 @@ def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType)
         pytest.param(lambda kernel, fd, file_fd: kernel.send_response(fd, b"x", b"", ()), id="send_response"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_file(fd, file_fd, 0, 1), id="send_file"),
         pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.reset(fd), id="reset"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.shutdown_write(fd), id="shutdown_write"),
     ],
 )
 def test_a_closed_descriptor_is_an_error(sendfile_kernel: ModuleType, file_fd: int, call) -> None:  # type: ignore[no-untyped-def]

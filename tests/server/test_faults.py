@@ -37,7 +37,7 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.sendfile import WOULD_BLOCK
 from fastfile.server.log.complaints import Complaints
-from fastfile.server.net import connection, listener
+from fastfile.server.net import listener, send_queue, transport
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
@@ -146,7 +146,8 @@ def folder(tmp_path: Path) -> Path:
 def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
     faults = Faults()
     for module, names in (
-        (connection, ("recv_into", "send_parts", "send_response", "send_file", "is_cached", "read_ahead")),
+        (transport, ("recv_into", "send_parts", "send_response", "send_file")),
+        (send_queue, ("is_cached", "read_ahead")),
         (resource, ("read_cached",)),
         (listener, ("accept",)),
         (root, ("open_beneath",)),

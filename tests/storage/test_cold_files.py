@@ -28,7 +28,7 @@ from fastfile.errors import HTTPError
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import Responder
 from fastfile.sendfile import read_ahead, read_cached
-from fastfile.server.net import connection
+from fastfile.server.net import send_queue
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_response
 from fastfile.storage import resource
 from fastfile.storage.metadata import is_settled
@@ -145,8 +145,8 @@ def server(shared: InProcess, disk: Disk) -> Iterator[InProcess]:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
-    monkeypatch.setattr(connection, "read_ahead", disk.read_ahead)
-    monkeypatch.setattr(connection, "is_cached", disk.is_cached)
+    monkeypatch.setattr(send_queue, "read_ahead", disk.read_ahead)
+    monkeypatch.setattr(send_queue, "is_cached", disk.is_cached)
     monkeypatch.setattr(resource, "read_cached", disk.read_cached)
     yield disk
     disk.open.set()
@@ -317,7 +317,7 @@ def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
 ) -> None:
     asked: list[tuple[int, ...]] = []
-    monkeypatch.setattr(connection, "read_ahead", lambda *what: (asked.append(what), read_ahead(*what)))
+    monkeypatch.setattr(send_queue, "read_ahead", lambda *what: (asked.append(what), read_ahead(*what)))
     files = {"large.bin": LARGE, "small.txt": SMALL}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

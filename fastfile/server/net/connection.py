@@ -1,192 +1,134 @@
-"""One client's connection: it owns its socket, reads requests, sends responses, and knows when to give up.
+"""The connection of one client: when it reads requests, when it sends, what it waits for, and when it gives up.
 
-A run reads what has arrived, answers every whole request in it in order, and sends all answers together. It stops
-where the socket would block, and goes on from there when the poller says so. Nothing here knows files or HTTP
-semantics: bytes become heads in the parser, heads become responses in the handler that the Service carries.
+Bytes move through its transport, become requests in the reader, and responses in the handler that the Service carries;
+what the socket does not take at once waits in the send queue. Nothing here knows files or HTTP semantics.
 
-The way through: on_ready → _receive → _process → _take (one request) → _answer_at_once, or _answer where more is to
-leave with it → _send → _settle (what comes next).
-Two things make it stop there and go on later: an answer that is deferred (_advance, on_result), which its pipeline
-waits for while what arrives stays in the kernel; and a body that is made while it is sent (_pull).
+The way through: on_ready → _receive → _process → _take_request → _respond, which sends at once or queues → _send →
+_settle (what comes next). Two things stop it on the way: a response that is deferred (_advance, on_result), which its
+pipeline waits for while what arrives stays in the kernel; and a turn that is over, after which it is writable at once.
 """
 
 from __future__ import annotations
 
 import select
-import socket
-import struct
 from concurrent.futures import Future
-from functools import partial
-from time import monotonic
 from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.http.fields import split_list
-from fastfile.message import Deferred, FileSlice, Pending, RequestHead, Response, Source, close_source
-from fastfile.parser import BodyParser, HeadParser
+from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE, head_of
-from fastfile.sendfile import (
-    READ_AHEAD_STEP,
-    WOULD_BLOCK,
-    close,
-    copy_of,
-    is_cached,
-    read_ahead,
-    recv_into,
-    send_file,
-    send_parts,
-    send_response,
-)
-from fastfile.server.log.lines import Client, Exchange
-from fastfile.server.net.clients import format_address
+from fastfile.sendfile import copy_of
+from fastfile.server.net.journal import Journal
 from fastfile.server.net.poller import READ, WRITE, Watcher
+from fastfile.server.net.reader import RequestReader
+from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, SendQueue
 from fastfile.server.net.service import Service
+from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
 
-# What a connection waits for, and so what its deadline means. Below WAITING a request may be taken up.
+# What a connection waits for, and so what its deadline means. In the first three a request may be taken up.
 IDLE = 0  # the first byte of the next request
 HEAD = 1  # the rest of a head (RFC 9112 §9.5 lets us choose how long)
 BODY = 2  # the rest of a request body
-WAITING = 3  # an answer that is deferred; all answers before it are sent
-SENDING = 4  # the client to take more
+WAITING = 3  # a response that is deferred; all responses before it are sent
+SENDING = 4  # the client to take more, or its next turn
 READING = 5  # the disk, for more of what is to be sent
-LINGERING = 6  # the client to see our last answer and close
+LINGERING = 6  # the client to see our last response and close
 CLOSED = 7
 
-# A pipeline is answered in batches of about this many bytes or parts, so that nobody can make us hold more.
-BATCH_SIZE = 256 * 1024
-BATCH_PARTS = 48
-# One connection sends this much of a file before the others have their turn.
-TURN_SIZE = 1024 * 1024
-# One connection has so many requests answered before the others have their turn: of a pipeline 64 KiB are read at once,
-# 1500 requests, and 50 such clients kept another waiting for 1.1 s, in pure Python for 6.6.
-TURN_REQUESTS = 128
-# Of a body that is made while it is sent, this much is in memory at a time, and one part of it.
-PULL_SIZE = 64 * 1024
-# A part costs its maker something however small it is: a file of a few bytes is opened and closed, which takes as long
-# as the copy of some ten KiB. So each counts as this much at least, and there are only so many pulls in a turn: an
-# archive of 20 000 small files held up others by 200 ms, and does by 2.
-PART_SIZE = 4 * 1024
-TURN_PULLS = 8
-# Whether a file that is sent is in memory is asked for so much at a time, by its ends: two calls of 0.25 us, 0.1 %.
-CHECK_SIZE = 4 * 1024 * 1024
-CHECK_S = 1.0  # a file that is no larger is asked about no more often: what is in use is not dropped sooner
-# Of what is not in memory so much is waited for, and so much more asked for: the disk goes on while that is sent.
-READ_SIZE = 1024 * 1024
-AHEAD_SIZE = 7 * 1024 * 1024
-# Lingering close: what a client may still send after our last answer before we hang up. It is what the buffers of both
-# ends hold at most (6 MiB and 4 MiB on Linux), and more: who sends a body before looking gets to look.
+# After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
+LOOK_EACH = 4
+# Lingering close: what a client may still send after our last response before we hang up. It is what the buffers of
+# both ends hold at most (6 MiB and 4 MiB on Linux), and more: a client that sends a body before it looks gets to look.
 LINGER_SIZE = 16 * 1024 * 1024
 LINGER_S = 2.0
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close with RST, so that nobody takes a cut body for a whole one
+
+
+class Deferral:
+    """A request whose response is deferred. ``is_early``: the response decides only whether its body is to be sent."""
+
+    __slots__ = ("began_s", "deferred", "head", "is_early", "job")
+
+    def __init__(self, head: RequestHead, deferred: Deferred, job: Future[Any], began_s: float, is_early: bool) -> None:
+        self.head = head
+        self.deferred = deferred
+        self.job = job
+        self.began_s = began_s
+        self.is_early = is_early
 
 
 class Connection(Watcher):
-    """Owns ``fd`` from construction to _close(). ``deadline_s`` is on the clock's monotonic scale."""
+    """Owns ``transport`` until close(). ``deadline_s`` is on the clock's monotonic scale."""
 
     __slots__ = (
-        "_address",
-        "_asked_s",
-        "_at_once",
-        "_began_s",
-        "_body",
-        "_cached",
-        "_client",
         "_closing",
-        "_deferred",
-        "_early",
-        "_head",
-        "_input",
+        "_deferral",
+        "_ends_here",
         "_interest",
-        "_is_cold",
-        "_is_last",
-        "_job",
+        "_journal",
         "_lingered",
-        "_parser",
-        "_parts",
-        "_progress",
-        "_queued",
+        "_queue",
+        "_reader",
         "_reading",
         "_requests",
         "_service",
-        "_skip",
-        "_source",
-        "_unlogged",
-        "_unmeasured",
-        "_unpulled",
+        "_transport",
         "_unread",
         "deadline_s",
-        "fd",
         "state",
     )
 
-    def __init__(self, service: Service, fd: int, address: bytes) -> None:
+    def __init__(self, service: Service, transport: Transport) -> None:
         self._service = service
-        self.fd = fd
-        self._address = address  # as accept() returned it
-        self._client: Client | None = None  # what the log remembers of it
+        self._transport = transport
         self.state = HEAD
-        self.deadline_s = self._service.clock.monotonic_s + self._service.head_timeout_s
+        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
         self._interest = -1  # what the poller watches for; -1: it does not know us yet
-        self._input: bytearray | None = None  # what was read and not yet used
-        self._parser: HeadParser | None = None  # its position in _input, once a head came in pieces
-        self._head: RequestHead | None = None  # the request whose body is being read, or whose answer is deferred
-        self._body: BodyParser | None = None
-        self._parts: list[bytes | FileSlice] = []  # what is to be sent
-        self._source: Source | None = None  # where more of it comes from
-        self._unpulled = 0  # bytes that are to come from there
-        self._queued = 0  # bytes of all that, which are not sent yet
-        self._skip = 0  # how much of the first part is sent
-        self._cached = 0  # how much of it is in memory, as far as was looked
-        self._is_cold = False  # some of it was not
-        self._reading: Future[Any] | None = None  # what brings more of it there
-        self._progress = 0  # bytes that the client took since the deadline was set, while it keeps us waiting
-        self._closing = False  # after what is in _parts
-        self._is_last = False  # the client said ``close``
-        self._at_once = False  # all that had come was just read, and is being answered without a wait
-        self._unread = False  # the client may still be sending something that nobody will read
-        self._lingered = 0
-        self._requests = 0
-        self._unmeasured = 0  # answers of which --metrics counts the time, once they have left
-        self._began_s = 0.0  # when the first of them was asked for
-        self._deferred: Deferred | None = None
-        self._job: Future[Any] | None = None  # what it waits for
-        self._early = False  # what is deferred says only whether the body of the request is to be sent at all
-        self._asked_s = 0.0  # when it was deferred first
-        self._unlogged: list[Exchange] = []
+        self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
+        self._queue: SendQueue | None = None  # once the socket does not take something at once
+        self._journal: Journal | None = None  # where there is a log or metrics
+        self._deferral: Deferral | None = None
+        self._reading: Future[Any] | None = None  # the job that reads what is to be sent from the disk
+        self._requests = 0  # that were responded to
+        self._closing = False  # after what is queued
+        self._ends_here = False  # the client said ``close``, and no byte came behind that request
+        self._unread = False  # the client may still be sending something that we do not read
+        self._lingered = 0  # bytes read since the last response
 
-    def read_first(self, kept_s: float) -> bool:
-        """Take in what a new client has sent, which is usually there already; False where it has gone.
+    @property
+    def fd(self) -> int:
+        return self._transport.fd
 
-        start() then answers it: between the two the pass can begin whose checks of files hold for it. Who has sent
-        nothing was silent for ``kept_s`` already (handshakes.py).
+    def read_first(self, kept_s: float) -> bytearray | None:
+        """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
+
+        start() then responds to it: between the two a batch can begin whose checks of files hold for it. A client that
+        has sent nothing was silent for ``kept_s`` already (handshakes.py).
         """
         buffer = self._service.buffer
         try:
-            count = recv_into(self.fd, buffer)
+            count = self._transport.recv_into(buffer)
         except OSError:
             count = 0
         if count > 0:
-            self._input = copy_of(buffer, count)
-        elif count == WOULD_BLOCK:
-            self.deadline_s -= kept_s
-        else:
+            return copy_of(buffer, count)
+        if count != WOULD_BLOCK_READ:
             self.close()
-            return False
-        return True
+            return None
+        self.deadline_s -= kept_s
+        return bytearray()
 
-    def start(self) -> None:
-        """Answer what read_first() took in: who is answered and closed at once is never shown to the poller."""
+    def start(self, data: bytearray) -> None:
+        """Respond to what read_first() returned; a client whose connection is over then never costs a poller entry."""
         try:
-            if self._input is not None:
-                self._at_once = len(self._input) < len(self._service.buffer)
-                self._process(self._service.buffer, 0)
-                self._at_once = False
+            if data:
+                self._process(data, len(data))
             if self.state != CLOSED and self._interest < 0:
                 self._wait_for(READ)
         except OSError:  # the client has gone, or the poller has no room for it
-            self.close()
+            self._fail()
         except BaseException:
-            self.close()
+            self._fail()
             raise
 
     def on_ready(self) -> None:
@@ -194,179 +136,215 @@ class Connection(Watcher):
         try:
             if self.state == SENDING:
                 self._send()
-                if self.state < SENDING:
+                if self._takes_requests():
                     self._process(self._service.buffer, 0)
-            elif self.state < WAITING:
+            elif self._takes_requests():
                 self._receive()
             elif self.state == LINGERING:
                 self._linger()
             elif self.state != CLOSED and self._has_hung_up():
                 self.close()
         except OSError:
-            self.close()
+            self._fail()
         except BaseException:
-            self.close()
+            self._fail()
             raise
 
     def on_deadline(self) -> None:
         """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
-        if self.state == BODY or (self.state == HEAD and self._has_begun()):
-            self._refuse(HTTPError(408, "The request took too long to arrive."))
-            self._input = None
-            self._process(self._service.buffer, 0)
-        elif self.state == SENDING or self.state == READING:
-            self._abort()
-        elif self.state == WAITING:
-            self._resume(self._refusal_for_now(self._head))
-        else:
-            self.close()
+        try:
+            self._give_up()
+        except OSError:
+            self._fail()
+        except BaseException:
+            self._fail()
+            raise
 
     def on_result(self, job: Future[Any]) -> None:
         """Go on with what a job found; a connection that has closed or given it up ignores it."""
-        if job is not self._job:
+        deferral = self._deferral
+        if deferral is None or job is not deferral.job:
             return
-        deferred = self._deferred
-        assert deferred is not None
+        self._service.poller.begin_turn()
         try:
             try:
-                answer = deferred.finish(job)
+                answer = deferral.deferred.finish(job)
             except HTTPError as error:
-                answer = self._service.handler.refuse(error, self._head)
+                answer = self._service.handler.refuse(error, deferral.head)
             self._resume(answer)
         except OSError:
-            self.close()
+            self._fail()
         except BaseException:
-            self.close()
+            self._fail()
             raise
 
     def on_read(self, job: Future[None]) -> None:
-        """Go on sending: what was missing is in memory now. A disk that failed says so again to who sends from it."""
+        """Go on sending: what was missing is in memory now. A disk that failed fails again in the call that sends."""
         if job is self._reading:
             self._reading = None
             self.state = SENDING
+            self._service.poller.begin_turn()
             self.on_ready()
 
     def is_quiet(self, silent_too: bool) -> bool:
         """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
-        return self.state == IDLE or (silent_too and self.state == HEAD and not self._input)
+        return self.state == IDLE or (silent_too and self.state == HEAD and self._reader is None)
 
     def close(self) -> None:
+        """Close the socket and let go of everything, whatever fails on the way."""
+        if self.state != CLOSED:
+            self._let_go(False)
+
+    def _let_go(self, by_reset: bool) -> None:
+        self.state = CLOSED
+        service, transport = self._service, self._transport
+        try:
+            service.poller.forget(transport.fd)
+        finally:
+            try:
+                if by_reset:
+                    transport.reset()
+                else:
+                    transport.close()
+            finally:
+                try:
+                    service.clients.release(transport.peer)
+                finally:
+                    self._drop_work()
+
+    def _drop_work(self) -> None:
+        """Log what has left, and drop what has not, the source of more, and the jobs."""
+        self._reader = None
+        journal, queue = self._journal, self._queue
+        if self._deferral is not None:
+            self._drop_deferral()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+        try:
+            if journal is not None:
+                journal.report(self._transport.peer, journal.unsent if queue is None else queue.unsent)
+        finally:
+            if queue is not None:
+                queue.drop()
+
+    def _abort(self) -> None:
+        """Close with a reset: the client must not take what it has for the whole."""
+        self._let_go(True)
+
+    def _fail(self) -> None:
+        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
+        self._service.reader = None
         if self.state == CLOSED:
             return
-        self.state = CLOSED
-        self._log_sent()
-        if self._parts:
-            self._parts.clear()
-        if self._job is not None:
-            self._drop_job()
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
-        self._service.poller.forget(self.fd)
-        self._service.clients.release(self._address)
-        close(self.fd)
-        if self._source is not None:
-            self._drop_source()
+        self._let_go(self._queue is not None and self._queue.has_any())
+
+    def _takes_requests(self) -> bool:
+        return self.state == IDLE or self.state == HEAD or self.state == BODY
 
     def _receive(self) -> None:
         buffer = self._service.buffer
-        count = recv_into(self.fd, buffer)
+        count = self._transport.recv_into(buffer)
         if count > 0:
-            self._at_once = count < len(buffer)
             self._process(buffer, count)
-            self._at_once = False
-        elif count != WOULD_BLOCK:
+        elif count != WOULD_BLOCK_READ:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
     def _process(self, data: bytearray, count: int) -> None:
-        """Answer every whole request in what was left over and ``data[:count]``; keep the rest."""
-        start = 0
-        if self._input is not None:
+        """Respond to every whole request in what was kept and ``data[:count]``; keep the rest."""
+        service = self._service
+        reader = self._reader
+        before = self._requests
+        if count or reader is not None:
+            if reader is None:
+                reader = service.shared_reader()
             if count:
-                self._input += data[:count]
-            data, count, self._input = self._input, len(self._input), None
-        answered = self._requests
-        try:
-            while start < count and not self._closing and self.state < WAITING:
-                if self._queued > BATCH_SIZE or len(self._parts) > BATCH_PARTS or self._source is not None:
-                    self._send()
-                    if self._requests - answered >= TURN_REQUESTS and self.state < WAITING:
-                        self._wait_to_send(0)  # it can be sent to at once: that is when it goes on
-                    continue
-                consumed = self._take(data, start, count)
-                if consumed < 0:
-                    break
-                start = consumed
-        except BadRequest as error:
-            self._service.renew_parser()
-            self._refuse(error, bytes(data[start : min(count, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD "))
-        if start < count:
-            if self._closing:
-                self._unread = True
-            else:
-                self._input = bytearray(data[start:count])
-        if self._parts and self.state < SENDING:
+                reader.feed(data, count, count < len(service.buffer))
+            try:
+                self._take_requests(reader)
+            except BadRequest as error:
+                self._refuse(error, reader, reader.is_at_head_request())
+                service.reader = None
+            self._keep(reader)
+        is_waiting = self.state == WAITING
+        if (is_waiting or self._takes_requests()) and self._queue is not None and self._queue.has_any():
             self._send()
-        if self.state < WAITING:
-            self._settle(self._requests != answered)
+        if self._takes_requests():
+            self._settle(self._requests != before)
         elif self.state == WAITING:
             self._wait()
 
-    def _take(self, data: bytearray, start: int, end: int) -> int:
-        """Use up the next request or the next bytes of its body: the index after it, or -1 when more has to come."""
-        if self._body is not None:
-            start = self._body.feed(data, start, end)
-            if self._body.complete:
-                head = self._head
-                assert head is not None
-                self._head = self._body = None
-                self._respond(head, start == end)
-            return start
-        parser = self._parser
-        if parser is None:
-            parser = self._service.parser
-        head = parser.parse(data, start, end)
-        if head is None:
-            if self._parser is None:  # it goes with the connection from here on: it knows how far it has read
-                self._parser = parser
-                self._service.renew_parser()
-            return -1
-        self._parser = None
-        start += head.size
-        if head.chunked or head.content_length or head.expect is not None:
-            self._begin_body(head, start < end)
-        else:
-            self._respond(head, start == end)
-        return start
+    def _take_requests(self, reader: RequestReader) -> None:
+        """Respond to one request after the other, until one stops us or no whole one is left."""
+        while reader.has_more() and not self._closing and self._takes_requests():
+            if self._queue is not None and self._queue.is_full():
+                self._send()
+                continue
+            if not self._take_request(reader):
+                return
+            if reader.has_more() and self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
+                self._wait_to_send()  # it can be sent to at once: that is when it goes on
+                return
 
-    def _begin_body(self, head: RequestHead, has_begun: bool) -> None:
-        """Read a body before the answer, so that a message with broken framing gets one answer: 400."""
+    def _take_request(self, reader: RequestReader) -> bool:
+        """Use up the next request or the next bytes of its body; False when more has to come."""
+        if reader.is_in_body():
+            head = reader.read_body()
+            if head is not None:
+                self._respond(head, reader)
+            return head is not None
+        head = reader.read_head()
+        if head is None:
+            return False
+        if head.chunked or head.content_length or head.expect is not None:
+            self._begin_body(head, reader)
+        else:
+            self._respond(head, reader)
+        return True
+
+    def _keep(self, reader: RequestReader) -> None:
+        """Keep what is unread for later."""
+        if self._closing:
+            self._unread = self._unread or reader.has_more()
+            self._reader = None
+            reader.drop()
+        elif reader.is_empty():
+            self._reader = None
+        elif self.state == CLOSED:
+            reader.drop()
+            self._service.reader = None
+        else:
+            reader.keep()
+            if self._reader is None:
+                self._reader, self._service.reader = reader, None
+
+    def _begin_body(self, head: RequestHead, reader: RequestReader) -> None:
+        """Read a body before the response, so that a message with broken framing gets one response: 400."""
         service = self._service
         refusal = None
         has_body = head.chunked or head.content_length != 0
         if head.expect is not None and not _is_continue(head.expect):
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
             if not has_body and head.keep_alive and not service.draining:
-                self._answer(head, refusal, service.clock.monotonic_s)
+                self._put(head, refusal, service.clock.monotonic_s)
                 return
         elif not has_body:
-            self._respond(head, not has_begun)
+            self._respond(head, reader)
             return
-        elif head.content_length > service.limits.body or (head.expect and head.minor_version and not has_begun):
-            # RFC 9110 §10.1.1: who will be refused hears so now, and need not send the body.
-            self._early = True
-            self._advance(head, service.handler.respond(head), service.clock.monotonic_s)
+        elif head.content_length > service.limits.body or (
+            head.expect and head.minor_version and not reader.has_more()
+        ):
+            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
+            self._advance(head, service.handler.respond(head), service.clock.monotonic_s, True)
             return
         if refusal is not None:
             self._refuse_body(head, refusal, service.clock.monotonic_s)
             return
-        self._head = head
-        self._body = BodyParser(service.limits, head.content_length, head.chunked)
+        reader.begin_body(head)
 
-    def _judge(self, head: RequestHead, response: Response, began_s: float) -> None:
+    def _decide_on_body(self, head: RequestHead, response: Response, began_s: float) -> None:
         """Refuse a body before it is sent, or ask for it; ``response`` is what the request gets without its body."""
         service = self._service
-        self._early = False
         if response.status >= 400:
             self._refuse_body(head, response, began_s)
             return
@@ -375,283 +353,207 @@ class Connection(Watcher):
             too_large = HTTPError(413, "The request body is too large.")
             self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
             return
-        self._parts.append(CONTINUE)
-        self._queued += len(CONTINUE)
-        self._head = head
-        self._body = BodyParser(service.limits, head.content_length, head.chunked)
+        self._send_queue().put_bytes(CONTINUE)
+        reader = self._reader
+        if reader is None:
+            reader = service.shared_reader()
+        reader.begin_body(head)
+        if self._reader is None:
+            self._reader, service.reader = reader, None
 
     def _refuse_body(self, head: RequestHead, response: Response, began_s: float) -> None:
         self._closing = self._unread = True
-        self._answer(head, response, began_s)
+        self._put(head, response, began_s)
 
-    def _respond(self, head: RequestHead, is_last: bool) -> None:
-        """Answer a request; ``is_last``: of what has arrived, so that its answer need not wait for others."""
+    def _respond(self, head: RequestHead, reader: RequestReader) -> None:
+        """Respond to a request; where it is the last of what has arrived, its response need not wait for others."""
         service = self._service
         answer = service.handler.respond(head)
+        began_s = service.clock.monotonic_s
         if isinstance(answer, Deferred):
-            self._advance(head, answer, service.clock.monotonic_s)
+            self._advance(head, answer, began_s, False)
             return
         response = answer
         if response.close or not head.keep_alive or service.draining:
             self._closing = True
-        if is_last and not self._parts and response.source is None:
-            self._answer_at_once(head, response, service.clock.monotonic_s)
+            self._ends_here = reader.took_all and not head.keep_alive and head.minor_version != 0
+        if reader.has_more() or response.source is not None or (self._queue is not None and self._queue.has_any()):
+            self._put(head, response, began_s)
         else:
-            self._answer(head, response, service.clock.monotonic_s)
+            self._send_at_once(head, response, began_s)
 
-    def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float) -> None:
-        """Take the next step with a request whose answer may be deferred; it was asked at ``began_s``."""
+    def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float, is_early: bool) -> None:
+        """Take the next step with a request whose response may be deferred; it was asked for at ``began_s``."""
         if isinstance(answer, Deferred):
             offload = self._service.offload
             job = None if offload is None else offload.submit(answer.work, self.on_result)
             if job is not None:
-                self._head, self._deferred, self._job, self._asked_s = head, answer, job, began_s
-                if self.state < SENDING:
+                self._deferral = Deferral(head, answer, job, began_s, is_early)
+                if self._takes_requests():
                     self.state = WAITING
                 return
             response = self._refusal_for_now(head)
         else:
             response = answer
-        if self._early:
-            self._judge(head, response, began_s)
+        if is_early:
+            self._decide_on_body(head, response, began_s)
             return
         if response.close or not head.keep_alive or self._service.draining:
             self._closing = True
-        self._answer(head, response, began_s)
+        self._put(head, response, began_s)
 
-    def _refusal_for_now(self, head: RequestHead | None) -> Response:
+    def _refusal_for_now(self, head: RequestHead) -> Response:
         busy = make_unavailable("The server has too much to do; try again in a moment.")
         return self._service.handler.refuse(busy, head)
 
     def _wait(self) -> None:
-        """All answers before it are sent: wait for the job, as long as for a client that takes nothing."""
+        """All responses before it are sent: wait for the job, as long as for a client that takes nothing."""
         service = self._service
         self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
-        if self._interest != 0:
-            self._wait_for(0)
+        self._wait_for(0)
 
     def _has_hung_up(self) -> bool:
-        """Tell whether the client is gone; what it sends stays in the kernel while its answer is awaited."""
+        """Tell whether the client is gone; what it sends stays in the kernel while its response is awaited."""
         poll = select.poll()
-        poll.register(self.fd, 0)
+        poll.register(self._transport.fd, 0)
         return bool(poll.poll(0))
 
     def _resume(self, answer: Response | Deferred) -> None:
-        """Take up the pipeline again where it waits for this answer."""
-        head = self._head
-        assert head is not None
-        self._drop_job()
+        """Take up the pipeline again where it waits for this response."""
+        deferral = self._deferral
+        assert deferral is not None
+        self._drop_deferral()
         if self.state == WAITING:
             self.state = IDLE
-        self._advance(head, answer, self._asked_s)
-        if self.state < SENDING:
+        self._advance(deferral.head, answer, deferral.began_s, deferral.is_early)
+        if self._takes_requests():
             self._process(self._service.buffer, 0)
 
-    def _drop_job(self) -> None:
-        job, self._job, self._deferred, self._head = self._job, None, None, None
-        assert job is not None
-        job.cancel()
+    def _drop_deferral(self) -> None:
+        deferral, self._deferral = self._deferral, None
+        assert deferral is not None
+        deferral.job.cancel()
 
-    def _refuse(self, error: HTTPError, is_head: bool = False) -> None:
-        """Queue the one answer to a message that cannot be read on, and close after it.
+    def _give_up(self) -> None:
+        if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
+            assert self._reader is not None
+            self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
+            self._reader = None
+            self._process(self._service.buffer, 0)
+        elif self.state == SENDING or self.state == READING:
+            self._abort()
+        elif self.state == WAITING:
+            assert self._deferral is not None
+            self._resume(self._refusal_for_now(self._deferral.head))
+        else:
+            self.close()
+
+    def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
+        """Queue the one response to a message that cannot be read on, and close after it.
 
         ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
         """
-        head, self._head, self._body = self._head, None, None
         self._closing = self._unread = True
+        head = reader.head  # None: it could not be read
         response = self._service.handler.refuse(error, head)
         if is_head and head is None:
             response = Response(response.head, (), 0, True)
-        self._answer(head, response, self._service.clock.monotonic_s)
+        self._put(head, response, self._service.clock.monotonic_s)
 
-    def _answer(self, head: RequestHead | None, response: Response, began_s: float) -> None:
+    def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Queue a response; ``head`` is None where the request could not be read."""
         tail = self._note(head, response, began_s)
-        self._queue(response, tail)
-        if response.source is not None:
-            self._begin_source(response)
+        self._send_queue().put(response, head_of(response.head), tail)
 
-    def _answer_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Send a response when nothing is queued; only what the socket does not take of it is."""
+    def _send_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
+        """Send a response when nothing is queued; only what the socket does not take of it is queued."""
         tail = self._note(head, response, began_s)
-        sent = send_response(self.fd, head_of(response.head), tail, response.parts)
-        if sent != self._queued:
-            self._queue(response, tail)
-        if sent != WOULD_BLOCK:
-            self._drop_sent(sent)
-        if self._queued == 0:
-            self._note_sent()
+        wire_head = head_of(response.head)
+        size = len(wire_head) + len(tail) + response.body_size
+        journal = self._journal
+        if journal is not None:
+            journal.unsent = size
+        sent = self._transport.send_response(wire_head, tail, response.parts)
+        if sent == size:
+            self._note_sent(sent)
+            self._note_all_sent()
+            return
+        queue = self._send_queue()
+        queue.put(response, wire_head, tail)
+        if sent > 0:
+            queue.drop_sent(sent)
+            self._note_sent(sent)
+
+    def _send_queue(self) -> SendQueue:
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = SendQueue()
+        return queue
 
     def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
-        """Count a response that is to be sent, and its bytes as unsent, and return the end of its head."""
+        """Count a response that is to be sent, and return the end of its head."""
         service = self._service
         self._requests += 1
-        self._is_last = head is not None and not head.keep_alive and head.minor_version != 0
-        if service.log is not None:
-            self._unlogged.append((head, response, began_s))
-        if service.metrics is not None:
-            service.metrics.count(head, response)
-            if self._unmeasured == 0:
-                self._began_s = began_s
-            self._unmeasured += 1
-        tail = service.tail(self._closing, head is None or head.minor_version != 0)
-        self._queued += len(head_of(response.head)) + len(tail) + response.body_size
-        return tail
+        if service.is_observed:
+            if self._journal is None:
+                self._journal = Journal(service)
+            self._journal.note(head, response, began_s)
+        return service.tail(self._closing, head is None or head.minor_version != 0)
 
-    def _queue(self, response: Response, tail: bytes) -> None:
-        parts = self._parts
-        parts.append(head_of(response.head))
-        parts.append(tail)
-        for part in response.parts:
-            parts.append(part)
+    def _note_sent(self, sent: int) -> None:
+        metrics = self._service.metrics
+        if metrics is not None:
+            metrics.add_sent(sent)
 
-    def _begin_source(self, response: Response) -> None:
-        self._source = response.source
-        self._unpulled = response.body_size
-        for part in response.parts:
-            self._unpulled -= part.count if isinstance(part, FileSlice) else len(part)
-
-    def _pull(self) -> bool:
-        """Queue the next parts of a body that is made while it is sent; False when it has ended or failed.
-
-        It fails by a reset where it is not as long as was promised, or the disk fails: not one byte of padding.
-        """
-        source = self._source
-        assert source is not None
-        pulled = 0
-        try:
-            while self._unpulled and (pulled < PULL_SIZE or not self._parts):
-                part = next(source)
-                pulled += max(self._queue_part(part), PART_SIZE)
-                if isinstance(part, FileSlice):
-                    break
-            if not self._unpulled:
-                self._drop_source()
-        except (OSError, StopIteration):
-            self._abort()
-        except BaseException:
-            self._abort()
-            raise
-        return len(self._parts) != 0
-
-    def _queue_part(self, part: bytes | FileSlice | Pending) -> int:
-        assert not isinstance(part, Pending), "a pending source is for later"
-        size = part.count if isinstance(part, FileSlice) else len(part)
-        if size > self._unpulled:
-            raise ValueError("a body is longer than its Content-Length")
-        if size:
-            self._parts.append(part)
-            self._unpulled -= size
-        return size
-
-    def _drop_source(self) -> None:
-        source, self._source = self._source, None
-        close_source(source)
+    def _note_all_sent(self) -> None:
+        if self._journal is not None:
+            self._journal.note_all_sent(self._transport.peer)
 
     def _send(self) -> None:
-        """Send what is queued until the socket is full or the turn is over; then wait to go on."""
-        budget = TURN_SIZE
-        pulls = 0
-        while self._parts or (self._source is not None and self._pull()):
-            part = self._parts[0]
-            if isinstance(part, FileSlice):
-                if self._skip >= self._cached and not self._is_cached(part):
-                    return
-                count = min(part.count, self._cached) - self._skip
-                sent = send_file(self.fd, part.fd, part.offset + self._skip, min(count, budget))
-                if sent == 0:  # it was cut since its length was promised: not one byte of padding
-                    self._abort()
-                    return
-            else:
-                sent = send_parts(self.fd, self._parts, self._skip)
-            if sent != WOULD_BLOCK:
-                self._drop_sent(sent)
-                budget -= sent
-            if self._source is not None:
-                pulls += 1
-            if sent == WOULD_BLOCK or ((budget <= 0 or pulls == TURN_PULLS) and self._queued):
-                self._wait_to_send(TURN_SIZE - budget)
-                return
-        if self.state == SENDING:
-            self.state = IDLE if self._job is None else WAITING
-        self._note_sent()
+        """Send what is queued, until something has to be waited for."""
+        service, queue = self._service, self._queue
+        if queue is None:
+            outcome = DRAINED
+        else:
+            before = queue.sent
+            outcome = queue.pump(self._transport, service.poller, service.clock)
+            while outcome == COLD and not self._read_from_disk(queue):
+                queue.trust_cache()
+                outcome = queue.pump(self._transport, service.poller, service.clock)
+            self._note_sent(queue.sent - before)
+        if outcome == DRAINED:
+            if self.state == SENDING:
+                self.state = IDLE if self._deferral is None else WAITING
+            self._note_all_sent()
+        elif outcome == BROKEN:
+            self._abort()
+        elif outcome != COLD:
+            self._wait_to_send()
 
-    def _note_sent(self) -> None:
-        """All that was answered has left."""
+    def _read_from_disk(self, queue: SendQueue) -> bool:
+        """Have a thread read what the queue needs, and go on when it has (on_read); False where none can."""
         service = self._service
-        if self._unlogged:
-            self._log_sent()
-        if service.metrics is not None and self._unmeasured:
-            service.metrics.measure(monotonic() - self._began_s, self._unmeasured)
-            self._unmeasured = 0
-
-    def _is_cached(self, part: FileSlice) -> bool:
-        """Tell whether the next of a file is in memory; else have it read, and go on when it is (on_read)."""
-        service = self._service
-        now_s = service.clock.monotonic_s
-        if now_s - part.cached_s < CHECK_S:
-            self._cached = part.count
-            return True
-        start = self._skip
-        if start == 0:
-            self._is_cold = False
-        # Where the disk had to be waited for it is asked closely: parts of what was asked for come in any order.
-        count = min(part.count - start, READ_SIZE if self._is_cold else CHECK_SIZE)
-        self._cached = start + count
-        if is_cached(part.fd, part.offset + start, count, READ_AHEAD_STEP if self._is_cold else CHECK_SIZE):
-            if count == part.count:
-                part.cached_s = now_s
-            return True
         if service.disk is None:
-            return True
-        self._is_cold = True
-        count = min(count, READ_SIZE)
-        more = min(part.count - start - count, AHEAD_SIZE)
-        # The part goes with the job: it keeps the file open.
-        self._reading = service.disk.submit(partial(_read_ahead, part, part.offset + start, count, more), self.on_read)
+            return False
+        self._reading = service.disk.submit(queue.reading(), self.on_read)
         if self._reading is None:
-            return True
-        self._cached = start + count
+            return False
         self.state = READING
-        self.deadline_s = now_s + service.write_timeout_s
+        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self._wait_for(0)
-        return False
+        return True
 
-    def _drop_sent(self, sent: int) -> None:
-        """Take what was sent off the queue."""
-        service = self._service
-        if service.metrics is not None:
-            service.metrics.add_sent(sent)
-        self._queued -= sent
-        parts = self._parts
-        if self._queued == 0:
-            parts.clear()
-            self._skip = self._cached = 0
-            return
-        sent += self._skip
-        done = 0
-        for part in parts:
-            size = part.count if isinstance(part, FileSlice) else len(part)
-            if sent < size:
-                break
-            sent -= size
-            done += 1
-        if done:
-            del parts[:done]
-            self._cached = 0
-        self._skip = sent
-
-    def _wait_to_send(self, sent: int) -> None:
+    def _wait_to_send(self) -> None:
         """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
-        service = self._service
-        self._progress += sent
-        if self.state != SENDING or self._progress >= service.least_progress:
-            self._progress = 0
+        service, queue = self._service, self._queue
+        if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
             self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+            if queue is not None:
+                queue.progress = 0
         self.state = SENDING
         self._wait_for(WRITE)
 
-    def _settle(self, answered: bool) -> None:
+    def _settle(self, responded: bool) -> None:
         """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
         if self._closing:
             self._finish()
@@ -659,94 +561,49 @@ class Connection(Watcher):
         service = self._service
         now_s = service.clock.monotonic_s
         before = self.state
-        if self._body is not None:
+        reader = self._reader
+        if reader is None:
+            if responded or before != HEAD:
+                self.state = IDLE
+                self.deadline_s = now_s + service.idle_timeout_s
+        elif reader.is_in_body():
             if before != BODY:
                 self.state = BODY
                 self.deadline_s = now_s + service.body_timeout_s
-        elif self._has_begun():
-            if answered or before != HEAD:
-                self.state = HEAD
-                self.deadline_s = now_s + service.head_timeout_s
-        elif answered or before != HEAD:
-            self.state = IDLE
-            self.deadline_s = now_s + service.idle_timeout_s
-        if self._interest != READ:
-            self._wait_for(READ)
-
-    def _has_begun(self) -> bool:
-        """Tell whether a part of a request head is there; empty lines before it are none (RFC 9112 §2.2)."""
-        return self._parser is not None and self._parser.started
+        elif responded or before != HEAD:
+            is_in_head = reader.is_in_head()
+            self.state = HEAD if is_in_head else IDLE
+            self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
+        self._wait_for(READ)
 
     def _finish(self) -> None:
-        """Close; where the client may still be sending, let it see our answer first (RFC 9112 §9.6).
+        """Close; where the client may still be sending, let it see our response first (RFC 9112 §9.6).
 
         Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
-        no look where ``close`` was asked for and answered at once: nothing may follow it.
+        no look where ``close`` was asked for and responded to at once: nothing may follow it.
         """
-        if not self._unread and ((self._is_last and self._at_once) or recv_into(self.fd, self._service.buffer) <= 0):
+        service = self._service
+        if not self._unread and (self._ends_here or self._transport.recv_into(service.buffer) <= 0):
             self.close()
             return
-        borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
-        try:
-            borrowed.shutdown(socket.SHUT_WR)
-        finally:
-            borrowed.detach()  # or it would close the descriptor too
+        self._transport.shutdown_write()
         self.state = LINGERING
-        self.deadline_s = self._service.clock.monotonic_s + LINGER_S
+        self.deadline_s = service.clock.monotonic_s + LINGER_S
         self._wait_for(READ)
 
     def _linger(self) -> None:
-        count = recv_into(self.fd, self._service.buffer)
-        if count != WOULD_BLOCK:
+        count = self._transport.recv_into(self._service.buffer)
+        if count >= 0:
             self._lingered += count
             if count == 0 or self._lingered > LINGER_SIZE:
                 self.close()
 
-    def _abort(self) -> None:
-        """Close with a reset: the client must not take what it has for the whole."""
-        self._unmeasured = 0
-        borrowed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=self.fd)
-        try:
-            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        finally:
-            borrowed.detach()
-        self.close()
-
     def _wait_for(self, interest: int) -> None:
         before, self._interest = self._interest, interest
         if before < 0:
-            self._service.poller.watch(self.fd, self, interest)
+            self._service.poller.watch(self._transport.fd, self, interest)
         elif before != interest:
-            self._service.poller.change(self.fd, interest)
-
-    def _log_sent(self) -> None:
-        """Log the responses that have left; what is still queued belongs to the last of them."""
-        service = self._service
-        log = service.log
-        if log is None or not self._unlogged:
-            return
-        if self._client is None:
-            self._client = log.make_client(format_address(self._address))
-        sizes = self._sent_sizes() if self._queued else None
-        unlogged, self._unlogged = self._unlogged, []
-        for index, exchange in enumerate(unlogged):
-            response = exchange[1]
-            body_size = response.body_size if sizes is None else sizes[index]
-            log.record(self._client, exchange, body_size, service.clock.wall_s)
-
-    def _sent_sizes(self) -> list[int]:
-        """Return how much of each body has left: what is still queued is the end of what was to be sent."""
-        unsent = self._queued
-        sizes = []
-        for _, response, _ in reversed(self._unlogged):
-            missing = min(unsent, response.body_size)
-            unsent -= missing
-            sizes.append(response.body_size - missing)
-        return sizes[::-1]
-
-
-def _read_ahead(part: FileSlice, offset: int, count: int, more: int) -> None:
-    read_ahead(part.fd, offset, count, more)
+            self._service.poller.change(self._transport.fd, interest)
 
 
 def _is_continue(expect: bytes) -> bool:

@@ -4,6 +4,7 @@ from fastfile._sendfile cimport accept, close
 from fastfile.server.net.connection cimport Connection
 from fastfile.server.net.poller cimport Poller, Watcher
 from fastfile.server.net.service cimport Service
+from fastfile.server.net.transport cimport PlainTransport
 
 cdef int ACCEPTS, TOGETHER
 
@@ -16,9 +17,9 @@ cdef class Listener(Watcher):
     cdef double _kept_s
     cdef bint _paused, _stopped
     cpdef on_ready(self)
-    @cython.locals(more=bint, fresh=list, connection=Connection)
+    @cython.locals(more=bint, fresh=list, said=list, connection=Connection, index=Py_ssize_t)
     cdef _accept(self, int most)
-    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple)
-    cdef bint _gather(self, list fresh, int most) except -1
+    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, data=bytearray)
+    cdef bint _gather(self, list fresh, list said, int most) except -1
     @cython.locals(now_s=double, poller=Poller, service=Service)
     cpdef shed_idle(self)

@@ -12,6 +12,7 @@ from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import kept_s
 from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
+from fastfile.server.net.transport import PlainTransport
 
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
 TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
@@ -59,22 +60,28 @@ class Listener(Watcher):
         more = True
         while more and most > 0:
             fresh: list[Connection] = []
-            more = self._gather(fresh, min(most, TOGETHER))
+            said: list[bytearray] = []
+            try:
+                more = self._gather(fresh, said, min(most, TOGETHER))
+            except Exception as error:  # those that came before it are served all the same
+                failed = error
+                more = False
             most -= TOGETHER
             if fresh:
-                # What they ask may have been sent after the checks of this pass. It is read by now, so a pass that
+                # What they ask may have been sent after the checks of this batch. It is read by now, so a batch that
                 # begins now has checks that hold for all of it.
                 self._service.clock.divide_batch()
-            for connection in fresh:
+            for index, connection in enumerate(fresh):
                 try:
-                    connection.start()
-                except Exception as error:  # the others are served all the same
+                    self._service.poller.begin_turn()
+                    connection.start(said[index])
+                except Exception as error:
                     failed = error
         if failed is not None:
             raise failed
 
-    def _gather(self, fresh: list[Connection], most: int) -> bool:
-        """Accept up to ``most`` clients and read what they ask; False when nobody else waits, or may come in."""
+    def _gather(self, fresh: list[Connection], said: list[bytearray], most: int) -> bool:
+        """Accept up to ``most`` clients and read what they ask; False when no other waits, or may come in."""
         service = self._service
         for _ in range(most):
             self.shed_idle()
@@ -91,8 +98,10 @@ class Listener(Watcher):
                 return False
             fd, address = accepted
             if service.clients.admit(address):
-                connection = Connection(service, fd, address)
-                if connection.read_first(self._kept_s):
+                connection = Connection(service, PlainTransport(fd, address))
+                data = connection.read_first(self._kept_s)
+                if data is not None:
+                    said.append(data)
                     fresh.append(connection)
             else:
                 close(fd)

@@ -3,7 +3,8 @@ cimport cython
 from fastfile._sendfile cimport Epoll as KernelEpoll
 from fastfile.clock cimport Clock
 
-cdef int ROUNDS
+cdef int ROUNDS, LIGHT, HEAVY, QUEUED
+cdef double TURN_S, LONG_TURN_S
 
 cdef class Watcher:
     cpdef on_ready(self)
@@ -13,6 +14,10 @@ cdef class Poller:
     cdef list _watchers
     cdef Clock _clock
     cdef object _on_failure
+    cdef double _turn_began_s
+    cdef begin_turn(self)
+    @cython.locals(now_s=double)
+    cpdef bint is_turn_over(self) except -1
     cpdef watch(self, int fd, Watcher watcher, int interest)
     cpdef change(self, int fd, int interest)
     cpdef forget(self, int fd)
@@ -22,11 +27,15 @@ cdef class Poller:
 cdef class EpollPoller(Poller):
     cdef object _loop
     cdef KernelEpoll _epoll
+    cdef bytearray _weights
+    cdef object _heavy
     cpdef change(self, int fd, int interest)
     cdef _add(self, int fd, int interest)
     cdef _remove(self, int fd)
-    @cython.locals(count=int, index=int, _=int, watcher=Watcher)
+    @cython.locals(count=int, index=int, _=int, fd=int)
     cpdef _run(self)
+    @cython.locals(watcher=Watcher)
+    cdef _tell(self, int fd)
 
 cdef class LoopPoller(Poller):
     cdef object _loop

@@ -1,16 +1,19 @@
-from fastfile._parser cimport HeadParser as KernelParser
+cimport cython
+
 from fastfile.clock cimport Clock
 from fastfile.responder cimport Responder
 from fastfile.server.log.access cimport AccessLog
 from fastfile.server.net.clients cimport Clients
 from fastfile.server.metrics.counters cimport Metrics
 from fastfile.server.net.poller cimport Poller
+from fastfile.server.net.reader cimport RequestReader
 
 cdef class Service:
     cdef readonly Responder handler
     cdef readonly Poller poller
     cdef readonly object limits, offload, disk
-    cdef readonly KernelParser parser
+    cdef public RequestReader reader
+    cdef readonly bint is_observed
     cdef readonly Clock clock
     cdef readonly AccessLog log
     cdef readonly Clients clients
@@ -22,5 +25,6 @@ cdef class Service:
     cdef long long _date_s
     cdef bytes _persistent, _persistent_1_0, _closing
     cpdef bytes tail(self, bint close, bint is_current)
-    cpdef renew_parser(self)
+    @cython.locals(reader=RequestReader)
+    cdef RequestReader shared_reader(self)
     cdef _renew_tails(self)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.http.date import make_httpdate
-from fastfile.parser import HeadParser
 from fastfile.responder import Responder
 from fastfile.server.log.access import AccessLog
 from fastfile.server.metrics.counters import Metrics
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.poller import Poller
+from fastfile.server.net.reader import RequestReader
 from fastfile.server.threads import Offload
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel.
@@ -52,8 +52,9 @@ class Service:
         self.write_timeout_s = config.write_timeout
         self.least_progress = max(1, int(config.write_rate * config.write_timeout))  # bytes within that time
         self.draining = False
+        self.is_observed = log is not None or metrics is not None
         self.buffer = bytearray(BUFFER_SIZE)
-        self.renew_parser()
+        self.reader: RequestReader | None = None
         self._renew_tails()
 
     def drain(self, idle_timeout_s: float) -> None:
@@ -61,9 +62,12 @@ class Service:
         self.draining = True
         self.idle_timeout_s = idle_timeout_s
 
-    def renew_parser(self) -> None:
-        """Make a new parser for heads that come whole: the old one went with a connection whose head did not."""
-        self.parser = HeadParser(self.limits)
+    def shared_reader(self) -> RequestReader:
+        """Return the reader of the connections that have none of their own; one that takes it over sets it to None."""
+        reader = self.reader
+        if reader is None:
+            reader = self.reader = RequestReader(self.limits)
+        return reader
 
     def tail(self, close: bool, is_current: bool) -> bytes:
         """Return the end of a head: Date, Connection where it says something, and the empty line.

@@ -1,0 +1,224 @@
+/* The system calls of the request path as _sendfile.pyx calls them: one function each, 0 or a count, -1 with errno. */
+
+#ifndef FASTFILE_SENDFILE_H
+#define FASTFILE_SENDFILE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#else
+struct epoll_event { uint32_t events; union { int fd; } data; };
+enum { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC };
+static int epoll_create1(int flags) { (void)flags; errno = ENOSYS; return -1; }
+static int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{ (void)epoll; (void)operation; (void)fd; (void)event; errno = ENOSYS; return -1; }
+static int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
+{ (void)epoll; (void)events; (void)most; (void)timeout_ms; errno = ENOSYS; return -1; }
+#endif
+
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+enum { FF_MAX_PARTS = 64, FF_BATCH = 256 };
+
+static int ff_epoll_ctl(int epoll, int operation, int fd, uint32_t interest)
+{
+    struct epoll_event event;
+    memset(&event, 0, sizeof event);
+    event.events = interest;
+    event.data.fd = fd;
+    return epoll_ctl(epoll, operation, fd, &event);
+}
+
+static int ff_epoll_wait(int epoll, int *ready, int most)
+{
+    struct epoll_event events[FF_BATCH];
+    int count = epoll_wait(epoll, events, most, 0);
+    for (int i = 0; i < count; i++)
+        ready[i] = events[i].data.fd;
+    return count;
+}
+
+static int ff_accept(int fd, struct sockaddr_storage *address, socklen_t *size)
+{
+#if defined(__linux__)
+    return accept4(fd, (struct sockaddr *)address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int client = accept(fd, (struct sockaddr *)address, size);
+    if (client >= 0) {
+        fcntl(client, F_SETFD, FD_CLOEXEC);
+        fcntl(client, F_SETFL, O_NONBLOCK);
+    }
+    return client;
+#endif
+}
+
+/* The bytes of the address: 4 of IPv4, 16 of IPv6, none of anything else. */
+static Py_ssize_t ff_address(struct sockaddr_storage *address, char **bytes)
+{
+    *bytes = (char *)address;
+    if (address->ss_family == AF_INET) {
+        *bytes = (char *)&((struct sockaddr_in *)address)->sin_addr;
+        return 4;
+    }
+    if (address->ss_family == AF_INET6) {
+        *bytes = (char *)&((struct sockaddr_in6 *)address)->sin6_addr;
+        return 16;
+    }
+    return 0;
+}
+
+static ssize_t ff_sendfile(int fd, int file, int64_t offset, size_t count)
+{
+#if defined(__linux__)
+    off_t position = (off_t)offset;
+    return sendfile(fd, file, &position, count);
+#elif defined(__APPLE__)
+    off_t length = (off_t)count;
+    if (sendfile(file, fd, (off_t)offset, &length, NULL, 0) < 0 && length == 0)
+        return -1;  /* with length > 0 the error comes again on the next call */
+    return (ssize_t)length;
+#else
+    char buffer[65536];
+    ssize_t got = pread(file, buffer, count < sizeof buffer ? count : sizeof buffer, (off_t)offset);
+    return got <= 0 ? got : send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
+#endif
+}
+
+/* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where none can tell. */
+static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offset)
+{
+#if defined(__linux__) && defined(SYS_preadv2)
+    struct iovec vector = { buffer, count };
+    /* The offset goes in two halves, of which a 64-bit kernel takes the lower alone. */
+    return syscall(SYS_preadv2, file, &vector, 1, (long)offset, (long)(offset >> 31 >> 1), 8 /* RWF_NOWAIT */);
+#else
+    (void)file; (void)buffer; (void)count; (void)offset;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, int64_t step)
+{
+    char byte;
+#if defined(POSIX_FADV_WILLNEED)
+    for (int64_t position = offset; position < offset + count + more; position += step)
+        posix_fadvise(file, (off_t)position, (off_t)step, POSIX_FADV_WILLNEED);
+#else
+    (void)more; (void)step;
+#endif
+    for (int64_t position = offset; position < offset + count - 1; position += step)
+        if (pread(file, &byte, 1, (off_t)position) < 0)
+            return -1;
+    return pread(file, &byte, 1, (off_t)(offset + count - 1)) < 0 ? -1 : 0;
+}
+
+static int ff_open_beneath(int directory, const char *path)
+{
+#if defined(SYS_openat2)
+    /* struct open_how of linux/openat2.h, which older headers lack */
+    struct { uint64_t flags, mode, resolve; } how = {
+        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0,
+        0x08 /* RESOLVE_BENEATH */ | 0x02 /* RESOLVE_NO_MAGICLINKS */ };
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+#else
+    (void)directory; (void)path;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+/* The five numbers of make_signature(), packed as it packs them. */
+typedef struct { uint64_t device, inode; int64_t size; uint64_t mtime_ns, ctime_ns; } ff_signature;
+
+static int ff_stat(const char *path, ff_signature *signature, int follow)
+{
+    struct stat status;
+    if ((follow ? stat(path, &status) : lstat(path, &status)) < 0)
+        return -1;
+#if defined(__APPLE__)
+#define st_mtim st_mtimespec
+#define st_ctim st_ctimespec
+#endif
+    signature->device = (uint64_t)status.st_dev;
+    signature->inode = (uint64_t)status.st_ino;
+    signature->size = (int64_t)status.st_size;
+    signature->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+    signature->ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec;
+    return 0;
+}
+
+/* NAME_MAX is 255 bytes; a file system that has longer names shows them where no request can name them. */
+typedef struct { int64_t size, mtime_s; uint32_t mode; char name[256]; } ff_entry;
+enum { FF_ENTRIES = 64 };
+
+/* The next entries of a directory: how many, fewer than asked for at its end, -1 with errno. */
+static int ff_next_entries(DIR *stream, ff_entry *entries)
+{
+    int count = 0;
+    while (count < FF_ENTRIES) {
+        struct stat status;
+        errno = 0;
+        struct dirent *found = readdir(stream);
+        if (!found)
+            return errno ? -1 : count;
+        const char *name = found->d_name;
+        size_t size = strlen(name) + 1;
+        if (!strcmp(name, ".") || !strcmp(name, "..") || size > sizeof entries->name)
+            continue;
+        if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+            if (errno == ENOENT || errno == EACCES || errno == EPERM)
+                continue;
+            return -1;
+        }
+        entries[count].mode = (uint32_t)status.st_mode;
+        entries[count].size = (int64_t)status.st_size;
+        entries[count].mtime_s = (int64_t)status.st_mtime;
+        memcpy(entries[count++].name, name, size);
+    }
+    return count;
+}
+
+static DIR *ff_open_stream(int fd)
+{
+    DIR *stream;
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return NULL;
+    stream = fdopendir(own);
+    if (!stream)
+        close(own);
+    else
+        rewinddir(stream);
+    return stream;
+}
+
+/* Have close() send RST instead of FIN: the client must not take a cut body for a whole one. */
+static int ff_reset_on_close(int fd)
+{
+    struct linger at_once = { 1, 0 };
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+#endif

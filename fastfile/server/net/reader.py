@@ -1,0 +1,100 @@
+"""The request reader: the bytes of one connection in, its requests out, one after the other (RFC 9112).
+
+A worker has one reader for all connections whose requests arrive whole. A connection takes it over when something is
+left in it: a part of a request, or requests that have to wait (connection.py).
+"""
+
+from __future__ import annotations
+
+from fastfile.message import ParserLimits, RequestHead
+from fastfile.parser import BodyParser, HeadParser
+
+
+class RequestReader:
+    """After BadRequest it is of no more use."""
+
+    __slots__ = ("_body", "_data", "_end", "_is_own", "_limits", "_parser", "_start", "head", "took_all")
+
+    def __init__(self, limits: ParserLimits) -> None:
+        self._limits = limits
+        self._parser = HeadParser(limits)
+        self._body: BodyParser | None = None
+        self.head: RequestHead | None = None  # the request whose body is being read
+        self._data = bytearray()
+        self._start = 0  # of what is unread in _data
+        self._end = 0
+        self._is_own = False  # _data is ours, not the buffer that all share
+        self.took_all = False  # all that had arrived was just read
+
+    def feed(self, data: bytearray, count: int, took_all: bool) -> None:
+        """Read on in ``data[:count]``, behind what is kept; ``data`` is the caller's, who calls keep() in the end."""
+        self.took_all = took_all
+        if self._is_own:
+            del self._data[: self._start]
+            self._data += data[:count]
+            self._start = 0
+            self._end = len(self._data)
+        else:
+            self._data = data
+            self._start = 0
+            self._end = count
+
+    def keep(self) -> None:
+        """Copy what is unread: the buffer that it lies in is used for others now."""
+        self.took_all = False
+        if not self._is_own:
+            self._data = self._data[self._start : self._end]
+            self._start, self._end = 0, len(self._data)
+            self._is_own = True
+
+    def drop(self) -> None:
+        """Let go of what is unread and of a body that is being read."""
+        self._end = self._start = 0
+        self._body = self.head = None
+
+    def has_more(self) -> bool:
+        """Tell whether anything is unread."""
+        return self._start < self._end
+
+    def is_empty(self) -> bool:
+        """Tell whether neither bytes nor a part of a request are in here."""
+        return self._start == self._end and self._body is None
+
+    def is_in_body(self) -> bool:
+        return self._body is not None
+
+    def is_in_head(self) -> bool:
+        """Tell whether a part of a request head is here; empty lines before it are none (RFC 9112 §2.2)."""
+        return self._parser.started
+
+    def is_at_head_request(self) -> bool:
+        """Tell whether what is unread begins as a HEAD request, which gets no body (RFC 9110 §9.3.2)."""
+        start = self._start
+        return bytes(self._data[start : min(self._end, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD ")
+
+    def first_bytes(self) -> bytes:
+        return bytes(self._data[self._start : min(self._end, self._start + 16)])
+
+    def read_head(self) -> RequestHead | None:
+        """Return the head of the next request, or None when more of it has to come. Raises BadRequest."""
+        if self._start == self._end:
+            return None
+        head = self._parser.parse(self._data, self._start, self._end)
+        if head is not None:
+            self._start += head.size
+        return head
+
+    def begin_body(self, head: RequestHead) -> None:
+        """Read the body of a request next."""
+        self.head = head
+        self._body = BodyParser(self._limits, head.content_length, head.chunked)
+
+    def read_body(self) -> RequestHead | None:
+        """Return the request when its body is read to the end, or None when more has to come. Raises BadRequest."""
+        body = self._body
+        assert body is not None
+        self._start = body.feed(self._data, self._start, self._end)
+        if not body.complete:
+            return None
+        head, self.head, self._body = self.head, None, None
+        return head

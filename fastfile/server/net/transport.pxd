@@ -1,0 +1,24 @@
+from fastfile._sendfile cimport close, recv_into, reset, send_file, send_parts, send_response, shutdown_write
+from fastfile.message cimport FileSlice
+
+cdef int WOULD_BLOCK
+
+cdef class Transport:
+    cdef readonly int fd
+    cdef readonly bytes peer
+    cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
+    cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
+    cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
+    cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3
+    cpdef shutdown_write(self)
+    cpdef close(self)
+    cpdef reset(self)
+
+cdef class PlainTransport(Transport):
+    cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
+    cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
+    cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
+    cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3
+    cpdef shutdown_write(self)
+    cpdef close(self)
+    cpdef reset(self)

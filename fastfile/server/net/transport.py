@@ -1,0 +1,80 @@
+"""The transport of one connection: bytes in and out over a socket. It knows no HTTP.
+
+Every call returns at once. Results are byte counts, or WOULD_BLOCK_READ and WOULD_BLOCK_WRITE, which say what to wait
+for; a TLS transport may have to write before it can read. Failures are OSErrors.
+"""
+
+from __future__ import annotations
+
+from fastfile.message import FileSlice
+from fastfile.sendfile import WOULD_BLOCK, close, recv_into, reset, send_file, send_parts, send_response, shutdown_write
+
+WOULD_BLOCK_READ = -1
+WOULD_BLOCK_WRITE = -2
+
+
+class Transport:
+    """Owns ``fd`` until close() or reset(). ``peer`` is the client's address as accept() returned it."""
+
+    __slots__ = ("fd", "peer")
+
+    def __init__(self, fd: int, peer: bytes) -> None:
+        self.fd = fd
+        self.peer = peer
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Read what has arrived into ``buffer`` from its start; 0 is the end of the stream."""
+        raise NotImplementedError
+
+    def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
+        """Send a head, its end and the leading bytes objects among ``parts``; return how much was taken."""
+        raise NotImplementedError
+
+    def send_parts(self, parts: list[bytes | FileSlice], skip: int) -> int:
+        """Send the leading bytes objects among ``parts``, less the first ``skip`` bytes of the first of them."""
+        raise NotImplementedError
+
+    def send_file(self, part: FileSlice, skip: int, count: int) -> int:
+        """Send ``count`` bytes of a file slice behind its first ``skip``; 0 is the end of the file."""
+        raise NotImplementedError
+
+    def shutdown_write(self) -> None:
+        """Send the end of the stream."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Close so that the client sees an error, and does not take a cut body for a whole one."""
+        raise NotImplementedError
+
+
+class PlainTransport(Transport):
+    """The socket itself."""
+
+    __slots__ = ()
+
+    def recv_into(self, buffer: bytearray) -> int:
+        return recv_into(self.fd, buffer)  # the kernel's WOULD_BLOCK is WOULD_BLOCK_READ
+
+    def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
+        sent = send_response(self.fd, head, tail, parts)
+        return WOULD_BLOCK_WRITE if sent == WOULD_BLOCK else sent
+
+    def send_parts(self, parts: list[bytes | FileSlice], skip: int) -> int:
+        sent = send_parts(self.fd, parts, skip)
+        return WOULD_BLOCK_WRITE if sent == WOULD_BLOCK else sent
+
+    def send_file(self, part: FileSlice, skip: int, count: int) -> int:
+        sent = send_file(self.fd, part.fd, part.offset + skip, count)
+        return WOULD_BLOCK_WRITE if sent == WOULD_BLOCK else sent
+
+    def shutdown_write(self) -> None:
+        shutdown_write(self.fd)
+
+    def close(self) -> None:
+        close(self.fd)
+
+    def reset(self) -> None:
+        reset(self.fd)
