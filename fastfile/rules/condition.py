@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 from fastfile.http.fields import maybe_weighted, split_list
 from fastfile.http.negotiation import VALUE_LIMIT
 from fastfile.http.target import encode_value
 from fastfile.message import RequestHead
-from fastfile.rules.patterns.expression import Allowance, Expression
+from fastfile.rules.patterns.expression import compile_expression
 from fastfile.rules.patterns.index import Captures
 from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Condition, QueryMatch
@@ -44,11 +43,9 @@ def match_queries(matches: Iterable[QueryMatch], query: bytes | None, captures: 
     return True
 
 
-def check_condition(
-    condition: Condition, query: bytes | None, head: RequestHead, captures: Captures, allowance: Allowance
-) -> bool:
+def check_condition(condition: Condition, query: bytes | None, head: RequestHead, captures: Captures) -> bool:
     """Tell whether the request is as the condition asks, and catch what its expression names."""
-    holds = any(_matches(condition, value, captures, allowance) for value in _values(condition, query, head))
+    holds = any(_matches(condition, value, captures) for value in _values(condition, query, head))
     return holds != condition.absent
 
 
@@ -57,19 +54,14 @@ def varies_by(condition: Condition) -> tuple[bytes, ...]:
     return _FIELDS.get(condition.subject, condition.names if condition.subject == "header" else ())
 
 
-def _matches(condition: Condition, value: bytes, captures: Captures, allowance: Allowance) -> bool:
+def _matches(condition: Condition, value: bytes, captures: Captures) -> bool:
     if not condition.expression:
         return True
-    groups = _compile(condition.expression).match(value, allowance)
+    groups = compile_expression(condition.expression).match(value)
     if groups is None:
         return False
     captures.update({name: encode_value(text) for name, text in groups.items() if isinstance(name, str)})
     return True
-
-
-@lru_cache(maxsize=1024)
-def _compile(expression: bytes) -> Expression:
-    return Expression(expression)
 
 
 def _values(condition: Condition, query: bytes | None, head: RequestHead) -> list[bytes]:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from fastfile.config import header_values
 from fastfile.http.field_changes import NO_CHANGES, Field, FieldChanges
 from fastfile.http.fields import is_token
+from fastfile.rules.patterns.expression import Budget
 from fastfile.rules.patterns.index import PatternIndex
-from fastfile.rules.patterns.pattern import captures_of, parse_pattern, parse_template, show
+from fastfile.rules.patterns.pattern import Splats, captures_of, parse_pattern, parse_template, show
 from fastfile.rules.redirects import split_lines
-from fastfile.rules.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem
+from fastfile.rules.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem, check_size, confine
 from fastfile.rules.rulebook import fill
 
 # What no option may set no rule may either, but for the type of a file, which it may know better. Netlify ignores most
@@ -65,46 +66,60 @@ def _join(values: list[Field]) -> list[Field]:
 
 def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[HeaderRule], list[Problem]]:
     """Return the rules of a ``_headers`` file, in their order, and what is wrong with it."""
-    rules: list[HeaderRule] = []
+    blocks: list[_Block] = []
     problems: list[Problem] = []
-    begun: set[int] = set()  # how many rules there were when a line was read: what is not in it, has no lines
+    budget = Budget()
+    lines = 0
+    block: _Block | None = None
     is_lost = False  # the path of the block could not be used, so its lines go unsaid
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
             continue
         place = Place(file, number)
-        is_path = line.startswith(_PATH_STARTS)
-        if not is_path:
-            begun.add(len(rules))
+        lines += 1
         try:
+            check_size(lines, len(problems))
+        except ValueError as problem:
+            problems.append(Problem(place, str(problem)))
+            break
+        is_path = line.startswith(_PATH_STARTS)
+        if block is not None and not is_path:
+            block.has_lines = True
+        with confine(place, problems):
             if dialect.max_header_line and len(line) > dialect.max_header_line:
-                raise ValueError(  # noqa: TRY301
+                raise ValueError(
                     f"the line is longer than the {dialect.max_header_line} bytes that {dialect.name} reads"
                 )
             if is_path:
-                is_lost = True
-                rules.append(HeaderRule(_parse_path(line, len(rules), dialect), (), place))
+                is_lost, block = True, None
+                block = _Block(_parse_path(line, len(blocks), dialect, budget), place)
                 is_lost = False
+                blocks.append(block)
             elif not is_lost:
-                _add_change(rules, parse_change(line, rules[-1].source if rules else None, dialect))
-        except ValueError as problem:
-            problems.append(Problem(place, str(problem)))
-    for count, rule in enumerate(rules, 1):
-        if count not in begun:
-            problems.append(Problem(rule.place, "the block has no fields"))
-    return [rule for rule in rules if rule.changes], problems
+                change = parse_change(line, block.source if block is not None else None, dialect)
+                if block is not None:
+                    block.changes.append(change)
+    problems += [Problem(block.place, "the block has no headers") for block in blocks if not block.has_lines]
+    return [HeaderRule(block.source, tuple(block.changes), block.place) for block in blocks if block.changes], problems
 
 
-def _add_change(rules: list[HeaderRule], change: FieldChange) -> None:
-    rules[-1] = rules[-1]._replace(changes=(*rules[-1].changes, change))
+class _Block:
+    """A path and the changes below it, while they are read."""
+
+    def __init__(self, source: Pattern, place: Place) -> None:
+        self.source = source
+        self.place = place
+        self.changes: list[FieldChange] = []
+        self.has_lines = False
 
 
-def _parse_path(line: bytes, count: int, dialect: Dialect) -> Pattern:
+def _parse_path(line: bytes, count: int, dialect: Dialect, budget: Budget) -> Pattern:
     if not line.startswith(b"/"):
         raise ValueError(f"{show(line)} is for one host, and rules apply to all here")
     if dialect.max_header_rules and count >= dialect.max_header_rules:
         raise ValueError(f"no more than {dialect.max_header_rules} blocks are read ({dialect.name})")
-    return parse_pattern(line, "many" if dialect.any_slash else "one", dialect.placeholders_anywhere, dialect.any_slash)
+    splats: Splats = "many" if dialect.any_slash else "one"
+    return parse_pattern(line, splats, dialect.placeholders_anywhere, dialect.any_slash, budget)
 
 
 def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> FieldChange:
@@ -125,7 +140,7 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
         raise ValueError("Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it")
     if value.translate(None, _CONTROL_BYTES) != value:
         raise ValueError(f"the value of {show(name)} has a control character")
-    names = captures_of(source) if dialect.fills_values and source.expression else ()
+    names = captures_of(source) if dialect.fills_values else ()
     return FieldChange(_check_name(name), parse_template(value, names, None))
 
 

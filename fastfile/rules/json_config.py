@@ -7,15 +7,17 @@ serveconfig.py do.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from json.decoder import JSONDecoder
 from typing import Any, NamedTuple, TypeVar
 
-from fastfile.rules.rule import Place, Problem
+from fastfile.rules.patterns.expression import Budget
+from fastfile.rules.rule import Place, Problem, confine
 
 MOST_ITEMS = 2048  # of a list: as many rules as Vercel reads
 _WHITE_SPACE = " \t\r\n"
 _Value = TypeVar("_Value")
+_Rule = TypeVar("_Rule")
 # How a type is called in a sentence for the author of the file.
 _NAMES = {bool: "true or false", str: "a string", int: "a number", list: "a list", dict: "an object"}
 
@@ -34,6 +36,7 @@ class Document:
     def __init__(self, file: str, content: bytes) -> None:
         self.place = Place(file, 0)
         self._problems: list[Problem] = []
+        self.budget = Budget()
         self._entries: dict[str, Entry] = {}
         self._items: dict[str, list[Entry]] = {}
         try:
@@ -85,6 +88,15 @@ class Document:
             if len(items) > MOST_ITEMS:
                 self.complain(items[MOST_ITEMS], f"no more than {MOST_ITEMS} are read")
             yield from (item for item in items[:MOST_ITEMS] if self._check(item, dict) is not None)
+
+    def read_each(self, key: str, read: Callable[[Document, Entry], _Rule | None]) -> Iterator[_Rule]:
+        """Yield what is read of each object of a list. An object that cannot be read is a problem of its own."""
+        for entry in self.items(key):
+            rule = None
+            with confine(entry.place, self._problems, f"{entry.name}: "):
+                rule = read(self, entry)
+            if rule is not None:
+                yield rule
 
     def member(self, entry: Entry, key: str, type_: type[_Value]) -> _Value | None:
         """Return what an object has under a key; None where it is absent, or null, or of another type."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastfile.rules.dialects import REDIRECTS
 from fastfile.rules.headers import parse_change
-from fastfile.rules.json_config import Document, Entry
+from fastfile.rules.json_config import MOST_ITEMS, Document, Entry
 from fastfile.rules.patterns.path_pattern import Names, make_value
 from fastfile.rules.providers import Provider
 from fastfile.rules.rule import Capture, Destination, FieldChange, Pattern, Place, Rule, Template
@@ -20,7 +20,7 @@ def read_changes(
 ) -> tuple[FieldChange, ...]:
     """Return the fields of an entry's ``headers``: objects with a key and a value, which is null to take one away."""
     changes = []
-    for number, item in enumerate(document.member(entry, "headers", list) or ()):
+    for number, item in enumerate((document.member(entry, "headers", list) or [])[:MOST_ITEMS]):
         inner = Entry(f"{entry.name}.headers[{number}]", item, entry.place)
         key, value = (item.get("key"), item.get("value", "")) if isinstance(item, dict) else (None, None)
         line = f"{key}: {value}" if value is not None else f"! {key}"

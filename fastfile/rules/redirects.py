@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import re
 
+from fastfile.rules.patterns.expression import Budget, compile_expression
 from fastfile.rules.patterns.pattern import (
     PLACEHOLDER,
+    Splats,
     captures_of,
     decode_leniently,
     parse_destination,
     parse_pattern,
     show,
 )
-from fastfile.rules.rule import Condition, Destination, Dialect, Pattern, Place, Problem, QueryMatch, Rule
+from fastfile.rules.rule import (
+    Condition,
+    Destination,
+    Dialect,
+    Pattern,
+    Place,
+    Problem,
+    QueryMatch,
+    Rule,
+    check_size,
+    confine,
+)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _URL_START = (b"http://", b"https://")
@@ -32,18 +45,21 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
     rules: list[Rule] = []
     problems: list[Problem] = []
     counts = _Counts(dialect)
+    budget = Budget()
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
             continue
         place = Place(file, number)
         try:
-            if dialect.max_line and len(line) > dialect.max_line:
-                raise ValueError(f"the line is longer than the {dialect.max_line} bytes that {dialect.name} reads")  # noqa: TRY301
-            rule = _parse_line(line, place, dialect)
-            counts.add(rule.source)
+            check_size(len(rules), len(problems))
         except ValueError as problem:
             problems.append(Problem(place, str(problem)))
-        else:
+            break
+        with confine(place, problems):
+            if dialect.max_line and len(line) > dialect.max_line:
+                raise ValueError(f"the line is longer than the {dialect.max_line} bytes that {dialect.name} reads")
+            rule = _parse_line(line, place, dialect, budget)
+            counts.add(rule.source)
             rules.append(rule)
     return rules, problems
 
@@ -71,14 +87,14 @@ class _Counts:
             raise ValueError(f"no more than {limit} {kind} rules are read ({self._dialect.name})")
 
 
-def _parse_line(line: bytes, place: Place, dialect: Dialect) -> Rule:
+def _parse_line(line: bytes, place: Place, dialect: Dialect, budget: Budget) -> Rule:
     tokens = line.split()
     if dialect.conditions:
         # A comment at the end of a line is Netlify's.
         tokens = tokens[: next((i for i, token in enumerate(tokens) if token.startswith(b"#")), len(tokens))]
     elif len(tokens) > 3:
         raise ValueError(f"{dialect.name} reads no more than a path, a destination and a status")
-    source = _parse_source(tokens[0], dialect)
+    source = _parse_source(tokens[0], dialect, budget)
     queries, destination, rest = _split_tokens(tokens[1:])
     if queries and not dialect.conditions:
         raise ValueError(f"{dialect.name} matches no queries")
@@ -96,12 +112,11 @@ def _parse_line(line: bytes, place: Place, dialect: Dialect) -> Rule:
     )
 
 
-def _parse_source(text: bytes, dialect: Dialect) -> Pattern:
+def _parse_source(text: bytes, dialect: Dialect, budget: Budget) -> Pattern:
     if text.lower().startswith(_URL_START):
         raise ValueError(f"{show(text)} is for one host, and rules apply to all here")
-    return parse_pattern(
-        text, "one" if dialect.splat_anywhere else "last", dialect.placeholders_anywhere, dialect.any_slash
-    )
+    splats: Splats = "one" if dialect.splat_anywhere else "last"
+    return parse_pattern(text, splats, dialect.placeholders_anywhere, dialect.any_slash, budget)
 
 
 def _split_tokens(tokens: list[bytes]) -> tuple[list[bytes], bytes | None, list[bytes]]:
@@ -163,6 +178,7 @@ def _parse_condition(token: bytes) -> Condition:
             return Condition("cookie", names)
         case b"country":
             # Nobody here knows where a client is; this cookie overrides it at Netlify too.
-            countries = b"|".join([re.escape(part) for part in names])
-            return Condition("cookie", (b"nf_country",), b"(?i:%b)" % countries)
+            countries = b"(?i:%b)" % b"|".join([re.escape(part) for part in names])
+            compile_expression(countries)
+            return Condition("cookie", (b"nf_country",), countries)
     raise ValueError(f"{show(name)} cannot be told here")

@@ -6,6 +6,8 @@ rulebook.py. Paths are matched decoded, beginning with one slash and free of dot
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 
@@ -29,6 +31,29 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.text}"
 
 
+MOST_PROBLEMS = 1000  # of one file; after them the rest of it is not read
+MOST_RULES = 20_000  # of one file; Netlify's documentation warns of 10,000
+
+
+def check_size(rules: int, problems: int) -> None:
+    """Raise ValueError, a sentence, where the rest of a file is not read."""
+    if problems >= MOST_PROBLEMS:
+        raise ValueError(f"the rest of the file is not read, after {MOST_PROBLEMS} lines that cannot be used")
+    if rules >= MOST_RULES:
+        raise ValueError(f"the rest of the file is not read: no more than {MOST_RULES} lines are")
+
+
+@contextmanager
+def confine(place: Place, problems: list[Problem], prefix: str = "") -> Iterator[None]:
+    """Turn whatever is raised while one rule is read into a problem of its line, so that the others go on."""
+    try:
+        yield
+    except ValueError as problem:
+        problems.append(Problem(place, prefix + str(problem)))
+    except Exception as error:  # whatever the bytes of a rule file are, they never stop the server
+        problems.append(Problem(place, f"{prefix}the rule cannot be read: {type(error).__name__}"))
+
+
 class Capture(NamedTuple):
     """The place in a template where what a pattern caught goes; ``name`` is that of a group, or its number."""
 
@@ -39,10 +64,22 @@ class Capture(NamedTuple):
 Template = tuple[bytes | Capture, ...]
 
 
-class Pattern(NamedTuple):
-    """Which paths a rule is for: one of ``literals``, or all that the whole of ``expression`` matches.
+class Segments(NamedTuple):
+    """A path of literal segments (bytes) and placeholders for one segment (their names).
 
-    ``expression`` is the source of a regular expression over bytes; its groups, by name or number, are the captures.
+    ``end``: nothing more may follow (``exact``), a slash may (``slash``), a slash and a splat may (``rest``), or have
+    to (``splat``).
+    """
+
+    parts: tuple[bytes | str, ...]
+    end: Literal["exact", "slash", "rest", "splat"]
+
+
+class Pattern(NamedTuple):
+    """Which paths a rule is for: one of ``literals``, or those of ``segments``, or all that ``expression`` matches.
+
+    ``expression`` is a regular expression over bytes (patterns/syntax.py) for the whole path; its groups, by name or
+    number, are the captures.
     ``segment`` is the first segment, with its slash, of every path that it can match, and b"" where that is not one
     and the same (always right): it decides which requests have to try the expression at all.
     """
@@ -51,6 +88,7 @@ class Pattern(NamedTuple):
     literals: tuple[bytes, ...] = ()
     expression: bytes = b""
     segment: bytes = b""
+    segments: Segments | None = None
 
 
 class QueryMatch(NamedTuple):

@@ -13,7 +13,6 @@ from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
 from fastfile.rules.condition import check_condition, match_queries, varies_by
-from fastfile.rules.patterns.expression import Allowance
 from fastfile.rules.patterns.index import Captures, PatternIndex
 from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Rule, Template
@@ -73,11 +72,10 @@ class Rulebook:
     def _choose(
         self, found: list[tuple[Rule, Captures]], path: bytes, query: bytes | None, head: RequestHead
     ) -> Outcome | None:
-        allowance = Allowance()
         for rule, captures in found:
             if rule.queries and not match_queries(rule.queries, query, captures):
                 continue
-            if not all(check_condition(condition, query, head, captures, allowance) for condition in rule.conditions):
+            if not all(check_condition(condition, query, head, captures) for condition in rule.conditions):
                 continue
             outcome = Outcome(rule, make_reference(rule, query, captures))
             if outcome.is_redirect and _leads_to(outcome.reference, path, query):

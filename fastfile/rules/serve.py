@@ -17,7 +17,7 @@ from fastfile.rules.json_rules import (
     maybe_rewrite,
     read_changes,
 )
-from fastfile.rules.patterns.expression import check_expression
+from fastfile.rules.patterns.expression import check_expression, compile_expression
 from fastfile.rules.patterns.minimatch import translate_glob
 from fastfile.rules.patterns.path_pattern import Names, compile_pattern, make_destination
 from fastfile.rules.providers import SERVE, Deployment
@@ -54,9 +54,9 @@ def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
     rules = _make_page_rules(document, clean, slash)
     if slash is not None:
         rules += make_slash_rules(document.place_of("trailingSlash"), SERVE, slash)
-    rules += filter(None, (_read_redirect(document, entry) for entry in document.items("redirects")))
-    rules += filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites")))
-    header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
+    rules += document.read_each("redirects", _read_redirect)
+    rules += document.read_each("rewrites", _read_rewrite)
+    header_rules = document.read_each("headers", _read_headers)
     listing = document.either("directoryListing", True) is True
     provider = SERVE._replace(pages="both" if clean else "files", listing=listing)
     return Deployment(provider, tuple(rules), tuple(header_rules), document.problems)
@@ -69,13 +69,15 @@ def _make_page_rules(document: Document, clean: bool | list[str], slash: bool | 
     if isinstance(clean, bool):
         return rules
     try:
+        document.budget.spend(sum(map(len, clean)))
         either = "|".join(map(translate_glob, clean))
-        check_expression(either)
+        start = rf"(?=(?:{either})\Z)".encode()
+        sources = [rule.source._replace(expression=start + rule.source.expression) for rule in rules]
+        for source in sources:
+            compile_expression(source.expression)
     except ValueError as problem:
         document.complain(Entry("cleanUrls", clean, place), str(problem))
         return []
-    start = rf"(?=(?:{either})\Z)".encode()
-    sources = [rule.source._replace(expression=start + rule.source.expression) for rule in rules]
     return [rule._replace(source=source) for rule, source in zip(rules, sources, strict=True)]
 
 
@@ -100,6 +102,7 @@ def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:
     if source is None or destination is None:
         return None
     try:
+        document.budget.spend(len(source))
         pattern, names = _read_source(source)
         is_url = re.match("https?://", destination, re.IGNORECASE)
         where = make_destination(destination if is_url else _from_root(destination), names)
@@ -114,6 +117,7 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
     if source is None:
         return None
     try:
+        document.budget.spend(len(source))
         pattern = Pattern(source, expression=translate_glob(source).encode())
     except ValueError as problem:
         document.complain(entry, str(problem))

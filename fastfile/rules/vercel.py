@@ -20,12 +20,11 @@ from fastfile.rules.json_rules import (
     maybe_rewrite,
     read_changes,
 )
-from fastfile.rules.patterns.expression import check_expression
+from fastfile.rules.patterns.expression import check_expression, compile_expression
 from fastfile.rules.patterns.path_pattern import (
     Names,
     compile_pattern,
     make_destination,
-    translate_expression,
 )
 from fastfile.rules.providers import VERCEL, Deployment
 from fastfile.rules.rule import Condition, HeaderRule, Pattern, Rule
@@ -55,10 +54,10 @@ def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
     rules = (
         *(make_page_rules(document.place_of("cleanUrls"), VERCEL, slash) if clean else ()),
         *(make_slash_rules(document.place_of("trailingSlash"), VERCEL, slash) if slash is not None else ()),
-        *filter(None, (_read_redirect(document, entry) for entry in document.items("redirects"))),
-        *filter(None, (_read_rewrite(document, entry) for entry in document.items("rewrites"))),
+        *document.read_each("redirects", _read_redirect),
+        *document.read_each("rewrites", _read_rewrite),
     )
-    header_rules = filter(None, (_read_headers(document, entry) for entry in document.items("headers")))
+    header_rules = document.read_each("headers", _read_headers)
     provider = VERCEL._replace(pages="both" if clean else "files")
     return Deployment(provider, rules, tuple(header_rules), document.problems)
 
@@ -118,13 +117,16 @@ def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tupl
     if source is None:
         return None
     try:
+        document.budget.spend(len(source))
         pattern, names = compile_pattern(source)
         if pattern.expression and not pattern.segment:
             pattern = pattern._replace(expression=NOT_WELL_KNOWN + pattern.expression)
+            compile_expression(pattern.expression)
         conditions = (*_read_conditions(entry, "has"), *_read_conditions(entry, "missing"))
         for condition in conditions:
-            groups = check_expression(condition.expression.decode()).groupindex
-            names = {**names, **{name: name for name in groups}}
+            document.budget.spend(len(condition.expression))
+            groups = check_expression(condition.expression.decode()).groups
+            names = {**names, **{name: name for name in groups if name}}
     except ValueError as error:
         document.complain(entry, str(error))
         return None
@@ -159,7 +161,7 @@ def _read_value(key: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return translate_expression(value)
+        return value
     made = []
     for operation, operand in value.items() if isinstance(value, dict) else [("", value)]:
         several = [re.escape(str(item)) for item in (operand if isinstance(operand, list) else [operand])]
@@ -171,7 +173,7 @@ def _read_value(key: str, value: object) -> str:
             "ninc": f"(?!(?:{either})\\Z)",
             "pre": f"(?={either})",
             "suf": f"(?=.*(?:{either})\\Z)",
-            "re": f"(?=(?:{translate_expression(str(operand))})\\Z)",
+            "re": f"(?=(?:{operand!s})\\Z)",
         }
         if operation not in forms:
             raise ValueError(f'{key}: "{operation}" is not understood')

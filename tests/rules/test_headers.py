@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,8 @@ from hypothesis import strategies as st
 from fastfile.http.field_changes import Field
 from fastfile.rules.dialects import CLOUDFLARE, EITHER, NETLIFY
 from fastfile.rules.headers import PROTECTED, FieldBook, parse_headers
+from fastfile.rules.patterns.cost import LENGTHS
+from fastfile.rules.patterns.expression import compile_expression
 from fastfile.rules.rule import Dialect
 
 OURS: tuple[Field, ...] = ((b"Cache-Control", b"no-cache"), (b"Vary", b"Accept-Encoding"))
@@ -107,7 +107,6 @@ MISTAKES = [
     ),
     (EITHER, b"https://h.example/*\n X-B: 1", 3, "https://h.example/* is for one host, and rules apply to all here"),
     (CLOUDFLARE, b"/*/*\n X-B: 1", 3, "/*/* has more than one splat"),
-    (EITHER, b"/*/:a/*\n X-B: 1", 3, "/*/:a/* has too many splats and placeholders"),
     (CLOUDFLARE, b"/a\n X-B: " + b"b" * 2000, 4, "the line is longer than the 2000 bytes that Cloudflare Pages reads"),
 ]
 
@@ -126,7 +125,7 @@ def test_a_block_without_fields_is_told() -> None:
     rules, problems = parse_headers(b"/a\n/b\n X-A: 1", "_headers", EITHER)
     assert ([rule.source.text for rule in rules], [str(problem) for problem in problems]) == (
         ["/b"],
-        ["_headers:1: the block has no fields"],
+        ["_headers:1: the block has no headers"],
     )
 
 
@@ -162,16 +161,38 @@ def test_several_splats(pattern: bytes, inside: list[bytes], outside: list[bytes
     )
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [b"/en/*/assets/*", b"/*/assets/*", b"/*/x/*/y/*", b"/*/", b"/*/*", b"/**", b"/*/:a/*", b"/:a/*/b/*", b"/*a*/*"],
+)
+def test_every_pattern_with_splats_can_be_used_beside_another(pattern: bytes) -> None:
+    for dialect in (EITHER, NETLIFY):
+        rules, problems = parse_headers(pattern + b"\n X-A: 1\n/b\n X-B: 1", "_headers", dialect)
+        assert not problems
+        book = FieldBook(rules, False)
+        assert book.changes(b"/b").value(b"x-b") == b"1"
+        assert book.changes(pattern.replace(b"*", b"z").replace(b":a", b"z")).value(b"x-a") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("path", "matches"),
+    [(b"/en/a/assets/b", True), (b"/en/a/b/assets", True), (b"/en/a/assetsb/assets/c", True), (b"/en/assets/b", False)],
+)
+def test_a_splat_at_the_end_is_optional_after_others(path: bytes, matches: bool) -> None:
+    rules, _ = parse_headers(b"/en/*/assets/*\n X-A: 1", "_headers", EITHER)
+    assert bool(FieldBook(rules, False).changes(path).added) is matches
+
+
 @pytest.mark.parametrize("pattern", [b"/*a*a*a*a*a*a*a*b", b"/:a-:b-:c/x", b"/*a/:b/:c/x"])
-def test_a_long_path_costs_no_time_to_speak_of(pattern: bytes) -> None:
+def test_a_long_path_costs_steps_that_grow_with_its_length(pattern: bytes) -> None:
     dialect = NETLIFY if pattern.count(b"*") > 1 else CLOUDFLARE
     rules, problems = parse_headers(pattern + b"\n X-A: 1", "_headers", dialect)
     assert not problems
+    costs = compile_expression(rules[0].source.expression).costs
+    assert costs[-1] < 40 * LENGTHS[-1]
     book = FieldBook(rules, False)
-    started = time.process_time()
     for path in (b"/" + b"a" * 4000, b"/" + b"a-" * 127 + b"/y", b"/" + b"a/" * 2000):
         assert not book.changes(path).added
-    assert time.process_time() - started < 2  # some 10 ms in truth; a power of the length would take hours
 
 
 @given(

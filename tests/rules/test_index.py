@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from fastfile.rules.patterns.index import PatternIndex
 from fastfile.rules.patterns.pattern import parse_pattern
 
@@ -31,7 +33,31 @@ def test_each_path_finds_its_patterns_in_the_order_of_the_file() -> None:
 
 def test_what_is_caught_is_encoded() -> None:
     [(_, captures)] = make_index([b"/a/:b/*"]).find("/a/é?/c d/e".encode())
-    assert captures == {1: b"%C3%A9%3F", "b": b"%C3%A9%3F", 2: b"c%20d/e", "splat": b"c%20d/e"}
+    assert captures == {"b": b"%C3%A9%3F", "splat": b"c%20d/e"}
+
+
+@pytest.mark.parametrize(
+    ("text", "any_slash", "matches", "others"),
+    [
+        (b"/a/:b", True, [b"/a/x", b"/a/x/"], [b"/a", b"/a/", b"/a/x/y", b"/a/x//", b"/a//"]),
+        (b"/a/:b", False, [b"/a/x"], [b"/a/x/"]),
+        (b"/a/:b/", True, [b"/a/x", b"/a/x/"], [b"/a/"]),
+        (b"/a/:b/", False, [b"/a/x/"], [b"/a/x", b"/a//"]),
+        (b"/:a/b", True, [b"/x/b", b"/x/b/"], [b"//b", b"/x/c", b"/b"]),
+        (b"/a/*", True, [b"/a", b"/a/", b"/a/x", b"/a/x/y/", b"/a//"], [b"/ab", b"/"]),
+        (b"/a/*", False, [b"/a/", b"/a/x"], [b"/a", b"/ab"]),
+        (b"/:a/*", True, [b"/x", b"/x/", b"/x/y"], [b"/", b"//"]),
+        (b"/*", True, [b"/", b"/x", b"//"], []),
+        (b"/a%2Fb/:c", True, [b"/a/b/x"], [b"/a/b"]),
+    ],
+)
+def test_segments_match_with_and_without_a_slash(
+    text: bytes, any_slash: bool, matches: list[bytes], others: list[bytes]
+) -> None:
+    pattern = parse_pattern(text, "one", anywhere=False, any_slash=any_slash)
+    assert pattern.segments is not None
+    index = PatternIndex([(pattern, text)])
+    assert [path for path in (*matches, *others) if index.find(path)] == matches
 
 
 def test_500_rules_cost_a_path_that_none_is_for_no_more_than_5_do() -> None:

@@ -190,7 +190,6 @@ MISTAKES = [
         b"/:a/" + b"b" * 1000 + b" /c",
         f"/:a/{'b' * 76}... is longer than the 1000 bytes that a pattern may have",
     ),
-    (CLOUDFLARE, b"/:a-:b-:c-:d /b", "/:a-:b-:c-:d has too many splats and placeholders"),
 ]
 
 

@@ -280,9 +280,9 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
             id="more conditions than Vercel reads",
         ),
         pytest.param(
-            '{"redirects": [{"source": "/((?:a{100}){100})", "destination": "/b"}]}',
-            "redirects[0]: the expression is too long",
-            id="counted repeats of counted repeats",
+            '{"redirects": [{"source": "/((?:a+)+)", "destination": "/b"}]}',
+            "vercel.json:1: redirects[0]: not a regular expression that can be used here: it could take too long",
+            id="repeats of repeats",
         ),
         pytest.param(
             '{"headers": [{"source": "/a", "has": [{"type": "query", "key": "q"}], "headers": []}]}',

@@ -1,93 +1,204 @@
-"""The regular expressions of a site's files, whoever wrote them: matched as ``re`` does, in a time that has a bound.
+"""The regular expressions of a site's files, whoever wrote them: matched by ``re``, in a time that has a bound.
 
-``re`` is asked where it cannot take long, which is nearly always; program.py where it could.
+An expression that ``re`` could be busy with for long is refused when it is read. What is compiled is written anew from
+the parsed tree, so ``re`` gets nothing but what was measured, and has nothing to warn of.
 """
 
 from __future__ import annotations
 
 import re
-from re import _parser  # type: ignore[attr-defined]
+from functools import lru_cache
 
 from fastfile.errors import HTTPError
-from fastfile.rules.patterns.effort import END, measure
-from fastfile.rules.patterns.program import Program, TooMuchWork
+from fastfile.rules.patterns.cost import LENGTHS, flatten, measure
+from fastfile.rules.patterns.syntax import (
+    ALL,
+    Atomic,
+    Choice,
+    Edge,
+    Group,
+    Look,
+    Node,
+    Repeat,
+    Sequence,
+    Set,
+    parse_expression,
+)
 
-_CHEAP = 300_000  # steps of ``re`` that one match may take: 1.5 ms if they were all taken
-_LENGTHS = (64, 256, 1024, 4096, 8192)  # of texts, up to which that is looked at; no path and no field is longer
-MOST_STEPS = 100_000  # of programs, for all the expressions of one look-up: some 40 ms
-_FASTER = 128  # so many steps ``re`` takes while a program takes one
-_OURS = 10_000  # steps of a program whose expression passed check_expression(), or is made of a short pattern
-
+CHEAP = 600_000  # steps of ``re`` that one match may take: 2.7 ms at 4.5 ns each, if all were taken
+MOST_BYTES = 128 * 1024  # of the expressions of one file
 Groups = dict[str | int, bytes]
 
 
-class Allowance:
-    """The steps that are left for the expressions of one look-up."""
-
-    __slots__ = ("steps",)
+class Budget:
+    """How many bytes of expressions one file may have; compiling them takes some 10 us each."""
 
     def __init__(self) -> None:
-        self.steps = MOST_STEPS
+        self._left = MOST_BYTES
 
-    def spend(self, steps: int) -> None:
-        """Take steps off it. Raises HTTPError 500 where there are not so many."""
-        self.steps -= steps
-        if self.steps < 0:
-            raise HTTPError(500, "The rules of this site take too long on this request.")
+    def spend(self, size: int) -> None:
+        """Take some of it. Raises ValueError, a sentence, where no more is left."""
+        self._left -= size
+        if self._left < 0:
+            raise ValueError(f"no more than {MOST_BYTES} bytes of patterns are read from one file")
 
 
 class Expression:
-    """An expression that compiles, see check_expression()."""
+    """A compiled expression. ``groups`` are the names of its groups in their order, "" for one without a name.
 
-    __slots__ = ("_costs", "_match", "_names", "_program", "_source")
+    Raises ValueError with the reason as a sentence: for what is no expression, is not supported, or could take too
+    long on a text of LENGTHS[1] bytes.
+    """
+
+    __slots__ = ("_match", "costs", "groups", "longest")
 
     def __init__(self, source: bytes) -> None:
-        compiled = re.compile(source, re.DOTALL)
-        parsed = _parser.parse(source, re.DOTALL)
-        self._source = source
-        self._match = compiled.fullmatch
-        self._names = tuple(compiled.groupindex.items())
-        works = [(length, measure(parsed, END, length).work) for length in _LENGTHS]
-        self._costs = tuple([(length, int(work) // _FASTER) for length, work in works if work <= _CHEAP])
-        self._program: Program | None = None  # until a text is longer
+        tree, self.groups = parse_expression(source)
+        tree = _settle(tree, bool(self.groups))
+        self.costs = tuple([int(steps) for steps in measure(tree)])  # in steps, for each of LENGTHS
+        lengths = [length for length, steps in zip(LENGTHS, self.costs, strict=True) if steps <= CHEAP]
+        self.longest = max(lengths, default=0)  # bytes of text that it is matched with
+        if self.longest < LENGTHS[1]:
+            raise ValueError("it could take too long on a long path: it has repeats that can share the same text")
+        try:
+            self._match = re.compile(_emit(tree), re.DOTALL).fullmatch
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"it cannot be compiled: {error}") from None
 
-    def match(self, text: bytes, allowance: Allowance) -> Groups | None:
+    def match(self, text: bytes) -> Groups | None:
         """Match the whole of a text: what its groups caught by number and name, b"" where one was not there.
 
-        Raises HTTPError 500 where it takes more steps than are left.
+        Raises HTTPError 414 for a text that is too long for the expression.
         """
-        for length, cost in self._costs:
-            if len(text) <= length:
-                allowance.spend(cost)
-                match = self._match(text)
-                return None if match is None else self._name([value or b"" for value in match.groups()])
-        if self._program is None:
-            self._program = Program(_parser.parse(self._source, re.DOTALL), _OURS)
-        try:
-            saves, left = self._program.match(text, allowance.steps)
-        except TooMuchWork:
-            left = -1
-        allowance.spend(allowance.steps - left)
-        if saves is None:
+        if len(text) > self.longest:
+            raise HTTPError(414, f"A rule of this site is for paths and values of up to {self.longest} bytes.")
+        match = self._match(text)
+        if match is None:
             return None
-        ends = zip(saves[2::2], saves[3::2], strict=True)
-        return self._name([text[start:end] if end >= 0 else b"" for start, end in ends])
-
-    def _name(self, values: list[bytes]) -> Groups:
-        groups: Groups = dict(enumerate(values, 1))
-        for name, number in self._names:
-            groups[name] = values[number - 1]
+        groups: Groups = {}
+        for number, (name, value) in enumerate(zip(self.groups, match.groups(b""), strict=True), 1):
+            groups[number] = value
+            if name:
+                groups[name] = value
         return groups
 
+    def cost(self, size: int) -> int:
+        """Return the most steps that a text of so many bytes can take."""
+        for length, steps in zip(LENGTHS, self.costs, strict=True):
+            if size <= length:
+                return steps
+        return self.costs[-1]
 
-def check_expression(source: str, kind: str = "regular expression") -> re.Pattern[bytes]:
-    """Compile an expression of a file's, which was written as a ``kind``.
 
-    Raises ValueError, with the reason as a sentence, where it is not for us.
-    """
+@lru_cache(maxsize=4096)  # what a reload brings again is not compiled again
+def compile_expression(source: bytes) -> Expression:
+    """Return a compiled expression. Raises ValueError as Expression does."""
+    return Expression(source)
+
+
+def check_expression(source: str, kind: str = "regular expression") -> Expression:
+    """Return an expression of a file's, which was written as a ``kind``. Raises ValueError: a sentence."""
     try:
-        compiled = re.compile(source.encode(), re.DOTALL)
-        Program(_parser.parse(source.encode(), re.DOTALL))
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"not a {kind} that is understood here: {error}") from None
-    return compiled
+        return compile_expression(source.encode())
+    except ValueError as error:
+        raise ValueError(f"not a {kind} that can be used here: {error}") from None
+
+
+def _settle(node: Node, captures: bool) -> Node:
+    """Return a tree that matches the same, in which a run before a literal and a wider run is tried in one place.
+
+    In ``[^/]+?-[^/]+`` the leftmost dash is as good as any other, since the second run takes whatever the first could.
+    """
+    if isinstance(node, Sequence):
+        return _settle_sequence([_settle(part, captures) for part in node.parts], captures)
+    if isinstance(node, Choice):
+        return Choice(tuple([_settle(branch, captures) for branch in node.branches]))
+    if isinstance(node, Set | Edge):
+        return node
+    return node._replace(part=_settle(node.part, captures))
+
+
+def _settle_sequence(parts: list[Node], captures: bool) -> Node:
+    parts = [inner for part in parts for inner in (part.parts if isinstance(part, Sequence) else (part,))]
+    settled: list[Node] = []
+    at = 0
+    while at < len(parts):
+        run = _maybe_run(parts[at])
+        end = at + 1
+        while end < len(parts) and isinstance(parts[end], Set | Look):
+            end += 1
+        wider = _maybe_run(parts[end]) if end < len(parts) else None
+        bits = [part.bits for part in parts[at + 1 : end] if isinstance(part, Set)]
+        if run is None or wider is None or not bits or (captures and not run.lazy):
+            settled.append(parts[at])
+            at += 1
+            continue
+        assert isinstance(run.part, Set)
+        assert isinstance(wider.part, Set)
+        if all(not taken & ~wider.part.bits for taken in (run.part.bits, *bits)):
+            first = parts[at] if run.lazy else run._replace(lazy=True)
+            settled.append(Atomic(Sequence((first, *parts[at + 1 : end]))))
+            at = end
+        else:
+            settled.append(parts[at])
+            at += 1
+    return Sequence(tuple(settled))
+
+
+def _maybe_run(node: Node) -> Repeat | None:
+    """Return the unlimited run of a set that a part is, alone or captured."""
+    inner = flatten(node)
+    run = inner[0] if len(inner) == 1 else None
+    return run if isinstance(run, Repeat) and run.most is None and isinstance(run.part, Set) else None
+
+
+def _emit(node: Node) -> bytes:
+    """Return the source of a tree in the syntax of ``re``."""
+    if isinstance(node, Set):
+        return _emit_set(node.bits)
+    if isinstance(node, Edge):
+        return b"\\" + node.sign.encode()
+    if isinstance(node, Sequence):
+        return b"".join(map(_emit, node.parts))
+    if isinstance(node, Choice):
+        return b"(?:" + b"|".join(map(_emit, node.branches)) + b")"
+    inner = _emit(node.part)
+    if isinstance(node, Group):
+        return (b"(?P<%b>%b)" % (node.name.encode(), inner)) if node.name else b"(" + inner + b")"
+    if isinstance(node, Look):
+        return (b"(?!" if node.negative else b"(?=") + inner + b")"
+    if isinstance(node, Atomic):
+        return b"(?>" + inner + b")"
+    count = {(0, None): b"*", (1, None): b"+", (0, 1): b"?"}.get((node.least, node.most))
+    if count is None:
+        count = b"{%d,%b}" % (node.least, b"" if node.most is None else b"%d" % node.most)
+    return (
+        b"(?:" + inner + b")" + count + (b"?" if node.lazy else b"")
+        if not isinstance(node.part, Set)
+        else (inner + count + (b"?" if node.lazy else b""))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _emit_set(bits: int) -> bytes:
+    if bits == ALL:
+        return b"."
+    excluded = ALL ^ bits
+    if bits.bit_count() == 1 or not bits:
+        return _show(bits.bit_length() - 1) if bits else b"(?!)"
+    if excluded.bit_count() == 1:
+        return b"[^%b]" % _show(excluded.bit_length() - 1)
+    ranges = []
+    byte = 0
+    while byte < 256:
+        end = byte
+        while end < 256 and bits >> end & 1:
+            end += 1
+        if end > byte:
+            ranges.append(_show(byte) if end == byte + 1 else _show(byte) + b"-" + _show(end - 1))
+        byte = max(end, byte + 1)
+    return b"[%b]" % b"".join(ranges)
+
+
+def _show(byte: int) -> bytes:
+    return bytes([byte]) if chr(byte).isascii() and chr(byte).isalnum() else b"\\x%02x" % byte

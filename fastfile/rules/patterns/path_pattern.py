@@ -2,7 +2,7 @@
 
 Owns their compilation into the values of rule.py, and that of templates that name what they caught. Groups are numbered
 from 1 in the order in which they stand. What is between parentheses is a regular expression of the file's author and
-used as it stands, in Python's syntax, which is JavaScript's but for the names of groups.
+used as it stands (syntax.py has what it may contain).
 """
 
 from __future__ import annotations
@@ -45,17 +45,12 @@ def compile_pattern(source: str, ending: str = "") -> tuple[Pattern, dict[str, i
         return Pattern(source, literals=("".join(map(str, tokens)).encode(),)), {}
     expression = "".join(map(_compile, tokens)) + ending
     catching = [token for token in tokens if isinstance(token, Group) and token.expression]
-    if check_expression(expression).groups != len(catching):
+    if len(check_expression(expression).groups) != len(catching):
         raise ValueError("its expressions have groups that catch, which are not supported")
     names: dict[str, int | str] = {}
     for number, group in enumerate(catching, 1):
         names |= {str(number): number, **({group.name: number} if group.name else {})}
     return Pattern(source, expression=expression.encode(), segment=_first_segment(tokens)), names
-
-
-def translate_expression(expression: str) -> str:
-    """Return an expression of JavaScript's in Python's syntax, in which only named groups are written differently."""
-    return re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", expression)
 
 
 def make_template(text: str, names: Names) -> Template:
@@ -142,7 +137,7 @@ def _parse_group(source: str, index: int) -> tuple[Group, int]:
             continue
         depth += (source[end] == "(") - (source[end] == ")")
         if depth == 0:
-            return Group(name[1] if name else "", translate_expression(source[index + 1 : end]), "", "", ""), end + 1
+            return Group(name[1] if name else "", source[index + 1 : end], "", "", ""), end + 1
     raise ValueError(f"the parenthesis at column {index + 1} of the source is not closed")
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 
 from fastfile.errors import HTTPError
 from fastfile.http.authority import parse_host
-from fastfile.rules.rule import Capture, Destination, Pattern, Template
+from fastfile.rules.patterns.expression import Budget, compile_expression
+from fastfile.rules.rule import Capture, Destination, Pattern, Segments, Template
 
 # Expressions are compiled at their first use: most servers that could use them never do, and start sooner.
 # Both hosts read a name as a letter and word characters (Cloudflare: pages-shared rulesEngine).
@@ -24,7 +25,7 @@ _URL = rb"(?si)(https?)://([^/?#]*)(.*)"
 _UNSAFE_IN_PATH = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]"
 _UNSAFE_IN_QUERY = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]"
 
-LONGEST_PATTERN = 1000  # bytes: it is compiled, and its program has some steps for each of them
+LONGEST_PATTERN = 1000  # bytes, as at Cloudflare Pages
 # Where a splat may stand: last, anywhere but once, or as often as one likes (only the first is a capture then).
 Splats = Literal["last", "one", "many"]
 
@@ -39,7 +40,9 @@ def decode_leniently(text: bytes) -> bytes:
     return re.sub(_ESCAPE, lambda match: unhexlify(match[1]), text) if b"%" in text else text
 
 
-def parse_pattern(text: bytes, splats: Splats, anywhere: bool, any_slash: bool) -> Pattern:
+def parse_pattern(
+    text: bytes, splats: Splats, anywhere: bool, any_slash: bool, budget: Budget | None = None
+) -> Pattern:
     """Parse a source path. ``anywhere``: a placeholder need not begin its segment. Raises ValueError: a sentence."""
     if not text.startswith(b"/"):
         raise ValueError(f"{show(text)} does not begin with a slash")
@@ -56,25 +59,26 @@ def parse_pattern(text: bytes, splats: Splats, anywhere: bool, any_slash: bool) 
         raise ValueError(f"{show(text)} has a splat that is not its end")
     if splats == "one" and stars > 1:
         raise ValueError(f"{show(text)} has more than one splat")
-    if (stars > 1 and len(pieces) > 2 * stars + 1) or max(map(_count_placeholders, path.split(b"/"))) > 3:
-        # Each of them multiplies the ways in which a long path can be taken apart.
-        raise ValueError(f"{show(text)} has too many splats and placeholders")
     names = [piece[1:] for piece in pieces[1::2] if piece != b"*"] + [b"splat"] * bool(stars)
     if len(set(names)) < len(names):
         raise ValueError(f"{show(text)} has two placeholders of one name")
     start = decode_leniently(pieces[0])
     end = start.find(b"/", 1)
-    return Pattern(show(text), (), _make_expression(pieces, any_slash), start[:end] if end > 0 else b"")
+    segment = start[:end] if end > 0 else b""
+    segments = _maybe_segments(pieces, any_slash)
+    if segments is not None:
+        return Pattern(show(text), segment=segment, segments=segments)
+    if budget is not None:
+        budget.spend(len(path))
+    expression = _make_expression(pieces, any_slash)
+    compile_expression(expression)
+    return Pattern(show(text), expression=expression, segment=segment)
 
 
 def _split(path: bytes, anywhere: bool) -> list[bytes]:
     """Return literals and, between each two of them, a placeholder or a splat; the literals may be empty."""
     start = rb"" if anywhere else rb"(?<=/)"
     return re.split(rb"(\*|" + start + rb":[A-Za-z][A-Za-z0-9_]*)", path)
-
-
-def _count_placeholders(segment: bytes) -> int:
-    return len(re.findall(PLACEHOLDER, segment))
 
 
 def _make_literal(text: str, path: bytes, any_slash: bool) -> Pattern:
@@ -84,15 +88,41 @@ def _make_literal(text: str, path: bytes, any_slash: bool) -> Pattern:
     return Pattern(text, (bare, bare + b"/"))
 
 
+def _maybe_segments(pieces: list[bytes], any_slash: bool) -> Segments | None:
+    """Return pieces as segments; None where a placeholder is a part of one, or a splat is not the end."""
+    literals = [decode_leniently(piece) for piece in pieces[::2]]
+    parts: list[bytes | str] = list(literals[0].split(b"/")[1:])
+    for number, (captured, literal) in enumerate(zip(pieces[1::2], literals[1:], strict=True), 1):
+        is_splat = captured == b"*"
+        if parts[-1] != b"" or (literal and (is_splat or not literal.startswith(b"/"))):
+            return None
+        if is_splat:
+            if 2 * number + 1 < len(pieces):
+                return None
+            return Segments(tuple(parts[:-1]), "rest" if any_slash else "splat")
+        parts[-1] = captured[1:].decode()
+        parts += literal.split(b"/")[1:]
+    if any_slash and parts[-1] == b"":
+        parts.pop()
+    return Segments(tuple(parts), "slash" if any_slash else "exact")
+
+
 def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
     """Return the regular expression for pieces as _split gives them."""
     literals = [re.escape(decode_leniently(piece)) for piece in pieces[::2]]
-    parts = [rb"(?P<splat>.*)" if piece == b"*" else rb"(?P<%b>[^/]+)" % piece[1:] for piece in pieces[1::2]]
-    if pieces.count(b"*") > 1:
-        # The leftmost place for what stands between two splats is as good as any other: none is tried again, or a long
-        # path would cost its length to the power of their number.
-        parts = [rb"(?>(?P<splat>.*?)", *[rb"(?>.*?"] * (len(parts) - 2), rb".*"]
-        literals = [literals[0], *[literal + b")" for literal in literals[1:-1]], literals[-1]]
+    stars = pieces.count(b"*")
+    parts: list[bytes] = []
+    seen = 0
+    for number in range(1, len(pieces), 2):
+        if pieces[number] != b"*":
+            lazy = b"?" if _is_lazy(pieces, number) else b""
+            parts.append(rb"(?P<%b>[^/]+%b)" % (pieces[number][1:], lazy))
+            continue
+        # With several splats the leftmost place for what stands between them is as good as any other, and is found in
+        # a time that is linear in the path.
+        seen += 1
+        runs = rb".*" if seen == stars else rb".*?"
+        parts.append(rb"(?P<splat>%b)" % runs if seen == 1 else runs)
     last = pieces[-1]
     if any_slash and last.endswith(b"/"):
         literals[-1] = literals[-1][:-1]
@@ -100,17 +130,33 @@ def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
         literals[-1] += b"/?"
     elif any_slash and pieces[-2] != b"*":
         parts[-1] += b"/?"
-    elif any_slash and pieces[-3].endswith(b"/") and pieces != [b"/", b"*", b""]:
+    elif any_slash and pieces[-3].endswith(b"/") and len(pieces) > 3:
         # /blog/* is for /blog too (Netlify: headers-parser for_regexp, "the whole part is optional").
         literals[-2] = literals[-2][:-1]
-        parts[-1] = b"(?:/" + parts[-1] + b")?"
+        parts[-1] = rb"(?=/|\Z)" + parts[-1] if stars > 1 else b"(?:/" + parts[-1] + b")?"
     return b"".join([text for pair in zip(literals, [*parts, b""], strict=True) for text in pair])
+
+
+def _is_lazy(pieces: list[bytes], number: int) -> bool:
+    """Tell whether a placeholder takes as little as it can: each but the last of three or more in one segment.
+
+    Taking as much as they can, they would need a time that grows with a power of the segment's length.
+    """
+    before = number - 2
+    while before > 0 and b"/" not in pieces[before + 1] and pieces[before] != b"*":
+        before -= 2
+    after = number + 2
+    while after < len(pieces) and b"/" not in pieces[after - 1] and pieces[after] != b"*":
+        after += 2
+    return (after - before) // 2 - 1 > 2 and after > number + 2
 
 
 def captures_of(pattern: Pattern) -> set[str]:
     """Return the names that a pattern catches."""
-    # Not by compiling it: there may be many thousands, of which only so many are used.
-    return {name.decode() for name in re.findall(rb"\(\?P<(\w+)>", pattern.expression)}
+    if pattern.segments is not None:
+        names = {part for part in pattern.segments.parts if isinstance(part, str)}
+        return names | {"splat"} if pattern.segments.end in ("rest", "splat") else names
+    return {name for name in compile_expression(pattern.expression).groups if name} if pattern.expression else set()
 
 
 def parse_destination(text: bytes, names: Collection[str]) -> Destination:
