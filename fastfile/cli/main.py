@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_version() -> str:
     """Return the text of ``--version``: what runs here, which kernels are compiled, and which sandbox there is."""
-    from fastfile.server.sandbox import describe, landlock_abi
+    from fastfile.server.sandbox import describe_system
 
     python = ".".join(map(str, sys.version_info[:3]))
     uvloop = _uvloop_version()
@@ -52,7 +52,7 @@ def make_version() -> str:
         f"fastfile {__version__}\n"
         f"Python {python}, {f'uvloop {uvloop}' if uvloop else 'no uvloop'}\n"
         f"{describe_kernels()}\n"
-        f"{describe(landlock_abi())}\n"
+        f"{describe_system()}\n"
     )
 
 

@@ -1,21 +1,23 @@
-"""The sandbox of a worker: Landlock, so that even a bug of ours reads nothing but the site and writes nothing at all.
+"""The sandbox of a worker: Landlock and a system call filter, so that a bug of ours reads nothing but the site.
 
-Entered when everything is open: the log, the listening socket, the loop. A worker cannot read its own modules either,
-so what would be imported later is rehearsed before. Linux 5.13 and newer; elsewhere there is none.
+Landlock is entered when everything is open: the log, the listening socket, the loop. A worker cannot read its own
+modules either, so rehearse() imports what would be imported later. Linux 5.13 and newer; elsewhere there is none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
+from fastfile.server.seccomp import deny_calls, why_unavailable
 from fastfile.storage.root import Root
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _FS_RIGHTS = (0, 13, 14, 15, 15)  # from ABI 5 on: 16
 _NO_TCP = 1 << 0 | 1 << 1  # from ABI 4 on: bind and connect; accept is not touched
 _NO_REACHING_OUT = 1 << 0 | 1 << 1  # from ABI 6 on: abstract Unix sockets and signals of processes outside
 _PR_SET_NO_NEW_PRIVS = 38
+PASSWORD_FILE = "/etc/passwd"
+FIRST_PERSON = 1000  # UID_MIN of login.defs: the accounts below are those of services
 
 
 def landlock_abi() -> int:
@@ -41,15 +45,40 @@ def landlock_abi() -> int:
         return 0
 
 
-def describe(abi: int) -> str:
-    """Return what a kernel with this ABI can do for us, as --version and the banner say it."""
-    return f"sandbox: Landlock ABI {abi}" if abi else "no sandbox: this system has no Landlock"
+def describe(abi: int, problem: str = "") -> str:
+    """Return what the sandbox consists of, as --version and the banner say it; ``problem``: why there is no filter."""
+    if not abi:
+        return "no sandbox: this system has no Landlock"
+    return f"sandbox: Landlock ABI {abi}" + (f", no filter: {problem}" if problem else " and seccomp")
 
 
-def enter_sandbox(config: Config, roots: Sequence[Root]) -> str:
-    """Give up this process's rights as --sandbox asks: what is in force, as the banner says it.
+def describe_system() -> str:
+    """Return which sandbox this system offers."""
+    return describe(landlock_abi(), why_unavailable())
 
-    Raises StartError where a sandbox is required and cannot be had. There is no way out of it again.
+
+def filter_calls(config: Config) -> str:
+    """Deny this process the system calls that no worker needs, where --sandbox asks for it: why it was not possible.
+
+    Called before the event loop is made, since libuv would make an io_uring, which evades the filter.
+    """
+    if config.sandbox == "off" or config.follow_symlinks or not landlock_abi():
+        return ""
+    problem = why_unavailable()
+    if not problem:
+        try:
+            deny_calls()
+        except OSError as error:
+            problem = f"seccomp: {error.strerror}"
+    if problem and config.sandbox == "require":
+        raise StartError(f"--sandbox require: {problem}")
+    return problem
+
+
+def enter_sandbox(config: Config, roots: Sequence[Root], filter_problem: str = "") -> str:
+    """Give up this process's rights as --sandbox asks, for good; return what is in force, as the banner says it.
+
+    ``filter_problem`` is what filter_calls() returned. Raises StartError where a sandbox is required and impossible.
     """
     if config.sandbox == "off":
         return "no sandbox: --sandbox off"
@@ -63,7 +92,7 @@ def enter_sandbox(config: Config, roots: Sequence[Root]) -> str:
         except OSError as error:  # sixteen nested sandboxes are one too many, say
             problem = f"Landlock: {error.strerror}"
         else:
-            return describe(abi)
+            return describe(abi, filter_problem)
     if config.sandbox == "require":
         raise StartError(f"--sandbox require: {problem}")
     return f"no sandbox: {problem}"
@@ -76,7 +105,7 @@ def readable_folders(root: Root) -> set[bytes]:
     Both are in the folder where the one of now is, so that folder is the least that keeps the promise to answer the
     very next request from the new root: the root's parent, and the parent of what each link in its path leads to.
     A parent that holds a home, or is one, is too much to give: then it is the root alone, and when that is replaced
-    the worker is too (Root.on_lost). The log is not among them: it is open, and its file is opened by the next worker.
+    the worker is too (Root.on_lost).
     """
     path = os.path.realpath(root.path)
     folders = {path}
@@ -89,20 +118,43 @@ def readable_folders(root: Root) -> set[bytes]:
             if os.path.islink(prefix):
                 parents.add(os.path.dirname(os.path.realpath(prefix)))
             prefix = os.path.dirname(prefix)
-        home = os.path.realpath(os.fsencode(os.environ.get("HOME") or "/"))
-        folders |= {parent for parent in parents if os.path.commonpath((parent, home)) != parent}
+        homes = find_homes(folders | parents)
+        folders |= {parent for parent in parents if all(os.path.commonpath((parent, home)) != parent for home in homes)}
     return folders
 
 
+def find_homes(folders: Iterable[bytes]) -> set[bytes]:
+    """Return the homes of this process's user, of the owners of folders, and of the accounts of people.
+
+    Under sudo or systemd $HOME is that of another user or unset, so the password database is asked too.
+    """
+    import pwd
+
+    homes = {os.environ.get("HOME", "")}
+    owners = {os.geteuid()}
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            owners.add(os.stat(folder).st_uid)
+    for owner in owners:
+        with contextlib.suppress(KeyError):
+            homes.add(pwd.getpwuid(owner).pw_dir)
+    with contextlib.suppress(OSError), open(PASSWORD_FILE, encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            fields = line.split(":")
+            if len(fields) > 5 and fields[2].isdecimal() and int(fields[2]) >= FIRST_PERSON:
+                homes.add(fields[5])
+    return {os.path.realpath(os.fsencode(home)) for home in homes if home.startswith("/")}
+
+
 def rehearse() -> None:
-    """Do once what opens files at its first use: tracebacks read sources, local time its zone, ctypes its library.
+    """Do once what opens files at its first use: tracebacks read sources, local time its zone, ctypes a library.
 
     For the supervisor, while it may still open anything: its workers may not, nor may the user that --user names.
     """
     traceback.format_stack()
     traceback.format_exception(RuntimeError())
     time.localtime()
-    landlock_abi()
+    describe_system()
 
 
 def _restrict(abi: int, folders: set[bytes]) -> None:

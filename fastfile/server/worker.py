@@ -26,7 +26,7 @@ from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undef
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
-from fastfile.server.sandbox import enter_sandbox
+from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
 from fastfile.terminal import wants_colour
@@ -261,8 +261,9 @@ def run_worker(
 ) -> int:
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
+        problem = filter_calls(plan.config)
         worker = Worker(plan, sockets, channel, errors, meter)
-        sandbox = enter_sandbox(plan.config, worker.roots)
+        sandbox = enter_sandbox(plan.config, worker.roots, problem)
     except (OSError, StartError) as error:
         text = describe(error) if isinstance(error, OSError) else str(error)
         channel.send(text.encode(errors="backslashreplace"))
