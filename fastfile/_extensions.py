@@ -44,26 +44,29 @@ FOLDERS = sorted({"/".join(name.split(".")[:-1]) for name in KERNELS + COMPILED_
 def reason_against(package: str) -> str:
     """Return why the extensions in a package's folder cannot be used; an empty string where they can.
 
-    In a checkout an extension hides the source that it was compiled from, so one that is older than a source is stale.
-    An installed package has no such order of times.
+    In a checkout an extension hides the source that it was compiled from, so one that is older than its source, or than
+    any declaration of a layout, is stale. An installed package has no such order of times.
     """
     is_checkout = os.path.exists(os.path.join(os.path.dirname(package), "setup.py"))
-    built_ns = []
-    for name in KERNELS + COMPILED_SOURCES:
-        built_ns.append(_mtime_ns(os.path.join(package, *name.split(".")) + EXTENSION_SUFFIXES[0]))
-        if not built_ns[-1]:
-            return "no extension is built" if len(built_ns) == 1 else f"the extension fastfile.{name} is missing"
+    declared_ns, declaration = 0, ""
     if is_checkout:
-        oldest_ns = min(built_ns)
-        for source in _sources(package):
-            if _mtime_ns(source) > oldest_ns:
-                return f"{os.path.relpath(source, package)} is newer than the extensions"
+        declared_ns, declaration = max(
+            (_mtime_ns(path + end), path + end) for path in _paths(package) for end in (".pxd", ".h")
+        )
+    for path, name in zip(_paths(package), KERNELS + COMPILED_SOURCES, strict=True):
+        built_ns = _mtime_ns(path + EXTENSION_SUFFIXES[0])
+        if not built_ns:
+            return "no extension is built" if name == KERNELS[0] else f"the extension fastfile.{name} is missing"
+        if is_checkout:
+            source = path + (".pyx" if name in KERNELS else ".py")
+            source_ns, source = max((_mtime_ns(source), source), (declared_ns, declaration))
+            if source_ns > built_ns:
+                return f"{os.path.relpath(source, package)} is newer than its extension"
     return ""
 
 
-def _sources(package: str) -> list[str]:
-    names = [os.path.join(package, *name.split(".")) for name in KERNELS + COMPILED_SOURCES]
-    return [name + suffix for name in names for suffix in (".pyx", ".py", ".pxd", ".h")]
+def _paths(package: str) -> list[str]:
+    return [os.path.join(package, *name.split(".")) for name in KERNELS + COMPILED_SOURCES]
 
 
 def _mtime_ns(path: str) -> int:
