@@ -1,12 +1,15 @@
 """Media types by file name (RFC 9110 §8.3): our own table, so that every machine answers alike.
 
-Types are those registered with IANA where there is one, else what browsers and mime-db use; where we differ from
-mime-db the test of this module says why. It looks at names, never at content: a file is what its author calls it.
+Types are those registered with IANA where there is one, else what browsers use, else those of mime-db (mime_db.py);
+where we differ from mime-db the test of this module says why. It looks at names, never at content: a file is what its
+author calls it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+
+from fastfile.http.mime_db import maybe_type
 
 DEFAULT_TYPE = b"application/octet-stream"
 NO_ADDITIONS: Mapping[bytes, bytes] = {}
@@ -52,6 +55,7 @@ _EXTENSIONS = {
     # text
     b"text/plain": b"txt text log ini conf cfg lock diff patch rst adoc bib"
     b" mts cts tsx jsx vue svelte astro scss sass less styl glsl vert frag hlsl graphql gql proto"
+    b" asm s f f77 f90 for pas hh coffee litcoffee hbs slim slm"
     b" sh bash ps1 py pyi c cc cpp cxx h hpp cs rs go java kt swift rb pl lua dart zig",
     b"text/markdown": b"md markdown",
     b"text/mdx": b"mdx",
@@ -171,6 +175,7 @@ _EXTENSIONS = {
     b"application/pkix-cert": b"cer",
     b"application/pkix-crl": b"crl",
     b"application/pkcs12": b"p12 pfx",  # RFC 7292
+    b"application/x-apple-aspen-config": b"mobileconfig",
     b"application/pgp-keys": b"asc",
     b"application/pgp-signature": b"sig",
     b"application/octet-stream": b"bin dat data mem img ipa so whl",
@@ -185,14 +190,25 @@ _NAMES = {
 }
 
 
+# Types of text whose content says its own charset.
+_SELF_DESCRIBED = frozenset(b"text/mathml text/richtext text/sgml text/vnd.dvb.subtitle text/vnd.wap.wml".split())
+
+
 def _full_type(media_type: bytes) -> bytes:
-    # UTF-8 is what every text of a front-end build is in; without it a browser guesses by its user's language.
-    return media_type + b"; charset=utf-8" if media_type.startswith(b"text/") else media_type
+    # UTF-8 is what every text of a front-end build is in; without it a browser guesses by its user's language. Other
+    # types have no such parameter, or one whose default is right: JSON (RFC 8259), XML (RFC 7303), SVG.
+    is_text = media_type.startswith(b"text/") and media_type not in _SELF_DESCRIBED
+    return media_type + b"; charset=utf-8" if is_text else media_type
 
 
 _BY_EXTENSION = {extension: _full_type(kind) for kind, group in _EXTENSIONS.items() for extension in group.split()}
 _BY_NAME = {name: _full_type(kind) for kind, group in _NAMES.items() for name in group.split()}
 _DECLARATIONS = (b".d.ts", b".d.mts", b".d.cts")
+
+
+def own_extensions() -> set[str]:
+    """Return the extensions that our own table has, whatever mime-db says of them."""
+    return {extension.decode() for extension in _BY_EXTENSION}
 
 
 def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
@@ -202,7 +218,8 @@ def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
 
 
 def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> bytes:
-    """Return the Content-Type value for a file name without its folder; ``additions`` go before our own table.
+    """Return the Content-Type value for a file name without its folder; ``additions`` go before our own table,
+    and that before mime-db.
 
     The last extension decides, in any case of letters: ``a.tar.gz`` is gzip. A name that is all extension, such as
     ``.gitignore`` or ``.js``, has none.
@@ -210,12 +227,14 @@ def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> 
     stem, _, extension = name.rpartition(b".")
     if not stem:
         return _BY_NAME.get(name, DEFAULT_TYPE)
-    added = additions.get(extension.lower())
-    if added is not None:
-        return added
-    if extension == b"ts" and name.endswith(_DECLARATIONS):
+    if extension == b"ts" and b"ts" not in additions and name.endswith(_DECLARATIONS):
         return _BY_EXTENSION[b"txt"]
-    return _BY_EXTENSION.get(extension.lower(), DEFAULT_TYPE)
+    extension = extension.lower()
+    known = additions.get(extension) or _BY_EXTENSION.get(extension)
+    if known is not None:
+        return known
+    found = maybe_type(extension)
+    return DEFAULT_TYPE if found is None else _full_type(found)
 
 
 # Types other than text whose content is text, or numbers in a row: what an encoder makes much smaller. Pictures, sound,

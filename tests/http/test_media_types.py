@@ -1,11 +1,16 @@
 """Media types: what the web ships, compared with mime-db; every difference is listed here with its reason."""
 
 import json
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.checkout import DATA
+from tools.mime_table import make_module
 
 from fastfile.http import media_types as mediatype
+from fastfile.http import mime_db
 from fastfile.http.media_types import media_type
 
 MIME_DB = json.loads((DATA / "mime-db.json").read_text())["types"]
@@ -15,6 +20,7 @@ DEVIATIONS = {
     "cjs": "a browser refuses application/node for a script under nosniff, and what is served is for browsers",
     "c cc cpp cxx h java jsx less lua pl sass scss styl dart": "source code without a registered type that browsers "
     "show: they show text/plain",
+    "asm s f f77 f90 for pas hh coffee litcoffee hbs slim slm": "source code as well",
     "sh": "source code: application/x-sh is offered for saving",
     "rs": "Rust, not Resource Lists",
     "mts": "TypeScript modules in a front end; AVCHD recordings, which no browser plays, are .m2ts as well",
@@ -43,6 +49,7 @@ ADDITIONS = {
     "avifs": "an AVIF sequence has the type of AVIF",
     "cur hdr": "registered or in common use",
     "cbor": "RFC 8949",
+    "mobileconfig": "what iOS and macOS install profiles by",
     "arrow parquet sqlite sqlite3": "registered with IANA",
     "pbf": "protocol buffers, as map tiles are shipped",
     "dat data mem ipa whl": "binary on purpose: listed so that nobody adds a guess",
@@ -61,6 +68,23 @@ def test_a_type_is_that_of_mime_db_or_a_listed_deviation(extension: str) -> None
         assert extension not in ADDED
     else:
         assert extension in ADDED
+
+
+def test_every_extension_of_mime_db_has_its_type_or_a_listed_deviation() -> None:
+    for extension, expected in MIME_DB.items():
+        if extension not in DEVIATING:
+            assert media_type(f"a.{extension}".encode()).decode().partition(";")[0] == expected
+
+
+def test_the_shipped_table_is_made_of_the_data() -> None:
+    source = Path(mime_db.__file__).read_text()
+    assert source == make_module(source), "run tests/tools/mime_table.py"
+
+
+@given(st.binary(max_size=12))
+def test_any_extension_has_one_type(extension: bytes) -> None:
+    found = mime_db.maybe_type(extension)
+    assert found == (MIME_DB.get(extension.decode("latin-1"), "").encode() or None) or extension.decode() in OURS
 
 
 def test_nothing_is_listed_that_is_not_in_the_table() -> None:
@@ -99,6 +123,20 @@ NAMES = [
     pytest.param(b"seg-1.ts", b"video/mp2t", id=".ts is a segment of a stream"),
     pytest.param(b"index.d.ts", b"text/plain; charset=utf-8", id=".d.ts is a declaration"),
     pytest.param(b"d.ts", b"video/mp2t", id="a segment may be called d"),
+    pytest.param(b"a.pkpass", b"application/vnd.apple.pkpass", id="a pass for a wallet"),
+    pytest.param(b"a.jnlp", b"application/x-java-jnlp-file", id="Java Web Start"),
+    pytest.param(b"a.appinstaller", b"application/appinstaller", id="an installer of Windows apps"),
+    pytest.param(b"a.msix", b"application/msix", id="a package of Windows"),
+    pytest.param(b"a.application", b"application/x-ms-application", id="ClickOnce"),
+    pytest.param(b"a.shtml", b"text/html; charset=utf-8", id="a page by another name"),
+    pytest.param(b"a.rdf", b"application/rdf+xml", id="RDF"),
+    pytest.param(b"a.ttl", b"text/turtle; charset=utf-8", id="Turtle"),
+    pytest.param(b"a.eml", b"message/rfc822", id="a message"),
+    pytest.param(b"a.mobileconfig", b"application/x-apple-aspen-config", id="a profile of iOS"),
+    pytest.param(b"a.PKPASS", b"application/vnd.apple.pkpass", id="extensions of mime-db have no case either"),
+    pytest.param(b"a.mml", b"text/mathml", id="a text whose content says its own charset"),
+    pytest.param(b"a.application/x-ms-application", b"application/octet-stream", id="a type is no extension"),
+    pytest.param(b"a.a b", b"application/octet-stream", id="nor are two words"),
     pytest.param(b"a.unknown", b"application/octet-stream", id="an unknown extension"),
     pytest.param(b"a.", b"application/octet-stream", id="an empty extension"),
     pytest.param(b"a", b"application/octet-stream", id="no extension"),

@@ -1,0 +1,36 @@
+"""Write fastfile/http/mime_db.py from tests/data/mime-db.json: each extension that our own table lacks.
+
+``python tests/tools/mime_table.py``
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+from fastfile.http.media_types import own_extensions
+
+TESTS = Path(__file__).parents[1]
+TARGET = TESTS.parent / "fastfile" / "http" / "mime_db.py"
+
+
+def make_table() -> str:
+    """Return the table: each type with its extensions, as words that a space or a line break separates."""
+    types = json.loads((TESTS / "data" / "mime-db.json").read_text())["types"]
+    groups: dict[str, list[str]] = {}
+    for extension, media_type in sorted(types.items()):
+        if extension not in own_extensions():
+            groups.setdefault(media_type, []).append(extension)
+    words = " ".join(" ".join((media_type, *extensions)) for media_type, extensions in sorted(groups.items()))
+    return "\n".join(textwrap.wrap(words, 118, break_long_words=False, break_on_hyphens=False))
+
+
+def make_module(old: str) -> str:
+    """Return the module with the table of today."""
+    before, _, rest = old.partition('TABLE = b"""\n')
+    return f'{before}TABLE = b"""\n{make_table()}\n"""{rest.partition(chr(34) * 3)[2]}'
+
+
+if __name__ == "__main__":
+    TARGET.write_text(make_module(TARGET.read_text()))
