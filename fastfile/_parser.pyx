@@ -564,9 +564,9 @@ cdef RequestHead make_head(HeadParser parser, uchar *data):
     head.content_length = h.content_length
     head.chunked = h.chunked > 0
     head.plain = not h.seen & NOT_PLAIN
-    head.host = None
+    head.authority = None
     if h.seen >> HOST & 1:
-        head.host = parser.last_host = repeated_value(h, data, HOST, parser.last_host)
+        head.authority = parser.last_host = repeated_value(h, data, HOST, parser.last_host)
     head.accept_encoding = None
     if h.repeated >> ACCEPT_ENCODING & 1:
         head.accept_encoding = head.field(b"accept-encoding")

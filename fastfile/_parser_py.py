@@ -328,7 +328,7 @@ class HeadParser:
             keep_alive=self._keep_alive(),
             content_length=self._content_length or 0,
             chunked=bool(self._codings),
-            host=self._host,
+            authority=self._host,
             # RFC 9110 §5.3: lines of one name are one list, whatever comes between them.
             **{name.decode().replace("-", "_"): b", ".join(lines) for name, lines in self._values.items()},
         )

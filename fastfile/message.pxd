@@ -8,7 +8,7 @@ cdef class RequestHead:
     cdef readonly Py_ssize_t size
     cdef readonly bint keep_alive, chunked, plain
     cdef readonly long long content_length
-    cdef readonly bytes host, expect, accept_encoding
+    cdef readonly bytes authority, expect, accept_encoding
     cdef readonly bytes range, if_range
     cdef readonly bytes if_match, if_none_match, if_modified_since, if_unmodified_since
 

@@ -39,11 +39,11 @@ class RequestHead:
 
     __slots__ = (
         "accept_encoding",
+        "authority",
         "chunked",
         "content_length",
         "expect",
         "field_lines",
-        "host",
         "if_match",
         "if_modified_since",
         "if_none_match",
@@ -68,7 +68,7 @@ class RequestHead:
         keep_alive: bool = True,
         content_length: int = 0,
         chunked: bool = False,
-        host: bytes | None = None,
+        authority: bytes | None = None,
         expect: bytes | None = None,
         accept_encoding: bytes | None = None,
         range: bytes | None = None,
@@ -86,7 +86,7 @@ class RequestHead:
         self.keep_alive = keep_alive  # what the client wants after the response (RFC 9112 §9.3)
         self.content_length = content_length  # 0 when there is none, and when the body is chunked
         self.chunked = chunked
-        self.host = host
+        self.authority = authority  # of the Host field: a host, and a port where it is not the default one
         self.expect = expect
         self.accept_encoding = accept_encoding
         self.range = range

@@ -103,5 +103,5 @@ def _cookies(head: RequestHead) -> list[tuple[bytes, bytes]]:
 
 def _host(head: RequestHead) -> bytes:
     """Return the host of a request in lower case, without its port."""
-    host = (head.host or b"").lower()
+    host = (head.authority or b"").lower()
     return host.rpartition(b":")[0] if re.search(rb":\d*\Z", host) and not host.endswith(b"]") else host

@@ -17,8 +17,8 @@ cdef class Handler(Responder):
     cdef dict _entries
     cdef tuple _allowed_hosts
     cdef int _max_ranges
-    cdef set _hosts
-    cdef bytes _last_host
+    cdef set _authorities
+    cdef bytes _last_authority
     cdef Response _options
     @cython.locals(entry=Entry, representation=Representation)
     cpdef respond(self, RequestHead head)

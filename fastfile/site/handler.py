@@ -5,7 +5,7 @@ The way of a request that is not in the cache (``_respond``):
  1. method          a known one that we have, or 405 / 501            RFC 9110 §9
  2. target          decoded once, dot segments resolved               RFC 9112 §3.2
  3. health          a probe is answered whatever its host, if --health says where (health.py)
- 4. host            ours, or 421                                      RFC 9110 §7.2, §7.4
+ 4. authority       ours, or 421                                      RFC 9110 §7.2, §7.4
  5. answer          the cached one if it is fresh, else from the disk (site.py); of an app, its page for a navigation
  6. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
  7. preconditions   304, 412                                          RFC 9110 §13.2.2
@@ -41,7 +41,7 @@ from fastfile.storage.root import make_error
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
-MAX_HOSTS = 64  # distinct Host values that are remembered as ours
+MAX_AUTHORITIES = 64  # distinct Host values that are remembered as allowed
 
 
 class Handler(Responder):
@@ -61,8 +61,8 @@ class Handler(Responder):
         self._options = Response(ResponseHead(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
-        self._hosts: set[bytes | None] = set()
-        self._last_host: bytes | None = b"none yet"  # of those that are ours: the parser repeats the object
+        self._authorities: set[bytes | None] = set()
+        self._last_authority: bytes | None = b"none yet"  # of those that are ours: the parser repeats the object
         self.hits = 0  # requests whose answer was known and fresh
 
     def respond(self, head: RequestHead) -> Response | Deferred:
@@ -101,10 +101,10 @@ class Handler(Responder):
             entry = self._entries.get(head.target.partition(b"?")[0])
         if entry is None or not entry.is_fresh(self._clock):
             return None
-        if head.host is not self._last_host:
-            if head.host not in self._hosts:
+        if head.authority is not self._last_authority:
+            if head.authority not in self._authorities:
                 return None
-            self._last_host = head.host
+            self._last_authority = head.authority
         self.hits += 1
         return entry
 
@@ -145,7 +145,7 @@ class Handler(Responder):
             health = self.health.respond(target)
             if health is not None and head.method != b"OPTIONS":
                 return health
-            self._check_host(head, target)
+            self._check_authority(head, target)
             if head.method == b"OPTIONS":
                 return self._options
             if target.asterisk:
@@ -194,19 +194,19 @@ class Handler(Responder):
             raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
         return representation.make_partial(ranges, head.range)
 
-    def _check_host(self, head: RequestHead, target: Target) -> None:
+    def _check_authority(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
-        if target.authority is not None and head.host is not None:
-            parse_host(head.host)  # §3.2: 400 where it is not valid, also where it is not used
-        host = head.host if target.authority is None else target.authority
-        if host in self._hosts:
+        if target.authority is not None and head.authority is not None:
+            parse_host(head.authority)  # §3.2: 400 where it is not valid, also where it is not used
+        authority = head.authority if target.authority is None else target.authority
+        if authority in self._authorities:
             return
-        if host is not None and not check_host(host, self._allowed_hosts):
+        if authority is not None and not check_host(authority, self._allowed_hosts):
             raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
         if target.authority is None:
-            if len(self._hosts) >= MAX_HOSTS:
-                self._hosts.clear()
-            self._hosts.add(host)
+            if len(self._authorities) >= MAX_AUTHORITIES:
+                self._authorities.clear()
+            self._authorities.add(authority)
 
 
 def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:

@@ -43,7 +43,7 @@ ACCEPTED: list[tuple[str, bytes, dict[str, object]]] = [
             "method": b"GET",
             "target": b"/index.html",
             "minor_version": 1,
-            "host": b"example.org",
+            "authority": b"example.org",
             "size": 47,
             "plain": True,
         },
@@ -53,14 +53,14 @@ ACCEPTED: list[tuple[str, bytes, dict[str, object]]] = [
     (
         "HTTP/1.0 needs no Host and closes",
         message(b"GET / HTTP/1.0"),
-        {"host": None, "keep_alive": False, "field_lines": b""},
+        {"authority": None, "keep_alive": False, "field_lines": b""},
     ),
     (
         "HTTP/1.0 stays open when it asks for it",
         message(b"GET / HTTP/1.0", b"Connection: Keep-Alive"),
         {"keep_alive": True},
     ),
-    ("HTTP/1.0 may leave Host empty", message(b"GET / HTTP/1.0", b"Host:"), {"host": b""}),
+    ("HTTP/1.0 may leave Host empty", message(b"GET / HTTP/1.0", b"Host:"), {"authority": b""}),
     ("a higher minor version is read as 1", message(b"GET / HTTP/1.7", HOST), {"minor_version": 1}),
     (
         "empty lines before the request are skipped and counted in its size",
@@ -82,10 +82,10 @@ ACCEPTED: list[tuple[str, bytes, dict[str, object]]] = [
     (
         "field names ignore case",
         message(GET, b"hOSt: a", b"aCCEPT-eNCODING: br"),
-        {"host": b"a", "accept_encoding": b"br"},
+        {"authority": b"a", "accept_encoding": b"br"},
     ),
-    ("white space around a value is dropped", message(GET, b"Host:\t  a b \t"), {"host": b"a b"}),
-    ("a value need not have white space before it", message(GET, b"Host:a"), {"host": b"a"}),
+    ("white space around a value is dropped", message(GET, b"Host:\t  a b \t"), {"authority": b"a b"}),
+    ("a value need not have white space before it", message(GET, b"Host:a"), {"authority": b"a"}),
     ("a value of white space is empty", message(GET, HOST, b"Expect: \t "), {"expect": b""}),
     (
         "a value may hold HTAB and obs-text",
@@ -154,7 +154,7 @@ ACCEPTED: list[tuple[str, bytes, dict[str, object]]] = [
             b"Accept-Encoding: y",
             b"If-None-Match: c",
         ),
-        {"if_none_match": b"a, , c", "accept_encoding": b"x, y", "host": b"h"},
+        {"if_none_match": b"a, , c", "accept_encoding": b"x, y", "authority": b"h"},
     ),
     (
         "fields that are not read may repeat",
@@ -488,7 +488,7 @@ def test_pipelined_requests_are_read_one_after_the_other(parser_kernel):
         for end in (cut, len(data)):
             while (head := parser.parse(data, start, end)) is not None:
                 assert not parser.started
-                targets.append((head.target, head.host, head.size))
+                targets.append((head.target, head.authority, head.size))
                 start += head.size
         assert targets == [(b"/1", b"h", len(first)), (b"/2", None, len(second))]
 
@@ -502,7 +502,7 @@ RARE = [
     (b"If-Unmodified-Since", "if_unmodified_since"),
     (b"Expect", "expect"),
     (b"Accept-Encoding", "accept_encoding"),
-    (b"Host", "host"),
+    (b"Host", "authority"),
 ]
 
 
@@ -532,7 +532,13 @@ def test_input_may_move_between_the_calls(parser_kernel):
     for end in range(len(data)):
         assert parser.parse(b"?" * (end % 7) + data[:end], end % 7, end % 7 + end) is None
     head = parser.parse(bytearray(data), 0, len(data))
-    assert (head.method, head.target, head.host, head.range, head.if_match) == (b"GET", b"/", b"h", b"bytes=0-1", b"x")
+    assert (head.method, head.target, head.authority, head.range, head.if_match) == (
+        b"GET",
+        b"/",
+        b"h",
+        b"bytes=0-1",
+        b"x",
+    )
 
 
 def test_parser_does_not_look_twice_at_a_byte(parser_kernel):

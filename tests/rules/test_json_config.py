@@ -68,7 +68,7 @@ CONFIGS = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 def test_whatever_a_file_says_requests_are_answered(read, config, path):
     deployment = read(json.dumps(config).encode())
-    head = RequestHead(b"GET", b"/", 1, 0, b"a: 1\r\nCookie: a=b\r\n", host=b"localhost")
+    head = RequestHead(b"GET", b"/", 1, 0, b"a: 1\r\nCookie: a=b\r\n", authority=b"localhost")
     outcome = Rulebook(deployment.rules).find(path.encode(), b"a=b", head)
     if outcome is not None:
         assert outcome.reference.startswith((b"/", b"http"))

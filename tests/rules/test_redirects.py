@@ -22,7 +22,9 @@ def lead(text: bytes, target: bytes, dialect: Dialect, *lines: bytes) -> tuple[i
     assert not problems
     parsed = parse_target(target)
     path = b"/" + parsed.path + (b"/" if parsed.is_directory and parsed.path else b"")
-    head = RequestHead(b"GET", target, 1, 0, b"".join([line + b"\r\n" for line in lines]), host=b"example.com:8000")
+    head = RequestHead(
+        b"GET", target, 1, 0, b"".join([line + b"\r\n" for line in lines]), authority=b"example.com:8000"
+    )
     outcome = Rulebook(rules).find(path, parsed.query, head)
     return None if outcome is None else (outcome.rule.status, outcome.reference)
 

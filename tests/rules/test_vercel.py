@@ -20,7 +20,7 @@ def read(config: object) -> Deployment:
 def outcome(deployment: Deployment, target: str, fields: bytes = b"", host: bytes = b"localhost") -> object:
     """Return the status and the location of a redirect, or the status and the file of a rewrite, or None."""
     path, _, query = target.encode().partition(b"?")
-    head = RequestHead(b"GET", target.encode(), 1, 0, fields, host=host)
+    head = RequestHead(b"GET", target.encode(), 1, 0, fields, authority=host)
     found = Rulebook(deployment.rules).find(path, query or None, head)
     return found and (found.rule.status, found.reference.decode())
 

@@ -452,7 +452,9 @@ def test_a_failure_is_told_by_the_nearest_50x_html_also_without_descriptors(tmp_
     resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
     try:
         refused = site.ask("/docs/deep/x.bin", "GET")
-        as_json = RequestHead(b"GET", b"/docs/deep/x.bin", 1, 0, b"Accept: application/json\r\n", host=b"localhost")
+        as_json = RequestHead(
+            b"GET", b"/docs/deep/x.bin", 1, 0, b"Accept: application/json\r\n", authority=b"localhost"
+        )
         other = site.handler.respond(as_json)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -495,7 +497,7 @@ def test_no_more_files_are_held_open_than_the_limit_says(tmp_path: Path) -> None
 def test_nothing_of_a_request_is_kept_after_its_answer(site: Asker, method: bytes, target: bytes, status: int) -> None:
     """An exception that is raised more than once would keep the frames of every raise, and so their requests."""
     site.write("app.js", b"content")
-    heads = [RequestHead(method, target, 1, 0, host=b"localhost") for _ in range(3)]
+    heads = [RequestHead(method, target, 1, 0, authority=b"localhost") for _ in range(3)]
     before = [sys.getrefcount(head) for head in heads]
     assert [site.handler.respond(head).status for head in heads] == [status] * 3
     assert [sys.getrefcount(head) for head in heads] == before

@@ -31,7 +31,7 @@ class Asker:
         return self.ask_in_same_pass(target, method, **fields)
 
     def ask_in_same_pass(self, target: str, method: str = "GET", **fields: bytes) -> Response:
-        head = RequestHead(method.encode(), target.encode("latin-1"), 1, 0, host=b"localhost", **fields)
+        head = RequestHead(method.encode(), target.encode("latin-1"), 1, 0, authority=b"localhost", **fields)
         response = complete(self.handler.respond(head))
         assert not self.failures
         return response

@@ -21,7 +21,7 @@ ATTRIBUTES = (
     "keep_alive",
     "content_length",
     "chunked",
-    "host",
+    "authority",
     "expect",
     "accept_encoding",
     "range",
