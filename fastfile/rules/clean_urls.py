@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from fastfile.http.target import join
 
 HTML = b".html"
-# Where about.html is - files: at /about.html alone; both: at /about as well; clean: at /about alone, to which
-# /about.html redirects, as /docs/index.html does to /docs/.
-Pages = Literal["files", "both", "clean"]
+# Where about.html is - files: only at /about.html; after: at /about as well, unless about/index.html is there; both: at
+# /about even then; clean: only at /about, to which /about.html redirects, as /docs/index.html does to /docs/.
+Pages = Literal["files", "after", "both", "clean"]
 # auto: folders end with a slash, files do not, and the other form redirects; folder: nothing is at the other form of a
 # file; always, never: what has an address has it in the one form; keep: a page is at both.
 TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
@@ -43,7 +43,7 @@ class CleanUrls:
         with_ending = (path + HTML,) if self._pages != "files" else ()
         if is_directory:
             return pages if self._trailing_slash == "folder" else (*pages, *with_ending)
-        return (path, *with_ending, *pages)
+        return (path, *pages, *with_ending) if self._pages == "after" else (path, *with_ending, *pages)
 
     def address(self, file: bytes, asked: PagePath) -> PagePath:
         """Return the one address of a file, ``asked`` itself where there is no better one."""
@@ -56,6 +56,12 @@ class CleanUrls:
         if self._pages == "files" or not name.endswith(HTML) or name == HTML:
             return asked
         return PagePath(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
+
+    def canonical(self, file: bytes) -> PagePath | None:
+        """Return the path that a page prefers to that of its file; None where it has no other, or redirects there."""
+        if self._pages != "after" or not file.endswith(HTML) or file.rpartition(b"/")[2] in (HTML, *self._index):
+            return None
+        return self.address(file, PagePath(file.removesuffix(HTML), False))
 
     def _has_slash(self, is_folder: bool, asked: PagePath, is_named: bool) -> bool:
         """Tell whether the address ends with a slash; ``is_named``: the file was asked for by its name."""

@@ -50,7 +50,7 @@ REVALIDATE = b"public, max-age=0, must-revalidate"
 
 _LAST_ONE_HOLDS = dialects.EITHER._replace(joins_fields=False)
 
-FASTFILE = Provider("fastfile", rule_files=("_redirects", "_headers", "serve.json"))
+FASTFILE = Provider("fastfile", rule_files=("_redirects", "_headers", "serve.json"), pages="after")
 
 NETLIFY = Provider(
     "netlify",

@@ -123,7 +123,7 @@ class Fallback:
         if file is None:
             return None
         page = PagePath(path, False)
-        entry = self._files.make(file, page, self._context.match(page), status, vary)
+        entry = self._files.make(view, file, page, self._context.match(page), status, vary)
         if entry.stamps:
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()

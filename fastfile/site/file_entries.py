@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fastfile.http.field_changes import FieldChanges
 from fastfile.http.media_types import make_additions, media_type
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.rulebook import RuleMatch
@@ -19,12 +20,12 @@ from fastfile.storage.view import View
 
 
 class FoundFile(NamedTuple):
-    """A file beneath the root. Without ``stamps`` it must not be kept."""
+    """A file beneath the root, after ``looked_at``: the names that could have been found before it, and its own."""
 
     path: bytes
     resource: Resource
     variants: Variants
-    stamps: tuple[Stamp, ...]
+    looked_at: tuple[bytes, ...]
 
 
 class FileEntries:
@@ -45,16 +46,27 @@ class FileEntries:
             resource = view.open(path)
             if resource is not None:
                 variants = open_variants(self._root, path, resource, self._small_file)
-                folders = view.states(candidates[:number])
-                return FoundFile(path, resource, variants, self.stamps.of_file(path, folders, resource, variants))
+                return FoundFile(path, resource, variants, tuple(candidates[:number]))
         return None
 
-    def make(self, file: FoundFile, page: PagePath, match: RuleMatch, status: int = 200, vary: bytes = b"") -> Entry:
+    def make(
+        self,
+        view: View,
+        file: FoundFile,
+        page: PagePath,
+        match: RuleMatch,
+        status: int = 200,
+        vary: bytes = b"",
+        canonical: bytes = b"",
+    ) -> Entry:
         """Return the entry of a file that answers for ``page``: rules go by that path, and ``match`` are those for it.
 
-        ``vary`` names request fields that led to this file, beside those that choose among its variants.
+        ``vary`` names request fields that led to this file, beside those that choose among its variants; ``canonical``
+        is a reference to the page's preferred URL.
         """
         changes = self._context.changes_of_file(file.path, page, match, status)
+        if canonical:  # RFC 6596
+            changes = FieldChanges(((b"Link", b'<%b>; rel="canonical"' % canonical),)).then(changes)
         type_ = media_type(file.path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         variants = file.variants.usable
@@ -68,7 +80,9 @@ class FileEntries:
         if variants or offer is not None:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
         encoded = {coding: represent(variant, coding) for coding, variant in variants.items()}
-        return Entry(self.watched(file.stamps), represent(file.resource, b""), encoded, offer=offer)
+        folders = view.states(file.looked_at)
+        stamps = self.watched(self.stamps.of_file(file.path, folders, file.resource, file.variants))
+        return Entry(stamps, represent(file.resource, b""), encoded, offer=offer)
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
         """Return the stamps of an entry with those of the rules that it is made under."""

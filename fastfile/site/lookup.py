@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastfile.http.target import Target
+from fastfile.http.target import Target, encode_path
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.rules.clean_urls import PagePath
+from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.providers import choose_provider, with_options
 from fastfile.site.context import Found, Lookup, SiteContext, Step
 from fastfile.site.entry import Entry
 from fastfile.site.fallback import Fallback
-from fastfile.site.file_entries import FileEntries
+from fastfile.site.file_entries import FileEntries, FoundFile
 from fastfile.site.listing.folders import Folders
 from fastfile.site.shared import Shared
 from fastfile.storage.root import Root
@@ -98,7 +98,7 @@ class FileSteps:
         self._folders = Folders(context.root, context.base, context.shared, context.hides, context.withholds)
         # The folders of an app are routes like any other name, and providers list none, unless the option asks for it.
         config = context.shared.config
-        self._lists = context.root.only is None and (
+        self._has_folders = context.root.only is None and (
             config.given("listing") or (config.spa is None and context.provider.listing)
         )
 
@@ -113,21 +113,27 @@ class FileSteps:
             self._note("hidden", page.path)
             return None
         file = self._files.find(lookup.view, context.candidates(page))
-        if file is None:
+        if file is None or self._is_beside_listing(file, lookup):
             return None
         better = context.urls.address(file.path, page)
         if better != page and self._is_at(file.path, better, lookup.view):
             self._note("redirect", file.path)
             return context.move(lookup, better)
         self._note("file", file.path)
-        entry = self._files.make(file, page, lookup.match)
+        canonical = self._canonical(file, lookup)
+        if canonical:
+            # The other page may come where nothing is yet.
+            file = file._replace(
+                looked_at=(*context.candidates(PagePath(file.path.removesuffix(HTML), False)), file.path)
+            )
+        entry = self._files.make(lookup.view, file, page, lookup.match, canonical=canonical)
         context.keep(self._key(lookup), entry)
         return entry
 
     def find_folder(self, lookup: Lookup) -> Response | Deferred | None:
         """Return the listing of a folder without a page, or the redirect to it."""
         context, page = self._context, lookup.page
-        if not self._lists or context.hides(page.path) or not lookup.view.is_folder(page.path):
+        if not self._has_folders or context.hides(page.path) or not lookup.view.is_folder(page.path):
             return None
         if not page.is_directory:
             return context.move(lookup, PagePath(page.path, True))
@@ -136,6 +142,20 @@ class FileSteps:
         self._note("listing", page.path)
         changes = context.changes_at(lookup.match)
         return self._folders.respond(page.path, lookup.target.query, lookup.head, changes)
+
+    def _is_beside_listing(self, file: FoundFile, lookup: Lookup) -> bool:
+        """Tell whether about/ is asked for and listed, and the file is about.html beside it."""
+        page, provider = lookup.page, self._context.provider
+        if provider.pages != "after" or not page.is_directory or file.path != page.path + HTML:
+            return False
+        return self._has_folders and provider.listing and lookup.view.is_folder(page.path)
+
+    def _canonical(self, file: FoundFile, lookup: Lookup) -> bytes:
+        """Return the reference to the URL that a page prefers to that of its file name; b"" where it has no other."""
+        page = self._context.urls.canonical(file.path) if file.path == lookup.page.path else None
+        if page is None or self._context.match(page).may_be_forced or not self._is_at(file.path, page, lookup.view):
+            return b""
+        return encode_path(page.path.rpartition(b"/")[2]) + (b"/" if page.is_directory else b"")
 
     def _key(self, lookup: Lookup) -> bytes:
         """Return the key of a target's entry: one that the handler does not find where rules have to be asked first."""

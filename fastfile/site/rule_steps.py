@@ -66,7 +66,7 @@ class RuleSteps:
             if file is None:
                 return None
             self._note("file", file.path)
-            entry = self._files.make(file, lookup.page, lookup.match, status, lookup.match.vary)
+            entry = self._files.make(lookup.view, file, lookup.page, lookup.match, status, lookup.match.vary)
             context.keep(key, entry)
         return entry
 

@@ -19,11 +19,12 @@ NoFile = Literal["absent", "folder", "linked folder", "refused"]
 class View:
     """Belongs to one request and remembers what it saw."""
 
-    __slots__ = ("_no_files", "_root", "_small_file", "_states")
+    __slots__ = ("_files", "_no_files", "_root", "_small_file", "_states")
 
     def __init__(self, root: Root, small_file: int) -> None:
         self._root = root
         self._small_file = small_file
+        self._files: set[bytes] = set()
         self._no_files: dict[bytes, NoFile] = {}
         self._states: dict[bytes, os.stat_result | None] = {}
 
@@ -38,7 +39,7 @@ class View:
             self._no_files[path] = "absent"
             return None
         try:
-            return open_resource(self._root, path, self._small_file)
+            resource = open_resource(self._root, path, self._small_file)
         except IsADirectoryError:
             is_link = os.path.islink(self._root.absolute(path))
             self._no_files[path] = "linked folder" if is_link else "folder"
@@ -47,6 +48,9 @@ class View:
                 raise
             is_there = read_signature(self._root.absolute(path), False) not in (b"", b"!")
             self._no_files[path] = "refused" if is_there else "absent"
+        else:
+            self._files.add(path)
+            return resource
         return None
 
     def is_absent(self, path: bytes) -> bool:
@@ -66,16 +70,19 @@ class View:
         if path in self._no_files:
             return self._no_files[path] in ("folder", "linked folder")
         try:
-            return stat.S_ISDIR(self._root.stat(path).st_mode)
+            is_folder = stat.S_ISDIR(self._root.stat(path).st_mode)
         except OSError as error:
             if make_error(error).status != 404:
                 raise
             return False
+        if is_folder:
+            self._no_files[path] = "linked folder"  # or a plain one: nothing asks for the difference
+        return is_folder
 
     def is_file(self, path: bytes) -> bool:
         """Tell whether a file that may be read is at a path."""
         try:
-            return self.open(path) is not None
+            return path in self._files or self.open(path) is not None
         except OSError:
             return False
 

@@ -24,6 +24,9 @@ def shown(it: PagePath) -> str:
 CANDIDATES = [
     ("files", "/about", ["about", "about/index.html", "about/index.htm"]),
     ("files", "/about/", ["about/index.html", "about/index.htm"]),
+    ("after", "/about", ["about", "about/index.html", "about/index.htm", "about.html"]),
+    ("after", "/about/", ["about/index.html", "about/index.htm", "about.html"]),
+    ("after", "/", ["index.html", "index.htm"]),
     ("clean", "/about", ["about", "about.html", "about/index.html", "about/index.htm"]),
     ("clean", "/about/", ["about/index.html", "about/index.htm", "about.html"]),
     ("clean", "/a/v1.2", ["a/v1.2", "a/v1.2.html", "a/v1.2/index.html", "a/v1.2/index.htm"]),
@@ -148,3 +151,90 @@ def test_a_redirect_leads_to_a_page_in_one_hop(client):
         response = client.request(target)
         if response.status == 301:
             assert client.request(response.fields["location"]).status == 200
+
+
+# Without options: a page is also at its name without .html, where nothing else is there. The third is the canonical URL
+# that a page names when it is asked for by the name of its file.
+DEFAULTS = [
+    ("/", "index.html", None),
+    ("/index.html", "index.html", None),
+    ("/index", "-> /", None),
+    ("/about", "about.html", None),
+    ("/about.html", "about.html", "about"),
+    ("/about/", "-> /about", None),
+    ("/about/?a=b", "-> /about?a=b", None),
+    ("/about.html/", "404", None),
+    ("/about.js", "about.js", None),
+    ("/docs", "-> /docs/", None),
+    ("/docs/", "docs/index.html", None),
+    ("/both", "-> /both/", None),
+    ("/both/", "both/index.html", None),
+    ("/both.html", "both.html", None),
+    ("/blog", "blog.html", None),
+    ("/blog.html", "blog.html", "blog"),
+    ("/blog/", "blog/: a listing", None),
+    ("/blog/post", "blog/post.html", None),
+    ("/blog/post.html", "blog/post.html", "post"),
+    ("/list", "-> /list/", None),
+    ("/q%20x", "q x.html", None),
+    ("/q%20x.html", "q x.html", "q%20x"),
+    ("/taken", "-> /about", None),
+    ("/taken.html", "taken.html", None),
+    ("/missing", "404", None),
+    ("/.html", "404", None),
+]
+
+
+@pytest.fixture(scope="module")
+def plain(root: Path, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("plain")
+    for name in (*FILES, "blog.html", "blog/post.html", "taken.html"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name)
+    (folder / "_redirects").write_text("/taken /about 301!\n")
+    with ServerProcess([str(folder)]) as server, RawClient(server.connect()) as it:
+        it.folder = folder
+        yield it
+
+
+@pytest.mark.parametrize(("target", "expected", "canonical"), DEFAULTS, ids=lambda value: str(value))
+def test_without_options_a_page_is_also_at_its_name_without_html(plain, target, expected, canonical):
+    for method in ("GET", "GET", "HEAD"):
+        response = plain.request(target, method)
+        assert response.fields.get("link") == (None if canonical is None else f'<{canonical}>; rel="canonical"')
+        location = response.fields.get("location")
+        if location or response.status == 404:
+            assert expected == (f"-> {location}" if location else "404")
+        elif method == "GET":
+            assert response.status == 200
+            assert response.body.decode() == expected or (b"post.html" in response.body and "listing" in expected)
+
+
+def test_a_page_follows_the_folder_that_comes_beside_it(plain):
+    link = '<late>; rel="canonical"'
+    (plain.folder / "late.html").write_text("late")
+    for _ in range(2):
+        assert plain.request("/late").body == b"late"
+        assert plain.request("/late.html").fields["link"] == link
+    (plain.folder / "late").mkdir()
+    for _ in range(2):
+        assert plain.request("/late").body == b"late"
+        assert plain.request("/late.html").fields["link"] == link
+    (plain.folder / "late" / "index.html").write_text("the folder's")
+    for _ in range(2):
+        assert plain.request("/late").fields["location"] == "/late/"
+        assert "link" not in plain.request("/late.html").fields
+
+
+def test_no_clean_urls_leaves_a_page_at_its_file_name_alone(root):
+    with ServerProcess(["--no-clean-urls", str(root)]) as server, RawClient(server.connect()) as client:
+        assert client.request("/about").status == 404
+        assert "link" not in client.request("/about.html").fields
+
+
+@pytest.mark.parametrize("option", ["--no-listing", "--spa"])
+def test_a_folder_that_is_not_listed_leads_to_the_page_beside_it(plain, option):
+    with ServerProcess([option, str(plain.folder)]) as server, RawClient(server.connect()) as client:
+        assert client.request("/blog").body == b"blog.html"
+        assert client.request("/blog/").fields["location"] == "/blog"

@@ -30,7 +30,7 @@ REDIRECTS = b"""\
 /app/*      /index.html     200
 /tidy       /about          200
 /lost/*     /lost.html      404
-/gone       /gone.html      410
+/gone       /gone.html      410!
 /removed    /nothing        410
 /missing    /not-there.html 200
 /           /de/            302! Language=de
