@@ -96,9 +96,9 @@ def test_another_format_or_archive_is_refused(client: RawClient, query: str) -> 
     assert client.request(f"/list/?{query}").status == 400
 
 
-def test_a_listing_shows_the_readme_as_text(client: RawClient) -> None:
+def test_a_listing_shows_the_readme_without_its_markup(client: RawClient) -> None:
     body = client.request("/list/", "GET", "Accept: text/html").body
-    assert b"<pre>\n# Of &lt;b&gt;\n</pre>" in body
+    assert b"<h3>Of &lt;b&gt;</h3>" in body
     assert b"<section>" not in client.request("/list/sub/").body
 
 

@@ -196,21 +196,12 @@ def test_an_archive_is_offered_where_there_is_one() -> None:
     assert b"archive" not in page_of(path=b"/")
 
 
-@pytest.mark.parametrize(
-    ("text", "is_cut", "shown"),
-    [
-        pytest.param("# A\n\n\tb\n", False, "# A\n\n\tb\n", id="as it is written"),
-        pytest.param("\n\na", False, "\n\na", id="with the empty lines that it begins with"),
-        pytest.param("a\r\nb", False, "a\nb", id="lines of Windows"),
-        pytest.param("<b>&amp;</pre><script>", False, "<b>&amp;</pre><script>", id="markup as text"),
-        pytest.param("a\x1b[2J\u202eb", False, "a\u241b[2J\ufffdb", id="controls as pictures"),
-        pytest.param("a", True, "a\n\u2026", id="cut"),
-    ],
-)
-def test_a_readme_is_shown_as_text(text: str, is_cut: bool, shown: str) -> None:
-    page = Page(make_page(Listing(b"/", [], Order(), Readme(b"read me.md", text, is_cut)), HTML))
-    assert page.text["pre"].removeprefix("\n") == shown
-    assert page.text["h2"] == "read me.md"
+def test_a_readme_is_shown_below_the_entries_and_cut_where_it_is_long() -> None:
+    for name, tag in ((b"README", "pre"), (b"read me.MD", "p")):
+        for is_cut, shown in ((False, "a"), (True, "a\n\u2026")):
+            page = Page(make_page(Listing(b"/", [], Order(), Readme(name, "a", is_cut)), HTML))
+            assert page.text["h2"] == name.decode()
+            assert page.text[tag].removeprefix("\n").rstrip("\n") == shown
 
 
 @pytest.mark.parametrize("media_type", [TEXT, JSON])

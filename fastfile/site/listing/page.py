@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from fastfile.http.target import UNRESERVED, encode_path
 from fastfile.site.listing.kinds import kind_of_extension
+from fastfile.site.listing.readme import render_markdown, render_text
 from fastfile.site.pages import (
     C1_CONTROLS,
     HTML,
@@ -219,12 +220,12 @@ def _rows(entries: Sequence[DirectoryEntry], kinds: dict[bytes, str], minutes: d
 
 
 def _readme(readme: Readme) -> str:
-    """Return the text as it is written: it is shown, not rendered, so nothing in it is a link or a picture."""
-    lines = readme.text.replace("\r\n", "\n").split("\n")
-    text = "\n".join(["\t".join(map(escape_html, line.split("\t"))) for line in lines])
-    more = "\n\u2026" if readme.is_cut else ""
-    # The parser drops one line feed after <pre>: without it, the first of the text would be lost (HTML §13.2.6.4.7).
-    return f"<section><h2>{escape_html(_shown(readme.name))}</h2><pre>\n{text}{more}</pre></section>\n"
+    text = readme.text + "\n\u2026" if readme.is_cut else readme.text
+    if readme.name.lower().endswith(b".md"):
+        content = f"<article>{render_markdown(text)}</article>"
+    else:
+        content = render_text(text)
+    return f"<section><h2>{escape_html(_shown(readme.name))}</h2>{content}</section>\n"
 
 
 def _text_listing(listing: Listing) -> Iterator[bytes]:
