@@ -157,7 +157,7 @@ def as_json(run: Run, facts: dict[str, str], method: str) -> str:
 # The chart: a panel per scenario, a bar per contender, its user part darker.
 PANEL_WIDTH, LABEL_WIDTH, VALUE_WIDTH, BAR, GAP, COLUMNS = 300, 104, 44, 14, 6, 3
 TITLE_HEIGHT, PANEL_GAP, TOP = 26, 22, 58
-HEADS = ("CPU µs per request: less is better", "CPU µs per request: less is better (dark: user time)")
+HEAD = "CPU µs per request: less is better"
 STYLE = """
 text{font:12px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.head{font-size:16px;font-weight:600}
 .note{fill:#59636e}.sys{fill:#c9d1d9}.user{fill:#8b949e}
@@ -196,6 +196,20 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
     return "".join(out), TITLE_HEIGHT + len(bars) * (BAR + GAP) + PANEL_GAP
 
 
+def legend(y: int, columns: int) -> tuple[str, int]:
+    """Return what the shades and a gap mean, and the height that it takes."""
+    gap = "A bar with a gap is longer than drawn."
+    entries = (("user", 16, "in the program"), ("sys", 140, "in the kernel"))
+    shades = "".join(
+        f'<rect class="{shade}" x="{x}" y="{y}" width="{BAR}" height="{BAR}"/>'
+        f'<text class="note" x="{x + BAR + 6}" y="{y + 11}">{text}</text>'
+        for shade, x, text in entries
+    )
+    if columns > 1:
+        return f'{shades}<text class="note" x="260" y="{y + 11}">{gap}</text>', BAR + GAP
+    return f'{shades}<text class="note" style="font-size:11px" x="16" y="{y + 31}">{gap}</text>', 2 * (BAR + GAP)
+
+
 def svg(run: Run, scenarios: Sequence[Scenario], note: str, columns: int = COLUMNS) -> str:
     """Return the chart of these scenarios; panels go to the column that is shortest."""
     heights = [TOP] * columns
@@ -205,13 +219,14 @@ def svg(run: Run, scenarios: Sequence[Scenario], note: str, columns: int = COLUM
         body, height = panel(scenario, run.results[scenario.name], 16 + column * (PANEL_WIDTH + 16), heights[column])
         panels.append(body)
         heights[column] += height
-    width, height = 16 + columns * (PANEL_WIDTH + 16), max(heights)
+    key, key_height = legend(max(heights), columns)
+    width, height = 16 + columns * (PANEL_WIDTH + 16), max(heights) + key_height + GAP
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
         f"<title>CPU microseconds per request</title><style>{STYLE}</style>"
-        f'<text class="head" x="16" y="24">{HEADS[columns > 1]}</text>'
-        f'<text class="note" x="16" y="42">{escape(note)}</text>{"".join(panels)}</svg>\n'
+        f'<text class="head" x="16" y="24">{HEAD}</text>'
+        f'<text class="note" x="16" y="42">{escape(note)}</text>{"".join(panels)}{key}</svg>\n'
     )
 
 
