@@ -1,7 +1,7 @@
-"""What a person reads when the server is up: what is served, at which URLs, by what.
+"""The banner: what is served, at which URLs, and by what.
 
 ``make_banner`` is a pure function of ``Facts``; the only question to the system here is which addresses this machine
-has. Imported when the server is ready, so it may import what ``--help`` should not wait for.
+has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LABEL_WIDTH = 9
 
 
 class Facts(NamedTuple):
-    """All that the banner tells; ``lan`` is the addresses behind a wildcard, ``kernels`` a sentence."""
+    """The content of the banner. ``lan`` is the addresses behind a wildcard, ``path`` is where the content begins."""
 
     root_path: str
     endpoints: Sequence[Endpoint]
@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     notices: Sequence[str] = ()
     files: Sequence[str] = ()
     sandbox: str = ""
+    path: str = "/"
 
 
 def make_banner(facts: Facts, colour: bool) -> str:
@@ -43,9 +44,8 @@ def make_banner(facts: Facts, colour: bool) -> str:
     title = f"{name} {__version__}  serving {paint(printable(facts.root_path), colour, BOLD)}"
     lines = ["", title, ""]
     lines += [paint(printable(notice), colour, YELLOW) for notice in facts.notices]
-    lines += [
-        f"{label:<{_LABEL_WIDTH}} {paint(url, colour, CYAN)}" for label, url in _locations(facts.endpoints, facts.lan)
-    ]
+    urls = _locations(facts.endpoints, facts.lan, facts.path)
+    lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, colour, CYAN)}" for label, url in urls]
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
@@ -63,28 +63,28 @@ def lan_addresses() -> list[str]:
     return [endpoint for endpoint in dict.fromkeys(found) if endpoint and not _is_local(endpoint)]
 
 
-def make_url(host: str, port: int) -> str:
-    """Return the URL of a host's root; the port of http is left out."""
+def make_url(host: str, port: int, path: str = "/") -> str:
+    """Return the URL of a path at a host; the port of http is left out."""
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}/" if port == 80 else f"http://{name}:{port}/"
+    return f"http://{name}{path}" if port == 80 else f"http://{name}:{port}{path}"
 
 
-def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the lines of URLs as (label, text), local ones first, none twice."""
+def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str], path: str) -> list[tuple[str, str]]:
+    """Return the lines of URLs as (label, text), local ones first, none twice. Each leads to this server."""
     local, network, sockets = [], [], []
     for endpoint in endpoints:
-        host, port, path = endpoint
-        if path:
-            sockets.append(("Socket:", f"{printable(path)}  (curl --unix-socket {printable(path)} http://localhost/)"))
-        elif endpoint.is_wildcard:
-            local.append(("Local:", make_url("localhost", port)))
-            # A socket on :: takes IPv4 too (server/listener.py sees to it); one on 0.0.0.0 takes nothing else.
-            reachable = [endpoint for endpoint in lan if host != "0.0.0.0" or ":" not in endpoint]
-            network += [("Network:", make_url(endpoint, port)) for endpoint in reachable]
-        elif endpoint.is_localhost:
-            local.append(("Local:", make_url("localhost", port)))
+        if endpoint.path:
+            name = printable(endpoint.path)
+            sockets.append(("Socket:", f"{name}  (curl --unix-socket {name} http://localhost{path})"))
+            continue
+        if endpoint.is_near or endpoint.is_wildcard:
+            local.append(("Local:", make_url(endpoint.local_host, endpoint.port, path)))
         else:
-            network.append(("Local:" if endpoint.is_near else "Network:", make_url(host, port)))
+            network.append(("Network:", make_url(endpoint.host, endpoint.port, path)))
+        if endpoint.is_wildcard:
+            # A socket on :: accepts IPv4 too (server/net/bind.py); one on 0.0.0.0 accepts nothing else.
+            reachable = [address for address in lan if endpoint.host != "0.0.0.0" or ":" not in address]
+            network += [("Network:", make_url(address, endpoint.port, path)) for address in reachable]
     return list(dict.fromkeys(local + network + sockets))
 
 

@@ -1,4 +1,4 @@
-"""``--open``: the browser of whoever started us, at the page that is served."""
+"""``--open``: start the user's browser at the page that is served."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from fastfile.cli.banner import make_url
 from fastfile.config.config import Config, Endpoint
 
 
-def open_browser(config: Config, endpoints: Sequence[Endpoint]) -> str:
+def open_browser(config: Config, endpoints: Sequence[Endpoint], path: str) -> str:
     """Start the browser and return an empty string, or return why not.
 
-    It is a process of its own, since a browser of the terminal waits for its user, and a supervisor waits for nobody.
+    It is a process of its own: a browser in the terminal waits for its user, and the supervisor must not wait.
     """
-    url = find_url(endpoints)
+    url = find_url(endpoints, path)
     if not url:
         return "--open: a Unix socket has no URL for a browser"
     if os.geteuid() == 0 or config.user is not None:
         return "--open: no browser is started as root, nor for another user"
     # -I: a webbrowser.py in the folder that is served is not the standard library's.
-    command = [sys.executable, "-I", "-m", "webbrowser", url + (config.base or "").strip("/")]
+    command = [sys.executable, "-I", "-m", "webbrowser", url]
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     # A session of its own: Ctrl+C ends the server, not the browser. We reap it as any child.
     try:
@@ -31,10 +31,9 @@ def open_browser(config: Config, endpoints: Sequence[Endpoint]) -> str:
     return ""
 
 
-def find_url(endpoints: Sequence[Endpoint]) -> str:
-    """Return the URL that a browser of this machine can open, empty where there is none."""
+def find_url(endpoints: Sequence[Endpoint], path: str) -> str:
+    """Return the URL that a browser on this machine can open; empty where there is none."""
     for endpoint in endpoints:
         if not endpoint.path:
-            is_local = endpoint.is_wildcard or endpoint.is_localhost
-            return make_url("localhost" if is_local else endpoint.host, endpoint.port)
+            return make_url(endpoint.local_host, endpoint.port, path)
     return ""

@@ -26,7 +26,8 @@ BRIEF = """\
 Usage: fastfile [OPTIONS] [DIR]
 
 Serve a folder, or one file, over HTTP, to this machine only unless asked.
-Without DIR: dist, build, public, out or _site if it is there, else this folder.
+Without DIR: the build folder that has an index file (dist, build, public, out,
+_site, site …), else the current folder.
 
   -p, --port N         8000, or the next that is free; 0 picks one
   --host               show it to the local network (-b, --bind ADDR: at ADDR)

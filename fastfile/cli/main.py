@@ -16,11 +16,13 @@ from typing import TextIO
 from fastfile import WHY_PURE, __version__
 from fastfile.cli.arguments import make_help, parse_arguments
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
+from fastfile.config.combinations import check_page, tell_useless
 from fastfile.config.config import Config, Endpoint
-from fastfile.config.folder import resolve_directory
+from fastfile.config.folder import choose
 from fastfile.config.load import load
 from fastfile.config.users import with_users
 from fastfile.errors import ConfigError, StartError, describe
+from fastfile.http.target import encode_path
 from fastfile.server import signals
 from fastfile.terminal import printable, wants_colour, write
 
@@ -103,10 +105,14 @@ def _serve(given: dict[str, list[str]]) -> int:
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
-        root_path = resolve_directory(config, others=(*COMMANDS, "--help", "--version"))
-        return with_users(config, root_path), root_path
+        choice = choose(config, others=(*COMMANDS, "--help", "--version"))
+        check_page(config, choice.path)
+        hints[:] = [*choice.notices, *tell_useless(config, choice.path)]
+        return with_users(config, choice.path), choice.path
 
+    hints: list[str] = []
     config, root_path = read()
+    path = make_path(config, root_path)
 
     # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
     from fastfile.cli import banner  # noqa: F401
@@ -117,16 +123,24 @@ def _serve(given: dict[str, list[str]]) -> int:
 
     def on_ready(endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str) -> None:
         if config.open:
-            notices = [*notices, *filter(None, [open_browser(config, endpoints)])]
+            notices = [*notices, *filter(None, [open_browser(config, endpoints, path)])]
         if config.quiet:
             write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
         else:
-            announce(config, root_path, endpoints, notices, sandbox)
+            announce(config, root_path, endpoints, [*notices, *hints], sandbox)
 
     status = serve(config, root_path, on_ready, reread=read)
     if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
         write(sys.stdout, "\n")  # what comes next does not stand behind the ^C that the terminal shows
     return status
+
+
+def make_path(config: Config, root_path: str) -> str:
+    """Return the path at which the content begins: of a folder, with a slash at its end."""
+    base = "".join(f"/{part}" for part in (config.base or "").split("/") if part)
+    if os.path.isdir(root_path):
+        return f"{base}/"
+    return base or "/" + encode_path(os.fsencode(os.path.basename(root_path))).decode()
 
 
 def announce(
@@ -145,6 +159,7 @@ def announce(
         notices=notices,
         files=config.files,
         sandbox=sandbox,
+        path=make_path(config, root_path),
     )
     stream = sys.stdout
     if _is_writable(stream):

@@ -20,7 +20,10 @@ DEFAULT = "default"
 
 
 class Endpoint(NamedTuple):
-    """Where a server listens: a host and a port, or the path of a Unix socket (then ``path`` is not empty)."""
+    """Where a server listens: a host and a port, or the path of a Unix socket (then ``path`` is not empty).
+
+    The host ``localhost`` is both loopback addresses.
+    """
 
     host: str
     port: int
@@ -32,14 +35,14 @@ class Endpoint(NamedTuple):
         return not self.path and self.host in ("", "0.0.0.0", "::")
 
     @property
-    def is_localhost(self) -> bool:
-        """Whether the name ``localhost`` leads to it."""
-        return self.host in ("127.0.0.1", "::1", "localhost")
-
-    @property
     def is_near(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.path != "" or self.is_localhost or self.host.startswith("127.")
+        return self.path != "" or self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def local_host(self) -> str:
+        """The host of a URL that leads from this machine to this server, and to no other on the same port."""
+        return {"::": "localhost", "": "localhost", "0.0.0.0": "127.0.0.1"}.get(self.host, self.host)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastfile.config.combinations import check_together
 from fastfile.config.config import BY_KEY, BY_NAME, OPTIONS, Config
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
@@ -54,18 +55,9 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
             raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
     if values.get("host"):
         values.pop("bind", None)  # of a source farther off, or there had been a contradiction
-    if values.get("sandbox") == "require" and values.get("follow_symlinks"):
-        raise ConfigError("--sandbox", settings["sandbox"].source, "require cannot go with --follow-symlinks")
     config = Config(sources={name: settings[name].source for name in values}, **values)
-    _check_origins(config)
+    check_together(config)
     return config
-
-
-def _check_origins(config: Config) -> None:
-    if "*" in config.cors and len(config.cors) > 1:
-        raise ConfigError("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
-    if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
-        raise ConfigError("--header", config.source("header"), "Access-Control fields cannot go with --cors")
 
 
 def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:

@@ -6,11 +6,19 @@ from collections.abc import Iterable
 
 from fastfile.terminal import printable
 
+_LEAST = 0.67  # of the ratio of difflib: "prot" and "port" have 0.75, "nosuch" and "no-coi" 0.5
+
 
 def closest(name: str, names: Iterable[str]) -> str:
     """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
     # Imported here: only a mistake pays for it.
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {printable(near[0])}?" if near else ""
+    # What all names have in common says nothing about which one was meant.
+    by_stem = {_stem(other): other for other in names if other != name}
+    near = get_close_matches(_stem(name), list(by_stem), n=1, cutoff=_LEAST)
+    return f"; did you mean {printable(by_stem[near[0]])}?" if near else ""
+
+
+def _stem(name: str) -> str:
+    return name.removeprefix("FASTFILE_").lstrip("-")

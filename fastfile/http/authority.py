@@ -36,16 +36,25 @@ def check_host(value: bytes, allowed: tuple[bytes, ...]) -> bool:
     """Tell whether a Host field or authority names this server; its port is not looked at.
 
     Patterns are in lower case: ``example.com``, ``.example.com`` (itself and every name below it), ``[::1]``, ``*``
-    for all. Loopback names are always ours. Raises HTTPError 400 when the value is malformed.
+    for all. Loopback names are always ours, and so are addresses: a page cannot point an address at another machine
+    (DNS rebinding), as it can a name. Raises HTTPError 400 when the value is malformed.
     """
     host = parse_host(value)[0]
-    if b"*" in allowed or is_loopback_host(host):
+    if b"*" in allowed or is_loopback_host(host) or is_address(host):
         return True
     name = host.removesuffix(b".")
     for pattern in allowed:
         if name == pattern.removeprefix(b".") or (pattern.startswith(b".") and name.endswith(pattern)):
             return True
     return False
+
+
+def is_address(host: bytes) -> bool:
+    """Tell whether a valid host is an address and no name that anything resolves.
+
+    URL Standard §3.5: a host that ends in a number is an IPv4 address, so ``127.1`` and ``0`` are addresses too.
+    """
+    return host.startswith(b"[") or (host.count(b".") <= 3 and host.replace(b".", b"").isdigit())
 
 
 def is_loopback_host(host: bytes) -> bool:

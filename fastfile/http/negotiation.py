@@ -6,6 +6,8 @@ Malformed elements are skipped, the others count; a value longer than VALUE_LIMI
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastfile.http.fields import is_token, maybe_weighted, split_list
 
 _IDENTITY_ONLY = (b"identity",)
@@ -66,6 +68,17 @@ def preferred_type(accept: bytes | None, offered: tuple[bytes, ...]) -> bytes | 
         if weight > best_weight:
             best, best_weight = media_type, weight
     return best
+
+
+def likes_best(accept: bytes | None, media_type: bytes) -> Literal["named", "not named", "no"]:
+    """Tell whether no other type is liked better than this one (in lower case), and whether it is named itself."""
+    ranges = _media_ranges(accept) if accept and len(accept) <= VALUE_LIMIT else []
+    if not ranges:
+        return "not named"
+    weight = _type_weight(media_type, ranges)
+    if not weight or weight < max(weight for _, _, weight in ranges):
+        return "no"
+    return "named" if any(media_range == media_type for media_range, _, _ in ranges) else "not named"
 
 
 def _media_ranges(accept: bytes) -> list[tuple[bytes, bool, int]]:

@@ -49,7 +49,9 @@ def parse_target(target: bytes) -> Target:
         authority, rest = _split_absolute_form(rest)
     raw_path, mark, query = rest.partition(b"?")
     path, is_directory = _resolve(_decode(raw_path))
-    _check_name(raw_path, path)
+    if b"%2" in raw_path and b"%2f" in raw_path.lower():
+        is_directory = _judge_encoded_slashes(raw_path, path, is_directory)
+    _check_name(path)
     return Target(path, is_directory, query if mark else None, authority, False)
 
 
@@ -105,16 +107,24 @@ def _resolve(path: bytes) -> tuple[bytes, bool]:
     return b"/".join(segments), parts[-1] in (b"", b".", b"..")
 
 
-def _check_name(raw_path: bytes, path: bytes) -> None:
-    """Raise 404 for a path that no file can have.
+def _judge_encoded_slashes(raw_path: bytes, path: bytes, is_directory: bool) -> bool:
+    """Return whether a path with an encoded slash asks for a directory. Raises HTTPError 400 beside a double dot.
 
-    An encoded slash is data inside a segment (RFC 3986 §2.2), and no name holds a slash: there is no such file. Reading
-    it as a separator, as nginx does, would give a file a second address that caches and access rules in front of us do
-    not see as the same; httpd answers 404 as well (AllowEncodedSlashes). It is not a 400, for the target is well-formed
-    - unless read as a slash it climbs above the root, which _resolve has refused by now.
+    RFC 3986 §2.2 lets a server decide what an encoded slash means: data inside a segment, or a separator. No file name
+    holds a slash, so as data it could name nothing; npm and pnpm ask a registry for /@scope%2fname, and nginx, Caddy,
+    http.server, serve and http-server all read it as a slash. A proxy in front may see one segment where we see two:
+    so no double dot goes with it, which could lead from a path that the proxy allows to one that it refuses. At the end
+    it is no slash: a page there would resolve its references against another folder than the one it is in.
     """
-    if b"%2" in raw_path and b"%2f" in raw_path.lower():
-        raise make_not_found()
+    if b".." in raw_path.replace(b"%2e", b".").replace(b"%2E", b"."):
+        segments = _decode(raw_path).split(b"/")
+        if b".." in segments:
+            raise HTTPError(400, "The request target has a double dot beside an encoded slash.")
+    return is_directory and (path == b"" or raw_path[-3:].lower() != b"%2f")
+
+
+def _check_name(path: bytes) -> None:
+    """Raise 404 for a path that no file can have."""
     if len(path) <= SEGMENT_LIMIT:
         return
     if len(path) > PATH_LIMIT or any(len(segment) > SEGMENT_LIMIT for segment in path.split(b"/")):

@@ -73,6 +73,8 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
     host, _, port = endpoint.rpartition(":")
     if endpoint.startswith("unix:"):
         host, port = endpoint, "0"
+    if host.lower() == "localhost":
+        host = "127.0.0.1"  # one socket: Prometheus is told an address
     try:
         return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
     except StartError as error:

@@ -20,7 +20,8 @@ from fastfile.storage.view import View
 PAGE = b"404.html"
 HOME = b"index.html"
 FAILURE_PAGE = b"50x.html"
-MAX_DEPTH = 32  # of folders that are looked in when the server fails: that has to stay cheap
+# How far below the root a folder's page is looked for. A missing name 1,990 folders deep would cost half a second.
+MAX_DEPTH = 32
 MAX_PAGES = 64  # of a site that are kept open
 NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (http/navigation.py)
 
@@ -48,7 +49,7 @@ class Fallback:
         vary = lookup.match.vary
         if self._app is not None:
             vary = b", ".join(filter(None, (NAVIGATION, vary)))
-        folders = view.folders_to(path)
+        folders = view.folders_to(path, MAX_DEPTH)
         page = self._find_page(view, tuple(folders), vary)
         app = None if self._app is None else self._open(view, self._app, 200, vary)
         if app is not None and self._app is not None:
@@ -67,13 +68,14 @@ class Fallback:
             self._context.keep(self._context.locate(lookup.page), entry)
         return entry
 
-    def failure_page(self, path: bytes) -> bytes | None:
+    def failure_page(self, below: bytes) -> bytes | None:
         """Return the content of the nearest 50x.html that can be read."""
-        names = path.split(b"/")[:MAX_DEPTH] if path and self._root.only is None else []
+        names = below.split(b"/")[:MAX_DEPTH] if below and self._root.only is None else []
         view = View(self._root, self._context.shared.config.small_file)
         for depth in range(len(names), -1, -1):
+            path = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
-                entry = self._open(view, join(b"/".join(names[:depth]), FAILURE_PAGE))
+                entry = None if self._context.hides(path) else self._open(view, path)
             except OSError:
                 continue
             if entry is not None and entry.identity is not None:
@@ -96,7 +98,7 @@ class Fallback:
         """Return the page for an absence: a 404.html, or where the provider takes the site for an app, its index."""
         for folder in reversed(folders) if self._provider.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
-            page = self._open(view, path, 404, vary)
+            page = None if self._context.hides(path) else self._open(view, path, 404, vary)
             if page is not None:
                 self._note("404 page", path)
                 return page

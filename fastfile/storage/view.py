@@ -110,14 +110,14 @@ class View:
                 return False
         return True
 
-    def folders_to(self, path: bytes) -> dict[bytes, os.stat_result]:
+    def folders_to(self, path: bytes, max_depth: int) -> dict[bytes, os.stat_result]:
         """Return the folders on the way to a path with their states, from the root to the last that is there.
 
-        Raises OSError where the root is gone.
+        No more than ``max_depth`` below the root. Raises OSError where the root is gone.
         """
         folders = {b"": self._state(b"") or self._root.stat(b"")}
         folder = b""
-        for name in path.split(b"/") if path else ():
+        for name in path.split(b"/", max_depth)[:max_depth] if path else ():
             folder = join(folder, name)
             state = self._state(folder)
             if state is None and self._states[b""] is None:  # privileges were dropped: the root's path tells nothing

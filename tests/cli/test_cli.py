@@ -21,7 +21,7 @@ from fastfile.errors import ConfigError
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
 TIMEOUT_S = 60
-LOCAL = Endpoint("127.0.0.1", 8000)
+LOCAL = Endpoint("localhost", 8000)
 
 
 def run(*arguments, folder, **environ):
@@ -257,16 +257,17 @@ def test_the_banner_says_what_where_and_by_what():
 
 
 URLS = [
-    ("port 80 is left out", [Endpoint("127.0.0.1", 80)], ["Local: http://localhost/"]),
-    ("IPv6 loopback", [Endpoint("::1", 81)], ["Local: http://localhost:81/"]),
-    ("both loopbacks are one line", [LOCAL, Endpoint("::1", 8000)], ["Local: http://localhost:8000/"]),
+    ("port 80 is left out", [Endpoint("localhost", 80)], ["Local: http://localhost/"]),
+    ("both loopback addresses", [Endpoint("localhost", 81)], ["Local: http://localhost:81/"]),
+    ("one of them: localhost may be another server", [Endpoint("127.0.0.1", 81)], ["Local: http://127.0.0.1:81/"]),
+    ("IPv6 loopback", [Endpoint("::1", 81)], ["Local: http://[::1]:81/"]),
     ("another loopback address", [Endpoint("127.0.0.2", 81)], ["Local: http://127.0.0.2:81/"]),
     ("an address of the network", [Endpoint("192.168.1.9", 81)], ["Network: http://192.168.1.9:81/"]),
     ("an IPv6 address has brackets", [Endpoint("2001:db8::5", 81)], ["Network: http://[2001:db8::5]:81/"]),
     (
         "all interfaces, IPv4",
         [Endpoint("0.0.0.0", 81)],
-        ["Local: http://localhost:81/", "Network: http://192.168.1.20:81/"],
+        ["Local: http://127.0.0.1:81/", "Network: http://192.168.1.20:81/"],
     ),
     (
         "all interfaces, both families",

@@ -123,7 +123,7 @@ def test_a_port_that_takes_a_privilege_says_which_take_none(site: Path) -> None:
     done = subprocess.run(
         command, env=clean_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-    line = "fastfile: cannot listen on 127.0.0.1:80: Permission denied; a port from 1024 on needs none\n"
+    line = "fastfile: cannot listen on localhost:80: Permission denied; a port from 1024 on needs none\n"
     assert (done.returncode, done.stderr) == (1, line)
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 from support.checkout import CHECKOUT
@@ -35,13 +36,16 @@ class Running:
 
     @property
     def port(self):
-        return int(re.search(r"http://localhost:(\d+)/", self.banner)[1])
+        return int(re.search(r"http://\S+?:(\d+)/", self.banner)[1])
 
     def stop(self, signal_number=signal.SIGINT):
         """Send a signal and return the exit status and all of standard error."""
         self.process.send_signal(signal_number)
         _, errors = self.process.communicate(timeout=TIMEOUT_S)
         return self.process.returncode, errors
+
+
+ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 
 
 @pytest.fixture
@@ -171,6 +175,49 @@ def test_all_interfaces_are_listened_on_when_asked(start):
     assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
 
 
+# Each URL of the banner answers 200: (arguments, paths of its URLs)
+BANNERS = [
+    pytest.param([], {"/"}, id="a folder"),
+    pytest.param(["--base", "/repo"], {"/repo/"}, id="a base"),
+    pytest.param(["--base", "/a/b"], {"/a/b/"}, id="a base of two segments"),
+    pytest.param(["--base", "/repo", "--mount", "/docs=."], {"/repo/"}, id="a base and a mount"),
+    pytest.param(["--mount", "/docs=."], {"/"}, id="a mount"),
+    pytest.param(["--host", "--allowed-host", "x.example"], {"/"}, id="all interfaces, and a name"),
+    pytest.param(["--host"], {"/"}, id="all interfaces"),
+    pytest.param(["--bind", "0.0.0.0", "--allowed-host", "x.example"], {"/"}, id="all interfaces of IPv4"),
+    pytest.param(["--bind", "127.0.0.1"], {"/"}, id="one loopback address"),
+    pytest.param(["--bind", "127.0.0.2"], {"/"}, id="another loopback address"),
+    pytest.param(["--bind", "::1"], {"/"}, id="loopback of IPv6", marks=ipv6),
+    pytest.param(["style.css", "--base", "/x.css"], {"/x.css"}, id="one file and a base"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "paths"), BANNERS)
+def test_each_url_of_the_banner_answers_200(start, arguments, paths):
+    server = start("--port", "0", *arguments)
+    urls = re.findall(r"http://\S+", server.banner)
+    assert {urlsplit(url).path for url in urls} == paths
+    for url in urls:
+        parts = urlsplit(url)
+        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+        for family, _, _, _, address in found:
+            if family == socket.AF_INET6 and not socket.has_ipv6:
+                continue
+            with socket.socket(family) as client:
+                client.settimeout(TIMEOUT_S)
+                client.connect(address)
+                request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+                client.sendall(request.encode())
+                assert client.recv(13) == b"HTTP/1.1 200 ", url
+
+
+@ipv6
+def test_both_addresses_of_localhost_answer_from_each_worker(start):
+    server = start("--port", "0", "--workers", "2")
+    for host in ("127.0.0.1", "::1") * 4:
+        assert fetch((host, server.port)).endswith(b"<h1>home</h1>")
+
+
 def test_only_loopback_is_listened_on_unless_asked(start):
     server = start("--port", "0")
     assert "Network:" not in server.banner
@@ -188,7 +235,7 @@ def test_a_unix_socket_is_listened_on(start, folder):
     assert not (folder / "web.sock").exists()
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+@ipv6
 @pytest.mark.parametrize("address", ["::1", "[::1]"])
 def test_ipv6_is_listened_on(start, address):
     server = start("--bind", address, "--port", "0")

@@ -444,8 +444,7 @@ MISTAKES = [
     (["--type", "js"], 2, "--type (from the command line): expected a media type, a family such as font/*, or an "
      'ending such as .dat, got "js"'),
     (["a", "b"], 2, 'DIR (from the command line): expected one folder, got also "b"'),
-    ([], 2, "DIR (from the command line): expected one, for none of ./dist, ./build, ./public, ./out, ./_site is "
-     "there"),
+    ([], 2, "DIR (from the command line): name the folder: no index.html in the current folder"),
     (["missing"], 1, "missing: no such folder"),
 ]  # fmt: skip
 
@@ -467,9 +466,10 @@ def test_help_names_every_option_and_fits_80_columns(tmp_path):
 def test_without_a_folder_the_build_is_compressed(tmp_path):
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "app.js").write_bytes(TEXT)
+    (tmp_path / "dist" / "index.html").write_bytes(b"")
     (tmp_path / "source.js").write_bytes(TEXT)
     assert run_well("--coding", "gzip", folder=tmp_path).startswith("./dist\n")
-    assert names(tmp_path) == ["dist/app.js", "dist/app.js.gz", "source.js"]
+    assert names(tmp_path) == ["dist/app.js", "dist/app.js.gz", "dist/index.html", "source.js"]
 
 
 def test_the_table_says_what_is_saved(tmp_path):

@@ -1,18 +1,16 @@
 """Settings: the table, what each kind reads, precedence, provenance, and the sentences about mistakes."""
 
 import os
-import socket
 from typing import get_type_hints
 
 import pytest
 from tools.option_table import PAGE, make_tables, replace_tables
 
 from fastfile.config.config import BY_NAME, OPTIONS, Config
-from fastfile.config.folder import resolve_directory
 from fastfile.config.load import load
 from fastfile.config.options.limits import LimitOptions
 from fastfile.config.values import show_size, usable_cpus
-from fastfile.errors import ConfigError, StartError
+from fastfile.errors import ConfigError
 from fastfile.message import ParserLimits
 from fastfile.terminal import printable
 
@@ -399,52 +397,6 @@ def test_host_and_bind_of_one_source_contradict():
 
 def test_of_host_and_bind_the_nearer_one_holds():
     config = load({"host": ["true"]}, {"FASTFILE_BIND": "unix:web.sock"})
-    assert (config.host, config.bind, config.source("bind")) == (True, "127.0.0.1", "default")
+    assert (config.host, config.bind, config.source("bind")) == (True, "localhost", "default")
     config = load({"bind": ["::1"]}, {"FASTFILE_HOST": "1"})
     assert (config.host, config.bind, config.source("host")) == (False, "::1", "default")
-
-
-# What is served
-
-
-def test_without_dir_the_first_known_folder_is_served_else_the_current_one(folder):
-    assert resolve_directory(Config()) == "."
-    for name in ("_site", "out", "public", "build", "dist"):
-        (folder / name).mkdir()
-        assert resolve_directory(Config()) == f"./{name}"
-
-
-def test_a_file_named_build_is_not_taken_for_a_folder(folder):
-    (folder / "build").write_text("#!/bin/sh\n")
-    assert resolve_directory(Config()) == "."
-
-
-def test_another_current_folder_may_be_named(folder):
-    (folder / "a" / "dist").mkdir(parents=True)
-    assert resolve_directory(Config(), "a") == "a/./dist"
-    assert resolve_directory(Config(directory="dist"), "a") == "a/dist"
-    assert resolve_directory(Config(directory=str(folder)), "a") == str(folder)
-
-
-def test_dir_may_be_one_file(folder):
-    (folder / "page.html").write_text("x")
-    assert resolve_directory(Config(directory="page.html")) == "page.html"
-
-
-def test_a_dir_that_is_not_there_or_not_servable_is_said_in_one_line():
-    with pytest.raises(StartError, match=r"^a\\nb: no such folder or file$"):
-        resolve_directory(Config(directory="a\nb"))
-    os.mkfifo("pipe")
-    with pytest.raises(StartError, match=r"^pipe: neither a folder nor a file$"):
-        resolve_directory(Config(directory="pipe"))
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind("socket")
-        with pytest.raises(StartError, match=r"^socket: neither a folder nor a file$"):
-            resolve_directory(Config(directory="socket"))
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_dir_without_permission_is_said(folder):
-    (folder / "closed").mkdir(mode=0)
-    with pytest.raises(StartError, match=r"^closed: no permission to read it$"):
-        resolve_directory(Config(directory="closed"))

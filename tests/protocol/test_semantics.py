@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.rawclient import Received, is_listing, make_request, seconds_of
+from support.rawclient import RawClient, Received, is_listing, make_request, seconds_of
 from support.servedsite import PROBE, ServedSite, serve_twice
 from support.serverprocess import LOOPS, ServerProcess
 
@@ -203,6 +203,8 @@ TARGETS = [
     pytest.param("/sub/../data.bin", b"data.bin", id="RFC 3986 §5.2.4 two dots inside the root"),
     pytest.param("/sub/%2e%2e/data.bin", b"data.bin", id="RFC 3986 §6.2.2 encoded dots"),
     pytest.param("/sub/..", b"index.html", id="RFC 3986 §5.2.4 two dots at the end"),
+    pytest.param("/sub%2fa.txt", b"sub/a.txt", id="RFC 3986 §2.2 an encoded slash is a slash"),
+    pytest.param("/sub%2Fa.txt", b"sub/a.txt", id="RFC 3986 §2.2 in either case"),
     pytest.param("/sub/.", b"sub/index.html", id="RFC 3986 §5.2.4 a dot at the end"),
     pytest.param("/missing/../data.bin", b"data.bin", id="RFC 3986 §5.2.4 dots are no matter of the disk"),
     pytest.param("http://localhost/data.bin", b"data.bin", id="RFC 9112 §3.2.2 absolute-form"),
@@ -233,6 +235,21 @@ def test_a_name_may_hold_any_byte(site: ServedSite) -> None:
         assert {client.request("/odd/" + link.decode()).body for link in links} == set(ODD_NAMES)
 
 
+def test_npm_finds_a_scoped_package_in_a_static_registry(tmp_path: Path) -> None:
+    """npm and pnpm ask for the packument of @acme/widget in this way, with these fields."""
+    (tmp_path / "@acme").mkdir()
+    (tmp_path / "@acme" / "widget").write_bytes(b'{"name":"@acme/widget"}')
+    fields = (
+        "accept: application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*",
+        "accept-encoding: gzip,deflate,br", "npm-command: install", "pacote-req-type: packument",
+        "pacote-pkg-id: registry:@acme/widget",
+    )  # fmt: skip
+    with ServerProcess([str(tmp_path)]) as server, RawClient(server.connect()) as client:
+        for slash in ("%2f", "%2F", "/"):
+            response = client.request(f"/@acme{slash}widget", "GET", *fields)
+            assert (response.status, response.body) == (200, b'{"name":"@acme/widget"}')
+
+
 NOT_SERVED = [
     pytest.param("/missing", 404, id="nothing there"),
     pytest.param("/missing/", 404, id="no folder there"),
@@ -241,8 +258,9 @@ NOT_SERVED = [
     pytest.param("/data.bin/", 404, id="a file with a slash"),
     pytest.param("/data.bin/x", 404, id="something below a file"),
     pytest.param("/data.bin/.", 404, id="a file with a dot segment"),
-    pytest.param("/sub%2fa.txt", 404, id="RFC 3986 §2.2 an encoded slash is data"),
-    pytest.param("/sub%2Fa.txt", 404, id="RFC 3986 §2.2 in either case"),
+    pytest.param("/sub%2f..%2fdata.bin", 400, id="a double dot beside an encoded slash"),
+    pytest.param("/data.bin%2fx", 404, id="something below a file by an encoded slash"),
+    pytest.param("/sub%2f.hidden", 404, id="a hidden name after an encoded slash"),
     pytest.param("/data.bin%00", 400, id="%00 at the end"),
     pytest.param("/data.bin%00.html", 400, id="%00 within"),
     pytest.param("/%zz", 400, id="RFC 3986 §2.1 a bad escape"),
@@ -297,6 +315,8 @@ REDIRECTS = [
     pytest.param("/sub?a=b&c", "/sub/?a=b&c", id="the query is kept"),
     pytest.param("/sub?", "/sub/?", id="also an empty one"),
     pytest.param("/sub?//evil.example", "/sub/?//evil.example", id="a query leads nowhere"),
+    pytest.param("/sub%2f", "/sub/", id="an encoded slash at the end is none"),
+    pytest.param("/%2f%2Fsub", "/sub/", id="never two slashes, encoded or not"),
     pytest.param("//sub", "/sub/", id="never two slashes"),
     pytest.param("//evil.example/../sub", "/sub/", id="never to another host"),
     pytest.param("///evil.example/..//sub", "/sub/", id="however many slashes"),

@@ -11,7 +11,7 @@ import pytest
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.net.bind import Listening, adopt, listen
+from fastfile.server.net.bind import Address, Listening, adopt, listen
 from fastfile.server.net.handshakes import are_pending, kept_s, undefer
 
 SERVERS = 8
@@ -78,6 +78,49 @@ def test_a_port_that_was_just_let_go_is_free() -> None:
     second.close()
 
 
+# localhost is both loopback addresses
+
+ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+
+
+@ipv6
+@pytest.mark.parametrize("workers", [1, 3])
+def test_localhost_is_listened_on_at_both_addresses_by_each_worker(workers: int) -> None:
+    listening = listen(Config(port=0, workers=workers))
+    port = listening.endpoints[0].port
+    assert [tuple(endpoint) for endpoint in listening.endpoints] == [("localhost", port, "")]
+    names = [each.getsockname()[:2] for each in listening.sockets]
+    assert names == [("127.0.0.1", port), ("::1", port)] * workers
+    own = listening.take(workers - 1, workers)
+    assert sorted(each.getsockname()[0] for each in own) == ["127.0.0.1", "::1"]
+    listening.close()
+
+
+@ipv6
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+@pytest.mark.parametrize("bind", ["localhost", "::"])
+def test_a_port_that_is_taken_at_either_address_is_busy(family: socket.AddressFamily, host: str, bind: str) -> None:
+    with socket.create_server((host, 0), family=family) as stranger:
+        port = stranger.getsockname()[1]
+        config = Config(bind=bind, port=port)
+        with pytest.raises(StartError, match=f"port {port} of {bind} is in use"):
+            listen(config.replace(strict_port=True))
+        listening = listen(config)
+        assert listening.endpoints[0].port > port
+        assert len({each.getsockname()[1] for each in listening.sockets}) == 1
+        listening.close()
+
+
+def test_localhost_is_the_other_address_where_one_family_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without IPv6: socket() or bind() refuses it."""
+    there = [Address(socket.AF_INET, "127.0.0.1"), Address(socket.AF_INET6, "2001:db8::7")]
+    monkeypatch.setattr("fastfile.server.net.bind.LOOPBACK", there)
+    listening = listen(Config(port=0, workers=2))
+    assert {each.getsockname()[0] for each in listening.sockets} == {"127.0.0.1"}
+    assert len(listening.sockets) == 2
+    listening.close()
+
+
 # Clients whom the kernel keeps
 
 
@@ -109,7 +152,7 @@ def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket
 
 @linux
 def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
-    listening = listen(Config(port=0))
+    listening = listen(Config(bind="127.0.0.1", port=0))
     (own,) = listening.take(0, 1)
     assert kept_s(own) == 1
     assert undefer(own)

@@ -414,9 +414,9 @@ def test_a_probe_is_answered_whatever_file_is_there_and_whatever_host_it_names(f
         assert client.request("/healthz", "POST").status == 405
         assert client.request("/healthz/x").status == 404
         assert client.request("/").body == PAGE
-        client.connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 10.0.0.7:8000\r\n\r\n")
+        client.connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert client.receive().status == 200
-        client.connection.sendall(b"GET / HTTP/1.1\r\nHost: 10.0.0.7:8000\r\n\r\n")
+        client.connection.sendall(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert client.receive().status == 421
 
 

@@ -55,6 +55,16 @@ def test_the_nearest_404_html_answers(tmp_path, serve):
         assert (head.status, head.body, head.fields["content-length"]) == (404, b"", str(len(f"this is {page}")))
 
 
+def test_a_page_in_a_hidden_folder_answers_only_where_hidden_names_are_served(tmp_path, serve):
+    pages = (".next/server/404.html", ".next/server/pages/x.txt", ".next/server/.well-known/404.html")
+    root = make_site(tmp_path, *pages)
+    client = serve(root)
+    for target in ("/.next/server/pages/missing", "/.next/server/missing", "/.next/server/.well-known/missing"):
+        assert b"There is nothing at this address" in client.request(target).body
+    client = serve(root, "--dotfiles")
+    assert client.request("/.next/server/pages/missing").body == b"this is .next/server/404.html"
+
+
 def test_the_page_itself_is_a_page_like_any_other(tmp_path, serve):
     assert serve(make_site(tmp_path, "404.html")).request("/404.html").status == 200
 
@@ -135,14 +145,28 @@ def test_a_404_html_is_sent_encoded_to_who_takes_it(tmp_path, serve):
         pytest.param("/assets/", (NAVIGATE, HTML), 200, id="and with a slash"),
         pytest.param("/assets/missing.js", ("Sec-Fetch-Mode: cors", HTML), 404, id="a module script that is missing"),
         pytest.param("/assets/missing.js", ("Sec-Fetch-Mode: no-cors", "Accept: */*"), 404, id="a classic script"),
+        pytest.param("/deep/route", ("Accept: text/html,*/*",), 200, id="Cypress, which names HTML beside anything"),
+        pytest.param("/user/jane.doe", ("Accept: */*, text/html",), 200, id="in whatever order, at whatever path"),
+        pytest.param("/deep/route", ("Accept: text/html;q=0.5,*/*;q=0.5",), 200, id="with one weight for both"),
+        pytest.param("/deep/route", ("Accept: */*",), 200, id="curl, a monitor or a link preview"),
+        pytest.param("/deep/route", (), 200, id="a client without Accept"),
+        pytest.param("/deep/route?v=1.2", ("Accept: */*",), 200, id="a dot in the query"),
+        pytest.param("/v1.2/route/", ("Accept: */*",), 200, id="a dot in a folder's name"),
+        pytest.param("/deep/route", ("Accept: application/json, text/plain, */*",), 200, id="wait-on, by axios"),
+        pytest.param("/missing.js", ("Accept: */*",), 404, id="a script, asked for by curl"),
+        pytest.param("/missing.js", (), 404, id="a script, without Accept"),
+        pytest.param("/.well-known/missing", ("Accept: */*",), 404, id="a probe of a well-known name"),
+        pytest.param("/assets/missing", ("Sec-Fetch-Mode: no-cors", "Accept: */*"), 404, id="a script without ending"),
+        pytest.param("/api/list", ("Sec-Fetch-Mode: cors", "Accept: */*"), 404, id="fetch by a page"),
         pytest.param("/api/list", ("Accept: application/json",), 404, id="fetch for JSON"),
-        pytest.param("/api/list", ("Accept: */*",), 404, id="curl takes anything"),
+        pytest.param("/api/list", ("Accept: application/json, */*;q=0.1",), 404, id="JSON rather than anything else"),
         pytest.param("/api/list", ("Accept: application/json, text/html;q=0.5",), 404, id="JSON rather than HTML"),
-        pytest.param("/api/list", (), 404, id="no Accept"),
-        pytest.param("/missing.png", ("Accept: image/avif,image/webp,*/*;q=0.8",), 404, id="an image"),
+        pytest.param("/api/list", ("Accept: */*, text/html;q=0",), 404, id="anything but HTML"),
+        pytest.param("/api/list", ("Accept: */*, text/html;q=0.5",), 404, id="anything rather than HTML"),
+        pytest.param("/missing", ("Accept: image/avif,image/webp,*/*;q=0.8",), 404, id="an image"),
     ],
 )
-def test_navigations_alone_get_the_page(tmp_path, serve, target, fields, status):
+def test_routes_of_an_app_get_its_page_and_missing_files_do_not(tmp_path, serve, target, fields, status):
     client = serve(make_site(tmp_path, "assets/app.js", "real.html"), "--spa")
     for _ in range(2):
         response = client.request(target, "GET", *fields)
@@ -169,7 +193,7 @@ def test_files_and_other_pages_are_themselves(tmp_path, serve):
 def test_one_page_may_be_the_app_s_and_that_of_what_is_missing(tmp_path, serve):
     client = serve(make_site(tmp_path, "404.html"), "--spa=404.html")
     for _ in range(2):
-        for field, status in ((NAVIGATE, 200), ("Accept: */*", 404)):
+        for field, status in ((NAVIGATE, 200), ("Accept: image/*", 404)):
             response = client.request("/route", "GET", field)
             assert (response.status, response.body) == (status, b"this is 404.html")
 
@@ -193,5 +217,5 @@ def test_a_folder_may_be_listed_when_that_is_asked_for(tmp_path, serve):
 def test_beneath_a_base_it_is_the_same(tmp_path, serve):
     client = serve(make_site(tmp_path, "404.html"), "--spa", "--base", "/app")
     assert client.request("/app/route", "GET", NAVIGATE).status == 200
-    assert client.request("/app/route").body == b"this is 404.html"
+    assert client.request("/app/route.js").body == b"this is 404.html"
     assert client.request("/route", "GET", NAVIGATE).status == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.asker import Asker
+from support.asker import Asker, body
 from support.looks import Looks
 
 from fastfile.rules.patterns.index import PatternIndex
@@ -57,3 +57,13 @@ def test_a_request_looks_its_rules_up_once(tmp_path, monkeypatch, target):
     monkeypatch.setattr(PatternIndex, "find", find)
     asker.ask(target)
     assert looked_up == [target.encode()]
+
+
+@pytest.mark.parametrize("missing", ["nothing", "nothing/", "nothing/" * 300], ids=["a name", "a folder", "many"])
+def test_a_request_for_nothing_far_below_the_root_looks_at_few_names(tmp_path, monkeypatch, missing):
+    depth = 300
+    asker = make_asker(tmp_path, {"d/" * depth + "404.html": "far", "404.html": "near"}, rules="off")
+    looks = Looks(tmp_path, monkeypatch)
+    response = asker.ask("/" + "d/" * depth + missing)
+    assert (response.status, body(response)) == (404, b"near")
+    assert len(looks.names) < 100

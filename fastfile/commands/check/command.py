@@ -24,7 +24,7 @@ from fastfile.commands.check.rules import check_rules
 from fastfile.commands.check.stylesheet import find_references
 from fastfile.commands.explain import FETCH, Explainer
 from fastfile.config.config import OPTIONS, Config
-from fastfile.config.folder import resolve_directory
+from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import load
 from fastfile.http.content_hash import is_page
 from fastfile.http.target import encode_path
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     strict = arguments.pop("strict", None) is not None
     verbose = arguments.pop("verbose", None) is not None
     config = load(arguments, os.environ)
-    root_path = resolve_directory(config)
+    root_path = resolve_clear_directory(config)
     check = Check(config, root_path)
     if config.directory is None and not as_json:
         write(sys.stdout, f"{printable(root_path)}\n")

@@ -19,7 +19,8 @@ from fastfile.commands.compress.progress import Progress
 from fastfile.commands.compress.savings import Row, make_table
 from fastfile.commands.compress.survey import Survey, survey
 from fastfile.commands.compress.variant_file import State, Stopped, Task, Writer, judge, remove_leftover
-from fastfile.config.folder import DEFAULT_FOLDERS
+from fastfile.config.config import Config
+from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
 from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size, usable_cpus
@@ -68,7 +69,7 @@ USAGE = Usage(
             kind=PATH,
             default=None,
             metavar="DIR",
-            help="Folder; without it the first of dist, build, public, out and _site that is there.",
+            help="Folder; without it, the build folder that has an index file, such as dist.",
         ),
         Option(
             group=_WHAT,
@@ -296,11 +297,10 @@ def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
 
 def _find_folder(directory: str | None) -> str:
     if directory is None:
-        # Unlike the server, which only reads: nobody wants these files all over a checkout.
-        directory = next(filter(os.path.isdir, DEFAULT_FOLDERS), None)
-        if directory is None:
-            expected = f"expected one, for none of {', '.join(DEFAULT_FOLDERS)} is there"
-            raise ConfigError("DIR", COMMAND_LINE, expected)
+        directory = resolve_clear_directory(Config())
+        if directory == ".":
+            # Unlike the server, which only reads, this writes files: not all over a checkout.
+            raise ConfigError("DIR", COMMAND_LINE, "name the folder: there is no build here, and . is everything")
         write(sys.stdout, f"{directory}\n")
     if not os.path.isdir(directory):
         raise StartError(f"{printable(directory)}: no such folder")

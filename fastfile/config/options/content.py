@@ -21,8 +21,8 @@ class ContentOptions(OptionGroup):
         PATH,
         metavar="DIR",
         short="-d",
-        help="Folder to serve, or one file; without it the first of dist, build, public, out and _site that is there, "
-        "else the current folder. A number that names neither is the port.",
+        help="Folder to serve, or one file. Without it, the first build folder with an index file (dist, build, "
+        "public, out, _site, site …), else the current folder. A number that names neither is the port.",
     )
     index: tuple[str, ...] = repeatable(
         FILE_NAME,

@@ -17,10 +17,10 @@ class ListenOptions(OptionGroup):
 
     bind: str = option(
         BIND,
-        default="127.0.0.1",
+        default="localhost",
         metavar="ADDR",
         short="-b",
-        help="Address to listen on: IPv4, IPv6, a host name, or unix:PATH.",
+        help="Address to listen on: IPv4, IPv6, a host name, or unix:PATH. localhost is 127.0.0.1 and ::1.",
     )
     port: int = option(
         number(0, 65535), default=8000, metavar="N", short="-p", help="Port to listen on; 0 picks a free one."

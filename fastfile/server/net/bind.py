@@ -7,20 +7,34 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import StartError
 from fastfile.server.net.handshakes import defer
 
 MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
-PROBE_S = 1.0  # for an answer from whoever may listen on a Unix socket
+PROBE_S = 1.0  # for an answer from a server that may listen on a Unix socket
+# socket() and bind() where IPv6 is switched off, or loopback has no such address.
+_NO_SUCH_ADDRESS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+
+
+class Address(NamedTuple):
+    """An address to bind, without its port."""
+
+    family: socket.AddressFamily
+    host: str
+
+
+LOOPBACK = (Address(socket.AF_INET, "127.0.0.1"), Address(socket.AF_INET6, "::1"))
 
 
 class Listening:
-    """The sockets of one server. ``addresses`` is what the banner says.
+    """The sockets of one server. ``endpoints`` is what the banner says.
 
-    ``family`` is that of TCP sockets of our own: one per worker, where the system shares a port among them
-    (SO_REUSEPORT). Those that somebody else opened for us are for all workers.
+    ``addresses`` are those of TCP sockets of our own: one socket per worker and address, where the system shares a port
+    among them (SO_REUSEPORT). Sockets that a service manager opened for us are for all workers.
     """
 
     def __init__(
@@ -28,16 +42,16 @@ class Listening:
         sockets: list[socket.socket],
         endpoints: list[Endpoint],
         notices: list[str],
-        family: socket.AddressFamily | None = None,
+        addresses: Sequence[Address] = (),
     ) -> None:
         self.endpoints = endpoints
         self.notices = notices
         self.sockets = sockets
-        self._family = family
+        self._addresses = addresses
         self._is_adopted = False
 
     def adopt(self) -> None:
-        """Be sockets of somebody else, who opened them for us."""
+        """Mark the sockets as opened by a service manager."""
         self._is_adopted = True
 
     def adapt(self, config: Config) -> Config:
@@ -49,32 +63,41 @@ class Listening:
         return config.replace(bind=[*public, *names][0], host=False)
 
     def shown(self) -> str:
-        """Return the first address as a person would write it."""
+        """Return the first endpoint as a user would write it."""
         host, port, path = self.endpoints[0]
         return f"unix:{path}" if path else _show(host, port)
 
     def widen(self, config: Config) -> None:
-        """Have a socket for each worker. Where one more cannot be had (a low port, as another user), they share."""
-        host, port, _ = self.endpoints[0]
-        if self._family is None or os.uname().sysname != "Linux" or config.workers == 1:
+        """Have a socket of each address for each worker. Where one more is refused (a low port), workers share."""
+        if not self._addresses or os.uname().sysname != "Linux" or config.workers == 1:
             return
+        port = self.endpoints[0].port
         with contextlib.suppress(OSError):
-            self.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            while len(self.sockets) < config.workers:
-                added = _bind(self._family, host, port, True)
-                added.listen(config.backlog)
-                self.sockets.append(added)
+            for first in self.sockets[: len(self._addresses)]:
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            while len(self.sockets) < config.workers * len(self._addresses):
+                added: list[socket.socket] = []
+                try:
+                    for address in self._addresses:
+                        added.append(_bind(address, port, True))
+                        added[-1].listen(config.backlog)
+                except OSError:
+                    _close_all(added)
+                    raise
+                self.sockets += added
 
     def take(self, worker: int, workers: int) -> list[socket.socket]:
-        """In a worker: return its own sockets and close the others, so that each ends with those who serve it.
+        """In a worker: return its own sockets and close the others, so that each ends with the workers that serve it.
 
         Where there are fewer sockets than workers some share one; where there are more (there were more workers), a
-        worker has several: nobody's connection waits on one without a server.
+        worker has several: no connection waits on a socket that no worker serves.
         """
-        count = len(self.sockets)
-        own = self.sockets[worker::workers] if count >= workers else [self.sockets[worker % count]]
-        if self._is_adopted:
-            own = self.sockets
+        width = max(len(self._addresses), 1)
+        sets = [self.sockets[start : start + width] for start in range(0, len(self.sockets), width)]
+        own = self.sockets
+        if not self._is_adopted:
+            taken = sets[worker::workers] if len(sets) >= workers else [sets[worker % len(sets)]]
+            own = [listening for one in taken for listening in one]
         for listening in self.sockets:
             if listening not in own:
                 listening.close()
@@ -89,8 +112,7 @@ class Listening:
                 if endpoint.path:
                     with contextlib.suppress(OSError):
                         os.unlink(endpoint.path)
-        for listening in self.sockets:
-            listening.close()
+        _close_all(self.sockets)
         self.sockets.clear()
 
 
@@ -109,75 +131,108 @@ def adopt(sockets: list[socket.socket]) -> Listening:
 
 
 def listen(config: Config) -> Listening:
-    """Bind what the configuration asks for. Raises StartError, in one line, when that cannot be had."""
+    """Bind what the configuration asks for. Raises StartError with one line that says why that fails."""
     if config.bind.startswith("unix:"):
         return _listen_unix(config)
-    family, host = _resolve(config)
+    addresses, name = _resolve(config)
     notices = []
     port = config.port
+    tries = 0
     while True:
         try:
-            first = _bind(family, host, port, False)
-            _claim(first, config.backlog)
+            sockets, addresses = _claim(addresses, port, config.backlog)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 hint = "; a port from 1024 on needs none" if error.errno == errno.EACCES and port < 1024 else ""
-                raise StartError(f"cannot listen on {_show(host, port)}: {error.strerror}{hint}") from None
-            if config.strict_port or port == 0 or port >= min(config.port + MAX_PORT_TRIES, 65535):
+                raise StartError(f"cannot listen on {_show(name, port)}: {error.strerror}{hint}") from None
+            tries += 1
+            if tries > MAX_PORT_TRIES or (port and (config.strict_port or port == 65535)):
                 raise StartError(
-                    f"port {config.port} of {host} is in use; choose another with --port, or --port 0 for any free one"
+                    f"port {config.port} of {name} is in use; choose another with --port, or --port 0 for any free one"
                 ) from None
-            port += 1
-    if port != config.port and config.port:
+            port += 1 if port else 0
+    if port != config.port:
         notices.append(f"port {config.port} is in use; serving on {port}")
-    port = first.getsockname()[1]
-    listening = Listening([first], [Endpoint(host, port)], notices, family)
+    port = sockets[0].getsockname()[1]
+    listening = Listening(sockets, [Endpoint(name, port)], notices, addresses)
     listening.widen(config)
     return listening
 
 
-def _resolve(config: Config) -> tuple[socket.AddressFamily, str]:
+def _resolve(config: Config) -> tuple[Sequence[Address], str]:
+    """Return the addresses to bind, and what to call them.
+
+    ``localhost`` is both of its addresses: a client may try either first, and only it, so a port counts as free when
+    it is free on both.
+    """
     if config.host:
-        return (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
+        wildcard = Address(socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else Address(socket.AF_INET, "0.0.0.0")
+        return [wildcard], wildcard.host
     host = config.bind.strip("[]")
+    if host.lower() == "localhost":
+        return LOOPBACK, "localhost"
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise StartError(f"cannot listen on {host}: it is neither an address nor a name of this machine") from None
     family, _, _, _, endpoint = found[0]
-    return family, str(endpoint[0])
+    address = Address(family, str(endpoint[0]))
+    return [address], address.host
 
 
-def _claim(first: socket.socket, backlog: int) -> None:
-    """Listen as the only one on the port, or raise EADDRINUSE.
+def _claim(addresses: Sequence[Address], port: int, backlog: int) -> tuple[list[socket.socket], list[Address]]:
+    """Listen on each address as the only one on the port. Raises OSError: EADDRINUSE where one is taken.
 
+    Returns the sockets and their addresses. Of several addresses, one whose family this machine lacks is left out.
     SO_REUSEPORT alone would let two servers share a port. Without it the kernel lets one socket listen, however many
     start at once; only then is the port opened to the sockets of our other workers.
     """
-    try:
-        first.listen(backlog)
-    except OSError:
-        first.close()
-        raise
+    sockets: list[socket.socket] = []
+    bound: list[Address] = []
+    missing: OSError | None = None
+    for address in addresses:
+        try:
+            claimed = _bind(address, sockets[0].getsockname()[1] if sockets else port, False)
+        except OSError as error:
+            if error.errno in _NO_SUCH_ADDRESS and len(addresses) > 1:
+                missing = error
+                continue
+            _close_all(sockets)
+            raise
+        sockets.append(claimed)
+        bound.append(address)
+        try:
+            claimed.listen(backlog)
+        except OSError:
+            _close_all(sockets)
+            raise
+    if missing is not None and not sockets:
+        raise missing
+    return sockets, bound
 
 
-def _bind(family: socket.AddressFamily, host: str, port: int, shared: bool) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-    # Accepted sockets inherit it: without it the end of a file could wait for an acknowledgement (Nagle).
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.setblocking(False)
+def _bind(address: Address, port: int, shared: bool) -> socket.socket:
+    listening = socket.socket(address.family, socket.SOCK_STREAM)
     try:
-        listening.bind((host, port))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if address.family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.host != "::")
+        # Accepted sockets inherit it: without it the end of a file could wait for an acknowledgement (Nagle).
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.setblocking(False)
+        listening.bind((address.host, port))
     except OSError:
         listening.close()
         raise
     return listening
+
+
+def _close_all(sockets: Sequence[socket.socket]) -> None:
+    for listening in sockets:
+        listening.close()
 
 
 def _listen_unix(config: Config) -> Listening:

@@ -1,0 +1,74 @@
+"""Options that contradict each other, and options that have no effect beside others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from fastfile.config.config import BY_NAME, Config
+from fastfile.config.nearest import closest
+from fastfile.errors import ConfigError
+from fastfile.terminal import printable
+
+# What only a folder has.
+_OF_FOLDERS = (
+    *("index", "listing", "archive", "dotfiles", "follow_symlinks", "rules", "as_", "spa", "clean_urls"),
+    *("trailing_slash", "limit_archive"),
+)
+
+
+def check_together(config: Config) -> None:
+    """Raise ConfigError for options that contradict each other."""
+    if config.sandbox == "require" and config.follow_symlinks:
+        raise ConfigError("--sandbox", config.source("sandbox"), "require cannot go with --follow-symlinks")
+    if "*" in config.cors and len(config.cors) > 1:
+        raise ConfigError("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
+    if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
+        raise ConfigError("--header", config.source("header"), "Access-Control headers cannot go with --cors")
+    taken = {(config.base or "").strip("/")}
+    for path, folder in config.mount:
+        if path.strip("/") in taken:
+            where = f"{printable(path)} is taken already, by --base or another --mount"
+            raise ConfigError("--mount", config.source("mount"), f"{printable(folder)}: {where}")
+        taken.add(path.strip("/"))
+
+
+def check_page(config: Config, root_path: str) -> None:
+    """Raise ConfigError where --spa names a page that is not there. index.html may come with the first build."""
+    if config.spa in (None, "index.html") or not os.path.isdir(root_path):
+        return
+    assert config.spa is not None
+    if not os.path.isfile(os.path.join(root_path, config.spa)):
+        pages = [name for name in sorted(os.listdir(root_path)) if name.endswith(".html")]
+        problem = f"{printable(config.spa)} is not in {printable(root_path)}{closest(config.spa, pages)}"
+        raise ConfigError("--spa", config.source("spa"), problem)
+
+
+def tell_useless(config: Config, root_path: str) -> list[str]:
+    """Return a notice for each option that was given and has no effect."""
+    return list(_tell_useless(config, root_path))
+
+
+def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
+    is_socket = config.bind.startswith("unix:")
+    if is_socket:
+        for name in ("port", "strict_port"):
+            if config.given(name):
+                yield f"{BY_NAME[name].flag} has no effect: a Unix socket has no port"
+    elif config.strict_port and config.port == 0:
+        yield "--strict-port has no effect with --port 0"
+    if config.socket_mode is not None and not (is_socket or (config.metrics or "").startswith("unix:")):
+        yield "--socket-mode has no effect without a Unix socket (--bind unix:PATH)"
+    if config.log_file is not None and config.log_format == "none":
+        yield "--log-file stays empty: --log-format is none"
+    if not os.path.isdir(root_path) and not config.mount:
+        for name in _OF_FOLDERS:
+            if config.given(name) and getattr(config, name) != BY_NAME[name].default:
+                yield f"{BY_NAME[name].flag} has no effect on one file"
+        return
+    if not config.listing and config.given("archive") and config.archive:
+        yield "--archive has no effect with --no-listing: only listed folders are offered as a zip"
+    if config.given("limit_archive") and not (config.listing and config.archive):
+        yield "--limit-archive has no effect: no folder is offered as a zip"
+    if config.spa == "index.html" and not os.path.isfile(os.path.join(root_path, "index.html")):
+        yield f"--spa has no effect yet: there is no index.html in {printable(root_path)}"
