@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, NoReturn
 from fastfile.config.load import COMMAND_LINE, parse_texts
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
+from fastfile.config.values import maybe_switch
 from fastfile.errors import ConfigError
+from fastfile.http.authority import maybe_ipv4, maybe_ipv6
 from fastfile.terminal import WIDTH, printable
 
 _HELP_COLUMN = 29
@@ -63,6 +65,7 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     Raises ConfigError. Values stay text: settings.py reads those of all sources alike.
     """
     bare = {option.flag: option for option in usage.accepted if option.bare}
+    argv = _move_addresses(argv) if any(option.name == "bind" for option in usage.accepted) else argv
     joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
     known, rest = _make_parser(usage).parse_known_args(joined)
     arguments: dict[str, list[str]] = vars(known)
@@ -72,15 +75,15 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     for argument, following in pairwise(argv):
         if argument in bare:
             _check_joined(bare[argument], following)
-    if rest:
-        raise _refuse(usage, printable(rest[0].partition("=")[0]))
-    if place is None:
-        return arguments
-    if usage.number and usage.number not in arguments and _is_number(place[0]):
-        return arguments | {usage.number: place}
-    if "directory" in arguments:
-        raise _refuse(usage, printable(place[0]))
-    return arguments | {"directory": place}
+    words = [*(place or ()), *(word for word in rest if not word.startswith("-"))]
+    if unknown := [word for word in rest if word.startswith("-")]:
+        raise _refuse(usage, printable(unknown[0].partition("=")[0]))
+    if usage.number and usage.number not in arguments and (numbers := list(filter(_is_number, words))):
+        words.remove(numbers[0])
+        arguments |= {usage.number: numbers[:1]}
+    if len(words) + ("directory" in arguments) > 1:
+        raise _refuse(usage, printable(words[-1]))
+    return arguments | {"directory": words} if words else arguments
 
 
 def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
@@ -93,9 +96,30 @@ def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]
     }
 
 
+def _move_addresses(argv: Sequence[str]) -> list[str]:
+    """Read an address after ``--host`` as one for ``--bind``: other servers have one option for both."""
+    moved: list[str] = []
+    for argument in argv:
+        value = argument.removeprefix("--host=")
+        if value != argument and (switch := maybe_switch(value)) is not None:
+            moved.append("--host" if switch else "--no-host")
+        elif value != argument:
+            moved.append(f"--bind={value}")
+        elif moved[-1:] == ["--host"] and _is_address(argument) and not os.path.exists(argument):
+            moved[-1] = f"--bind={argument}"
+        else:
+            moved.append(argument)
+    return moved
+
+
+def _is_address(word: str) -> bool:
+    text = word.strip("[]").encode("utf-8", "surrogateescape")
+    return word == "localhost" or maybe_ipv4(text) is not None or maybe_ipv6(text) is not None
+
+
 def _check_joined(option: Option, following: str) -> None:
     """Raise ConfigError where what comes after an option can only be its value, which has to be joined to it."""
-    if following.startswith("-") or os.path.exists(following):
+    if following.startswith("-") or _is_number(following) or os.path.exists(following):
         return
     try:
         option.kind.parse(following)

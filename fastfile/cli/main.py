@@ -64,12 +64,23 @@ def describe_kernels() -> str:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    argv = translate_word(argv)
     command = COMMANDS.get(argv[0]) if argv else None
     if command is None:
         return _run(argv)
     signals.release()
     status: int = import_module(command).main(argv[1:])
     return status
+
+
+def translate_word(argv: Sequence[str]) -> Sequence[str]:
+    """Replace a word that other programs have for a command, unless it names a folder or file here."""
+    if not argv or argv[0] not in ("serve", "help", "version") or os.path.exists(argv[0]):
+        return argv
+    word, *rest = argv
+    if word == "serve":
+        return rest
+    return [*rest[:1], "--help"] if rest and rest[0] in COMMANDS else [f"--{word}"]
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -8,6 +8,11 @@ from fastfile.config.header_values import is_token
 from fastfile.config.values import Kind
 
 _IN_SECONDS = ("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error")
+# A text that begins with one of these has no glob: it is for all files.
+_DIRECTIVES = (
+    *(*_IN_SECONDS, "immutable", "must-revalidate", "must-understand", "no-cache", "no-store", "no-transform"),
+    *("private", "proxy-revalidate", "public"),
+)
 _SWITCHES = ("true", "yes", "on", "1", "false", "no", "0")
 
 
@@ -27,6 +32,8 @@ def _parse_immutable(text: str) -> str:
 
 
 def _parse_cache_rule(text: str) -> tuple[str, str]:
+    if text.replace(",", "=").partition("=")[0].strip(" ").lower() in _DIRECTIVES:
+        text = f"**={text}"
     glob, _, value = text.partition("=")
     # What other globs have and ours have not is refused: a rule that matches nothing would go unnoticed.
     if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
@@ -43,7 +50,7 @@ def _parse_cache_rule(text: str) -> tuple[str, str]:
 
 IMMUTABLE = Kind("auto, off, or a regular expression", _parse_immutable, words=("auto", "off"))
 CACHE_RULE = Kind(
-    "GLOB=VALUE, such as '/assets/**=public, max-age=60', where a GLOB has *, ** and ?",
+    "GLOB=VALUE, such as '/assets/**=public, max-age=60', where a GLOB has *, ** and ?, or VALUE for all files",
     _parse_cache_rule,
     "=".join,
     separator=";",

@@ -13,7 +13,7 @@ from fastfile.config.option import Option, read_group
 from fastfile.config.options.content import BuildOptions, ContentOptions
 from fastfile.config.options.limits import LimitOptions
 from fastfile.config.options.responses import AccessOptions, HeaderOptions
-from fastfile.config.options.server import ListenOptions, LogOptions, ProcessOptions
+from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
 from fastfile.message import ParserLimits
 
 DEFAULT = "default"
@@ -54,6 +54,7 @@ class Config(
     ListenOptions,
     ProcessOptions,
     LogOptions,
+    FileOptions,
     LimitOptions,
 ):
     """All settings, typed and immutable.
@@ -83,7 +84,7 @@ class Config(
     @property
     def files(self) -> tuple[str, ...]:
         """The configuration files that some value came from."""
-        return tuple(sorted({source for source in self.sources.values() if ".toml" in source}))
+        return tuple(sorted({source for source in self.sources.values() if ".toml" in source or source == self.config}))
 
     @property
     def parser_limits(self) -> ParserLimits:

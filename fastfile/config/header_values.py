@@ -7,8 +7,8 @@ and for the names that describe the message itself: those are the server's alone
 from __future__ import annotations
 
 from fastfile.config.values import Kind, Unusable
+from fastfile.http import fields
 
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 §5.6.2
 # What a message says of its own framing, state and content: a second opinion on them breaks it.
 PROTECTED = {
     *("accept-ranges", "age", "allow", "connection", "content-encoding", "content-length", "content-location"),
@@ -31,7 +31,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 def is_token(text: str) -> bool:
     """Tell whether the text is a token (RFC 9110 §5.6.2)."""
-    return text != "" and not set(text) - TOKEN
+    return text.isascii() and fields.is_token(text.encode())
 
 
 def is_field_value(text: str) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fastfile.config.combinations import check_together
 from fastfile.config.config import BY_KEY, BY_NAME, OPTIONS, Config
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
-from fastfile.config.values import Unusable
+from fastfile.config.values import BIND, Unusable, maybe_switch
 from fastfile.errors import ConfigError
 from fastfile.terminal import printable
 
@@ -39,11 +40,12 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
 
     Raises ConfigError for a wrong value and for a name that is not in the table.
     """
-    layers = (
-        _read_file(folder),
-        _read_environment(environ),
-        {name: _Setting(texts, COMMAND_LINE) for name, texts in arguments.items()},
-    )
+    given: _Layer = {name: _Setting(texts, COMMAND_LINE) for name, texts in arguments.items()}
+    environment = _read_environment(environ)
+    named = given.get("config") or environment.get("config")
+    layers = (_read_file(folder, named), environment, given)
+    for layer in layers:
+        _move_address(layer)
     settings: _Layer = {}
     for layer in layers:
         if "bind" in layer and "host" not in layer:
@@ -66,7 +68,7 @@ def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
     Without a text the option is reset to its default, as ``--no-spa`` does.
     """
     values = []
-    for text in texts:
+    for text in _expand(option, texts):
         try:
             values.append(option.kind.parse(text))
         except Unusable as error:
@@ -79,9 +81,32 @@ def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
     return tuple(values) if option.repeatable else values[-1]
 
 
+def _expand(option: Option, texts: Sequence[str]) -> list[str]:
+    """Return the texts with ``true`` and ``false`` replaced, for an option that may be given without a value."""
+    expanded: list[str] = []
+    for text in texts:
+        switch = maybe_switch(text) if option.bare else None
+        if switch is False:
+            expanded.clear()
+        else:
+            expanded.append(option.bare if switch else text)
+    return expanded
+
+
+def _move_address(layer: _Layer) -> None:
+    """Read an address that is given to ``host`` as one for ``bind``, as other servers have it."""
+    host = layer.get("host")
+    if host is None or maybe_switch(host.texts[-1]) is not None or "bind" in layer:
+        return
+    with suppress(ValueError):
+        BIND.parse(host.texts[-1])
+        layer["bind"] = layer.pop("host")
+
+
 def _read_environment(environ: Mapping[str, str]) -> _Layer:
     """Return what the FASTFILE_ variables say; an empty one says nothing, as if it were not set."""
     options = {option.variable: option for option in OPTIONS}
+    options["FASTFILE_DIR"] = BY_NAME["directory"]
     layer: _Layer = {}
     for variable, text in environ.items():
         if not variable.startswith("FASTFILE_") or variable.startswith(_NOT_OPTIONS):
@@ -104,8 +129,10 @@ def _is_service_link(variable: str, text: str) -> bool:
     return variable.endswith("_PORT") and "://" in text
 
 
-def _read_file(folder: str) -> _Layer:
-    """Return what fastfile.toml says or, where there is none, the table [tool.fastfile] of pyproject.toml."""
+def _read_file(folder: str, named: _Setting | None) -> _Layer:
+    """Return what the configuration file says: the one that is named, or the one in the folder."""
+    if named is not None:
+        return _read_named(folder, named) if named.texts else {}
     source = os.path.join(folder, "fastfile.toml")
     content = _read_bytes(source)
     if content is not None:
@@ -113,8 +140,21 @@ def _read_file(folder: str) -> _Layer:
     path = os.path.join(folder, "pyproject.toml")
     content = _read_bytes(path)
     # Most projects have nothing there for us: they don't pay for the import of a TOML parser.
-    if content is None or b"fastfile" not in content:
-        return {}
+    return {} if content is None or b"fastfile" not in content else _read_project(path, content)
+
+
+def _read_named(folder: str, named: _Setting) -> _Layer:
+    path = os.path.join(folder, named.texts[-1])
+    content = _read_bytes(path)
+    if content is None:
+        raise ConfigError("--config", named.source, f"{printable(path)}: no such file")
+    if os.path.basename(path) == "pyproject.toml":
+        return _read_project(path, content)
+    return _read_table(_parse_toml(path, content), path)
+
+
+def _read_project(path: str, content: bytes) -> _Layer:
+    """Return what the table [tool.fastfile] of a pyproject.toml says."""
     source = f"{path} [tool.fastfile]"
     tool = _parse_toml(path, content).get("tool", {})
     table = tool.get("fastfile", {}) if isinstance(tool, dict) else {}
@@ -138,7 +178,7 @@ def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows write a BOM
     except ValueError as error:
         raise ConfigError("configuration", printable(path), f"not TOML: {error}") from None
 
@@ -147,14 +187,17 @@ def _read_table(table: Mapping[str, object], source: str) -> _Layer:
     layer: _Layer = {}
     for key, value in table.items():
         spelling = key.replace("_", "-").rstrip("-")
-        option = BY_KEY.get(spelling)
-        if option is None:
+        option = BY_KEY.get("directory" if spelling == "dir" else spelling)
+        if option is None or option.name == "config":
             raise ConfigError(printable(key), source, "no such option" + closest(spelling, BY_KEY))
         name = option.name
         if name in layer:
             raise ConfigError(option.flag, source, "given twice")
         several = value if isinstance(value, list) and option.repeatable else [value]
-        layer[name] = _Setting([_make_text(option, source, item) for item in several], source)
+        texts = [_make_text(option, source, item) for item in several]
+        if value is False and option.off_text is not None:
+            texts = [option.off_text] if option.off_text else []
+        layer[name] = _Setting(texts, source)
     return layer
 
 

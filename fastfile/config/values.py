@@ -6,9 +6,11 @@ sentence for the user is built by whoever knows which option it was and where it
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from fastfile.config.cpus import usable_cpus
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -57,9 +59,9 @@ def seconds(low: float, high: float) -> Kind[float]:
     return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}s")
 
 
-def choice(*names: _Word) -> Kind[_Word]:
-    """Make the kind of one word out of ``names``."""
-    by_text = {str(name): name for name in names}
+def choice(*names: _Word, aliases: Mapping[str, _Word] = MappingProxyType({})) -> Kind[_Word]:
+    """Make the kind of one word out of ``names``; ``aliases`` are read too."""
+    by_text = {**{str(name): name for name in names}, **aliases}
 
     def parse(text: str) -> _Word:
         _require(text, text in by_text)
@@ -74,13 +76,6 @@ def show_size(count: int) -> str:
         if count and count % _UNITS[unit] == 0:
             return f"{count // _UNITS[unit]}{unit.upper()}"
     return str(count)
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may run on: affinity masks of containers and taskset count."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _digits(text: str) -> int:
@@ -125,10 +120,17 @@ def _decimal(text: str) -> float:
     return float(text)
 
 
-def _parse_switch(text: str) -> bool:
+def maybe_switch(text: str) -> bool | None:
+    """Return what a word for on or off says; None for any other text."""
     word = text.lower()
-    _require(text, word in _TRUE or word in _FALSE)
-    return word in _TRUE
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _parse_switch(text: str) -> bool:
+    value = maybe_switch(text)
+    if value is None:
+        raise ValueError(text)
+    return value
 
 
 def _parse_workers(text: str) -> int:
@@ -150,9 +152,12 @@ def _parse_file_name(text: str) -> str:
 
 def _parse_host(text: str) -> str:
     name = text.lower()
+    if name.startswith("*."):
+        name = name[1:]  # what others write for all names below a domain
     if name.startswith("[") and name.endswith("]"):
         return _require(name, ":" in name)
-    return _require(name, name != "" and name.isprintable() and not set(name) & set(" /:[]@"))
+    good = name.strip(".") != "" and name.isprintable() and not set(name) & set(" /:[]@*")
+    return _require(name, good or name == "*")
 
 
 def _parse_path(text: str) -> str:
@@ -169,10 +174,7 @@ def _parse_target(text: str) -> str:
 
 
 def _parse_page(text: str) -> str:
-    if text in _TRUE:
-        return "index.html"
-    parts = text.split("/")
-    return _require(text, not {"", ".", ".."} & set(parts) and "\0" not in text and text not in _FALSE)
+    return _require(text, not {"", ".", ".."} & set(text.split("/")) and "\0" not in text)
 
 
 def _parse_mount(text: str) -> tuple[str, str]:
@@ -202,7 +204,7 @@ CLIENT_LIMIT = Kind(
 WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers, words=("auto",))
 BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bind)
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
-HOST = Kind("a host name or an address without a port, or *", _parse_host)
+HOST = Kind("a host name or an address without a port, .NAME or *.NAME for all names below it, or *", _parse_host)
 PATH = Kind("a path", _parse_path, names_file=True)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)

@@ -173,7 +173,7 @@ def test_a_folder_that_is_not_there_is_one_line_and_status_1(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "fastfile: nowhere: no such folder or file\n")
 
 
-MISSPELT = [("dits", "dist"), ("./dits", "./dist"), ("sub/on", "sub/one"), ("chekc", "check"), ("help", "--help")]
+MISSPELT = [("dits", "dist"), ("./dits", "./dist"), ("sub/on", "sub/one"), ("chekc", "check"), ("helpp", "--help")]
 
 
 @pytest.mark.parametrize(("word", "meant"), MISSPELT, ids=[word for word, _ in MISSPELT])
@@ -215,7 +215,52 @@ ARGUMENTS = [
     (["-d", "dist", "8080"], {"port": ["8080"], "directory": ["dist"]}),
     (["-p1", "8080"], {"port": ["1"], "directory": ["8080"]}),
     (["--spa", "dist"], {"spa": ["index.html"], "directory": ["dist"]}),
+    (["8081", "dist"], {"port": ["8081"], "directory": ["dist"]}),
+    (["dist", "8081"], {"port": ["8081"], "directory": ["dist"]}),
+    (["dist", "--spa", "8081"], {"port": ["8081"], "directory": ["dist"], "spa": ["index.html"]}),
+    (["--host", "0.0.0.0"], {"bind": ["0.0.0.0"]}),
+    (["--host", "::", "dist"], {"bind": ["::"], "directory": ["dist"]}),
+    (["--host", "localhost"], {"bind": ["localhost"]}),
+    (["--host=192.168.1.7", "8081"], {"bind": ["192.168.1.7"], "port": ["8081"]}),
+    (["--host=true"], {"host": ["true"]}),
+    (["--no-spa", "--no-mount"], {"spa": [], "mount": []}),
 ]
+
+WORDS = [
+    (["serve", "dist"], ["dist"]),
+    (["serve"], []),
+    (["help"], ["--help"]),
+    (["help", "check"], ["check", "--help"]),
+    (["help", "me"], ["--help"]),
+    (["version"], ["--version"]),
+    (["dist", "serve"], ["dist", "serve"]),
+]
+
+
+@pytest.mark.parametrize(("argv", "read"), WORDS, ids=[" ".join(argv) for argv, _ in WORDS])
+def test_words_of_other_programs_are_read_unless_a_folder_has_the_name(argv, read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.translate_word(argv) == read
+    for word in ("serve", "help", "version"):
+        (tmp_path / word).mkdir()
+    assert cli.translate_word(argv) == argv
+
+
+def test_two_folders_or_two_numbers_are_too_many(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for argv in (["a", "b"], ["1", "2", "a"], ["a", "1", "b"]):
+        with pytest.raises(ConfigError, match="expected one folder"):
+            parse_arguments(USAGE, argv)
+
+
+NOT_NEAR = ["--nosuch", "--zzz", "--no"]
+
+
+@pytest.mark.parametrize("word", NOT_NEAR)
+def test_a_word_that_is_like_no_option_suggests_none(word):
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments(USAGE, [word])
+    assert str(caught.value) == f"{word} (from the command line): no such option"
 
 
 @pytest.mark.parametrize(("argv", "texts"), ARGUMENTS, ids=[" ".join(row[0]) or "nothing" for row in ARGUMENTS])

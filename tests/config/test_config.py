@@ -1,15 +1,19 @@
 """Settings: the table, what each kind reads, precedence, provenance, and the sentences about mistakes."""
 
+import math
 import os
 from typing import get_type_hints
 
 import pytest
 from tools.option_table import PAGE, make_tables, replace_tables
 
+from fastfile.cli.arguments import parse_arguments
+from fastfile.cli.help import USAGE
 from fastfile.config.config import BY_NAME, OPTIONS, Config
+from fastfile.config.cpus import read_quota, usable_cpus
 from fastfile.config.load import load
 from fastfile.config.options.limits import LimitOptions
-from fastfile.config.values import show_size, usable_cpus
+from fastfile.config.values import show_size
 from fastfile.errors import ConfigError
 from fastfile.message import ParserLimits
 from fastfile.terminal import printable
@@ -132,6 +136,22 @@ GOOD = [
     ("loop", "asyncio", "asyncio"),
     ("log_format", "json", "json"),
     ("allowed_host", "*", ("*",)),
+    ("allowed_host", "*.Ngrok.app", (".ngrok.app",)),
+    ("allowed_host", ".ngrok.app", (".ngrok.app",)),
+    ("as_", "netlify", "netlify"),
+    ("as_", "github", "github-pages"),
+    ("as_", "gh-pages", "github-pages"),
+    ("as_", "cloudflare-pages", "cloudflare"),
+    ("cache_control", "/a/*.js=no-cache", (("/a/*.js", "no-cache"),)),
+    ("cache_control", "max-age=10", (("**", "max-age=10"),)),
+    ("cache_control", "no-store", (("**", "no-store"),)),
+    ("cache_control", "Public, max-age=60", (("**", "Public, max-age=60"),)),
+    ("cache_control", "public/**=no-cache", (("public/**", "no-cache"),)),
+    ("spa", "app.html", "app.html"),
+    ("spa", "true", "index.html"),
+    ("spa", "off", None),
+    ("cors", "true", ("*",)),
+    ("cors", "false", ()),
     ("allowed_host", "Example.COM", ("example.com",)),
     ("allowed_host", "[::1]", ("[::1]",)),
     ("index", "home.html", ("home.html",)),
@@ -188,6 +208,12 @@ BAD = [
     ("allowed_host", "example.com:80"),
     ("allowed_host", "http://example.com"),
     ("allowed_host", ""),
+    ("allowed_host", "."),
+    ("allowed_host", "a.*.example"),
+    ("allowed_host", "*.*.example"),
+    ("as_", "heroku"),
+    ("cache_control", "max-age"),
+    ("cache_control", "no-such-directive"),
     ("index", "a/b.html"),
     ("index", ".."),
     ("log_file", ""),
@@ -234,6 +260,36 @@ def test_the_usable_cpus_are_those_of_the_affinity_mask():
             assert usable_cpus() == 1
         finally:
             os.sched_setaffinity(0, mask)
+
+
+QUOTAS = [
+    pytest.param("0::/\n", {"cpu.max": "max 100000\n"}, math.inf, id="version 2 without a limit"),
+    pytest.param("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5, id="version 2: a container sees its group at the top"),
+    pytest.param(
+        "0::/a/b\n", {"a/cpu.max": "200000 100000\n", "a/b/cpu.max": "max 100000\n"}, 2.0, id="a group around it"
+    ),
+    pytest.param("0::/../x\n", {"cpu.max": "50000 100000\n"}, math.inf, id="a path that leads out of the mount"),
+    pytest.param(
+        "4:cpu,cpuacct:/d\n1:name=systemd:/\n",
+        {"cpu,cpuacct/cpu.cfs_quota_us": "50000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"},
+        0.5,
+        id="version 1",
+    ),
+    pytest.param(
+        "4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf, id="no limit"
+    ),
+    pytest.param("", {}, math.inf, id="no control groups"),
+    pytest.param("odd\n0::/\n", {"cpu.max": "1 0\n"}, math.inf, id="nonsense"),
+]
+
+
+@pytest.mark.parametrize(("groups", "files", "quota"), QUOTAS)
+def test_the_quota_of_the_control_groups_is_read(groups, files, quota, folder):
+    (folder / "self").write_text(groups)
+    for name, content in files.items():
+        (folder / "mount" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "mount" / name).write_text(content)
+    assert read_quota(str(folder / "self"), str(folder / "mount")) == quota
 
 
 # Sources
@@ -285,6 +341,7 @@ def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ou
     assert load({}, links) == Config()
 
 
+IN_A_FILE = [option for option in OPTIONS if option.name != "config"]  # a file names no other
 # Options without a default whose values are not just any word.
 NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -302,7 +359,7 @@ NOT_ANY_WORD = {
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+@pytest.mark.parametrize("option", IN_A_FILE, ids=lambda option: option.name)
 def test_each_option_is_a_variable_and_a_key_with_dashes_or_underscores(option, folder):
     text = option.shown_default or NOT_ANY_WORD.get(option.name, "x")
     value = load({option.name: text.split(", ")}, {})
@@ -385,7 +442,110 @@ def test_a_file_that_cannot_be_read_is_a_mistake(folder):
     assert complaint() == "configuration (from fastfile.toml): cannot be read: Is a directory"
 
 
+# Undoing what a source farther off says
+
+UNDONE = [
+    ("spa = true", "--no-spa", None),
+    ('spa = "app.html"', "--no-spa", None),
+    ('cors = "*"', "--no-cors", ()),
+    ("cors = true", "--no-cors", ()),
+    ('csp = "default-src *"', "--no-csp", None),
+    ('auth-file = "users"', "--no-auth-file", None),
+    ('base = "/app"', "--no-base", None),
+    ('mount = ["/a=b"]', "--no-mount", ()),
+    ('log-file = "x.log"', "--no-log-file", None),
+    ('header = "X-A: 1"', "--no-header", ()),
+    ('as = "netlify"', "--no-as", None),
+    ('metrics = "127.0.0.1:9100"', "--no-metrics", None),
+    ('immutable = "auto"', "--no-immutable", "off"),
+    ('rules = "auto"', "--no-rules", "off"),
+    ('sandbox = "require"', "--no-sandbox", "off"),
+    ("dotfiles = true", "--no-dotfiles", False),
+]
+
+
+@pytest.mark.parametrize(("content", "flag", "value"), UNDONE, ids=[content for content, _, _ in UNDONE])
+def test_what_the_file_says_is_undone_by_no(content, flag, value, folder):
+    (folder / "fastfile.toml").write_text(content)
+    (option,) = [option for option in OPTIONS if f"--no-{option.key}" == flag]
+    assert getattr(load({}, {}), option.name) != value or value == "off"
+    config = load(parse_arguments(USAGE, [flag]), {})
+    assert (getattr(config, option.name), config.source(option.name)) == (value, "the command line")
+
+
+@pytest.mark.parametrize("option", IN_A_FILE, ids=lambda option: option.name)
+def test_each_option_that_can_be_unset_has_a_no_and_is_false_in_the_file(option, folder):
+    if option.off_text is None:
+        assert option.default not in (None, ()) or option.name == "directory"
+        with pytest.raises(ConfigError):
+            parse_arguments(USAGE, [f"--no-{option.key}"])
+        return
+    (folder / "fastfile.toml").write_text(f"{option.key} = false")
+    off = getattr(load({}, {}), option.name)
+    assert off in (False, None, (), "off")
+    assert getattr(load(parse_arguments(USAGE, [f"--no-{option.key}"]), {"FASTFILE_CONFIG": ""}), option.name) == off
+
+
+def test_after_no_an_option_may_be_given_again():
+    given = parse_arguments(USAGE, ["--mount", "/a=b", "--no-mount", "--mount", "/c=d", "--spa", "--no-spa"])
+    config = load(given, {})
+    assert (config.mount, config.spa) == ((("/c", "d"),), None)
+
+
+# --config
+
+
+def test_another_file_may_be_named(folder):
+    (folder / "fastfile.toml").write_text("port = 1")
+    (folder / "web.toml").write_text("port = 2")
+    (folder / "settings").write_text("port = 3")
+    assert load({}, {}).port == 1
+    assert load({"config": ["web.toml"]}, {}).port == 2
+    assert load({"config": ["web.toml"]}, {}).source("port") == "web.toml"
+    assert load({"config": ["settings"]}, {}).files == ("settings",)
+    assert load({"config": [str(folder / "web.toml")]}, {"FASTFILE_CONFIG": "settings"}).port == 2
+    assert load({}, {"FASTFILE_CONFIG": "settings"}).port == 3
+    assert load({"config": []}, {"FASTFILE_CONFIG": "settings"}).port == 8000
+
+
+def test_a_named_pyproject_has_its_table(folder):
+    (folder / "app").mkdir()
+    (folder / "app" / "pyproject.toml").write_text("[tool.fastfile]\nport = 4\n")
+    assert load({"config": ["app/pyproject.toml"]}, {}).port == 4
+
+
+def test_a_named_file_has_to_be_there_and_names_no_other(folder):
+    assert complaint({"config": ["none.toml"]}) == "--config (from the command line): none.toml: no such file"
+    (folder / "a.toml").write_text("config = 'b.toml'")
+    assert complaint({"config": ["a.toml"]}).startswith("config (from a.toml): no such option")
+
+
+def test_a_byte_order_mark_is_left_out(folder):
+    (folder / "fastfile.toml").write_bytes(b"\xef\xbb\xbfport = 81\n")
+    assert load({}, {}).port == 81
+
+
+def test_dir_is_the_folder_in_a_file_and_in_the_environment(folder):
+    (folder / "fastfile.toml").write_text("dir = 'web'")
+    assert load({}, {}).directory == "web"
+    assert load({}, {"FASTFILE_DIR": "site"}).directory == "site"
+
+
 # --host beside --bind
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0", "::", "192.168.1.7", "app.example"])
+def test_an_address_for_host_is_one_for_bind(text, folder):
+    assert load({}, {"FASTFILE_HOST": text}).bind == text
+    (folder / "fastfile.toml").write_text(f"host = '{text}'")
+    config = load({}, {})
+    assert (config.bind, config.host, config.source("bind")) == (text, False, "fastfile.toml")
+
+
+def test_what_is_no_address_is_refused_for_host():
+    assert complaint(environ={"FASTFILE_HOST": "a b"}) == (
+        '--host (from FASTFILE_HOST): expected true or false, got "a b"'
+    )
 
 
 def test_host_and_bind_of_one_source_contradict():

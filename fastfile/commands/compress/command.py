@@ -20,10 +20,11 @@ from fastfile.commands.compress.savings import Row, make_table
 from fastfile.commands.compress.survey import Survey, survey
 from fastfile.commands.compress.variant_file import State, Stopped, Task, Writer, judge, remove_leftover
 from fastfile.config.config import Config
+from fastfile.config.cpus import usable_cpus
 from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
-from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size, usable_cpus
+from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size
 from fastfile.errors import ConfigError, StartError
 from fastfile.storage.encoders import LEVELS, available_codings, tell_what_is_missing
 from fastfile.storage.root import Root

@@ -72,7 +72,10 @@ class BuildOptions(OptionGroup):
     TITLE: ClassVar = "Front-end builds"
 
     as_: str | None = option(
-        choice("netlify", "cloudflare", "github-pages", "vercel"),
+        choice(
+            *("netlify", "cloudflare", "github-pages", "vercel"),
+            aliases={"github": "github-pages", "gh-pages": "github-pages", "cloudflare-pages": "cloudflare"},
+        ),
         metavar="PROVIDER",
         help="Behave like this provider: netlify, cloudflare, github-pages or vercel. Other options override it.",
     )
@@ -105,6 +108,6 @@ class BuildOptions(OptionGroup):
     cache_control: tuple[tuple[str, str], ...] = repeatable(
         CACHE_RULE,
         metavar="GLOB=VALUE",
-        help="Cache-Control of files whose paths match, such as '/assets/**=public, max-age=60'. Repeat it for more; "
-        "the last match is used.",
+        help="Cache-Control of files whose paths match, such as '/assets/**=public, max-age=60'; of all files without "
+        "GLOB. Repeat it for more; the last match is used.",
     )

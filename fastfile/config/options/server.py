@@ -25,7 +25,9 @@ class ListenOptions(OptionGroup):
     port: int = option(
         number(0, 65535), default=8000, metavar="N", short="-p", help="Port to listen on; 0 picks a free one."
     )
-    host: bool = option(SWITCH, default=False, help="Listen on all interfaces, for the local network.")
+    host: bool = option(
+        SWITCH, default=False, help="Listen on all interfaces, for the local network. --host=ADDR is --bind ADDR."
+    )
     open: bool = option(SWITCH, default=False, help="Open the browser when the server is ready.")
     strict_port: bool = option(
         SWITCH, default=False, help="Fail when the port is in use, instead of taking the next free one."
@@ -41,7 +43,8 @@ class ListenOptions(OptionGroup):
     allowed_host: tuple[str, ...] = repeatable(
         HOST,
         metavar="NAME",
-        help="Accept requests for this host name too, or for any name by *. Repeat it for more.",
+        help="Accept requests for this host name too; for .ngrok.app, all names below it; for *, any name. Repeat it "
+        "for more.",
         reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
         "rebinding)",
         peers="vite 403",
@@ -59,7 +62,7 @@ class ProcessOptions(OptionGroup):
         default=1,
         metavar="N",
         short="-w",
-        help="Number of worker processes, or auto: one for each usable CPU.",
+        help="Number of worker processes, or auto: one for each CPU that affinity and cgroup quota leave.",
     )
     loop: Literal["auto", "uvloop", "asyncio"] = option(
         choice("auto", "uvloop", "asyncio"), default="auto", metavar="NAME", help="Event loop: uvloop or asyncio."
@@ -99,6 +102,19 @@ class ProcessOptions(OptionGroup):
         default="auto",
         metavar="MODE",
         help="Let workers read nothing but the served files (Landlock): auto (where the kernel can), off, or require.",
+    )
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class FileOptions(OptionGroup):
+    """Where the settings are read from."""
+
+    TITLE: ClassVar = "Configuration file"
+
+    config: str | None = option(
+        PATH,
+        metavar="PATH",
+        help="Read this file instead of fastfile.toml or pyproject.toml in the current folder; --no-config reads none.",
     )
 
 
