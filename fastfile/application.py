@@ -63,14 +63,16 @@ def say_nothing(text: str) -> None:
     """What is made of the words for whoever runs a server where nobody hears them."""
 
 
-def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None]) -> Site:
+def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None], submit: Submit | None) -> Site:
     """Return the site of a root."""
-    rules = read_rules(mount_point, shared.config, shared.clock, say)
+    rules = read_rules(mount_point, shared.config, shared.clock, say, submit)
     return Site(mount_point.root, mount_point.base, shared, rules)
 
 
-def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None]) -> SiteRules | None:
-    """Return the rules of a root; None where it has none by the settings."""
+def read_rules(
+    mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None], submit: Submit | None = None
+) -> SiteRules | None:
+    """Return the rules of a root; None where it has none by the settings. ``submit`` runs later reading in a thread."""
     base, root, outer = mount_point
     provider = choose_provider(config)
     if config.rules == "off" or root.only is not None or not provider.rule_files:
@@ -81,7 +83,7 @@ def read_rules(mount_point: MountPoint, config: Config, clock: Clock, say: Calla
     def say_of_mount(text: str) -> None:
         say(f"/{printable(base.decode())}: {text}" if base else text)
 
-    return SiteRules(root, clock, say_of_mount, provider, outer)
+    return SiteRules(root, clock, say_of_mount, provider, outer, submit)
 
 
 def make_application(
@@ -108,7 +110,7 @@ def make_application(
 
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, ErrorPages(changes), changes, compression, note)
-    sites = [make_site(mount_point, shared, say) for mount_point in mount_points]
+    sites = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
     return Handler(Mounts(sites), shared, log_failure)
 
 

@@ -23,6 +23,7 @@ from fastfile.rules.rulebook import fill
 PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - {"content-location", "content-type"}) | {
     b"server"
 }
+MOST_LINES = 5000  # of one file: all of them may be for one path
 _PATH_STARTS = (b"/", b"http://", b"https://")
 # RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
 _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
@@ -31,10 +32,11 @@ _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
 class FieldBook:
     """Header rules, compiled."""
 
-    __slots__ = ("_index", "_joins")
+    __slots__ = ("_index", "_joins", "refused")
 
     def __init__(self, rules: Sequence[HeaderRule], joins: bool) -> None:
         self._index = PatternIndex([(rule.source, rule) for rule in rules])
+        self.refused = self._index.refused
         self._joins = joins  # across blocks; within one they always are
 
     def changes(self, path: bytes) -> FieldChanges:
@@ -78,7 +80,7 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
         place = Place(file, number)
         lines += 1
         try:
-            check_size(lines, len(problems))
+            check_size(lines, len(problems), MOST_LINES)
         except ValueError as problem:
             problems.append(Problem(place, str(problem)))
             break

@@ -19,10 +19,12 @@ class Provider(NamedTuple):
     """One host. Where an option is given on top of ``--as``, its value replaces that of the row."""
 
     name: str
-    # Files of the folder that configure the host; they are never served themselves. ``beside``: they may also be in the
-    # folder that holds it.
+    # Files of the folder that configure the provider; they are never served themselves. Those that are also read
+    # ``beside`` it, in the folder that holds it, are the ones of a project.
     rule_files: tuple[str, ...] = ("_redirects", "_headers")
-    beside: bool = False
+    beside: tuple[str, ...] = ()
+    # Files of the folder that are not read, and not served either.
+    unserved: tuple[str, ...] = ()
     # How they are read.
     dialect: Dialect = dialects.EITHER
     # Where a page is (cleanurls.py).
@@ -87,7 +89,7 @@ GITHUB_PAGES = Provider(
 VERCEL = Provider(
     "vercel",
     rule_files=("vercel.json",),
-    beside=True,
+    beside=("vercel.json",),
     dialect=_LAST_ONE_HOLDS,
     slash="keep",
     moved=308,

@@ -1,78 +1,61 @@
-"""The rules of one root: what a Site asks about redirects, rewrites and fields. Read again when a file changes.
+"""The rules of one root, and when they are read again.
 
-A file that is there is watched by its stamp, which goes into every answer that was made under it. One that is not there
-costs no request anything: the worker looks for it once a second, and so does a request that looks on the disk anyway,
-then or as soon as names come or go in the root.
+At the start the files are read whole, before anything is served. Later a file that changes is read and made into rules
+in a thread, once it has settled; the rules of before are in force until then. A file that is there is watched by its
+stamp, which goes into every entry that was made under it. One that is not there costs no request anything: the worker
+looks for it once a second, and so does a request that looks on the disk anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, NamedTuple
 
 from fastfile.clock import Clock
+from fastfile.errors import make_unavailable
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.message import RequestHead
 from fastfile.rules.clean_urls import PagePath
-from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import FASTFILE, Provider
-from fastfile.rules.redirects import parse_redirects
-from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule
-from fastfile.rules.rulebook import NO_MATCH, Rulebook, RuleMatch
-from fastfile.storage.deploy_files import DeployFile, hidden_names, make_folder_stamp, read_deploy_file
+from fastfile.rules.readers import RuleFile, RuleSet, make_rule_set
+from fastfile.rules.rule import Problem, Rule
+from fastfile.rules.rulebook import NO_MATCH, RuleMatch
+from fastfile.storage.deploy_files import (
+    OpenedFile,
+    hidden_names,
+    is_deploy_file_settled,
+    make_folder_stamp,
+    open_deploy_file,
+    read_opened_file,
+)
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
 from fastfile.terminal import printable
 
-
-class Parsed(NamedTuple):
-    """What one file says; ``host`` is the one that it makes of ours, if it does."""
-
-    rules: Sequence[Rule] = ()
-    header_rules: Sequence[HeaderRule] = ()
-    problems: Sequence[Problem] = ()
-    provider: Provider | None = None
-
-
-def _read_redirects(content: bytes, file: str, dialect: Dialect) -> Parsed:
-    rules, problems = parse_redirects(content, file, dialect)
-    return Parsed(rules, (), problems)
-
-
-def _read_headers(content: bytes, file: str, dialect: Dialect) -> Parsed:
-    rules, problems = parse_headers(content, file, dialect)
-    return Parsed((), rules, problems)
-
-
-def _read_vercel_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
-    # Imported here, and below: who has no such file pays nothing for it.
-    from fastfile.rules.vercel import read_vercel_config
-
-    provider, rules, header_rules, problems = read_vercel_config(content, file)
-    return Parsed(rules, header_rules, problems, provider)
-
-
-def _read_serve_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
-    from fastfile.rules.serve import read_serve_config
-
-    provider, rules, header_rules, problems = read_serve_config(content, file)
-    return Parsed(rules, header_rules, problems, provider)
-
-
 MAX_SAID = 20  # problems: who has more will mend one and see the others
-READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
-    "_redirects": _read_redirects,
-    "_headers": _read_headers,
-    "vercel.json": _read_vercel_config,
-    "serve.json": _read_serve_config,
-}
+RETRY_S = 0.02  # until files that change, or cannot be read for now, are looked at again
+
+Submit = Callable[[Callable[[], Any], Callable[[Future[Any]], None]], Future[Any] | None]
+_Opened = tuple[str, str, OpenedFile]  # the name of a rule file, and the one under which it is shown
+
+
+class _Snapshot(NamedTuple):
+    """What the files were at one time. ``rule_set`` is None where they say what was known already."""
+
+    files: Sequence[RuleFile]
+    watched: Sequence[tuple[Stamp, bool]]  # and whether each shows every change from now on
+    rule_set: RuleSet | None
+    is_busy: bool  # a file that is there could not be read for now
 
 
 class SiteRules:
-    """``say`` is told once of each load what is wrong with the files.
+    """``say`` is told once of each load what is wrong with the files. ``submit`` runs work in a thread; without it
+    changes are read at once.
 
-    ``host`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for if
-    they are not in the root. ``rules`` are those for requests in their order, ``problems`` what cannot be used.
+    ``provider`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for
+    if they are not in the root.
     """
 
     def __init__(
@@ -82,90 +65,133 @@ class SiteRules:
         say: Callable[[str], None],
         provider: Provider = FASTFILE,
         outer: Root | None = None,
+        submit: Submit | None = None,
     ) -> None:
         self._root = root
         self._outer = outer
         self._clock = clock
         self._say = say
-        self._plain_host = self.provider = provider
-        self._hidden = hidden_names(tuple(name.encode() for name in provider.rule_files))
+        self._submit = submit
+        self._plain_provider = provider
+        self._hidden = hidden_names(tuple(name.encode() for name in (*provider.rule_files, *provider.unserved)))
         self._looked_s = clock.wall_s
         self._folder: Stamp | None = None
-        self.problems: list[Problem] = []
-        self._contents: list[tuple[int, str, bytes | None]] = []  # and how many places each was looked for in
-        self._load()
+        self._retry_s = 0.0  # on the monotonic clock
+        self._is_reading = False
+        self._is_changed = False
+        self._files: Sequence[RuleFile] = ()
+        self._is_unread = False  # a file that is there could never be read
+        self._set = make_rule_set((), provider)
+        self._adopt(self._read(self._open()))
+        self._is_changed = False
+
+    @property
+    def provider(self) -> Provider:
+        """The provider that the files make of ours."""
+        return self._set.provider
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """The rules for requests, in their order."""
+        return self._set.rules
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What of the files cannot be used."""
+        return self._set.problems
 
     def refresh(self) -> bool:
-        """Read the files again where one of them has changed, come or gone; tell whether all answers are void."""
-        if _are_fresh(self._present, self._clock) and self._settled:
-            now_s = self._clock.wall_s
-            if now_s == self._looked_s and self._folder is not None and self._folder.is_fresh(self._clock):
-                return False
-            folder = make_folder_stamp(self._root)
-            if _are_fresh(self._absent, self._clock):
-                self._looked_s = now_s
-                self._folder = folder
-                return False
-        return self._load()
-
-    def _load(self) -> bool:
-        """Read the files; tell whether they say something else than before."""
-        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
-        found = [(name, self._read(name)) for name in self._plain_host.rule_files]
-        # What was written just now is read again for each request, and it may have a hundred thousand lines.
-        contents = [(len(files), files[-1].problem, files[-1].content) for _, files in found]
-        changed = contents != self._contents
-        if changed:
-            self._apply(found)
-            self._contents = contents
-        files = [file for _, several in found for file in several]
-        self._settled = all(file.settled for file in files)
-        self._present = tuple([file.stamp for file in files if file.stamp.signature])
-        self._absent = tuple([file.stamp for file in files if not file.stamp.signature])
+        """See whether a file has changed, come or gone; tell whether the rules are others than at the last call."""
+        if not self._is_reading and not self._is_current() and self._clock.monotonic_s >= self._retry_s:
+            self._begin_reading()
+        changed, self._is_changed = self._is_changed, False
         return changed
 
-    def _apply(self, found: list[tuple[str, list[DeployFile]]]) -> None:
-        rules: list[Rule] = []
-        header_rules: list[HeaderRule] = []
-        problems: list[Problem] = []
-        self.provider = self._plain_host
-        for name, files in found:
-            parsed = self._parse(name, files[-1], "../" * (len(files) - 1))
-            rules += parsed.rules
-            header_rules += parsed.header_rules
-            problems += parsed.problems
-            self.provider = parsed.provider or self.provider
-        self._book = Rulebook(rules)
-        self._fields = FieldBook(header_rules, self.provider.dialect.joins_fields)
-        if problems != self.problems:
-            for problem in problems[:MAX_SAID]:
-                self._say(printable(str(problem)))
-            if len(problems) > MAX_SAID:
-                self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
-        self.rules = rules
-        self.problems = problems
-        self.has_rules = bool(rules)
-        self.has_fields = bool(header_rules)
+    def _is_current(self) -> bool:
+        if not self._is_settled or not _are_fresh(self._present, self._clock):
+            return False
+        now_s = self._clock.wall_s
+        if now_s == self._looked_s and self._folder is not None and self._folder.is_fresh(self._clock):
+            return True
+        folder = make_folder_stamp(self._root)
+        if not _are_fresh(self._absent, self._clock):
+            return False
+        self._looked_s = now_s
+        self._folder = folder
+        return True
 
-    def _read(self, name: str) -> list[DeployFile]:
-        """Return a file, after those that were looked for in its place."""
-        file = read_deploy_file(self._root, name.encode())
-        if file.stamp.signature or self._outer is None:
-            return [file]
-        return [file, read_deploy_file(self._outer, name.encode())]
+    def _begin_reading(self) -> None:
+        if self._submit is None:
+            self._adopt(self._read(self._open()))
+            return
+        self._retry_s = self._clock.monotonic_s + RETRY_S
+        roots = (self._root,) if self._outer is None else (self._root, self._outer)
+        names = [name.encode() for name in self._plain_provider.rule_files]
+        if not all(is_deploy_file_settled(root, name) for root in roots for name in names):
+            return
+        opened = self._open()
+        self._is_reading = self._submit(partial(self._read, opened), self._on_read) is not None
+        if not self._is_reading:
+            for _, _, file in opened:
+                file.close()
 
-    def _parse(self, name: str, file: DeployFile, before: str) -> Parsed:
-        place = Place(before + name, 0)
-        if file.content is None:
-            return Parsed(problems=[Problem(place, file.problem)] if file.problem else ())
-        try:
-            return READERS[name](file.content, str(place), self._plain_host.dialect)
-        except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
-            return Parsed(problems=[Problem(place, "the file is new, and is read when the server is reloaded")])
+    def _on_read(self, future: Future[Any]) -> None:
+        self._is_reading = False
+        self._adopt(future.result())
+
+    def _open(self) -> list[_Opened]:
+        """Open the files, after the places where each was looked for in vain."""
+        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
+        opened: list[_Opened] = []
+        for name in self._plain_provider.rule_files:
+            file = open_deploy_file(self._root, name.encode())
+            opened.append((name, name, file))
+            if file.is_absent and self._outer is not None and name in self._plain_provider.beside:
+                opened.append((name, f"../{name}", open_deploy_file(self._outer, name.encode())))
+        return opened
+
+    def _read(self, opened: Sequence[_Opened]) -> _Snapshot:
+        """Read opened files and make rules of them; for any thread."""
+        known = self._files
+        files: list[RuleFile] = []
+        watched: list[tuple[Stamp, bool]] = []
+        is_busy = False
+        for name, shown, opened_file in opened:
+            file = read_opened_file(opened_file)
+            watched.append((file.stamp, file.settled))
+            is_busy = is_busy or file.is_busy
+            if file.content is not None or file.problem:
+                files.append(RuleFile(name, shown, file))
+        if is_busy or [_content(file) for file in files] == [_content(file) for file in known]:
+            return _Snapshot(files, watched, None, is_busy)
+        return _Snapshot(files, watched, make_rule_set(files, self._plain_provider), is_busy)
+
+    def _adopt(self, snapshot: _Snapshot) -> None:
+        self._present = tuple([stamp for stamp, _ in snapshot.watched if stamp.signature])
+        self._absent = tuple([stamp for stamp, _ in snapshot.watched if not stamp.signature])
+        self._is_settled = not snapshot.is_busy and all(settled for _, settled in snapshot.watched)
+        if snapshot.is_busy:
+            # The rules of before stay in force; where there are none, nothing is served that a rule might hide.
+            self._retry_s = self._clock.monotonic_s + RETRY_S
+            self._is_unread = not self._files
+            return
+        self._is_changed = self._is_changed or self._is_unread or snapshot.rule_set is not None
+        self._is_unread = False
+        self._files = snapshot.files
+        if snapshot.rule_set is not None:
+            before, self._set = self._set, snapshot.rule_set
+            if self._set.problems != before.problems:
+                self._tell(self._set.problems)
+
+    def _tell(self, problems: Sequence[Problem]) -> None:
+        for problem in problems[:MAX_SAID]:
+            self._say(printable(str(problem)))
+        if len(problems) > MAX_SAID:
+            self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
 
     def stamps(self) -> tuple[Stamp, ...] | None:
         """Return what shows a change of the rules; None where a change could go unnoticed, so that nothing is kept."""
-        return self._present if self._settled else None
+        return self._present if self._is_settled else None
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a Target's path is one of the files themselves."""
@@ -174,29 +200,36 @@ class SiteRules:
     def match(self, page: PagePath, query: bytes | None = None, head: RequestHead | None = None) -> RuleMatch:
         """Return all that the rules say about a request: where it leads, header changes, Vary. One lookup.
 
-        Without ``head`` it is about all requests for the path. Raises HTTPError where the rules cannot be applied.
+        Without ``head`` it is about all requests for the path. Raises HTTPError: 503 while a rule file cannot be read,
+        414 and 431 for a request that is too long for the rules.
         """
+        if self._is_unread:
+            raise make_unavailable("The rules of this site cannot be read for now.")
         if self.hides(page.path):
             return _HIDDEN
         path = _path_of(page)
-        matched = self._book.match(path, query, head) if self.has_rules else NO_MATCH
-        return matched._replace(changes=self._fields.changes(path)) if self.has_fields else matched
+        matched = self._set.book.match(path, query, head) if self._set.has_rules else NO_MATCH
+        return matched._replace(changes=self._set.fields.changes(path)) if self._set.has_fields else matched
 
     def forces(self, path: bytes) -> bool:
         """Tell whether a rule goes before the file at a path, for some requests or for all."""
-        return self.has_rules and self._book.forces(_path_of(PagePath(path, False)))
+        return self._set.has_rules and self._set.book.forces(_path_of(PagePath(path, False)))
 
-    def changes(self, address: PagePath) -> FieldChanges:
-        """Return what the rules make of the fields of a response at an address."""
-        return self._fields.changes(_path_of(address)) if self.has_fields else NO_CHANGES
+    def changes(self, page: PagePath) -> FieldChanges:
+        """Return what the rules make of the headers of a response at a path."""
+        return self._set.fields.changes(_path_of(page)) if self._set.has_fields else NO_CHANGES
 
 
 _HIDDEN = RuleMatch(is_hidden=True)
+
+
+def _content(file: RuleFile) -> tuple[str, bytes | None, str]:
+    return file.shown, file.file.content, file.file.problem
 
 
 def _are_fresh(stamps: Sequence[Stamp], clock: Clock) -> bool:
     return all(stamp.is_fresh(clock) for stamp in stamps)
 
 
-def _path_of(address: PagePath) -> bytes:
-    return b"/" + address.path + (b"/" if address.is_directory and address.path else b"")
+def _path_of(page: PagePath) -> bytes:
+    return b"/" + page.path + (b"/" if page.is_directory and page.path else b"")

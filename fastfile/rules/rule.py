@@ -35,12 +35,12 @@ MOST_PROBLEMS = 1000  # of one file; after them the rest of it is not read
 MOST_RULES = 20_000  # of one file; Netlify's documentation warns of 10,000
 
 
-def check_size(rules: int, problems: int) -> None:
+def check_size(rules: int, problems: int, most: int = MOST_RULES) -> None:
     """Raise ValueError, a sentence, where the rest of a file is not read."""
     if problems >= MOST_PROBLEMS:
         raise ValueError(f"the rest of the file is not read, after {MOST_PROBLEMS} lines that cannot be used")
-    if rules >= MOST_RULES:
-        raise ValueError(f"the rest of the file is not read: no more than {MOST_RULES} lines are")
+    if rules >= most:
+        raise ValueError(f"the rest of the file is not read: no more than {most} lines are")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
-from fastfile.rules.condition import check_condition, match_queries, varies_by
+from fastfile.rules.condition import Asked, check_condition, match_queries, varies_by
 from fastfile.rules.patterns.index import Captures, PatternIndex
 from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Rule, Template
@@ -47,10 +47,11 @@ class RuleMatch(NamedTuple):
 class Rulebook:
     """Rules in the order in which they are tried."""
 
-    __slots__ = ("_has_forced", "_index")
+    __slots__ = ("_has_forced", "_index", "refused")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._index = PatternIndex([(rule.source, rule) for rule in rules])
+        self.refused = self._index.refused
         self._has_forced = any(rule.forced for rule in rules)
 
     def find(self, path: bytes, query: bytes | None, head: RequestHead) -> Outcome | None:
@@ -72,10 +73,11 @@ class Rulebook:
     def _choose(
         self, found: list[tuple[Rule, Captures]], path: bytes, query: bytes | None, head: RequestHead
     ) -> Outcome | None:
+        asked = Asked(query, head)
         for rule, captures in found:
-            if rule.queries and not match_queries(rule.queries, query, captures):
+            if rule.queries and not match_queries(rule.queries, asked, captures):
                 continue
-            if not all(check_condition(condition, query, head, captures) for condition in rule.conditions):
+            if not all(check_condition(condition, asked, captures) for condition in rule.conditions):
                 continue
             outcome = Outcome(rule, make_reference(rule, query, captures))
             if outcome.is_redirect and _leads_to(outcome.reference, path, query):

@@ -100,9 +100,7 @@ class Worker:
 
     def _make_handler(self, config: Config, mount_points: Sequence[MountPoint]) -> Handler:
         report, say = self._errors.report_failure, self._errors.say_once
-        submit = None
-        if config.compress:
-            submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
+        submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
         return make_application(config, mount_points, self._clock, report, submit, say=say)
 
     def _make_service(self, config: Config, connections: int) -> Service:

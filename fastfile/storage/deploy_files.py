@@ -1,47 +1,118 @@
-"""The files of a build that its host reads and never serves: ``_redirects`` and ``_headers``, each whole and with a
-stamp that tells when it is another one. What they say is for semantics/ to read.
+"""Rule files of a build: opened on the event loop, read whole in any thread, each with a stamp that shows a change.
+
+What they say is for rules/ to read.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import time
 from typing import NamedTuple
 
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import is_settled
-from fastfile.storage.resource import open_resource
-from fastfile.storage.root import Root, make_error
+from fastfile.storage.root import Root
 from fastfile.storage.variants import SUFFIXES
 
-MAX_SIZE = 1 << 20  # bytes: ten times what Cloudflare reads; a larger one would hold up the loop
+MAX_SIZE = 1 << 20  # bytes: ten times what Cloudflare reads
+_MAX_READS = 4  # of a file that changes while it is read
+# What an open says of a name that no deploy file has: nothing is there, or something else.
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+# What will not be over soon: a link that leads outside, or a file that only others may read.
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EXDEV, errno.ELOOP, errno.ENXIO}
 
 
 class DeployFile(NamedTuple):
     """``content`` is None where there is no file, or where ``problem`` says why it cannot be read.
 
-    ``stamp`` shows a change from now on, unless the file is not ``settled``: then it has to be read again.
+    ``stamp`` shows a change from now on, unless the file is not ``settled``: then it has to be read again. ``is_busy``:
+    it is there and could not be read, but may be soon.
     """
 
     content: bytes | None
     stamp: Stamp
     settled: bool
     problem: str = ""
+    is_busy: bool = False
 
 
-def read_deploy_file(root: Root, name: bytes) -> DeployFile:
-    """Read a file in the root's top folder."""
-    absolute = root.absolute(name)
+class OpenedFile:
+    """A file that is open for reading, or the reason why none is. Whoever has it reads or closes it."""
+
+    __slots__ = ("absolute", "error", "fd")
+
+    def __init__(self, absolute: bytes, fd: int, error: int) -> None:
+        self.absolute = absolute
+        self.fd = fd
+        self.error = error
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is no such file."""
+        return self.error in _ABSENT
+
+    def close(self) -> None:
+        """Close it unread."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def open_deploy_file(root: Root, name: bytes) -> OpenedFile:
+    """Open a file in the root's top folder, on the event loop: it reads nothing."""
     try:
-        resource = open_resource(root, name, MAX_SIZE)
+        return OpenedFile(root.absolute(name), root.open(name), 0)
     except OSError as error:
-        signature = read_signature(absolute)
-        refused = signature != b"" and not isinstance(error, IsADirectoryError)
-        settled = make_error(error).status != 503
-        return DeployFile(None, Stamp(absolute, signature), settled, "the file cannot be read" if refused else "")
-    problem = "" if resource.content is not None else f"the file is larger than {MAX_SIZE} bytes and is not read"
-    settled = is_settled(resource.status, time.time_ns())
-    return DeployFile(resource.content, Stamp(absolute, resource.signature), settled, problem)
+        return OpenedFile(root.absolute(name), -1, error.errno or errno.EIO)
+
+
+def read_opened_file(opened: OpenedFile) -> DeployFile:
+    """Read a file whole, waiting for the disk, and close it. Raises nothing."""
+    if opened.fd < 0:
+        return _make_unread(opened.absolute, opened.error)
+    try:
+        return _read(opened.absolute, opened.fd)
+    except OSError as error:
+        return _make_unread(opened.absolute, error.errno or errno.EIO)
+    finally:
+        opened.close()
+
+
+def _read(absolute: bytes, fd: int) -> DeployFile:
+    for _ in range(_MAX_READS):
+        status = os.fstat(fd)
+        stamp = Stamp(absolute, make_signature(status))
+        settled = is_settled(status, time.time_ns())
+        if not stat.S_ISREG(status.st_mode):
+            return DeployFile(None, stamp, settled)
+        if status.st_size > MAX_SIZE:
+            return DeployFile(None, stamp, settled, f"the file is larger than {MAX_SIZE} bytes and is not read")
+        content = b""
+        while more := os.pread(fd, MAX_SIZE + 1 - len(content), len(content)):
+            content += more
+        if len(content) == status.st_size and make_signature(os.fstat(fd)) == stamp.signature:
+            return DeployFile(content, stamp, settled)
+    return DeployFile(None, stamp, False, is_busy=True)
+
+
+def _make_unread(absolute: bytes, error: int) -> DeployFile:
+    if error in _ABSENT:
+        return DeployFile(None, Stamp(absolute, read_signature(absolute)), True)
+    stamp = Stamp(absolute, read_signature(absolute))
+    if error in _REFUSED:
+        return DeployFile(None, stamp, True, "the file cannot be read")
+    return DeployFile(None, stamp, False, is_busy=True)
+
+
+def is_deploy_file_settled(root: Root, name: bytes) -> bool:
+    """Tell whether a change of a file from now on is bound to show in its stamp. Also true where there is none."""
+    try:
+        return is_settled(os.stat(root.absolute(name)), time.time_ns())
+    except OSError:
+        return True
 
 
 def make_folder_stamp(root: Root) -> Stamp | None:

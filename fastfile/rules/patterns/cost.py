@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from fastfile.rules.patterns.syntax import ALL, Atomic, Choice, Edge, Group, Look, Node, Repeat, Sequence, Set
 
-LENGTHS = (1, 256, 512, 2048, 8192)  # bytes of text; the first says what each byte costs
+LENGTHS = (1, 256, 512, 1024, 2048, 4096, 8192)  # bytes of text; the first says what each byte costs
 ENDLESS = 1e12  # steps; more is not told apart
 
 Steps = tuple[float, ...]  # one number for each of LENGTHS

@@ -1,0 +1,109 @@
+"""From the files of a site to its rules: which reader is for which file, and what all of them say together.
+
+Runs in any thread: it reads values and makes values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fastfile.rules.headers import FieldBook, parse_headers
+from fastfile.rules.providers import Provider
+from fastfile.rules.redirects import parse_redirects
+from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule, confine
+from fastfile.rules.rulebook import Rulebook
+from fastfile.storage.deploy_files import DeployFile
+
+
+class Parsed(NamedTuple):
+    """What one file says; ``provider`` is the one that it makes of ours, if it does."""
+
+    rules: Sequence[Rule] = ()
+    header_rules: Sequence[HeaderRule] = ()
+    problems: Sequence[Problem] = ()
+    provider: Provider | None = None
+
+
+class RuleSet(NamedTuple):
+    """The rules of a site, ready for requests. ``problems`` are what cannot be used."""
+
+    provider: Provider
+    rules: Sequence[Rule]
+    problems: Sequence[Problem]
+    book: Rulebook
+    fields: FieldBook
+    has_rules: bool
+    has_fields: bool
+
+
+def _read_redirects(content: bytes, file: str, dialect: Dialect) -> Parsed:
+    rules, problems = parse_redirects(content, file, dialect)
+    return Parsed(rules, (), problems)
+
+
+def _read_headers(content: bytes, file: str, dialect: Dialect) -> Parsed:
+    rules, problems = parse_headers(content, file, dialect)
+    return Parsed((), rules, problems)
+
+
+def _read_vercel_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
+    # Imported here, and below: a site without such a file does not need it.
+    from fastfile.rules.vercel import read_vercel_config
+
+    provider, rules, header_rules, problems = read_vercel_config(content, file)
+    return Parsed(rules, header_rules, problems, provider)
+
+
+def _read_serve_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
+    from fastfile.rules.serve import read_serve_config
+
+    provider, rules, header_rules, problems = read_serve_config(content, file)
+    return Parsed(rules, header_rules, problems, provider)
+
+
+READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
+    "_redirects": _read_redirects,
+    "_headers": _read_headers,
+    "vercel.json": _read_vercel_config,
+    "serve.json": _read_serve_config,
+}
+
+
+class RuleFile(NamedTuple):
+    """A file by its name, and by the name under which its problems are shown."""
+
+    name: str
+    shown: str
+    file: DeployFile
+
+
+def make_rule_set(files: Sequence[RuleFile], provider: Provider) -> RuleSet:
+    """Return the rules that files make together, in the order of the provider. Raises nothing."""
+    rules: list[Rule] = []
+    header_rules: list[HeaderRule] = []
+    problems: list[Problem] = []
+    result = provider
+    for file in files:
+        with confine(Place(file.shown, 0), problems):
+            parsed = _parse(file, provider.dialect)
+            rules += parsed.rules
+            header_rules += parsed.header_rules
+            problems += parsed.problems
+            result = parsed.provider or result
+    book = Rulebook(rules)
+    fields = FieldBook(header_rules, result.dialect.joins_fields)
+    places = [rule.place for rule in book.refused] + [rule.place for rule in fields.refused]
+    for place in places:
+        problems.append(Problem(place, "the patterns before it take all the time that a request has for rules"))
+    return RuleSet(result, rules, problems, book, fields, bool(rules), bool(header_rules))
+
+
+def _parse(file: RuleFile, dialect: Dialect) -> Parsed:
+    place = Place(file.shown, 0)
+    if file.file.content is None:
+        return Parsed(problems=[Problem(place, file.file.problem)] if file.file.problem else ())
+    try:
+        return READERS[file.name](file.file.content, file.shown, dialect)
+    except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
+        return Parsed(problems=[Problem(place, "the file is new, and is read when the server is reloaded")])
