@@ -9,6 +9,7 @@ cdef class RequestHead:
     cdef readonly bint keep_alive, chunked, plain
     cdef readonly long long content_length
     cdef readonly bytes authority, expect, accept_encoding
+    cdef public bytes peer
     cdef readonly bytes range, if_range
     cdef readonly bytes if_match, if_none_match, if_modified_since, if_unmodified_since
 

@@ -52,6 +52,7 @@ class RequestHead:
         "keep_alive",
         "method",
         "minor_version",
+        "peer",
         "plain",
         "range",
         "size",
@@ -95,6 +96,7 @@ class RequestHead:
         self.if_none_match = if_none_match
         self.if_modified_since = if_modified_since
         self.if_unmodified_since = if_unmodified_since
+        self.peer = b""  # the client's address, 4 or 16 bytes, set by the connection; none on a Unix socket
         # No precondition and no range: the answer depends on the target and Accept-Encoding alone.
         self.plain = (
             range is None

@@ -1,8 +1,8 @@
-"""Who may come in (--auth): a gate around the handler that asks for a user name and a password. RFC 7617, RFC 9110 §11.
+"""Access by user name and password (--auth): middleware around the handler. RFC 7617, RFC 9110 §11.
 
-It stands before all that could tell what exists. A password is hashed in a thread of the worker's pool, once for all
-requests that bring it at the same time, and what was found is remembered under a digest that is keyed anew in every
-process: a page of 200 files costs one hash. Open are preflights of --cors, which never have credentials, and --health.
+It comes before everything that could tell what exists. A password is hashed in a thread, once for all requests that
+bring it at the same time, and the result is remembered under a digest with a key of this process: a page of 200 files
+costs one hash. Preflights of --cors, which never have credentials, and --health need none.
 """
 
 from __future__ import annotations
@@ -24,31 +24,37 @@ from fastfile.message import Deferred, Field, RequestHead, Response
 from fastfile.middleware.cors import is_preflight
 from fastfile.responder import FieldEdit, Responder
 
-# Who was let in comes back within this time without a hash; who is taken off the list is out after it, or at SIGHUP.
+# Credentials that were right are so for this time without a hash. SIGHUP ends it at once.
 ADMITTED_S = 600.0
 REFUSED_S = 10.0  # a program that goes on with a wrong password costs one hash in this time
 MAX_REMEMBERED = 1024  # credentials of either sort
-# Distinct credentials that are looked at at once; more are told to come again. At some 60 ms each, in four threads.
+# Distinct credentials that are hashed or wait for it; more get 503. At some 60 ms each, in four threads.
 MAX_CHECKS = 16
+# Of them those of one client address: guesses from one machine do not lock out the users of others. Loopback and Unix
+# sockets are exempt: behind a proxy all clients have that address.
+MAX_CHECKS_OF_CLIENT = 4
+RESERVED_CHECKS = 16  # beyond MAX_CHECKS, for credentials that have been right before
+MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address on a socket for both families (RFC 4291 §2.5.5.2)
 NOBODY = (0.0, b"")
 CHALLENGE = (b"WWW-Authenticate", b'Basic realm="Restricted", charset="UTF-8"')
 
 
 class Check:
-    """The work of one verification, for all who wait for it."""
+    """The work of one verification, for all requests that wait for it."""
 
-    __slots__ = ("__weakref__", "_hashed", "_password")
+    __slots__ = ("__weakref__", "_password", "client", "hashed")
 
-    def __init__(self, hashed: Hash, password: bytes) -> None:
-        self._hashed = hashed
+    def __init__(self, hashed: Hash, password: bytes, client: bytes) -> None:
+        self.hashed = hashed
         self._password = password
+        self.client = client  # the one that asked first
 
     def __call__(self) -> bool:
-        return verify(self._hashed, self._password)
+        return verify(self.hashed, self._password)
 
 
 class Auth(Responder):
-    """Lets the users of ``config.auth`` through to ``handler``; ``log_failure`` is told of bugs."""
+    """Lets the users of ``config.auth`` through to ``handler``; ``log_failure`` reports bugs."""
 
     def __init__(
         self, handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
@@ -57,8 +63,10 @@ class Auth(Responder):
         self._clock = clock
         self._log_failure = log_failure
         self._users = {user.encode(): parse_hash(hashed) for user, hashed in map(split_user, config.auth)}
-        # Nobody's: it is checked for users that are not there, so that they take as long as those that are.
-        self._decoy = next(iter(self._users.values())).make_decoy() if self._users else None
+        # Hashes of no password, as costly as those of the users: checked for a name that is no user's.
+        self._decoys = [hashed.make_decoy() for hashed in self._users.values()]
+        # Of all workers and after each restart the same, so that a name always costs the same; unknown to clients.
+        self._decoy_key = blake2b("\n".join(config.auth).encode(), digest_size=32).digest()
         self._has_preflights = bool(config.cors)
         self._health = None if config.health is None else config.health.encode()
         self._secret = os.urandom(32)
@@ -69,7 +77,7 @@ class Auth(Responder):
         self._privacy = FieldEdit(make_private)
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return what the handler does, where the user may come in; 401, or a Deferred that finds out, elsewhere."""
+        """Return the handler's response for a known user; else 401, or a Deferred that checks the password."""
         value = head.field(b"authorization")
         if value is None:
             return self._handler.respond(head) if self._is_open(head) else self._challenge(head)
@@ -85,7 +93,7 @@ class Auth(Responder):
         return self._verify(head, key, value)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Pass on what the connection refuses: it is about the message, and tells nothing of what is here."""
+        """Pass on errors about the message: they tell nothing of the files."""
         return self._handler.refuse(error, head)
 
     def _is_open(self, head: RequestHead) -> bool:
@@ -98,15 +106,31 @@ class Auth(Responder):
 
     def _verify(self, head: RequestHead, key: bytes, value: bytes) -> Response | Deferred:
         credentials = maybe_basic(value)
-        if credentials is None or self._decoy is None:
+        if credentials is None or not self._users:
             return self._challenge(head)
         user, password = credentials
         check = self._checks.get(key)
         if check is None:
-            if len(self._checks) >= MAX_CHECKS:
+            client = get_client(head.peer)
+            if not self._has_room(key, client):
                 return self.refuse(make_unavailable("Too many log in at once."), head)
-            check = self._checks[key] = Check(self._users.get(user, self._decoy), password)
+            hashed = self._users.get(user) or self._choose_decoy(user)
+            check = self._checks[key] = Check(hashed, password, client)
         return Deferred(check, partial(self._finish, head, key, user))
+
+    def _has_room(self, key: bytes, client: bytes) -> bool:
+        """Tell whether one more check may begin, of the credentials ``key`` that ``client`` sends."""
+        checks = list(self._checks.values())
+        if key in self._admitted:  # they were right before, though that has expired
+            return len(checks) < MAX_CHECKS + RESERVED_CHECKS
+        if client and sum(check.client == client for check in checks) >= MAX_CHECKS_OF_CLIENT:
+            return False
+        return len(checks) < MAX_CHECKS
+
+    def _choose_decoy(self, user: bytes) -> Hash:
+        """Return the decoy for a name that is no user's: always the same one, and each as likely as a user's costs."""
+        number = int.from_bytes(blake2b(user, key=self._decoy_key, digest_size=8).digest(), "big")
+        return self._decoys[number % len(self._decoys)]
 
     def _finish(self, head: RequestHead, key: bytes, user: bytes, future: Future[bool]) -> Response | Deferred:
         try:
@@ -122,10 +146,19 @@ class Auth(Responder):
         return self._mark(self._handler.respond(head), user)
 
     def _mark(self, response: Response | Deferred, user: bytes) -> Response | Deferred:
-        """Name the user, and keep the answer from caches that serve others too (RFC 9111 §3.5), whatever rules say."""
+        """Name the user for the log, and keep the response out of shared caches (RFC 9111 §3.5), whatever rules say."""
         if isinstance(response, Deferred):
             return response.map(lambda response: self._mark(response, user))
         return self._privacy.apply(response, user)
+
+
+def get_client(peer: bytes) -> bytes:
+    """Return what of an address counts as one client: a /64 of IPv6; nothing for this machine's own."""
+    if len(peer) == 16:
+        if not peer.startswith(MAPPED):
+            return b"" if peer == bytes(15) + b"\x01" else peer[:8]
+        peer = peer[12:]
+    return b"" if peer.startswith(b"\x7f") else peer
 
 
 def make_private(fields: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -5,6 +5,7 @@ be waited for - runs here, and its result comes back in a pass of the loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -121,7 +122,8 @@ class Offload:
 
     def _run(self) -> None:
         if self._niceness and sys.platform == "linux":  # elsewhere it would be the whole process
-            os.nice(self._niceness)
+            with contextlib.suppress(OSError):  # a system call filter of a service manager refuses it
+                os.nice(self._niceness)
         while True:
             self._work(self._waiting.get())
             try:

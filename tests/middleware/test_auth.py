@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,20 +24,28 @@ from support.rawclient import RawClient, make_request
 from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 from fastfile.cli.main import main
+from fastfile.clock import Clock
+from fastfile.config.config import Config
 from fastfile.config.load import load
 from fastfile.config.passwords import USER, make_hash, parse_hash, verify
 from fastfile.config.users import with_users
 from fastfile.config.values import Unusable
-from fastfile.errors import ConfigError
+from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.credentials import maybe_basic
+from fastfile.message import Deferred, RequestHead, Response
+from fastfile.responder import Responder
+from fastfile.server.seccomp import why_unavailable
+from fastfile.site.representation import make_response
 
 if TYPE_CHECKING:
     from selenium import webdriver
-from fastfile.middleware.auth import MAX_CHECKS, make_private
+from fastfile.middleware import auth
+from fastfile.middleware.auth import MAX_CHECKS, MAX_CHECKS_OF_CLIENT, Auth, make_private
 
 PASSWORD = "correct horse: battery ü"
 # Costs next to nothing, for what is not about costs.
 CHEAP = "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$LZ7WiB/OQIQ6YUhJW7GKnXBmEAvchBZ2Rj8JHqW8yKo"
+DEAR = f"$scrypt$ln=14,r=8,p=5$c2FsdHNhbHQ${'A' * 43}"  # as costly as those that we make; of no known password
 TEXT = b"0123456789" * 20
 CHALLENGE = 'Basic realm="Restricted", charset="UTF-8"'
 
@@ -273,6 +282,133 @@ def test_a_flood_of_guesses_is_bounded_and_who_is_in_stays_in(site: Path, line: 
         guessing.join(TIMEOUT_S)
     assert set(statuses) == {401, 503}
     assert statuses.count(401) >= MAX_CHECKS
+
+
+# Whose guesses lock out whom
+
+
+class Everything(Responder):
+    """A handler that lets every request succeed."""
+
+    def respond(self, head: RequestHead) -> Response:
+        return make_response(200, (), b"in")
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        return make_response(error.status, (), b"")
+
+
+class Door:
+    """The middleware without a server: its checks are done when the test says so."""
+
+    def __init__(self, *users: str) -> None:
+        self._auth = Auth(Everything(), Config(auth=users), Clock(), print)
+        self.pending: list[Deferred] = []
+
+    def ask(self, peer: bytes, user: str, password: str) -> int:
+        """Return the status, or 0 while the password waits to be checked."""
+        value = basic(user, password).encode()
+        head = RequestHead(b"GET", b"/", 1, 0, field_lines=value + b"\r\n")
+        head.peer = peer
+        response = self._auth.respond(head)
+        if isinstance(response, Deferred):
+            self.pending.append(response)
+            return 0
+        return response.status
+
+    def check_all(self) -> list[int]:
+        statuses = []
+        while self.pending:
+            deferred = self.pending.pop(0)
+            future: Future[bool] = Future()
+            future.set_result(deferred.work())
+            response = deferred.finish(future)
+            assert isinstance(response, Response)
+            statuses.append(response.status)
+        return statuses
+
+
+def flood(door: Door, peer: bytes, count: int) -> list[int]:
+    return [door.ask(peer, "ann", os.urandom(9).hex()) for _ in range(count)]
+
+
+V4, OTHER_V4 = bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2])
+V6, SAME_NET, OTHER_V6 = (socket.inet_pton(socket.AF_INET6, f"2001:db8:0:{end}") for end in ("1::1", "1::2", "2::1"))
+
+
+@pytest.mark.parametrize(
+    ("guesser", "user"),
+    [(V4, OTHER_V4), (V6, OTHER_V6), (bytes(10) + b"\xff\xff" + V4, bytes(10) + b"\xff\xff" + OTHER_V4)],
+    ids=["IPv4", "IPv6", "IPv4 in IPv6"],
+)
+def test_guesses_of_one_client_lock_out_nobody_else(guesser: bytes, user: bytes) -> None:
+    door = Door(f"ann:{CHEAP}")
+    assert flood(door, guesser, 40) == [0] * MAX_CHECKS_OF_CLIENT + [503] * (40 - MAX_CHECKS_OF_CLIENT)
+    assert door.ask(user, "ann", "hunter2") == 0
+    door.check_all()
+    assert door.ask(guesser, "ann", "another") == 0, "what is done makes room"
+
+
+def test_a_network_of_ipv6_is_one_client() -> None:
+    door = Door(f"ann:{CHEAP}")
+    flood(door, V6, MAX_CHECKS_OF_CLIENT)
+    assert door.ask(SAME_NET, "ann", "hunter2") == 503
+
+
+@pytest.mark.parametrize("proxy", [b"", bytes([127, 0, 0, 1]), bytes(15) + b"\x01"], ids=["Unix", "IPv4", "IPv6"])
+def test_a_proxy_on_this_machine_is_not_taken_for_one_client(proxy: bytes) -> None:
+    assert flood(Door(f"ann:{CHEAP}"), proxy, MAX_CHECKS + 1) == [0] * MAX_CHECKS + [503]
+
+
+def test_who_logged_in_before_has_room_when_guesses_fill_all(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "ADMITTED_S", 0.0)  # so that it expires at once that the password was right
+    door = Door(line)
+    assert door.ask(V4, "ann", PASSWORD) == 0
+    assert door.check_all() == [200]
+    for number in range(MAX_CHECKS):
+        assert door.ask(bytes([198, 51, 100, number]), "ann", f"guess {number}") == 0
+    assert door.ask(OTHER_V4, "ann", "guess") == 503
+    assert door.ask(OTHER_V4, "ann", PASSWORD) == 0
+    assert door.check_all()[-1] == 200
+
+
+def test_names_that_are_no_users_cost_what_users_cost(line: str) -> None:
+    """Where costs differ, each is met by some names, and each name always meets the same one, in all workers."""
+    users = (line, f"bob:{CHEAP}", f"eve:{DEAR}")
+    costs = []
+    for door in (Door(*users), Door(*users)):
+        for number in range(60):
+            door.ask(b"", f"user{number}", "x")
+            if len(door.pending) == MAX_CHECKS:
+                costs += take_costs(door)
+        costs += take_costs(door)
+    assert costs[:60] == costs[60:]
+    assert {each: costs[:60].count(each) > 8 for each in set(costs)} == {(14, 1): True, (1, 1): True, (14, 5): True}
+
+
+def take_costs(door: Door) -> list[tuple[int, int]]:
+    """Forget what waits, and return its costs."""
+    hashes = [deferred.work.hashed for deferred in door.pending]
+    door.pending.clear()
+    return [(hashed.log_n, hashed.parallel) for hashed in hashes]
+
+
+# The service manager of a hardened unit refuses setpriority(2) like this.
+NO_PRIORITIES = """
+import runpy, sys
+import fastfile.server.seccomp as filter
+tables = filter.DENIED, filter.UNKNOWN, filter.RESTRICTED
+filter.DENIED, filter.UNKNOWN, filter.RESTRICTED = {"setpriority": filter.RESTRICTED["setpriority"][0]}, {}, {}
+filter.deny_calls()
+filter.DENIED, filter.UNKNOWN, filter.RESTRICTED = tables
+sys.argv[0] = "fastfile"
+runpy.run_module("fastfile", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(bool(why_unavailable()), reason="this system has no seccomp")
+def test_a_system_that_refuses_other_priorities_lets_users_log_in(site: Path, line: str) -> None:
+    with ServerProcess(["--auth", line, str(site)], interpreter_args=["-c", NO_PRIORITIES]) as server:
+        assert b" 200 " in ask(server, "/a.txt", basic("ann", PASSWORD))
 
 
 def test_answers_come_in_order_while_a_password_is_looked_at(server: ServerProcess) -> None:

@@ -296,6 +296,7 @@ class Connection(Watcher):
         head = reader.read_head()
         if head is None:
             return False
+        head.peer = self._transport.peer
         if head.chunked or head.content_length or head.expect is not None:
             self._begin_body(head, reader)
         else:
