@@ -23,6 +23,7 @@ from fastfile.site.mounts import Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
 from fastfile.storage.cache import Cache
 from fastfile.storage.root import Root
+from fastfile.storage.tags import Tags
 from fastfile.terminal import printable
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def make_application(
         from fastfile.site.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
-    shared = Shared(config, clock, cache, ErrorPages(changes), changes, compression, note)
+    shared = Shared(config, clock, cache, ErrorPages(changes), changes, Tags(config.etag), compression, note)
     sites = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
     return Handler(Mounts(sites), shared, log_failure)
 

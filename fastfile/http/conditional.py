@@ -26,12 +26,12 @@ class Precondition(Enum):
     FAILED = 412
 
 
-def check_preconditions(head: RequestHead, etag: bytes, mtime_s: int | None, now_s: int) -> Precondition:
+def check_preconditions(head: RequestHead, etag: bytes | None, mtime_s: int | None, now_s: int) -> Precondition:
     """Return PROCEED, NOT_MODIFIED (304) or FAILED (412) for a request to a representation that exists (§13.2.2).
 
-    ``etag`` is the current entity-tag with its quotes; ``mtime_s`` the last modification in whole seconds, rounded
-    down as Last-Modified is, or None when it says nothing about the content (reproducible builds set it to 0 or 1).
-    The caller has made sure that the answer without preconditions is a success (§13.2.1).
+    ``etag`` is the current entity-tag with its quotes, None where it has none; ``mtime_s`` the last modification in
+    whole seconds, rounded down as Last-Modified is, or None when it says nothing about the content. The caller has made
+    sure that the answer without preconditions is a success (§13.2.1).
     """
     if head.plain or head.method in (b"OPTIONS", b"TRACE", b"CONNECT"):  # §13.2.1: they select no representation
         return Precondition.PROCEED
@@ -51,7 +51,7 @@ def check_preconditions(head: RequestHead, etag: bytes, mtime_s: int | None, now
     return Precondition.PROCEED
 
 
-def if_match(value: bytes, etag: bytes) -> bool:
+def if_match(value: bytes, etag: bytes | None) -> bool:
     """Evaluate If-Match (§13.1.1): ``*`` or one of the tags matches, by strong comparison.
 
     A malformed list is false: the client asked not to act on anything but what it names, and it names nothing.
@@ -59,14 +59,16 @@ def if_match(value: bytes, etag: bytes) -> bool:
     if value == b"*":
         return True
     tags = maybe_entity_tags(value)
-    return tags is not None and not etag.startswith(b"W/") and etag in tags
+    return tags is not None and etag is not None and not etag.startswith(b"W/") and etag in tags
 
 
-def if_none_match(value: bytes, etag: bytes) -> bool:
+def if_none_match(value: bytes, etag: bytes | None) -> bool:
     """Evaluate If-None-Match (§13.1.2): neither ``*`` nor one of the tags matches, by weak comparison.
 
     A malformed list matches nothing: the whole representation is always a right answer, a 304 is not.
     """
+    if etag is None:
+        return value != b"*"
     opaque = etag.removeprefix(b"W/")
     if value == b"*" or value.removeprefix(b"W/") == opaque:
         return False
@@ -89,10 +91,10 @@ def if_unmodified_since(value: bytes | None, mtime_s: int | None, now_s: int) ->
     return None if date_s is None or mtime_s is None else mtime_s <= date_s
 
 
-def if_range_matches(value: bytes, etag: bytes, mtime_s: int | None, now_s: int) -> bool:
+def if_range_matches(value: bytes, etag: bytes | None, mtime_s: int | None, now_s: int) -> bool:
     """Tell whether If-Range lets the Range field count (§13.1.5): an equal strong tag, or the exact date."""
     if value.startswith((b'"', b"W/")):
-        return value == etag and not etag.startswith(b"W/")
+        return etag is not None and value == etag and not etag.startswith(b"W/")
     date_s = maybe_httpdate(value, now_s)
     if date_s is None or mtime_s is None:
         return False

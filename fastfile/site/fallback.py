@@ -15,6 +15,7 @@ from fastfile.site.context import Lookup, SiteContext
 from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries
 from fastfile.storage.root import make_error
+from fastfile.storage.tags import Unhashed
 from fastfile.storage.view import View
 
 PAGE = b"404.html"
@@ -76,7 +77,7 @@ class Fallback:
             path = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
                 entry = None if self._context.hides(path) else self._open(view, path)
-            except OSError:
+            except (OSError, Unhashed):
                 continue
             if entry is not None and entry.identity is not None:
                 return entry.identity.resource.read_all()

@@ -37,6 +37,7 @@ class FileEntries:
         self._clock = context.shared.clock
         self._small_file = context.shared.config.small_file
         self._media_types = make_additions(context.shared.config.mime)
+        self._tags = context.shared.tags
         self._compression = context.shared.compression
         self.stamps = stamps
 
@@ -62,7 +63,7 @@ class FileEntries:
         """Return the entry of a file that answers for ``page``: rules go by that path, and ``match`` are those for it.
 
         ``vary`` names request fields that led to this file, beside those that choose among its variants; ``canonical``
-        is a reference to the page's preferred URL.
+        is a reference to the page's preferred URL. Raises Unhashed where the entity tag is not known yet.
         """
         changes = self._context.changes_of_file(file.path, page, match, status)
         if canonical:  # RFC 6596
@@ -70,6 +71,8 @@ class FileEntries:
         type_ = media_type(file.path.rpartition(b"/")[2], self._media_types)
         now_s = self._clock.wall_s
         variants = file.variants.usable
+        # No precondition is evaluated for the page of an error.
+        may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
 
         def represent(resource: Resource, coding: bytes) -> Representation:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
@@ -81,8 +84,8 @@ class FileEntries:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
         encoded = {coding: represent(variant, coding) for coding, variant in variants.items()}
         folders = view.states(file.looked_at)
-        stamps = self.watched(self.stamps.of_file(file.path, folders, file.resource, file.variants))
-        return Entry(stamps, represent(file.resource, b""), encoded, offer=offer)
+        stamps = self.stamps.of_file(file.path, folders, file.resource, file.variants) if may_be_kept else ()
+        return Entry(self.watched(stamps), represent(file.resource, b""), encoded, offer=offer)
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
         """Return the stamps of an entry with those of the rules that it is made under."""

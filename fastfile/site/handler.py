@@ -18,6 +18,8 @@ A GET of a cached, unchanged file skips to 6 by the bytes of its target, less th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from fastfile.config.config import Config
 from fastfile.errors import HTTPError, make_failure, make_not_found
@@ -37,6 +39,10 @@ from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
 from fastfile.storage.root import make_error
+from fastfile.storage.tags import Unhashed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
@@ -151,7 +157,10 @@ class Handler(Responder):
             if target.asterisk:
                 raise HTTPError(400, "The target * is for OPTIONS alone.")
             site, target = self._mounts.find(target)
-            found = site.find(target, head)
+            try:
+                found = site.find(target, head)
+            except Unhashed as unhashed:
+                return Deferred(unhashed.job, partial(self._respond_again, head))
             if not isinstance(found, Entry):
                 return found
             entry = found
@@ -164,6 +173,11 @@ class Handler(Responder):
             entry = entry.fallback
         representation = entry.select(head.accept_encoding, head.range is not None and head.method == b"GET")
         return representation.full if head.plain else self._respond_conditionally(head, representation)
+
+    def _respond_again(self, head: RequestHead, future: Future[Any]) -> Response | Deferred:
+        """Return the response once the content of its file is hashed."""
+        future.result()
+        return self._respond(head, None)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
         if _is_usual_revalidation(head, representation):

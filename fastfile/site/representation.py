@@ -17,16 +17,14 @@ from fastfile.http.ranges import (
     make_part_heads,
 )
 from fastfile.message import FileSlice, Response, ResponseHead, close_source, make_partial
-from fastfile.storage.metadata import date_s, has_no_date
-from fastfile.storage.resource import Resource, hash_content
+from fastfile.storage.metadata import date_s
+from fastfile.storage.resource import Resource
 
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
 # A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
 OWN_TO_PAGES = (b"content-security-policy",)
-# Above this a content hash would hold up the loop for more than about a millisecond.
-MAX_HASHED = 1 << 20
 # Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
 # clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
 # room for the longest copy (resource.py).
@@ -58,21 +56,17 @@ def make_bodiless(response: Response) -> Response:
     return Response(response.head, (), 0, response.close)
 
 
-def make_etag(resource: Resource, coding: bytes) -> bytes:
+def make_etag(resource: Resource, coding: bytes) -> bytes | None:
     """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
 
-    Of what was encoded here it is a hash of the content: another version of a library may make other bytes of a file.
-    Where the mtime says nothing it is a hash of the content, or of the file's inode and ctime where the file is too
-    large to hash within a pass.
+    It is a hash of the content where storage has one: where the mtime says nothing, and for what was encoded here,
+    since another version of a library may make other bytes of a file. None where there is no tag for now.
     """
-    if resource.tag is not None:
-        tag = resource.tag
-    elif not has_no_date(resource.status):
+    tag = resource.tag
+    if tag is None:
         tag = b"%x-%x" % (resource.mtime_ns, resource.size)
-    elif resource.size <= MAX_HASHED:
-        tag = hash_content(resource.read_all())
-    else:
-        tag = b"%x-%x-%x" % (resource.status.st_ctime_ns, resource.status.st_ino, resource.size)
+    elif not tag:
+        return None
     return b'"%b-%b"' % (tag, coding) if coding else b'"%b"' % tag
 
 
@@ -143,7 +137,8 @@ class Representation:
         if vary:
             caching.append((b"Vary", vary))
         if self.status == 200:
-            caching.append((b"ETag", self.etag))
+            if self.etag is not None:
+                caching.append((b"ETag", self.etag))
             others.append((b"Accept-Ranges", b"bytes"))
         if self.last_modified is not None:
             others.append((b"Last-Modified", self.last_modified))

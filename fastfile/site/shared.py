@@ -11,6 +11,7 @@ from fastfile.http.field_changes import FieldChanges
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.storage.cache import Cache
+from fastfile.storage.tags import Tags
 
 if TYPE_CHECKING:
     from fastfile.site.compression import Compression
@@ -31,5 +32,6 @@ class Shared(NamedTuple):
     cache: Cache[Entry]
     pages: ErrorPages
     changes: FieldChanges
+    tags: Tags
     compression: Compression | None = None
     note: Note = take_no_note

@@ -16,21 +16,35 @@ SETTLING_NS = 20_000_000
 LATEST_DATE_S = 253402300799
 
 
+# What tools write where a build has to be reproducible: all files get one time, whatever is in them.
+_BUILD_TIMES_S = frozenset(
+    (
+        *(0, 1),  # Nix, ostree, flatpak, and many a Dockerfile
+        499162500,  # npm pack: 1985-10-26 08:15, when Marty McFly travels
+        946684800,  # 2000-01-01
+        1262304000,  # Bazel: 2010-01-01
+    )
+)
+_FIRST_OF_ZIP_S = 315532800  # 1980-01-01 in UTC, or in any time zone: zip has no earlier one; buildpacks, App Engine
+_DAY_S = 86400
+
+
 def modified_s(status: os.stat_result) -> int:
     """Return when a file was last modified, in whole seconds, rounded down as Last-Modified is."""
     return status.st_mtime_ns // SECOND_NS
 
 
 def has_no_date(status: os.stat_result) -> bool:
-    """Tell whether the file comes from a reproducible build, which sets every mtime to 0 or 1 s."""
-    return modified_s(status) in (0, 1)
+    """Tell whether a tool gave the file a time that it gives to every file."""
+    time_s, rest_ns = divmod(status.st_mtime_ns, SECOND_NS)
+    return rest_ns == 0 and (time_s in _BUILD_TIMES_S or abs(time_s - _FIRST_OF_ZIP_S) <= _DAY_S)
 
 
 def date_s(status: os.stat_result, now_s: int) -> int | None:
     """Return what Last-Modified says of a file: never later than now (RFC 9110 §8.8.2.1).
 
-    None where the time is none of the file's: that of a reproducible build, and what lies before 1970 or beyond the
-    four digits of an HTTP-date.
+    None where a tool gave the file the time that it gives to every file, and for times before 1970 or beyond the four
+    digits of an HTTP-date.
     """
     time_s = modified_s(status)
     if has_no_date(status) or not 0 <= time_s <= LATEST_DATE_S:

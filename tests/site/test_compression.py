@@ -25,6 +25,7 @@ from fastfile.site.lookup import Site
 from fastfile.site.mounts import Mounts
 from fastfile.site.shared import Shared
 from fastfile.storage.cache import Cache
+from fastfile.storage.tags import Tags
 
 ALL = b"gzip, deflate, br, zstd"
 
@@ -339,7 +340,7 @@ class CountedAsker(CompressingAsker):
         self.cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
         pages, changes = ErrorPages(FieldChanges()), FieldChanges()
         compression = Compression(self.cache, self.submit, self.failures.append)
-        shared = Shared(config, self.clock, self.cache, pages, changes, compression)
+        shared = Shared(config, self.clock, self.cache, pages, changes, Tags("auto"), compression)
         self.handler = Handler(Mounts([Site(self.root, b"", shared)]), shared, self.failures.append)
 
     def counted(self) -> int:

@@ -55,9 +55,13 @@ def test_a_file_of_any_time_is_served_kept_and_revalidated(site: Path, time_s: i
     for target in ("/small.js", "/large.js"):
         first = asker.ask(target)
         assert first.status == 200
-        tag = fields(first)[b"ETag"]
-        assert asker.ask(target, if_none_match=tag).status == 304
-        assert asker.ask(target, range=b"bytes=1-2", if_range=tag).status == 206
+        tag = fields(first).get(b"ETag")
+        # ext4 keeps what it cannot hold as its last second, without nanoseconds; then the content is hashed later.
+        is_whole = os.stat(site / target[1:]).st_mtime_ns % SECOND_NS == 0
+        assert tag is not None or (is_whole and target == "/large.js")
+        if tag is not None:
+            assert asker.ask(target, if_none_match=tag).status == 304
+            assert asker.ask(target, range=b"bytes=1-2", if_range=tag).status == 206
         assert asker.ask(target, accept_encoding=b"gzip").status == 200
         told = fields(first).get(b"Last-Modified")
         kept_s = modified_s(os.stat(site / target[1:]))

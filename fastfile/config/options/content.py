@@ -105,6 +105,13 @@ class BuildOptions(OptionGroup):
         help="Files that browsers may keep for a year without asking again: auto (names that contain a content hash), "
         "off, or a regular expression for their paths. Pages never.",
     )
+    etag: Literal["auto", "content", "mtime"] = option(
+        choice("auto", "content", "mtime"),
+        default="auto",
+        metavar="OF",
+        help="What entity tags are made of: the content, the mtime and size, or auto: the content of files whose time "
+        "is in whole seconds, as tools write it.",
+    )
     cache_control: tuple[tuple[str, str], ...] = repeatable(
         CACHE_RULE,
         metavar="GLOB=VALUE",

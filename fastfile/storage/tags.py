@@ -1,0 +1,106 @@
+"""Content tags: what stands for a file in its entity tag where its time says nothing about its content.
+
+Knows no HTTP. A small content is hashed at once; others are hashed by a job in a thread, and the caller looks the file
+up again when the job is done. Tags are remembered by signature, so any change of a file makes its tag unknown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from fastfile.storage.metadata import SECOND_NS, has_no_date
+from fastfile.storage.resource import Resource, hash_content
+
+Mode = Literal["auto", "content", "mtime"]
+
+# Hashed on the event loop: a quarter of a millisecond. Files that are larger than --small-file are not in memory.
+MAX_AT_ONCE = 256 * 1024
+# In auto mode, larger files keep the tag of their time: a hash would keep the first client waiting for a second.
+MAX_SIZE = 256 * 1024 * 1024
+# A file that changed this recently may be changing all the time, and is not hashed in a thread.
+RESTLESS_NS = 2 * SECOND_NS
+MAX_REMEMBERED = 8192
+MAX_JOBS = 16  # under way; a file beyond that is sent without a tag
+NO_TAG = b""
+
+
+class Job:
+    """Hashes files in a thread. It holds them open, and leaves their tags in ``tags``."""
+
+    __slots__ = ("__weakref__", "_known", "_resources")
+
+    def __init__(self, resources: list[Resource], known: dict[bytes, bytes]) -> None:
+        self._resources = resources
+        self._known = known
+
+    def __call__(self) -> None:
+        for resource in self._resources:
+            content = blake2b(digest_size=12)
+            try:
+                for piece in resource.pieces():
+                    content.update(piece)
+            except OSError:  # it has changed, or cannot be read: the response will show which
+                tag = NO_TAG
+            else:
+                tag = content.hexdigest().encode()
+            self._known[resource.signature] = tag
+
+
+class Unhashed(Exception):
+    """A response needs the hash of a content: run ``job`` in a thread, then look the file up again."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+
+class Tags:
+    """The tags of one worker. ``mode`` is auto, content (of every file) or mtime (of none)."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+        self._known: dict[bytes, bytes] = {}
+        self._jobs: WeakValueDictionary[bytes, Job] = WeakValueDictionary()
+
+    def assign(self, resources: Iterable[Resource]) -> bool:
+        """Set the tag of each resource whose time says nothing; tell whether all of them may be kept.
+
+        Raises Unhashed where a content has to be hashed in a thread first.
+        """
+        unhashed = [resource for resource in resources if self._needs_hash(resource)]
+        if not unhashed:
+            return True
+        key = unhashed[0].signature
+        job = self._jobs.get(key)
+        now_ns = time.time_ns()
+        is_restless = any(abs(now_ns - resource.status.st_ctime_ns) < RESTLESS_NS for resource in unhashed)
+        if job is None and (is_restless or len(self._jobs) >= MAX_JOBS):
+            for resource in unhashed:
+                resource.tag = NO_TAG
+            return False
+        if job is None:
+            while len(self._known) >= MAX_REMEMBERED:
+                del self._known[next(iter(self._known))]
+            job = self._jobs[key] = Job(unhashed, self._known)
+        raise Unhashed(job)
+
+    def _needs_hash(self, resource: Resource) -> bool:
+        """Tell whether a job has to hash a content; else the resource has its tag, where it needs one."""
+        status = resource.status
+        if self._mode == "mtime" or resource.tag is not None:
+            return False
+        if self._mode == "auto":
+            if status.st_mtime_ns % SECOND_NS:
+                return False
+            if resource.size > MAX_SIZE:
+                resource.tag = NO_TAG if has_no_date(status) else None
+                return False
+        if resource.content is not None and resource.size <= MAX_AT_ONCE:
+            resource.tag = hash_content(resource.content)
+        else:
+            resource.tag = self._known.get(resource.signature)
+        return resource.tag is None
