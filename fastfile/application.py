@@ -120,13 +120,18 @@ def add_gates(
 ) -> Responder:
     """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
 
-    --cors stands outside of --auth, so that a page may read that its password was wrong.
+    --health stands outside of --auth, since probes have no password, and --cors outside of both, so that a page may
+    read that its password was wrong.
     """
     # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
     if config.auth or config.auth_file is not None:
         from fastfile.middleware.auth import Auth
 
         handler = Auth(handler, config, clock, log_failure)
+    if config.health is not None:
+        from fastfile.middleware.health import Health
+
+        handler = Health(handler, config.health, common_changes(config))
     if config.cors and config.cors != ("*",):
         from fastfile.middleware.cors import Cors
 

@@ -26,6 +26,25 @@ class Responder:
         """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """Note that the server has been told to stop, and no other one takes over."""
+
+
+class Middleware(Responder):
+    """Middleware that passes everything on to ``handler``, for those that change some of it."""
+
+    def __init__(self, handler: Responder) -> None:
+        self.handler = handler
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        return self.handler.respond(head)
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        return self.handler.refuse(error, head)
+
+    def stop(self) -> None:
+        self.handler.stop()
+
 
 class FieldEdit:
     """Applies ``edit`` to the fields of responses. Heads are shared, so each is edited once and never changed."""

@@ -2,7 +2,7 @@
 
 It comes before everything that could tell what exists. A password is hashed in a thread, once for all requests that
 bring it at the same time, and the result is remembered under a digest with a key of this process: a page of 200 files
-costs one hash. Preflights of --cors, which never have credentials, and --health need none.
+costs one hash. Preflights of --cors need none: they never have credentials.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastfile.http.credentials import maybe_basic
 from fastfile.http.fields import split_list
 from fastfile.message import Deferred, Field, RequestHead, Response
 from fastfile.middleware.cors import is_preflight
-from fastfile.responder import FieldEdit, Responder
+from fastfile.responder import FieldEdit, Middleware, Responder
 
 # Credentials that were right are so for this time without a hash. SIGHUP ends it at once.
 ADMITTED_S = 600.0
@@ -53,13 +53,13 @@ class Check:
         return verify(self.hashed, self._password)
 
 
-class Auth(Responder):
+class Auth(Middleware):
     """Lets the users of ``config.auth`` through to ``handler``; ``log_failure`` reports bugs."""
 
     def __init__(
         self, handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
     ) -> None:
-        self._handler = handler
+        super().__init__(handler)
         self._clock = clock
         self._log_failure = log_failure
         self._users = {user.encode(): parse_hash(hashed) for user, hashed in map(split_user, config.auth)}
@@ -68,7 +68,6 @@ class Auth(Responder):
         # Of all workers and after each restart the same, so that a name always costs the same; unknown to clients.
         self._decoy_key = blake2b("\n".join(config.auth).encode(), digest_size=32).digest()
         self._has_preflights = bool(config.cors)
-        self._health = None if config.health is None else config.health.encode()
         self._secret = os.urandom(32)
         # By the digest of the field's value: until when, and whom it names.
         self._admitted: dict[bytes, tuple[float, bytes]] = {}
@@ -80,25 +79,19 @@ class Auth(Responder):
         """Return the handler's response for a known user; else 401, or a Deferred that checks the password."""
         value = head.field(b"authorization")
         if value is None:
-            return self._handler.respond(head) if self._is_open(head) else self._challenge(head)
+            return self.handler.respond(head) if self._is_open(head) else self._challenge(head)
         key = blake2b(value, key=self._secret, digest_size=16).digest()
         now_s = self._clock.monotonic_s
         until_s, user = self._admitted.get(key, NOBODY)
         if until_s > now_s:
-            return self._mark(self._handler.respond(head), user)
+            return self._mark(self.handler.respond(head), user)
         if self._is_open(head):
-            return self._handler.respond(head)
+            return self.handler.respond(head)
         if self._refused.get(key, NOBODY)[0] > now_s:
             return self._challenge(head)
         return self._verify(head, key, value)
 
-    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Pass on errors about the message: they tell nothing of the files."""
-        return self._handler.refuse(error, head)
-
     def _is_open(self, head: RequestHead) -> bool:
-        if self._health is not None and head.target.partition(b"?")[0] == self._health:
-            return True
         return self._has_preflights and is_preflight(head)
 
     def _challenge(self, head: RequestHead) -> Response:
@@ -143,7 +136,7 @@ class Auth(Responder):
             _remember(self._refused, key, (now_s + REFUSED_S, user))
             return self._challenge(head)
         _remember(self._admitted, key, (now_s + ADMITTED_S, user))
-        return self._mark(self._handler.respond(head), user)
+        return self._mark(self.handler.respond(head), user)
 
     def _mark(self, response: Response | Deferred, user: bytes) -> Response | Deferred:
         """Name the user for the log, and keep the response out of shared caches (RFC 9111 §3.5), whatever rules say."""

@@ -11,14 +11,14 @@ from fastfile.config.config import Config
 from fastfile.errors import HTTPError
 from fastfile.http.fields import is_token, split_list
 from fastfile.message import Deferred, Field, RequestHead, Response
-from fastfile.responder import FieldEdit, Responder, has_field, with_fields
+from fastfile.responder import FieldEdit, Middleware, Responder, has_field, with_fields
 from fastfile.site.common_fields import exposed_fields, make_preflight
 
 ALLOW_ORIGIN = b"access-control-allow-origin"
 MAX_ASKED = 64  # request fields that a preflight may name
 
 
-class Cors(Responder):
+class Cors(Middleware):
     """Adds to a response what lets the page that asked read it, where the page's origin is allowed.
 
     Another origin gets the plain response: its browser keeps it from the page. The Vary that this takes is in every
@@ -26,13 +26,13 @@ class Cors(Responder):
     """
 
     def __init__(self, handler: Responder, config: Config) -> None:
-        self._handler = handler
+        super().__init__(handler)
         exposed = exposed_fields(config)
         self._edits = {origin.encode(): FieldEdit(_make_edit(origin.encode(), exposed)) for origin in config.cors}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         """Return the handler's response, marked for the origin that asks if it is allowed."""
-        response = self._handler.respond(head)
+        response = self.handler.respond(head)
         edit = self._find_edit(head)
         if edit is None:
             return response
@@ -42,7 +42,7 @@ class Cors(Responder):
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         """Mark an error too, so that the page can read what is wrong."""
-        response = self._handler.refuse(error, head)
+        response = self.handler.refuse(error, head)
         edit = None if head is None else self._find_edit(head)
         return response if head is None or edit is None else _mark(response, edit, head)
 

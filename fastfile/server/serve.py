@@ -90,8 +90,10 @@ def preload(config: Config) -> list[str]:
         from fastfile.middleware import auth  # noqa: F401
     if config.cors:
         from fastfile.middleware import cors  # noqa: F401
+    if config.health:
+        from fastfile.middleware import health  # noqa: F401
     if config.rules != "off":
-        pass
+        from fastfile.rules import reload  # noqa: F401
     if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401

@@ -140,7 +140,7 @@ class Worker:
 
     def stop(self) -> None:
         """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
-        self._handler.health.stop()
+        self._service.handler.stop()
         self._loop.call_later(self._config.grace, self._loop.stop)
         if not self._service.draining:
             self._drain()

@@ -10,7 +10,6 @@ from fastfile.message cimport Deferred, RequestHead, Response
 
 cdef class Handler(Responder):
     cdef Clock _clock
-    cdef readonly object health
     cdef readonly long long hits
     cdef object _log_failure, _mounts
     cdef ErrorPages _pages

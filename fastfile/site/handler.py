@@ -4,15 +4,14 @@ The way of a request that is not in the cache (``_respond``):
 
  1. method          a known one that we have, or 405 / 501            RFC 9110 §9
  2. target          decoded once, dot segments resolved               RFC 9112 §3.2
- 3. health          a probe is answered whatever its host, if --health says where (health.py)
- 4. authority       ours, or 421                                      RFC 9110 §7.2, §7.4
- 5. answer          the cached one if it is fresh, else from the disk (site.py); of an app, its page for a navigation
- 6. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
- 7. preconditions   304, 412                                          RFC 9110 §13.2.2
- 8. range           206, 416                                          RFC 9110 §14.2
- 9. response        ready made in the representation                  response.py
+ 3. authority       allowed, or 421                                   RFC 9110 §7.2, §7.4
+ 4. entry           the cached one if it is fresh, else from the disk (lookup.py); an app's page for a navigation
+ 5. representation  the file or one of its encoded variants           RFC 9110 §12.5.3
+ 6. preconditions   304, 412                                          RFC 9110 §13.2.2
+ 7. range           206, 416                                          RFC 9110 §14.2
+ 8. response        ready made in the representation                  representation.py
 
-A GET of a cached, unchanged file skips to 6 by the bytes of its target, less the query.
+A GET of a cached, unchanged file skips to 5 by the bytes of its target, less the query.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
-from fastfile.site.health import Health
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
@@ -63,7 +61,6 @@ class Handler(Responder):
         self._pages = shared.pages
         self._clock = shared.clock
         self._log_failure = log_failure
-        self.health = Health(config.health, changes)
         self._options = Response(ResponseHead(204, changes.apply((ALLOW, *preflight_fields(config)))))
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
@@ -148,9 +145,6 @@ class Handler(Responder):
             _check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target)
-            health = self.health.respond(target)
-            if health is not None and head.method != b"OPTIONS":
-                return health
             self._check_authority(head, target)
             if head.method == b"OPTIONS":
                 return self._options

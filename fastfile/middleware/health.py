@@ -1,0 +1,44 @@
+"""Health probes (--health): middleware that answers at one path, whatever the host, the user and the files are."""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError, make_unavailable
+from fastfile.http.field_changes import FieldChanges
+from fastfile.http.target import parse_target
+from fastfile.message import Deferred, RequestHead, Response
+from fastfile.responder import Middleware, Responder
+from fastfile.site.pages import TEXT
+from fastfile.site.representation import NO_CACHE, make_bodiless, make_page
+
+
+class Health(Middleware):
+    """Responds with 200 at ``path`` while the server serves, and with 503 from the moment that it is told to stop."""
+
+    def __init__(self, handler: Responder, path: str, changes: FieldChanges) -> None:
+        super().__init__(handler)
+        self._path = path.encode()
+        self._decoded = parse_target(self._path).path
+        self._well = make_page(200, TEXT, b"ok\n", (NO_CACHE,), changes)
+        self._is_stopping = False
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        if head.method not in (b"GET", b"HEAD") or not self._is_probe(head.target):
+            return self.handler.respond(head)
+        if self._is_stopping:
+            return self.handler.refuse(make_unavailable("The server is about to stop."), head)
+        return make_bodiless(self._well) if head.method == b"HEAD" else self._well
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        super().stop()
+
+    def _is_probe(self, target: bytes) -> bool:
+        path = target.partition(b"?")[0]
+        if path == self._path:
+            return True
+        if path.startswith(b"/") and b"%" not in path and b"/." not in path:  # it is written in one way only
+            return False
+        try:
+            return parse_target(target).path == self._decoded
+        except HTTPError:
+            return False
