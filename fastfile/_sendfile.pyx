@@ -118,7 +118,11 @@ cpdef tuple accept(int listen_fd):
         client = ff_accept(listen_fd, &address, &size)
         if client >= 0:
             length = ff_address(&address, &start)
-            return client, PyBytes_FromStringAndSize(start, length)
+            try:
+                return client, PyBytes_FromStringAndSize(start, length)
+            except BaseException:  # no memory
+                close_fd(client)
+                raise
         if errno == EAGAIN:
             return None
         if errno != EINTR and errno != ECONNABORTED:

@@ -69,8 +69,12 @@ def accept(listen_fd: int) -> tuple[int, bytes] | None:
                 continue
             except BlockingIOError:
                 return None
-            client.setblocking(False)
-            return client.detach(), _pack_address(client.family, address)
+            with client:  # closes it where what follows fails
+                client.setblocking(False)
+                packed = _pack_address(client.family, address)
+                accepted = client.fileno(), packed
+                client.detach()
+                return accepted
     finally:
         listener.detach()
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +26,8 @@ MAX_JOBS = 64
 # How long a job that computes in Python, the page of a large folder say, keeps the interpreter when the loop wants it
 # back. Python's own 5 ms are what others would wait at every pass of the loop; this costs such a job some percent.
 SWITCH_S = 0.0005
+
+RETRY_S = 0.01  # after a thread had no memory to report what it did
 
 OnDone = Callable[[Future[Any]], None]
 Job = tuple[Callable[[], Any], "Waiter", OnDone]
@@ -122,19 +125,19 @@ class Offload:
 
     def _run(self) -> None:
         if self._niceness and sys.platform == "linux":  # elsewhere it would be the whole process
-            with contextlib.suppress(OSError):  # a system call filter of a service manager refuses it
+            with contextlib.suppress(OSError):  # a sandbox may refuse it: then the work is done as fast as any other
                 os.nice(self._niceness)
         while True:
-            self._work(self._waiting.get())
+            insist(self._work, self._waiting.get())
             try:
-                self._loop.call_soon_threadsafe(self._report)
+                insist(self._loop.call_soon_threadsafe, self._report)
             except RuntimeError:  # the loop is closed
                 return
 
     def _work(self, job: Job) -> None:
         # A function of its own: a thread that waits for its next job keeps nothing of the last one alive.
         work, future, _ = job
-        if future.set_running_or_notify_cancel():
+        if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
             try:
                 future.set_result(work())
             except BaseException as error:
@@ -171,6 +174,17 @@ class Offload:
             on_done(future)
         except Exception as error:
             self._on_failure(error)
+
+
+def insist(call: Callable[..., Any], *arguments: Any) -> None:
+    """Call until there is memory for it: a thread that ended without it would leave its connections waiting."""
+    while True:
+        try:
+            call(*arguments)
+        except MemoryError:
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def copy_result(source: Future[Any], target: Future[Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,7 +12,7 @@ from concurrent.futures import Future
 import pytest
 
 from fastfile.clock import Clock
-from fastfile.server.threads import THREADS, Offload
+from fastfile.server.threads import THREADS, Offload, insist
 
 TIMEOUT_S = 60
 
@@ -175,3 +177,41 @@ def test_it_is_not_stopped_for_one_who_comes_after_the_others_had_gone_before_it
         each.may_end.set()
     bench.run_until_told(THREADS + 2)
     assert (second.result(), work.stops) == (1, 0)
+
+
+def test_a_thread_that_may_not_be_nice_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox may refuse setpriority(2): log-ins hung."""
+
+    def refuse(increment: int) -> int:
+        raise PermissionError(errno.EPERM, "setpriority")
+
+    monkeypatch.setattr(os, "nice", refuse)
+    loop = asyncio.new_event_loop()
+    try:
+        offload = Offload(loop, Clock(), lambda error: None, niceness=5)
+        done: list[int] = []
+
+        def finish(job: Future[int]) -> None:
+            done.append(job.result())
+            loop.stop()
+
+        assert offload.submit(lambda: 7, finish) is not None
+        loop.call_later(TIMEOUT_S, loop.stop)
+        loop.run_forever()
+        assert done == [7]
+    finally:
+        loop.close()
+
+
+def test_a_thread_without_memory_for_a_moment_reports_all_the_same() -> None:
+    calls = iter([MemoryError(), MemoryError(), None])
+    made: list[int] = []
+
+    def call(number: int) -> None:
+        made.append(number)
+        error = next(calls)
+        if error is not None:
+            raise error
+
+    insist(call, 3)
+    assert made == [3, 3, 3]

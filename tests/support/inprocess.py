@@ -128,6 +128,10 @@ class InProcess:
         assert asked.wait(TIMEOUT_S)
         return answer[0]
 
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> None:
+        """Call something on the loop after a while."""
+        self._loop.call_soon_threadsafe(lambda: self._loop.call_later(delay_s, callback))
+
     def connections(self) -> dict[int, int]:
         """Return the state of each open connection by its descriptor."""
         return self.ask(lambda: {connection.fd: connection.state for connection in self.open_connections()})

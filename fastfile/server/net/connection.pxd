@@ -10,8 +10,8 @@ from fastfile.server.net.send_queue cimport SendQueue
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
-cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
-cdef int READ, WRITE, WOULD_BLOCK_READ, DRAINED, COLD, BROKEN
+cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED, PENDING
+cdef int READ, WRITE, WOULD_BLOCK_READ, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
 cdef Py_ssize_t LOOK_EACH, LINGER_SIZE
 
 cdef class Deferral:
@@ -39,6 +39,7 @@ cdef class Connection(Watcher):
     cpdef start(self, bytearray data)
     cpdef on_ready(self)
     cpdef on_deadline(self)
+    cpdef on_wake(self, Py_ssize_t number)
     cpdef bint is_quiet(self, bint silent_too) except -1
     cpdef close(self)
     @cython.locals(service=Service, transport=Transport)
@@ -75,7 +76,7 @@ cdef class Connection(Watcher):
     cdef _give_up(self)
     @cython.locals(head=RequestHead, response=Response)
     cdef _refuse(self, error, RequestReader reader, bint is_head)
-    @cython.locals(tail=bytes)
+    @cython.locals(tail=bytes, is_unknown=bint, is_current=bint)
     cdef _put(self, RequestHead head, Response response, double began_s)
     @cython.locals(wire_head=bytes, tail=bytes, size=cython.longlong, sent=Py_ssize_t, journal=Journal, queue=SendQueue)
     cdef _send_at_once(self, RequestHead head, Response response, double began_s)
@@ -87,8 +88,10 @@ cdef class Connection(Watcher):
     cdef _note_all_sent(self)
     @cython.locals(service=Service, queue=SendQueue, outcome=int, before=cython.longlong)
     cdef _send(self)
+    cdef _end_sending(self)
     @cython.locals(service=Service)
     cdef bint _read_from_disk(self, SendQueue queue) except -1
+    cdef _wait_for_source(self, SendQueue queue)
     @cython.locals(service=Service, queue=SendQueue)
     cdef _wait_to_send(self)
     @cython.locals(service=Service, now_s=double, before=int, reader=RequestReader, is_in_head=bint)

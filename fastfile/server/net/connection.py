@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import select
 from concurrent.futures import Future
+from functools import partial
+from math import inf
 from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.http.fields import split_list
-from fastfile.message import Deferred, RequestHead, Response, close_source
-from fastfile.protocol.http1 import CONTINUE, head_of
+from fastfile.message import UNKNOWN_SIZE, Deferred, RequestHead, Response, close_source
+from fastfile.protocol.http1 import CONTINUE, head_of, make_tail
 from fastfile.sendfile import copy_of
 from fastfile.server.net.journal import Journal
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.reader import RequestReader
-from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, SendQueue
+from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
 from fastfile.server.net.service import Service
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
 
@@ -35,6 +37,7 @@ SENDING = 4  # the client to take more, or its next turn
 READING = 5  # the disk, for more of what is to be sent
 LINGERING = 6  # the client to see our last response and close
 CLOSED = 7
+PENDING = 8  # the source of a body, which has nothing yet
 
 # After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
 LOOK_EACH = 4
@@ -185,6 +188,14 @@ class Connection(Watcher):
             self.state = SENDING
             self._service.poller.begin_turn()
             self.on_ready()
+
+    def on_wake(self, number: int) -> None:
+        """Go on, when the poller says so, with a source that had nothing for the ``number``th time.
+
+        Not at once: whoever wakes us may be in the midst of another connection's turn, and of the shared buffer.
+        """
+        if self.state == PENDING and self._queue is not None and self._queue.pends == number:
+            self._wait_to_send()
 
     def is_quiet(self, silent_too: bool) -> bool:
         """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
@@ -462,9 +473,18 @@ class Connection(Watcher):
         self._put(head, response, self._service.clock.monotonic_s)
 
     def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
-        """Queue a response; ``head`` is None where the request could not be read."""
+        """Queue a response; ``head`` is None where the request could not be read.
+
+        A body of unknown size is chunked, or ends with the connection for a client of HTTP/1.0 (RFC 9112 §6.3).
+        """
+        is_unknown = response.body_size == UNKNOWN_SIZE
+        is_current = head is None or head.minor_version != 0
+        if is_unknown and not is_current:
+            self._closing = True
         tail = self._note(head, response, began_s)
-        self._send_queue().put(response, head_of(response.head), tail)
+        if is_unknown and is_current:
+            tail = make_tail(self._service.clock.wall_s, not self._closing, True, True)
+        self._send_queue().put(response, head_of(response.head), tail, is_unknown and is_current)
 
     def _send_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
         """Send a response when nothing is queued; only what the socket does not take of it is queued."""
@@ -480,7 +500,7 @@ class Connection(Watcher):
             self._note_all_sent()
             return
         queue = self._send_queue()
-        queue.put(response, wire_head, tail)
+        queue.put(response, wire_head, tail, False)
         if sent > 0:
             queue.drop_sent(sent)
             self._note_sent(sent)
@@ -514,22 +534,27 @@ class Connection(Watcher):
         """Send what is queued, until something has to be waited for."""
         service, queue = self._service, self._queue
         if queue is None:
-            outcome = DRAINED
-        else:
-            before = queue.sent
+            self._end_sending()
+            return
+        before = queue.sent
+        outcome = queue.pump(self._transport, service.poller, service.clock)
+        while outcome == COLD and not self._read_from_disk(queue):
+            queue.trust_cache()
             outcome = queue.pump(self._transport, service.poller, service.clock)
-            while outcome == COLD and not self._read_from_disk(queue):
-                queue.trust_cache()
-                outcome = queue.pump(self._transport, service.poller, service.clock)
-            self._note_sent(queue.sent - before)
+        self._note_sent(queue.sent - before)
         if outcome == DRAINED:
-            if self.state == SENDING:
-                self.state = IDLE if self._deferral is None else WAITING
-            self._note_all_sent()
+            self._end_sending()
         elif outcome == BROKEN:
             self._abort()
+        elif outcome == STARVED:
+            self._wait_for_source(queue)
         elif outcome != COLD:
             self._wait_to_send()
+
+    def _end_sending(self) -> None:
+        if self.state == SENDING:
+            self.state = IDLE if self._deferral is None else WAITING
+        self._note_all_sent()
 
     def _read_from_disk(self, queue: SendQueue) -> bool:
         """Have a thread read what the queue needs, and go on when it has (on_read); False where none can."""
@@ -543,6 +568,13 @@ class Connection(Watcher):
         self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self._wait_for(0)
         return True
+
+    def _wait_for_source(self, queue: SendQueue) -> None:
+        """Wait until the source wakes us, or the client hangs up: how long is the source's business."""
+        self.state = PENDING
+        self.deadline_s = inf
+        self._wait_for(0)
+        queue.call_when_ready(partial(self.on_wake, queue.pends))
 
     def _wait_to_send(self) -> None:
         """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""

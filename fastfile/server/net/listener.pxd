@@ -17,9 +17,10 @@ cdef class Listener(Watcher):
     cdef double _kept_s
     cdef bint _paused, _stopped
     cpdef on_ready(self)
-    @cython.locals(more=bint, fresh=list, said=list, connection=Connection, index=Py_ssize_t)
+    @cython.locals(more=bint, fresh=list, said=list, connection=Connection, is_checked=bint)
     cdef _accept(self, int most)
     @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, data=bytearray)
     cdef bint _gather(self, list fresh, list said, int most) except -1
+    cdef _drop(self, Connection connection, int fd, bytes address)
     @cython.locals(now_s=double, poller=Poller, service=Service)
     cpdef shed_idle(self)

@@ -67,16 +67,19 @@ class Listener(Watcher):
                 failed = error
                 more = False
             most -= TOGETHER
-            if fresh:
-                # What they ask may have been sent after the checks of this batch. It is read by now, so a batch that
-                # begins now has checks that hold for all of it.
-                self._service.clock.divide_batch()
-            for index, connection in enumerate(fresh):
+            # What they ask may have been sent after the checks of this batch. It is read by now, so a batch that begins
+            # now has checks that hold for all of it.
+            is_checked = False
+            for connection in fresh:
                 try:
+                    if not is_checked:
+                        self._service.clock.divide_batch()
+                        is_checked = True
                     self._service.poller.begin_turn()
-                    connection.start(said[index])
+                    connection.start(said.pop(0))
                 except Exception as error:
                     failed = error
+                    connection.close()
         if failed is not None:
             raise failed
 
@@ -97,17 +100,33 @@ class Listener(Watcher):
             if accepted is None:
                 return False
             fd, address = accepted
-            if service.clients.admit(address):
+            if not service.clients.admit(address):
+                close(fd)
+                peer = format_address(address)
+                self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
+                continue
+            connection = None
+            try:
                 connection = Connection(service, PlainTransport(fd, address))
                 data = connection.read_first(self._kept_s)
                 if data is not None:
                     said.append(data)
                     fresh.append(connection)
-            else:
-                close(fd)
-                peer = format_address(address)
-                self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
+            except BaseException:
+                del said[len(fresh) :]
+                self._drop(connection, fd, address)
+                raise
         return True
+
+    def _drop(self, connection: Connection | None, fd: int, address: bytes) -> None:
+        """Close a connection that could not be made, or not be kept."""
+        if connection is not None:
+            connection.close()
+            return
+        try:
+            close(fd)
+        finally:
+            self._service.clients.release(address)
 
     def shed_idle(self) -> None:
         """Make room for who asks now where it is scarce: close the connections that have been idle the longest.

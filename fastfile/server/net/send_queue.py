@@ -5,10 +5,12 @@ It sends over a transport and says where it stopped; it knows neither deadlines 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from fastfile.clock import Clock
-from fastfile.message import FileSlice, Pending, Response, Source, close_source
+from fastfile.message import UNKNOWN_SIZE, FileSlice, Pending, Response, Source, close_source
+from fastfile.protocol.http1 import END_OF_CHUNK, END_OF_CHUNKS, start_chunk
 from fastfile.sendfile import READ_AHEAD_STEP, is_cached, read_ahead
 from fastfile.server.net.poller import Poller
 from fastfile.server.net.transport import Transport
@@ -18,7 +20,8 @@ DRAINED = 0  # everything is sent
 BLOCKED = 1  # the socket takes no more now
 TURN_OVER = 2  # other connections have their turn
 COLD = 3  # the next part of a file is not in memory: do what reading() returns, in a thread
-BROKEN = 4  # the body cannot be as long as was promised
+STARVED = 4  # the source has nothing yet; it calls ``wake``
+BROKEN = 5  # the body cannot be as long as was promised
 
 # A pipeline is answered in batches of about this many bytes or parts, so that no client can make us hold more.
 BATCH_SIZE = 256 * 1024
@@ -41,11 +44,15 @@ class SendQueue:
 
     __slots__ = (
         "_cached",
+        "_is_chunked",
         "_is_cold",
+        "_is_pending",
         "_parts",
+        "_response",
         "_skip",
         "_source",
         "_unpulled",
+        "pends",
         "progress",
         "sent",
         "unsent",
@@ -55,26 +62,35 @@ class SendQueue:
         self._parts: list[bytes | FileSlice] = []
         self._skip = 0  # how much of the first part is sent
         self._source: Source | None = None  # where more parts come from
-        self._unpulled = 0  # bytes that are to come from there
+        self._response: Response | None = None  # whose body of unknown size it makes
+        self._unpulled = 0  # bytes that are to come from there; UNKNOWN_SIZE: until it ends
+        self._is_chunked = False
+        self._is_pending = False  # it had nothing, and what came before that is being sent
+        self.pends = 0  # how often it had nothing
         self._cached = 0  # how much of the first part is in memory, as far as was checked
         self._is_cold = False  # some of it was not
         self.progress = 0  # bytes that the client took since its deadline was set
         self.sent = 0
         self.unsent = 0
 
-    def put(self, response: Response, head: bytes, tail: bytes) -> None:
-        """Queue a response; ``head`` and ``tail`` are its head on the wire."""
-        parts = self._parts
-        parts.append(head)
-        parts.append(tail)
-        self.unsent += len(head) + len(tail) + response.body_size
+    def put(self, response: Response, head: bytes, tail: bytes, is_chunked: bool) -> None:
+        """Queue a response; ``head`` and ``tail`` are its head on the wire, ``is_chunked`` says how its body goes."""
+        self.put_bytes(head)
+        self.put_bytes(tail)
+        self._is_chunked = is_chunked
+        self._is_pending = False
+        self._source = response.source
+        self._unpulled = response.body_size
+        self._response = None
+        if response.body_size == UNKNOWN_SIZE:
+            self._response = response
+            response.body_size = 0  # from here on what was made of it, for the log
+        else:
+            self.unsent += response.body_size
         for part in response.parts:
-            parts.append(part)
-        if response.source is not None:
-            self._source = response.source
-            self._unpulled = response.body_size
-            for part in response.parts:
-                self._unpulled -= part.count if isinstance(part, FileSlice) else len(part)
+            self._queue_part(part)
+        if self._unpulled == 0 and self._source is not None:
+            self._drop_source()
 
     def put_bytes(self, part: bytes) -> None:
         self._parts.append(part)
@@ -89,11 +105,12 @@ class SendQueue:
         return self._source is not None or len(self._parts) > BATCH_PARTS or self.unsent > BATCH_SIZE
 
     def pump(self, transport: Transport, poller: Poller, clock: Clock) -> int:
-        """Send until the queue is empty, the socket is full, the disk is needed or the turn is over; say which."""
+        """Send until the queue is empty or something has to be waited for; say which."""
         while self._parts or self._source is not None:
-            if not self._parts and not self._pull(poller):
-                return BROKEN
             if not self._parts:
+                outcome = self._pull(poller)
+                if outcome != DRAINED:
+                    return outcome
                 continue
             part = self._parts[0]
             if isinstance(part, FileSlice):
@@ -108,7 +125,7 @@ class SendQueue:
             if sent < 0:
                 return BLOCKED
             self.drop_sent(sent)
-            if self.unsent and poller.is_turn_over():
+            if self.has_any() and poller.is_turn_over():
                 return TURN_OVER
         return DRAINED
 
@@ -152,9 +169,17 @@ class SendQueue:
         assert isinstance(part, FileSlice)
         self._cached = min(part.count, self._skip + CHECK_SIZE)
 
+    def call_when_ready(self, wake: Callable[[], None]) -> None:
+        """Have the source that pends call ``wake``."""
+        self._source.wait(wake)  # type: ignore[union-attr]  # a source that pends has it
+
     def drop(self) -> None:
         """Let go of everything."""
         self._parts.clear()
+        if self._source is not None:
+            self._drop_source()
+
+    def _drop_source(self) -> None:
         source, self._source = self._source, None
         close_source(source)
 
@@ -176,36 +201,63 @@ class SendQueue:
         self._is_cold = True
         return False
 
-    def _pull(self, poller: Poller) -> bool:
-        """Queue the next parts of a body that is made while it is sent; False when it has failed.
+    def _pull(self, poller: Poller) -> int:
+        """Queue the next parts of a body that is made while it is sent: DRAINED where that is done.
 
-        It has failed where it is shorter than was promised, or the disk fails.
+        TURN_OVER and STARVED: nothing came of it. BROKEN: it is shorter than was promised, or the disk fails.
         """
         source = self._source
         assert source is not None
         pulled = 0
+        if self._is_pending:
+            self._is_pending = False
+            return STARVED
         try:
             while self._unpulled and (pulled < PULL_SIZE or not self._parts):
                 part = next(source)
+                if isinstance(part, Pending):
+                    self.pends += 1
+                    self._is_pending = len(self._parts) != 0
+                    return DRAINED if self._is_pending else STARVED
                 pulled += max(self._queue_part(part), PART_SIZE)
-                if isinstance(part, FileSlice) or (self._parts and poller.is_turn_over()):
+                if isinstance(part, FileSlice):
                     break
-        except (OSError, StopIteration):
-            return False
-        if not self._unpulled:
-            self._source = None
-            close_source(source)
-        return True
+                if poller.is_turn_over():
+                    return DRAINED if self._parts else TURN_OVER
+        except StopIteration:
+            if self._unpulled != UNKNOWN_SIZE:
+                return BROKEN
+            self._unpulled = 0
+            if self._is_chunked:
+                self.put_bytes(END_OF_CHUNKS)
+        except OSError:
+            return BROKEN
+        if self._unpulled == 0:
+            self._drop_source()
+        return DRAINED
 
-    def _queue_part(self, part: bytes | FileSlice | Pending) -> int:
-        assert not isinstance(part, Pending), "a pending source is for later"
+    def _queue_part(self, part: bytes | FileSlice) -> int:
         size = part.count if isinstance(part, FileSlice) else len(part)
+        if size == 0:
+            return 0
+        if self._unpulled == UNKNOWN_SIZE:
+            self._queue_unpromised(part, size)
+            return size
         if size > self._unpulled:
             raise ValueError("a body is longer than its Content-Length")
-        if size:
-            self._parts.append(part)
-            self._unpulled -= size
+        self._parts.append(part)
+        self._unpulled -= size
         return size
+
+    def _queue_unpromised(self, part: bytes | FileSlice, size: int) -> None:
+        assert self._response is not None
+        self._response.body_size += size
+        if self._is_chunked:
+            self.put_bytes(start_chunk(size))
+        self._parts.append(part)
+        self.unsent += size
+        if self._is_chunked:
+            self.put_bytes(END_OF_CHUNK)
 
 
 def _read_ahead(part: FileSlice, offset: int, count: int, more: int) -> None:

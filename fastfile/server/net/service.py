@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
-from fastfile.http.date import make_httpdate
+from fastfile.protocol.http1 import make_tail
 from fastfile.responder import Responder
 from fastfile.server.log.access import AccessLog
 from fastfile.server.metrics.counters import Metrics
@@ -82,7 +82,6 @@ class Service:
 
     def _renew_tails(self) -> None:
         self._date_s = self.clock.wall_s
-        date = b"Date: %b\r\n" % make_httpdate(self._date_s)
-        self._persistent = date + b"\r\n"
-        self._persistent_1_0 = date + b"Connection: keep-alive\r\n\r\n"
-        self._closing = date + b"Connection: close\r\n\r\n"
+        self._persistent = make_tail(self._date_s, True, True)
+        self._persistent_1_0 = make_tail(self._date_s, True, False)
+        self._closing = make_tail(self._date_s, False, True)
