@@ -338,7 +338,7 @@ def test_requests_for_a_listing_share_its_making_until_it_begins(tmp_path: Path)
     asker.write("a", b"")
 
     def ask(target: str = "/?format=text") -> Deferred:
-        deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, host=b"localhost"))
+        deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, authority=b"localhost"))
         assert isinstance(deferred, Deferred)
         return deferred
 
@@ -367,7 +367,8 @@ def test_a_listing_is_made_once_at_a_time_and_again_for_requests_that_came_meanw
         if not late:
             asker.write("b", b"")
             late.extend(
-                asker.handler.respond(RequestHead(b"GET", b"/?format=text", 1, 0, host=b"localhost")) for _ in range(9)
+                asker.handler.respond(RequestHead(b"GET", b"/?format=text", 1, 0, authority=b"localhost"))
+                for _ in range(9)
             )
         return found
 
@@ -386,7 +387,7 @@ def test_a_listing_that_all_clients_have_left_is_given_up(tmp_path: Path, target
     for number in range(1030):
         asker.write(str(number), b"")
     descriptors = len(os.listdir("/dev/fd"))
-    deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, host=b"localhost"))
+    deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, authority=b"localhost"))
     assert isinstance(deferred, Deferred)
     deferred.work.stop()  # type: ignore[attr-defined]
     with pytest.raises(folders.Abandoned):
