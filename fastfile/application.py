@@ -19,7 +19,7 @@ from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler
 from fastfile.site.lookup import Site
-from fastfile.site.mounts import Mounts
+from fastfile.site.mounts import Entrance, Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
 from fastfile.storage.cache import Cache
 from fastfile.storage.root import Root
@@ -44,10 +44,14 @@ class MountPoint(NamedTuple):
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
     """Open what is served, and where. Raises StartError."""
-    paths = [(config.base or "", root_path), *((base, os.fsencode(folder)) for base, folder in config.mount)]
-    roots = [(base.strip("/").encode(), Root(path, config.follow_symlinks, on_lost)) for base, path in paths]
-    outer = _open_outer(config, roots[0][1])
-    return tuple(MountPoint(base, root, None if number else outer) for number, (base, root) in enumerate(roots))
+    main = Root(root_path, config.follow_symlinks, on_lost)
+    # One file is at its name, so that what a browser saves has it too.
+    base = (main.only or b"") if config.base is None else config.base.strip("/").encode()
+    mounts = [
+        MountPoint(path.strip("/").encode(), Root(os.fsencode(folder), config.follow_symlinks, on_lost))
+        for path, folder in config.mount
+    ]
+    return (MountPoint(base, main, _open_outer(config, main)), *mounts)
 
 
 def _open_outer(config: Config, root: Root) -> Root | None:
@@ -111,7 +115,10 @@ def make_application(
 
         compression = Compression(cache, submit, log_failure)
     shared = Shared(config, clock, cache, ErrorPages(changes), changes, Tags(config.etag), compression, note)
-    sites = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
+    sites: list[Site | Entrance] = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
+    main = mount_points[0]
+    if main.root.only is not None and main.base and config.base is None:
+        sites.append(Entrance(main.base, shared))
     return Handler(Mounts(sites), shared, log_failure)
 
 

@@ -90,7 +90,7 @@ class SiteContext:
     def candidates(self, page: PagePath) -> tuple[bytes, ...]:
         """Return the files that may answer for a path, in the order in which they are looked for."""
         if self.root.only is not None:
-            return () if page.path else (self.root.only,)
+            return () if page.path or (page.is_directory and self.base) else (self.root.only,)
         return self.urls.candidates(page)
 
     def locate(self, page: PagePath, query: bytes | None = None) -> bytes:

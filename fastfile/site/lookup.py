@@ -115,7 +115,7 @@ class FileSteps:
         file = self._files.find(lookup.view, context.candidates(page))
         if file is None or self._is_beside_listing(file, lookup):
             return None
-        better = context.urls.address(file.path, page)
+        better = page if context.root.only is not None else context.urls.address(file.path, page)
         if better != page and self._is_at(file.path, better, lookup.view):
             self._note("redirect", file.path)
             return context.move(lookup, better)
@@ -152,7 +152,8 @@ class FileSteps:
 
     def _canonical(self, file: FoundFile, lookup: Lookup) -> bytes:
         """Return the reference to the URL that a page prefers to that of its file name; b"" where it has no other."""
-        page = self._context.urls.canonical(file.path) if file.path == lookup.page.path else None
+        is_whole = file.path == lookup.page.path and self._context.root.only is None
+        page = self._context.urls.canonical(file.path) if is_whole else None
         if page is None or self._context.match(page).may_be_forced or not self._is_at(file.path, page, lookup.view):
             return b""
         return encode_path(page.path.rpartition(b"/")[2]) + (b"/" if page.is_directory else b"")

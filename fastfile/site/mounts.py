@@ -5,14 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastfile.errors import make_not_found
-from fastfile.http.target import Target
+from fastfile.http.target import Target, encode_path
+from fastfile.message import RequestHead, Response
+from fastfile.site.error_pages import make_vary
 from fastfile.site.lookup import Site
+from fastfile.site.pages import make_error_page
+from fastfile.site.representation import NO_CACHE, make_page
+from fastfile.site.shared import Shared
+
+
+class Entrance:
+    """The root of a server of one file: a redirect to the file, and nothing else."""
+
+    base = b""
+
+    def __init__(self, name: bytes, shared: Shared) -> None:
+        self._location = b"/" + encode_path(name)
+        self._shared = shared
+
+    def find(self, target: Target, head: RequestHead) -> Response:
+        """Return the redirect for the root. Raises HTTPError 404 for any other path."""
+        if target.path:
+            raise make_not_found()
+        type_ = self._shared.pages.choose_type(head.field(b"accept"))
+        page = make_error_page(302, "What you ask for is at another address.", type_)
+        # Temporary: the next server on this port may have a page here.
+        fields = (make_vary(), NO_CACHE, (b"Location", self._location))
+        return make_page(302, type_, page, fields, self._shared.changes)
+
+    def look_around(self) -> None:
+        """Do nothing: there are no rules."""
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return None: there is no page for failures."""
 
 
 class Mounts:
     """Mostly there is one site, at the top."""
 
-    def __init__(self, sites: Sequence[Site]) -> None:
+    def __init__(self, sites: Sequence[Site | Entrance]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
@@ -20,7 +51,7 @@ class Mounts:
         for site in self._sites:
             site.look_around()
 
-    def find(self, target: Target) -> tuple[Site, Target]:
+    def find(self, target: Target) -> tuple[Site | Entrance, Target]:
         """Return the site for a target, and the target as that site sees it. Raises HTTPError 404."""
         path = target.path
         for site in self._sites:

@@ -160,11 +160,39 @@ def test_the_first_known_folder_is_served_and_named(start, folder):
     assert fetch(("127.0.0.1", server.port)).endswith(b"built")
 
 
-def test_a_file_is_served_at_the_root(start):
+def test_a_file_is_served_at_its_name_and_the_root_leads_there(start):
     server = start("--port", "0", "style.css")
-    response = fetch(("127.0.0.1", server.port))
+    assert f":{server.port}/style.css" in server.banner
+    response = fetch(("127.0.0.1", server.port), "/style.css")
     assert b"\r\nContent-Type: text/css; charset=utf-8\r\n" in response
     assert response.endswith(b"h1 {}")
+    response = fetch(("127.0.0.1", server.port))
+    assert response.startswith(b"HTTP/1.1 302 ")
+    assert b"\r\nLocation: /style.css\r\n" in response
+    for other in ("/none", "/style.css/", "/style.css/x"):
+        assert not fetch(("127.0.0.1", server.port), other).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("name", ["a b.zip", ".env", "100%.txt", "\N{SNOWMAN}.html", "index.html", "404.html"])
+def test_a_file_of_any_name_is_served_at_the_url_of_the_banner(start, folder, name):
+    (folder / name).write_text("shared")
+    server = start("--port", "0", name)
+    url = urlsplit(re.search(r"http://\S+", server.banner)[0])
+    response = fetch(("127.0.0.1", server.port), url.path)
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert response.endswith(b"shared")
+    assert f"\r\nLocation: {url.path}\r\n".encode() in fetch(("127.0.0.1", server.port))
+
+
+def test_one_file_beside_a_mount_and_at_a_base(start, folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "index.html").write_text("more")
+    server = start("--port", "0", "style.css", "--mount", "/more=more")
+    assert fetch(("127.0.0.1", server.port), "/more/").endswith(b"more")
+    assert fetch(("127.0.0.1", server.port), "/style.css").endswith(b"h1 {}")
+    server = start("--port", "0", "style.css", "--base", "/x.css")
+    assert fetch(("127.0.0.1", server.port), "/x.css").endswith(b"h1 {}")
+    assert fetch(("127.0.0.1", server.port), "/style.css").startswith(b"HTTP/1.1 404 ")
 
 
 def test_all_interfaces_are_listened_on_when_asked(start):
@@ -188,6 +216,7 @@ BANNERS = [
     pytest.param(["--bind", "127.0.0.1"], {"/"}, id="one loopback address"),
     pytest.param(["--bind", "127.0.0.2"], {"/"}, id="another loopback address"),
     pytest.param(["--bind", "::1"], {"/"}, id="loopback of IPv6", marks=ipv6),
+    pytest.param(["style.css"], {"/style.css"}, id="one file"),
     pytest.param(["style.css", "--base", "/x.css"], {"/x.css"}, id="one file and a base"),
 ]
 
