@@ -52,10 +52,14 @@ REVALIDATE = b"public, max-age=0, must-revalidate"
 
 _LAST_ONE_HOLDS = dialects.EITHER._replace(joins_fields=False)
 
-FASTFILE = Provider("fastfile", rule_files=("_redirects", "_headers", "serve.json"), pages="after")
+FASTFILE = Provider(
+    "fastfile", unserved=("netlify.toml",), rule_files=("_redirects", "_headers", "serve.json"), pages="after"
+)
 
 NETLIFY = Provider(
     "netlify",
+    rule_files=("_redirects", "_headers", "netlify.toml"),
+    beside=("netlify.toml",),
     dialect=dialects.NETLIFY,
     pages="both",
     not_found="root",

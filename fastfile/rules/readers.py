@@ -62,9 +62,16 @@ def _read_serve_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
     return Parsed(rules, header_rules, problems, provider)
 
 
+def _read_netlify_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
+    from fastfile.rules.netlify import read_netlify_config
+
+    return Parsed(*read_netlify_config(content, file))
+
+
 READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
     "_redirects": _read_redirects,
     "_headers": _read_headers,
+    "netlify.toml": _read_netlify_config,
     "vercel.json": _read_vercel_config,
     "serve.json": _read_serve_config,
 }

@@ -7,6 +7,7 @@ redirect-parser (netlify/build), Cloudflare's that of pages-shared (cloudflare/w
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from fastfile.rules.patterns.expression import Budget, compile_expression
 from fastfile.rules.patterns.pattern import (
@@ -61,7 +62,20 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
             rule = _parse_line(line, place, dialect, budget)
             counts.add(rule.source)
             rules.append(rule)
+            if rule.refusal:
+                problems.append(Problem(place, f"{rule.refusal}; {rule.source.text} answers {rule.status}"))
     return rules, problems
+
+
+class RuleParts(NamedTuple):
+    """What a rule is made of, as it is written; ``status`` is empty where none is given."""
+
+    source: bytes
+    queries: tuple[bytes, ...]
+    destination: bytes | None
+    status: bytes
+    conditions: tuple[bytes, ...]
+    is_signed: bool = False
 
 
 class _Counts:
@@ -94,22 +108,37 @@ def _parse_line(line: bytes, place: Place, dialect: Dialect, budget: Budget) -> 
         tokens = tokens[: next((i for i, token in enumerate(tokens) if token.startswith(b"#")), len(tokens))]
     elif len(tokens) > 3:
         raise ValueError(f"{dialect.name} reads no more than a path, a destination and a status")
-    source = _parse_source(tokens[0], dialect, budget)
+    if not tokens[0].startswith(b"/") and not tokens[0].lower().startswith(_URL_START):
+        raise ValueError(f"{show(tokens[0])} does not begin with a slash")
     queries, destination, rest = _split_tokens(tokens[1:])
-    if queries and not dialect.conditions:
+    parts = RuleParts(tokens[0], tuple(queries), destination, rest[0] if rest else b"", tuple(rest[1:]))
+    return make_rule(parts, place, dialect, budget)
+
+
+def make_rule(parts: RuleParts, place: Place, dialect: Dialect, budget: Budget) -> Rule:
+    """Return the rule of a line, or of an entry that says the same. Raises ValueError: a sentence."""
+    source = _parse_source(parts.source, dialect, budget)
+    if parts.queries and not dialect.conditions:
         raise ValueError(f"{dialect.name} matches no queries")
-    matches = tuple([_parse_query_match(token) for token in queries])
-    status, forced = _parse_status(rest[0], dialect) if rest else (dialect.default_status, False)
+    matches = tuple([_parse_query_match(token) for token in parts.queries])
+    status, forced = _parse_status(parts.status, dialect) if parts.status else (dialect.default_status, False)
     names = captures_of(source) | {match.capture for match in matches if match.capture}
-    return Rule(
-        source,
-        _parse_to(destination, tokens[0], status, names),
-        status,
-        place,
-        matches,
-        tuple([_parse_condition(token) for token in rest[1:]]),
-        forced or dialect.forced,
-    )
+    conditions = tuple([_parse_condition(token) for token in parts.conditions])
+    destination = _parse_to(parts.destination, parts.source, status, names)
+    refusal = _refuse(destination, status, parts.is_signed)
+    rule = Rule(source, destination, status, place, matches, conditions, forced or dialect.forced)
+    return rule._replace(destination=None, status=501, refusal=refusal) if refusal else rule
+
+
+def _refuse(destination: Destination, status: int, is_signed: bool) -> str:
+    """Return why a rule cannot be followed here; an empty string where it can."""
+    if is_signed:
+        return f"{destination.text} is for signed requests, and fastfile signs none"
+    if destination.origin and not 300 <= status < 400:
+        return f"{destination.text} is on another server, and fastfile forwards no requests"
+    if destination.text.startswith("/.netlify/"):
+        return f"{destination.text} is a service of Netlify, which is not here"
+    return ""
 
 
 def _parse_source(text: bytes, dialect: Dialect, budget: Budget) -> Pattern:
@@ -158,12 +187,7 @@ def _parse_to(text: bytes | None, source: bytes, status: int, names: set[str]) -
         if status != 200 or not source.endswith(b"/*"):
             raise ValueError("there is no destination")
         text = source.removesuffix(b"*") + b":splat"
-    destination = parse_destination(text, names)
-    if destination.origin and not 300 <= status < 400:
-        raise ValueError(f"{destination.text} would have to be fetched, and this server fetches nothing")
-    if text.startswith(b"/.netlify/"):
-        raise ValueError(f"{destination.text} is a service of Netlify's, which is not here")
-    return destination
+    return parse_destination(text, names)
 
 
 def _parse_condition(token: bytes) -> Condition:

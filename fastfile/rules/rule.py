@@ -129,7 +129,8 @@ class Rule(NamedTuple):
 
     A ``status`` of 3xx with a destination redirects; any other answers with what the destination names in this site
     (200: a rewrite; 404, 410: an error page of the site's own), and with a page of ours where there is none.
-    ``forced`` goes before the files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
+    ``refusal`` is a sentence: what the rule asks for cannot be done here, and 501 says why. ``forced`` goes before the
+    files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
     the destination has one, or ``merged``: put after the destination's.
     """
 
@@ -141,6 +142,7 @@ class Rule(NamedTuple):
     conditions: tuple[Condition, ...] = ()
     forced: bool = False
     query: Literal["dropped", "kept", "merged"] = "kept"
+    refusal: str = ""
 
 
 class FieldChange(NamedTuple):

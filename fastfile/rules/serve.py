@@ -13,8 +13,8 @@ from fastfile.rules.json_rules import (
     check_redirect_status,
     make_page_rules,
     make_redirect,
+    make_rewrite,
     make_slash_rules,
-    maybe_rewrite,
     read_changes,
 )
 from fastfile.rules.patterns.expression import check_expression, compile_expression
@@ -93,7 +93,7 @@ def _read_redirect(document: Document, entry: Entry) -> Rule | None:
 
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
     rule = _read_rule(document, entry, 200)
-    return rule and maybe_rewrite(document, entry, rule)
+    return rule and make_rewrite(document, entry, rule)
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:

@@ -16,8 +16,8 @@ from fastfile.rules.json_rules import (
     check_redirect_status,
     make_page_rules,
     make_redirect,
+    make_rewrite,
     make_slash_rules,
-    maybe_rewrite,
     read_changes,
 )
 from fastfile.rules.patterns.expression import check_expression, compile_expression
@@ -82,7 +82,7 @@ def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
         document.complain(entry, "statusCode: expected 200, or a status of an error")
         return None
     rule = _read_rule(document, entry, status or 200)
-    return rule and maybe_rewrite(document, entry, rule)
+    return rule and make_rewrite(document, entry, rule)
 
 
 def _read_rule(document: Document, entry: Entry, status: int) -> Rule | None:

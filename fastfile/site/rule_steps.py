@@ -39,6 +39,9 @@ class RuleSteps:
     def _follow(self, outcome: Outcome, lookup: Lookup) -> Found:
         status = outcome.rule.status
         self._note("rule", str(outcome.rule.place).encode())
+        if outcome.rule.refusal:
+            detail = "A rule of this site asks for what this server does not do: to forward requests, or to run code."
+            raise HTTPError(status, detail, (make_vary(lookup.match.vary),))
         if outcome.is_redirect:
             return self._context.redirect(lookup, status, self._context.locate_reference(outcome.reference))
         entry = self._open_goal(outcome.reference, lookup, status)

@@ -40,6 +40,14 @@ SITES = {
     "app": {"index.html": "the app", "app.js": "app.js", "blog/404.html": "no such post"},
     "bare": {"index.html": "index.html"},
     "hashed": {"assets/index-CqYQZ2AW.js": ""},
+    "netlify.toml": {
+        **PAGES,
+        "_redirects": "/moved /file\n",
+        "_headers": "/app.js\n  X-From: _headers\n",
+        "netlify.toml": '[[redirects]]\nfrom = "/moved"\nto = "/never"\n[[redirects]]\nfrom = "/toml"\nto = "/file"\n'
+        '[[redirects]]\nfrom = "/api/*"\nto = "https://api.example/:splat"\nstatus = 200\n'
+        '[[headers]]\nfor = "/app.js"\nvalues = {X-From = "netlify.toml"}\n',
+    },
     "vercel.json": {
         **PAGES,
         "vercel.json": '{"redirects": [{"source": "/app.js", "destination": "/file.html"}],'
@@ -96,6 +104,18 @@ ROWS = (
     Row(NETLIFY, "unless the rule is forced", "/forced.js", "302 /file"),
     Row(NETLIFY, "a 200 rewrites", "/rewritten", "200 file.html"),
     Row(NETLIFY, "rules are not served", "/_redirects", "404 404.html"),
+    Row(NETLIFY, "netlify.toml has redirects too", "/toml", "301 /file", "netlify.toml"),
+    Row(NETLIFY, "those of _redirects go before them", "/moved", "301 /file", "netlify.toml"),
+    Row(
+        NETLIFY,
+        "its headers replace those of _headers",
+        "/app.js",
+        "200 app.js",
+        "netlify.toml",
+        {"x-from": "netlify.toml"},
+    ),
+    Row(NETLIFY, "a proxy is not shown: 501", "/api/users", "501", "netlify.toml"),
+    Row(NETLIFY, "netlify.toml is not served", "/netlify.toml", "404 404.html", "netlify.toml"),
     #
     Row(CLOUDFLARE, "a page is found without .html", "/file", "200 file.html"),
     Row(CLOUDFLARE, "the name of its file redirects there", "/file.html?a=b", "308 /file?a=b"),

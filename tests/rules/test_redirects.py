@@ -170,12 +170,6 @@ MISTAKES = [
     (EITHER, b"/a https://u@h.example/", "https://u@h.example/ has no valid host"),
     (EITHER, b"/a https:///b", "https:///b has no valid host"),
     (EITHER, b"/a x https://h.example/", "x is not a query match, name=value or name=:placeholder"),
-    (
-        EITHER,
-        b"/a https://h.example/ 200",
-        "https://h.example/ would have to be fetched, and this server fetches nothing",
-    ),
-    (EITHER, b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a service of Netlify's, which is not here"),
     (EITHER, b"https://h.example/a /b", "https://h.example/a is for one host, and rules apply to all here"),
     (EITHER, b"/a /b 200 Role=admin", "Role cannot be told here"),
     (EITHER, b"/a /b 302 Language=", "Language= is not a condition, Name=value"),
@@ -201,6 +195,20 @@ def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(dialect: Dialec
     assert [rule.source.text for rule in rules] == ["/first", "/last"]
     assert [(str(problem.place), problem.text) for problem in problems] == [("_redirects:3", text)]
     assert str(problems[0]) == f"_redirects:3: {text}"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"/a https://h.example/ 200", "https://h.example/ is on another server, and fastfile forwards no requests"),
+        (b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a service of Netlify, which is not here"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_told_and_answers_501(line: bytes, text: str) -> None:
+    rules, problems = parse_redirects(b"/first /1\n" + line + b"\n/* /2", "_redirects", EITHER)
+    assert [(rule.source.text, rule.status) for rule in rules] == [("/first", 301), ("/a", 501), ("/*", 301)]
+    assert [str(problem) for problem in problems] == [f"_redirects:2: {text}; /a answers 501"]
+    assert rules[1].refusal == text
 
 
 def test_cloudflare_reads_2000_static_rules_and_100_dynamic_ones() -> None:

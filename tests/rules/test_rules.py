@@ -143,7 +143,7 @@ REQUESTS = [
     ("/%5fredirects", 404, None, "however they are spelled"),
     ("/./x/../_redirects", 404, None, "with dot segments"),
     ("/nothing", 404, None, "what is not there and has no rule"),
-    ("/proxy", 404, None, "a rule that cannot be had here is left out"),
+    ("/proxy", 501, None, "a rule that cannot be followed here says so"),
 ]
 
 
@@ -232,7 +232,8 @@ def test_what_is_wrong_is_said_once_with_file_and_line(tmp_path: Path) -> None:
     lines = [line for line in server.stderr.splitlines() if "_redirects" in line or "_headers" in line]
     assert lines == [
         "fastfile: _redirects:19: there is no destination: a path that begins with a slash, or an http URL",
-        "fastfile: _redirects:20: https://api.example/ would have to be fetched, and this server fetches nothing",
+        "fastfile: _redirects:20: https://api.example/ is on another server, and fastfile forwards no requests; "
+        "/proxy answers 501",
         "fastfile: _headers:8: Date is set by the server alone",
     ]
 
