@@ -1,0 +1,210 @@
+"""How many instructions a worker spends on a request, counted by valgrind: ``python -m benchmarks.instructions``.
+
+Unlike times, counts are the same on a busy machine, so a change of 1 % shows. The package measured is the one on
+PYTHONPATH (default: this checkout), compiled or not; compare two trees by two runs. The kernel's part is not counted.
+
+Each request comes when the one before it has been answered. Needs valgrind with its headers, and a C compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.processes import process_tree
+
+START_TIMEOUT_S = 180.0  # under valgrind, on a busy machine
+WARM_UP = 100  # requests of each case, before those that are counted
+IDLE_S = 5.0
+SMALL = 1024  # bytes of the file that plain requests get, and of a range
+LARGE = 1_000_000
+PORT_LINE = re.compile(r"http://\S*:(\d+)/")
+OPTIONS = ["--port", "0", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
+
+
+class Client:
+    """Asks one request at a time, over a connection that stays or over one for each."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._kept = self._connect()
+        self._tag = re.findall(rb'\r\nETag: ("[^"]+")', self._exchange(self._kept, b"/small", b""))[0]
+
+    def close(self) -> None:
+        self._kept.close()
+
+    def plain(self, number: int) -> None:
+        assert b" 200 " in self._exchange(self._kept, b"/small", b"")
+
+    def not_modified(self, number: int) -> None:
+        assert b" 304 " in self._exchange(self._kept, b"/small", b"If-None-Match: %b\r\n" % self._tag)
+
+    def partial(self, number: int) -> None:
+        # Another range each time: those that repeat are kept, as every response to a plain request is.
+        start = number * 7 % (LARGE - SMALL)
+        lines = b"Range: bytes=%d-%d\r\n" % (start, start + SMALL - 1)
+        assert b" 206 " in self._exchange(self._kept, b"/large", lines)
+
+    def connection(self, number: int) -> None:
+        with self._connect() as once:
+            assert b" 200 " in self._exchange(once, b"/small", b"Connection: close\r\n")
+            assert once.recv(1) == b""
+
+    def _connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=START_TIMEOUT_S)
+
+    def _exchange(self, connection: socket.socket, target: bytes, lines: bytes) -> bytes:
+        """Return the head of the response, when all of its body has come."""
+        connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, lines))
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._receive(connection)
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        missing = (int(length[1]) if length else 0) - len(body)
+        while missing > 0:
+            missing -= len(self._receive(connection))
+        return head
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        data = connection.recv(65536)
+        assert data, "the server closed the connection"
+        return data
+
+
+CASES: dict[str, Callable[[Client, int], None]] = {
+    "plain": Client.plain,
+    "304": Client.not_modified,
+    "range": Client.partial,
+    "connection": Client.connection,
+}
+
+
+class Counted:
+    """A server under valgrind. Its worker writes its counts into ``folder`` at a signal (dump_counts.c)."""
+
+    def __init__(self, site: Path, folder: Path, library: Path) -> None:
+        self._folder = folder
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/%p"]
+        self._server = subprocess.Popen(
+            [*valgrind, sys.executable, "-m", "fastfile", *OPTIONS, str(site)],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            cwd=site,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.environ.get("PYTHONPATH", os.getcwd()),
+                "LD_PRELOAD": str(library),
+            },
+        )
+        self.port = self._read_port()
+        (self._worker,) = process_tree(self._server.pid)[1:]
+        self._dumps = 0
+
+    def stop(self) -> None:
+        self._server.send_signal(signal.SIGTERM)
+        self._server.wait()
+        self._output.close()
+
+    def take(self) -> int:
+        """Return the instructions of the worker since the last call."""
+        self._dumps += 1
+        dump = self._folder / f"{self._worker}.{self._dumps}"
+        os.kill(self._worker, signal.SIGRTMIN + 7)
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while True:
+            totals = re.findall(r"(?m)^totals: (\d+)", dump.read_text()) if dump.exists() else []
+            if totals:
+                return int(totals[0])
+            if time.monotonic() > deadline_s:
+                raise SystemExit(f"the worker wrote no counts:\n{self._printed()}")
+            time.sleep(0.01)
+
+    def _printed(self) -> str:
+        return os.pread(self._output.fileno(), 65536, 0).decode(errors="replace")
+
+    def _read_port(self) -> int:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while True:
+            port = PORT_LINE.search(self._printed())
+            if port:
+                return int(port[1])
+            if self._server.poll() is not None or time.monotonic() > deadline_s:
+                raise SystemExit(f"the server did not start:\n{self._printed()}")
+            time.sleep(0.05)
+
+
+class Count(NamedTuple):
+    """What the worker executed during an action, and how long that took."""
+
+    instructions: int
+    duration_s: float
+
+
+def count(server: Counted, act: Callable[[], None]) -> Count:
+    """Return what an action costs the worker."""
+    server.take()
+    began_s = time.monotonic()
+    act()
+    return Count(server.take(), time.monotonic() - began_s)
+
+
+def ask(client: Client, case: str, requests: int) -> None:
+    for number in range(requests):
+        CASES[case](client, number)
+
+
+def compile_library(folder: Path) -> Path:
+    source = Path(__file__).with_name("dump_counts.c")
+    library = folder / "dump_counts.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
+
+
+def measure(server: Counted, cases: Sequence[str], requests: int) -> None:
+    client = Client(server.port)
+    for case in CASES:
+        ask(client, case, WARM_UP)
+    # What a worker does each second, requests or not: on a busy machine a case takes many seconds.
+    idle = count(server, lambda: time.sleep(IDLE_S))
+    rate = idle.instructions / idle.duration_s
+    print(f"{'idle':<12} {rate:>8.0f} instructions a second", flush=True)
+    for case in cases:
+        found = count(server, partial(ask, client, case, requests))
+        cost = (found.instructions - rate * found.duration_s) / requests
+        print(f"{case:<12} {cost:>8.0f} instructions a request", flush=True)
+    client.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("--requests", type=int, default=3000, help="of each case; more is more exact")
+    arguments = parser.parse_args()
+    unknown = set(arguments.cases) - CASES.keys()
+    if unknown:
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as folder:
+        Path(site, "small").write_bytes(os.urandom(SMALL))
+        Path(site, "large").write_bytes(os.urandom(LARGE))
+        server = Counted(Path(site), Path(folder), compile_library(Path(folder)))
+        try:
+            measure(server, arguments.cases or list(CASES), arguments.requests)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
