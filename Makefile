@@ -1,9 +1,12 @@
-# What a person types: each target makes the environment that it needs. README's are `make serve DIR=./dist` and `make test`.
+# The commands of a checkout: each target makes the environment that it needs. README has `make serve DIR=./dist` and
+# `make test`.
 
 PYTHON ?= python3
 VENV ?= .venv
 DIR ?= examples/site
 ARGS ?=
+# A folder's name as one word of the shell.
+quote = '$(subst ','\'',$(1))'
 # More than cores: most tests wait for a server.
 JOBS ?= 4
 SECONDS = 60
@@ -17,11 +20,19 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(shell find fastfile -name "*.pyx" -o -name "*.pxd")
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve test test-pure test-all fuzz torture sanitize soak bench docs screenshots lint annotate check clean
+.PHONY: serve build test test-pure test-all fuzz torture sanitize soak bench docs screenshots lint annotate check clean
 .NOTPARALLEL:
 
-serve: $(VENV)/ready
-	$(VENV)/bin/fastfile $(ARGS) $(DIR)
+# Compiled where `make build` or `make test` has been run, else pure Python, which is ready in seconds.
+serve: find-dir $(if $(wildcard $(VENV)/ready),,$(VENV)/pure)
+	@test -e $(VENV)/ready || echo 'This is pure Python. "make build" compiles fastfile: several times faster, in a minute or two.'
+	$(VENV)/bin/fastfile $(ARGS) $(call quote,$(DIR))
+
+.PHONY: find-dir
+find-dir:
+	@test -e $(call quote,$(DIR)) || { printf 'DIR=%s: no such folder or file\n' $(call quote,$(DIR)) >&2; exit 2; }
+
+build: $(VENV)/ready
 
 test: $(VENV)/ready-$(TEST_EXTRA)
 	$(PY) -m pytest --numprocesses $(JOBS) $(ARGS)
@@ -89,8 +100,13 @@ $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fastfile needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
+$(VENV)/pure: $(VENV)/bin/pip
+	@echo 'Installing fastfile into $(VENV), without compiling it.'
+	FASTFILE_NO_EXTENSIONS=1 $(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
-	@echo 'Installing fastfile into $(VENV). Compiling it takes a minute or two, this once.'
+	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes a minute or two, without further output.'
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
