@@ -17,7 +17,8 @@ from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
-from fastfile.site.handler import Handler
+from fastfile.site.handler import Handler, allowed_hosts
+from fastfile.site.hints import Hints
 from fastfile.site.lookup import Site
 from fastfile.site.mounts import Entrance, Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
@@ -114,7 +115,12 @@ def make_application(
         from fastfile.site.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
-    shared = Shared(config, clock, cache, ErrorPages(changes), changes, Tags(config.etag), compression, note)
+    hints = None
+    if note is not take_no_note:
+        hints = Hints(say_nothing)
+    elif not allowed_hosts(config):  # only this machine is served, and not by way of a proxy
+        hints = Hints(say)
+    shared = Shared(config, clock, cache, ErrorPages(changes), changes, Tags(config.etag), compression, note, hints)
     sites: list[Site | Entrance] = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
     main = mount_points[0]
     if main.root.only is not None and main.base and config.base is None:

@@ -120,6 +120,7 @@ class Explainer:
         self._notes: list[tuple[str, str]] = []
         self._failures: list[BaseException] = []
         self._limits = config.parser_limits
+        self._base = config.base or ""
         self._clock = Clock()
         self.mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
@@ -174,7 +175,18 @@ class Explainer:
             response = response.finish(_run(response))
         if self._failures:
             raise self._failures[0]
+        self._add_hint(response.status, urlsplit(url).hostname or "")
         return Exchange(f"GET {target}", self._notes, response)
+
+    def _add_hint(self, status: int, name: str) -> None:
+        """Note why a request came to no site."""
+        if status == 421:
+            text = f"The server does not answer for {name}. --allowed-host {name} lets it."
+        elif status == 404 and self._base and not self._notes:
+            text = f"Nothing is served outside of /{self._base.strip('/')}/, which --base names."
+        else:
+            return
+        self._notes.append(("hint", printable(text)))
 
 
 def _complain(text: str) -> None:
@@ -200,9 +212,13 @@ def location_of(response: Response) -> str | None:
     return None
 
 
+# A step's name, where it is not the word that users know.
+WORDS = {"absence": "not found", "app": "fallback"}
+
+
 def make_text(exchange: Exchange) -> str:
     """Return an exchange for people to read."""
-    steps = "".join(f"  {step:<10} {subject or '.'}\n" for step, subject in exchange.notes)
+    steps = "".join(f"  {WORDS.get(step, step):<10} {subject or '.'}\n" for step, subject in exchange.notes)
     # Fields that a site sets may hold any byte but ASCII's control characters: a terminal knows others (ECMA-48).
     response = exchange.response
     fields = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in response.fields]

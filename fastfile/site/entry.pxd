@@ -12,6 +12,7 @@ cdef class Entry:
     cdef readonly Entry fallback
     cdef readonly object offer
     cdef readonly bytes vary
+    cdef readonly str hint
     cdef public bytes key
     cdef public bint used
     cdef readonly long long size

@@ -33,7 +33,7 @@ class Entry:
     ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
     and ``fallback`` the page of an app that takes navigations to where no file is, if there is one. ``offer`` is what
     can be made of a file without variants, ``key`` that of the cache that keeps the answer. ``vary`` names the request
-    fields by which something else could have been found than an absence.
+    fields by which something else could have been found than an absence, ``hint`` says what would have been.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Entry:
         "_choices",
         "_codings",
         "fallback",
+        "hint",
         "identity",
         "key",
         "offer",
@@ -61,6 +62,7 @@ class Entry:
         fallback: Entry | None = None,
         offer: Offer | None = None,
         vary: bytes = b"",
+        hint: str = "",
     ) -> None:
         self.stamps = stamps
         self.identity = identity
@@ -69,6 +71,7 @@ class Entry:
         self.fallback = fallback
         self.offer = offer
         self.vary = vary
+        self.hint = hint
         self.key: bytes | None = None
         self.used = False
         self._batch_number = 0  # in which its stamps were found to hold

@@ -14,6 +14,7 @@ from fastfile.rules.clean_urls import PagePath
 from fastfile.site.context import Lookup, SiteContext
 from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries
+from fastfile.site.hints import find_hint
 from fastfile.storage.root import make_error
 from fastfile.storage.tags import Unhashed
 from fastfile.storage.view import View
@@ -61,8 +62,9 @@ class Fallback:
             stamps = sum(drawn_from, stamps)
         else:
             stamps = ()
+        hint = self._find_hint(lookup)
         if page is None:
-            entry = Entry(stamps, None, {}, app, vary=vary)
+            entry = Entry(stamps, None, {}, app, vary=vary, hint=hint)
         else:
             entry = Entry(stamps, page.identity, page.variants, app)
         if not lookup.match.is_covered:  # a request with another query may come to a rule
@@ -82,6 +84,15 @@ class Fallback:
             if entry is not None and entry.identity is not None:
                 return entry.identity.resource.read_all()
         return None
+
+    def _find_hint(self, lookup: Lookup) -> str:
+        hints = self._context.shared.hints
+        hint = None if hints is None else find_hint(self._context, lookup)
+        if hints is None or hint is None:
+            return ""
+        self._note("hint", os.fsencode(hint.text))
+        hints.tell(lookup.page.path, hint)
+        return hint.text
 
     def _shows_changes(self, lookup: Lookup, folders: Iterable[bytes], app: Entry | None) -> bool:
         """Tell whether a file that comes where one was looked for shows in the folders: behind a link it may not."""

@@ -33,6 +33,7 @@ from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
+from fastfile.site.hints import may_see_hints
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
@@ -114,6 +115,8 @@ class Handler(Responder):
     def _make_absence(self, entry: Entry, head: RequestHead) -> Response:
         """Return the 404: the site's own page for it, or ours."""
         if entry.identity is None:
+            if entry.hint and may_see_hints(head):
+                return self._pages.make(make_not_found(), head, None, entry.hint)
             return self._pages.make_absence(head)
         return entry.select(head.accept_encoding, False).full
 
@@ -162,7 +165,8 @@ class Handler(Responder):
         if entry.status != 200:
             if entry.fallback is None or not is_navigation(head):
                 if entry.vary and entry.identity is None:
-                    return self._pages.make(make_not_found((make_vary(entry.vary),)), head)
+                    hint = entry.hint if entry.hint and may_see_hints(head) else ""
+                    return self._pages.make(make_not_found((make_vary(entry.vary),)), head, None, hint)
                 return self._make_absence(entry, head)
             entry = entry.fallback
         representation = entry.select(head.accept_encoding, head.range is not None and head.method == b"GET")

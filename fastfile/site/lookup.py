@@ -13,6 +13,7 @@ cache, or is no longer true.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from fastfile.http.target import Target, encode_path
@@ -23,6 +24,7 @@ from fastfile.site.context import Found, Lookup, SiteContext, Step
 from fastfile.site.entry import Entry
 from fastfile.site.fallback import Fallback
 from fastfile.site.file_entries import FileEntries, FoundFile
+from fastfile.site.hints import explain_refusal
 from fastfile.site.listing.folders import Folders
 from fastfile.site.shared import Shared
 from fastfile.storage.root import Root
@@ -112,7 +114,11 @@ class FileSteps:
         if context.hides(page.path):
             self._note("hidden", page.path)
             return None
-        file = self._files.find(lookup.view, context.candidates(page))
+        try:
+            file = self._files.find(lookup.view, context.candidates(page))
+        except PermissionError:
+            self._tell_refusal(page.path)
+            raise
         if file is None or self._is_beside_listing(file, lookup):
             return None
         better = page if context.root.only is not None else context.urls.address(file.path, page)
@@ -130,12 +136,20 @@ class FileSteps:
         context.keep(self._key(lookup), entry)
         return entry
 
+    def _tell_refusal(self, path: bytes) -> None:
+        hints = self._context.shared.hints
+        if hints is not None:
+            hint = explain_refusal(path)
+            self._note("hint", os.fsencode(hint.text))
+            hints.tell(path, hint)
+
     def find_folder(self, lookup: Lookup) -> Response | Deferred | None:
         """Return the listing of a folder without a page, or the redirect to it."""
         context, page = self._context, lookup.page
         if not self._has_folders or context.hides(page.path) or not lookup.view.is_folder(page.path):
             return None
         if not page.is_directory:
+            self._note("folder", page.path)
             return context.move(lookup, PagePath(page.path, True))
         if not context.provider.listing:
             return None

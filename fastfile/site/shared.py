@@ -15,6 +15,7 @@ from fastfile.storage.tags import Tags
 
 if TYPE_CHECKING:
     from fastfile.site.compression import Compression
+    from fastfile.site.hints import Hints
 
 # Hears the name of a step, and the path or the place of what it found.
 Note = Callable[[str, bytes], None]
@@ -25,7 +26,9 @@ def take_no_note(step: str, subject: bytes) -> None:
 
 
 class Shared(NamedTuple):
-    """``changes`` are those of every response. Without ``compression`` nothing is encoded here."""
+    """``changes`` are those of every response. Without ``compression`` nothing is encoded here, and without ``hints``
+    no hint is looked for.
+    """
 
     config: Config
     clock: Clock
@@ -35,3 +38,4 @@ class Shared(NamedTuple):
     tags: Tags
     compression: Compression | None = None
     note: Note = take_no_note
+    hints: Hints | None = None

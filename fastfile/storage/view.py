@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Literal
 
 from fastfile.http.target import join
 from fastfile.sendfile import read_signature
 from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root, make_error
+
+MAX_SCANNED = 1000  # names of a folder: half a millisecond
 
 # Why a name is no file. "refused": something is there that no request can have, such as a link that leads nowhere.
 NoFile = Literal["absent", "folder", "linked folder", "refused"]
@@ -85,6 +89,41 @@ class View:
             return path in self._files or self.open(path) is not None
         except OSError:
             return False
+
+    def refusal(self, path: bytes) -> Literal["outside", "nowhere", "special", "file"] | None:
+        """Return why no file below a path, or at it with a slash, can be opened; None for a folder and for nothing."""
+        if self.is_absent(path):
+            return None
+        try:
+            mode = self._root.stat(path).st_mode
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return "outside"
+            return "nowhere" if error.errno in (errno.ENOENT, errno.ELOOP) else None
+        if stat.S_ISREG(mode):
+            return "file"
+        return None if stat.S_ISDIR(mode) else "special"
+
+    def find_other_case(self, folder: bytes, names: Iterable[bytes]) -> bytes | None:
+        """Return a name in a folder that differs from one of the names by the case of its letters.
+
+        Looks at MAX_SCANNED names at most.
+        """
+        wanted = {os.fsdecode(name).casefold() for name in names}
+        try:
+            fd = self._root.open(folder)
+        except OSError:
+            return None
+        try:
+            with os.scandir(fd) as entries:
+                for entry in islice(entries, MAX_SCANNED):
+                    if entry.name.casefold() in wanted:
+                        return os.fsencode(entry.name)
+        except OSError:  # it is no folder
+            return None
+        finally:
+            os.close(fd)
+        return None
 
     def states(self, paths: Sequence[bytes]) -> dict[bytes, os.stat_result]:
         """Return the state of each folder that was looked in for the last of the paths, which is a file.

@@ -39,6 +39,7 @@ def test_help_is_shown_wherever_it_is_asked_for(arguments):
     ("arguments", "steps", "statuses", "exit_status"),
     [
         pytest.param(["/"], ["file index.html"], [200], 0, id="a folder's index"),
+        pytest.param(["/a b"], ["folder a b", "listing a b"], [301, 200], 0, id="a folder"),
         pytest.param(["/docs"], ["redirect docs/index.html", "file docs/index.html"], [301, 200], 0, id="a redirect"),
         pytest.param(
             ["/about.html", "--clean-urls"],
@@ -47,11 +48,28 @@ def test_help_is_shown_wherever_it_is_asked_for(arguments):
             0,
             id="a clean address",
         ),
-        pytest.param(["/nix"], ["absence nix", "404 page 404.html"], [404], 1, id="a page of the site's own for a 404"),
-        pytest.param(["/nix", "--spa"], ["absence nix", "404 page 404.html", "app index.html"], [200], 0, id="an app"),
+        pytest.param(
+            ["/APP.js"],
+            [
+                "not found APP.js",
+                "404 page 404.html",
+                "hint app.js exists. Upper and lower case are different in URLs.",
+            ],
+            [404],
+            1,
+            id="a page of the site's own for a 404",
+        ),
+        pytest.param(
+            ["/nix", "--spa"], ["not found nix", "404 page 404.html", "fallback index.html"], [200], 0, id="an app"
+        ),
         pytest.param(
             ["/nix", "--spa", "--fetch"],
-            ["absence nix", "404 page 404.html", "app index.html"],
+            [
+                "not found nix",
+                "404 page 404.html",
+                "fallback index.html",
+                "hint This request is for data or for a part of a page. Only navigations get index.html.",
+            ],
             [404],
             1,
             id="a part that an app lacks",
@@ -59,10 +77,28 @@ def test_help_is_shown_wherever_it_is_asked_for(arguments):
         pytest.param(["/a b/ü.txt"], ["file a b/ü.txt"], [200], 0, id="a path as people write it"),
         pytest.param(["/a%20b/%C3%BC.txt?q#f"], ["file a b/ü.txt"], [200], 0, id="and as browsers do"),
         pytest.param(["http://localhost:9/app.js"], ["file app.js"], [200], 0, id="a URL"),
-        pytest.param(["http://evil.example/"], [], [421], 1, id="a foreign host"),
+        pytest.param(
+            ["http://other.example:80/"],
+            ["hint The server does not answer for other.example. --allowed-host other.example lets it."],
+            [421],
+            1,
+            id="a foreign host",
+        ),
+        pytest.param(
+            ["/app.js", "--base", "/app"],
+            ["hint Nothing is served outside of /app/, which --base names."],
+            [404],
+            1,
+            id="a path outside of the base",
+        ),
         pytest.param(
             ["/.git/config"],
-            ["hidden .git/config", "absence .git/config", "404 page 404.html"],
+            [
+                "hidden .git/config",
+                "not found .git/config",
+                "404 page 404.html",
+                "hint Names that begin with a dot are not served. --dotfiles serves them.",
+            ],
             [404],
             1,
             id="a hidden name",

@@ -199,7 +199,7 @@ def test_every_answer_of_a_hashed_file_says_a_year(served: RawClient) -> None:
         pytest.param("/assets/index-CqYQZ2AW.js", 404, "no-store", id="a chunk of the build before"),
         pytest.param("/404/index-CqYQZ2AW.js", 404, "no-store", id="the same under a 404.html"),
         pytest.param("/docs/guide.html", 200, "public, max-age=60", id="a page that a rule names"),
-        pytest.param("/docs", 404, "no-store", id="nothing at a path that a rule names"),
+        pytest.param("/docs", 200, "no-cache", id="the page of an app at a path that a rule names"),
         pytest.param("/docs/none.txt", 404, "no-store", id="nothing at a name that a rule names"),
     ],
 )

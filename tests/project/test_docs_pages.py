@@ -125,4 +125,4 @@ def test_the_commands_of_a_page_have_options_that_there_are(
 
 def test_all_examples_were_found() -> None:
     assert len(command_lines(DOCS.parent / "README.md")) == 11
-    assert (len(PAGES), len(EXPLANATIONS)) == (10, 4)
+    assert (len(PAGES), len(EXPLANATIONS)) == (10, 5)

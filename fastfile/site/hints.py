@@ -1,0 +1,153 @@
+"""Hints: why nothing was found at a URL, and what would serve it. For `fastfile explain`, the log, and the 404 page.
+
+Only for the users of this machine: a hint may name a file that the client did not ask for. Costs a few system calls and
+at most one short listing of a folder for each distinct URL that is not found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastfile.http.authority import is_loopback_host
+from fastfile.http.navigation import is_navigation
+from fastfile.http.target import is_hidden, join
+from fastfile.message import RequestHead
+from fastfile.rules.clean_urls import HTML
+from fastfile.site.context import Lookup, SiteContext
+
+MAX_TOLD = 100  # causes that are logged by one worker
+MAX_DEPTH = 32  # folders below the root; deeper paths get no hint
+# A proxy on this machine sends one of these with the requests of its clients, who are not to read hints.
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
+
+
+class Hint(NamedTuple):
+    """``cause`` is equal for hints that need to be given once; ``text`` is a sentence or two."""
+
+    cause: str
+    text: str
+
+
+class Hints:
+    """Gives hints to the log, each cause once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: set[str] = set()
+
+    def tell(self, path: bytes, hint: Hint) -> None:
+        """Log a hint about a request for ``path``, unless its cause was told before."""
+        if hint.cause not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(hint.cause)
+            self._say(f"not found: /{_show(path)}. {hint.text}")
+
+
+def may_see_hints(head: RequestHead) -> bool:
+    """Tell whether a request is of a user of this machine, as far as can be told: no proxy passed it on."""
+    host = (head.authority or b"").lower()
+    name = host[: host.rfind(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
+    return is_loopback_host(name) and not any(head.field(field) for field in _FORWARDED)
+
+
+def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
+    """Return why there is no file for a request."""
+    path = lookup.page.path
+    if context.root.only is not None or path.count(b"/") >= MAX_DEPTH:
+        return None
+    if context.rules is not None and context.rules.hides(path):
+        return Hint(
+            f"rules {path!r}", f"{_show(path)} configures the server, so it is not served. --rules off serves it."
+        )
+    if is_hidden(path) and context.hides(path):
+        return Hint("hidden", "Names that begin with a dot are not served. --dotfiles serves them.")
+    return (
+        _explain_name(lookup)
+        or _explain_page(context, lookup)
+        or _find_other_case(context, lookup)
+        or _explain_app(context, lookup)
+    )
+
+
+def explain_refusal(path: bytes) -> Hint:
+    """Return the hint about a file that cannot be read."""
+    return Hint(f"permissions {path!r}", f"{_show(path)} exists, but the server has no permission to read it.")
+
+
+def _explain_name(lookup: Lookup) -> Hint | None:
+    """Tell about what is at the name or on the way to it, such as a link."""
+    path, view = lookup.page.path, lookup.view
+    *_, last = view.folders_to(path, MAX_DEPTH)
+    for name in dict.fromkeys((last, _first_missing(last, path))):
+        refusal = view.refusal(name) if name else None
+        shown = _show(name)
+        if refusal == "outside":
+            text = f"{shown} is a link that leads out of the served folder. --follow-symlinks follows such links."
+            return Hint(f"outside {name!r}", text)
+        if refusal == "nowhere":
+            return Hint(f"nowhere {name!r}", f"{shown} is a link that leads nowhere.")
+        if refusal == "special":
+            return Hint(f"special {name!r}", f"{shown} is neither a file nor a folder.")
+        if refusal == "file":
+            text = f"{shown} is a file: its URL has no slash at the end, and nothing is below it."
+            return Hint(f"file {name!r}", text)
+    return None
+
+
+def _explain_page(context: SiteContext, lookup: Lookup) -> Hint | None:
+    """Tell about a page beside the path, and about a folder that is not listed."""
+    page, view = lookup.page, lookup.view
+    beside = page.path + HTML
+    if page.path and not view.is_absent(beside) and view.is_file(beside):
+        if beside in context.urls.candidates(page._replace(is_directory=False)):
+            text = f"{_show(beside)} exists, and is served at /{_show(page.path)} without the slash."
+        else:
+            text = f"{_show(beside)} exists. --clean-urls serves it at /{_show(page.path)}."
+        return Hint(f"page {beside!r}", text)
+    if page.is_directory and view.is_folder(page.path):
+        index = " or ".join(context.shared.config.index)
+        text = (
+            f"/{_show(page.path)} is a folder without {index}, and folders are not listed here. --listing lists them."
+        )
+        return Hint("listing", text)
+    return None
+
+
+def _find_other_case(context: SiteContext, lookup: Lookup) -> Hint | None:
+    path, view = lookup.page.path, lookup.view
+    *_, found = view.folders_to(path, MAX_DEPTH)
+    for name in path[len(found) :].strip(b"/").split(b"/"):
+        if not name or view.is_absent(found):
+            return None
+        exact = join(found, name)
+        other = name if not view.is_absent(exact) else view.find_other_case(found, (name, name + HTML))
+        if other is None:
+            return None
+        found = join(found, other)
+    if found == path or context.hides(found):
+        return None
+    return Hint(f"case {found!r}", f"{_show(found)} exists. Upper and lower case are different in URLs.")
+
+
+def _explain_app(context: SiteContext, lookup: Lookup) -> Hint | None:
+    name = lookup.page.path.rpartition(b"/")[2]
+    if b"." in name:
+        return None
+    spa = context.shared.config.spa
+    if spa is not None:
+        if is_navigation(lookup.head):
+            return None
+        return Hint("navigation", f"This request is for data or for a part of a page. Only navigations get {spa}.")
+    home = b"index.html"
+    if not is_navigation(lookup.head) or lookup.view.is_absent(home):
+        return None
+    return Hint("app", "If this is a route of a single-page app, --spa serves index.html for it.")
+
+
+def _first_missing(folder: bytes, path: bytes) -> bytes:
+    return join(folder, path[len(folder) :].strip(b"/").partition(b"/")[0]).rstrip(b"/")
+
+
+def _show(path: bytes) -> str:
+    return os.fsdecode(path)

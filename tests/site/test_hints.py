@@ -1,0 +1,178 @@
+"""Hints: why nothing is found at a URL. ``fastfile explain`` has them, the log, and the 404 page on loopback alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.asker import Asker
+from support.rawclient import RawClient
+from support.serverprocess import ServerProcess
+
+from fastfile.cli.arguments import parse_arguments
+from fastfile.cli.help import USAGE
+from fastfile.commands.explain import FETCH, NAVIGATION, Explainer
+from fastfile.config.load import load
+from fastfile.site.hints import MAX_TOLD, Hint, Hints
+from fastfile.storage.view import MAX_SCANNED
+
+FILES = (
+    "index.html",
+    "about.html",
+    "data.json",
+    "Docs/Guide.html",
+    "docs-2/x.txt",
+    ".env",
+    "_headers",
+    "app.js",
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    for name in FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (folder / "nowhere").symlink_to("missing.txt")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.txt").write_text("outside")
+    (folder / "outside").symlink_to("../elsewhere")
+    (folder / "outside.txt").symlink_to("../elsewhere/x.txt")
+    os.mkfifo(folder / "pipe")
+    return folder
+
+
+APP = "If this is a route of a single-page app, --spa serves index.html for it."
+CASE = "exists. Upper and lower case are different in URLs."
+OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks follows such links."
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "hint"),
+    [
+        ("/DATA.json", [], f"data.json {CASE}"),
+        ("/ABOUT", [], f"about.html {CASE}"),
+        ("/docs/guide.html", [], f"Docs/Guide.html {CASE}"),
+        ("/docs/GUIDE", [], f"Docs/Guide.html {CASE}"),
+        ("/docs-2/X.TXT", [], f"docs-2/x.txt {CASE}"),
+        ("/.ENV", [], "Names that begin with a dot are not served. --dotfiles serves them."),
+        ("/.env", [], "Names that begin with a dot are not served. --dotfiles serves them."),
+        ("/.ENV", ["--dotfiles"], f".env {CASE}"),
+        ("/_headers", [], "_headers configures the server, so it is not served. --rules off serves it."),
+        ("/outside.txt", [], f"outside.txt {OUTSIDE}"),
+        ("/outside/x.txt", [], f"outside {OUTSIDE}"),
+        ("/outside/", [], f"outside {OUTSIDE}"),
+        ("/nowhere", [], "nowhere is a link that leads nowhere."),
+        ("/pipe", [], "pipe is neither a file nor a folder."),
+        ("/app.js/", [], "app.js is a file: its URL has no slash at the end, and nothing is below it."),
+        ("/app.js/x", [], "app.js is a file: its URL has no slash at the end, and nothing is below it."),
+        ("/about", ["--no-clean-urls"], "about.html exists. --clean-urls serves it at /about."),
+        ("/about/", ["--as", "github-pages"], "about.html exists, and is served at /about without the slash."),
+        (
+            "/docs-2/",
+            ["--no-listing"],
+            "/docs-2 is a folder without index.html, and folders are not listed here. --listing lists them.",
+        ),
+        ("/deep/route", [], APP),
+        ("/deep/route/", [], APP),
+        ("/deep/missing.js", [], None),
+        ("/.well-known/x", ["--listing"], APP),
+        ("/" + "d/" * 100 + "x", [], None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)[:40],
+)
+def test_a_hint_says_why_nothing_is_found(site, target, options, hint):
+    assert hints(site, target, options, NAVIGATION) == ([] if hint is None else [hint])
+
+
+def hints(site: Path, target: str, options: list[str], fields: dict[str, str]) -> list[str]:
+    explainer = Explainer(load(parse_arguments(USAGE, options), {}), str(site))
+    try:
+        exchange = explainer.ask(f"http://localhost{target}", fields)
+    finally:
+        explainer.close()
+    assert exchange.response.status == 404
+    return [text for step, text in exchange.notes if step == "hint"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_named(tmp_path):
+    (tmp_path / "secret.txt").touch(mode=0)
+    explainer = Explainer(load({}, {}), str(tmp_path))
+    exchange = explainer.ask("http://localhost/secret.txt", FETCH)
+    explainer.close()
+    assert exchange.response.status == 403
+    assert exchange.notes == [("hint", "secret.txt exists, but the server has no permission to read it.")]
+
+
+def test_data_gets_no_page_of_an_app(site):
+    expected = ["This request is for data or for a part of a page. Only navigations get index.html."]
+    assert hints(site, "/api/list", ["--spa"], FETCH) == expected
+
+
+def test_few_names_of_a_large_folder_are_compared(tmp_path):
+    names = [f"name-{number}" for number in range(3 * MAX_SCANNED)]
+    for name in names:
+        (tmp_path / name).touch()
+    found = [hints(tmp_path, f"/{name.upper()}", [], FETCH) != [] for name in names[:: MAX_SCANNED // 2]]
+    assert any(found)
+    assert not all(found)
+
+
+def test_the_404_page_has_the_hint_for_users_of_this_machine_alone(site):
+    text = b"data.json exists."
+    with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
+        for _ in range(2):
+            response = client.request("/DATA.json", "GET", "Accept: text/html")
+            assert (response.status, text in response.body) == (404, True)
+            for field in (
+                "X-Forwarded-For: 192.0.2.1",
+                "Forwarded: for=192.0.2.1",
+                "Via: 1.1 x",
+                "X-Real-IP: 192.0.2.1",
+            ):
+                assert text not in client.request("/DATA.json", "GET", field).body
+
+
+@pytest.mark.parametrize("options", [["--host"], ["--allowed-host", "localhost"]], ids=" ".join)
+def test_a_server_for_others_gives_no_hints(site, options):
+    with ServerProcess([*options, str(site)]) as server, RawClient(server.connect()) as client:
+        assert b"data.json" not in client.request("/DATA.json").body
+        server.stop()
+        assert "data.json" not in server.stderr
+
+
+def test_the_log_has_each_cause_once(site):
+    with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
+        for target in ("/DATA.json", "/DATA.json", "/Data.json", "/route", "/another/route"):
+            for _ in range(2):
+                assert client.request(target).status == 404
+        server.stop()
+        lines = [line for line in server.stderr.splitlines() if "not found" in line]
+    assert [line.partition("not found: ")[2] for line in lines] == [
+        f"/DATA.json. data.json {CASE}",
+        f"/route. {APP}",
+    ]
+
+
+def test_a_hint_follows_the_folder(tmp_path):
+    asker = Asker(tmp_path)
+    asker.write("index.html", b"")
+    asker.settle()
+    assert b"--spa" in asker.get("/route")[1]
+    asker.write("Route", b"")
+    asker.settle()
+    assert b"Route exists" in asker.get("/route")[1]
+    asker.write("route", b"found")
+    assert asker.get("/route") == (200, b"found")
+
+
+def test_the_causes_that_are_logged_are_bounded():
+    said: list[str] = []
+    log = Hints(said.append)
+    for number in range(3 * MAX_TOLD):
+        log.tell(b"x", Hint(str(number), "text"))
+    assert len(said) == MAX_TOLD
