@@ -34,7 +34,8 @@ def drop_privileges(config: Config, root_path: str) -> None:
     except KeyError:
         raise StartError(f"--group {printable(config.group or '')}: there is no such group") from None
     _become(uid, gid, name)
-    needed = os.R_OK | (os.X_OK if os.path.isdir(root_path) else 0)
+    # A folder that may be searched and not listed (mode 711) has files that can be served.
+    needed = os.X_OK if os.path.isdir(root_path) else os.R_OK
     if not os.access(root_path, needed):
         raise StartError(f"{printable(root_path)}: user {printable(name or str(uid))} has no permission to read it")
 

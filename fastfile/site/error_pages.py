@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastfile.errors import HTTPError, make_not_found
+from fastfile.errors import HTTPError, make_not_found, make_unavailable
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.fields import split_list
 from fastfile.http.negotiation import preferred_type
 from fastfile.message import RequestHead, Response
 from fastfile.site.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.site.representation import NO_STORE, make_page
+from fastfile.storage.outcome import Outcome, classify
 
 MAX_PAGES = 256  # distinct error responses that are remembered
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
@@ -20,6 +21,18 @@ def make_vary(names: bytes = b"") -> Field:
 
 
 VARY = make_vary()
+
+
+def make_error(error: OSError) -> HTTPError:
+    """Return what a client is told of a failure of storage: 404, 403, 503 with Retry-After, or 500."""
+    outcome = classify(error)
+    if outcome is Outcome.MISSING:
+        return make_not_found()
+    if outcome is Outcome.REFUSED:
+        return HTTPError(403, "This may not be read.")
+    if outcome is Outcome.BUSY:
+        return make_unavailable("The server is out of resources; try again in a moment.")
+    return HTTPError(500, "The file could not be read.")
 
 
 class ErrorPages:

@@ -15,7 +15,7 @@ from fastfile.site.context import Lookup, SiteContext
 from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.hints import find_hint
-from fastfile.storage.root import make_error
+from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.tags import Unhashed
 from fastfile.storage.view import View
 
@@ -131,7 +131,7 @@ class Fallback:
         try:
             file = self._files.find(view, (path,))
         except OSError as error:
-            if make_error(error).status != 403:
+            if classify(error) is not Outcome.REFUSED:
                 raise
             return None
         if file is None:

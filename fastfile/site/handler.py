@@ -32,12 +32,11 @@ from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
-from fastfile.site.error_pages import make_vary
+from fastfile.site.error_pages import make_error, make_vary
 from fastfile.site.hints import may_see_hints
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
-from fastfile.storage.root import make_error
 from fastfile.storage.tags import Unhashed
 
 if TYPE_CHECKING:

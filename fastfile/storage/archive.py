@@ -20,7 +20,8 @@ from fastfile.errors import HTTPError
 from fastfile.http.target import join
 from fastfile.storage.directory import sort_in_runs
 from fastfile.storage.metadata import modified_s
-from fastfile.storage.root import PinnedRoot, Root, make_error
+from fastfile.storage.outcome import Outcome, classify
+from fastfile.storage.root import PinnedRoot, Root
 from fastfile.storage.zip_format import (
     BLOCK_SIZE,
     LAST_BLOCK,
@@ -184,7 +185,7 @@ def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
     try:
         fd = root.open(folder)
     except OSError as error:
-        if make_error(error).status in (403, 404):  # its name may be seen, or it is gone since then
+        if classify(error) in (Outcome.MISSING, Outcome.REFUSED):  # its name may be seen, or it is gone since then
             return []
         raise
     try:

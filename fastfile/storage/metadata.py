@@ -12,6 +12,8 @@ SECOND_NS = 1_000_000_000
 # A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
 # may change again without a trace. 20 ms is two ticks of the slowest kernel clock (HZ=100).
 SETTLING_NS = 20_000_000
+# One tick where times are in whole seconds (ext2, ext4 with small inodes, some NFS servers), or in two (FAT).
+COARSE_SETTLING_NS = 2 * SECOND_NS + SETTLING_NS
 # The last second that an HTTP-date can name: 9999-12-31 23:59:59.
 LATEST_DATE_S = 253402300799
 
@@ -54,5 +56,7 @@ def date_s(status: os.stat_result, now_s: int) -> int | None:
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:
     """Tell whether a change from now on is bound to show in the signature."""
+    # The ctime is always the file system's own, while tools write mtimes of whole seconds everywhere.
+    tick_ns = SETTLING_NS if status.st_ctime_ns % SECOND_NS else COARSE_SETTLING_NS
     # A time in the future is as good as one in the past: the next change brings one of now.
-    return abs(now_ns - status.st_mtime_ns) > SETTLING_NS and abs(now_ns - status.st_ctime_ns) > SETTLING_NS
+    return abs(now_ns - status.st_mtime_ns) > tick_ns and abs(now_ns - status.st_ctime_ns) > tick_ns

@@ -108,7 +108,8 @@ def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
 def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None]:
     """Read a file whole, with the status that the bytes belong to: again when it changed while it was read.
 
-    None instead of the bytes where they are not all in memory.
+    None instead of the bytes where they are not all in memory, and where the file changes all the time: then it is sent
+    from its descriptor.
     """
     for _ in range(MAX_READS):
         content = b""
@@ -122,4 +123,4 @@ def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None
         before, status = status, os.fstat(fd)
         if make_signature(before) == make_signature(status) and len(content) == status.st_size:
             return status, content
-    raise os_error(errno.EIO)
+    return status, None

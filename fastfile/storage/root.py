@@ -11,8 +11,9 @@ import errno
 import os
 from collections.abc import Callable
 
-from fastfile.errors import HTTPError, StartError, make_not_found, make_unavailable
+from fastfile.errors import StartError
 from fastfile.sendfile import open_beneath, read_signature
+from fastfile.storage.outcome import Outcome, classify
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -84,7 +85,7 @@ class Root:
         try:
             return self.stat(path)
         except OSError as error:
-            if make_error(error).status in (403, 404):
+            if classify(error) in (Outcome.MISSING, Outcome.REFUSED):
                 return None
             raise
 
@@ -105,10 +106,15 @@ class Root:
             return None
 
     def _has_openat2(self) -> bool:
+        """Tell whether the kernel has openat2: it then says that a name that is not there is not there.
+
+        An older kernel, gVisor and seccomp filters refuse the call, with ENOSYS, EPERM, EACCES or EINVAL. The root
+        itself cannot be opened where it may only be searched (mode 711).
+        """
         try:
-            os.close(open_beneath(self._fd, b"."))
-        except OSError as error:  # an older kernel, gVisor, or a seccomp filter
-            return error.errno not in (errno.ENOSYS, errno.EPERM)
+            os.close(open_beneath(self._fd, b"\xffno such name"))
+        except OSError as error:
+            return error.errno == errno.ENOENT
         return True
 
     def _open_root(self) -> int:
@@ -243,22 +249,3 @@ class PinnedRoot(Root):
 def os_error(number: int) -> OSError:
     """Return the error that a system call with this errno would have raised."""
     return OSError(number, os.strerror(number))
-
-
-# What the disk says, as the client hears it: the one place where an errno becomes a status.
-_NOT_FOUND = {
-    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ENXIO, errno.ENODEV, errno.EINVAL,
-    errno.EILSEQ, errno.EOPNOTSUPP, errno.EISDIR,
-}  # fmt: skip
-_FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
-
-
-def make_error(error: OSError) -> HTTPError:
-    """Return the answer for a failed open or read: 404, 403, 503 with Retry-After, or 500."""
-    if error.errno in _NOT_FOUND:
-        return make_not_found()
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return HTTPError(403, "This may not be read.")
-    if error.errno in _FOR_NOW:
-        return make_unavailable("The server is out of resources; try again in a moment.")
-    return HTTPError(500, "The file could not be read.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
-from fastfile.storage.root import Root, make_error
+from fastfile.storage.root import Root
 
 # Content coding (RFC 9110 §8.4.1, RFC 7932, RFC 8878) and the ending of its files.
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
@@ -38,7 +39,7 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
         try:
             variant = open_resource(root, beside, small_file)
         except OSError as error:
-            if make_error(error).status == 503:  # it may well be usable next time
+            if classify(error) is Outcome.BUSY:  # it may well be usable next time
                 raise
             found.signatures[beside] = signature
             continue

@@ -11,8 +11,9 @@ from typing import Literal
 
 from fastfile.http.target import join
 from fastfile.sendfile import read_signature
+from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
-from fastfile.storage.root import Root, make_error
+from fastfile.storage.root import Root
 
 MAX_SCANNED = 1000  # names of a folder: half a millisecond
 
@@ -48,7 +49,7 @@ class View:
             is_link = os.path.islink(self._root.absolute(path))
             self._no_files[path] = "linked folder" if is_link else "folder"
         except OSError as error:
-            if make_error(error).status != 404:
+            if classify(error) is not Outcome.MISSING:
                 raise
             is_there = read_signature(self._root.absolute(path), False) not in (b"", b"!")
             self._no_files[path] = "refused" if is_there else "absent"
@@ -76,7 +77,7 @@ class View:
         try:
             is_folder = stat.S_ISDIR(self._root.stat(path).st_mode)
         except OSError as error:
-            if make_error(error).status != 404:
+            if classify(error) is not Outcome.MISSING:
                 raise
             return False
         if is_folder:

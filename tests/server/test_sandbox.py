@@ -481,6 +481,14 @@ def test_a_root_that_the_user_may_not_read_is_one_line_and_status_1(public: str)
 
 
 @needs_root
+def test_a_root_that_the_user_may_only_search_is_served(public: str) -> None:
+    Path(public, "file.txt").write_bytes(b"content")
+    os.chmod(public, 0o711)
+    with ServerProcess(["--user", "nobody", public]) as server, RawClient(server.connect()) as client:
+        assert client.request("/file.txt").body == b"content"
+
+
+@needs_root
 def test_only_root_can_become_another_user() -> None:
     code = """
 import grp, os, pwd

@@ -15,7 +15,7 @@ from support.asker import Asker, fields
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
 
 from fastfile.http.date import maybe_httpdate
-from fastfile.storage.metadata import date_s, modified_s
+from fastfile.storage.metadata import COARSE_SETTLING_NS, SETTLING_NS, date_s, is_settled, modified_s
 
 SECOND_NS = 1_000_000_000
 NOW_S = 1_800_000_000
@@ -118,3 +118,28 @@ def test_the_date_that_is_told(time_s: int, told_s: int | None) -> None:
 def test_the_last_second_of_a_date_is_that_of_the_calendar() -> None:
     last = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
     assert date_s(status_of(int(last.timestamp())), NOW_S) == NOW_S
+
+
+@pytest.mark.parametrize(
+    ("changed_ns", "age_ns", "settled"),
+    [
+        pytest.param(NOW_S * SECOND_NS + 1, SETTLING_NS, False, id="within two ticks of a fine clock"),
+        pytest.param(NOW_S * SECOND_NS + 1, SETTLING_NS + 1, True, id="after them"),
+        pytest.param(NOW_S * SECOND_NS, SETTLING_NS + 1, False, id="a time in whole seconds may hide a change"),
+        pytest.param(NOW_S * SECOND_NS, SECOND_NS, False, id="for a second"),
+        pytest.param(NOW_S * SECOND_NS, 2 * SECOND_NS, False, id="on FAT for two"),
+        pytest.param(NOW_S * SECOND_NS, COARSE_SETTLING_NS + 1, True, id="and no longer"),
+    ],
+)
+def test_a_change_is_settled_when_the_clock_of_its_file_system_has_ticked(
+    changed_ns: int, age_ns: int, settled: bool
+) -> None:
+    times = {"st_mtime_ns": changed_ns, "st_ctime_ns": changed_ns}
+    status = os.stat_result((0o100644, 1, 1, 1, 0, 0, 1, 0, 0, 0), times)
+    assert is_settled(status, changed_ns + age_ns) is settled
+
+
+def test_a_time_in_whole_seconds_that_a_tool_wrote_does_not_count_as_a_coarse_clock() -> None:
+    times = {"st_mtime_ns": 0, "st_ctime_ns": NOW_S * SECOND_NS + 1}
+    status = os.stat_result((0o100644, 1, 1, 1, 0, 0, 1, 0, 0, 0), times)
+    assert is_settled(status, NOW_S * SECOND_NS + SETTLING_NS + 2)

@@ -14,6 +14,7 @@ import pytest
 from fastfile.clock import Clock
 from fastfile.sendfile import read_signature
 from fastfile.site.entry import Entry
+from fastfile.storage import resource as resource_module
 from fastfile.storage.cache import Cache
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import SETTLING_NS, is_settled
@@ -281,6 +282,18 @@ def test_an_evicted_file_is_closed_and_one_in_flight_is_closed_after_it(root: Ro
     assert open_files() == before + 1
     cache.discard(b"b")
     assert open_files() == before
+
+
+def test_a_file_that_changes_all_the_time_is_sent_from_its_descriptor_and_not_kept(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each read finds another state than the one before it: here by allowing none."""
+    monkeypatch.setattr(resource_module, "MAX_READS", 0)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    found = open_resource(root, b"file", SMALL)
+    assert (found.content, found.cold) == (None, True)
+    assert os.pread(found.fd, 4, 3) == b"3456"
+    del found
 
 
 # Variants

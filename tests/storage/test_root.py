@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.asker import Asker
 from support.kernels import flag
 from support.serverprocess import clean_environment
 
 from fastfile import WHY_PURE
 from fastfile.errors import StartError
-from fastfile.storage.root import Root, make_error
+from fastfile.site.error_pages import make_error
+from fastfile.storage import root as root_module
+from fastfile.storage.root import Root
 
 SECRET = b"outside the root"
 
@@ -356,6 +361,32 @@ def test_a_root_that_is_not_there_is_a_reason_not_to_start(tmp_path: Path) -> No
         Root(os.fsencode(tmp_path / "missing" / "folder"))
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL])
+def test_where_openat2_is_refused_the_walk_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """By an older kernel, gVisor, or a filter of system calls, which may say anything."""
+
+    def refuse(directory_fd: int, path: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(root_module, "open_beneath", refuse)
+    (tmp_path / "file").write_bytes(b"content")
+    root = Root(os.fsencode(tmp_path))
+    assert read(root, b"file") == b"content"
+    root.close()
+
+
+def test_a_file_that_another_process_has_a_write_lease_on_is_503(tmp_path: Path) -> None:
+    (tmp_path / "leased").write_bytes(b"content")
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # what tells the holder that somebody wants to read
+    asker = Asker(tmp_path)
+    with open(tmp_path / "leased", "r+b") as file:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        assert asker.ask("/leased").status == 503
+    assert asker.get("/leased") == (200, b"content")
+    asker.root.close()
+    signal.signal(signal.SIGIO, before)
+
+
 # From an errno to a status
 
 
@@ -366,6 +397,7 @@ def test_a_root_that_is_not_there_is_a_reason_not_to_start(tmp_path: Path) -> No
         pytest.param(errno.EPERM, 403, id="EPERM: forbidden by more than the mode is 403"),
         pytest.param(errno.EMFILE, 503, id="EMFILE: no descriptors left is 503"),
         pytest.param(errno.ENFILE, 503, id="ENFILE: none in the whole system is 503"),
+        pytest.param(errno.EAGAIN, 503, id="EAGAIN: a write lease of another process is 503"),
         pytest.param(errno.ENOMEM, 503, id="ENOMEM: no memory is 503"),
         pytest.param(errno.EIO, 500, id="EIO: a broken disk is 500"),
     ],
@@ -380,7 +412,8 @@ def test_an_error_of_the_disk_is_a_status_and_never_its_words(number: int, statu
 
 AS_NOBODY = """
 import os, sys
-from fastfile.storage.root import Root, make_error
+from fastfile.site.error_pages import make_error
+from fastfile.storage.root import Root
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 root = Root(os.fsencode(sys.argv[1]))
 root._kernel_confines = root._kernel_confines and sys.argv[2] == "openat2"
@@ -408,3 +441,15 @@ def test_what_may_not_be_read_is_403(way: str, tmp_path_factory: pytest.TempPath
     command = [sys.executable, "-c", AS_NOBODY, str(folder), way]
     done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
     assert done.stdout.split("\n")[:3] == ["locked 403", "locked-folder/file 403", "open 200"], done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_root_that_may_only_be_searched_has_files(way: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("searched")
+    for parent in (folder, *(above for above in folder.parents if above.name.startswith(("pytest-", "popen-")))):
+        parent.chmod(0o755)
+    (folder / "open").write_bytes(b"")
+    folder.chmod(0o711)
+    command = [sys.executable, "-c", AS_NOBODY, str(folder), way]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    assert done.stdout.split("\n")[:3] == ["locked 404", "locked-folder/file 404", "open 200"], done.stderr
