@@ -100,11 +100,12 @@ def make_application(
     submit: Submit | None = None,
     note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
+    read: Submit | None = None,
 ) -> Handler:
     """Return what answers the requests; the roots stay the caller's.
 
     ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
-    with the rules of a root.
+    with the rules of a root. ``read`` runs what a response waits for while it is sent.
     """
     changes = common_changes(config)
     cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
@@ -120,7 +121,8 @@ def make_application(
         hints = Hints(say_nothing)
     elif not allowed_hosts(config):  # only this machine is served, and not by way of a proxy
         hints = Hints(say)
-    shared = Shared(config, clock, cache, ErrorPages(changes), changes, Tags(config.etag), compression, note, hints)
+    tags = Tags(config.etag)
+    shared = Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
     sites: list[Site | Entrance] = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
     main = mount_points[0]
     if main.root.only is not None and main.base and config.base is None:

@@ -87,8 +87,9 @@ class Worker:
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, plan.root_path, self._ask_for_successors)
         self.roots = [mount_point.root for mount_point in mount_points]
-        self._handler = self._make_handler(config, mount_points)
-        self._service = self._make_service(config, connections)
+        disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
+        self._handler = self._make_handler(config, mount_points, disk)
+        self._service = self._make_service(config, disk)
         self._services = [self._service]
         self._sockets = sockets if meter is None else [*sockets, meter.listening]
         connections += len(sockets) - 1  # each is watched as a connection is
@@ -98,17 +99,16 @@ class Worker:
             self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
 
-    def _make_handler(self, config: Config, mount_points: Sequence[MountPoint]) -> Handler:
+    def _make_handler(self, config: Config, mount_points: Sequence[MountPoint], disk: Offload) -> Handler:
         report, say = self._errors.report_failure, self._errors.say_once
         submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
-        return make_application(config, mount_points, self._clock, report, submit, say=say)
+        return make_application(config, mount_points, self._clock, report, submit, say=say, read=disk.submit)
 
-    def _make_service(self, config: Config, connections: int) -> Service:
+    def _make_service(self, config: Config, disk: Offload) -> Service:
         """Return what the connections share, with the gates before the handler and the threads that it waits for."""
         report = self._errors.report_failure
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
-        disk = Offload(self._loop, self._clock, report, max_jobs=connections)
         return Service(
             config, entrance, self._clock, self._poller, self._log, self._clients, self._metrics, offload, disk
         )

@@ -14,7 +14,7 @@ from fastfile.storage.cache import Cache
 from fastfile.storage.tags import Tags
 
 if TYPE_CHECKING:
-    from fastfile.site.compression import Compression
+    from fastfile.site.compression import Compression, Submit
     from fastfile.site.hints import Hints
 
 # Hears the name of a step, and the path or the place of what it found.
@@ -27,7 +27,7 @@ def take_no_note(step: str, subject: bytes) -> None:
 
 class Shared(NamedTuple):
     """``changes`` are those of every response. Without ``compression`` nothing is encoded here, and without ``hints``
-    no hint is looked for.
+    no hint is looked for. ``read`` runs what waits for the disk while a body is sent; without it the event loop waits.
     """
 
     config: Config
@@ -39,3 +39,4 @@ class Shared(NamedTuple):
     compression: Compression | None = None
     note: Note = take_no_note
     hints: Hints | None = None
+    read: Submit | None = None

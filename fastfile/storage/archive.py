@@ -74,8 +74,8 @@ class Archive:
         self.tag = root.identity() + blake2b(states).digest()
         self.weight = len(members) * MEMBER_WEIGHT
 
-    def parts(self) -> Iterator[bytes]:
-        """Return the bytes, in parts of at most PART_SIZE. Raises OSError when a file is not what it was."""
+    def parts(self) -> Generator[bytes, None, None]:
+        """Return the bytes, in parts of at most PART_SIZE. Reads the disk. Raises OSError when a file changed."""
         found = array("q")  # the checksum and the mtime of each member
         for member in self.members:
             checksum, mtime_s = 0, member.mtime_s

@@ -25,6 +25,7 @@ from fastfile.http.disposition import make_attachment
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.target import join
 from fastfile.message import Deferred, RequestHead, Response, ResponseHead
+from fastfile.site.listing.feed import Feed
 from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing
 from fastfile.site.pages import HTML, JSON, TEXT
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES
@@ -153,6 +154,7 @@ class Folders:
         self._dotfiles = shared.config.dotfiles
         self._hides = hides
         self._withholds = withholds
+        self._read = shared.read
         self._archive = shared.config.archive
         self._limits = ArchiveLimits(shared.config.limit_archive)
         self._makings: WeakValueDictionary[object, Making[Any]] = WeakValueDictionary()
@@ -254,8 +256,12 @@ class Folders:
             (b"Content-Disposition", make_attachment(name + b".zip")),
             (b"Content-Length", b"%d" % archive.size),
         )
-        source = None if head.method == b"HEAD" else self._share(archive).parts()
-        return Response(ResponseHead(200, changes.apply(fields)), (), archive.size, source=source)
+        response_head = ResponseHead(200, changes.apply(fields))
+        if head.method == b"HEAD":
+            return Response(response_head, (), archive.size)
+        parts = self._share(archive).parts()
+        source = parts if self._read is None else Feed(parts, self._read)
+        return Response(response_head, (), archive.size, source=source)
 
     def _is_known(self, head: RequestHead, etag: bytes) -> bool:
         """Tell whether the client has what we would send. Raises HTTPError 412 where it wants something else."""
