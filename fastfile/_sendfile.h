@@ -88,6 +88,14 @@ static Py_ssize_t ff_address(struct sockaddr_storage *address, char **bytes)
     return 0;
 }
 
+/* What sendfile does, by hand, where a file system or a filter refuses it: one buffer at a time. */
+static ssize_t ff_copy_file(int fd, int file, int64_t offset, size_t count)
+{
+    char buffer[65536];
+    ssize_t got = pread(file, buffer, count < sizeof buffer ? count : sizeof buffer, (off_t)offset);
+    return got <= 0 ? got : send(fd, buffer, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static ssize_t ff_sendfile(int fd, int file, int64_t offset, size_t count)
 {
 #if defined(__linux__)
@@ -99,9 +107,7 @@ static ssize_t ff_sendfile(int fd, int file, int64_t offset, size_t count)
         return -1;  /* with length > 0 the error comes again on the next call */
     return (ssize_t)length;
 #else
-    char buffer[65536];
-    ssize_t got = pread(file, buffer, count < sizeof buffer ? count : sizeof buffer, (off_t)offset);
-    return got <= 0 ? got : send(fd, buffer, (size_t)got, MSG_NOSIGNAL);
+    return ff_copy_file(fd, file, offset, count);
 #endif
 }
 

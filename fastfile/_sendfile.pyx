@@ -55,6 +55,7 @@ cdef extern from "_sendfile.h" nogil:
     int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
     Py_ssize_t ff_address(sockaddr_storage *address, char **bytes_)
     Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
+    Py_ssize_t ff_copy_file(int fd, int file, long long offset, size_t count)
     Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
     int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
@@ -246,6 +247,19 @@ cpdef Py_ssize_t send_file(int fd, int file_fd, long long offset, Py_ssize_t cou
     while True:
         with nogil:  # the disk can block here
             sent = ff_sendfile(fd, file_fd, offset, count)
+        if sent >= 0:
+            return sent
+        if errno == EAGAIN:
+            return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+
+
+cpdef Py_ssize_t copy_file(int fd, int file_fd, long long offset, Py_ssize_t count) except -2:
+    cdef Py_ssize_t sent
+    while True:
+        with nogil:  # the disk can block here
+            sent = ff_copy_file(fd, file_fd, offset, count)
         if sent >= 0:
             return sent
         if errno == EAGAIN:

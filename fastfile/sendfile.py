@@ -21,6 +21,7 @@ recv_into = _kernel.recv_into
 send_parts = _kernel.send_parts
 send_response = _kernel.send_response
 send_file = _kernel.send_file
+copy_file = _kernel.copy_file
 read_cached = _kernel.read_cached
 is_cached = _kernel.is_cached
 read_ahead = _kernel.read_ahead

@@ -143,3 +143,26 @@ def test_the_nth_call_of_the_kernel_fails(faulty: Faulty, call: str, way: int) -
     finally:
         faulty.set("preadv2", 0, 0, 0)
     assert turns > 0 or faulty.caches, f"no {call} is made, so this is about nothing"
+
+
+REFUSED = [
+    (call, number)
+    for call in ("sendfile", "openat2")
+    for number in (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP if call == "sendfile" else errno.EACCES)
+]
+
+
+@pytest.mark.parametrize(("call", "number"), REFUSED, ids=[f"{call} {errno.errorcode[n]}" for call, n in REFUSED])
+def test_a_call_that_the_system_refuses_has_a_substitute(call: str, number: int, library: Path, tmp_path: Path) -> None:
+    """A file system, a container's seccomp filter or gVisor refuses it from the start, each in its way."""
+    folder = make_folder(tmp_path)
+    plan_file = tmp_path / "plan"
+    plan = bytearray(ROW.size * len(CALLS))
+    ROW.pack_into(plan, CALLS.index(call) * ROW.size, 0, 1, AT_ANY_CALL, number)
+    plan_file.write_bytes(plan)
+    environment = {"LD_PRELOAD": os.fspath(library), "SYSCALL_FAULTS": os.fspath(plan_file)}
+    with ServerProcess(["--workers", "1", "--allowed-host", "*", str(folder)], environment) as server:
+        for _ in range(2):
+            got = responses(exchange(("127.0.0.1", server.port)))
+            assert [status for status, _, _ in got] == STATUSES
+            assert got[1][1] == LARGE

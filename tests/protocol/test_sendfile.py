@@ -279,6 +279,26 @@ def test_a_full_socket_takes_no_file(sendfile_kernel: ModuleType, pair: Pair, fi
     assert sendfile_kernel.send_file(pair.fd, file_fd, 0, 10) == sendfile_kernel.WOULD_BLOCK
 
 
+def test_a_file_that_is_copied_arrives_as_one_that_is_sent(
+    sendfile_kernel: ModuleType, pair: Pair, tmp_path: Path
+) -> None:
+    ours, theirs = pair
+    content = os.urandom(200_000)
+    (tmp_path / "large").write_bytes(content)
+    fd = os.open(tmp_path / "large", os.O_RDONLY)
+    received, offset = b"", 10
+    while sent := sendfile_kernel.copy_file(ours.fileno(), fd, offset, len(content) - offset):
+        if sent == sendfile_kernel.WOULD_BLOCK:
+            received += theirs.recv(1 << 20)
+        else:
+            offset += sent
+    os.close(fd)
+    ours.shutdown(socket.SHUT_WR)
+    while more := theirs.recv(1 << 20):
+        received += more
+    assert received == content[10:]
+
+
 def test_a_file_for_who_is_gone_is_a_broken_pipe_and_no_signal(sendfile_kernel: ModuleType, file_fd: int) -> None:
     server, client = socket.socketpair()
     with server:
@@ -374,6 +394,7 @@ def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType)
         pytest.param(lambda kernel, fd, file_fd: kernel.send_parts(fd, [b"x"], 0), id="send_parts"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_response(fd, b"x", b"", ()), id="send_response"),
         pytest.param(lambda kernel, fd, file_fd: kernel.send_file(fd, file_fd, 0, 1), id="send_file"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.copy_file(fd, file_fd, 0, 1), id="copy_file"),
         pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
         pytest.param(lambda kernel, fd, file_fd: kernel.reset(fd), id="reset"),
         pytest.param(lambda kernel, fd, file_fd: kernel.shutdown_write(fd), id="shutdown_write"),

@@ -107,7 +107,7 @@ class Listener(Watcher):
                 continue
             connection = None
             try:
-                connection = Connection(service, PlainTransport(fd, address))
+                connection = Connection(service, PlainTransport(fd, address, service.copying))
                 data = connection.read_first(self._kept_s)
                 if data is not None:
                     said.append(data)

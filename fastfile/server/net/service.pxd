@@ -7,12 +7,14 @@ from fastfile.server.net.clients cimport Clients
 from fastfile.server.metrics.counters cimport Metrics
 from fastfile.server.net.poller cimport Poller
 from fastfile.server.net.reader cimport RequestReader
+from fastfile.server.net.transport cimport Copying
 
 cdef class Service:
     cdef readonly Responder handler
     cdef readonly Poller poller
     cdef readonly object limits, offload, disk
     cdef public RequestReader reader
+    cdef readonly Copying copying
     cdef readonly bint is_observed
     cdef readonly Clock clock
     cdef readonly AccessLog log

@@ -11,6 +11,7 @@ from fastfile.server.metrics.counters import Metrics
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.poller import Poller
 from fastfile.server.net.reader import RequestReader
+from fastfile.server.net.transport import Copying
 from fastfile.server.threads import Offload
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel.
@@ -54,6 +55,7 @@ class Service:
         self.draining = False
         self.is_observed = log is not None or metrics is not None
         self.buffer = bytearray(BUFFER_SIZE)
+        self.copying = Copying()
         self.reader: RequestReader | None = None
         self._renew_tails()
 

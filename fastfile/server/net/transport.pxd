@@ -1,4 +1,6 @@
-from fastfile._sendfile cimport close, recv_into, reset, send_file, send_parts, send_response, shutdown_write
+cimport cython
+
+from fastfile._sendfile cimport close, copy_file, recv_into, reset, send_file, send_parts, send_response, shutdown_write
 from fastfile.message cimport FileSlice
 
 cdef int WOULD_BLOCK
@@ -14,10 +16,19 @@ cdef class Transport:
     cpdef close(self)
     cpdef reset(self)
 
+cdef class Copying:
+    cdef set _devices
+    cdef bint is_needed(self, int fd) except -1
+    cdef add(self, int fd)
+
 cdef class PlainTransport(Transport):
+    cdef Copying _copying
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
+    @cython.locals(sent=Py_ssize_t)
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
+    @cython.locals(sent=Py_ssize_t)
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
+    @cython.locals(sent=Py_ssize_t)
     cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3
     cpdef shutdown_write(self)
     cpdef close(self)

@@ -6,11 +6,26 @@ for; a TLS transport may have to write before it can read. Failures are OSErrors
 
 from __future__ import annotations
 
+import errno
+import os
+
 from fastfile.message import FileSlice
-from fastfile.sendfile import WOULD_BLOCK, close, recv_into, reset, send_file, send_parts, send_response, shutdown_write
+from fastfile.sendfile import (
+    WOULD_BLOCK,
+    close,
+    copy_file,
+    recv_into,
+    reset,
+    send_file,
+    send_parts,
+    send_response,
+    shutdown_write,
+)
 
 WOULD_BLOCK_READ = -1
 WOULD_BLOCK_WRITE = -2
+# What sendfile(2) says where it cannot send from a file system (vboxsf, GPFS), or a filter of system calls refuses it.
+REFUSALS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class Transport:
@@ -50,10 +65,31 @@ class Transport:
         raise NotImplementedError
 
 
+class Copying:
+    """The file systems from which files are read and sent, since sendfile(2) refuses them; all connections share it."""
+
+    __slots__ = ("_devices",)
+
+    def __init__(self) -> None:
+        self._devices: set[int] = set()
+
+    def is_needed(self, fd: int) -> bool:
+        """Tell whether the file system of an open file is known to need it."""
+        return len(self._devices) != 0 and os.fstat(fd).st_dev in self._devices
+
+    def add(self, fd: int) -> None:
+        self._devices.add(os.fstat(fd).st_dev)
+
+
 class PlainTransport(Transport):
     """The socket itself."""
 
-    __slots__ = ()
+    __slots__ = ("_copying",)
+
+    def __init__(self, fd: int, peer: bytes, copying: Copying) -> None:
+        self.fd = fd
+        self.peer = peer
+        self._copying = copying
 
     def recv_into(self, buffer: bytearray) -> int:
         return recv_into(self.fd, buffer)  # the kernel's WOULD_BLOCK is WOULD_BLOCK_READ
@@ -67,7 +103,16 @@ class PlainTransport(Transport):
         return WOULD_BLOCK_WRITE if sent == WOULD_BLOCK else sent
 
     def send_file(self, part: FileSlice, skip: int, count: int) -> int:
-        sent = send_file(self.fd, part.fd, part.offset + skip, count)
+        if self._copying.is_needed(part.fd):
+            sent = copy_file(self.fd, part.fd, part.offset + skip, count)
+        else:
+            try:
+                sent = send_file(self.fd, part.fd, part.offset + skip, count)
+            except OSError as error:
+                if error.errno not in REFUSALS:
+                    raise
+                self._copying.add(part.fd)
+                sent = copy_file(self.fd, part.fd, part.offset + skip, count)
         return WOULD_BLOCK_WRITE if sent == WOULD_BLOCK else sent
 
     def shutdown_write(self) -> None:
