@@ -173,7 +173,7 @@ def test_a_skip_outside_the_first_part_is_refused(
 
 
 def test_the_end_of_the_stream_is_sent_and_reading_goes_on(sendfile_kernel: ModuleType, pair: Pair) -> None:
-    ours, theirs = pair
+    ours, theirs = pair.server, pair.client
     sendfile_kernel.shutdown_write(ours.fileno())
     assert theirs.recv(1) == b""
     theirs.sendall(b"more")
@@ -181,7 +181,7 @@ def test_the_end_of_the_stream_is_sent_and_reading_goes_on(sendfile_kernel: Modu
 
 
 def test_a_reset_closes_the_socket_and_is_an_error_for_the_client(sendfile_kernel: ModuleType, tcp: Pair) -> None:
-    ours, theirs = tcp
+    ours, theirs = tcp.server, tcp.client
     fd = ours.detach()
     sendfile_kernel.reset(fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -282,7 +282,7 @@ def test_a_full_socket_takes_no_file(sendfile_kernel: ModuleType, pair: Pair, fi
 def test_a_file_that_is_copied_arrives_as_one_that_is_sent(
     sendfile_kernel: ModuleType, pair: Pair, tmp_path: Path
 ) -> None:
-    ours, theirs = pair
+    ours, theirs = pair.server, pair.client
     content = os.urandom(200_000)
     (tmp_path / "large").write_bytes(content)
     fd = os.open(tmp_path / "large", os.O_RDONLY)
