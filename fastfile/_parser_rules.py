@@ -55,9 +55,13 @@ REQUEST_LINE = Fault(400, "The request line is malformed.")
 VERSION = Fault(400, "The HTTP version is malformed.")
 MAJOR_VERSION = Fault(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
 REQUEST_LINE_SIZE = Fault(414, "The request line is too long.")
-FIELD_LINE_SIZE = Fault(431, "A header field is too long.")
-HEAD_SIZE = Fault(431, "The header fields together are too long.")
-FIELD_COUNT = Fault(431, "There are too many header fields.")
+FIELD_LINE_SIZE = Fault(
+    431, "A header field is too long. Delete the cookies of this site, or raise the server's --limit-field-line."
+)
+HEAD_SIZE = Fault(
+    431, "The header fields are too long. Delete the cookies of this site, or raise the server's --limit-head."
+)
+FIELD_COUNT = Fault(431, "There are too many header fields; the server's --limit-fields allows more.")
 FOLDED_LINE = Fault(400, "A header field begins with white space.")
 FIELD_NAME = Fault(400, "A header field has a malformed name.")
 HOST_MISSING = Fault(400, "The Host field is missing.")

@@ -109,9 +109,8 @@ class Worker:
         report = self._errors.report_failure
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
-        return Service(
-            config, entrance, self._clock, self._poller, self._log, self._clients, self._metrics, offload, disk
-        )
+        shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints)
+        return Service(config, entrance, self._clock, self._poller, *shared)
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
         return Listener(service, listening, connections, self._complaints, self._on_exhausted)

@@ -57,6 +57,7 @@ class InProcess:
         config: Config | None = None,
     ) -> None:
         self.failures: list[BaseException] = []
+        self.said: list[str] = []  # what an operator is told
         self.log_path = folder / "log"
         self.counts = memoryview(bytearray(8 * SLOTS)).cast("q")
         self._socket_path = os.fspath(folder / "socket")
@@ -79,9 +80,9 @@ class InProcess:
         os.close(fd)
         self.handler = self._make_handler(clock, self.failures.append)
         metrics = Metrics(self.counts)
-        shared = (self._log, Clients(1000), metrics, self.offload, self.disk)
+        complaints = Complaints(clock, self.said.append)
+        shared = (self._log, Clients(1000), metrics, self.offload, self.disk, complaints)
         self.service = Service(self._config, self.handler, clock, self.poller, *shared)
-        complaints = Complaints(clock, lambda text: None)
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         listening[1].bind(self._socket_path)
         listening[1].listen()

@@ -36,7 +36,7 @@ class LimitOptions(OptionGroup):
         default=32768,
         metavar="SIZE",
         help="Largest request head, and largest trailer section; a larger one is 431.",
-        reason="counted over all segments: many small lines must not add up",
+        reason="two of the longest lines; 4096 slow clients hold 128 MiB at most",
         peers="nginx 4 x 8 KiB; node 16 KiB; Go 1 MiB; Envoy 60 KiB",
     )
     limit_fields: int = option(
@@ -130,7 +130,7 @@ class LimitOptions(OptionGroup):
     )
     write_timeout: float = option(
         seconds(0.1, 86400),
-        default=30.0,
+        default=60.0,
         metavar="TIME",
         help="Time without progress after which a response is given up.",
         reason="clients that stop reading hold a descriptor and memory",

@@ -76,6 +76,7 @@ cdef class Connection(Watcher):
     cdef _give_up(self)
     @cython.locals(head=RequestHead, response=Response)
     cdef _refuse(self, error, RequestReader reader, bint is_head)
+    cdef _refuse_unreadable(self, error, RequestReader reader)
     @cython.locals(tail=bytes, is_unknown=bint, is_current=bint)
     cdef _put(self, RequestHead head, Response response, double began_s)
     @cython.locals(wire_head=bytes, tail=bytes, size=cython.longlong, sent=Py_ssize_t, journal=Journal, queue=SendQueue)

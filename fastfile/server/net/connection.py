@@ -21,6 +21,7 @@ from fastfile.http.fields import split_list
 from fastfile.message import UNKNOWN_SIZE, Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE, head_of, make_tail
 from fastfile.sendfile import copy_of
+from fastfile.server.net.clients import format_address
 from fastfile.server.net.journal import Journal
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.reader import RequestReader
@@ -274,7 +275,7 @@ class Connection(Watcher):
             try:
                 self._take_requests(reader)
             except BadRequest as error:
-                self._refuse(error, reader, reader.is_at_head_request())
+                self._refuse_unreadable(error, reader)
                 service.reader = None
             self._keep(reader)
         is_waiting = self.state == WAITING
@@ -471,6 +472,14 @@ class Connection(Watcher):
         if is_head and head is None:
             response = Response(response.head, (), 0, True)
         self._put(head, response, self._service.clock.monotonic_s)
+
+    def _refuse_unreadable(self, error: BadRequest, reader: RequestReader) -> None:
+        if reader.is_at_tls():
+            error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
+            if self._service.complaints is not None:
+                peer = format_address(self._transport.peer)
+                self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
+        self._refuse(error, reader, reader.is_at_head_request())
 
     def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Queue a response; ``head`` is None where the request could not be read.

@@ -19,7 +19,7 @@ cdef class RequestReader:
     cdef bint is_in_body(self) noexcept
     cdef bint is_in_head(self) noexcept
     cdef bint is_at_head_request(self) except -1
-    cdef bytes first_bytes(self)
+    cdef bint is_at_tls(self) except -1
     @cython.locals(head=RequestHead)
     cdef RequestHead read_head(self)
     cdef begin_body(self, RequestHead head)

@@ -72,8 +72,9 @@ class RequestReader:
         start = self._start
         return bytes(self._data[start : min(self._end, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD ")
 
-    def first_bytes(self) -> bytes:
-        return bytes(self._data[self._start : min(self._end, self._start + 16)])
+    def is_at_tls(self) -> bool:
+        """Tell whether what is unread begins as a TLS handshake (RFC 8446 §5.1: type 22, version 3.x)."""
+        return bytes(self._data[self._start : min(self._end, self._start + 2)]) == b"\x16\x03"
 
     def read_head(self) -> RequestHead | None:
         """Return the head of the next request, or None when more of it has to come. Raises BadRequest."""

@@ -12,7 +12,7 @@ from fastfile.server.net.transport cimport Copying
 cdef class Service:
     cdef readonly Responder handler
     cdef readonly Poller poller
-    cdef readonly object limits, offload, disk
+    cdef readonly object limits, offload, disk, complaints
     cdef public RequestReader reader
     cdef readonly Copying copying
     cdef readonly bint is_observed

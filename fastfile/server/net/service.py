@@ -7,6 +7,7 @@ from fastfile.config.config import Config
 from fastfile.protocol.http1 import make_tail
 from fastfile.responder import Responder
 from fastfile.server.log.access import AccessLog
+from fastfile.server.log.complaints import Complaints
 from fastfile.server.metrics.counters import Metrics
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.poller import Poller
@@ -37,6 +38,7 @@ class Service:
         metrics: Metrics | None = None,
         offload: Offload | None = None,
         disk: Offload | None = None,
+        complaints: Complaints | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -46,6 +48,7 @@ class Service:
         self.metrics = metrics
         self.offload = offload
         self.disk = disk
+        self.complaints = complaints
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout
