@@ -9,6 +9,8 @@ from __future__ import annotations
 from fastfile.message import ParserLimits, RequestHead
 from fastfile.parser import BodyParser, HeadParser
 
+TLS_HANDSHAKE = 22  # the content type of its records
+
 
 class RequestReader:
     """After BadRequest it is of no more use."""
@@ -73,8 +75,8 @@ class RequestReader:
         return bytes(self._data[start : min(self._end, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD ")
 
     def is_at_tls(self) -> bool:
-        """Tell whether what is unread begins as a TLS handshake (RFC 8446 §5.1: type 22, version 3.x)."""
-        return bytes(self._data[self._start : min(self._end, self._start + 2)]) == b"\x16\x03"
+        """Tell whether what is unread begins as a TLS handshake (RFC 8446 §5.1): by one byte, which may come alone."""
+        return self._start < self._end and self._data[self._start] == TLS_HANDSHAKE
 
     def read_head(self) -> RequestHead | None:
         """Return the head of the next request, or None when more of it has to come. Raises BadRequest."""
