@@ -49,8 +49,8 @@ test-python-%:
 find-python-%:
 	@echo $(call find-python,$*)
 
-# SECONDS for each of the two; what they find new stays in build/fuzz and is where the next run begins.
-fuzz: fuzz-parser fuzz-http
+# SECONDS for each of them; what they find new stays in build/fuzz and is where the next run begins.
+fuzz: fuzz-parser fuzz-http fuzz-rules
 
 fuzz-%: $(VENV)/ready-fuzz
 	PYTHONPATH=tests $(PY) -m fuzz.$* -max_total_time=$(SECONDS)

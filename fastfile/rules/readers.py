@@ -30,6 +30,7 @@ class RuleSet(NamedTuple):
 
     provider: Provider
     rules: Sequence[Rule]
+    header_rules: Sequence[HeaderRule]
     problems: Sequence[Problem]
     book: Rulebook
     fields: FieldBook
@@ -103,7 +104,7 @@ def make_rule_set(files: Sequence[RuleFile], provider: Provider) -> RuleSet:
     places = [rule.place for rule in book.refused] + [rule.place for rule in fields.refused]
     for place in places:
         problems.append(Problem(place, "the patterns before it take all the time that a request has for rules"))
-    return RuleSet(result, rules, problems, book, fields, bool(rules), bool(header_rules))
+    return RuleSet(result, rules, header_rules, problems, book, fields, bool(rules), bool(header_rules))
 
 
 def _parse(file: RuleFile, dialect: Dialect) -> Parsed:
