@@ -286,6 +286,30 @@ def test_a_rule(rules, wrong, tmp_path):
     assert found == ([f"_redirects:{wrong}"] if wrong else [])
 
 
+HOSTILE = {
+    "a header pattern with two splats": {"_headers": "/en/*/assets/*\n  X-A: 1\n"},
+    "nested globs": {
+        "serve.json": json.dumps({"rewrites": [{"source": "*(" * 40 + "a" + ")" * 40, "destination": "/"}]}),
+    },
+    "a nested set": {"serve.json": json.dumps({"redirects": [{"source": "/([[a])", "destination": "/"}]})},
+    "bytes of no text": {"_redirects": b"\xff\xfe\0 /\xff 301\n/:a\xff/* /b\n"},
+    "dashes": {"_redirects": "/" + ":a-" * 200 + " /b\n/" + "a-" * 400 + " /x.html\n"},
+    "segments": {"_redirects": "/:a" * 1 + "/b" * 400 + "/* /x.html\n/*/x /x.html\n"},
+    "deep JSON": {"serve.json": "[" * 100_000},
+}
+
+
+@pytest.mark.parametrize("files", HOSTILE.values(), ids=HOSTILE)
+def test_no_rule_file_stops_the_check(files, tmp_path):
+    make(tmp_path, {"index.html": "", "x.html": "", **files})
+    assert all(finding.file in files for finding in find(tmp_path))
+
+
+def test_a_rule_that_nothing_reaches_is_told_in_plain_words(tmp_path):
+    make(tmp_path, {"_redirects": "/a /page\n/a /x.html 302", "page.html": "", "x.html": ""})
+    assert find(tmp_path)[0].message == "/a is unreachable: shadowed by the rule at _redirects:1"
+
+
 CONDITIONAL = json.dumps(
     {
         "redirects": [

@@ -39,7 +39,7 @@ INTRODUCTION = """\
 Usage: fastfile check [OPTIONS] [DIR]
 
 Say what is wrong with a build: links, pictures and style sheets that lead
-nowhere, rules that loop or that nothing comes to, names that differ by case
+nowhere, rules that loop or are unreachable, names that differ by case
 alone, compressed variants that are stale or missing, and names that browsers
 keep for a year though they carry no hash. All OPTIONS of fastfile count, and
 its configuration. Other sites are not asked.

@@ -13,6 +13,7 @@ from urllib.parse import quote_from_bytes
 from fastfile.commands.check.findings import Finding, Wrong
 from fastfile.commands.check.links import ORIGIN
 from fastfile.commands.explain import NAVIGATION, Exchange, Explainer
+from fastfile.errors import HTTPError
 from fastfile.http.target import encode_path
 from fastfile.message import RequestHead
 from fastfile.rules.patterns.index import PatternIndex
@@ -36,7 +37,7 @@ def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: st
     seen: set[str] = set()  # places of rules that are in a loop which was told
     for number, rule in enumerate(rules.rules):
         if number in shadows:
-            text = f"{rule.source.text} is never come to: the rule at {shadows[number].place} takes it before"
+            text = f"{rule.source.text} is unreachable: shadowed by the rule at {shadows[number].place}"
             yield Finding(shown + rule.place.file, rule.place.line, "warning", "shadowed-rule", text)
             continue
         problem_found = _try(explainer, rule, prefix, seen)
@@ -54,7 +55,7 @@ def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wro
         if ("rule", str(rule.place)) not in steps:
             found = next((subject for step, subject in steps if step in ("file", "redirect")), None)
             if rule.source.literals and found is not None and not rule.forced and not _has_rule(steps):
-                text = f"{rule.source.text} is never come to: the file {found} answers"
+                text = f"{rule.source.text} is unreachable: the file {found} answers"
                 return Wrong("warning", "dead-rule", text)
             continue
         last = exchanges[-1]
@@ -75,7 +76,7 @@ def _tell_loop(rule: Rule, exchanges: Sequence[Exchange], seen: set[str]) -> Wro
         return None
     targets = [exchange.request.partition(" ")[2] for exchange in exchanges[:4]]
     way = " to ".join(targets) + (" and on" if len(exchanges) > len(targets) else "")
-    return Wrong("error", "redirect-loop", f"{rule.source.text} redirects for ever: from {way}")
+    return Wrong("error", "redirect-loop", f"{rule.source.text} redirects in a loop: from {way}")
 
 
 def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:
@@ -105,7 +106,10 @@ class _Takers:
 
     def first(self, path: bytes) -> tuple[int, Rule] | None:
         """Return the first rule for a path, with its number; None where none is for it."""
-        outcome = self._book.find(path, None, self._head)
+        try:
+            outcome = self._book.find(path, None, self._head)
+        except HTTPError:  # the path is too long for the rules
+            return None
         return None if outcome is None else (self._numbers[id(outcome.rule)], outcome.rule)
 
 
@@ -117,7 +121,14 @@ def _make_paths(rule: Rule) -> list[bytes]:
     text = rule.source.text.encode(errors="surrogateescape").partition(b"#")[0]
     text = re.sub(PLACEHOLDER, lambda _: _SEGMENT, text)
     paths = dict.fromkeys(text.replace(b"*", splat) for splat in (_SPLATS if b"*" in text else (b"",)))
-    return [path for path in paths if path.startswith(b"/") and index.find(path)]
+    return [path for path in paths if path.startswith(b"/") and _matches(index, path)]
+
+
+def _matches(index: PatternIndex[Rule], path: bytes) -> bool:
+    try:
+        return bool(index.find(path))
+    except HTTPError:  # the path is too long for the pattern
+        return False
 
 
 def _make_query(rule: Rule) -> str:
