@@ -31,13 +31,25 @@ def _parse_immutable(text: str) -> str:
     return text
 
 
+def _check_glob(glob: str) -> None:
+    # What other globs have and ours have not is refused: a rule that matches nothing would go unnoticed.
+    if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
+        raise ValueError(glob)
+
+
+def _parse_encoded(text: str) -> tuple[str, str]:
+    glob, _, coding = text.rpartition("=")
+    _check_glob(glob)
+    if coding not in ("gzip", "br", "zstd"):
+        raise ValueError(text)
+    return glob, coding
+
+
 def _parse_cache_rule(text: str) -> tuple[str, str]:
     if text.replace(",", "=").partition("=")[0].strip(" ").lower() in _DIRECTIVES:
         text = f"**={text}"
     glob, _, value = text.partition("=")
-    # What other globs have and ours have not is refused: a rule that matches nothing would go unnoticed.
-    if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
-        raise ValueError(text)
+    _check_glob(glob)
     directives = [directive.strip(" ") for directive in value.split(",")]
     for directive in directives:
         name, equals, argument = directive.partition("=")
@@ -52,6 +64,12 @@ IMMUTABLE = Kind("auto, off, or a regular expression", _parse_immutable, words=(
 CACHE_RULE = Kind(
     "GLOB=VALUE, such as '/assets/**=public, max-age=60', where a GLOB has *, ** and ?, or VALUE for all files",
     _parse_cache_rule,
+    "=".join,
+    separator=";",
+)
+ENCODED = Kind(
+    "GLOB=CODING, such as '/tiles/**.pbf=gzip', where a CODING is gzip, br or zstd",
+    _parse_encoded,
     "=".join,
     separator=";",
 )

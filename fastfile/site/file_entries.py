@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.media_types import make_additions, media_type
+from fastfile.http.stored_coding import StoredCoding, StoredCodings
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.rulebook import RuleMatch
 from fastfile.site.context import SiteContext
@@ -15,7 +16,7 @@ from fastfile.site.representation import Representation
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.resource import Resource
 from fastfile.storage.stamps import Stamps
-from fastfile.storage.variants import Variants, open_variants
+from fastfile.storage.variants import Variants, holds_coding, open_variants
 from fastfile.storage.view import View
 
 
@@ -37,6 +38,7 @@ class FileEntries:
         self._clock = context.shared.clock
         self._small_file = context.shared.config.small_file
         self._media_types = make_additions(context.shared.config.mime)
+        self._stored_codings = StoredCodings(context.shared.config.encoded, context.base)
         self._tags = context.shared.tags
         self._compression = context.shared.compression
         self.stamps = stamps
@@ -68,9 +70,10 @@ class FileEntries:
         changes = self._context.changes_of_file(file.path, page, match, status)
         if canonical:  # RFC 6596
             changes = FieldChanges(((b"Link", b'<%b>; rel="canonical"' % canonical),)).then(changes)
-        type_ = media_type(file.path.rpartition(b"/")[2], self._media_types)
+        stored = self._find_stored(view, file) if status == 200 else None
+        type_ = media_type(file.path.rpartition(b"/")[2], self._media_types) if stored is None else stored.container
         now_s = self._clock.wall_s
-        variants = file.variants.usable
+        variants = file.variants.usable if stored is None else {}
         # No precondition is evaluated for the page of an error.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
 
@@ -78,14 +81,25 @@ class FileEntries:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
 
         offer = None
-        if self._compression is not None and status == 200 and not variants:
+        if self._compression is not None and status == 200 and not variants and stored is None:
             offer = self._compression.offer(file.resource, type_, represent)
-        if variants or offer is not None:
+        if variants or offer is not None or stored is not None:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
         encoded = {coding: represent(variant, coding) for coding, variant in variants.items()}
+        if stored is not None:
+            inner = media_type(stored.name, self._media_types)
+            resource, coding = file.resource, stored.coding
+            encoded = {coding: Representation(resource, inner, coding, vary, now_s, changes, status)}
         folders = view.states(file.looked_at)
         stamps = self.stamps.of_file(file.path, folders, file.resource, file.variants) if may_be_kept else ()
         return Entry(self.watched(stamps), represent(file.resource, b""), encoded, offer=offer)
+
+    def _find_stored(self, view: View, file: FoundFile) -> StoredCoding | None:
+        """Return the coding that a file holds its content in; None for a file that is sent as what it is."""
+        stored = self._stored_codings.find(file.path)
+        if stored is None or (stored.original and not view.is_absent(stored.original)):
+            return None
+        return stored if holds_coding(file.resource, stored.coding) else None
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
         """Return the stamps of an entry with those of the rules that it is made under."""

@@ -11,11 +11,11 @@ import stat
 import time
 from typing import NamedTuple
 
+from fastfile.http.stored_coding import SUFFIXES
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
-from fastfile.storage.variants import SUFFIXES
 
 MAX_SIZE = 1 << 20  # bytes: ten times what Cloudflare reads
 _MAX_READS = 4  # of a file that changes while it is read

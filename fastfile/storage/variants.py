@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from fastfile.http.stored_coding import SUFFIXES
+from fastfile.sendfile import read_cached
 from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root
 
-# Content coding (RFC 9110 §8.4.1, RFC 7932, RFC 8878) and the ending of its files.
-SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
+# Tools that unpack an archive with the time of now (tar -m) write a variant some milliseconds before its original. A
+# longer tolerance would take a variant for right whose original was written again soon after.
+TOLERANCE_NS = 10_000_000
+# What a content of a coding begins with (RFC 1952 §2.3.1, RFC 8878 §3.1.1); Brotli has no such mark.
+_BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 
 
 class Variants(NamedTuple):
-    """``usable`` by coding: not those that are older than the original. The others are what that was drawn from.
+    """``usable`` by coding: not those that are older than the original, or do not begin as their coding does. The
+    others are what that was drawn from.
 
     ``signatures`` holds, by path, what each variant is, the refused ones too: those may become usable without a trace
     in their folder. What has no entry in the folder is not in it. ``statuses``: of those that could be opened.
@@ -45,7 +51,7 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
             continue
         found.signatures[beside] = variant.signature
         found.statuses.append(variant.status)
-        if not is_older(variant.mtime_ns, original.mtime_ns):
+        if not is_older(variant.mtime_ns, original.mtime_ns) and holds_coding(variant, coding):
             found.usable[coding] = variant
     return found
 
@@ -54,4 +60,14 @@ def is_older(variant_ns: int, original_ns: int) -> bool:
     """Tell whether a variant is of before its original, so that it may hold another content."""
     if variant_ns % 1_000_000_000 == 0:  # copied from the original by a tool that knows whole seconds, as brotli does
         return variant_ns < original_ns - original_ns % 1_000_000_000
-    return variant_ns < original_ns
+    return variant_ns < original_ns - TOLERANCE_NS
+
+
+def holds_coding(resource: Resource, coding: bytes) -> bool:
+    """Tell whether a content begins as that of a coding does; an empty file holds none."""
+    beginning = _BEGINNINGS[coding]
+    if not beginning:
+        return resource.size > 0
+    start = resource.content[:4] if resource.content is not None else read_cached(resource.fd, 0, 4)
+    # What is not in memory is taken for right: the disk is not waited for.
+    return start is None or start.startswith(beginning)

@@ -798,7 +798,7 @@ def swap_for_a_link_outside(path: Path) -> None:
 
 
 def add_a_variant(path: Path) -> None:
-    path.with_name("changing.gz").write_bytes(b"a variant")
+    path.with_name("changing.gz").write_bytes(b"\x1f\x8ba variant")
 
 
 def keep_its_mtime(path: Path) -> None:
@@ -958,7 +958,7 @@ def test_two_versions_of_one_second_have_two_tags(site: ServedSite) -> None:
 def test_a_variant_older_than_its_file_is_not_used(site: ServedSite) -> None:
     path, variant = site.root / "newer.css", site.root / "newer.css.gz"
     variant.write_bytes(b"stale")
-    os.utime(variant, ns=(MTIME_NS - 1, MTIME_NS - 1))
+    os.utime(variant, ns=(MTIME_NS - 10_000_001, MTIME_NS - 10_000_001))
     path.write_bytes(b"fresh")
     os.utime(path, ns=(MTIME_NS, MTIME_NS))
     assert ask(site, "/newer.css", "Accept-Encoding: gzip").body == b"fresh"

@@ -327,27 +327,27 @@ def test_a_variant_that_appears_is_used_and_forgotten_when_it_goes(site: Asker) 
         site.settle()
         assert asked_for(site) == (None, b"plain")
         assert b"Vary" not in fields(site.ask("/app.js"))
-        variant = site.write("app.js.gz", b"compressed")
-        assert asked_for(site) == (GZIP, b"compressed")
+        variant = site.write("app.js.gz", b"\x1f\x8bcompressed")
+        assert asked_for(site) == (GZIP, b"\x1f\x8bcompressed")
         assert fields(site.ask("/app.js"))[b"Vary"] == b"Accept-Encoding"
         site.settle()
-        assert asked_for(site) == (GZIP, b"compressed")
+        assert asked_for(site) == (GZIP, b"\x1f\x8bcompressed")
         variant.unlink()
 
 
 def test_a_variant_that_is_rewritten_in_place_is_the_new_one(site: Asker) -> None:
     site.write("app.js", b"plain")
-    variant = site.write("app.js.gz", b"compressed")
+    variant = site.write("app.js.gz", b"\x1f\x8bcompressed")
     site.settle()
-    assert asked_for(site) == (GZIP, b"compressed")
-    variant.write_bytes(b"Compressed")
-    assert asked_for(site) == (GZIP, b"Compressed")
+    assert asked_for(site) == (GZIP, b"\x1f\x8bcompressed")
+    variant.write_bytes(b"\x1f\x8bCompressed")
+    assert asked_for(site) == (GZIP, b"\x1f\x8bCompressed")
 
 
 def test_a_variant_is_not_used_while_its_original_is_newer(site: Asker) -> None:
     """A build rewrites the file and then its variant, both in place: no name comes or goes."""
     original = site.write("app.js", b"plain")
-    variant = site.write("app.js.gz", b"compressed")
+    variant = site.write("app.js.gz", b"\x1f\x8bcompressed")
     for version in (b"1", b"2"):
         site.settle()
         asked_for(site)
@@ -355,9 +355,9 @@ def test_a_variant_is_not_used_while_its_original_is_newer(site: Asker) -> None:
         site.settle()
         assert asked_for(site) == (None, b"plain " + version)
         assert asked_for(site) == (None, b"plain " + version)
-        variant.write_bytes(b"compressed " + version)
-        assert asked_for(site) == (GZIP, b"compressed " + version)
-        assert asked_for(site) == (GZIP, b"compressed " + version)
+        variant.write_bytes(b"\x1f\x8b" + version)
+        assert asked_for(site) == (GZIP, b"\x1f\x8b" + version)
+        assert asked_for(site) == (GZIP, b"\x1f\x8b" + version)
 
 
 def test_a_variant_behind_a_link_to_nothing_is_used_once_it_is_there(site: Asker) -> None:
@@ -367,8 +367,8 @@ def test_a_variant_behind_a_link_to_nothing_is_used_once_it_is_there(site: Asker
     site.settle()
     assert asked_for(site) == (None, b"plain")
     assert asked_for(site) == (None, b"plain")
-    site.write("cache/app.js.gz", b"compressed")
-    assert asked_for(site) == (GZIP, b"compressed")
+    site.write("cache/app.js.gz", b"\x1f\x8bcompressed")
+    assert asked_for(site) == (GZIP, b"\x1f\x8bcompressed")
 
 
 # What is never an answer

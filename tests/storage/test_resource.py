@@ -20,7 +20,7 @@ from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import SETTLING_NS, is_settled
 from fastfile.storage.resource import MAX_COPIED, Resource, open_resource
 from fastfile.storage.root import Root
-from fastfile.storage.variants import open_variants
+from fastfile.storage.variants import TOLERANCE_NS, open_variants
 
 SMALL = 1000
 LARGE = MAX_COPIED + 100  # a slice of it is no copy
@@ -308,7 +308,8 @@ THEN_NS = 1_700_000_000 * SECOND_NS + 500_000_000
     [
         pytest.param(THEN_NS, True, id="of the same time"),
         pytest.param(THEN_NS + 1, True, id="newer"),
-        pytest.param(THEN_NS - 1, False, id="older by a nanosecond"),
+        pytest.param(THEN_NS - TOLERANCE_NS, True, id="older by some milliseconds: unpacked together (tar -m)"),
+        pytest.param(THEN_NS - TOLERANCE_NS - 1, False, id="older by more"),
         pytest.param(THEN_NS - 500_000_000, True, id="a copy of the time by a tool that knows whole seconds"),
         pytest.param(THEN_NS - 500_000_000 - SECOND_NS, False, id="older by a second and some"),
     ],
@@ -317,7 +318,7 @@ def test_a_variant_is_used_unless_it_is_older_than_its_original(
     root: Root, tmp_path: Path, variant_ns: int, usable: bool
 ) -> None:
     for name, mtime_ns in (("app.js", THEN_NS), ("app.js.gz", variant_ns)):
-        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name).write_bytes(b"\x1f\x8b")
         os.utime(tmp_path / name, ns=(mtime_ns, mtime_ns))
     original = open_resource(root, b"app.js", SMALL)
     found = open_variants(root, b"app.js", original, SMALL)
@@ -325,16 +326,31 @@ def test_a_variant_is_used_unless_it_is_older_than_its_original(
     assert list(found.signatures) == [b"app.js.gz"]
 
 
-def test_every_coding_has_its_ending(root: Root, tmp_path: Path) -> None:
-    for name in ("app.js", "app.js.br", "app.js.zst", "app.js.gz", "app.js.bz2"):
-        (tmp_path / name).write_bytes(name.encode())
+BEGINNINGS = {b"br": b"\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"gzip": b"\x1f\x8b"}
+ENDINGS = {b"br": ".br", b"zstd": ".zst", b"gzip": ".gz"}
+
+
+@pytest.mark.parametrize("size", [0, LARGE], ids=["in memory", "by sendfile"])
+def test_every_coding_has_its_ending(root: Root, tmp_path: Path, size: int) -> None:
+    contents = {coding: beginning + b"x" * size for coding, beginning in BEGINNINGS.items()}
+    files = {f"app.js{ENDINGS[coding]}": content for coding, content in contents.items()}
+    for name, content in (files | {"app.js": b"", "app.js.bz2": b"x"}).items():
+        (tmp_path / name).write_bytes(content)
         os.utime(tmp_path / name, ns=(THEN_NS, THEN_NS))
     found = open_variants(root, b"app.js", open_resource(root, b"app.js", SMALL), SMALL)
-    assert {coding: variant.content for coding, variant in found.usable.items()} == {
-        b"br": b"app.js.br",
-        b"zstd": b"app.js.zst",
-        b"gzip": b"app.js.gz",
-    }
+    assert {coding: variant.read_all() for coding, variant in found.usable.items()} == contents
+
+
+@pytest.mark.parametrize("content", [b"", b"no coding at all", b"\x1f"], ids=["empty", "text", "cut"])
+def test_a_variant_that_does_not_begin_as_its_coding_does_is_not_used(
+    root: Root, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "app.js").write_bytes(b"x")
+    for ending in ENDINGS.values():
+        (tmp_path / f"app.js{ending}").write_bytes(content)
+    found = open_variants(root, b"app.js", open_resource(root, b"app.js", SMALL), SMALL)
+    assert list(found.usable) == ([b"br"] if content else [])  # Brotli has no mark to look for
+    assert len(found.signatures) == 3
 
 
 def test_a_compressed_file_has_no_variants_of_its_own(root: Root, tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ from fastfile.config.config import OPTIONS, Config
 from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import load
 from fastfile.http.content_hash import is_page
+from fastfile.http.stored_coding import SUFFIXES
 from fastfile.http.target import encode_path
 from fastfile.message import close_source
 from fastfile.rules.providers import choose_provider
 from fastfile.site.fallback import PAGE
 from fastfile.storage.root import Root
-from fastfile.storage.variants import SUFFIXES
 from fastfile.terminal import printable, wants_colour, write
 
 INTRODUCTION = """\

@@ -14,8 +14,9 @@ from fastfile.commands.check.inventory import Tree
 from fastfile.commands.compress.variant_file import holds
 from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
 from fastfile.http.media_types import is_compressible, media_type
+from fastfile.http.stored_coding import SUFFIXES
 from fastfile.storage.metadata import has_no_date
-from fastfile.storage.variants import SUFFIXES, is_older
+from fastfile.storage.variants import is_older
 
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 _LEAST = 1024  # bytes of a file that anybody compresses

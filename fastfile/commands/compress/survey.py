@@ -12,10 +12,10 @@ import stat
 from typing import NamedTuple
 
 from fastfile.http.media_types import is_compressible, media_type
+from fastfile.http.stored_coding import SUFFIXES
 from fastfile.http.target import is_hidden, join
 from fastfile.storage.encoders import GZIP_HEAD
 from fastfile.storage.root import Root
-from fastfile.storage.variants import SUFFIXES
 
 ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 TEMPORARY = re.compile(rb"\.fastfile-[0-9a-f]{16}\.tmp")

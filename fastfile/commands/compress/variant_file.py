@@ -18,11 +18,11 @@ from enum import Enum
 from typing import NamedTuple
 
 from fastfile.commands.compress.survey import Original
+from fastfile.http.stored_coding import SUFFIXES
 from fastfile.sendfile import make_signature
 from fastfile.storage.encoders import Encoder, make_decoder, make_encoder
 from fastfile.storage.metadata import SETTLING_NS, has_no_date, is_settled
 from fastfile.storage.root import Root
-from fastfile.storage.variants import SUFFIXES
 
 # Long enough for an encoder to work at its best pace, short enough for a stop within a second at Brotli's 0.5 MB/s.
 PIECE = 256 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fastfile.config.cache_values import CACHE_RULE, IMMUTABLE
+from fastfile.config.cache_values import CACHE_RULE, ENCODED, IMMUTABLE
 from fastfile.config.header_values import MIME
 from fastfile.config.option import OptionGroup, option, repeatable
 from fastfile.config.values import FILE_NAME, MOUNT, PAGE, PATH, SWITCH, TARGET, choice
@@ -104,6 +104,12 @@ class BuildOptions(OptionGroup):
         metavar="WHICH",
         help="Files that browsers may keep for a year without asking again: auto (names that contain a content hash), "
         "off, or a regular expression for their paths. Pages never.",
+    )
+    encoded: tuple[tuple[str, str], ...] = repeatable(
+        ENCODED,
+        metavar="GLOB=CODING",
+        help="Files that hold their content encoded, such as vector tiles: '/tiles/**.pbf=gzip'. Clients that accept "
+        "the coding get it as Content-Encoding. Repeat it for more; the last match is used.",
     )
     etag: Literal["auto", "content", "mtime"] = option(
         choice("auto", "content", "mtime"),

@@ -1,0 +1,57 @@
+"""Files that hold their content encoded and are asked for by their own name: Unity's x.wasm.gz, x.svgz, vector tiles.
+
+Such a file goes to a client that accepts the coding with Content-Encoding and the type of what is in it (RFC 9110
+§8.4), and to others as what it is, an application/gzip, say. An archive or a download (.tar.gz, .csv.gz) never does:
+there the coding is part of what the client wants. It knows names, not files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastfile.http.cache_control import compile_glob
+
+SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
+_CONTAINERS = {b"br": b"application/x-brotli", b"zstd": b"application/zstd", b"gzip": b"application/gzip"}
+# What a page loads under its encoded name, since an engine's loader asks for it so: Unity and Godot.
+_LOADED = (b".wasm", b".js", b".mjs", b".css", b".svg", b".data", b".mem", b".pck", b".symbols.json")
+
+
+class StoredCoding(NamedTuple):
+    """``name`` is that of the content, which its type goes by, and ``container`` the type of the file as it is.
+
+    Where ``original`` names a path, a file there makes this one a variant of it, and a download by its own name.
+    """
+
+    coding: bytes
+    name: bytes
+    container: bytes
+    original: bytes
+
+
+class StoredCodings:
+    """``rules`` are pairs of a glob and a coding; of those that match a path below ``base`` the last holds."""
+
+    def __init__(self, rules: Sequence[tuple[str, str]], base: bytes) -> None:
+        self._prefix = b"/%b/" % base if base else b"/"
+        self._rules = tuple((compile_glob(glob), coding.encode()) for glob, coding in reversed(rules))
+
+    def find(self, path: bytes) -> StoredCoding | None:
+        """Return what a file holds by its path; None for a file that holds what its name says."""
+        name = path.rpartition(b"/")[2]
+        for matches, coding in self._rules:
+            if matches(self._prefix + path):
+                return StoredCoding(coding, _without_suffix(name, coding), _CONTAINERS[coding], b"")
+        if name.lower().endswith(b".svgz"):
+            return StoredCoding(b"gzip", name[:-1], _CONTAINERS[b"gzip"], b"")
+        for coding, suffix in SUFFIXES:
+            if name.endswith(suffix):
+                inner = name.removesuffix(suffix)
+                if inner.lower().endswith(_LOADED):
+                    return StoredCoding(coding, inner, _CONTAINERS[coding], path.removesuffix(suffix))
+        return None
+
+
+def _without_suffix(name: bytes, coding: bytes) -> bytes:
+    return name.removesuffix(dict(SUFFIXES)[coding])

@@ -1,0 +1,106 @@
+"""Files that hold their content encoded and are asked for by their own name."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.asker import Asker, body, fields
+from support.rawclient import RawClient
+from support.serverprocess import ServerProcess
+
+TEXT = b"what is in it " * 100
+PACKED = gzip.compress(TEXT)
+BROTLI = b"\x8b" + TEXT
+ZSTD = b"\x28\xb5\x2f\xfd" + TEXT
+JS, OCTETS = b"text/javascript; charset=utf-8", b"application/octet-stream"
+GZIP, BR, ZST = b"application/gzip", b"application/x-brotli", b"application/zstd"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Asker]:
+    asker = Asker(tmp_path, encoded=(("/tiles/**.pbf", "gzip"), ("*.unityweb", "br"), ("/tiles/plain/*", "zstd")))
+    yield asker
+    asker.root.close()
+
+
+STORED = [
+    pytest.param("Build/x.wasm.gz", PACKED, b"application/wasm", b"gzip", GZIP, id="Unity's code"),
+    pytest.param("Build/x.wasm.br", BROTLI, b"application/wasm", b"br", BR, id="in Brotli"),
+    pytest.param("Build/x.framework.js.br", BROTLI, JS, b"br", BR, id="its loader"),
+    pytest.param("Build/x.data.gz", PACKED, OCTETS, b"gzip", GZIP, id="its data"),
+    pytest.param("Build/x.symbols.json.gz", PACKED, b"application/json", b"gzip", GZIP, id="its symbols"),
+    pytest.param("x.js.zst", ZSTD, JS, b"zstd", ZST, id="in Zstandard"),
+    pytest.param("logo.svgz", PACKED, b"image/svg+xml", b"gzip", GZIP, id="a picture"),
+    pytest.param("Build/x.data.unityweb", BROTLI, b"application/vnd.unity", b"br", BR, id="by the option"),
+    pytest.param("tiles/1/2/3.pbf", PACKED, b"application/x-protobuf", b"gzip", GZIP, id="a vector tile"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "inner", "coding", "container"), STORED)
+def test_a_client_that_accepts_the_coding_gets_the_content_and_others_the_file(
+    site: Asker, name: str, content: bytes, inner: bytes, coding: bytes, container: bytes
+) -> None:
+    site.write(name, content)
+    accepting = site.ask(f"/{name}", accept_encoding=b"gzip, deflate, br, zstd")
+    assert (accepting.status, body(accepting)) == (200, content)
+    assert fields(accepting)[b"Content-Type"] == inner
+    assert fields(accepting)[b"Content-Encoding"] == coding
+    for accepted in (None, b"identity", b"deflate", b"%b;q=0" % coding):
+        other = site.ask(f"/{name}", accept_encoding=accepted)
+        assert (other.status, body(other)) == (200, content)
+        assert fields(other)[b"Content-Type"] == container
+        assert b"Content-Encoding" not in fields(other)
+        assert fields(other)[b"Vary"] == fields(accepting)[b"Vary"] == b"Accept-Encoding"
+        assert fields(other)[b"ETag"] != fields(accepting)[b"ETag"]
+    part = site.ask(f"/{name}", accept_encoding=b"gzip, br, zstd", range=b"bytes=2-5")
+    assert (part.status, body(part), b"Content-Encoding" in fields(part)) == (206, content[2:6], False)
+
+
+DOWNLOADS = [
+    pytest.param("a.tar.gz", PACKED, GZIP, id="an archive"),
+    pytest.param("a.tgz", PACKED, GZIP, id="by its short name"),
+    pytest.param("table.csv.gz", PACKED, GZIP, id="a table that is offered"),
+    pytest.param("dump.json.gz", PACKED, GZIP, id="and data"),
+    pytest.param("page.html.gz", PACKED, GZIP, id="a page, which nothing loads by that name"),
+    pytest.param("x.wasm.gz", TEXT, GZIP, id="what is no gzip"),
+    pytest.param("x.js.br", b"", BR, id="an empty file"),
+    pytest.param("logo.svgz", b"<svg/>", GZIP, id="a picture that is not compressed"),
+    pytest.param("tiles/plain/1.pbf", PACKED, b"application/x-protobuf", id="what is not of the rule that is last"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "media_type"), DOWNLOADS)
+def test_other_files_are_what_they_are(site: Asker, name: str, content: bytes, media_type: bytes) -> None:
+    site.write(name, content)
+    response = site.ask(f"/{name}", accept_encoding=b"gzip, deflate, br, zstd")
+    assert (response.status, body(response)) == (200, content)
+    assert fields(response)[b"Content-Type"] == media_type
+    assert b"Content-Encoding" not in fields(response)
+
+
+def test_beside_its_original_it_is_a_variant_and_a_download_and_that_is_seen_at_once(site: Asker) -> None:
+    site.write("app.js.gz", PACKED)
+    site.settle()
+    for _ in range(2):
+        assert fields(site.ask("/app.js.gz", accept_encoding=b"gzip"))[b"Content-Type"] == JS
+    site.write("app.js", TEXT)
+    os.utime(site.folder / "app.js.gz")
+    site.settle()
+    for _ in range(2):
+        response = site.ask("/app.js.gz", accept_encoding=b"gzip")
+        assert (fields(response)[b"Content-Type"], b"Content-Encoding" in fields(response)) == (GZIP, False)
+        assert fields(site.ask("/app.js", accept_encoding=b"gzip"))[b"Content-Encoding"] == b"gzip"
+    (site.folder / "app.js").unlink()
+    assert fields(site.ask("/app.js.gz", accept_encoding=b"gzip"))[b"Content-Type"] == JS
+
+
+def test_a_server_sends_tiles_that_are_stored_encoded(tmp_path: Path) -> None:
+    (tmp_path / "0.pbf").write_bytes(PACKED)
+    with ServerProcess(["--encoded", "*.pbf=gzip", str(tmp_path)]) as server, RawClient(server.connect()) as client:
+        response = client.request("/0.pbf", "GET", "Accept-Encoding: gzip, deflate, br")
+        assert response.fields["content-encoding"] == "gzip"
+        assert gzip.decompress(response.body) == TEXT
