@@ -20,9 +20,10 @@ from fastfile.rules.rulebook import fill
 
 # What no option may set no rule may either, but for the type of a file, which it may know better. Netlify ignores most
 # of them too. Server is left to --no-server-header.
-PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - {"content-location", "content-type"}) | {
-    b"server"
-}
+_KNOWN_BETTER = {"content-location", "content-type", "content-encoding"}
+PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - _KNOWN_BETTER) | {b"server"}
+# The codings that a file may be stored in: its bytes are sent as they are, and the header says so (RFC 9110 §8.4.1).
+CODINGS = (b"gzip", b"br", b"zstd", b"deflate")
 MOST_LINES = 5000  # of one file: all of them may be for one path
 _PATH_STARTS = (b"/", b"http://", b"https://")
 # RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
@@ -142,6 +143,8 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
         raise ValueError("Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it")
     if value.translate(None, _CONTROL_BYTES) != value:
         raise ValueError(f"the value of {show(name)} has a control character")
+    if name.lower() == b"content-encoding" and value.lower() not in CODINGS:
+        raise ValueError(f"{show(value)} is no coding that a file can be stored in: {show(b', '.join(CODINGS))}")
     names = captures_of(source) if dialect.fills_values else ()
     return FieldChange(_check_name(name), parse_template(value, names, None))
 

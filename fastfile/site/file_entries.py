@@ -70,10 +70,12 @@ class FileEntries:
         changes = self._context.changes_of_file(file.path, page, match, status)
         if canonical:  # RFC 6596
             changes = FieldChanges(((b"Link", b'<%b>; rel="canonical"' % canonical),)).then(changes)
-        stored = self._find_stored(view, file) if status == 200 else None
+        # Where a rule names the coding that the file is stored in, its bytes are sent as they are under that header.
+        is_named = changes.value(b"content-encoding") is not None
+        stored = self._find_stored(view, file) if status == 200 and not is_named else None
         type_ = media_type(file.path.rpartition(b"/")[2], self._media_types) if stored is None else stored.container
         now_s = self._clock.wall_s
-        variants = file.variants.usable if stored is None else {}
+        variants = file.variants.usable if stored is None and not is_named else {}
         # No precondition is evaluated for the page of an error.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
 
@@ -81,7 +83,7 @@ class FileEntries:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
 
         offer = None
-        if self._compression is not None and status == 200 and not variants and stored is None:
+        if self._compression is not None and status == 200 and not (variants or stored is not None or is_named):
             offer = self._compression.offer(file.resource, type_, represent)
         if variants or offer is not None or stored is not None:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))

@@ -24,7 +24,7 @@ NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
 # A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
-OWN_TO_PAGES = (b"content-security-policy",)
+OWN_TO_PAGES = (b"content-security-policy", b"content-encoding")
 # Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
 # clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
 # room for the longest copy (resource.py).
@@ -109,7 +109,7 @@ class Representation:
     ) -> None:
         self.resource = resource
         if status != 200:
-            changes = changes.sparing((b"cache-control",))
+            changes = changes.sparing((b"cache-control", b"content-encoding"))
         self.media_type = changes.value(b"content-type") or media_type
         self.coding = coding
         self.status = status

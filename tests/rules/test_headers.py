@@ -105,6 +105,12 @@ MISTAKES = [
         4,
         "Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it",
     ),
+    (
+        EITHER,
+        b"/a\n Content-Encoding: exi",
+        4,
+        "exi is no coding that a file can be stored in: gzip, br, zstd, deflate",
+    ),
     (EITHER, b"https://h.example/*\n X-B: 1", 3, "https://h.example/* is for one host, and rules apply to all here"),
     (CLOUDFLARE, b"/*/*\n X-B: 1", 3, "/*/* has more than one splat"),
     (CLOUDFLARE, b"/a\n X-B: " + b"b" * 2000, 4, "the line is longer than the 2000 bytes that Cloudflare Pages reads"),
