@@ -10,98 +10,35 @@ pipeline waits for while what arrives stays in the kernel; and a turn that is ov
 
 from __future__ import annotations
 
-import select
 from concurrent.futures import Future
-from functools import partial
-from math import inf
 from typing import Any
 
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
-from fastfile.http.fields import split_list
-from fastfile.message import UNKNOWN_SIZE, Deferred, RequestHead, Response, close_source
-from fastfile.protocol.http1 import CONTINUE, head_of, make_tail
+from fastfile.message import Deferred, RequestHead, Response, close_source
+from fastfile.protocol.http1 import CONTINUE
 from fastfile.sendfile import copy_of
 from fastfile.server.net.clients import format_address
-from fastfile.server.net.journal import Journal
-from fastfile.server.net.poller import READ, WRITE, Watcher
+from fastfile.server.net.deferral import Deferral, is_continue
+from fastfile.server.net.output import Output
+from fastfile.server.net.poller import READ
 from fastfile.server.net.reader import RequestReader
-from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
 from fastfile.server.net.service import Service
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, READING, SENDING, WAITING
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
-
-# What a connection waits for, and so what its deadline means. In the first three a request may be taken up.
-IDLE = 0  # the first byte of the next request
-HEAD = 1  # the rest of a head (RFC 9112 §9.5 lets us choose how long)
-BODY = 2  # the rest of a request body
-WAITING = 3  # a response that is deferred; all responses before it are sent
-SENDING = 4  # the client to take more, or its next turn
-READING = 5  # the disk, for more of what is to be sent
-LINGERING = 6  # the client to see our last response and close
-CLOSED = 7
-PENDING = 8  # the source of a body, which has nothing yet
 
 # After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
 LOOK_EACH = 4
-# Lingering close: what a client may still send after our last response before we hang up. It is what the buffers of
-# both ends hold at most (6 MiB and 4 MiB on Linux), and more: a client that sends a body before it looks gets to look.
-LINGER_SIZE = 16 * 1024 * 1024
-LINGER_S = 2.0
 
 
-class Deferral:
-    """A request whose response is deferred. ``is_early``: the response decides only whether its body is to be sent."""
+class Connection(Output):
+    """Reads requests and responds to them, in their order."""
 
-    __slots__ = ("began_s", "deferred", "head", "is_early", "job")
-
-    def __init__(self, head: RequestHead, deferred: Deferred, job: Future[Any], began_s: float, is_early: bool) -> None:
-        self.head = head
-        self.deferred = deferred
-        self.job = job
-        self.began_s = began_s
-        self.is_early = is_early
-
-
-class Connection(Watcher):
-    """Owns ``transport`` until close(). ``deadline_s`` is on the clock's monotonic scale."""
-
-    __slots__ = (
-        "_closing",
-        "_deferral",
-        "_ends_here",
-        "_interest",
-        "_journal",
-        "_lingered",
-        "_queue",
-        "_reader",
-        "_reading",
-        "_requests",
-        "_service",
-        "_transport",
-        "_unread",
-        "deadline_s",
-        "state",
-    )
+    __slots__ = ("_deferral", "_reader")
 
     def __init__(self, service: Service, transport: Transport) -> None:
-        self._service = service
-        self._transport = transport
-        self.state = HEAD
-        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
-        self._interest = -1  # what the poller watches for; -1: it does not know us yet
+        super().__init__(service, transport)
         self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
-        self._queue: SendQueue | None = None  # once the socket does not take something at once
-        self._journal: Journal | None = None  # where there is a log or metrics
         self._deferral: Deferral | None = None
-        self._reading: Future[Any] | None = None  # the job that reads what is to be sent from the disk
-        self._requests = 0  # that were responded to
-        self._closing = False  # after what is queued
-        self._ends_here = False  # the client said ``close``, and no byte came behind that request
-        self._unread = False  # the client may still be sending something that we do not read
-        self._lingered = 0  # bytes read since the last response
-
-    @property
-    def fd(self) -> int:
-        return self._transport.fd
 
     def read_first(self, kept_s: float) -> bytearray | None:
         """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
@@ -182,77 +119,9 @@ class Connection(Watcher):
             self._fail()
             raise
 
-    def on_read(self, job: Future[None]) -> None:
-        """Go on sending: what was missing is in memory now. A disk that failed fails again in the call that sends."""
-        if job is self._reading:
-            self._reading = None
-            self.state = SENDING
-            self._service.poller.begin_turn()
-            self.on_ready()
-
-    def on_wake(self, number: int) -> None:
-        """Go on, when the poller says so, with a source that had nothing for the ``number``th time.
-
-        Not at once: whoever wakes us may be in the midst of another connection's turn, and of the shared buffer.
-        """
-        if self.state == PENDING and self._queue is not None and self._queue.pends == number:
-            self._wait_to_send()
-
     def is_quiet(self, silent_too: bool) -> bool:
         """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
         return self.state == IDLE or (silent_too and self.state == HEAD and self._reader is None)
-
-    def close(self) -> None:
-        """Close the socket and let go of everything, whatever fails on the way."""
-        if self.state != CLOSED:
-            self._let_go(False)
-
-    def _let_go(self, by_reset: bool) -> None:
-        self.state = CLOSED
-        service, transport = self._service, self._transport
-        try:
-            service.poller.forget(transport.fd)
-        finally:
-            try:
-                if by_reset:
-                    transport.reset()
-                else:
-                    transport.close()
-            finally:
-                try:
-                    service.clients.release(transport.peer)
-                finally:
-                    self._drop_work()
-
-    def _drop_work(self) -> None:
-        """Log what has left, and drop what has not, the source of more, and the jobs."""
-        self._reader = None
-        journal, queue = self._journal, self._queue
-        if self._deferral is not None:
-            self._drop_deferral()
-        reading, self._reading = self._reading, None
-        if reading is not None:
-            reading.cancel()
-        try:
-            if journal is not None:
-                journal.report(self._transport.peer, journal.unsent if queue is None else queue.unsent)
-        finally:
-            if queue is not None:
-                queue.drop()
-
-    def _abort(self) -> None:
-        """Close with a reset: the client must not take what it has for the whole."""
-        self._let_go(True)
-
-    def _fail(self) -> None:
-        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
-        self._service.reader = None
-        if self.state == CLOSED:
-            return
-        self._let_go(self._queue is not None and self._queue.has_any())
-
-    def _takes_requests(self) -> bool:
-        return self.state == IDLE or self.state == HEAD or self.state == BODY
 
     def _receive(self) -> None:
         buffer = self._service.buffer
@@ -336,7 +205,7 @@ class Connection(Watcher):
         service = self._service
         refusal = None
         has_body = head.chunked or head.content_length != 0
-        if head.expect is not None and not _is_continue(head.expect):
+        if head.expect is not None and not is_continue(head.expect):
             refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
             if not has_body and head.keep_alive and not service.draining:
                 self._put(head, refusal, service.clock.monotonic_s)
@@ -402,6 +271,7 @@ class Connection(Watcher):
             job = None if offload is None else offload.submit(answer.work, self.on_result)
             if job is not None:
                 self._deferral = Deferral(head, answer, job, began_s, is_early)
+                self._is_deferring = True
                 if self._takes_requests():
                     self.state = WAITING
                 return
@@ -419,18 +289,6 @@ class Connection(Watcher):
         busy = make_unavailable("The server has too much to do; try again in a moment.")
         return self._service.handler.refuse(busy, head)
 
-    def _wait(self) -> None:
-        """All responses before it are sent: wait for the job, as long as for a client that takes nothing."""
-        service = self._service
-        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
-        self._wait_for(0)
-
-    def _has_hung_up(self) -> bool:
-        """Tell whether the client is gone; what it sends stays in the kernel while its response is awaited."""
-        poll = select.poll()
-        poll.register(self._transport.fd, 0)
-        return bool(poll.poll(0))
-
     def _resume(self, answer: Response | Deferred) -> None:
         """Take up the pipeline again where it waits for this response."""
         deferral = self._deferral
@@ -444,6 +302,7 @@ class Connection(Watcher):
 
     def _drop_deferral(self) -> None:
         deferral, self._deferral = self._deferral, None
+        self._is_deferring = False
         assert deferral is not None
         deferral.job.cancel()
 
@@ -481,120 +340,6 @@ class Connection(Watcher):
                 self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
         self._refuse(error, reader, reader.is_at_head_request())
 
-    def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
-        """Queue a response; ``head`` is None where the request could not be read.
-
-        A body of unknown size is chunked, or ends with the connection for a client of HTTP/1.0 (RFC 9112 §6.3).
-        """
-        is_unknown = response.body_size == UNKNOWN_SIZE
-        is_current = head is None or head.minor_version != 0
-        if is_unknown and not is_current:
-            self._closing = True
-        tail = self._note(head, response, began_s)
-        if is_unknown and is_current:
-            tail = make_tail(self._service.clock.wall_s, not self._closing, True, True)
-        self._send_queue().put(response, head_of(response.head), tail, is_unknown and is_current)
-
-    def _send_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Send a response when nothing is queued; only what the socket does not take of it is queued."""
-        tail = self._note(head, response, began_s)
-        wire_head = head_of(response.head)
-        size = len(wire_head) + len(tail) + response.body_size
-        journal = self._journal
-        if journal is not None:
-            journal.unsent = size
-        sent = self._transport.send_response(wire_head, tail, response.parts)
-        if sent == size:
-            self._note_sent(sent)
-            self._note_all_sent()
-            return
-        queue = self._send_queue()
-        queue.put(response, wire_head, tail, False)
-        if sent > 0:
-            queue.drop_sent(sent)
-            self._note_sent(sent)
-
-    def _send_queue(self) -> SendQueue:
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = SendQueue()
-        return queue
-
-    def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
-        """Count a response that is to be sent, and return the end of its head."""
-        service = self._service
-        self._requests += 1
-        if service.is_observed:
-            if self._journal is None:
-                self._journal = Journal(service)
-            self._journal.note(head, response, began_s)
-        return service.tail(self._closing, head is None or head.minor_version != 0)
-
-    def _note_sent(self, sent: int) -> None:
-        metrics = self._service.metrics
-        if metrics is not None:
-            metrics.add_sent(sent)
-
-    def _note_all_sent(self) -> None:
-        if self._journal is not None:
-            self._journal.note_all_sent(self._transport.peer)
-
-    def _send(self) -> None:
-        """Send what is queued, until something has to be waited for."""
-        service, queue = self._service, self._queue
-        if queue is None:
-            self._end_sending()
-            return
-        before = queue.sent
-        outcome = queue.pump(self._transport, service.poller, service.clock)
-        while outcome == COLD and not self._read_from_disk(queue):
-            queue.trust_cache()
-            outcome = queue.pump(self._transport, service.poller, service.clock)
-        self._note_sent(queue.sent - before)
-        if outcome == DRAINED:
-            self._end_sending()
-        elif outcome == BROKEN:
-            self._abort()
-        elif outcome == STARVED:
-            self._wait_for_source(queue)
-        elif outcome != COLD:
-            self._wait_to_send()
-
-    def _end_sending(self) -> None:
-        if self.state == SENDING:
-            self.state = IDLE if self._deferral is None else WAITING
-        self._note_all_sent()
-
-    def _read_from_disk(self, queue: SendQueue) -> bool:
-        """Have a thread read what the queue needs, and go on when it has (on_read); False where none can."""
-        service = self._service
-        if service.disk is None:
-            return False
-        self._reading = service.disk.submit(queue.reading(), self.on_read)
-        if self._reading is None:
-            return False
-        self.state = READING
-        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
-        self._wait_for(0)
-        return True
-
-    def _wait_for_source(self, queue: SendQueue) -> None:
-        """Wait until the source wakes us, or the client hangs up: how long is the source's business."""
-        self.state = PENDING
-        self.deadline_s = inf
-        self._wait_for(0)
-        queue.call_when_ready(partial(self.on_wake, queue.pends))
-
-    def _wait_to_send(self) -> None:
-        """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
-        service, queue = self._service, self._queue
-        if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
-            self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
-            if queue is not None:
-                queue.progress = 0
-        self.state = SENDING
-        self._wait_for(WRITE)
-
     def _settle(self, responded: bool) -> None:
         """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
         if self._closing:
@@ -618,36 +363,10 @@ class Connection(Watcher):
             self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
         self._wait_for(READ)
 
-    def _finish(self) -> None:
-        """Close; where the client may still be sending, let it see our response first (RFC 9112 §9.6).
-
-        Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
-        no look where ``close`` was asked for and responded to at once: nothing may follow it.
-        """
-        service = self._service
-        if not self._unread and (self._ends_here or self._transport.recv_into(service.buffer) <= 0):
-            self.close()
-            return
-        self._transport.shutdown_write()
-        self.state = LINGERING
-        self.deadline_s = service.clock.monotonic_s + LINGER_S
-        self._wait_for(READ)
-
-    def _linger(self) -> None:
-        count = self._transport.recv_into(self._service.buffer)
-        if count >= 0:
-            self._lingered += count
-            if count == 0 or self._lingered > LINGER_SIZE:
-                self.close()
-
-    def _wait_for(self, interest: int) -> None:
-        before, self._interest = self._interest, interest
-        if before < 0:
-            self._service.poller.watch(self._transport.fd, self, interest)
-        elif before != interest:
-            self._service.poller.change(self._transport.fd, interest)
-
-
-def _is_continue(expect: bytes) -> bool:
-    """Tell whether every expectation of the list is 100-continue, the only one that there is (RFC 9110 §10.1.1)."""
-    return all(element.lower() == b"100-continue" for element in split_list(expect))
+    def _drop_work(self) -> None:
+        self._reader = None
+        try:
+            if self._deferral is not None:
+                self._drop_deferral()
+        finally:
+            Output._drop_work(self)

@@ -1,0 +1,188 @@
+"""The output of a connection: responses leave at once, or by its send queue; the journal hears of what has left."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from math import inf
+
+from fastfile.message import UNKNOWN_SIZE, RequestHead, Response
+from fastfile.protocol.http1 import head_of, make_tail
+from fastfile.server.net.journal import Journal
+from fastfile.server.net.lifecycle import Lifecycle
+from fastfile.server.net.poller import WRITE
+from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
+from fastfile.server.net.service import Service
+from fastfile.server.net.states import CLOSED, IDLE, PENDING, READING, SENDING, WAITING
+from fastfile.server.net.transport import Transport
+
+
+class Output(Lifecycle):
+    """Queue and journal are made once they are needed: most responses leave at once, and no log asks for them."""
+
+    __slots__ = ("_closing", "_is_deferring", "_journal", "_queue", "_reading", "_requests")
+
+    def __init__(self, service: Service, transport: Transport) -> None:
+        super().__init__(service, transport)
+        self._queue: SendQueue | None = None  # once the socket does not take something at once
+        self._journal: Journal | None = None  # where there is a log or metrics
+        self._reading: Future[None] | None = None  # the job that reads what is to be sent from the disk
+        self._requests = 0  # that were responded to
+        self._closing = False  # after what is queued
+        self._is_deferring = False  # a response that is deferred goes behind what is queued
+
+    def on_read(self, job: Future[None]) -> None:
+        """Go on sending: what was missing is in memory now. A disk that failed fails again in the call that sends."""
+        if job is self._reading:
+            self._reading = None
+            self.state = SENDING
+            self._service.poller.begin_turn()
+            self.on_ready()
+
+    def on_wake(self, number: int) -> None:
+        """Go on, when the poller says so, with a source that had nothing for the ``number``th time.
+
+        Not at once: whoever wakes us may be in the midst of another connection's turn, and of the shared buffer.
+        """
+        if self.state == PENDING and self._queue is not None and self._queue.pends == number:
+            self._wait_to_send()
+
+    def _drop_work(self) -> None:
+        """Log what has left, and drop what has not, the source of more, and the jobs."""
+        journal, queue = self._journal, self._queue
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+        try:
+            if journal is not None:
+                journal.report(self._transport.peer, journal.unsent if queue is None else queue.unsent)
+        finally:
+            if queue is not None:
+                queue.drop()
+
+    def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
+        """Queue a response; ``head`` is None where the request could not be read.
+
+        A body of unknown size is chunked, or ends with the connection for a client of HTTP/1.0 (RFC 9112 §6.3).
+        """
+        is_unknown = response.body_size == UNKNOWN_SIZE
+        is_current = head is None or head.minor_version != 0
+        if is_unknown and not is_current:
+            self._closing = True
+        tail = self._note(head, response, began_s)
+        if is_unknown and is_current:
+            tail = make_tail(self._service.clock.wall_s, not self._closing, True, True)
+        self._send_queue().put(response, head_of(response.head), tail, is_unknown and is_current)
+
+    def _send_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
+        """Send a response when nothing is queued; only what the socket does not take of it is queued."""
+        tail = self._note(head, response, began_s)
+        wire_head = head_of(response.head)
+        size = len(wire_head) + len(tail) + response.body_size
+        journal = self._journal
+        if journal is not None:
+            journal.unsent = size
+        sent = self._transport.send_response(wire_head, tail, response.parts)
+        if sent == size:
+            self._note_sent(sent)
+            self._note_all_sent()
+            return
+        queue = self._send_queue()
+        queue.put(response, wire_head, tail, False)
+        if sent > 0:
+            queue.drop_sent(sent)
+            self._note_sent(sent)
+
+    def _send_queue(self) -> SendQueue:
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = SendQueue()
+        return queue
+
+    def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
+        """Count a response that is to be sent, and return the end of its head."""
+        service = self._service
+        self._requests += 1
+        if service.is_observed:
+            if self._journal is None:
+                self._journal = Journal(service)
+            self._journal.note(head, response, began_s)
+        return service.tail(self._closing, head is None or head.minor_version != 0)
+
+    def _note_sent(self, sent: int) -> None:
+        metrics = self._service.metrics
+        if metrics is not None:
+            metrics.add_sent(sent)
+
+    def _note_all_sent(self) -> None:
+        if self._journal is not None:
+            self._journal.note_all_sent(self._transport.peer)
+
+    def _send(self) -> None:
+        """Send what is queued, until something has to be waited for."""
+        service, queue = self._service, self._queue
+        if queue is None:
+            self._end_sending()
+            return
+        before = queue.sent
+        outcome = queue.pump(self._transport, service.poller, service.clock)
+        while outcome == COLD and not self._read_from_disk(queue):
+            queue.trust_cache()
+            outcome = queue.pump(self._transport, service.poller, service.clock)
+        self._note_sent(queue.sent - before)
+        if outcome == DRAINED:
+            self._end_sending()
+        elif outcome == BROKEN:
+            self._abort()
+        elif outcome == STARVED:
+            self._wait_for_source(queue)
+        elif outcome != COLD:
+            self._wait_to_send()
+
+    def _end_sending(self) -> None:
+        if self.state == SENDING:
+            self.state = WAITING if self._is_deferring else IDLE
+        self._note_all_sent()
+
+    def _read_from_disk(self, queue: SendQueue) -> bool:
+        """Have a thread read what the queue needs, and go on when it has (on_read); False where none can."""
+        service = self._service
+        if service.disk is None:
+            return False
+        self._reading = service.disk.submit(queue.reading(), self.on_read)
+        if self._reading is None:
+            return False
+        self.state = READING
+        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        self._wait_for(0)
+        return True
+
+    def _wait_for_source(self, queue: SendQueue) -> None:
+        """Wait until the source wakes us, or the client hangs up: how long is the source's business."""
+        self.state = PENDING
+        self.deadline_s = inf
+        self._wait_for(0)
+        queue.call_when_ready(partial(self.on_wake, queue.pends))
+
+    def _wait_to_send(self) -> None:
+        """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
+        service, queue = self._service, self._queue
+        if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
+            self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+            if queue is not None:
+                queue.progress = 0
+        self.state = SENDING
+        self._wait_for(WRITE)
+
+    def _fail(self) -> None:
+        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
+        self._service.reader = None
+        if self.state == CLOSED:
+            return
+        self._let_go(self._queue is not None and self._queue.has_any())
+
+    def _wait(self) -> None:
+        """All responses before it are sent: wait for the job, as long as for a client that takes nothing."""
+        service = self._service
+        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        self._wait_for(0)
