@@ -113,16 +113,22 @@ def test_only_storage_opens_stats_or_lists(source: Path) -> None:
 
 
 def declared_attributes(source: Path) -> dict[str, set[str]]:
-    """Return the attributes that a .pxd gives to each of its classes, or to its base there."""
+    """Return the attributes that a .pxd gives to each of its classes, with those of the classes that it extends."""
     found: dict[str, set[str]] = {}
     names: set[str] = set()
     for line in source.read_text().splitlines():
         if line.startswith("cdef class "):
-            name, _, base = line.removeprefix("cdef class ").rstrip("):").partition("(")
-            names = found[name] = set(found.get(base, ()))
+            name, _, base = line.split(None, 2)[2].rstrip(":)").partition("(")
+            names = found.setdefault(name, set(BASES.get(base, ())))
         elif line.startswith("    cdef ") and "(" not in line:
             names |= {part.split()[-1] for part in line.split(",")}
     return found
+
+
+BASES: dict[str, set[str]] = {}
+for _ in range(3):  # as deep as classes extend each other
+    for declarations in sorted(PACKAGE.rglob("*.pxd")):
+        BASES.update(declared_attributes(declarations))
 
 
 @pytest.mark.parametrize("declarations", sorted(PACKAGE.rglob("*.pxd")), ids=lambda path: path.stem)

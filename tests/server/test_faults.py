@@ -43,7 +43,7 @@ from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.threads import Offload
-from fastfile.storage import directory, resource, root
+from fastfile.storage import resource, root
 from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
 
@@ -151,7 +151,6 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         (resource, ("read_cached",)),
         (listener, ("accept",)),
         (root, ("open_beneath",)),
-        (directory, ("read_folder",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))
