@@ -22,6 +22,10 @@ _EXTENSIONS = frozenset(
     b"js mjs cjs css wasm avif bmp gif ico jpeg jpg png svg webp eot otf ttf woff woff2 glb m4a mp3 mp4 ogg wav "
     b"webm".split()
 )
+# What people name and number themselves, and overwrite: there a short token counts only where build tools put files.
+_MEDIA = frozenset(b"avif bmp gif ico jpeg jpg png svg webp glb m4a mp3 mp4 ogg wav webm".split())
+# Vite, Rollup; Create React App, Angular, Next.
+_TOOL_FOLDERS = (b"/assets/", b"/media/")
 # Between the hash and the extension: webpack's chunks, Hugo's bundles, wasm-bindgen's modules.
 _ENDINGS = (b".chunk", b".bundle", b".min", b"_bg")
 # Folders in which a tool writes nothing but names with hashes, and says so: SvelteKit, Astro, Next and Nuxt.
@@ -50,17 +54,25 @@ def is_immutable(path: bytes) -> bool:
         stem = stem.removesuffix(ending)
     location = b"/%b/" % folder
     in_hashed_folder = any(known in location for known in _HASHED_FOLDERS)
-    if _ends_with_hex(stem, in_hashed_folder):
+    is_media = extension.lower() in _MEDIA
+    in_tool_folder = location.endswith(_TOOL_FOLDERS)
+    if _ends_with_hex(stem, in_hashed_folder, is_media and not in_tool_folder):
         return True
     if in_hashed_folder:
         return _is_token(_cut(stem, 8, True), 2) or _is_turbopack(_cut(stem, 13, True))
     token = _cut(stem, 8, False)
+    if is_media and (not in_tool_folder or _is_numbered_name(token, location)):
+        return False
     name = stem[: -len(token) - 1]
     if name == b"chunk":
         return _is_token(token, 2)
     # Vite's folder, and many another's; what is all upper case was not written by Vite.
     in_assets = location.endswith(b"/assets/") and _has(token, _LOWER)
-    return _is_token(token, 3 if in_assets or name in _OWN_NAMES else 4)
+    is_own = name in _OWN_NAMES
+    # Both say Vite: then letters alone are enough, unless they are one word and a second one, as in firstSecond.
+    if in_assets and is_own and sum(byte in _UPPER for byte in token) >= 2 and _count_joints(token) >= 3:
+        return _is_token(token, 2)
+    return _is_token(token, 3 if in_assets or is_own else 4)
 
 
 def is_page(path: bytes) -> bool:
@@ -82,8 +94,19 @@ def _cut(stem: bytes, length: int, may_be_all: bool) -> bytes:
     return stem[-length:] if good else b""
 
 
-def _ends_with_hex(stem: bytes, in_hashed_folder: bool) -> bool:
-    """Tell whether the stem ends with a hexadecimal hash of a length that is in use.
+def _is_numbered_name(token: bytes, location: bytes) -> bool:
+    """Tell whether a token may be a name or a model with a number: JohnDoe1, IMX477V2 (Angular's form too)."""
+    if not _has(token, _LOWER):
+        return not location.endswith(b"/media/")
+    words = token.rstrip(_DIGITS)
+    humps = sum(byte in _UPPER for byte in words)
+    # Each word has an upper-case letter and at least two others.
+    return not words.translate(None, _LOWER + _UPPER) and words[0] in _UPPER and len(words) >= 3 * humps
+
+
+def _ends_with_hex(stem: bytes, in_hashed_folder: bool, needs_length: bool) -> bool:
+    """Tell whether the stem ends with a hexadecimal hash of a length that is in use, and of more than 8 digits with
+    ``needs_length``.
 
     A stem that is nothing but digits and letters is the id of something more often than a hash (24 are MongoDB's, 32 a
     UUID's, 40 a commit's): only webpack's 20 are taken then, elsewhere than in a folder of hashes.
@@ -96,6 +119,8 @@ def _ends_with_hex(stem: bytes, in_hashed_folder: bool) -> bool:
     if not name:
         return length == 20 or (in_hashed_folder and length in (16, 32))
     separator = name[-1:]
+    if length == 8 and needs_length and not in_hashed_folder:
+        return False
     if length == 8:
         return separator in (b"-", b".") and _count_joints(token) >= 2 and not _is_date_or_colour(token)
     if length == 12:  # after a hyphen it would be the end of a UUID; Django puts a dot

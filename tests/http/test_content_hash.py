@@ -22,8 +22,8 @@ RECALL = [
     ("rollup-base36", 0, 122),  # looks like words with numbers
     ("webpack", 122, 122),
     ("webpack-short", 117, 122),
-    ("esbuild", 83, 123),
-    ("parcel", 113, 122),
+    ("esbuild", 71, 123),  # its pictures lie beside the page, and so may others, named by people
+    ("parcel", 98, 122),  # so do Parcel's
     ("angular", 99, 106),
     ("next-webpack", 89, 92),
     ("next-turbopack", 79, 80),
@@ -44,6 +44,7 @@ FURTHER = [
     pytest.param("app-7a1f4c2b9d3e8f60_bg.wasm", id="Trunk"),
     pytest.param("_nuxt/entry.BvXs3m9q.css", id="Nuxt, a style"),
     pytest.param("_nuxt/BvXs3m9q.js", id="Nuxt, a chunk"),
+    pytest.param("assets/index-DiwrgTda.js", id="Vite, a hash without a digit"),
     pytest.param("assets/index-legacy-BvXs3m9q.js", id="Vite's legacy plugin"),
     pytest.param("docs/_astro/index.BvXs3m9q.css", id="a folder of hashes beneath another"),
     pytest.param("assets/index-BvXs3m9q.JS", id="an extension in upper case"),
