@@ -7,6 +7,7 @@ file of hashes has no place in there. SIGHUP reads it again, as it does every se
 from __future__ import annotations
 
 import os
+import stat
 
 from fastfile.config.config import Config
 from fastfile.config.passwords import USER, split_user
@@ -39,8 +40,7 @@ def with_users(config: Config, root_path: str) -> Config:
 
 def _read_users(config: Config, path: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
-            lines = file.read().decode().splitlines()
+        lines = _read_regular_file(config, path).decode().splitlines()
     except OSError as error:
         raise _problem(config, f"{printable(path)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -56,6 +56,15 @@ def _read_users(config: Config, path: str) -> list[str]:
         except ValueError:
             raise _problem(config, f"{printable(path)} line {number}: expected USER:HASH") from None
     return users
+
+
+def _read_regular_file(config: Config, path: str) -> bytes:
+    """Return the content of a file; a pipe is refused, since it would hold up the start and could not be read again."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _problem(config, f"{printable(path)} is not a regular file")
+        return file.read()
 
 
 def _is_beneath(path: str, root_path: str, dotfiles: bool) -> bool:

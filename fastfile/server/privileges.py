@@ -1,4 +1,4 @@
-"""Another user after the bind: a port below 1024 needs root, and serving files does not."""
+"""The change to another user after the bind: a port below 1024 needs root, and serving files does not."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from fastfile.config.config import Config
 from fastfile.errors import StartError
 from fastfile.terminal import printable
 
+NO_ID = 0xFFFFFFFF  # (gid_t)-1: no group has it
+
 
 def drop_privileges(config: Config, root_path: str) -> None:
-    """Become --user and --group for good. Raises StartError when that cannot be, or when they may not read the root.
+    """Become --user and --group for good. Raises StartError when that is impossible or they may not read the root.
 
-    For the supervisor, before the first fork: so a worker never has more, and neither has who replaces it.
+    The supervisor calls it before the first fork, so no worker ever has more privileges.
     """
     if config.user is None and config.group is None:
         return
-    # Imported here: only who gives a name pays for it.
+    # Imported here, for the servers that change their user.
     import grp
     import pwd
 
@@ -25,13 +27,13 @@ def drop_privileges(config: Config, root_path: str) -> None:
         if config.user is not None:
             entry = pwd.getpwuid(int(config.user)) if config.user.isdecimal() else pwd.getpwnam(config.user)
             uid, gid, name = entry.pw_uid, entry.pw_gid, entry.pw_name
-    except KeyError:
+    except (KeyError, ValueError, OverflowError):
         raise StartError(f"--user {printable(config.user or '')}: there is no such user") from None
     try:
         if config.group is not None:
             group = config.group
-            gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError:
+            gid = _parse_gid(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
         raise StartError(f"--group {printable(config.group or '')}: there is no such group") from None
     _become(uid, gid, name)
     # A folder that may be searched and not listed (mode 711) has files that can be served.
@@ -40,8 +42,15 @@ def drop_privileges(config: Config, root_path: str) -> None:
         raise StartError(f"{printable(root_path)}: user {printable(name or str(uid))} has no permission to read it")
 
 
+def _parse_gid(text: str) -> int:
+    """Return a group by its number, which need not be in the database. Raises ValueError."""
+    if len(text) > 10 or int(text) >= NO_ID:
+        raise ValueError(text)
+    return int(text)
+
+
 def _become(uid: int, gid: int, name: str | None) -> None:
-    """Take on the identity: groups first, since who is no longer root may change none of them."""
+    """Change the identity: groups first, since a process that is no longer root may change none of them."""
     try:
         if name is None:
             os.setgroups([gid])

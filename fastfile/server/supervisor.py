@@ -30,6 +30,7 @@ from fastfile.server.worker import RETIRE, Plan
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
 KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
+LONGEST_SLEEP_S = 86400.0  # poll(2) takes an int of milliseconds
 MAX_DRAINING = 8  # generations whose workers finish their transfers: each holds the memory of all its workers
 
 # Called once, when all workers serve, with the endpoints, the notices, and the sandbox that is in force.
@@ -142,7 +143,8 @@ class Supervisor:
     def _sleep_ms(self) -> int | None:
         late = (child.due_s(self._silence_s) for child in self._children.values())
         due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
-        return None if due_s == float("inf") else max(0, int((due_s - time.monotonic()) * 1000) + 1)
+        sleep_s = min(max(0.0, due_s - time.monotonic()), LONGEST_SLEEP_S)
+        return None if due_s == float("inf") else int(sleep_s * 1000) + 1
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGINT and self._stopping:

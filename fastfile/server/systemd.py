@@ -1,6 +1,6 @@
-"""A service manager around us: sockets that it has opened (sd_listen_fds(3)), and what it wants to hear (sd_notify(3)).
+"""The service manager: the sockets that it has opened (sd_listen_fds(3)), and messages to it (sd_notify(3)).
 
-The protocols are a few lines of environment and datagrams, so there is no need for libsystemd.
+The protocols are a few lines of environment and datagrams, so libsystemd is not needed.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from collections.abc import MutableMapping
 from fastfile.errors import StartError
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
+MAX_DIGITS = 5  # of LISTEN_FDS: no process has more descriptors
+LONGEST_WATCHDOG_US = 10**12  # 11 days: a longer time is as good as none
 _LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """Return the sockets that were opened for this very process, and take their variables out of the environment.
+    """Return the sockets that were opened for this process, and remove their variables from the environment.
 
     Raises StartError where one of them is not a listening stream socket.
     """
     pid, count, _ = (environ.pop(name, "") for name in _LISTEN_VARIABLES)
-    if pid != str(os.getpid()) or not count.isdecimal():
+    if pid != str(os.getpid()):
         return []
+    if not (count.isascii() and count.isdecimal() and len(count) <= MAX_DIGITS):
+        raise StartError(f"LISTEN_FDS: expected a number of descriptors, got {count!r}")
     return [_take(fd) for fd in range(FIRST_FD, FIRST_FD + int(count))]
 
 
@@ -34,6 +38,8 @@ def _take(fd: int) -> socket.socket:
         is_listening = taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
     except OSError as error:
         raise StartError(f"LISTEN_FDS: descriptor {fd}: {error.strerror}") from None
+    if taken.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        raise StartError(f"LISTEN_FDS: descriptor {fd} is neither a TCP nor a Unix socket (ListenStream=)")
     if taken.type != socket.SOCK_STREAM or not is_listening:
         raise StartError(f"LISTEN_FDS: descriptor {fd} is not a stream socket that listens (Accept=no?)")
     os.set_inheritable(fd, False)
@@ -44,7 +50,7 @@ def _take(fd: int) -> socket.socket:
 
 
 class Manager:
-    """Who started us, as far as it wants to be told. Without NOTIFY_SOCKET nobody does."""
+    """Sends the state of the server to the service manager; without NOTIFY_SOCKET it does nothing."""
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
@@ -52,25 +58,25 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
         self._is_ready = False
         self._interval_s = _watchdog_s(environ) / 2 if address else float("inf")
-        self.due_s = time.monotonic() + self._interval_s  # when to say next that we live
+        self.due_s = time.monotonic() + self._interval_s  # of the next WATCHDOG=1
 
     def ready(self) -> None:
-        """Say that all serve: at the start, and after each reloading()."""
+        """Report that all workers serve: at the start, and after each reloading()."""
         if not self._is_ready:
             self._is_ready = True
             self._tell(f"READY=1\nMAINPID={os.getpid()}")
 
     def reloading(self) -> None:
-        """Say that the settings are read again, until ready()."""
+        """Report a reload, which lasts until ready()."""
         self._is_ready = False
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Report that the server stops."""
         self._tell("STOPPING=1")
 
     def beat(self) -> None:
-        """Say that we live, when half of the watchdog's time is over."""
+        """Report that the server is alive, when half of the watchdog's time is over."""
         if time.monotonic() >= self.due_s:
             self.due_s = time.monotonic() + self._interval_s
             self._tell("WATCHDOG=1")
@@ -82,13 +88,15 @@ class Manager:
     def _tell(self, state: str) -> None:
         if self._socket is None:
             return
-        with contextlib.suppress(OSError):  # a manager that does not listen is not waited for
+        with contextlib.suppress(OSError):  # never wait for a manager that does not read
             self._socket.sendto(state.encode(), socket.MSG_DONTWAIT, self._address)
 
 
 def _watchdog_s(environ: MutableMapping[str, str]) -> float:
-    """Return the time within which the manager wants a sign of life; infinite where it wants none."""
+    """Return the time within which the manager expects WATCHDOG=1; infinite where it expects none."""
     wanted = environ.get("WATCHDOG_USEC", "")
-    if not wanted.isdecimal() or environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return float("inf")
+    if not (wanted.isascii() and wanted.isdecimal()) or len(wanted) > len(str(LONGEST_WATCHDOG_US)):
         return float("inf")
     return int(wanted) / 1e6 or float("inf")

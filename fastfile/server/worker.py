@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -70,13 +71,19 @@ class Worker:
     """Serves ``sockets`` until SIGTERM, or until ``channel`` tells that the supervisor has ended."""
 
     def __init__(
-        self, plan: Plan, sockets: list[socket.socket], channel: WorkerChannel, errors: ErrorLog, meter: Meter | None
+        self,
+        plan: Plan,
+        sockets: list[socket.socket],
+        channel: WorkerChannel,
+        errors: ErrorLog,
+        meter: Meter | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         config = self._config = plan.config
         self._log = make_log(config)
         self._channel = channel
         self._errors = errors
-        self._loop = make_loop(config.loop)
+        self._loop = loop
         self._clock = Clock()
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
         self._clients = Clients(config.max_per_client)
@@ -133,9 +140,8 @@ class Worker:
             if self._log is not None:
                 self._log.flush()
             self._tell_metrics()
-            # A loop that closes has nobody to tell of one more signal, and complains of it (asyncio).
+            # asyncio complains of a signal that comes while its loop is closed.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
-            loop.close()
 
     def stop(self) -> None:
         """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
@@ -259,14 +265,24 @@ def run_worker(
     """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
     try:
         problem = filter_calls(plan.config)
-        worker = Worker(plan, sockets, channel, errors, meter)
-        sandbox = enter_sandbox(plan.config, worker.roots, problem)
+        loop = make_loop(plan.config.loop)
     except (OSError, StartError) as error:
-        text = describe(error) if isinstance(error, OSError) else str(error)
-        channel.send(text.encode(errors="backslashreplace"))
-        return 1
-    worker.run(sandbox)
+        return _fail(channel, error)
+    try:
+        worker = Worker(plan, sockets, channel, errors, meter, loop)
+        worker.run(enter_sandbox(plan.config, worker.roots, problem))
+    except (OSError, StartError) as error:
+        return _fail(channel, error)
+    finally:
+        with contextlib.suppress(Exception):  # one that could not begin cannot always be closed: the process ends
+            loop.close()
     return 0
+
+
+def _fail(channel: WorkerChannel, error: OSError | StartError) -> int:
+    text = describe(error) if isinstance(error, OSError) else str(error)
+    channel.send(text.encode(errors="backslashreplace"))
+    return 1
 
 
 def make_log(config: Config) -> AccessLog | None:

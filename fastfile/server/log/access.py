@@ -7,6 +7,7 @@ description is shared with the shell and with every other process that got it.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -23,8 +24,17 @@ _BATCH = 128
 
 
 def open_log(path: str) -> int:
-    """Open a log file for appending, make it where there is none, and return its descriptor: the caller's to close."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
+    """Open a log file for appending, create it if there is none, and return its descriptor, which the caller closes.
+
+    A named pipe is a log when a process reads it; without one it raises OSError instead of waiting.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "No process reads this pipe or socket", path) from None
+        raise
 
 
 class AccessLog:

@@ -49,6 +49,8 @@ class Listening:
         self.sockets = sockets
         self._addresses = addresses
         self._is_adopted = False
+        # The device and inode of our Unix socket: another server may have put its own at the path since.
+        self.file: tuple[int, int] | None = None
 
     def adopt(self) -> None:
         """Mark the sockets as opened by a service manager."""
@@ -109,8 +111,8 @@ class Listening:
         """Close the sockets of this process; from then on a second close does nothing."""
         if self.sockets and not self._is_adopted:
             for endpoint in self.endpoints:
-                if endpoint.path:
-                    with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):
+                    if endpoint.path and _identify(endpoint.path) == self.file:
                         os.unlink(endpoint.path)
         _close_all(self.sockets)
         self.sockets.clear()
@@ -245,10 +247,18 @@ def _listen_unix(config: Config) -> Listening:
         if config.socket_mode is not None:
             os.chmod(path, int(config.socket_mode, 8))  # until it listens, nobody can connect
         listening.listen(config.backlog)
+        file = _identify(path)
     except OSError as error:
         listening.close()
         raise StartError(f"cannot listen on {path}: {error.strerror}") from None
-    return Listening([listening], [Endpoint("", 0, path)], [])
+    bound = Listening([listening], [Endpoint("", 0, path)], [])
+    bound.file = file
+    return bound
+
+
+def _identify(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
 
 
 def _remove_stale(path: str) -> None:
