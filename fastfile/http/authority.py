@@ -5,6 +5,8 @@ It resolves no name. The check is what keeps a foreign page from reading a local
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
+
 from fastfile.errors import HTTPError
 
 # RFC 3986 §3.2.2: reg-name = *( unreserved / pct-encoded / sub-delims )
@@ -74,49 +76,20 @@ def is_loopback_host(host: bytes) -> bool:
 
 def maybe_ipv4(text: bytes) -> int | None:
     """Return an IPv4 address in its strict dotted form (RFC 3986 §3.2.2); None for anything else."""
-    octets = text.split(b".")
-    if len(octets) != 4:
+    try:
+        return int(IPv4Address(text.decode("ascii")))
+    except ValueError:
         return None
-    address = 0
-    for octet in octets:
-        # dec-octet has no leading zero: some resolvers read one as octal.
-        if not octet.isdigit() or len(octet) > 3 or int(octet) > 255 or (octet[:1] == b"0" and octet != b"0"):
-            return None
-        address = address << 8 | int(octet)
-    return address
 
 
 def maybe_ipv6(text: bytes) -> int | None:
     """Return an IPv6 address without brackets and zone (RFC 3986 §3.2.2); None for anything else."""
-    head, gap, tail = text.partition(b"::")
-    left = _maybe_groups(head, ends_address=not gap)
-    right = _maybe_groups(tail, ends_address=True)
-    if left is None or right is None:
+    if b"%" in text:
         return None
-    missing = 8 - len(left) - len(right)
-    # "::" stands for at least one group; without it all eight are there.
-    if missing < 1 if gap else missing != 0:
+    try:
+        return int(IPv6Address(text.decode("ascii")))
+    except ValueError:
         return None
-    address = 0
-    for group in (*left, *[0] * missing, *right):
-        address = address << 16 | group
-    return address
-
-
-def _maybe_groups(text: bytes, ends_address: bool) -> list[int] | None:
-    """Return the 16-bit groups of a part of an address; the last may be an IPv4 address where the address ends."""
-    if not text:
-        return []
-    groups = []
-    parts = text.split(b":")
-    if ends_address and b"." in parts[-1]:
-        ipv4 = maybe_ipv4(parts.pop())
-        if ipv4 is None:
-            return None
-        groups = [ipv4 >> 16, ipv4 & 0xFFFF]
-    if not all(1 <= len(part) <= 4 and not part.translate(None, _HEX_DIGITS) for part in parts):
-        return None
-    return [int(part, 16) for part in parts] + groups
 
 
 def _is_name(host: bytes) -> bool:
