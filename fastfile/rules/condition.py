@@ -23,7 +23,7 @@ _FIELDS: dict[str, tuple[bytes, ...]] = {"language": (b"Accept-Language", b"Cook
 # Netlify: this cookie overrides the language that a browser asks for.
 _LANGUAGE_COOKIE = b"nf_lang"
 # Steps of 4.5 ns, as in index.py: to look at a condition, and at a parameter or a cookie.
-_STEPS_OF_CONDITION = 200
+_STEPS_OF_CONDITION = 800
 _STEPS_OF_PAIR = 10
 
 

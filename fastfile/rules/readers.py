@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import Provider
 from fastfile.rules.redirects import parse_redirects
-from fastfile.rules.rule import Dialect, HeaderRule, Place, Problem, Rule, confine
+from fastfile.rules.rule import MOST_PROBLEMS, Dialect, HeaderRule, Place, Problem, Rule, confine
 from fastfile.rules.rulebook import Rulebook
 from fastfile.storage.deploy_files import DeployFile
 
@@ -102,7 +102,7 @@ def make_rule_set(files: Sequence[RuleFile], provider: Provider) -> RuleSet:
     book = Rulebook(rules)
     fields = FieldBook(header_rules, result.dialect.joins_fields)
     places = [rule.place for rule in book.refused] + [rule.place for rule in fields.refused]
-    for place in places:
+    for place in places[:MOST_PROBLEMS]:
         problems.append(Problem(place, "the patterns before it take all the time that a request has for rules"))
     return RuleSet(result, rules, header_rules, problems, book, fields, bool(rules), bool(header_rules))
 

@@ -13,7 +13,7 @@ from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
 from fastfile.rules.condition import Asked, check_condition, match_queries, varies_by
-from fastfile.rules.patterns.index import Captures, PatternIndex
+from fastfile.rules.patterns.index import Captures, PatternIndex, encode_capture
 from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Rule, Template
 
@@ -117,7 +117,9 @@ def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes
 
 def fill(template: Template, captures: Captures) -> bytes:
     """Return a template with what was caught."""
-    return b"".join([part if isinstance(part, bytes) else captures.get(part.name, b"") for part in template])
+    return b"".join(
+        [part if isinstance(part, bytes) else encode_capture(captures.get(part.name, b"")) for part in template]
+    )
 
 
 def _leads_to(reference: bytes, path: bytes, query: bytes | None) -> bool:

@@ -77,15 +77,29 @@ def _measure(node: Node, follower: Effort, before: int, is_last: bool = False) -
         lasts.append(_last(part, lasts[-1]))
     ways = _ONE
     after = Effort(_ZERO, _ZERO, _ONE, follower.first, follower.fail)
-    for number in range(len(parts) - 1, -1, -1):
+    number = len(parts)
+    while number:
+        end = number
+        while number and isinstance(parts[number - 1], Set):
+            number -= 1
+        if number < end:
+            after = _measure_sets(parts[number], end - number, after)
+            continue
+        number -= 1
         after = _measure_part(parts[number], lasts[number], after, is_last and number == len(parts) - 1)
         ways = _multiply(ways, after.ways)
     return after._replace(ways=ways)
 
 
+def _measure_sets(part: Node, count: int, after: Effort) -> Effort:
+    """Return the effort of so many sets in a row, of which ``part`` is the first."""
+    assert isinstance(part, Set)
+    each = _add(_constant(count), after.each)
+    total = _add(_multiply(_constant(count), _PLACES), after.total)
+    return Effort(each, total, _ONE, part.bits, _ONE)
+
+
 def _measure_part(part: Node, before: int, after: Effort, is_last: bool) -> Effort:
-    if isinstance(part, Set):
-        return Effort(_add(_ONE, after.each), _add(_PLACES, after.total), _ONE, part.bits, _ONE)
     if isinstance(part, Edge):
         first = 0 if part.sign == "Z" else after.first
         return Effort(_add(_ONE, after.each), _add(_PLACES, after.total), _ONE, first, _add(_ONE, after.fail))

@@ -26,7 +26,7 @@ from fastfile.rules.patterns.syntax import (
 )
 
 CHEAP = 600_000  # steps of ``re`` that one match may take: 2.7 ms at 4.5 ns each, if all were taken
-MOST_BYTES = 128 * 1024  # of the expressions of one file
+MOST_BYTES = 64 * 1024  # of the expressions of one file
 Groups = dict[str | int, bytes]
 
 
@@ -124,14 +124,18 @@ def _settle_sequence(parts: list[Node], captures: bool) -> Node:
     at = 0
     while at < len(parts):
         run = _maybe_run(parts[at])
+        if run is None or (captures and not run.lazy):
+            settled.append(parts[at])
+            at += 1
+            continue
         end = at + 1
         while end < len(parts) and isinstance(parts[end], Set | Look):
             end += 1
         wider = _maybe_run(parts[end]) if end < len(parts) else None
         bits = [part.bits for part in parts[at + 1 : end] if isinstance(part, Set)]
-        if run is None or wider is None or not bits or (captures and not run.lazy):
-            settled.append(parts[at])
-            at += 1
+        if wider is None or not bits:
+            settled += parts[at:end]
+            at = end
             continue
         assert isinstance(run.part, Set)
         assert isinstance(wider.part, Set)

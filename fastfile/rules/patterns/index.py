@@ -14,12 +14,22 @@ from fastfile.rules.patterns.expression import Expression, compile_expression
 from fastfile.rules.rule import Pattern, Segments
 
 T = TypeVar("T")
-Captures = dict[str | int, bytes]  # as they go into a template: encoded
+Captures = dict[str | int, bytes]  # encoded, or Raw
 
 MAX_STEPS = 900_000  # of one lookup, 4.5 ns each: 4 ms
-_STEPS_OF_ENTRY = 100  # to try a pattern at all
-_STEPS_OF_PART = 20  # to compare one segment
+_STEPS_OF_ENTRY = 600  # to try a pattern at all
+_STEPS_OF_PART = 35  # to compare one segment
+MOST_OF_ONE_PATH = 500  # items for one literal path; each is another condition
 _SHORTEST = 1  # in LENGTHS: paths of up to this size are always looked up
+
+
+class Raw(bytes):
+    """What a pattern caught, before it is encoded: few of the items that match are followed."""
+
+
+def encode_capture(value: bytes) -> bytes:
+    """Return what was caught as it goes into a template."""
+    return encode_path(value) if isinstance(value, Raw) else value
 
 
 class _Entry(NamedTuple):
@@ -52,15 +62,23 @@ class PatternIndex(Generic[T]):
         costs: dict[bytes, list[int]] = {b"": [0] * len(LENGTHS)}
         worst = [0] * len(LENGTHS)  # of all segments, without what is general
         for number, (pattern, item) in enumerate(items):
-            for literal in pattern.literals:
-                self._by_literal.setdefault(literal, []).append(_Entry(number, item))
-            if not pattern.literals:
+            if pattern.literals:
+                self._add_literals(number, pattern, item)
+            else:
                 self._add(number, pattern, item, costs, worst)
         for entries in self._by_segment.values():
             entries += self._general
             entries.sort(key=_number)
         total = [general + special for general, special in zip(costs[b""], worst, strict=True)]
         self._longest = max((size for size, cost in zip(LENGTHS, total, strict=True) if cost <= MAX_STEPS), default=0)
+
+    def _add_literals(self, number: int, pattern: Pattern, item: T) -> None:
+        buckets = [self._by_literal.setdefault(literal, []) for literal in pattern.literals]
+        if max(map(len, buckets)) >= MOST_OF_ONE_PATH:
+            self.refused.append(item)
+            return
+        for bucket in buckets:
+            bucket.append(_Entry(number, item))
 
     def _add(self, number: int, pattern: Pattern, item: T, costs: dict[bytes, list[int]], worst: list[int]) -> None:
         expression = compile_expression(pattern.expression) if pattern.segments is None else None
@@ -94,10 +112,10 @@ class PatternIndex(Generic[T]):
         parts = path[1:].split(b"/")
         for _, item, segments, expression in entries:
             if segments is not None:
-                captures = _match_segments(segments, parts)
+                captures = _match_segments(segments, parts, path)
             elif expression is not None:
                 groups = expression.match(path)
-                captures = None if groups is None else {name: encode_path(value) for name, value in groups.items()}
+                captures = None if groups is None else {name: Raw(value) for name, value in groups.items()}
             else:
                 captures = {}
             if captures is not None:
@@ -105,7 +123,7 @@ class PatternIndex(Generic[T]):
         return found
 
 
-def _match_segments(segments: Segments, parts: list[bytes]) -> Captures | None:
+def _match_segments(segments: Segments, parts: list[bytes], path: bytes) -> Captures | None:
     """Match the segments of a path; the last is empty where the path ends with a slash."""
     wanted, end = segments
     count = len(wanted)
@@ -122,9 +140,9 @@ def _match_segments(segments: Segments, parts: list[bytes]) -> Captures | None:
         elif not part:
             return None
         else:
-            captures[want] = encode_path(part)
+            captures[want] = Raw(part)
     if end in ("rest", "splat"):
-        captures["splat"] = encode_path(b"/".join(parts[count:]))
+        captures["splat"] = Raw(path[1 + sum(map(len, parts[:count])) + count :])
     return captures
 
 
