@@ -7,16 +7,16 @@ DIR ?= examples/site
 ARGS ?=
 # A folder's name as one word of the shell.
 quote = '$(subst ','\'',$(1))'
-# More than cores: most tests wait for a server.
+# More jobs than cores: most tests wait for a server.
 JOBS ?= 4
 SECONDS = 60
 PY = $(VENV)/bin/python
-# The extra whose packages the tests need: test, or test-basics for those that .ci/run repeats on other Pythons.
+# The extra with the packages of the tests: test, or test-basics for the tests that .ci/run repeats on other Pythons.
 TEST_EXTRA ?= test
 PYENV_ROOT ?= $(HOME)/.pyenv
 find-python = $(firstword $(wildcard $(PYENV_ROOT)/versions/$(1).*/bin/python) $(shell command -v python$(1) 2>/dev/null) python$(1))
 VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
-# An extension hides the source that it was compiled from, so a change of one of these calls for a new build.
+# Sources of extensions: a change of one needs a new build.
 COMPILED := $(shell find fastfile -name "*.pyx" -o -name "*.pxd")
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
@@ -49,30 +49,30 @@ test-python-%:
 find-python-%:
 	@echo $(call find-python,$*)
 
-# SECONDS for each of them; what they find new stays in build/fuzz and is where the next run begins.
+# Run each fuzzer for SECONDS; new inputs stay in build/fuzz, where the next run begins.
 fuzz: fuzz-parser fuzz-http fuzz-rules
 
 fuzz-%: $(VENV)/ready-fuzz
 	PYTHONPATH=tests $(PY) -m fuzz.$* -max_total_time=$(SECONDS)
 
-# 30 minutes, or as many SECONDS as are given.
+# Run for 30 minutes, or for SECONDS.
 soak: $(VENV)/ready-test
 	PYTHONPATH=tests $(PY) tests/tools/soak.py $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),1800)
 
-# The race of the confinement, SECONDS for each kernel: was a byte from outside ever sent?
+# Race against the confinement for SECONDS, for each kernel: no byte from outside may be sent.
 torture: $(VENV)/ready-test
 	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/storage/test_confinement_race.py $(ARGS)
 
-# The kernels under AddressSanitizer and UBSan.
+# Test the kernels under AddressSanitizer and UBSan.
 sanitize: $(VENV)/ready-test $(VENV)/ready-dev
 	$(PY) tests/tools/sanitize.py $(ARGS)
 
-# The parts, then the table of fastfile beside its peers: a quarter of an hour, two minutes with ARGS=--quick.
+# Measure the parts, then fastfile beside other servers: a quarter of an hour, or two minutes with ARGS=--quick.
 bench: $(VENV)/ready-bench
 	$(PY) -m pytest benchmarks --benchmark-only
 	$(PY) -m benchmarks $(ARGS)
 
-# The site of docs/ in build/docs; `fastfile build/docs` shows it.
+# Build the site of docs/ in build/docs; `fastfile build/docs` serves it.
 docs: $(VENV)/ready-docs
 	$(PY) -m properdocs build --strict --clean
 
@@ -84,7 +84,7 @@ lint: $(VENV)/ready-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	. $(VENV)/bin/activate && cython-lint fastfile  # it looks for pycodestyle on the path
+	. $(VENV)/bin/activate && cython-lint fastfile  # cython-lint needs pycodestyle on the path
 
 annotate: $(VENV)/ready-dev
 	$(PY) tests/tools/annotate.py
@@ -95,7 +95,7 @@ clean:
 	rm -rf .venv* build *.egg-info
 	find fastfile -name '*.so' -delete -o -name '*.c' -delete
 
-# bin/pip and not bin/python: where Debian's python3-venv is missing, a venv is left half made.
+# bin/pip, not bin/python: without Debian's python3-venv, python -m venv leaves an environment without pip.
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fastfile needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
@@ -110,7 +110,7 @@ $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-# Of a package that is there, pip adds what its extra asks for and builds nothing again.
+# For an installed package, pip adds the packages of the extra and builds nothing.
 $(VENV)/ready-%: $(VENV)/ready
 	$(PY) -m pip install --quiet --disable-pip-version-check 'fastfile[$*]'
 	touch $@

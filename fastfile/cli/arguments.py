@@ -1,6 +1,6 @@
-"""The command line of any table of options: from arguments to texts by option, and the text of ``--help``.
+"""Parse a command line into texts by option, and make the text of ``--help``.
 
-Knows argparse and the shape of an option, and no option by itself.
+Knows argparse and the shape of an option; only --host and the folder are special.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from fastfile.http.authority import maybe_ipv4, maybe_ipv6
 from fastfile.terminal import WIDTH, printable
 
 _HELP_COLUMN = 29
-_FIRST_PLACE = "DIR"  # the key of the one argument that is no option: no option has such a name
+_FIRST_PLACE = "DIR"  # argparse's key of the positional argument: no option has this name
 
 HELP = ("-h, --help", "Show this text.")
 
 
 class Usage(NamedTuple):
-    """One command: its options, and the words around them. ``switches`` are flags beside the table, with their help.
+    """The usage of one command. ``switches`` are flags that are not options, with their help.
 
-    ``further`` are options that it takes and that are described elsewhere; ``words`` may stand in its first place.
-    A number in DIR's place that is the name of nothing is for the option ``number``.
+    ``further`` are accepted options that other help texts describe; ``words`` are valid as its first argument.
+    A number that names no folder or file, in place of DIR, sets the option ``number``.
     """
 
     introduction: str
@@ -43,7 +43,7 @@ class Usage(NamedTuple):
 
     @property
     def accepted(self) -> tuple[Option, ...]:
-        """All options that may be given."""
+        """All options that the command accepts."""
         return self.options + self.further
 
 
@@ -60,9 +60,9 @@ def make_help(usage: Usage) -> str:
 
 
 def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
-    """Return the texts of the command line by option name, and the switches that were given.
+    """Return the texts of the command line by option name, and the given switches.
 
-    Raises ConfigError. Values stay text: settings.py reads those of all sources alike.
+    Raises ConfigError. Values stay text: config/load.py parses those of all sources alike.
     """
     bare = {option.flag: option for option in usage.accepted if option.bare}
     argv = _move_addresses(argv) if any(option.name == "bind" for option in usage.accepted) else argv
@@ -87,7 +87,7 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
 
 
 def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
-    """Return every option's value by its name, for a command that takes them from its command line alone."""
+    """Return every option's value by name, for a command that reads only its command line."""
     return {
         option.name: parse_texts(option, arguments[option.name], COMMAND_LINE)
         if option.name in arguments
@@ -118,7 +118,7 @@ def _is_address(word: str) -> bool:
 
 
 def _check_joined(option: Option, following: str) -> None:
-    """Raise ConfigError where what comes after an option can only be its value, which has to be joined to it."""
+    """Raise ConfigError if the next argument can only be the option's value, which has to follow "="."""
     if following.startswith("-") or _is_number(following) or os.path.exists(following):
         return
     try:
@@ -135,10 +135,10 @@ def _is_number(word: str) -> bool:
 
 
 def _refuse(usage: Usage, word: str) -> ConfigError:
-    """Make the error about an argument that there is no place for."""
+    """Make the error for an argument that the command does not accept."""
     if not word.startswith("-"):
         return ConfigError("DIR", COMMAND_LINE, f'expected one folder, got also "{word}"')
-    # Imported here: only a mistake pays for it.
+    # Imported here: only a mistake needs it.
     from fastfile.cli.foreign import translate
 
     meant = translate(word)
@@ -147,7 +147,7 @@ def _refuse(usage: Usage, word: str) -> ConfigError:
 
 
 class _Given(argparse.Action):
-    """Keeps the one positional argument, and nothing where it is left out: argparse stores a None then."""
+    """Store the positional argument; where it is left out, store nothing, not None as argparse does."""
 
     def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
         if values is not None:
@@ -155,12 +155,12 @@ class _Given(argparse.Action):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError where argparse would print its own usage and exit."""
+    """Raise ConfigError where argparse would print its own usage and exit."""
 
     by_flag: dict[str, Option]
 
     def error(self, message: str) -> NoReturn:
-        # Without types and choices, argparse has two complaints: a value that is missing, and one that is too many.
+        # Without types and choices, argparse has two errors: a missing value, and a value for a switch.
         flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
         option = self.by_flag.get(flag)
         if option is None or option.is_switch:
@@ -173,7 +173,7 @@ def _make_parser(usage: Usage) -> _Parser:
         add_help=False,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        # argparse makes a formatter for every argument; with a width, it doesn't import shutil to ask the terminal.
+        # argparse makes a formatter for every argument; with a width, it does not import shutil.
         formatter_class=lambda prog: argparse.HelpFormatter(prog, width=WIDTH),
     )
     parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
@@ -201,7 +201,7 @@ def _all_flags(usage: Usage) -> list[str]:
 
 
 def flags_of(option: Option) -> list[str]:
-    """Return how an option may be spelled on the command line."""
+    """Return the spellings of an option on the command line."""
     long = "--directory" if option.name == "directory" else option.flag
     return [option.short, long] if option.short else [long]
 
@@ -219,7 +219,7 @@ def spelling(option: Option) -> str:
 
 
 def help_text(option: Option) -> str:
-    """Return what an option does, and its default in brackets."""
+    """Return the help of an option, with its default in brackets."""
     return f"{option.help} [{option.shown_default}]" if option.shown_default and not option.is_switch else option.help
 
 

@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 
 
 def make_banner(facts: Facts, colour: bool) -> str:
-    """Return the banner, each line with its end."""
+    """Return the text of the banner."""
 
     name = paint("fastfile", colour, BOLD, GREEN)
     title = f"{name} {__version__}  serving {paint(printable(facts.root_path), colour, BOLD)}"
@@ -56,7 +56,7 @@ def make_banner(facts: Facts, colour: bool) -> str:
 
 
 def lan_addresses() -> list[str]:
-    """Return this machine's addresses that its network can reach: the usual one first, no link-local ones."""
+    """Return this machine's addresses for its network: the default route's first, without link-local ones."""
     found = [_source_address(socket.AF_INET, "192.0.2.1"), _source_address(socket.AF_INET6, "2001:db8::1")]
     if sys.platform == "linux":
         found += [_interface_address(name) for _, name in socket.if_nameindex()]
@@ -64,7 +64,7 @@ def lan_addresses() -> list[str]:
 
 
 def make_url(host: str, port: int, path: str = "/") -> str:
-    """Return the URL of a path at a host; the port of http is left out."""
+    """Return the URL of a path at a host; port 80 is left out."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}{path}" if port == 80 else f"http://{name}:{port}{path}"
 

@@ -1,6 +1,6 @@
-"""What users of other servers type, and what it is here: the rest of the sentence "no such option; …".
+"""Options of other servers, and what to use instead: the rest of the message "no such option; …".
 
-docs/migration.md has it option by option. Imported when somebody made a mistake.
+docs/migration.md lists them by server. Imported only after a mistake.
 """
 
 from __future__ import annotations
@@ -57,5 +57,5 @@ BY_SPELLING = {spelling: meaning for meaning, spellings in _MEANINGS.items() for
 
 
 def translate(word: str) -> str:
-    """Return what ``word`` is here, empty where no other server has it; ``-c10`` is read as ``-c``."""
+    """Return what to use instead of ``word``; empty for an unknown word. ``-c10`` is read as ``-c``."""
     return BY_SPELLING.get(word if word.startswith("--") else word[:2], "")

@@ -1,6 +1,6 @@
-"""What the command line takes: the words around the table of options, and the commands beside serving.
+"""The texts of ``fastfile --help``, and the list of commands.
 
-Help, the man page and the completions of shells are made from it.
+Help, the manual page and shell completions are made from them.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ USAGE = Usage(
     CONCLUSION,
     number="port",
 )
-# What else there is to do, each imported when it is asked for. Its main() takes the arguments after the word and
-# returns the exit status; its USAGE says what it takes. A folder of that name is served as ./compress.
+# The modules of the commands, imported when used. main() takes the arguments after the command and returns the exit
+# status; USAGE describes them. A folder with the name of a command is served as ./compress.
 COMMANDS = {
     "check": "fastfile.commands.check.command",
     "completions": "fastfile.commands.completions",

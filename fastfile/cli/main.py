@@ -1,7 +1,7 @@
-"""The command line: from arguments to a running server, and from any failure to one line and an exit status.
+"""The command line: run a server or a command; turn every failure into one line and an exit status.
 
-0: served and stopped, or told what was asked; 1: could not start; 2: a wrong option. The server is imported after the
-options are read, so that ``--help`` and a mistake are answered at once.
+0: served and stopped, or printed what was asked for; 1: could not start; 2: a wrong option. The server is imported
+after the options are parsed, so ``--help`` and mistakes are quick.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_version() -> str:
-    """Return the text of ``--version``: what runs here, which kernels are compiled, and which sandbox there is."""
+    """Return the text of ``--version``: Python, uvloop, whether the kernels are compiled, and the sandbox."""
     from fastfile.server.sandbox import describe_system
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -59,7 +59,7 @@ def make_version() -> str:
 
 
 def describe_kernels() -> str:
-    """Return whether the extensions are in use, and why not."""
+    """Return whether the compiled extensions are in use, or why not."""
     return f"pure Python ({WHY_PURE}): slower" if WHY_PURE else "compiled kernels"
 
 
@@ -74,7 +74,7 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def translate_word(argv: Sequence[str]) -> Sequence[str]:
-    """Replace a word that other programs have for a command, unless it names a folder or file here."""
+    """Translate a command word of other programs, unless it names a folder or file."""
     if not argv or argv[0] not in ("serve", "help", "version") or os.path.exists(argv[0]):
         return argv
     word, *rest = argv
@@ -103,7 +103,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _maybe_text(given: dict[str, list[str]]) -> str | None:
-    """Return what a switch asks to be told, None where a server is asked for."""
+    """Return the text that a switch prints; None to serve."""
     if "help" in given:
         return make_help(USAGE)
     if "h" in given:
@@ -112,7 +112,7 @@ def _maybe_text(given: dict[str, list[str]]) -> str | None:
 
 
 def _serve(given: dict[str, list[str]]) -> int:
-    environ = dict(os.environ)  # as it is now: a reload reads the same
+    environ = dict(os.environ)  # a copy: a reload reads the same values
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
@@ -125,7 +125,7 @@ def _serve(given: dict[str, list[str]]) -> int:
     config, root_path = read()
     path = make_path(config, root_path)
 
-    # All that is needed later too: another user, who --user makes of us, may not be able to read our modules.
+    # Import now what is needed later: the user of --user may not be able to read these modules.
     from fastfile.cli import banner  # noqa: F401
     from fastfile.server.serve import serve
 
@@ -142,12 +142,12 @@ def _serve(given: dict[str, list[str]]) -> int:
 
     status = serve(config, root_path, on_ready, reread=read)
     if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
-        write(sys.stdout, "\n")  # what comes next does not stand behind the ^C that the terminal shows
+        write(sys.stdout, "\n")  # the shell's prompt does not follow the ^C that the terminal shows
     return status
 
 
 def make_path(config: Config, root_path: str) -> str:
-    """Return the path at which the content begins: of a folder, with a slash at its end."""
+    """Return the URL path of the folder, with a slash at its end, or of the file."""
     base = "".join(f"/{part}" for part in (config.base or "").split("/") if part)
     if os.path.isdir(root_path):
         return f"{base}/"
@@ -157,7 +157,7 @@ def make_path(config: Config, root_path: str) -> str:
 def announce(
     config: Config, root_path: str, endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str = ""
 ) -> None:
-    """Print the banner, unless standard output is gone or nobody reads it: serving does not wait for that."""
+    """Print the banner, unless standard output is closed or a pipe that is full: serving must not wait for it."""
     from fastfile.cli.banner import Facts, lan_addresses, make_banner
 
     facts = Facts(
@@ -178,8 +178,8 @@ def announce(
 
 
 def _uvloop_version() -> str:
-    """Return the version of uvloop, or an empty string where it cannot be used."""
-    # Only an import tells whether it works: a build for another Python is found, but does not load.
+    """Return the version of uvloop; empty where it cannot be imported."""
+    # Finding the package is not enough: a build for another Python does not load.
     try:
         from uvloop._version import __version__ as version
     except ImportError:
@@ -188,20 +188,20 @@ def _uvloop_version() -> str:
 
 
 def _open_standard_descriptors() -> None:
-    """Put /dev/null where a standard descriptor is closed: the next socket or file must not get its number."""
+    """Open /dev/null for each closed standard descriptor: the next socket or file must not get its number."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, and those below are taken
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
             os.set_inheritable(descriptor, True)
 
 
 def _is_writable(stream: TextIO | None) -> bool:
-    """Tell whether a write of a page will not wait: a pipe that nobody reads must not hold up the server."""
+    """Tell whether a short write will not block: a full pipe must not stop the server."""
     if stream is None or stream.closed:
         return False
     try:
         return bool(select.select([], [stream], [], 0)[1])
     except OSError:
-        return True  # not a descriptor: a stream of a test, say
+        return True  # not a descriptor, as in a test

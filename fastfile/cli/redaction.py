@@ -1,4 +1,4 @@
-"""This process's command line as ps shows it to every user of the machine: what is secret in it is crossed out."""
+"""Hide secrets in this process's command line, which ps shows to every user of the machine."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 
 def hide(users: Iterable[str]) -> None:
-    """Write asterisks over the hash of each USER:HASH, where Linux tells where the arguments are (proc_pid_stat(5))."""
+    """Overwrite the hash of each USER:HASH with asterisks, where Linux tells the address of the arguments (proc(5))."""
     try:
         with open("/proc/self/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end; the third field is the first of these
-        # Imported here: only a secret on the command line pays for it.
+        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end; fields[0] is the third field of the file
+        # Imported here: only a secret on the command line needs it.
         import ctypes
     except (OSError, IndexError, ImportError):
         return
-    if not start < end:  # a kernel that does not tell
+    if not start < end:  # the kernel hides it
         return
     arguments = ctypes.string_at(start, end - start)
     hidden = arguments

@@ -1,4 +1,8 @@
-"""``fastfile completions``: the script by which a shell completes fastfile's commands, options and their values."""
+"""``fastfile completions``: print a shell script that completes fastfile's commands, options and values.
+
+shtab 1.13 was tried instead. It fails at least 14 of the 54 completions that tests/commands/test_completions.py asks of
+bash, zsh and fish: a value after ``=``, a folder after ``--spa``, and a first word that is a command or a folder.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +38,11 @@ bash without the package bash-completion, in ~/.bashrc:
 """,
     words=SHELLS,
 )
-_WIDTH = 72  # of what is said of an option: a menu has a line for each
+_WIDTH = 72  # of an option's description: a menu has one line for each
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the script for the shell that is named. Raises ConfigError for any other argument."""
+    """Print the script for the given shell. Raises ConfigError for any other argument."""
     if any(argument in ("-h", "--help") for argument in argv):
         write(sys.stdout, make_help(USAGE))
         return 0
@@ -93,7 +97,7 @@ complete -F _fastfile fastfile
 
 
 def make_bash(commands: Sequence[Command]) -> str:
-    """Return the script for bash, from 3.2 on. It has no descriptions there."""
+    """Return the script for bash 3.2 or later, without descriptions."""
     words = [command.word for command in commands if command.word]
     cases, values = "", ""
     for command in commands:
@@ -103,7 +107,7 @@ def make_bash(commands: Sequence[Command]) -> str:
         cases += f"    '{command.word}') flags='{flags}' first_words='{first}' files={files} ;;\n"
         for flag in command.flags:
             if flag.value:
-                # A value that is joined to its flag never is the next word, where every other one may be.
+                # A value that follows "=" is never the next word; any other value may be.
                 patterns = [f"'{command.word}='{flag.spellings[-1]}"]
                 if not flag.joined:
                     patterns += [f"'{command.word}'{spelling}" for spelling in flag.spellings]
@@ -142,7 +146,7 @@ fi
 
 
 def make_zsh(commands: Sequence[Command]) -> str:
-    """Return the script for zsh, to be ``_fastfile`` in a folder of fpath."""
+    """Return the script for zsh: the file ``_fastfile`` in a folder of fpath."""
     named = [command for command in commands if command.word]
     described = "".join(f"        {_quote(f'{command.word}:{command.summary}')}\n" for command in named)
     cases = ""
@@ -223,10 +227,10 @@ def _fish_flag(flag: Flag) -> str:
 
 
 def _brief(flag: Flag) -> str:
-    """Return what an option does, short enough for a line of a menu."""
+    """Return the description of an option, shortened to one line of a menu."""
     return shorten(flag.help.partition(";")[0].removesuffix("."), _WIDTH, placeholder=" …")
 
 
 def _quote(text: str) -> str:
-    """Return the text as a word in single quotes, as all three shells read it."""
+    """Return the text in single quotes, as all three shells read it."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -1,4 +1,4 @@
-"""``fastfile hash-password``: the line of a user for --auth or --auth-file, from a password that nobody sees."""
+"""``fastfile hash-password``: ask for a password, and print the line of a user for --auth or --auth-file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _is_user(name: str) -> bool:
 
 
 def _read_password() -> str:
-    """Return a password that a client can send: RFC 7617 §2 has no control characters in it."""
+    """Return a password that a client can send: without control characters (RFC 7617 §2)."""
     if sys.stdin.isatty():
         from getpass import getpass
 

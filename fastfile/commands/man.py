@@ -1,4 +1,8 @@
-"""``fastfile man``: the manual page, in the macros of man(7), out of the tables that --help is made from."""
+"""``fastfile man``: print the manual page, in the macros of man(7), made from the same tables as --help.
+
+argparse-manpage knows no commands beside an optional folder, no environment variables and no files, so they would be
+written by hand.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +111,7 @@ def _entry(term: str, text: str) -> str:
 
 
 def _conclusion(macro: str, usage: Usage) -> str:
-    """Return the examples line by line, as they are in the help."""
+    """Return the examples line by line, as in the help."""
     if not usage.conclusion:
         return ""
     lines = "".join(f"{_roff(line)}\n" if line else ".sp\n" for line in usage.conclusion.splitlines())
@@ -115,6 +119,6 @@ def _conclusion(macro: str, usage: Usage) -> str:
 
 
 def _roff(text: str) -> str:
-    """Return the text with what roff would take for its own escaped: backslashes, dashes, and a dot in front."""
+    """Return the text with the special characters of roff escaped: backslashes, dashes, and a leading dot."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("…", "...")
     return f"\\&{escaped}" if escaped.startswith(".") else escaped

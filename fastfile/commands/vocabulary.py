@@ -1,7 +1,4 @@
-"""What may be typed after ``fastfile``: every command with its flags and their values, out of the tables.
-
-The completions of all shells and the man page are made from it, so that none knows an option by itself.
-"""
+"""Every command of fastfile, with its flags and their values, for completions and the manual page."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from fastfile.config.option import Option
 
 
 class Flag(NamedTuple):
-    """One flag. Its ``value`` is a metavar, empty for a switch; a ``joined`` one comes after ``=`` or not at all."""
+    """One flag. ``value`` is a metavar, empty for a switch; a ``joined`` value follows ``=`` and may be left out."""
 
     spellings: tuple[str, ...]
     help: str
@@ -26,7 +23,7 @@ class Flag(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command, ``""`` for serving. ``first`` are words for its first place."""
+    """One command; ``""`` is serving. ``first`` are valid words for its first argument."""
 
     word: str
     summary: str
@@ -53,12 +50,12 @@ def read_commands() -> list[Command]:
 
 
 def summarize(usage: Usage) -> str:
-    """Return the first sentence of what a command does, without its point."""
+    """Return the first sentence of a command's description, without the full stop."""
     return describe(usage).partition(". ")[0].removesuffix(".")
 
 
 def describe(usage: Usage) -> str:
-    """Return what a command does: its introduction without the lines of usage, in one line."""
+    """Return a command's description in one line: its introduction without the usage."""
     return " ".join(usage.introduction.partition("\n\n")[2].split())
 
 

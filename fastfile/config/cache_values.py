@@ -1,4 +1,4 @@
-"""The kinds of setting that say how long browsers may keep a file (RFC 9111 §5.2, RFC 8246)."""
+"""The kinds of option value about browser caching: --immutable and --cache-control (RFC 9111 §5.2, RFC 8246)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SWITCHES = ("true", "yes", "on", "1", "false", "no", "0")
 
 
 def _parse_immutable(text: str) -> str:
-    # As a regular expression "on" would be a promise for every icon.
+    # As a regular expression, "on" would match every icon.
     if text in ("", *_SWITCHES):
         raise ValueError(text)
     if text not in ("auto", "off"):
-        # Imported here: only who has a pattern pays for it.
+        # Imported here: only a pattern needs it.
         import re
 
         try:
@@ -32,7 +32,7 @@ def _parse_immutable(text: str) -> str:
 
 
 def _check_glob(glob: str) -> None:
-    # What other globs have and ours have not is refused: a rule that matches nothing would go unnoticed.
+    # Refuse the syntax of other globs: the user would not notice a rule that matches nothing.
     if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
         raise ValueError(glob)
 

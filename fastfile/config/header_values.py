@@ -1,7 +1,7 @@
-"""The kinds of setting that become response fields: read strictly, so that no value can forge a line or a framing.
+"""The kinds of option value that become response headers, read strictly: no value can forge a line or the framing.
 
-A text is refused for control bytes, line ends and whatever is not ASCII (RFC 9110 §5.5: new fields are limited to it),
-and for the names that describe the message itself: those are the server's alone to say.
+A value with control bytes, line ends or bytes beyond ASCII is refused (RFC 9110 §5.5), and so are the names of headers
+that describe the message itself: only the server may send those.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastfile.config.values import Kind, Unusable
 from fastfile.http import fields
 
-# What a message says of its own framing, state and content: a second opinion on them breaks it.
+# Headers that describe the framing, state and content of the message: a second value would break it.
 PROTECTED = {
     *("accept-ranges", "age", "allow", "connection", "content-encoding", "content-length", "content-location"),
     *("content-range", "content-type", "date", "etag", "keep-alive", "last-modified", "location"),
@@ -21,7 +21,7 @@ REFERRER_POLICIES = (
     *("no-referrer", "no-referrer-when-downgrade", "origin", "origin-when-cross-origin"),
     *("same-origin", "strict-origin", "strict-origin-when-cross-origin", "unsafe-url"),
 )
-# In a policy these words are names of hosts, unless they are quoted: nobody means that.
+# Without quotes, a policy reads these keywords as host names, which is never meant.
 _QUOTED = {"self", "none", "unsafe-inline", "unsafe-eval", "unsafe-hashes", "strict-dynamic", "wasm-unsafe-eval"}
 _QUOTED |= {"report-sample"}
 _SCHEME = set("abcdefghijklmnopqrstuvwxyz0123456789+-.")  # RFC 3986 §3.1
@@ -40,7 +40,7 @@ def is_field_value(text: str) -> bool:
 
 
 def split_field(text: str) -> tuple[bytes, bytes]:
-    """Return name and value of what FIELD has read."""
+    """Return the name and the value of a text that FIELD has read."""
     name, _, value = text.partition(": ")
     return name.encode(), value.encode()
 
@@ -56,7 +56,7 @@ def _parse_field(text: str) -> str:
 
 
 def _parse_policy(text: str) -> str:
-    """Read a Content-Security-Policy: its syntax (CSP3 §2.2), not the directives, of which there are ever more."""
+    """Read a Content-Security-Policy. Check its syntax (CSP3 §2.2), not the directives: browsers add new ones."""
     if not is_field_value(text):
         raise ValueError(text)
     for directive in filter(None, (part.split() for part in text.replace(",", ";").split(";"))):
@@ -77,7 +77,7 @@ def _parse_referrer_policy(text: str) -> str:
 
 
 def _parse_origin(text: str) -> str:
-    """Read an origin as browsers write it (RFC 6454 §6.2): in lower case, without the port that is its scheme's."""
+    """Read an origin as browsers write it (RFC 6454 §6.2): in lower case, without the default port of its scheme."""
     if text == "*":
         return text
     origin = text.lower()

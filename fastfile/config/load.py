@@ -1,6 +1,6 @@
-"""Reading the settings: what the command line, the environment, a file and the defaults say together.
+"""Load the settings from the command line, the environment, a configuration file and the defaults.
 
-Owns precedence (in that order), where each value came from, and the sentences about wrong ones. It reads the
+Owns precedence (in that order), the source of each value, and the messages about wrong values. It reads the
 options' fields, and knows no option by name but those that contradict each other.
 """
 
@@ -21,12 +21,12 @@ from fastfile.terminal import printable
 
 COMMAND_LINE = "the command line"
 
-# Read by the build, by fastfile/__init__.py and by the tests, not by a server.
+# Variables of the build, of fastfile/__init__.py and of the tests.
 _NOT_OPTIONS = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_CFLAGS", "FASTFILE_REQUIRE_", "FASTFILE_TEST_")
 
 
 class _Setting(NamedTuple):
-    """One setting before it is read: its texts, the sentence's "from …", and how the user spelled the option there."""
+    """The texts of one option before they are parsed, and where they came from. No texts: the option is unset."""
 
     texts: Sequence[str]
     source: str
@@ -49,14 +49,14 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
     settings: _Layer = {}
     for layer in layers:
         if "bind" in layer and "host" not in layer:
-            settings.pop("host", None)  # an address from nearer by is not widened to all interfaces
+            settings.pop("host", None)  # a source of higher precedence named an address
         settings |= layer
     values: dict[str, Any] = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
     if values.get("host"):
-        values.pop("bind", None)  # of a source farther off, or there had been a contradiction
+        values.pop("bind", None)  # from a source of lower precedence: otherwise it is a contradiction
     config = Config(sources={name: settings[name].source for name in values}, **values)
     check_together(config)
     return config
@@ -104,7 +104,7 @@ def _move_address(layer: _Layer) -> None:
 
 
 def _read_environment(environ: Mapping[str, str]) -> _Layer:
-    """Return what the FASTFILE_ variables say; an empty one says nothing, as if it were not set."""
+    """Read the FASTFILE_ variables; an empty one counts as not set."""
     options = {option.variable: option for option in OPTIONS}
     options["FASTFILE_DIR"] = BY_NAME["directory"]
     layer: _Layer = {}
@@ -123,14 +123,14 @@ def _read_environment(environ: Mapping[str, str]) -> _Layer:
 
 
 def _is_service_link(variable: str, text: str) -> bool:
-    """Tell whether Kubernetes made the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
+    """Tell whether Kubernetes set the variable for a Service named fastfile: FASTFILE_PORT=tcp://10.0.0.1:80."""
     if variable.endswith(("_SERVICE_HOST", "_SERVICE_PORT")) or "_PORT_" in variable:
         return True
     return variable.endswith("_PORT") and "://" in text
 
 
 def _read_file(folder: str, named: _Setting | None) -> _Layer:
-    """Return what the configuration file says: the one that is named, or the one in the folder."""
+    """Read the configuration file: the named one, or the one in the folder."""
     if named is not None:
         return _read_named(folder, named) if named.texts else {}
     source = os.path.join(folder, "fastfile.toml")
@@ -139,7 +139,7 @@ def _read_file(folder: str, named: _Setting | None) -> _Layer:
         return _read_table(_parse_toml(source, content), source)
     path = os.path.join(folder, "pyproject.toml")
     content = _read_bytes(path)
-    # Most projects have nothing there for us: they don't pay for the import of a TOML parser.
+    # Most projects have no such table, and need not import a TOML parser.
     return {} if content is None or b"fastfile" not in content else _read_project(path, content)
 
 
@@ -154,7 +154,7 @@ def _read_named(folder: str, named: _Setting) -> _Layer:
 
 
 def _read_project(path: str, content: bytes) -> _Layer:
-    """Return what the table [tool.fastfile] of a pyproject.toml says."""
+    """Read the table [tool.fastfile] of a pyproject.toml."""
     source = f"{path} [tool.fastfile]"
     tool = _parse_toml(path, content).get("tool", {})
     table = tool.get("fastfile", {}) if isinstance(tool, dict) else {}
@@ -174,11 +174,11 @@ def _read_bytes(path: str) -> bytes | None:
 
 
 def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
-    # Imported here: only who has such a file pays for it.
+    # Imported here: only a configuration file needs it.
     import tomllib
 
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows write a BOM
+        return tomllib.loads(content.decode("utf-8-sig"))  # Windows editors write a BOM
     except ValueError as error:
         raise ConfigError("configuration", printable(path), f"not TOML: {error}") from None
 

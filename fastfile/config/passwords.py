@@ -1,7 +1,7 @@
-"""Hashes of passwords: how they are written, made, read and compared.
+"""Password hashes: make, parse and verify them.
 
-scrypt (RFC 7914) by the standard library in the PHC form ``$scrypt$ln=14,r=8,p=5$SALT$DIGEST``, and bcrypt where the
-package of that name is installed. Whatever is weaker is refused when it is read. Knows no HTTP and no files.
+scrypt (RFC 7914) comes from the standard library, in the PHC form ``$scrypt$ln=14,r=8,p=5$SALT$DIGEST``; bcrypt needs
+the package of that name. Weaker hashes are refused. Knows no HTTP and no files.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from fastfile.config.values import Kind, Unusable
 
-# OWASP's cheat sheet lists N=2^14, p=5 among its equals; of them it is one that takes 16 MiB and not 128.
+# Of the equivalent costs in OWASP's cheat sheet, N=2^14, p=5 takes 16 MiB of memory, where N=2^17 takes 128 MiB.
 LOG_N, BLOCK_SIZE, PARALLEL = 14, 8, 5
 SALT_SIZE, DIGEST_SIZE = 16, 32
-MAX_MEMORY = 160 * 1024 * 1024  # room for N=2^17, r=8, the most that the same list names
+MAX_MEMORY = 160 * 1024 * 1024  # room for N=2^17, r=8, the largest in that list
 MAX_WORK = 1 << 21  # N * r * p: more would hold a thread for seconds
 BCRYPT_PREFIXES = ("$2b$", "$2y$", "$2a$")
-BCRYPT_SIZE = 72  # bytes of a password that bcrypt has ever looked at
+BCRYPT_SIZE = 72  # bytes of a password that bcrypt reads
 _BCRYPT_DIGITS = set("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _MAKE_ONE = "make one with: fastfile hash-password"
 _WEAK = {
@@ -36,7 +36,7 @@ _WEAK = {
 
 
 class Hash(NamedTuple):
-    """A hash that was read. ``text`` is a bcrypt hash as it was written, and empty for scrypt."""
+    """A parsed hash. ``text`` is a whole bcrypt hash, and empty for scrypt."""
 
     log_n: int
     block_size: int
@@ -46,7 +46,7 @@ class Hash(NamedTuple):
     text: bytes = b""
 
     def make_decoy(self) -> Hash:
-        """Return a hash of no password that costs as much to check."""
+        """Return a hash that costs as much to check and that no password matches."""
         if self.text:
             return self._replace(text=self.text[:29] + b"." * 31)
         return self._replace(salt=os.urandom(len(self.salt)), digest=os.urandom(len(self.digest)))
@@ -60,7 +60,7 @@ def make_hash(password: bytes) -> str:
 
 
 def parse_hash(text: str) -> Hash:
-    """Read a hash as it stands in an option or an htpasswd file. Raises Unusable, with a sentence without the hash."""
+    """Parse a hash from an option or an htpasswd file. Raises Unusable; its text never contains the hash."""
     if text.startswith("$scrypt$"):
         try:
             return _check_cost(_parse_scrypt(text))
@@ -88,7 +88,7 @@ def verify(hashed: Hash, password: bytes) -> bool:
 
 
 def split_user(text: str) -> tuple[str, str]:
-    """Return the name and the hash of ``USER:HASH``. Raises ValueError where it is not that."""
+    """Return the name and the hash of ``USER:HASH``. Raises ValueError for any other text."""
     user, colon, hashed = text.partition(":")  # RFC 7617 §2: a user-id has no colon
     if not colon or not user or not hashed or not user.isprintable() or not hashed.isascii():
         raise ValueError(text)
@@ -119,7 +119,7 @@ def _check_cost(hashed: Hash) -> Hash:
         raise ValueError("costs")
     if _memory(hashed) > MAX_MEMORY or (block_size * parallel) << log_n > MAX_WORK:
         raise ValueError("costs")
-    verify(hashed._replace(log_n=1), b"")  # a Python without scrypt says so now, and all is imported that it takes
+    verify(hashed._replace(log_n=1), b"")  # fails now if this Python has no scrypt, and imports what scrypt needs
     return hashed
 
 
@@ -127,17 +127,17 @@ def _parse_bcrypt(text: str) -> Hash:
     cost, salt, digest = text[4:6], text[7:29], text[29:]
     if len(text) != 60 or not cost.isdigit() or not 4 <= int(cost) <= 16 or text[6] != "$":
         raise Unusable("a bcrypt hash has 60 characters and a cost from 04 to 16")
-    if set(salt + digest) - _BCRYPT_DIGITS or salt[-1] not in ".Oeu":  # of the last digit of 128 bits two count
+    if set(salt + digest) - _BCRYPT_DIGITS or salt[-1] not in ".Oeu":  # two bits of the last digit are used
         raise Unusable("the salt or the digest of a bcrypt hash is not in its alphabet")
     if not has_bcrypt():
         raise Unusable(f"bcrypt hashes need pip install 'fastfile[auth]'; or {_MAKE_ONE}")
-    # htpasswd's 2y is what others call 2b (crypt_blowfish 1.1).
+    # The prefix 2y of htpasswd is 2b elsewhere (crypt_blowfish 1.1).
     return Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
 
 
 @lru_cache(maxsize=1)
 def has_bcrypt() -> bool:
-    """Tell whether the package is there. It is tried, so that nothing is left to import in a sandbox."""
+    """Tell whether the bcrypt package works. Trying it imports everything before the sandbox is entered."""
     try:
         return not verify(Hash(0, 0, 0, b"", b"", b"$2b$04$" + b"." * 53), b"")
     except ImportError:
@@ -145,7 +145,7 @@ def has_bcrypt() -> bool:
 
 
 def _scrypt(hashed: Hash, password: bytes) -> bytes:
-    # Imported here: only who has passwords pays for it.
+    # Imported here: only passwords need it.
     import hashlib
 
     if not hasattr(hashlib, "scrypt"):

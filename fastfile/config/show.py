@@ -1,4 +1,4 @@
-"""Every setting, its value, and where it came from: a fastfile.toml that makes the same server."""
+"""--print-config: every setting, its value and its source, as a fastfile.toml that configures the same server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COLUMN = 40
 
 
 def make_printout(config: Config) -> str:
-    """Return a line of TOML for each setting, its source as a comment; what is not set is a comment as a whole."""
+    """Return a line of TOML for each setting, with its source as a comment; a setting without a value is a comment."""
     return "".join(_make_line(option, getattr(config, option.name), config.source(option.name)) for option in OPTIONS)
 
 

@@ -1,7 +1,7 @@
-"""Who may come in: the users of --auth and those of --auth-file, together as settings.
+"""Combine the users of --auth and --auth-file.
 
-The file is read here, in the supervisor and while it may still open anything: workers are confined to the site, and a
-file of hashes has no place in there. SIGHUP reads it again, as it does every setting.
+The supervisor reads the file before it gives up privileges: workers are confined to the site, and a file of hashes
+must not be inside the site. SIGHUP reads it again, like every setting.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _read_regular_file(config: Config, path: str) -> bytes:
 
 
 def _is_beneath(path: str, root_path: str, dotfiles: bool) -> bool:
-    """Tell whether a client could ask for the file; what begins with a dot is hidden unless --dotfiles shows it."""
+    """Tell whether a client could request the file. Names that begin with a dot are hidden without --dotfiles."""
     root, file = os.path.realpath(root_path), os.path.realpath(path)
     if not os.path.isdir(root) or not file.startswith(os.path.join(root, "")):
         return file == root

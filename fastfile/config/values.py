@@ -1,7 +1,7 @@
-"""The kinds of value that a setting may have: how text is read, what was expected, how a value is shown.
+"""The kinds of value that an option may have: how text is parsed, what was expected, how a value is shown.
 
-Text is the one form that a command line, an environment and a file share. A kind's ``parse`` raises ValueError; the
-sentence for the user is built by whoever knows which option it was and where it came from. Imports nothing of fastfile.
+The command line, the environment and a file all give text. A kind's ``parse`` raises ValueError; load.py adds which
+option it was, and where the text came from.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _Word = TypeVar("_Word", bound=str)
 
 
 class Unusable(ValueError):
-    """A value that can be read and not be had: its text says why, in place of what was expected."""
+    """A value with valid syntax that cannot be used: its text says why, instead of what was expected."""
 
 
 class Kind(NamedTuple, Generic[T]):
-    """What a value may be: ``expected`` completes the sentence "expected …"; ``show`` undoes ``parse``.
+    """A kind of value: ``expected`` completes the sentence "expected …"; ``show`` is the inverse of ``parse``.
 
-    ``separator`` stands between the values of a variable of the environment, where there may be several. A shell offers
-    ``words``, which need not be all that can be read, and where ``names_file`` the files that are there.
+    ``separator`` separates the values of a repeatable option in an environment variable. Shell completion offers
+    ``words``, and files if ``names_file``; other values may be valid too.
     """
 
     expected: str
@@ -54,13 +54,13 @@ def size(low: int, high: int) -> Kind[int]:
 
 
 def seconds(low: float, high: float) -> Kind[float]:
-    """Make the kind of times in seconds; ``500ms``, ``10s``, ``2m`` and ``1h`` are read too."""
+    """Make the kind of times in seconds; ``500ms``, ``10s``, ``2m`` and ``1h`` are accepted too."""
     expected = f"a time from {low:g} to {high:g} seconds (a number, or with ms, s, m or h)"
     return Kind(expected, lambda text: _within(_parse_seconds(text), low, high), lambda value: f"{value:g}s")
 
 
 def choice(*names: _Word, aliases: Mapping[str, _Word] = MappingProxyType({})) -> Kind[_Word]:
-    """Make the kind of one word out of ``names``; ``aliases`` are read too."""
+    """Make the kind of one word of ``names``; ``aliases`` are accepted too."""
     by_text = {**{str(name): name for name in names}, **aliases}
 
     def parse(text: str) -> _Word:
@@ -79,7 +79,7 @@ def show_size(count: int) -> str:
 
 
 def _digits(text: str) -> int:
-    # int() alone also reads "1_000", " 7 " and the digits of every script.
+    # int() alone would also accept "1_000", " 7 " and the digits of every script.
     if not (text.isascii() and text.isdigit()):
         raise ValueError(text)
     return int(text)
@@ -114,14 +114,14 @@ def _parse_seconds(text: str) -> float:
 
 
 def _decimal(text: str) -> float:
-    # float() alone also reads "nan", "inf" and "1e9".
+    # float() alone would also accept "nan", "inf" and "1e9".
     if not text.replace(".", "", 1).isdigit() or not text.isascii():
         raise ValueError(text)
     return float(text)
 
 
 def maybe_switch(text: str) -> bool | None:
-    """Return what a word for on or off says; None for any other text."""
+    """Return the value of a word for on or off; None for any other text."""
     word = text.lower()
     return True if word in _TRUE else False if word in _FALSE else None
 
@@ -142,7 +142,7 @@ def _parse_bind(text: str) -> str:
         return _require(text, len(text) > len("unix:") and "\0" not in text)
     if text.startswith("[") and text.endswith("]"):
         text = _require(text[1:-1], ":" in text)
-    # One colon is a port at the end of an address or a name; an IPv6 address has two at least.
+    # A single colon separates a port; an IPv6 address has at least two.
     return _require(text, text != "" and text.count(":") != 1 and text.isprintable() and not set(text) & set(" /[]"))
 
 
@@ -153,7 +153,7 @@ def _parse_file_name(text: str) -> str:
 def _parse_host(text: str) -> str:
     name = text.lower()
     if name.startswith("*."):
-        name = name[1:]  # what others write for all names below a domain
+        name = name[1:]  # other servers write *.NAME for all names below a domain
     if name.startswith("[") and name.endswith("]"):
         return _require(name, ":" in name)
     good = name.strip(".") != "" and name.isprintable() and not set(name) & set(" /:[]@*")
