@@ -17,7 +17,7 @@ Usage: fastfile [OPTIONS] [DIR]
        fastfile completions bash|zsh|fish
        fastfile man
 
-Serve a folder over HTTP, to this machine only unless asked. Defaults are in
+Serve a folder over HTTP, by default to this machine only. Defaults are in
 brackets. SIZE is in bytes, or with K, M or G; TIME in seconds, or with ms, s, m
 or h.
 """
@@ -25,21 +25,21 @@ or h.
 BRIEF = """\
 Usage: fastfile [OPTIONS] [DIR]
 
-Serve a folder, or one file, over HTTP, to this machine only unless asked.
+Serve a folder, or one file, over HTTP, by default to this machine only.
 Without DIR: the build folder that has an index file (dist, build, public, out,
-_site, site …), else the current folder.
+_site, site and others), else the current folder.
 
-  -p, --port N         8000, or the next that is free; 0 picks one
-  --host               show it to the local network (-b, --bind ADDR: at ADDR)
+  -p, --port N         8000, or the next free one; 0 picks any
+  --host               serve the local network too (-b ADDR: one address)
   --open               open the browser
-  --spa                routes of an app are answered by its index.html
-  --clean-urls         about.html is at /about
-  --as HOST            answer as netlify, cloudflare, github-pages or vercel
-  --compress           send text compressed
-  --cors               let pages of other origins read it
+  --spa                serve index.html for the routes of an app
+  --clean-urls         redirect /about.html to /about
+  --as PROVIDER        netlify, cloudflare, github-pages or vercel
+  --compress           compress text
+  --cors               allow pages of other origins to read responses
   --header 'NAME: VALUE', --cache-control 'GLOB=VALUE', --auth USER:HASH
   --no-listing, --dotfiles, --follow-symlinks
-  -w, --workers N      processes, or auto: one for each CPU
+  -w, --workers N      number of processes, or auto: one for each CPU
   --quiet, --log-format pretty|common|combined|json|none
 
 Commands: check, compress, explain URL, hash-password, completions SHELL, man.
@@ -48,17 +48,18 @@ Each has its own --help. All options: fastfile --help.
 
 CONCLUSION = """\
 Examples:
-  fastfile                          serve ./dist, or what is like it
-  fastfile 3000                     the same on port 3000
-  fastfile --workers 4 ./dist       four processes
-  fastfile --host --port 3000 .     to the local network
+  fastfile                          serve ./dist, or another build folder
+  fastfile 3000                     serve it on port 3000
+  fastfile --workers 4 ./dist       run four processes
+  fastfile --host --port 3000 .     serve the local network
   fastfile --bind unix:/run/web.sock /srv/www
   FASTFILE_LOG_FORMAT=json fastfile
 
-A switch is turned off again by --no-NAME. Each option is also an environment
-variable (--log-file: FASTFILE_LOG_FILE) and a key (log-file) of fastfile.toml
-or of [tool.fastfile] in pyproject.toml, both looked for in the current folder.
-The command line goes first, then the environment, then the file.
+--no-NAME turns a switch off, and undoes an option of a file or a variable. Each
+option is also an environment variable (--log-file: FASTFILE_LOG_FILE) and a key
+(log-file) of fastfile.toml, or of [tool.fastfile] in pyproject.toml, in the
+current folder. The command line overrides the environment, which overrides the
+file.
 """
 
 USAGE = Usage(

@@ -22,11 +22,11 @@ USAGE = Usage(
     """\
 Usage: fastfile completions bash|zsh|fish
 
-Print the script by which a shell completes what is typed after fastfile.
+Print a script that completes the commands and options of fastfile in a shell.
 """,
     (),
     conclusion="""\
-To have it in every new shell:
+To install it:
   bash  fastfile completions bash > \\
           ~/.local/share/bash-completion/completions/fastfile
   zsh   fastfile completions zsh > ~/.zfunc/_fastfile, with

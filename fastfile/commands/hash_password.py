@@ -22,7 +22,7 @@ its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
     (),
     conclusion="""\
 Example:
-  fastfile hash-password alice >> /etc/fastfile.config.users
+  fastfile hash-password alice >> /etc/fastfile.users
 """,
 )
 
@@ -57,12 +57,12 @@ def _read_password() -> str:
         from getpass import getpass
 
         password = getpass("Password: ")
-        if password != getpass("The same again: "):
-            raise StartError("these were two passwords")
+        if password != getpass("Password again: "):
+            raise StartError("the two passwords differ")
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
-        raise StartError("a password is expected, got nothing")
+        raise StartError("expected a password, got nothing")
     if any(c < " " or c == "\x7f" for c in password):
         raise StartError("a password cannot have control characters")
     return password

@@ -21,7 +21,7 @@ USAGE = Usage(
     """\
 Usage: fastfile man
 
-Print the manual page of fastfile, for man to show.
+Print the manual page of fastfile.
 """,
     (),
     conclusion="""\
@@ -34,27 +34,27 @@ _FILES = """\
 .SH FILES
 .TP
 .I fastfile.toml
-Settings of the current folder: a key for each option, which is its name without the dashes.
+Settings for the current folder. A key is the name of an option without its dashes.
 .TP
 .I pyproject.toml
-The same in its table [tool.fastfile], where there is no fastfile.toml.
+Its table [tool.fastfile] has the same keys. It is read where there is no fastfile.toml.
 .TP
 .IR _redirects ", " _headers ", " serve.json
-Rules in the folder that is served, which are obeyed and not served.
+Rules in the served folder. They are applied, and not served as files.
 """
 _END = """\
 .SH SIGNALS
 .TP
 .BR SIGTERM ", " SIGINT
-Finish what is in flight and stop.
+Finish the requests in flight, then stop.
 .TP
 .B SIGHUP
-Read the settings again.
+Reload the settings; or stop, where a terminal started the server.
 .TP
 .B SIGUSR1
-Open the logs again.
+Reopen the logs.
 .SH EXIT STATUS
-0: served and stopped, or told what was asked. 1: could not start. 2: a wrong option.
+0: served and stopped, or printed what was asked for. 1: could not start. 2: a wrong option.
 """
 
 
@@ -78,7 +78,7 @@ def make_page(commands: Sequence[Command]) -> str:
         f".SH OPTIONS\n{_options(serving.usage)}",
         ".SH COMMANDS\n",
         *(f".SS {_roff(' '.join(_usage_lines(command.usage)))}\n{_command(command.usage)}" for command in named),
-        ".SH ENVIRONMENT\nEach option is also a variable; the command line goes before it, and it before the file.\n",
+        ".SH ENVIRONMENT\nEach option is also a variable. The command line overrides it; it overrides the file.\n",
         *(f".TP\n.B {_roff(option.variable)}\n{_roff(option.flag)}\n" for option in OPTIONS),
         ".TP\n.B NO_COLOR\nPrint the banner without colours.\n",
         _FILES,

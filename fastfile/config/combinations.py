@@ -22,7 +22,7 @@ def check_together(config: Config) -> None:
     if config.sandbox == "require" and config.follow_symlinks:
         raise ConfigError("--sandbox", config.source("sandbox"), "require cannot go with --follow-symlinks")
     if "*" in config.cors and len(config.cors) > 1:
-        raise ConfigError("--cors", config.source("cors"), "* is any origin: the others cannot go with it")
+        raise ConfigError("--cors", config.source("cors"), "* allows any origin: remove the others")
     if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
         raise ConfigError("--header", config.source("header"), "Access-Control headers cannot go with --cors")
     taken = {(config.base or "").strip("/")}

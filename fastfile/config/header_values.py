@@ -51,7 +51,7 @@ def _parse_field(text: str) -> str:
     if not colon or not is_token(name) or not is_field_value(value):
         raise ValueError(text)
     if name.lower() in PROTECTED:
-        raise Unusable(f"{name} is the server's own to say{INSTEAD.get(name.lower(), '')}")
+        raise Unusable(f"{name} can only be set by the server{INSTEAD.get(name.lower(), '')}")
     return f"{name}: {value}"
 
 
@@ -65,7 +65,7 @@ def _parse_policy(text: str) -> str:
             raise ValueError(text)
         for value in values:
             if value.lower() in _QUOTED:
-                raise Unusable(f"{name} {value}: the keyword has to be in single quotes, '{value}'")
+                raise Unusable(f"{name} {value}: put the keyword in single quotes, '{value}'")
     return text
 
 

@@ -23,9 +23,7 @@ def with_users(config: Config, root_path: str) -> Config:
     else:
         for root in (root_path, *(folder for _, folder in config.mount)):
             if _is_beneath(config.auth_file, root, config.dotfiles):
-                raise _problem(
-                    config, f"the file is in the folder that is served, {printable(root)}: move it elsewhere"
-                )
+                raise _problem(config, f"the file is inside the served folder {printable(root)}: move it elsewhere")
         users = (*config.auth, *_read_users(config, config.auth_file))
         if not users:
             raise _problem(config, f"{printable(config.auth_file)} names no user")
@@ -33,7 +31,7 @@ def with_users(config: Config, root_path: str) -> Config:
     for user in users:
         name = split_user(user)[0]
         if name in names:
-            raise _problem(config, f"the user {printable(name)} is there twice")
+            raise _problem(config, f"the user {printable(name)} is listed twice")
         names.add(name)
     return config.replace(auth=users)
 

@@ -134,8 +134,8 @@ MISTAKES = [
     (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got also "a"'),
     (["-d"], "--directory (from the command line): expected a path, got nothing"),
     (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),
-    (["--single", "a"], "--single (from the command line): no such option; here it is --spa"),
-    (["-l3000"], "-l3000 (from the command line): no such option; here it is --port N, with --bind ADDR or --host"),
+    (["--single", "a"], "--single (from the command line): no such option; use --spa"),
+    (["-l3000"], "-l3000 (from the command line): no such option; use --port N, with --bind ADDR or --host"),
     (
         ["--cors", "https://app.example", "a"],
         '--cors (from the command line): "https://app.example" is no folder or file, and a value goes after "=": '

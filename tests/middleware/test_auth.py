@@ -501,7 +501,7 @@ FILES = {
     "a password": ("ann:secret\n", "line 1: expected a scrypt or bcrypt hash"),
     "no hash": ("ann\n", "line 1: expected USER:HASH"),
     "nobody": ("# nobody\n", "names no user"),
-    "one twice": (f"ann:{CHEAP}\nann:{CHEAP}\n", "the user ann is there twice"),
+    "one twice": (f"ann:{CHEAP}\nann:{CHEAP}\n", "the user ann is listed twice"),
 }
 
 
@@ -545,7 +545,7 @@ def test_a_file_of_users_is_not_served(site: Path, tmp_path: Path) -> None:
         users.write_text(f"ann:{CHEAP}\n")
         said = refusal(str(users), **arguments)
         users.unlink()
-        assert "folder that is served" in said
+        assert "served folder" in said
 
 
 def test_a_file_of_users_may_be_beside_what_is_served_where_nobody_can_ask_for_it(site: Path) -> None:
@@ -692,7 +692,7 @@ def test_a_password_is_typed_without_being_seen(second: str) -> None:
     )
     os.close(theirs)
     seen = b""
-    for prompt, text in ((b"Password: ", PASSWORD), (b"The same again: ", second)):
+    for prompt, text in ((b"Password: ", PASSWORD), (b"Password again: ", second)):
         while not seen.endswith(prompt):
             seen += os.read(ours, 1024)
         os.write(ours, text.encode() + b"\n")
@@ -702,7 +702,7 @@ def test_a_password_is_typed_without_being_seen(second: str) -> None:
     if second == PASSWORD:
         assert verify(parse_hash(output.decode().rstrip("\n").partition(":")[2]), PASSWORD.encode())
     else:
-        assert (process.returncode, output, errors) == (1, b"", b"fastfile: these were two passwords\n")
+        assert (process.returncode, output, errors) == (1, b"", b"fastfile: the two passwords differ\n")
 
 
 # Pages of other origins, and a browser

@@ -22,7 +22,7 @@ class ContentOptions(OptionGroup):
         metavar="DIR",
         short="-d",
         help="Folder to serve, or one file. Without it, the first build folder with an index file (dist, build, "
-        "public, out, _site, site …), else the current folder. A number that names neither is the port.",
+        "public, out, _site, site and others), else the current folder. A number that names neither is the port.",
     )
     index: tuple[str, ...] = repeatable(
         FILE_NAME,
