@@ -92,7 +92,7 @@ class Forker:
         if self._metering is None:
             return None
         board, listening = self._metering
-        return Meter(board.metrics(page), board, listening.take(0, 1)[0])
+        return Meter(board.metrics(page), board, listening.take(0, 1)[0], page)
 
 
 def close_descriptors(kept: Iterable[int]) -> None:

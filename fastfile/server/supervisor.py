@@ -214,6 +214,8 @@ class Supervisor:
         self._begin_generation(plan, True)
 
     def _refuse_reload(self, cause: str) -> None:
+        if self._metering is not None:
+            self._metering.board.note_reload(False)
         self._errors.say(f"the settings stay as they were: {cause}")
         self._manager.ready()
 
@@ -272,6 +274,8 @@ class Supervisor:
             self._on_ready(self._listening.endpoints, self._listening.notices, sandbox)
             self._on_ready = None
         elif self._current.is_reload:
+            if self._metering is not None:
+                self._metering.board.note_reload(True)
             count = self._config.workers
             self._errors.say(f"reloaded the settings; {count} {'worker serves' if count == 1 else 'workers serve'}")
         self._begin_pending()

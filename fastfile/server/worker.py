@@ -21,6 +21,7 @@ from fastfile.server.log.access import AccessLog, open_log
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, MetricsHandler
+from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
@@ -29,7 +30,7 @@ from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
-from fastfile.site.handler import Handler
+from fastfile.site.handler import Handler, allowed_hosts
 from fastfile.terminal import wants_colour
 
 TICK_S = 1.0  # deadlines are this coarse
@@ -89,6 +90,7 @@ class Worker:
         self._clients = Clients(config.max_per_client)
         self._complaints = Complaints(self._clock, errors.say)
         self._metrics = None if meter is None else meter.metrics
+        self._gauges: Gauges | None = None
         self._draining_since_s = float("inf")
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
@@ -99,10 +101,13 @@ class Worker:
         self._service = self._make_service(config, disk)
         self._services = [self._service]
         self._sockets = sockets if meter is None else [*sockets, meter.listening]
+        max_connections = connections
         connections += len(sockets) - 1  # each is watched as a connection is
         self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
         if meter is not None:
-            answering = MetricsHandler(meter.board)
+            if meter.page:
+                self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
+            answering = MetricsHandler(meter.board, metrics_hosts(plan.config), self._tell_metrics)
             self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
 
@@ -252,6 +257,8 @@ class Worker:
         if self._metrics is not None:
             dropped = 0 if self._log is None else self._log.dropped
             self._metrics.tell(self._handler.hits, dropped, len(self._connections()))
+        if self._gauges is not None:
+            self._gauges.update()
 
     def _flush_log(self) -> None:
         assert self._log is not None
@@ -299,6 +306,13 @@ def make_log(config: Config) -> AccessLog | None:
         return AccessLog(format_, fd, False, time.time)
     finally:
         os.close(fd)
+
+
+def metrics_hosts(config: Config) -> tuple[bytes, ...]:
+    """Return the names that may ask --metrics: any, but where it listens on loopback, which any page could rebind."""
+    if config.metrics is None or config.metrics.startswith("unix:"):
+        return (b"*",)
+    return allowed_hosts(config.replace(bind=config.metrics.rpartition(":")[0], host=False))
 
 
 def log_path(config: Config) -> str | None:

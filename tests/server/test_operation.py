@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -499,7 +500,7 @@ def test_the_counts_are_those_of_all_workers_whoever_is_asked(folder: Path, tmp_
         with server.connect():
             until(lambda: scraper.scrape()["fastfile_open_connections"] >= 1, "the idle one")
         until(lambda: scraper.scrape()["fastfile_open_connections"] == 0, "nobody is there")
-        assert server.stderr == ""
+        assert "Traceback" not in server.stderr
 
 
 def test_the_counts_are_right_after_restarts_and_reloads(folder: Path, tmp_path: Path) -> None:
@@ -536,6 +537,64 @@ def test_a_count_never_goes_back_while_workers_come_and_go_under_load(folder: Pa
                     last = count
         assert load.failed == []
         assert scraper.requests("GET", "2xx") == load.answered
+
+
+def test_metrics_tell_of_hits_processes_limits_and_reloads(folder: Path, tmp_path: Path) -> None:
+    scraper = Scraper(tmp_path)
+    settings = tmp_path / "fastfile.toml"
+    settings.write_text("workers = 1\n")
+    began_s = time.time()
+    with ServerProcess([*scraper.args, str(folder)], cwd=str(tmp_path)) as server:
+        (worker,) = server.wait_for_workers(1)
+        with RawClient(server.connect()) as client:
+            until(lambda: client.request("/").status == 200 and scraper.scrape()["fastfile_cache_hits_total"], "cached")
+            before = scraper.scrape()["fastfile_cache_hits_total"]
+            for _ in range(40):
+                client.request("/")
+            assert scraper.scrape()["fastfile_cache_hits_total"] == before + 40
+        counts = scraper.scrape()
+        assert (counts["fastfile_workers"], counts["fastfile_max_connections"]) == (1, 4096)
+        assert 0 < counts["process_cpu_seconds_total"] < 60
+        assert abs(counts["process_start_time_seconds"] - began_s) < TIMEOUT_S
+        assert counts["fastfile_config_last_reload_successful"] == 1
+        if sys.platform == "linux":
+            assert 1 << 20 < counts["process_resident_memory_bytes"] < 1 << 30
+            assert abs(counts["process_open_fds"] - len(os.listdir(f"/proc/{worker}/fd"))) <= 3
+        assert [name for name in counts if name.startswith("fastfile_build_info{")]
+        settings.write_text("workers = 'many'\n")
+        server.signal(signal.SIGHUP)
+        until(lambda: scraper.scrape()["fastfile_config_last_reload_successful"] == 0, "it was refused")
+        settings.write_text("workers = 2\n")
+        server.signal(signal.SIGHUP)
+        until(lambda: scraper.scrape()["fastfile_config_last_reload_successful"] == 1, "it worked")
+        until(lambda: scraper.scrape()["fastfile_workers"] == 2, "the old worker is gone")
+        later = scraper.scrape()
+        for name in ("process_cpu_seconds_total", "fastfile_config_last_reload_success_timestamp_seconds"):
+            assert later[name] >= counts[name]
+
+
+def test_each_metric_is_in_its_page_of_the_docs_and_each_of_the_page_exists(folder: Path, tmp_path: Path) -> None:
+    scraper = Scraper(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    with ServerProcess([*scraper.args, str(folder)]):
+        sent = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in scraper.scrape()}
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == sent
+    mentioned = set(re.findall(r"\b(?:fastfile|process)_\w+", page))
+    assert {re.sub(r"(_bucket|_sum|_count)$", "", name) for name in mentioned} == sent
+
+
+def test_metrics_on_loopback_are_not_for_a_name_that_was_rebound(folder: Path) -> None:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    statuses = {"localhost": 200, f"127.0.0.1:{port}": 200, "ours.test": 200, "evil.test": 421}
+    with (
+        ServerProcess(["--metrics", f"127.0.0.1:{port}", "--allowed-host", "ours.test", str(folder)]),
+        RawClient(socket.create_connection(("127.0.0.1", port), TIMEOUT_S)) as client,
+    ):
+        for host, status in statuses.items():
+            client.connection.sendall(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert (host, client.receive().status) == (host, status)
 
 
 def test_metrics_are_on_their_own_listener_alone(folder: Path) -> None:

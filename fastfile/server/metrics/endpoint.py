@@ -1,16 +1,21 @@
-"""--metrics: the counts of all workers, summed, as Prometheus reads them, on a listener of their own.
+"""--metrics: the counts of all workers, summed, in Prometheus' text format, on a listener of their own.
 
-Any worker answers it: all counts are in memory that they share, so that the sum is right whoever is asked, and right
-after a worker died: its supervisor adds its counts to a page that stays.
+Any worker responds: all counts are in memory that the workers share. When one ends, the supervisor adds its counts to a
+page that stays, so the sums never go back.
 """
 
 from __future__ import annotations
 
 import mmap
+import platform
 import socket
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
+from fastfile import WHY_PURE, __version__
 from fastfile.errors import HTTPError
+from fastfile.http.authority import check_host
 from fastfile.message import RequestHead, Response
 from fastfile.responder import Responder
 from fastfile.server.metrics.counters import (
@@ -25,8 +30,19 @@ from fastfile.server.metrics.counters import (
     REQUESTS,
     RESTARTS,
     SENT,
-    SLOTS,
     Metrics,
+)
+from fastfile.server.metrics.gauges import (
+    CPU_US,
+    DESCRIPTORS,
+    MAX_CONNECTIONS,
+    OF_THE_LIVING,
+    RELOAD_WORKED,
+    RELOADED_MS,
+    RSS,
+    SLOTS,
+    STARTED_MS,
+    WORKERS,
 )
 from fastfile.server.net.bind import Listening
 from fastfile.site.error_pages import VARY
@@ -47,6 +63,9 @@ class Board:
     def __init__(self) -> None:
         self._pages = [page.cast("q") for page in _cut(memoryview(mmap.mmap(-1, PAGE * PAGES)))]
         self._free = list(range(PAGES - 1, 0, -1))
+        base = self._pages[0]
+        base[STARTED_MS] = base[RELOADED_MS] = int(time.time() * 1000)
+        base[RELOAD_WORKED] = 1
 
     def take(self) -> int:
         """Return a page for a new worker; 0 when all are taken."""
@@ -65,12 +84,24 @@ class Board:
             return
         base, ended = self._pages[0], self._pages[page]
         base[VERSION] += 1
-        ended[OPEN] = 0
+        for slot in OF_THE_LIVING:
+            ended[slot] = 0
         for slot in range(SLOTS):
             base[slot] += ended[slot]
             ended[slot] = 0
         base[VERSION] += 1
         self._free.append(page)
+
+    def slots(self, page: int) -> memoryview:
+        """Return a page itself."""
+        return self._pages[page]
+
+    def note_reload(self, worked: bool) -> None:
+        """Note that the settings were read again, and whether workers serve by them."""
+        base = self._pages[0]
+        base[RELOAD_WORKED] = int(worked)
+        if worked:
+            base[RELOADED_MS] = int(time.time() * 1000)
 
     def count_restart(self) -> None:
         """Count a worker that ended before its time."""
@@ -101,20 +132,33 @@ class Meter(NamedTuple):
     metrics: Metrics | None
     board: Board
     listening: socket.socket
+    page: int
 
 
 class MetricsHandler(Responder):
-    """Answers on the listener of --metrics."""
+    """Responds on the listener of --metrics. ``refresh`` brings the numbers of this worker up to date.
 
-    def __init__(self, board: Board) -> None:
+    ``hosts``: the names that requests may come for, beside loopback names and IP addresses (DNS rebinding).
+    """
+
+    def __init__(self, board: Board, hosts: tuple[bytes, ...], refresh: Callable[[], None]) -> None:
         self._board = board
+        self._hosts = hosts
+        self._refresh = refresh
 
     def respond(self, head: RequestHead) -> Response:
-        """Return the counts, or the error for any other method or target."""
+        """Return the counts, or the error for any other method, host or target."""
+        try:
+            is_ours = head.authority is None or check_host(head.authority, self._hosts)
+        except HTTPError as error:
+            return self.refuse(error, head)
+        if not is_ours:
+            return self.refuse(HTTPError(421, "Metrics are not for that host; --allowed-host NAME allows it."), head)
         if head.method not in (b"GET", b"HEAD"):
             return self.refuse(HTTPError(405, "Only GET and HEAD.", ((b"Allow", b"GET, HEAD"),)), head)
         if head.target.partition(b"?")[0] != b"/metrics":
             return self.refuse(HTTPError(404, "Metrics are at /metrics."), head)
+        self._refresh()
         fields = (CONTENT_TYPE, NO_CACHE, NO_SNIFFING)
         response = make_response(200, fields, make_text(self._board.totals()))
         return make_bodiless(response) if head.method == b"HEAD" else response
@@ -142,6 +186,26 @@ def make_text(totals: list[int]) -> bytes:
         ("dropped_log_lines_total", "counter", "Lines of the access log that nobody took in time.", DROPPED),
     ):
         lines += [*_family(name, kind, text), f"fastfile_{name} {totals[slot]}"]
+    lines += _family("build_info", "gauge", "Always 1; the labels say what runs.")
+    kernels = "pure" if WHY_PURE else "compiled"
+    labels = f'version="{__version__}",python="{platform.python_version()}",kernels="{kernels}"'
+    lines.append(f"fastfile_build_info{{{labels}}} 1")
+    for name, kind, text, value in (
+        ("fastfile_workers", "gauge", "Worker processes, those that finish transfers included.", totals[WORKERS]),
+        ("fastfile_max_connections", "gauge", "Connections that all workers may have.", totals[MAX_CONNECTIONS]),
+        (
+            "fastfile_config_last_reload_success_timestamp_seconds",
+            "gauge",
+            "When workers began to serve by the settings of now.",
+            totals[RELOADED_MS] / 1000,
+        ),
+        ("fastfile_config_last_reload_successful", "gauge", "Whether the last reload worked.", totals[RELOAD_WORKED]),
+        ("process_cpu_seconds_total", "counter", "CPU time of all workers, ended ones included.", totals[CPU_US] / 1e6),
+        ("process_resident_memory_bytes", "gauge", "Memory of all workers; what they share is in each.", totals[RSS]),
+        ("process_open_fds", "gauge", "Open descriptors of all workers.", totals[DESCRIPTORS]),
+        ("process_start_time_seconds", "gauge", "When the server was started.", totals[STARTED_MS] / 1000),
+    ):
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
     return "\n".join(lines).encode() + b"\n"
 
 
