@@ -1,1 +1,1 @@
-"""The deploy files of a build: what they say, read into values, and when they are read again."""
+"""Rule files of a build: read into values, matched with requests, and read again when they change."""

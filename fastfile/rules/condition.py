@@ -1,6 +1,6 @@
-"""What a rule asks of a request beside its path: parameters of the query, a language, a cookie, a field, a host.
+"""The conditions of a rule: query parameters, a language, a cookie, a header, a host.
 
-Values that are caught go into ``captures`` encoded, so that they are data wherever a template puts them.
+Captured values go into ``captures`` encoded, so that a template can only use them as data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STEPS_OF_PAIR = 10
 
 
 class Asked:
-    """What conditions look at in one request, each part parsed once. Bounds the steps that they take together."""
+    """The parts of one request that conditions read, each parsed once. Bounds the steps of all conditions together."""
 
     def __init__(self, query: bytes | None, head: RequestHead) -> None:
         self.head = head
@@ -75,7 +75,7 @@ class Asked:
 
 
 def match_queries(matches: Iterable[QueryMatch], asked: Asked, captures: Captures) -> bool:
-    """Tell whether the query has all the parameters, and catch their values. Others may be there as well."""
+    """Tell whether the query has all the parameters, and capture their values. It may have others."""
     for match in matches:
         asked.spend(_STEPS_OF_CONDITION + _STEPS_OF_PAIR * len(asked.parameters))
         values = [value for name, value in asked.parameters if name == match.name]
@@ -90,14 +90,14 @@ def match_queries(matches: Iterable[QueryMatch], asked: Asked, captures: Capture
 
 
 def check_condition(condition: Condition, asked: Asked, captures: Captures) -> bool:
-    """Tell whether the request is as the condition asks, and catch what its expression names."""
+    """Tell whether a condition holds, and capture the named groups of its expression."""
     asked.spend(_STEPS_OF_CONDITION)
     holds = any(_matches(condition, value, asked, captures) for value in _values(condition, asked))
     return holds != condition.absent
 
 
 def varies_by(condition: Condition) -> tuple[bytes, ...]:
-    """Return the fields of a request that a condition looks at (RFC 9110 §12.5.5); host and query are in its URI."""
+    """Return the request headers that a condition reads (RFC 9110 §12.5.5); host and query are parts of the URI."""
     return _FIELDS.get(condition.subject, condition.names if condition.subject == "header" else ())
 
 
@@ -114,7 +114,7 @@ def _matches(condition: Condition, value: bytes, asked: Asked, captures: Capture
 
 
 def _values(condition: Condition, asked: Asked) -> list[bytes]:
-    """Return the values that the request has for the names of a condition."""
+    """Return the request's values for the names of a condition."""
     names = condition.names
     match condition.subject:
         case "language":

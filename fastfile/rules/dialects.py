@@ -1,8 +1,8 @@
-"""The dialects of ``_redirects`` and ``_headers``: each host's own, and what is read when none is named.
+"""The dialects of ``_redirects`` and ``_headers``: one for each provider, and the default.
 
 Sources: Netlify's documentation (routing/redirects, routing/redirects/redirect-options, routing/headers) and its
 netlify/build parsers; Cloudflare's (pages/configuration/redirects, pages/configuration/headers) and the pages-shared
-package of cloudflare/workers-sdk. docs/rules.md says which rule is from where.
+package of cloudflare/workers-sdk. docs/rules.md names the source of each rule.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastfile.rules.rule import Dialect
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _ERRORS = frozenset(status for status in REASONS if status >= 400)
 
-# A dynamic rule takes 0.15 ms to compile, on the event loop; Netlify's own documentation warns of 10,000.
+# Rules with placeholders or splats; Netlify's documentation warns of 10,000.
 _MOST = 1000
 NETLIFY = Dialect(
     "Netlify",
@@ -48,7 +48,7 @@ CLOUDFLARE = Dialect(
     max_header_rules=100,
     max_header_line=2000,
 )
-# Without --as: Netlify's, with what only the other has wherever the two do not contradict each other.
+# Without --as: Netlify's, extended by what only Cloudflare has where the two do not contradict each other.
 EITHER = NETLIFY._replace(
     name="fastfile", splat_anywhere=True, joins_fields=True, removes_fields=True, fills_values=True
 )

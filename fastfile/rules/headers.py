@@ -1,7 +1,7 @@
-"""Reading ``_headers``, and the fields that its rules make of a path: set, joined, taken away.
+"""Read ``_headers``, and apply its rules to a path: headers are set, joined or removed.
 
-A block is a path and, below it, lines ``Name: value`` or ``! Name``. What cannot be used is a Problem and its line is
-left out. Which fields are the server's own to set, since they frame or describe what is sent, is decided here.
+A block is a path with lines ``Name: value`` or ``! Name`` below it. A line that cannot be used becomes a Problem. Owns
+the list of headers that only the server sets, since they frame or describe the message.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fastfile.rules.redirects import split_lines
 from fastfile.rules.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem, check_size, confine
 from fastfile.rules.rulebook import fill
 
-# What no option may set no rule may either, but for the type of a file, which it may know better. Netlify ignores most
-# of them too. Server is left to --no-server-header.
+# A rule may set no header that an option may not set, except for the type and coding of a file, which its author knows.
+# Netlify ignores most of them too. --no-server-header controls Server.
 _KNOWN_BETTER = {"content-location", "content-type", "content-encoding"}
 PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - _KNOWN_BETTER) | {b"server"}
 # The codings that a file may be stored in: its bytes are sent as they are, and the header says so (RFC 9110 §8.4.1).
@@ -41,7 +41,7 @@ class FieldBook:
         self._joins = joins  # across blocks; within one they always are
 
     def changes(self, path: bytes) -> FieldChanges:
-        """Return what the rules make of the fields for a decoded path, which begins with one slash."""
+        """Return the header changes for a decoded path, which begins with one slash."""
         fields: dict[bytes, list[Field]] = {}
         removed: set[bytes] = set()
         for rule, captures in self._index.find(path):
@@ -68,13 +68,13 @@ def _join(values: list[Field]) -> list[Field]:
 
 
 def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[HeaderRule], list[Problem]]:
-    """Return the rules of a ``_headers`` file, in their order, and what is wrong with it."""
+    """Return the rules of a ``_headers`` file in their order, and its problems."""
     blocks: list[_Block] = []
     problems: list[Problem] = []
     budget = Budget()
     lines = 0
     block: _Block | None = None
-    is_lost = False  # the path of the block could not be used, so its lines go unsaid
+    is_lost = False  # the path of the block could not be used, so its lines are skipped
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
             continue
@@ -139,7 +139,7 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
     if not colon or not value:
         raise ValueError("the line is no field, Name: value")
     if name.lower() == b"basic-auth":
-        # Sent as a field it would tell the password to everybody.
+        # Sent as a header it would publish the password.
         raise ValueError("Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it")
     if value.translate(None, _CONTROL_BYTES) != value:
         raise ValueError(f"the value of {show(name)} has a control character")

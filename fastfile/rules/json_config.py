@@ -1,7 +1,6 @@
-"""A configuration in JSON whose entries know the line that they stand on, so that problems are shown with their place.
+"""A JSON configuration whose entries know their line, so that problems are shown with their place.
 
-Owns the walk over the text and the sentences about values of the wrong type. It knows no key: vercelconfig.py and
-serveconfig.py do.
+Owns the walk over the text and the messages about wrong types. Knows no key: vercel.py and serve.py do.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ MOST_ITEMS = 2048  # of a list: as many rules as Vercel reads
 _WHITE_SPACE = " \t\r\n"
 _Value = TypeVar("_Value")
 _Rule = TypeVar("_Rule")
-# How a type is called in a sentence for the author of the file.
+# Names of types in messages.
 _NAMES = {bool: "true or false", str: "a string", int: "a number", list: "a list", dict: "an object"}
 
 
 class Entry(NamedTuple):
-    """A value and where it stands; ``name`` is as one would write it: ``redirects[2]``."""
+    """A value and its place; ``name`` is its path in the file, such as ``redirects[2]``."""
 
     name: str
     value: Any
@@ -31,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Document:
-    """One file: what is in it, and the problems that its readers find."""
+    """One file: its values, and the problems that its readers find."""
 
     def __init__(self, file: str, content: bytes) -> None:
         self.place = Place(file, 0)
@@ -57,11 +56,11 @@ class Document:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What was found so far, from the top of the file down."""
+        """The problems so far, from the top of the file down."""
         return tuple(sorted(self._problems, key=lambda problem: problem.place.line))
 
     def place_of(self, key: str) -> Place:
-        """Return where a key stands; the file where it does not."""
+        """Return the place of a key; the whole file where it is absent."""
         return self._entries[key].place if key in self._entries else self.place
 
     def complain(self, entry: Entry, sentence: str) -> None:
@@ -74,7 +73,7 @@ class Document:
         return None if entry is None else self._check(entry, type_)
 
     def either(self, key: str, default: bool) -> bool | list[str]:
-        """Return a switch of the top level, or the list of strings that is in its place."""
+        """Return a boolean of the top level, or the list of strings in its place."""
         value = self._entries[key].value if key in self._entries else default
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return value
@@ -99,11 +98,11 @@ class Document:
                 yield rule
 
     def member(self, entry: Entry, key: str, type_: type[_Value]) -> _Value | None:
-        """Return what an object has under a key; None where it is absent, or null, or of another type."""
+        """Return a member of an object; None where it is absent, or null, or of another type."""
         return self._check(Entry(f"{entry.name}.{key}", entry.value.get(key), entry.place), type_)
 
     def required(self, entry: Entry, key: str) -> str | None:
-        """Return the string that an object must have under a key; None, and a problem, where it has not."""
+        """Return a string that an object must have; None, and a problem, where it is missing."""
         value = self.member(entry, key, str)
         if value is None and entry.value.get(key) is None:
             self.complain(entry, f"has no {key}")
@@ -111,7 +110,7 @@ class Document:
 
     def _check(self, entry: Entry, type_: type[_Value]) -> _Value | None:
         value = entry.value
-        # To Python True is an integer as well.
+        # In Python True is an integer too.
         if isinstance(value, type_) and (type_ is bool or not isinstance(value, bool)):
             return value
         if value is not None:
@@ -119,7 +118,7 @@ class Document:
         return None
 
     def _walk(self, text: str) -> None:
-        """Find the places of a text that is known to be an object."""
+        """Find the places of the entries of a text, which is a valid object."""
         decode = JSONDecoder().raw_decode
         file = self.place.file
 
@@ -157,7 +156,7 @@ def _skip(text: str, index: int) -> int:
 
 
 def hint(name: str, keys: Iterable[str]) -> str:
-    """Return the end of a sentence that says which key was meant: one that differs in case, dashes or a last s."""
+    """Return a hint at the key that was meant: one that differs in case, dashes or a last s."""
 
     def bare(key: str) -> str:
         return key.replace("-", "").replace("_", "").lower().rstrip("s")

@@ -1,4 +1,4 @@
-"""What vercel.json and serve.json write alike: redirects, rewrites, fields, and settings that stand for redirects."""
+"""What vercel.json and serve.json have in common: redirects, rewrites, headers, and settings that imply redirects."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastfile.rules.patterns.path_pattern import Names, make_value
 from fastfile.rules.providers import Provider
 from fastfile.rules.rule import Capture, Destination, FieldChange, Pattern, Place, Rule, Template
 
-# No rule about a site's pages is for these (RFC 8615).
+# Rules for pages do not apply to these (RFC 8615).
 NOT_WELL_KNOWN = rb"(?!/\.well-known(?:/|\Z))"
 
 
 def read_changes(
     document: Document, entry: Entry, pattern: Pattern, names: Names, provider: Provider
 ) -> tuple[FieldChange, ...]:
-    """Return the fields of an entry's ``headers``: objects with a key and a value, which is null to take one away."""
+    """Return the changes of an entry's ``headers``: objects with a key and a value, which is null to remove one."""
     changes = []
     for number, item in enumerate((document.member(entry, "headers", list) or [])[:MOST_ITEMS]):
         inner = Entry(f"{entry.name}.headers[{number}]", item, entry.place)
@@ -36,7 +36,7 @@ def read_changes(
 
 
 def check_redirect_status(document: Document, entry: Entry, key: str, status: int) -> bool:
-    """Tell whether a status is one of a redirect; it is a problem of the entry's ``key`` where it is not."""
+    """Tell whether a status is one of a redirect; another one is a problem of the entry's ``key``."""
     if status not in REDIRECTS:
         document.complain(entry, f"{key}: expected one of {', '.join(map(str, sorted(REDIRECTS)))}")
     return status in REDIRECTS
@@ -59,7 +59,7 @@ def make_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule:
 
 
 def make_page_rules(place: Place, provider: Provider, slash: bool | None) -> Iterator[Rule]:
-    """Yield the redirects to clean names, in one hop to the slash that is wanted. They ask for no file to be there."""
+    """Yield the redirects to clean names, in one hop to the configured slash. They apply with or without a file."""
     end = b"/" if slash else b""
     yield _move(place, provider, "cleanUrls", rb"/index(?:\.html)?/?", (b"/",))
     yield _move(place, provider, "cleanUrls", rb"/(.+)/index(?:\.html)?/?", (b"/", Capture(1), end))
@@ -67,9 +67,9 @@ def make_page_rules(place: Place, provider: Provider, slash: bool | None) -> Ite
 
 
 def make_slash_rules(place: Place, provider: Provider, slash: bool) -> Iterator[Rule]:
-    """Yield the redirects that add the slash at the end, or take it away."""
+    """Yield the redirects that add the slash at the end, or remove it."""
     if slash:
-        # A name with a dot is a file's, and has no slash after it.
+        # A name with a dot is a file: no slash follows it.
         folder, file = NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/.]+)", NOT_WELL_KNOWN + rb"/((?:[^/]+/)*[^/]+\.\w+)/"
         yield _move(place, provider, "trailingSlash", folder, (b"/", Capture(1), b"/"))
         yield _move(place, provider, "trailingSlash", file, (b"/", Capture(1)))

@@ -1,7 +1,7 @@
-"""What the hosts of static sites do where they differ: one row each, and one for fastfile itself.
+"""Providers of static hosting: one row of settings for each, and one for fastfile itself.
 
-Owns the values alone; site.py and the readers of rules act on them and ask no host for its name. docs/hosts.md has the
-source of each in the host's documentation, and its test. (The Host field of a request is in host.py.)
+Owns the values alone. The steps of a site and the readers of rules act on them; none checks a provider's name.
+docs/hosts.md names the source of each value in the provider's documentation, and its test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fastfile.rules.rule import Dialect, HeaderRule, Problem, Rule
 
 
 class Provider(NamedTuple):
-    """One host. Where an option is given on top of ``--as``, its value replaces that of the row."""
+    """One provider. An option that is given beside ``--as`` replaces the value of the row."""
 
     name: str
     # Files of the folder that configure the provider; they are never served themselves. Those that are also read
@@ -27,19 +27,18 @@ class Provider(NamedTuple):
     unserved: tuple[str, ...] = ()
     # How they are read.
     dialect: Dialect = dialects.EITHER
-    # Where a page is (cleanurls.py).
+    # The URLs of pages (clean_urls.py).
     pages: Pages = "files"
     slash: TrailingSlash = "auto"
-    # Whether the fields of an address are those of the file that answers there: for / those of /index.html.
+    # Header rules are matched with the name of the file that answers: for / with /index.html.
     fields_of_file: bool = False
-    # The status of redirects to where a page is.
+    # The status of redirects to the URL of a page.
     moved: int = 301
-    # Which 404.html answers for what is not there.
+    # Which 404.html answers for a missing file.
     not_found: Literal["nearest", "root"] = "nearest"
-    # A folder without a 404.html at its root is an application: its index.html answers, by 200, for all that is not
-    # there.
+    # A site without a 404.html at its root is an application: its index.html answers every missing path with 200.
     application: bool = False
-    # Sent with files unless a rule says otherwise; b"" is our own way, no-cache and names that carry a hash.
+    # Sent with files unless a rule says otherwise; b"" is fastfile's default: no-cache, and immutable for hashed names.
     cache_control: bytes = b""
     # Sent with every response, unless a rule says otherwise.
     fields: tuple[Field, ...] = ()
@@ -89,7 +88,7 @@ GITHUB_PAGES = Provider(
     listing=False,
 )
 
-# What vercel.json says of clean URLs and slashes changes this row, in vercelconfig.py.
+# vercel.py changes this row by what vercel.json says of clean URLs and slashes.
 VERCEL = Provider(
     "vercel",
     rule_files=("vercel.json",),
@@ -102,8 +101,8 @@ VERCEL = Provider(
     listing=False,
 )
 
-# The server of that name; a serve.json in the root stands for it (serveconfig.py). It sends no Cache-Control, which
-# lets a browser guess for how long a file is fresh: no-cache is what its users expect of a development server.
+# The server of that name, which a serve.json in the root selects (serve.py). It sends no Cache-Control, so that
+# browsers guess how long a file is fresh; its users expect no-cache of a development server.
 SERVE = Provider(
     "serve",
     rule_files=("serve.json",),
@@ -118,12 +117,12 @@ PROVIDERS = {provider.name: provider for provider in (NETLIFY, CLOUDFLARE, GITHU
 
 
 def choose_provider(config: Config) -> Provider:
-    """Return the host that --as names, or fastfile itself, as the options that are given change it."""
+    """Return the provider that --as names, or fastfile itself, as modified by the given options."""
     return with_options(PROVIDERS.get(config.as_ or "", FASTFILE), config)
 
 
 def with_options(provider: Provider, config: Config) -> Provider:
-    """Return the host as the options that are given change it."""
+    """Return a provider as modified by the given options."""
     if config.given("clean_urls"):
         provider = provider._replace(pages="clean" if config.clean_urls else "files")
     if config.given("trailing_slash"):
@@ -134,7 +133,7 @@ def with_options(provider: Provider, config: Config) -> Provider:
 
 
 class Deployment(NamedTuple):
-    """What the file of a host says: the host as it changes it, the rules, and what of it cannot be used."""
+    """What a provider's file says: the provider as modified by it, the rules, and the problems."""
 
     provider: Provider
     rules: tuple[Rule, ...]

@@ -1,7 +1,7 @@
-"""Reading ``_redirects``: a line ``/from [name=value]... /to [status[!]] [Condition=value]...`` is a rule.
+"""Read ``_redirects``: a line ``/from [name=value]... /to [status[!]] [Condition=value]...`` is a rule.
 
-What cannot be used is a Problem and its line is left out; the others count. Netlify's grammar is that of its
-redirect-parser (netlify/build), Cloudflare's that of pages-shared (cloudflare/workers-sdk), which has no conditions.
+A line that cannot be used becomes a Problem; the others apply. Netlify's grammar is that of its redirect-parser
+(netlify/build), Cloudflare's that of pages-shared (cloudflare/workers-sdk), which has no conditions.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _URL_START = (b"http://", b"https://")
 
 
 def split_lines(content: bytes) -> list[bytes]:
-    """Return the lines of a file that a person wrote: trimmed, of whatever line ends, without a byte order mark."""
+    """Return the lines of a file: trimmed, with any line ends, without a byte order mark."""
     return [line.strip() for line in re.split(rb"\r\n|\r|\n", content.removeprefix(_BYTE_ORDER_MARK))]
 
 
 def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[Rule], list[Problem]]:
-    """Return the rules of a ``_redirects`` file, in their order, and what is wrong with it."""
+    """Return the rules of a ``_redirects`` file in their order, and its problems."""
     rules: list[Rule] = []
     problems: list[Problem] = []
     counts = _Counts(dialect)
@@ -68,7 +68,7 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
 
 
 class RuleParts(NamedTuple):
-    """What a rule is made of, as it is written; ``status`` is empty where none is given."""
+    """The parts of a rule as they are written; ``status`` is empty where none is given."""
 
     source: bytes
     queries: tuple[bytes, ...]
@@ -201,7 +201,7 @@ def _parse_condition(token: bytes) -> Condition:
         case b"cookie":
             return Condition("cookie", names)
         case b"country":
-            # Nobody here knows where a client is; this cookie overrides it at Netlify too.
+            # fastfile does not know where a client is; at Netlify this cookie overrides the country too.
             countries = b"(?i:%b)" % b"|".join([re.escape(part) for part in names])
             compile_expression(countries)
             return Condition("cookie", (b"nf_country",), countries)

@@ -1,7 +1,7 @@
-"""The rules of a deployed site as values: what ``_redirects``, ``_headers`` and the files of other hosts are read into.
+"""The rules of a site as values: the readers of ``_redirects``, ``_headers`` and other rule files make them.
 
-Owns their shape alone. Reading is in redirects.py and headerrules.py (and wherever another format is read), matching in
-rulebook.py. Paths are matched decoded, beginning with one slash and free of dot segments; templates are kept encoded.
+Owns their shape alone. redirects.py, headers.py and the other readers make them, rulebook.py matches them. Paths are
+matched decoded, with one slash at the start and without dot segments; templates are kept encoded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 
 class Place(NamedTuple):
-    """Where a rule stands."""
+    """The place of a rule."""
 
     file: str
     line: int  # from 1; 0 where the whole file is meant
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something in a file that its author should know, as one sentence: a line that is left out, mostly."""
+    """A message to the author of a file, as one sentence; mostly about a line that is left out."""
 
     place: Place
     text: str
@@ -55,7 +55,7 @@ def confine(place: Place, problems: list[Problem], prefix: str = "") -> Iterator
 
 
 class Capture(NamedTuple):
-    """The place in a template where what a pattern caught goes; ``name`` is that of a group, or its number."""
+    """The place of a captured value in a template; ``name`` is that of a group, or its number."""
 
     name: str | int
 
@@ -100,12 +100,12 @@ class QueryMatch(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """What else has to be true of a request.
+    """A condition on a request, beside its path.
 
     ``language``: the client's best language is among ``names`` (lower case, as in Accept-Language). ``cookie``: one of
     the cookies of these names is there. ``header``: one of these fields (lower case) is there. ``host``: the Host is
     one of these names. ``query``: one of these parameters is there. Where there is an ``expression``, the value of it
-    has to match as a whole, and named groups are captures. ``absent`` turns it all round.
+    has to match as a whole, and named groups are captures. ``absent`` negates the condition.
     """
 
     subject: Literal["language", "cookie", "header", "host", "query"]
@@ -125,10 +125,10 @@ class Destination(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A line of ``_redirects``, or its like.
+    """A line of ``_redirects``, or an entry that says the same.
 
     A ``status`` of 3xx with a destination redirects; any other answers with what the destination names in this site
-    (200: a rewrite; 404, 410: an error page of the site's own), and with a page of ours where there is none.
+    (200: a rewrite; 404, 410: an error page of the site's own), and with fastfile's page where there is none.
     ``refusal`` is a sentence: what the rule asks for cannot be done here, and 501 says why. ``forced`` goes before the
     files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
     the destination has one, or ``merged``: put after the destination's.
@@ -146,16 +146,16 @@ class Rule(NamedTuple):
 
 
 class FieldChange(NamedTuple):
-    """A field to send in the responses for a path; ``value`` None takes it away, what other rules set included."""
+    """A header to send with responses for a path; ``value`` None removes it, also where another rule set it."""
 
     name: bytes
     value: Template | None
 
 
 class HeaderRule(NamedTuple):
-    """A block of ``_headers``, or its like. All that match apply, in their order.
+    """A block of ``_headers``, or an entry that says the same. All that match apply, in their order.
 
-    It knows paths alone: what fields a file is sent with is decided once, when it enters the cache.
+    It depends on the path alone: the headers of a file are decided once, when it enters the cache.
     """
 
     source: Pattern
@@ -164,7 +164,7 @@ class HeaderRule(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """In what the hosts that read ``_redirects`` and ``_headers`` differ. Limits of 0 are none."""
+    """The differences between providers that read ``_redirects`` and ``_headers``. A limit of 0 is none."""
 
     name: str
     default_status: int

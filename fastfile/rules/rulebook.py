@@ -1,7 +1,7 @@
-"""The rules of one site, compiled: which of them is for a request, and where it leads.
+"""The compiled rules of one site: find the rule for a request, and the place where it leads.
 
-The first rule that matches in path, query and conditions counts, unless it redirects to the very place where the
-request is: that one is passed over, as Netlify does, so that no rule redirects for ever by itself.
+The first rule whose path, query and conditions match applies. A rule that redirects a request to its own URL is
+skipped, as Netlify does, so that no single rule makes a loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastfile.rules.rule import Rule, Template
 
 
 class Outcome(NamedTuple):
-    """The rule that a request came to, and the reference it leads to: encoded; b"" where the rule has no destination.
+    """The rule for a request, and the encoded reference that it leads to: b"" where the rule has no destination.
 
     A reference within this site is a path, with exactly one slash before it, and what belongs to a path.
     """
@@ -55,7 +55,7 @@ class Rulebook:
         self._has_forced = any(rule.forced for rule in rules)
 
     def find(self, path: bytes, query: bytes | None, head: RequestHead) -> Outcome | None:
-        """Return what the rules make of a request for a decoded path, which begins with one slash."""
+        """Return the outcome of a request for a decoded path, which begins with one slash."""
         return self._choose(self._index.find(path), path, query, head)
 
     def match(self, path: bytes, query: bytes | None, head: RequestHead | None) -> RuleMatch:
@@ -99,7 +99,7 @@ def _varies_by(found: list[tuple[Rule, Captures]]) -> tuple[bytes, ...]:
 
 
 def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes:
-    """Return where a rule leads: what was caught goes in encoded, and no path of this site begins with two slashes."""
+    """Return where a rule leads. Captured values are encoded, and no path of this site begins with two slashes."""
     destination = rule.destination
     if destination is None:
         return b""
@@ -116,7 +116,7 @@ def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes
 
 
 def fill(template: Template, captures: Captures) -> bytes:
-    """Return a template with what was caught."""
+    """Return a template filled with captured values."""
     return b"".join(
         [part if isinstance(part, bytes) else encode_capture(captures.get(part.name, b"")) for part in template]
     )

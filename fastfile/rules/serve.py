@@ -1,4 +1,4 @@
-"""Reads ``serve.json``, for people who come from ``serve``: clean URLs are on unless it says otherwise.
+"""Read ``serve.json`` as ``serve`` does: clean URLs are on unless it says otherwise.
 
 Owns its keys. Sources are globs or, where they name or group something, patterns; both take a slash at the end. Where
 this differs from ``serve``: a file or a folder with an index is never hidden by a rewrite, and one rewrite is applied.
@@ -30,7 +30,7 @@ _KEYS = (
 )
 _GLOB = re.compile(r"[*?\[{!]|[@+]\(")
 _NAMING = re.compile(r":\w|(?<![@!?+*])\(")
-# What is not followed, unless it has the value that changes nothing.
+# Keys that are not supported, each with the value that changes nothing.
 _NOT_HERE = {
     "public": (".", "name the folder on the command line: fastfile DIR"),
     "unlisted": ([], "a listing has every name that is served"),
@@ -136,7 +136,7 @@ def _read_source(source: str) -> tuple[Pattern, Names]:
     either = [translate_glob(source)]
     before, star, after = re.split(r"(/\*\*|\*|\Z)", path, maxsplit=1)
     if not _GLOB.search(before + after):
-        # serve takes the first asterisk for anything, slashes too.
+        # serve matches anything with the first asterisk, slashes too.
         either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
     expression = f"(?:{'|'.join(either)})/?"
     check_expression(expression)

@@ -1,7 +1,7 @@
-"""Reads ``vercel.json`` as Vercel does: its redirects go before the files, its rewrites after them.
+"""Read ``vercel.json`` as Vercel does: its redirects go before the files, its rewrites after them.
 
-Owns its keys. ``cleanUrls`` and ``trailingSlash`` are redirects too, the very ones that Vercel makes of them, and go
-before those of the file. What needs Vercel to run something is named as a problem; the rest applies.
+Owns its keys. ``cleanUrls`` and ``trailingSlash`` become the redirects that Vercel makes of them, before those of the
+file. A key that needs Vercel to run something is a problem; the rest applies.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
         if entry.name in _NOT_HERE:
             document.complain(entry, _NOT_HERE[entry.name])
         elif entry.name not in _OURS and (meant := hint(entry.name, _OURS)):
-            # Other keys are about building and running: they say nothing of how files are served.
+            # Other keys are about building and running, not about serving.
             document.complain(entry, "no such key" + meant)
     clean = document.get("cleanUrls", bool)
     slash = document.get("trailingSlash", bool)
@@ -112,7 +112,7 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
 
 
 def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tuple[Condition, ...]] | None:
-    """Return what an entry is for, and what its other members may refer to; None where that cannot be used."""
+    """Return an entry's pattern, the names that other members may refer to, and its conditions; None for a problem."""
     source = document.required(entry, "source")
     if source is None:
         return None
@@ -134,7 +134,7 @@ def _read_source(document: Document, entry: Entry) -> tuple[Pattern, Names, tupl
 
 
 def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
-    """Yield what a request has to have, or to miss. Raises ValueError: a rule without its condition is another rule."""
+    """Yield the conditions of an entry. Raises ValueError: a rule without its condition would be another rule."""
     conditions = entry.value.get(key)
     if not isinstance(conditions, list | None):
         raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong

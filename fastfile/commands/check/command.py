@@ -1,7 +1,7 @@
 """``fastfile check``: what is wrong with a build, before it is deployed.
 
-Owns the order of a run and what counts. Whatever can be asked of the application is asked, under the options that are
-given; inventory.py looks, links.py, rulecheck.py and filecheck.py judge, findings.py says it.
+Owns the order of a run. The application itself answers every question about where a URL leads, under the given options.
+inventory.py lists files, links.py, rules.py and files.py find problems, findings.py reports them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Check:
     """One run over what one server would serve; ``count`` is how many files there are. It ends with close()."""
 
     def __init__(self, config: Config, root_path: str) -> None:
-        # Who may come in is no question here. Nothing is cached: then every step says what it does, and no file is
+        # Passwords are not checked. Nothing is cached, so that every step notes what it does, and no file is
         # held open.
         config = config.replace(auth=(), auth_file=None, compress=False, cache_size=0, cache_files=0, small_file=0)
         self._config = config
@@ -156,20 +156,20 @@ class Check:
             self._links.check(shown, url, _read_references(path, content), "", None)
 
     def _is_at_other_addresses(self, path: bytes) -> bool:
-        """Tell whether a page answers where nothing is, at any depth."""
+        """Tell whether a page answers for missing files, at any depth."""
         if path.rpartition(b"/")[2] == PAGE:
             return path == PAGE or choose_provider(self._config).not_found == "nearest"
         return self._config.spa is not None and path == os.fsencode(self._config.spa)
 
 
 def _read(root: Root, path: bytes) -> bytes:
-    """Return the beginning of a file, a byte more than what is looked at at most."""
+    """Return the beginning of a file: one byte more than the most that is read."""
     with open(root.open(path), "rb") as file:
         return file.read(MAX_SIZE + 1)
 
 
 def _read_references(path: bytes, content: bytes) -> list[Reference]:
-    """Return what is referred to by a file that is no page."""
+    """Return the references of a file that is no page."""
     if is_manifest(path):
         return list(manifest.find_references(content))
     if path.lower().endswith(b".svg"):

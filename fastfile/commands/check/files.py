@@ -1,5 +1,5 @@
-"""What is wrong with files by themselves: names that clash, variants that do not hold what their original holds, and
-promises that a name cannot keep.
+"""Find problems of single files: names that clash, variants whose content differs from their original, and long caching
+of names without a hash.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from fastfile.storage.metadata import has_no_date
 from fastfile.storage.variants import is_older
 
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
-_LEAST = 1024  # bytes of a file that anybody compresses
+_LEAST = 1024  # bytes: smaller files are not worth compressing
 _YEAR_S = 365 * 24 * 3600
 _MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=(\d{1,12})", re.IGNORECASE)
 
 
 def check_names(tree: Tree) -> Iterator[Finding]:
-    """Tell of names that are one name where case does not count."""
+    """Yield findings for names that differ by case alone."""
     for first, second in tree.clashes:
         text = f"{show_path(first)} and this differ by case alone, and are one name on macOS and Windows"
         cause = "another name differs by case alone, and they are one name on macOS and Windows"
@@ -36,7 +36,7 @@ def check_names(tree: Tree) -> Iterator[Finding]:
 
 
 def check_variants(tree: Tree) -> Iterator[Finding]:
-    """Tell of variants that are not what their original is, and of such as are missing among others of their kind."""
+    """Yield findings for variants that differ from their original, and for missing ones."""
     # Of the files of one extension, the smallest that has a variant in a coding: smaller ones may not be worth it.
     least: dict[tuple[bytes, bytes], int] = {}
     lacking: list[tuple[bytes, bytes, int]] = []
@@ -84,7 +84,7 @@ def _check_variant(
     name = tree.shown + show_path(path + suffix)
     try:
         fits = _holds(tree, path, coding, suffix)
-    except ImportError:  # its library is not here
+    except ImportError:  # the library is not installed
         fits = True
     except OSError as error:
         yield Finding(name, 0, "warning", "unreadable", f"the variant cannot be compared: {error.strerror}")

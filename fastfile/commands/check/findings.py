@@ -1,4 +1,4 @@
-"""What ``fastfile check`` has found, and how it says it: to people, and as JSON to programs."""
+"""The findings of ``fastfile check``, and the two reports of them: text and JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastfile.terminal import BOLD, GREEN, RED, YELLOW, paint, printable
 
 Severity = Literal["error", "warning"]
 _COLOURS = {"error": RED, "warning": YELLOW}
-_FEW = 5  # findings of one cause that are told one by one; of more, the first places
+_FEW = 5  # findings of one cause that are listed one by one; of more, only the first places are
 _PLACES = 3
 
 
@@ -39,9 +39,9 @@ class Finding(NamedTuple):
 
 
 def make_report(findings: Sequence[Finding], files: int, colour: bool, verbose: bool = False) -> str:
-    """Return the findings, which are sorted, under their files, and a line that counts them.
+    """Return sorted findings as text: grouped by file, with a line of totals.
 
-    What has one cause in many places stands before, once, unless ``verbose`` has it all one by one.
+    A cause with many places comes first and once, unless ``verbose`` asks for each place.
     """
     width = max((len(finding.code) for finding in findings), default=0)
     by_cause: dict[tuple[str, str, str], list[Finding]] = {}
@@ -87,7 +87,7 @@ def _make_line(number: object, finding: Finding, sentence: str, width: int, colo
 
 
 def _make_places(findings: Sequence[Finding]) -> str:
-    """Return where the first of many are."""
+    """Return the first few places of many."""
     places = dict.fromkeys(f"{finding.file}:{finding.line}" if finding.line else finding.file for finding in findings)
     more = f", and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
     return printable(", ".join(list(places)[:_PLACES])) + more

@@ -1,7 +1,7 @@
 """What is in the folders that are served, as ``fastfile check`` sees it: the files, and the names that clash.
 
-Hidden names are passed by, unless they are served; links to files are followed as the server does it, links to folders
-are not walked: what is behind them has another name, or is outside.
+Hidden names are skipped unless they are served. Links to files are followed as the server follows them. Links to
+folders are not: their files have another name, or are outside.
 """
 
 from __future__ import annotations
@@ -71,6 +71,6 @@ def _add(tree: Tree, path: bytes, entry: os.DirEntry[bytes]) -> None:
     try:
         status = tree.root.stat(path) if entry.is_symlink() else entry.stat(follow_symlinks=False)
     except OSError:
-        return  # a link that leads outside or nowhere, or a file that is gone by now
+        return  # a link that leads outside or nowhere, or a file that was just removed
     if stat.S_ISREG(status.st_mode):
         tree.files[path] = status

@@ -1,6 +1,6 @@
-"""What the references of pages and style sheets lead to: the application is asked, as it would be by a browser.
+"""Check where the references of pages and style sheets lead, by asking the application as a browser would.
 
-Every address is asked for once. Places within pages (#id) are looked at in the end, page by page.
+Each URL is requested once. Fragments (#id) are checked at the end, page by page.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 class Links:
-    """Checks references, and tells ``report`` of what is wrong."""
+    """Checks references and passes findings to ``report``."""
 
     def __init__(self, explainer: Explainer, trees: Sequence[Tree], report: Callable[[Finding], None]) -> None:
         self._explainer = explainer
@@ -48,7 +48,7 @@ class Links:
         }
         self._paths = frozenset(tree.base + path for tree in trees for path in tree.files)
         self._folders = frozenset(folder for path in self._paths for folder in _folders_above(path))
-        # Who refers to which place, by the address of its page.
+        # The references to fragments, by the URL of their page.
         self._wanted: dict[str, dict[str, list[tuple[str, int]]]] = {}
 
     def check(self, file: str, page: str, references: Iterable[Reference], base: str, places: set[str] | None) -> None:

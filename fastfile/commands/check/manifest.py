@@ -1,6 +1,6 @@
 """The references of a web application manifest (W3C Application Manifest): where it starts, its icons, its shortcuts.
 
-Such a file is JSON, so what is not of its form is passed over, and lines are those where a text first stands.
+The file is JSON: members of another form are skipped, and a reference's line is where its text first occurs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_manifest(path: bytes) -> bool:
 
 
 def find_references(content: bytes) -> Iterator[Reference]:
-    """Return what a manifest refers to; nothing where it is none."""
+    """Return the references of a manifest; none where the file is not one."""
     text = decode(content)
     try:
         manifest = json.loads(text)

@@ -1,6 +1,6 @@
 """The references of an HTML page, and the places in it that others may refer to, as browsers without scripts see them.
 
-Knows attributes and no addresses: what a reference leads to is for links.py. What cannot be parsed is passed over.
+Knows attributes, not URLs: links.py finds where a reference leads. Text that cannot be parsed is skipped.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Page(NamedTuple):
 
 
 def read_page(content: bytes) -> Page:
-    """Return what a page has, also where it is broken."""
+    """Return the references and places of a page, valid or not."""
     reader = _Reader()
     # Not closed: what is unfinished at the end is nothing to a browser either, and html.parser would try it again from
     # each of its characters.
@@ -169,7 +169,7 @@ class _Reader(HTMLParser):
             self._add(found[1] if found else None, True)
 
     def _take_form(self, tag: str, attributes: dict[str, str]) -> None:
-        # What a form posts is for another server than one of files.
+        # A form that posts is for another server.
         if attributes.get("method" if tag == "form" else "formmethod", "get").lower() == "get":
             self._add(attributes.get("action" if tag == "form" else "formaction"), True)
 

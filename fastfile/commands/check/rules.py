@@ -1,7 +1,7 @@
-"""What is wrong with the rules of a build: lines that cannot be used, loops, and rules that no request comes to.
+"""Find problems of a build's rules: lines that cannot be used, loops, and unreachable rules.
 
-A rule is tried with a request made for it: its placeholders stand for a segment, its splat for one, for two, and for
-none, and what it asks of the query and of fields is there. Patterns that this cannot be done for are passed over.
+Each rule is tried with a request made for it: one segment for a placeholder; one, two and no segments for a splat; and
+the query and headers that it asks for. A pattern for which no such request can be made is skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fastfile.rules.rulebook import Rulebook
 # A segment that no literal is, and that an expression takes only if it takes any: it has letters, a digit and marks.
 _SEGMENT = b"Zq7~x.y-z"
 _SPLATS = (_SEGMENT, _SEGMENT + b"/" + _SEGMENT, b"")
-# Of expressions as vercel.json has them: whether such a one takes all of something cannot be told from one path.
+# Whether an expression with a lookahead matches everything below a path cannot be told from one path.
 _LOOKAROUND = re.compile(rb"\(\?<?[=!]")
 
 
@@ -34,7 +34,7 @@ def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: st
     for problem in rules.problems:
         yield Finding(shown + problem.place.file, problem.place.line, "error", "rule-problem", problem.text)
     shadows = _find_shadows(rules.rules)
-    seen: set[str] = set()  # places of rules that are in a loop which was told
+    seen: set[str] = set()  # places of rules whose loop is reported already
     for number, rule in enumerate(rules.rules):
         if number in shadows:
             text = f"{rule.source.text} is unreachable: shadowed by the rule at {shadows[number].place}"
@@ -46,7 +46,7 @@ def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: st
 
 
 def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wrong | None:
-    """Return what is wrong with a rule by itself, if anything is."""
+    """Return the problem of a single rule; None where it has none."""
     fields = _make_fields(rule)
     for path in _make_paths(rule):
         url = ORIGIN + encode_path(prefix + path).decode() + _make_query(rule)
@@ -80,7 +80,7 @@ def _tell_loop(rule: Rule, exchanges: Sequence[Exchange], seen: set[str]) -> Wro
 
 
 def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:
-    """Return the rules that an earlier one always takes the requests of, by number, with that one.
+    """Return unreachable rules by number, each with the earlier rule that shadows it.
 
     Where rules lead does not depend on the disk, but for a rule that goes before files and one that goes after them.
     """
@@ -97,7 +97,7 @@ def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:
 
 
 class _Takers:
-    """Rules that ask for nothing but a path."""
+    """Rules without queries and conditions."""
 
     def __init__(self, rules: Sequence[tuple[int, Rule]]) -> None:
         self._numbers = {id(rule): number for number, rule in rules}

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 _STRING = r"""(?:"(?:[^"\\\n]|\\[\s\S])*+"|'(?:[^'\\\n]|\\[\s\S])*+')"""
-# What is neither in a comment nor in a string. Every alternative begins with letters of its own, and no repetition can
-# be had in two ways, so it takes time by the length alone.
+# References outside comments and strings. Each alternative begins with different letters and no repeat is ambiguous, so
+# the time is linear in the length.
 _TOKEN = re.compile(
     rf"/\*[\s\S]*?(?:\*/|\Z)|@import\s*+(?P<imported>{_STRING})|{_STRING}"
     rf"|(?<![\w-])url\(\s*+(?:(?P<quoted>{_STRING})|(?P<bare>(?:[^\s()'\"\\]|\\[^\n])*+))\s*+\)",

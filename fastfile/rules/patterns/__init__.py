@@ -1,1 +1,1 @@
-"""The pattern languages of deploy files."""
+"""The pattern languages of rule files."""

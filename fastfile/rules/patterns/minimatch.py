@@ -1,7 +1,7 @@
-"""Globs as serve.json writes them, in the manner of minimatch: ``**/*.@(jpg|png)``, ``/app/**``, ``!/private/*``.
+"""Translate the globs of serve.json, which are minimatch's: ``**/*.@(jpg|png)``, ``/app/**``, ``!/private/*``.
 
-Owns their translation into a regular expression over a whole path, which begins with a slash. Names that begin with a
-dot are matched only by a dot that is written.
+The result is a regular expression for a whole path, which begins with a slash. A name that begins with a dot is matched
+only by a literal dot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def translate_glob(glob: str) -> str:
 
 def _translate(text: str) -> str:
     parts: list[str] = []
-    closers: list[tuple[str, str]] = []  # the sign that closes what is open, and what is written for it
+    closers: list[tuple[str, str]] = []  # the sign that closes each open group, and its translation
     for found in _TOKEN.finditer(text):
         kind, sign = str(found.lastgroup), found[0]
         begins = found.start() > 0 and text[found.start() - 1] == "/"

@@ -1,8 +1,7 @@
-"""The patterns of path-to-regexp, as vercel.json and serve.json write them: ``/blog/:slug``, ``/:path*``, ``/(\\d+)``.
+"""The patterns of path-to-regexp, which vercel.json and serve.json use: ``/blog/:slug``, ``/:path*``, ``/(\\d+)``.
 
-Owns their compilation into the values of rule.py, and that of templates that name what they caught. Groups are numbered
-from 1 in the order in which they stand. What is between parentheses is a regular expression of the file's author and
-used as it stands (syntax.py has what it may contain).
+Owns their compilation into the values of rule.py, and that of templates that refer to captures. Groups are numbered
+from 1 in their order. Parentheses hold a regular expression (syntax.py has its grammar).
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from fastfile.rules.patterns.expression import check_expression
 from fastfile.rules.patterns.pattern import parse_destination, parse_template
 from fastfile.rules.rule import Capture, Destination, Pattern, Template
 
-# What a group without an expression catches: a segment, or a part of one.
+# A group without an expression captures a segment, or a part of one.
 _SEGMENT = "[^/]+?"
 _NAME = re.compile(r":(\w+)")
 _MODIFIERS = "*+?"
 # The name of a group: :slug with the modifier or the braces that it has in the pattern, or $1.
 _REFERENCE = re.compile(r"\{:(?P<braced>\w+)\}[*+?]?|:(?P<name>\w+)[*+?]?|\$(?P<number>[1-9]\d?)")
-# What a template may refer to, by its name or, as in $1, by its number, and the group that it is.
+# The references that a template may use, by name or number ($1), and the group of each.
 Names = Mapping[str, int | str]
 
 
 class Group(NamedTuple):
-    """A part of a pattern that catches, with what stands around it where it is there at all; ``name`` may be empty."""
+    """A capturing part of a pattern, with the text around it that is optional with it; ``name`` may be empty."""
 
     name: str
     expression: str
@@ -36,7 +35,7 @@ class Group(NamedTuple):
 
 
 def compile_pattern(source: str, ending: str = "") -> tuple[Pattern, dict[str, int | str]]:
-    """Return what a source matches, and what a template may refer to; ``ending`` is an expression of what may follow.
+    """Return a pattern, and the names that a template may refer to; ``ending`` is an expression for what may follow.
 
     Raises ValueError, with the reason as a sentence.
     """
@@ -59,7 +58,7 @@ def make_template(text: str, names: Names) -> Template:
 
 
 def make_value(text: str, names: Names) -> Template:
-    """Return the value of a field whose references to ``names`` are captures."""
+    """Return the value of a header whose references to ``names`` are captures."""
     return tuple([part.encode() if isinstance(part, str) else part for part in _split(text, names) if part])
 
 

@@ -1,7 +1,7 @@
-"""The paths that deploy files write: patterns with placeholders and splats, and the destinations that they lead to.
+"""The paths of ``_redirects`` and ``_headers``: patterns with placeholders and splats, and destinations.
 
-Owns their syntax, in all dialects. A pattern is compared with decoded paths, so it is decoded here; a destination is
-encoded here, so that nothing that stands in a file, or is caught from a request, can leave its place in a Location.
+Owns their syntax, in all dialects. Patterns are decoded here, since they are compared with decoded paths. Destinations
+are encoded here, so that neither a file nor a captured value can break out of its place in a Location.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from fastfile.http.authority import parse_host
 from fastfile.rules.patterns.expression import Budget, compile_expression
 from fastfile.rules.rule import Capture, Destination, Pattern, Segments, Template
 
-# Expressions are compiled at their first use: most servers that could use them never do, and start sooner.
-# Both hosts read a name as a letter and word characters (Cloudflare: pages-shared rulesEngine).
+# Expressions are compiled at first use, since most servers never need them.
+# Both providers read a name as a letter and word characters (Cloudflare: pages-shared rulesEngine).
 PLACEHOLDER = rb":([A-Za-z][A-Za-z0-9_]*)"
 _ESCAPE = rb"%([0-9A-Fa-f]{2})"
 _URL = rb"(?si)(https?)://([^/?#]*)(.*)"
-# What may stand in a path and in a query as it is (RFC 3986 §3.3, §3.4), the percent sign of an escape aside.
+# Characters that have to be encoded in a path and in a query (RFC 3986 §3.3, §3.4); escapes are left alone.
 _UNSAFE_IN_PATH = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]"
 _UNSAFE_IN_QUERY = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]"
 
 LONGEST_PATTERN = 1000  # bytes, as at Cloudflare Pages
-# Where a splat may stand: last, anywhere but once, or as often as one likes (only the first is a capture then).
+# Where a splat is allowed: at the end, anywhere once, or any number of times (then only the first one captures).
 Splats = Literal["last", "one", "many"]
 
 
 def show(text: bytes) -> str:
-    """Return text of a file for a message."""
+    """Return bytes of a file as text for a message."""
     return text.decode(errors="backslashreplace")
 
 
@@ -48,7 +48,7 @@ def parse_pattern(
         raise ValueError(f"{show(text)} does not begin with a slash")
     if b"?" in text:
         raise ValueError(f"{show(text)} has a query, which a path never matches")
-    path = re.sub(rb"/{2,}", b"/", text.partition(b"#")[0])  # as in a request; a fragment never comes to a server
+    path = re.sub(rb"/{2,}", b"/", text.partition(b"#")[0])  # as in a request; a client never sends a fragment
     pieces = _split(path, anywhere)
     if len(pieces) == 1:
         return _make_literal(show(text), decode_leniently(path), any_slash)
@@ -181,7 +181,7 @@ def parse_destination(text: bytes, names: Collection[str]) -> Destination:
 
 
 def parse_template(text: bytes, names: Collection[str], unsafe: bytes | None = _UNSAFE_IN_PATH) -> Template:
-    """Return the text with its placeholders; a name that nothing catches is text. ``unsafe`` None leaves text alone."""
+    """Return a text as a template; a name that is not captured is literal. ``unsafe`` None encodes nothing."""
     if b":" not in text:
         return (_encode(text, unsafe),) if text else ()
     template: list[bytes | Capture] = []
@@ -198,7 +198,7 @@ def parse_template(text: bytes, names: Collection[str], unsafe: bytes | None = _
 
 
 def _make_origin(scheme: bytes, authority: bytes, text: bytes) -> bytes:
-    """Return the origin, which is literal: no request has a say in which host it is sent to."""
+    """Return the origin, which is literal: no request can change the host that a redirect leads to."""
     if re.search(PLACEHOLDER, authority) or b"*" in authority:
         raise ValueError(f"{show(text)} has a placeholder in its host")
     try:
