@@ -1,6 +1,6 @@
-"""The host of a request (RFC 9110 §7.2, RFC 3986 §3.2.2): its grammar, and whether it is one of ours.
+"""The authority of a request (RFC 9110 §7.2, RFC 3986 §3.2.2): its grammar, and whether it names this server.
 
-It resolves no name. The check is what keeps a foreign page from reading a local server by DNS rebinding.
+No name is resolved. The check keeps a page of another site from reading a local server by DNS rebinding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How long what a file answers may be kept: Cache-Control by the file's path, decided when the file enters the cache.
+"""Cache-Control by the path of a file (RFC 9111 §5.2, RFC 8246).
 
-The default is no-cache, which response.py says: a new build is seen at once, and what is unchanged costs a 304.
-RFC 9111 §5.2, RFC 8246.
+The default, no-cache, comes from site/representation.py: clients see a new build at once, and an unchanged file costs a
+304. The value is decided when an entry is made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
 from fastfile.http.field_changes import FieldChanges
 
-# A year, which is what tools and hosts have settled on. RFC 8246: not even a reload asks again.
+# A year, as build tools and providers recommend. RFC 8246: even a reload does not ask again.
 _FOR_A_YEAR = FieldChanges(((b"Cache-Control", b"public, max-age=31536000, immutable"),))
 
 Matcher = Callable[[bytes], object]
@@ -53,13 +53,13 @@ def _encode(text: str) -> bytes:
 def _make_immutable(setting: str) -> Matcher | None:
     if setting in ("auto", "off"):
         return is_immutable if setting == "auto" else None
-    # Imported here and below: only who has a pattern pays for it.
+    # Imported here and below: only a setting with a pattern needs it.
     import re
 
     search = re.compile(_encode(setting)).search
 
     def matches(path: bytes) -> bool:
-        # Whatever the expression says: a page that is kept for a year is a site that nobody can mend.
+        # Whatever the expression says: a page that browsers keep for a year could not be corrected.
         return not is_page(path) and not is_service_worker(path) and search(path) is not None
 
     return matches

@@ -1,8 +1,8 @@
-"""Names that carry a hash of the file's content, as build tools write them: what such a name answers never changes.
+"""Names with a hash of the file's content, as build tools write them: the content of such a name never changes.
 
-Wrong by a miss costs a 304 now and then; wrong by a hit shows users an old file for a year. So a name has to look like
-nothing else: a hash of the length that a tool writes, where the tool puts it, that no word, number or abbreviation of
-the trade explains. It knows names, not contents. Measured on real builds: tests/data/immutable/README.md.
+A missed hash costs a 304. A false hit shows users an old file for a year. So a hash counts only if it has the length
+that a tool writes, stands where the tool puts it, and is no word, number or common abbreviation. Names are judged, not
+contents. Measured on real builds: tests/data/immutable/README.md.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ _HEX = _DIGITS + b"abcdef"
 _BASE32 = _UPPER + b"234567"  # esbuild, and Angular's main and styles
 _BASE64URL = _LOWER + _UPPER + _DIGITS + b"-_"  # Rollup, and so Vite, SvelteKit and Astro
 
-# What pages load. Not among them: HTML, whose name is its address; data (.json, .txt, .xml), which people name by ids
-# that look like hashes and then rewrite; .map, whose name carries the hash of its script and not its own.
+# The files that pages load. Not HTML, whose URL must stay; not data (.json, .txt, .xml), which people name by ids that
+# look like hashes and then rewrite; not .map, whose name has the hash of its script.
 _EXTENSIONS = frozenset(
     b"js mjs cjs css wasm avif bmp gif ico jpeg jpg png svg webp eot otf ttf woff woff2 glb m4a mp3 mp4 ogg wav "
     b"webm".split()
 )
-# What people name and number themselves, and overwrite: there a short token counts only where build tools put files.
+# Files that people name, number and overwrite themselves: a short token counts only in folders of build tools.
 _MEDIA = frozenset(b"avif bmp gif ico jpeg jpg png svg webp glb m4a mp3 mp4 ogg wav webm".split())
 # Vite, Rollup; Create React App, Angular, Next.
 _TOOL_FOLDERS = (b"/assets/", b"/media/")
 # Between the hash and the extension: webpack's chunks, Hugo's bundles, wasm-bindgen's modules.
 _ENDINGS = (b".chunk", b".bundle", b".min", b"_bg")
-# Folders in which a tool writes nothing but names with hashes, and says so: SvelteKit, Astro, Next and Nuxt.
+# Folders in which every name has a hash, as the tools document: SvelteKit, Astro, Next and Nuxt.
 _HASHED_FOLDERS = (b"/_app/immutable/", b"/_astro/", b"/_next/static/", b"/_nuxt/")
-# What tools call their own files, when no file of the site's author gave a name.
+# Names that tools give to files of their own.
 _OWN_NAMES = frozenset((b"main", b"index", b"polyfills", b"styles", b"runtime", b"vendor", b"vendors"))
 
 # For a to z, the letters that follow it in names: at least once in 2000 pairs of letters in the file names of 700 npm

@@ -1,15 +1,16 @@
-"""Content-Disposition (RFC 6266): under which name a client is to store what it gets."""
+"""Content-Disposition (RFC 6266): the name that a client stores a response under."""
 
 from __future__ import annotations
 
 from fastfile.http.target import encode_path
 
-# What every client reads alike in a quoted string: no escapes, and no percent sign, which some decode (RFC 6266 D).
+# Characters that every client reads alike in a quoted string: no escapes, and no percent sign, which some clients
+# decode (RFC 6266 appendix D).
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~ ()[]+,=@!"
 
 
 def make_attachment(name: bytes) -> bytes:
-    """Return the value that has a response stored as ``name``, a file name of any bytes.
+    """Return the value that makes a client store a response as ``name``, a file name of any bytes.
 
     A name that is not plain is given twice: as UTF-8 (RFC 8187), and with ``_`` for clients that do not know that.
     """

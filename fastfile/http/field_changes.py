@@ -1,6 +1,6 @@
-"""What options and rules make of the fields of a response: some are set in the place of ours, some are left out.
+"""Changes to the fields of a response, by options and rules: fields that are set, and fields that are removed.
 
-Pure values: which fields hold at which path is decided in composition, when an answer enters the cache.
+Pure values. site/ decides which changes apply to a path, when an entry is made.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ Field = tuple[bytes, bytes]
 
 
 class FieldChanges(NamedTuple):
-    """``added`` come in the place of ours of those names; ``removed``, names in lower case, are not sent at all."""
+    """``added`` fields replace ours of the same name; ``removed`` fields, by names in lower case, are not sent."""
 
     added: tuple[Field, ...] = ()
     removed: frozenset[bytes] = frozenset()
 
     def apply(self, fields: Iterable[Field]) -> tuple[Field, ...]:
-        """Return the fields as changed. Vary is joined: what our answer depends on stays true whatever a rule adds."""
+        """Return the changed fields. Vary is joined: a rule cannot take away what a response depends on."""
         if self == NO_CHANGES:
             return tuple(fields)
         gone = ({name.lower() for name, _ in self.added} | self.removed) - {b"vary"}
@@ -35,16 +35,16 @@ class FieldChanges(NamedTuple):
         return tuple(kept)
 
     def value(self, name: bytes) -> bytes | None:
-        """Return what a field (its name in lower case) is set to, None where it is not."""
+        """Return the value that a field (its name in lower case) is set to; None if it is not set."""
         return next((value for added, value in self.added if added.lower() == name), None)
 
     def sparing(self, names: tuple[bytes, ...]) -> FieldChanges:
-        """Return the changes but for those of the names (in lower case), which stay as they are."""
+        """Return the changes without those of the named fields (in lower case)."""
         added = tuple(field for field in self.added if field[0].lower() not in names)
         return FieldChanges(added, self.removed.difference(names))
 
     def then(self, later: FieldChanges) -> FieldChanges:
-        """Return both as one; of two that set a field the later one holds. Vary is what both say."""
+        """Return both changes as one. If both set a field, the later one counts; Vary is joined."""
         if self == NO_CHANGES or later == NO_CHANGES:
             return later if self == NO_CHANGES else self
         named = {name.lower() for name, _ in later.added} - {b"vary"}

@@ -1,7 +1,7 @@
-"""Proactive negotiation (RFC 9110 §12.5): which of what we have the client would rather get.
+"""Proactive negotiation (RFC 9110 §12.5): rank codings and media types by a client's preference.
 
-It answers with an order of preference and never refuses: what to do when nothing is acceptable is the caller's policy.
-Malformed elements are skipped, the others count; a value longer than VALUE_LIMIT says nothing.
+The caller decides what to do when nothing is acceptable. Malformed elements are skipped, and a value longer than
+VALUE_LIMIT is ignored.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Literal
 from fastfile.http.fields import is_token, maybe_weighted, split_list
 
 _IDENTITY_ONLY = (b"identity",)
-# A longer value is as if it were not there: elements cost 1.5 µs each, and a head has room for 16 000 of them. Browsers
-# send 250 bytes of Accept and 25 of Accept-Encoding.
+# Longer values are ignored: an element costs 1.5 µs, and a head has room for 16 000 of them. Browsers send 250 bytes of
+# Accept and 25 of Accept-Encoding.
 VALUE_LIMIT = 1024
 
 
@@ -48,7 +48,7 @@ def _coding_weights(accept_encoding: bytes) -> dict[bytes, int]:
         coding = weighted[0].lower()
         if coding == b"x-gzip":  # §8.4.1.3: the same coding
             coding = b"gzip"
-        # Listed twice: the lower weight, so that a refusal is never overheard.
+        # A coding that is listed twice has the lower weight, so that a refusal always counts.
         weights[coding] = min(weighted[2], weights.get(coding, 1000))
     return weights
 

@@ -1,7 +1,7 @@
 """The request target (RFC 9112 §3.2, RFC 3986): from the bytes of the request-line to the name of a file, and back.
 
-Owns percent-coding and dot segments. It knows no disk: what a path names, and that it stays beneath the root, is for
-files/ to see. The checks here are for good answers, not for confinement.
+Owns percent-coding and dot segments. It knows no disk: storage/ keeps lookups beneath the root. The checks here give
+good answers; they are not the confinement.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fastfile.errors import HTTPError, make_not_found
 from fastfile.http.authority import parse_host
 
-# PATH_MAX less its NUL, and NAME_MAX: what is longer cannot be a file, and the system would say ENAMETOOLONG.
+# PATH_MAX less its NUL, and NAME_MAX: no file has a longer path, and the system would fail with ENAMETOOLONG.
 PATH_LIMIT = 4095
 SEGMENT_LIMIT = 255
 
@@ -91,7 +91,7 @@ def _decode(raw_path: bytes) -> bytes:
 def _resolve(path: bytes) -> tuple[bytes, bool]:
     """Return the path without empty and dot segments and outer slashes, and whether it asks for a directory.
 
-    Unlike RFC 3986 §5.2.4, which drops a ".." at the root, climbing is an error: no honest client sends it.
+    RFC 3986 §5.2.4 drops a ".." at the root. Here it is an error: no honest client sends it.
     """
     if b"//" not in path and b"/." not in path:
         return (path[1:-1], True) if path.endswith(b"/") else (path[1:], False)
@@ -134,7 +134,7 @@ def _check_name(path: bytes) -> None:
 def encode_path(path: bytes) -> bytes:
     """Percent-encode every byte but the slash and what is unreserved (RFC 3986 §2.3).
 
-    It neither adds nor takes a slash: a caller that builds a reference puts one, and only one, before it.
+    No slash is added or removed: a caller that builds a reference puts exactly one before it.
     """
     return _encode(path, _PATH_SAFE)
 
@@ -152,12 +152,12 @@ def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes
 
 
 def encode_query(query: bytes) -> bytes:
-    """Percent-encode what cannot stand in a field; the rest of a query stays as it came."""
+    """Percent-encode the bytes of a query that a field cannot hold; the others stay as they came."""
     return _encode(query, _QUERY_SAFE)
 
 
 def encode_value(value: bytes) -> bytes:
-    """Percent-encode every byte but what is unreserved, so that it is one value wherever it is put."""
+    """Percent-encode every byte that is not unreserved, so that the result is one value in any place."""
     return _encode(value, UNRESERVED)
 
 

@@ -1,6 +1,6 @@
-"""The bounded store of what was decided about targets: so many bytes, open files and entries per worker, no more.
+"""The cache of one worker: entries by key, bounded by memory and by open files.
 
-It knows nothing of what it keeps but its cost; whether an entry still holds is its user's question (freshness.py).
+It knows only what an entry costs. The caller checks whether an entry is still true (freshness.py).
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Entry(Protocol):
-    """What the cache asks of whatever it keeps."""
+    """What the cache reads and sets on an entry."""
 
     size: int  # bytes of memory, about
     open_files: int
-    used: bool  # set by the user at each use, cleared here
+    used: bool  # the caller sets it at each use, the cache clears it
 
 
 E = TypeVar("E", bound=Entry)
 
 
 class Cache(Generic[E]):
-    """Entries by key, evicted by second chance: the oldest goes, unless it was used since it was last looked at."""
+    """Entries by key, with second-chance eviction: the oldest goes, unless it was used since the last look."""
 
     __slots__ = ("_max_files", "_max_size", "_open_files", "_size", "entries")
 
@@ -32,7 +32,7 @@ class Cache(Generic[E]):
         self._open_files = 0
 
     def put(self, key: bytes, entry: E) -> None:
-        """Keep an entry, if it can be kept at all; others go for it."""
+        """Keep an entry unless it is too large for the cache; evict others to make room."""
         self.discard(key)
         size = entry.size + len(key)
         if size > self._max_size or entry.open_files > self._max_files:
@@ -48,7 +48,7 @@ class Cache(Generic[E]):
         return size <= self._max_size
 
     def discard(self, key: bytes) -> None:
-        """Drop the entry of a key, if there is one. It is counted by the size that it has now."""
+        """Drop the entry of a key, if any. An entry may change its size only while it is not in the cache."""
         entry = self.entries.pop(key, None)
         if entry is not None:
             self._size -= entry.size + len(key)

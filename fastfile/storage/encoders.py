@@ -1,7 +1,7 @@
-"""Content codings as they are made: gzip always, Brotli and Zstandard where their libraries are (fastfile[compress]).
+"""Encoders of content codings: gzip always, Brotli and Zstandard if their libraries are installed (fastfile[compress]).
 
-Equal input gives equal output: no names, no times. The libraries release the interpreter while they work, and an
-encoder belongs to one thread. Imports nothing of fastfile, and a library only when it is used.
+Equal input gives equal output, since no names and times go in. The libraries release the GIL while they work. An
+encoder belongs to one thread. A library is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Protocol
 # Least and greatest level, the best coding first. Zstandard has three more, whose windows are larger than the 8 MiB
 # that a client has to be able to decode (RFC 9659 §3).
 LEVELS = {b"br": (0, 11), b"zstd": (1, 19), b"gzip": (1, 9)}
-# RFC 1952 §2.3: deflate, with a comment, without time or name, from an unknown system. The comment tells a file that we
-# made from one that somebody offers as such (commands/survey.py); clients skip it.
+# RFC 1952 §2.3: deflate, with a comment, without time or name, from an unknown system. The comment marks a file that
+# fastfile made (commands/compress/survey.py); clients skip it.
 GZIP_MARK = b"fastfile\0"
 GZIP_HEAD = b"\x1f\x8b\x08\x10\0\0\0\0\x02\xff" + GZIP_MARK
 
 
 class Encoder(Protocol):
-    """Takes content piece by piece; what it has given in the end, ``finish`` included, is the encoded content."""
+    """Encodes a content piece by piece: the results of ``encode`` and ``finish``, joined, are the encoded content."""
 
     def encode(self, piece: bytes) -> bytes: ...
 
@@ -36,12 +36,12 @@ def zstd_library() -> ModuleType:
 
 
 def available_codings() -> tuple[bytes, ...]:
-    """Return the codings that can be made here, best first."""
+    """Return the codings whose libraries are installed, best first."""
     return tuple(coding for coding in LEVELS if _is_available(coding))
 
 
 def tell_what_is_missing() -> str:
-    """Return a line on what cannot be made here; an empty one where everything can."""
+    """Return a line that names the codings whose libraries are missing; an empty one if none is missing."""
     available = available_codings()
     missing = [coding.decode() for coding in LEVELS if coding not in available]
     if not missing:
@@ -51,7 +51,7 @@ def tell_what_is_missing() -> str:
 
 
 def make_encoder(coding: bytes, level: int, size: int) -> Encoder:
-    """Return an encoder for one content of ``size`` bytes. Raises ImportError where its library is missing."""
+    """Return an encoder for one content of ``size`` bytes. Raises ImportError if its library is missing."""
     if coding == b"gzip":
         return _GzipEncoder(level)
     if coding == b"zstd":
@@ -60,7 +60,7 @@ def make_encoder(coding: bytes, level: int, size: int) -> Encoder:
 
 
 def make_decoder(coding: bytes) -> Callable[[bytes], bytes]:
-    """Return what decodes a content piece by piece; it raises an exception of its library on what is none."""
+    """Return a function that decodes a content piece by piece. It raises its library's exception on malformed input."""
     if coding == b"gzip":
         return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
     if coding == b"zstd":
@@ -71,7 +71,7 @@ def make_decoder(coding: bytes) -> Callable[[bytes], bytes]:
 
 
 def encode(coding: bytes, level: int, content: bytes) -> bytes:
-    """Return the whole of a content encoded."""
+    """Return a content encoded."""
     encoder = make_encoder(coding, level, len(content))
     return encoder.encode(content) + encoder.finish()
 
@@ -85,7 +85,7 @@ def _is_available(coding: bytes) -> bool:
 
 
 class _GzipEncoder:
-    """RFC 1952, its head and tail by hand: zlib's own head says which system it ran on."""
+    """RFC 1952, with a head and tail of our own: zlib's head names the system that it ran on."""
 
     def __init__(self, level: int) -> None:
         self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1)
@@ -121,7 +121,7 @@ class _ZstdEncoder:
     def __init__(self, zstd: ModuleType, level: int, size: int) -> None:
         parameter = zstd.CompressionParameter
         self._compressor: Any = zstd.ZstdCompressor(options={parameter.compression_level: level})
-        # It fits its tables and its window to the size.
+        # The library fits its tables and its window to the size.
         self._compressor.set_pledged_input_size(size)
 
     def encode(self, piece: bytes) -> bytes:

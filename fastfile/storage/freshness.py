@@ -1,4 +1,4 @@
-"""Stamps: whether what a path leads to is still what was cached. No cached answer outlives its check."""
+"""Stamps: tell whether a path still leads to what was cached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fastfile.clock import Clock
 
 
 class Stamp:
-    """A path and the signature of what it led to; b"" stands for nothing there. Checked at most once in a pass."""
+    """A path and the signature of what it led to; b"" if nothing was there. It is checked at most once per batch."""
 
     __slots__ = ("batch_number", "path", "signature")
 

@@ -1,5 +1,6 @@
-"""A resource: an open file and the fstat of that same descriptor, so that length, validators and bytes agree
-(ARCHITECTURE.md, decision 5). Small ones are read into memory and their descriptor is closed at once.
+"""A resource: an open file and the fstat of that same descriptor, so that length, validators and bytes agree.
+
+Small files are read into memory, and their descriptors are closed at once.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from fastfile.message import FileSlice
 from fastfile.sendfile import make_signature, read_cached
 from fastfile.storage.root import Root, os_error
 
-# A slice of a large file that is copied into memory: up to here that costs less than a sendfile of its own (measured on
-# 1 KiB of 100 MiB: benchmarks/, scenario "range").
+# Copy shorter slices of a large file into memory: that costs less than a sendfile call (measured on 1 KiB of 100 MiB:
+# benchmarks/, scenario "range").
 MAX_COPIED = 16 * 1024
 PIECE = 256 * 1024
-MAX_READS = 16  # of a file that changes while it is read, each after the last found a new state
+MAX_READS = 16  # of a file that changes while it is read
 
 
 class Resource:
     """A regular file, opened once. Owns ``fd`` (-1 when the content is in ``content``), closed when it is dropped.
 
-    ``cold``: its content ought to be in ``content``, but the disk would have had to be waited for. Who sends it from
-    ``fd`` can wait without holding up others; then it is in the system's cache, and whoever opens it next gets it all.
-    ``tag`` is a hash of a content that was made here: the file's time and size say nothing of that.
+    ``cold``: the file is small enough for ``content``, but not in the page cache. The connection sends it from ``fd``
+    and waits for the disk in a thread; the next open finds it in memory. ``tag`` is the hash of the content where the
+    file's time does not identify it (tags.py): b"" means that no tag is known, None that time and size are enough.
     """
 
     __slots__ = ("cold", "content", "fd", "mtime_ns", "signature", "size", "status", "tag")
@@ -53,17 +54,17 @@ class Resource:
         count = stop - start
         if count <= MAX_COPIED:
             copy = read_cached(self.fd, start, count)
-            # Else it is not in memory, or the file was cut: who sends it will wait, or notice.
+            # Otherwise it is not in memory, or the file was cut: the connection waits, or notices.
             if copy is not None and len(copy) == count:
                 return copy
         return FileSlice(self, self.fd, start, count)
 
     def read_all(self) -> bytes:
-        """Return the whole content, at once and from the start."""
+        """Return the whole content."""
         return os.pread(self.fd, self.size, 0) if self.content is None else self.content
 
     def pieces(self) -> Iterator[bytes]:
-        """Return the content piece by piece, for any thread. Raises OSError where the file is no longer what it was."""
+        """Yield the content piece by piece, in any thread. Raises OSError if the file changes meanwhile."""
         if self.content is not None:
             yield from (self.content[start : start + PIECE] for start in range(0, self.size, PIECE))
             return
@@ -74,7 +75,7 @@ class Resource:
 
 
 def hash_content(content: bytes) -> bytes:
-    """Return what tells one content from another: 24 hexadecimal digits."""
+    """Return the hash of a content: 24 hexadecimal digits."""
     return hashlib.blake2b(content, digest_size=12).hexdigest().encode()
 
 
@@ -87,7 +88,7 @@ def make_encoded(original: Resource, content: bytes) -> Resource:
 
 
 def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
-    """Open a regular file beneath the root. Raises OSError; EISDIR for a folder, ENOENT for what is neither."""
+    """Open a regular file beneath the root. Raises OSError: EISDIR for a folder, ENOENT for a FIFO or a device."""
     fd = root.open(path)
     try:
         status = os.fstat(fd)
@@ -106,10 +107,10 @@ def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
 
 
 def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None]:
-    """Read a file whole, with the status that the bytes belong to: again when it changed while it was read.
+    """Return the whole content of a file with the status that belongs to it; read again if it changed meanwhile.
 
-    None instead of the bytes where they are not all in memory, and where the file changes all the time: then it is sent
-    from its descriptor.
+    The content is None if it is not all in memory, or if the file changes during every read: the connection then sends
+    the file from its descriptor.
     """
     for _ in range(MAX_READS):
         content = b""

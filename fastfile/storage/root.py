@@ -1,8 +1,8 @@
 """The root: a directory descriptor, and opens that never leave it (ARCHITECTURE.md, decision 6).
 
-On Linux the kernel confines an open (openat2); the walk below is the same rule by hand, for other systems, for the
-pure-Python kernel, and for absolute symlinks that lead back inside. Paths are bytes relative to the root, without
-leading slash; b"" is the root itself.
+On Linux the kernel confines an open (openat2). The walk below does the same, component by component, on other systems,
+for the pure-Python kernel, and for absolute symlinks that lead back inside. Paths are bytes relative to the root,
+without leading slash; b"" is the root itself.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from fastfile.errors import StartError
 from fastfile.sendfile import open_beneath, read_signature
 from fastfile.storage.outcome import Outcome, classify
 
-# Non-blocking, so that a FIFO or a device cannot hang the worker before it is found out and refused.
+# Non-blocking, so that a FIFO or a device cannot hang the worker before it is refused.
 OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-# A descriptor that only names: it reads nothing, and needs no permission on what it names. macOS has no O_PATH.
+# A descriptor for lookups only: it needs no permission to read the folder. macOS has no O_PATH.
 NAME_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
 MAX_LINKS = 40  # the kernel's own bound (MAXSYMLINKS)
-MAX_RETRIES = 8  # openat2 says EAGAIN when a rename ran beside it
+MAX_RETRIES = 8  # openat2 fails with EAGAIN when a rename runs at the same time
 
 
 class Root:
     """The folder that is served; a file stands for a folder that holds it alone (``only``).
 
-    With ``follow_symlinks`` links may lead outside. So may a file that is a link itself: whoever started the server
-    named it, and no request can name another. ``on_lost`` is told, once, when the folder was replaced by one that a
+    With ``follow_symlinks`` links may lead outside. So may a served file that is a link itself: the user named it, and
+    no request can name another. ``on_lost`` is told, once, when the folder was replaced by one that a
     sandbox hides from this process alone (server/sandbox.py).
     """
 
@@ -49,7 +49,7 @@ class Root:
         self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
-        """Close the descriptor; no path can be opened any more."""
+        """Close the descriptor. No path can be opened after it."""
         os.close(self._fd)
 
     def absolute(self, path: bytes) -> bytes:
@@ -80,7 +80,7 @@ class Root:
     def maybe_stat(self, path: bytes) -> os.stat_result | None:
         """Return the status of what a request for ``path`` would read; None where it gets 403 or 404. Raises OSError.
 
-        So it does when descriptors run out, say: what is there must not seem to be gone.
+        It raises when descriptors run out, for example: a file must not seem to be gone then.
         """
         try:
             return self.stat(path)
@@ -92,7 +92,7 @@ class Root:
     def signature(self, path: bytes) -> bytes | None:
         """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
         absolute = self.absolute(path)
-        # A failure without an exception: nothing is at most of the names that are looked at.
+        # read_signature() raises no exception, which is cheaper: most of these names are absent.
         return None if read_signature(absolute, False) in (b"", b"!") else read_signature(absolute)
 
     def stat_folder(self, path: bytes) -> os.stat_result | None:
@@ -124,13 +124,13 @@ class Root:
         return fd
 
     def _renew(self) -> None:
-        """Open the root again when its path names another folder: it was built anew, or a symlink was switched."""
+        """Open the root again when its path names another folder: after a new build, or when a symlink was switched."""
         try:
             status = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError:
-            return  # privileges were dropped after the start, say: the descriptor is still right
+            return  # for example after privileges were dropped: the descriptor is still right
         if (status.st_dev, status.st_ino) != self._identity:
             fresh = self._open_root()
             os.close(self._fd)
@@ -143,7 +143,7 @@ class Root:
             raise os_error(errno.ESTALE)
 
     def _is_hidden(self) -> bool:
-        """Tell whether a sandbox is what keeps us from the root: access(2) asks the permissions alone."""
+        """Tell whether the sandbox hides the root: access(2) looks at permissions only, and not at the sandbox."""
         try:
             os.close(os.open(b".", OPEN_FLAGS | os.O_DIRECTORY, dir_fd=self._fd))
         except PermissionError:
@@ -199,7 +199,7 @@ class Root:
         try:
             return os.readlink(name, dir_fd=directory_fd)
         except OSError as error:
-            if error.errno == errno.EINVAL:  # it is no link
+            if error.errno == errno.EINVAL:  # it is not a link
                 return None
             raise
 
@@ -213,9 +213,9 @@ class Root:
 
 
 class PinnedRoot(Root):
-    """A root as it is at this moment, with a descriptor of its own: for a thread, and for what must be of one build.
+    """A root as it is at this moment, with its own descriptor: for threads, and for a result that must be of one build.
 
-    Unlike a Root, which opens itself anew in the midst of a request, it changes nothing, so threads may share it.
+    A Root may open itself again during a request. This one never changes, so threads may share it.
     """
 
     def __init__(self, root: Root) -> None:
@@ -232,18 +232,18 @@ class PinnedRoot(Root):
         self.close()
 
     def identity(self) -> bytes:
-        """Return what no other folder has."""
+        """Return bytes that identify the folder."""
         status = os.fstat(self._fd)
         return b"%d %d " % (status.st_dev, status.st_ino)
 
     def close(self) -> None:
-        """Close it, where that cannot wait for the last reference: an exception may hold one for long."""
+        """Close the descriptor at once, when an exception may hold the last reference for long."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def _renew(self) -> None:
-        """It stays what it is."""
+        """Do nothing: a pinned root stays what it is."""
 
 
 def os_error(number: int) -> OSError:

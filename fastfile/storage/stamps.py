@@ -1,4 +1,4 @@
-"""The stamps of an answer: what on the disk it was drawn from, so that whatever changes it is seen (freshness.py)."""
+"""The stamps of an entry: every file and folder that it depends on, so that each change is seen (freshness.py)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stamps:
         come and go), the file, and whatever is at its variants' names.
         """
         if resource.cold or any(variant.cold for variant in variants.usable.values()):
-            return ()  # the next answer has its content in memory
+            return ()  # the next lookup finds its content in memory
         now_ns = time.time_ns()
         stamps = self.of_folders(folders)
         if not stamps or not all(is_settled(status, now_ns) for status in (resource.status, *variants.statuses)):
@@ -49,7 +49,7 @@ class Stamps:
         return tuple([self._of_folder(self._root.absolute(path), status) for path, status in folders.items()])
 
     def _of_folder(self, absolute: bytes, status: os.stat_result) -> Stamp:
-        """Return the one stamp for a state of a folder, so that all its files share the check in a pass."""
+        """Return the one stamp for a state of a folder, so that all its files share one check per batch."""
         signature = make_signature(status)
         stamp = self._folders.get(absolute)
         if stamp is None or stamp.signature != signature:

@@ -20,11 +20,10 @@ _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 
 
 class Variants(NamedTuple):
-    """``usable`` by coding: not those that are older than the original, or do not begin as their coding does. The
-    others are what that was drawn from.
+    """``usable`` holds the variants by coding, without those that are older than the original or not in their coding.
 
-    ``signatures`` holds, by path, what each variant is, the refused ones too: those may become usable without a trace
-    in their folder. What has no entry in the folder is not in it. ``statuses``: of those that could be opened.
+    ``signatures`` holds the signature of each variant by path, also of the rejected ones, since those may become usable
+    without a change of their folder. ``statuses`` are those of the variants that could be opened.
     """
 
     usable: dict[bytes, Resource]
@@ -57,8 +56,8 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
 
 
 def is_older(variant_ns: int, original_ns: int) -> bool:
-    """Tell whether a variant is of before its original, so that it may hold another content."""
-    if variant_ns % 1_000_000_000 == 0:  # copied from the original by a tool that knows whole seconds, as brotli does
+    """Tell whether a variant is older than its original, so that it may hold another content."""
+    if variant_ns % 1_000_000_000 == 0:  # a tool copied the original's time in whole seconds, as brotli does
         return variant_ns < original_ns - original_ns % 1_000_000_000
     return variant_ns < original_ns - TOLERANCE_NS
 
@@ -69,5 +68,5 @@ def holds_coding(resource: Resource, coding: bytes) -> bool:
     if not beginning:
         return resource.size > 0
     start = resource.content[:4] if resource.content is not None else read_cached(resource.fd, 0, 4)
-    # What is not in memory is taken for right: the disk is not waited for.
+    # A variant that is not in memory is accepted: the event loop does not wait for the disk.
     return start is None or start.startswith(beginning)

@@ -1,4 +1,4 @@
-"""A line on a terminal that says how far a run is. Elsewhere it says nothing."""
+"""A progress line on a terminal; nothing is written elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BAR = 30
 
 
 class Progress:
-    """Counts up to ``total``, from any thread; ``show`` and ``clear`` belong to one."""
+    """Counts up to ``total`` from any thread; ``show`` and ``clear`` belong to one thread."""
 
     def __init__(self, stream: TextIO | None, total: int) -> None:
         shown = stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -22,18 +22,18 @@ class Progress:
         self._lock = threading.Lock()
 
     def advance(self, count: int) -> None:
-        """Count more of it as done."""
+        """Count more bytes as done."""
         with self._lock:
             self._done += count
 
     def show(self) -> None:
-        """Write the line anew."""
+        """Write the line again."""
         if self._stream is not None:
             share = min(1.0, self._done / self._total) if self._total else 1.0
             bar = "#" * int(share * _BAR)
             write(self._stream, f"\r[{bar:<{_BAR}}] {share:4.0%} of {self._total / 1e6:.1f} MB\x1b[K")
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._stream is not None:
             write(self._stream, "\r\x1b[K")

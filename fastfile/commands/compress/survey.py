@@ -1,7 +1,7 @@
-"""What is in a folder, as ``fastfile compress`` sees it: originals, variants without one, and what a killed run left.
+"""The survey of a folder for ``fastfile compress``: originals, lone variants, and leftovers of killed runs.
 
-Looks and changes nothing. Paths are bytes relative to the folder. Hidden names are passed by, as the server does not
-serve them; links are followed to files inside the folder, for what lies outside the server refuses.
+It changes nothing. Paths are bytes relative to the folder. Hidden names are skipped, since the server does not serve
+them. Links are followed to files inside the folder only, as the server does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Original(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """``orphans`` are variants of ours whose original is gone, ``strays`` such as may be somebody's own files."""
+    """``orphans`` are variants that fastfile made and that lost their original; ``strays`` may be the user's own."""
 
     originals: list[Original]
     orphans: list[bytes]
@@ -39,7 +39,7 @@ class Survey(NamedTuple):
 
 
 def survey(root: Root, types: frozenset[str]) -> Survey:
-    """Return what is in the folder, in the order of the paths; ``types`` are wanted beside the usual ones."""
+    """Return what is in the folder, in the order of the paths. ``types`` are compressed beside the usual ones."""
     found = Survey([], [], [], [], [])
     todo = [b""]
     while todo:
@@ -90,16 +90,16 @@ def _add_original(root: Root, path: bytes, found: Survey) -> None:
         found.failures.append((path, error))
         return
     except OSError:
-        return  # a link that leads outside or nowhere, or a file that is gone by now
+        return  # a link that leads outside or nowhere, or a file that has just gone
     if stat.S_ISREG(status.st_mode):
         found.originals.append(Original(path, status))
 
 
 def _tell_orphans(root: Root, lone: list[bytes], found: Survey) -> None:
-    """Tell which variants without an original are ours.
+    """Sort variants without an original into orphans and strays.
 
-    Of some it cannot be told: data.csv.gz may be what is offered, app.wasm.br what another server is set up for. Ours
-    are a gzip file with our mark, and those that have another of the same original beside them, of the same time to the
+    A lone data.csv.gz may be a download, and a lone app.wasm.br may be meant for another server. Orphans are gzip files
+    with our mark, and variants that have another one of the same original beside them, with the same time to the
     nanosecond.
     """
     times: dict[tuple[bytes, int], list[bytes]] = {}

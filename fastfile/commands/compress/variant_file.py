@@ -1,7 +1,7 @@
-"""One variant file: whether it is right as it is, and how it is written so that it is whole or not there.
+"""One variant file: check whether it is right, and write it so that it is whole or absent.
 
-A variant is written under a hidden name beside its original and renamed when it is complete; until then it is locked,
-so that another run can tell what is being written from what a killed run left.
+A variant is written under a hidden name beside its original and renamed when it is complete. Until then it is locked,
+so that another run can tell a file that is being written from one that a killed run left.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from fastfile.storage.encoders import Encoder, make_decoder, make_encoder
 from fastfile.storage.metadata import SETTLING_NS, has_no_date, is_settled
 from fastfile.storage.root import Root
 
-# Long enough for an encoder to work at its best pace, short enough for a stop within a second at Brotli's 0.5 MB/s.
+# Large enough for full speed, small enough to stop within a second at Brotli's 0.5 MB/s.
 PIECE = 256 * 1024
-# A variant that saves less is not worth a name of its own, nor the client's time to decode it.
+# A variant that saves less is not worth a file, nor the client's time to decode it.
 LEAST_SAVING = 0.05
 MAX_TRIES = 3  # of a file that changes while it is read
-_ENCODED_PIECE = 16 * 1024  # a thousand times that may come out of it
+_ENCODED_PIECE = 16 * 1024  # decoded it may be a thousand times larger
 _CHANGED = -1
 
 _SUFFIX_BY_CODING = dict(SUFFIXES)
 
 
 class Stopped(Exception):
-    """The run was interrupted: what is under way is given up."""
+    """The run was interrupted; unfinished work is dropped."""
 
 
 class Task(NamedTuple):
-    """A variant to be made, or removed if it turns out not to be worth it."""
+    """A variant to be made, or to be removed if it saves too little."""
 
     original: Original
     coding: bytes
@@ -53,19 +53,20 @@ class Task(NamedTuple):
 
 
 class State(Enum):
-    """What is at a variant's name."""
+    """The state of a variant's name."""
 
     ABSENT = "absent"
     FRESH = "fresh"
     STALE = "stale"
-    BLOCKED = "blocked"  # something that is not a file: it was put there by hand
+    BLOCKED = "blocked"  # something that is not a file; the user put it there
 
 
 def judge(root: Root, original: Original, coding: bytes) -> State:
     """Tell whether there is a variant that holds what the original holds. Raises OSError.
 
-    The server takes any that is not older. Here that is not enough: an original that was put back to an older state, or
-    whose build sets all times alike, would keep a variant of other content. So one of another time is decoded.
+    The server accepts any variant that is not older. That is not enough here: an original that was restored to an older
+    state, or whose build gives all files one time, would keep a variant of other content. So a variant with another
+    time is decoded and compared.
     """
     path = root.absolute(original.path + _SUFFIX_BY_CODING[coding])
     try:
@@ -83,7 +84,7 @@ def judge(root: Root, original: Original, coding: bytes) -> State:
 
 
 class Writer:
-    """Makes variants; may be used by several threads. ``advance`` is told of each piece of an original that is done."""
+    """Makes variants, in several threads. ``advance`` is called with the size of each piece that is done."""
 
     def __init__(self, root: Root, levels: dict[bytes, int], least: int, advance: Callable[[int], None]) -> None:
         self._root = root
@@ -94,11 +95,11 @@ class Writer:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Make all that is under way end soon, by Stopped."""
+        """Stop all threads soon; they raise Stopped."""
         self._stopped.set()
 
     def write(self, task: Task) -> int | None:
-        """Write a variant and return its size; None where it is not worth it: then there is none any more.
+        """Write a variant and return its size; None if it saves too little: an existing one is then removed.
 
         Raises OSError, and Stopped.
         """
@@ -135,7 +136,7 @@ class Writer:
         return status
 
     def _write(self, task: Task, folder: int, source: int, status: os.stat_result) -> int | None:
-        """Return the size of the variant, None where it is not worth it, or _CHANGED."""
+        """Return the size of the variant, None if it saves too little, or _CHANGED."""
         name, target = _make_temporary(folder)
         try:
             with open(target, "wb") as file:
@@ -146,7 +147,7 @@ class Writer:
                 if size > status.st_size * (1 - LEAST_SAVING):
                     return None
                 file.flush()
-                os.fsync(target)  # a crash must not leave a name without content, and NFS tells here that it is full
+                os.fsync(target)  # a crash must not leave an empty file, and NFS reports a full disk here
                 if make_signature(os.fstat(source)) != make_signature(status):
                     return _CHANGED
                 _make_alike(target, status)
@@ -159,7 +160,7 @@ class Writer:
                     os.unlink(name, dir_fd=folder)
 
     def _encode(self, encoder: Encoder, source: int, size: int, write: Callable[[bytes], object]) -> bool:
-        """Encode ``size`` bytes; False where there are fewer."""
+        """Encode ``size`` bytes; return False if there are fewer."""
         done = 0
         while done < size:
             if self._stopped.is_set():
@@ -175,7 +176,7 @@ class Writer:
 
 
 def remove_leftover(path: bytes) -> bool:
-    """Remove a temporary file unless a run that goes on is writing it; tell whether it is gone. Raises OSError."""
+    """Remove a temporary file unless another run is writing it; tell whether it is gone. Raises OSError."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -191,12 +192,12 @@ def remove_leftover(path: bytes) -> bool:
 
 
 def _make_temporary(folder: int) -> tuple[bytes, int]:
-    """Return the name and the descriptor of a new file, which is locked."""
+    """Create a temporary file, lock it, and return its name and descriptor."""
     while True:
         name = b".fastfile-%b.tmp" % os.urandom(8).hex().encode()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(name, flags, 0o600, dir_fd=folder)
-        with contextlib.suppress(OSError):  # a file system without locks: then nobody takes it for a leftover either
+        with contextlib.suppress(OSError):  # a file system without locks: then no run takes it for a leftover
             fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return name, fd
@@ -204,7 +205,7 @@ def _make_temporary(folder: int) -> tuple[bytes, int]:
 
 
 def _make_alike(fd: int, status: os.stat_result) -> None:
-    """Give a variant the permissions, the time and, where we may, the owner of its original."""
+    """Give a variant the permissions, the time and, if permitted, the owner of its original."""
     with contextlib.suppress(PermissionError):
         os.fchown(fd, status.st_uid, status.st_gid)
     os.fchmod(fd, stat.S_IMODE(status.st_mode) & 0o777)
@@ -212,7 +213,7 @@ def _make_alike(fd: int, status: os.stat_result) -> None:
 
 
 def holds(variant: bytes, original: bytes, coding: bytes) -> bool:
-    """Tell whether a variant decodes to what the original holds. Raises OSError, and ImportError without a library."""
+    """Tell whether a variant decodes to its original. Raises OSError, and ImportError without a library."""
     decode = make_decoder(coding)
     with open(variant, "rb") as encoded, open(original, "rb") as plain:
         while piece := encoded.read(_ENCODED_PIECE):
