@@ -297,13 +297,37 @@ def test_a_turn_is_short_however_small_the_parts_are(server: InProcess) -> None:
     assert max(passes.values()) <= 4
 
 
-def test_an_expectation_closes_what_it_asked_for_in_vain(server: InProcess) -> None:
+EXPECT = ("Content-Length: 4", "Expect: 100-continue")
+
+
+@pytest.mark.parametrize("later", ["", "/later"])
+def test_a_request_that_expects_100_is_handled_once_and_its_response_waits_for_the_body(
+    server: InProcess, later: str
+) -> None:
     with server.connect() as client:
-        client.send("/bytes/5", "GET", "Content-Length: 4", "Expect: 100-continue")
+        client.send(f"/bytes/5{later}", "GET", *EXPECT)
         assert client.receive().status == 100
-        assert server.handler.bodies[0].closed.is_set()
-        client.connection.sendall(b"body")
-        assert client.receive().body == content(5)
+        assert not server.handler.bodies[0].closed.is_set()
+        client.connection.sendall(b"body" + NOW)
+        assert [client.receive().body for _ in range(2)] == [content(5), content(1)]
+    assert [body.asked for body in server.handler.bodies] == [1, 1]
+
+
+def test_a_response_that_waits_for_a_body_is_dropped_with_its_connection(server: InProcess) -> None:
+    with server.connect() as client:
+        client.send("/bytes/5", "GET", *EXPECT)
+        assert client.receive().status == 100
+    assert server.handler.bodies[0].closed.wait(TIMEOUT_S)
+
+
+def test_a_response_that_waits_for_a_body_is_dropped_when_that_is_malformed(server: InProcess) -> None:
+    with server.connect() as client:
+        client.send("/bytes/5", "GET", "Transfer-Encoding: chunked", "Expect: 100-continue")
+        assert client.receive().status == 100
+        client.connection.sendall(b"no chunk\r\n")
+        assert client.receive().status == 400
+        assert client.at_end()
+    assert server.handler.bodies[0].closed.is_set()
 
 
 def test_it_is_logged_with_its_size(server: InProcess) -> None:

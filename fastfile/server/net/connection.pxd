@@ -14,6 +14,7 @@ cdef Py_ssize_t LOOK_EACH
 cdef class Connection(Output):
     cdef RequestReader _reader
     cdef Deferral _deferral
+    cdef Response _early
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cpdef bytearray read_first(self, double kept_s)
     cpdef start(self, bytearray data)
@@ -25,7 +26,7 @@ cdef class Connection(Output):
     @cython.locals(service=Service, reader=RequestReader, before=Py_ssize_t, is_waiting=bint)
     cdef _process(self, bytearray data, Py_ssize_t count)
     cdef _take_requests(self, RequestReader reader)
-    @cython.locals(head=RequestHead)
+    @cython.locals(head=RequestHead, early=Response)
     cdef bint _take_request(self, RequestReader reader) except -1
     cdef _keep(self, RequestReader reader)
     @cython.locals(service=Service)
@@ -33,8 +34,9 @@ cdef class Connection(Output):
     @cython.locals(service=Service, reader=RequestReader)
     cdef _decide_on_body(self, RequestHead head, Response response, double began_s)
     cdef _refuse_body(self, RequestHead head, Response response, double began_s)
-    @cython.locals(response=Response, service=Service, began_s=double)
+    @cython.locals(service=Service, began_s=double)
     cdef _respond(self, RequestHead head, RequestReader reader)
+    cdef _deliver(self, RequestHead head, Response response, RequestReader reader, double began_s)
     @cython.locals(response=Response)
     cdef _advance(self, RequestHead head, answer, double began_s, bint is_early)
     cdef Response _refusal_for_now(self, RequestHead head)
@@ -42,6 +44,8 @@ cdef class Connection(Output):
     cdef _resume(self, answer)
     @cython.locals(deferral=Deferral)
     cdef _drop_deferral(self)
+    @cython.locals(early=Response)
+    cdef _drop_early(self)
     cdef _give_up(self)
     @cython.locals(head=RequestHead, response=Response)
     cdef _refuse(self, error, RequestReader reader, bint is_head)

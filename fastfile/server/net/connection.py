@@ -33,12 +33,13 @@ LOOK_EACH = 4
 class Connection(Output):
     """Reads requests and responds to them, in their order."""
 
-    __slots__ = ("_deferral", "_reader")
+    __slots__ = ("_deferral", "_early", "_reader")
 
     def __init__(self, service: Service, transport: Transport) -> None:
         super().__init__(service, transport)
         self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
         self._deferral: Deferral | None = None
+        self._early: Response | None = None  # to the request whose body is being read, which expected 100-continue
 
     def read_first(self, kept_s: float) -> bytearray | None:
         """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
@@ -172,7 +173,11 @@ class Connection(Output):
         if reader.is_in_body():
             head = reader.read_body()
             if head is not None:
-                self._respond(head, reader)
+                early, self._early = self._early, None
+                if early is None:
+                    self._respond(head, reader)
+                else:
+                    self._deliver(head, early, reader, self._service.clock.monotonic_s)
             return head is not None
         head = reader.read_head()
         if head is None:
@@ -225,16 +230,17 @@ class Connection(Output):
         reader.begin_body(head)
 
     def _decide_on_body(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Refuse a body before it is sent, or ask for it; ``response`` is what the request gets without its body."""
+        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
         service = self._service
         if response.status >= 400:
             self._refuse_body(head, response, began_s)
             return
-        close_source(response.source)
         if head.content_length > service.limits.body:
+            close_source(response.source)
             too_large = HTTPError(413, "The request body is too large.")
             self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
             return
+        self._early = response
         self._send_queue().put_bytes(CONTINUE)
         reader = self._reader
         if reader is None:
@@ -248,15 +254,17 @@ class Connection(Output):
         self._put(head, response, began_s)
 
     def _respond(self, head: RequestHead, reader: RequestReader) -> None:
-        """Respond to a request; where it is the last of what has arrived, its response need not wait for others."""
+        """Respond to a request; where nothing else has arrived, its response need not wait for others."""
         service = self._service
         answer = service.handler.respond(head)
         began_s = service.clock.monotonic_s
         if isinstance(answer, Deferred):
             self._advance(head, answer, began_s, False)
             return
-        response = answer
-        if response.close or not head.keep_alive or service.draining:
+        self._deliver(head, answer, reader, began_s)
+
+    def _deliver(self, head: RequestHead, response: Response, reader: RequestReader, began_s: float) -> None:
+        if response.close or not head.keep_alive or self._service.draining:
             self._closing = True
             self._ends_here = reader.took_all and not head.keep_alive and head.minor_version != 0
         if reader.has_more() or response.source is not None or (self._queue is not None and self._queue.has_any()):
@@ -306,6 +314,11 @@ class Connection(Output):
         assert deferral is not None
         deferral.job.cancel()
 
+    def _drop_early(self) -> None:
+        early, self._early = self._early, None
+        if early is not None:
+            close_source(early.source)
+
     def _give_up(self) -> None:
         if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
             assert self._reader is not None
@@ -326,6 +339,7 @@ class Connection(Output):
         ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
         """
         self._closing = self._unread = True
+        self._drop_early()
         head = reader.head  # None: it could not be read
         response = self._service.handler.refuse(error, head)
         if is_head and head is None:
@@ -366,6 +380,7 @@ class Connection(Output):
     def _drop_work(self) -> None:
         self._reader = None
         try:
+            self._drop_early()
             if self._deferral is not None:
                 self._drop_deferral()
         finally:

@@ -10,7 +10,7 @@ from fastfile.message import Deferred, RequestHead
 
 
 class Deferral:
-    """A request whose response is deferred. ``is_early``: the response decides only whether its body is to be sent."""
+    """A request whose response is deferred. ``is_early``: its body is read after it."""
 
     __slots__ = ("began_s", "deferred", "head", "is_early", "job")
 
