@@ -15,7 +15,7 @@ from fastfile.http.status import REASONS
 HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
-# In the order in which they are offered: of equally wanted types the first is sent.
+# In the order of preference, for clients that accept several equally.
 PAGE_TYPES = (HTML, TEXT, JSON)
 
 
@@ -44,8 +44,8 @@ _HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>'
 )
 
-# Controls are shown by their pictures (U+2400 and on), so that a line feed in a name is seen and breaks nothing; and
-# direction overrides as unreadable, so that "gnp.exe" behind one is not read as "exe.png".
+# Control characters appear as their symbols (U+2400 and on), so a line feed in a name is visible and breaks nothing.
+# Direction overrides appear as U+FFFD, so that "gnp.exe" after one is not read as "exe.png".
 C1_CONTROLS = range(0x80, 0xA0)
 LINES_AND_DIRECTIONS = (*range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
@@ -72,7 +72,7 @@ def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "")
     else:
         more = f', "hint": {escape_json(hint)}' if hint else ""
         page = f'{{"status": {status}, "title": {escape_json(reason)}, "detail": {escape_json(detail)}{more}}}\n'
-    # A detail may quote what came in through surrogateescape: it must not become an error of ours.
+    # A detail may quote text with lone surrogates (surrogateescape), which strict encoding would reject.
     return page.encode("utf-8", "replace")
 
 
@@ -82,12 +82,12 @@ def _html_hint(hint: str) -> str:
 
 
 def make_html_head(title: str, style: str) -> str:
-    """Return how each page of ours begins; ``title`` is HTML."""
+    """Return the beginning of a page, up to its style; ``title`` is HTML."""
     return f"{_HEAD}{title}</title>\n<style>{style}</style>\n"
 
 
 def escape_html(text: str) -> str:
-    """Return ``text`` as it is to stand in an element or between the quotes of an attribute."""
+    """Return ``text`` escaped for an element or a quoted attribute."""
     # Five replacements cost a quarter of one translate() through a dict, and few names have controls.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace('"', "&quot;").replace("'", "&#39;")
@@ -100,13 +100,13 @@ def escape_json(text: str) -> str:
 
 
 def readable_size(size: int) -> str:
-    """Write a size as people read it: in powers of 1024, never more than three digits before a unit larger than B."""
+    """Format a size in powers of 1024, with at most three digits before a unit larger than B."""
     if size < 1024:
         return f"{size} B"
     amount = float(size)
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         amount /= 1024
         if amount < 999.5:
-            # One decimal below 10, where it still says something.
+            # One decimal place below 10, where it is significant.
             return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
     return f"{amount / 1024:.1f} EiB"

@@ -1,4 +1,4 @@
-"""A folder as one zip: what belongs to it, how long it will be, and its bytes one part after the other.
+"""The zip of a folder: its members, its length in advance, and its bytes part by part.
 
 Every member is opened as a request for it would be, beneath the root, twice: when the length is counted and when its
 content is sent. What is not then what it was ends the archive by an error: a wrong length is never made up for. It
@@ -39,7 +39,7 @@ MEMBER_WEIGHT = 512  # bytes of memory, measured
 
 
 class ArchiveLimits(NamedTuple):
-    """The most that an archive may hold. A member takes half a kilobyte of memory until the archive is sent."""
+    """Limits of an archive. A member takes half a kilobyte of memory until the archive is sent."""
 
     content: int  # bytes of all files
     members: int = 50_000
@@ -97,7 +97,7 @@ class Archive:
         yield make_end(len(self.members), self._directory_size, offset)
 
     def _file_parts(self, member: Member) -> Generator[bytes, None, tuple[int, int]]:
-        """Return the parts of one file, and in the end its checksum and mtime. It must stay as it is all the while."""
+        """Yield the parts of one file and return its checksum and mtime. Raises OSError if the file changes."""
         fd = self._root.open(member.path)
         try:
             before = os.fstat(fd)

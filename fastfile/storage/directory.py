@@ -1,8 +1,7 @@
 """The entries of a directory, in order and up to a limit: what a listing may show.
 
 Owns which entries count: regular files and directories that a request could reach. Knows nothing of pages or HTTP.
-Made for a thread: it keeps the interpreter for no more than a millisecond at a time, and a bounded number of entries in
-memory.
+For use in a thread: it holds the GIL for no more than a millisecond at a time, and keeps a bounded number of entries.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from fastfile.http.target import join
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import Root
 
-# Entries that are sorted by one call: sort() lets no other thread run, and takes half a millisecond for so many.
+# Entries that one call sorts: sort() holds the GIL, half a millisecond for this many.
 RUN = 1024
 
 _DIGITS = re.compile(rb"\d+")
@@ -27,7 +26,7 @@ _WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
 class DirectoryEntry(NamedTuple):
-    """One line of a listing. ``size`` of a directory is 0: what a file system says there means nothing to a reader."""
+    """One line of a listing. ``size`` of a directory is 0: what file systems report there is of no use to a reader."""
 
     name: bytes
     is_directory: bool
@@ -40,7 +39,7 @@ COLUMNS: tuple[Column, ...] = ("name", "size", "modified")
 
 
 class Order(NamedTuple):
-    """What entries are sorted by; directories come first in any order."""
+    """The sort order of entries; directories always come first."""
 
     column: Column = "name"
     descending: bool = False
@@ -53,8 +52,8 @@ class Entries(NamedTuple):
     total: int
 
 
-# An entry that may be among the first: its key, unlike any other's; its name; and itself, None where it is to be stat'd
-# last. A plain tuple: the garbage collector soon passes over one, and would hold up all threads for those of a class.
+# A unique sort key, a name, and the entry, or None if it is stat'd at the end. Plain tuples, because the garbage
+# collector untracks them; it would stop all threads to go through as many instances of a class.
 _Candidate = tuple[Any, bytes, DirectoryEntry | None]
 
 
@@ -205,8 +204,7 @@ def _key(order: Order, name: bytes, is_directory: bool, number: int) -> Any:
 
 
 def _natural(name: bytes) -> str:
-    # Text, as Python compares that twice as fast as bytes, and no other thread runs while it does. NUL is in no
-    # name, and before all that is.
+    # str, because Python compares it twice as fast as bytes. No name contains NUL, which sorts before everything else.
     return (_DIGITS.sub(_comparable_number, name.lower()) + b"\0" + name).decode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""The zip format (PKWARE's APPNOTE.TXT 6.3.10), as much of it as an archive of known length needs.
+"""The zip format (PKWARE's APPNOTE.TXT 6.3.10), as far as an archive of known length needs it.
 
 The content of a file is a run of deflate's stored blocks (RFC 1951 §3.2.4). They compress nothing, so the length is
 known before a byte is read; and unlike the method "stored" they say where they end, so that a reader of a stream, which
@@ -10,16 +10,16 @@ from __future__ import annotations
 import struct
 import time
 
-BLOCK_SIZE = 65535  # most that a stored block holds
-LAST_BLOCK = b"\x01\x00\x00\xff\xff"  # empty: which block is the last one need not be known before
+BLOCK_SIZE = 65535  # the most bytes in a stored block
+LAST_BLOCK = b"\x01\x00\x00\xff\xff"  # empty, so a writer need not know in advance which block is the last
 _BLOCK_HEAD = 5
 
-_LARGE = 0xFFFFFFFF  # from here on a size or an offset has eight bytes, in a record of Zip64
+_LARGE = 0xFFFFFFFF  # from here on, sizes and offsets have eight bytes, in a Zip64 record
 _MANY = 0xFFFF
 _DEFLATED, _STORED = 8, 0
 _HAS_DESCRIPTOR, _IS_UTF8 = 1 << 3, 1 << 11
 _VERSION, _VERSION_OF_ZIP64 = 20, 45
-_UNIX = 3 << 8  # who made it: the upper half of the external attributes is a mode, and a name without _IS_UTF8 is bytes
+_UNIX = 3 << 8  # made by Unix: the upper half of the external attributes is a mode, a name without _IS_UTF8 is bytes
 _FILE_MODE, _FOLDER_MODE = 0o100644 << 16, 0o040755 << 16 | 0x10
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -31,12 +31,12 @@ _END_OF_ZIP64, _LOCATOR = struct.Struct("<4sQ2H2I4Q"), struct.Struct("<4sIQI")
 
 
 def make_block_head(size: int) -> bytes:
-    """Return what goes before ``size`` bytes of content, at most BLOCK_SIZE."""
+    """Return the header of a stored block with ``size`` bytes of content, at most BLOCK_SIZE."""
     return struct.pack("<BHH", 0, size, size ^ 0xFFFF)
 
 
 def encoded_size(size: int) -> int:
-    """Return how many bytes the blocks of a file take, the last one included."""
+    """Return the size of a file's blocks, the empty last one included."""
     return size + _BLOCK_HEAD * -(-size // BLOCK_SIZE) + len(LAST_BLOCK)
 
 
@@ -45,7 +45,7 @@ def _is_large(size: int) -> bool:
 
 
 def make_local_header(name: bytes, size: int, mtime_s: int) -> bytes:
-    """Return what goes before a member; the name of a folder ends with a slash, and its size is 0 (APPNOTE 4.3.7).
+    """Return the local header of a member; the name of a folder ends with a slash, and its size is 0 (APPNOTE 4.3.7).
 
     Sizes and checksum are zero here: they follow the content.
     """
@@ -60,7 +60,7 @@ def make_local_header(name: bytes, size: int, mtime_s: int) -> bytes:
 
 
 def make_descriptor(size: int, checksum: int) -> bytes:
-    """Return what goes after the content of a file (4.3.9)."""
+    """Return the data descriptor that follows the content of a file (4.3.9)."""
     record = _DESCRIPTOR_OF_ZIP64 if _is_large(size) else _DESCRIPTOR
     return record.pack(b"PK\7\x08", checksum, encoded_size(size), size)
 
@@ -94,7 +94,7 @@ def make_end(count: int, size: int, offset: int) -> bytes:
 
 
 def member_size(name: bytes, size: int) -> int:
-    """Return how many bytes a member takes, but for its row in the directory."""
+    """Return the size of a member, without its row in the directory."""
     header = _LOCAL.size + len(name) + _TIME.size + (20 if _is_large(size) else 0)
     if name.endswith(b"/"):
         return header
@@ -102,7 +102,7 @@ def member_size(name: bytes, size: int) -> int:
 
 
 def central_size(name: bytes, size: int, offset: int) -> int:
-    """Return how many bytes a member's row takes in the directory."""
+    """Return the size of a member's row in the directory."""
     wide = (16 if _is_large(size) else 0) + (8 if offset >= _LARGE else 0)
     return _CENTRAL.size + len(name) + _TIME.size + (4 + wide if wide else 0)
 
@@ -111,7 +111,7 @@ def _flags_and_method(name: bytes) -> tuple[int, int]:
     try:
         name.decode()
         flags = _IS_UTF8
-    except UnicodeDecodeError:  # Info-ZIP takes it as it is, others read it as CP437
+    except UnicodeDecodeError:  # Info-ZIP keeps the bytes, other programs read CP437
         flags = 0
     return (flags, _STORED) if name.endswith(b"/") else (flags | _HAS_DESCRIPTOR, _DEFLATED)
 
@@ -121,6 +121,6 @@ def _make_time(mtime_s: int) -> bytes:
 
 
 def _dos_time(mtime_s: int) -> tuple[int, int]:
-    """Return time and date in two seconds of UTC, as near to it as 1980 to 2107 can be."""
+    """Return DOS time and date in UTC, to two seconds; times outside of 1980 to 2107 become the nearest."""
     year, month, day, hour, minute, second = time.gmtime(min(max(mtime_s, 315532800), 4354819198))[:6]
     return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day

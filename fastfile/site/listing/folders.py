@@ -1,12 +1,12 @@
-"""What a folder answers by itself, where no index file answers for it: its listing, or all that is in it as one zip.
+"""The response for a folder without an index file: its listing, or a zip of its content.
 
-``?sort=name|size|modified&order=asc|desc`` arranges a listing; another value is as if it were not there.
-``?format=html|json|text`` goes before Accept, and ``?archive=zip`` asks for the zip; there another value is 400, for
-what came instead would be taken for what was asked.
+``?sort=name|size|modified&order=asc|desc`` sorts a listing; other values are ignored. ``?format=html|json|text``
+overrides Accept, and ``?archive=zip`` asks for the zip; other values of these two are 400, because a client would take
+another format for the one that it asked for.
 
-The disk is read, and the page made, in a thread: a folder of 20 000 entries is worth some hundred small requests.
-Requests for the same page share one making of it, unless it had begun before they came: then it may miss a change. It
-ends when the clients of all of them have gone.
+A thread reads the disk and makes the page, which can cost as much as hundreds of small requests. Requests for the same
+page share one Making, unless it began before the request came: it might miss a change. It stops when all clients have
+gone.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_arc
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning
 from fastfile.storage.root import PinnedRoot, Root
 
-READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that is there is shown
-README_SIZE = 64 * 1024  # more of it is not shown
-SITE = b"site"  # what the archive of a whole root is called: the name of its folder is nobody's business
+READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that exists is shown
+README_SIZE = 64 * 1024  # the rest is not shown
+SITE = b"site"  # the name of a zip of the whole root: clients need not know the name of its folder
 FORMATS = {b"html": HTML, b"json": JSON, b"text": TEXT}
 CACHING: tuple[Field, ...] = (NO_CACHE, (b"Vary", b"Accept"))
 NO_TAG = b"\0"  # equals no entity tag of a request
 
-# What is being sent and is large: of what is equal there is one. A listing of 100 000 entries is 20 MiB, and who takes
-# it as slowly as one may has it for a day. More is refused for the time being.
+# Memory for large pages and archives that are being sent; equal ones count once. A slow client may keep one in memory
+# for a day. Above the limit, the response is 503.
 MOST_WEIGHT = 256 * 1024 * 1024
 
 
-# A listing has no more entries: 50 000 make a page of 6 MiB, and take a quarter of a second of a core.
+# The most entries of a listing: they make a page of 6 MiB, in a quarter of a second of CPU time.
 MOST_ENTRIES = 50_000
 
 
 class Page:
-    """A page that was made: its content, in parts, and its entity tag."""
+    """A listing as it is sent: its content, in parts, and its entity tag."""
 
     __slots__ = ("__weakref__", "_parts", "tag", "weight")
 
@@ -64,12 +64,12 @@ class Page:
         self.weight = sum(map(len, parts))
 
     def parts(self) -> Iterator[bytes]:
-        """Return the content in parts, as an archive's is. The page is known (_share) until the last has them all."""
+        """Return the content in parts. The iterator keeps the page alive, so that _share() finds it."""
         yield from self._parts
 
 
 class Abandoned(Exception):
-    """No client waits any more for what is being made."""
+    """All clients that waited for a page or an archive have gone."""
 
 
 Large = TypeVar("Large", Page, Archive)
@@ -77,10 +77,10 @@ Made = TypeVar("Made")
 
 
 class Making(Generic[Made]):
-    """The making of a page or an archive, in a thread, for all requests that came before it began.
+    """A job that makes a page or an archive in a thread, shared by all requests that came before it began.
 
-    ``make`` is called with a function that it calls now and then: it raises Abandoned once stop() was called.
-    ``begun_s`` is when it began, on the scale of monotonic(); None until then.
+    ``make`` gets a function to call now and then; the function raises Abandoned after stop(). ``begun_s`` is the time
+    of monotonic() when the job began, and None before.
     """
 
     def __init__(self, make: Callable[[Callable[[], None]], Made]) -> None:
@@ -100,7 +100,7 @@ class Making(Generic[Made]):
         self._is_stopped = True
 
     def serves(self, asked_s: float) -> bool:
-        """Tell whether what it makes is of the folder as it is at a time, or later."""
+        """Tell whether the result shows the folder as it was at ``asked_s`` or later."""
         return self.begun_s is None or self.begun_s >= asked_s
 
     def _check(self) -> None:
@@ -109,7 +109,7 @@ class Making(Generic[Made]):
 
 
 class Wish(NamedTuple):
-    """What the query of a request for a folder asks for."""
+    """The parameters that a query gives for a folder."""
 
     order: Order = Order()
     media_type: bytes | None = None
@@ -117,7 +117,7 @@ class Wish(NamedTuple):
 
 
 def parse_wish(query: bytes | None) -> Wish:
-    """Parse a query; parameters of other names are ignored, of several with one name the last counts."""
+    """Parse a query. Unknown parameters are ignored; the last of several with one name wins. Raises HTTPError 400."""
     if not query:
         return Wish()
     values = dict(part.partition(b"=")[::2] for part in query.split(b"&"))
@@ -163,7 +163,7 @@ class Folders:
     def respond(
         self, path: bytes, query: bytes | None, head: RequestHead, changes: FieldChanges
     ) -> Response | Deferred:
-        """Return what the folder at ``path``, which is there, answers. Raises OSError or HTTPError, now or later."""
+        """Return the response for the folder at ``path``, which exists. Raises OSError or HTTPError, now or later."""
         wish = parse_wish(query)
         if wish.archive:
             if not self._archive:
@@ -173,7 +173,7 @@ class Folders:
             return self._join(path, wish, make_zip, partial(self._send_archive, head, name, changes))
         media_type = wish.media_type or self._pages.choose_type(head.field(b"accept"))
         if head.method == b"HEAD" and head.plain:
-            # RFC 9110 §9.3.2: what is known only once the content is made may be left out: its length and its tag.
+            # RFC 9110 §9.3.2: fields that need the content, its length and its tag, may be omitted.
             return Response(ResponseHead(200, _page_fields(media_type, (), changes)))
         wish = wish._replace(media_type=media_type)
         make = partial(self._make_page, path=path, wish=wish)
@@ -187,10 +187,9 @@ class Folders:
         finish: Callable[[Future[Any]], Response],
         asked_s: float | None = None,
     ) -> Deferred:
-        """Return a response that waits for the making of what a folder answers, together with others.
+        """Return a response that waits for a Making, which equal requests share.
 
-        One making of the same runs at a time. A request that came after it began waits for its end, and then for the
-        next one.
+        One runs at a time. A request that came after it began waits for its end, and then for the next one.
         """
         asked_s = monotonic() if asked_s is None else asked_s
         root = PinnedRoot(self._root)
@@ -236,7 +235,7 @@ class Folders:
         return Response(ResponseHead(200, fields), (), page.weight, source=page.parts())
 
     def _share(self, made: Large) -> Large:
-        """Return what is being sent already where it is equal to what was made. Raises HTTPError 503 for too much."""
+        """Return an equal page or archive that is being sent, if there is one. Raises HTTPError 503 above the limit."""
         known = self._large.get(made.tag)
         if known is not None:
             return cast(Large, known)
@@ -264,7 +263,7 @@ class Folders:
         return Response(response_head, (), archive.size, source=source)
 
     def _is_known(self, head: RequestHead, etag: bytes) -> bool:
-        """Tell whether the client has what we would send. Raises HTTPError 412 where it wants something else."""
+        """Tell whether the client's copy is current. Raises HTTPError 412 if a precondition fails."""
         outcome = check_preconditions(head, etag, None, self._clock.wall_s)
         if outcome is Precondition.FAILED:
             raise HTTPError(412, "The folder is not in the state that the request asks for.")
@@ -279,19 +278,16 @@ def _page_fields(media_type: bytes, fields: tuple[Field, ...], changes: FieldCha
 def find_readme(
     root: Root, path: bytes, entries: list[DirectoryEntry], withholds: Callable[[bytes], bool]
 ) -> Readme | None:
-    """Return the beginning of the file that says what a folder is.
-
-    None where there is none, or a request for it would not get it.
-    """
+    """Return the beginning of a folder's README; None if there is none, or a request for it would not get it."""
     names = {entry.name.lower(): entry.name for entry in entries if not entry.is_directory}
     name = next((names[readme] for readme in READMES if readme in names), None)
     if name is None or withholds(join(path, name)):
         return None
     try:
         content, is_cut = read_beginning(root, join(path, name), README_SIZE)
-    except OSError:  # it may not be read, or is gone
+    except OSError:  # no permission, or it was removed
         return None
-    if b"\0" in content:  # no text at all
+    if b"\0" in content:  # not a text file
         return None
     text = content.decode("utf-8", "replace")
     return Readme(name, text.rstrip("\ufffd") if is_cut else text, is_cut)

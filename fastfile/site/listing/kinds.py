@@ -1,4 +1,4 @@
-"""What kind of file a name stands for, by its extension: the class that gives its row an icon (style.css)."""
+"""The kind of a file by its extension: a class of style.css that gives its row an icon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 def kind_of_extension(extension: bytes) -> str:
-    """Return the class of the icon for an extension, in any case of letters; "" where no other is known."""
+    """Return the class of the icon for an extension, in upper or lower case; "" if it is unknown."""
     extension = extension.lower()
     kind = _KINDS.get(extension)
     if kind is None:

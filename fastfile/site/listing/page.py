@@ -32,7 +32,7 @@ from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order
 
 
 class Readme(NamedTuple):
-    """A file that says what the folder is; ``is_cut``: there is more of it than is shown."""
+    """The README of a folder; ``is_cut`` if only its beginning is shown."""
 
     name: bytes
     text: str
@@ -40,9 +40,9 @@ class Readme(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a listing shows. ``path`` is decoded, with a slash at either end; ``entries`` are in order.
+    """The content of a listing. ``path`` is decoded and has a slash at either end; ``entries`` are in order.
 
-    ``total`` is how many entries the folder has, where those that are shown are not all of them.
+    ``total`` is the number of entries in the folder; more than there are in ``entries`` if the listing is cut.
     """
 
     path: bytes
@@ -71,16 +71,16 @@ LISTING_POLICY = (
 _TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *C1_CONTROLS)} | {ord("\\"): "\\\\"}
 _TEXT_ESCAPES |= {code: f"\\u{code:04x}" for code in LINES_AND_DIRECTIONS}
 
-# Forms and not links, for the zip and for the orders: `wget -r` and robots follow each link, and some clients take each
-# for a file. They work without script.
+# Sorting and the zip are forms, not links: `wget -r` and robots follow links, and some clients take each link for a
+# file. Forms work without script.
 _ARCHIVE_FORM = "<form><button name=archive value=zip>Download as zip</button></form>"
 
-# The path in the heading has at most so many folders above, each with a link; those between are left out.
+# The heading links the root and at most this many of the nearest folders above.
 MAX_CRUMBS = 6
 
 ROWS = 256  # entries in a part: 30 KiB, made in a third of a millisecond
 
-# RFC 3339 has years 0001 to 9999: a time outside is shown as unknown.
+# RFC 3339 has years 0001 to 9999; other times are shown as unknown.
 _FIRST_SECOND = -62135596800
 _END_SECOND = 253402300800
 _TWO = tuple(f"{number:02d}" for number in range(100))  # a look-up costs a third of a {:02d}: 20 ms in 20 000 entries
@@ -103,7 +103,7 @@ def _runs(entries: Sequence[DirectoryEntry]) -> Iterator[Sequence[DirectoryEntry
 
 
 def _utc(mtime_s: int) -> tuple[str, str] | None:
-    """Return date and time of day in UTC, or None outside the years that have four digits."""
+    """Return date and time of day in UTC, or None outside of the years 0001 to 9999."""
     if not _FIRST_SECOND <= mtime_s < _END_SECOND:
         return None
     year, month, day, hour, minute, second = time.gmtime(mtime_s)[:6]
@@ -117,7 +117,7 @@ def _shown(name: bytes) -> str:
 
 def _link_and_text(name: bytes) -> tuple[str, str]:
     """Return the reference to an entry, percent-encoded, and its name as HTML."""
-    if not name.translate(None, UNRESERVED):  # most names: neither has anything to change
+    if not name.translate(None, UNRESERVED):  # most names need no escapes at all
         text = name.decode("ascii")
         return text, text
     # A colon is encoded too, so "javascript:x" is no scheme (RFC 3986 §4.2). Links have no "./" in front: fsspec,
@@ -133,7 +133,7 @@ def _html_listing(listing: Listing) -> Iterator[bytes]:
         f"<div class=bar><span>{_summary(listing)}</span>{_ARCHIVE_FORM if listing.has_archive else ''}</div>\n"
         f"<table>\n<thead><tr>{_column_heads(listing.order)}\n<tbody>\n{up}"
     ).encode()
-    # Builds of a site have few extensions, and few minutes in which they were written.
+    # A build has few different extensions and minutes, so their texts are made once.
     kinds: dict[bytes, str] = {}
     minutes: dict[int, str] = {}
     for entries in _runs(listing.entries):
@@ -142,15 +142,15 @@ def _html_listing(listing: Listing) -> Iterator[bytes]:
 
 
 def _title(path: bytes) -> str:
-    """Return the title: first the name of the folder, as the end of a title is what a browser's tab cuts off."""
+    """Return the title. The folder's name comes first, because a browser tab cuts off the end."""
     name = escape_html(_shown(path[:-1].rpartition(b"/")[2]))
     return f"{name} - index of {escape_html(_shown(path))}" if name else "Index of /"
 
 
 def _breadcrumbs(path: bytes) -> str:
-    """Return the path with the folders above as links, relative so that they hold behind a proxy's prefix too.
+    """Return the path with the folders above as links, relative, so that they work behind a proxy's prefix too.
 
-    Their references are not in quotes: clients that look for entries by a pattern (fsspec, Kodi) pass them over.
+    Their references are not in quotes: clients that find entries by a pattern (fsspec, Kodi) skip them.
     """
     *above, here = path[:-1].split(b"/")
     if not above:
@@ -198,7 +198,7 @@ def _column_heads(order: Order) -> str:
 
 
 def _rows(entries: Sequence[DirectoryEntry], kinds: dict[bytes, str], minutes: dict[int, str]) -> list[str]:
-    """Return a row for each entry; ``kinds`` and ``minutes`` hold the texts that were made for others before."""
+    """Return a row for each entry; ``kinds`` and ``minutes`` cache texts across calls."""
     rows = []
     for name, is_directory, size, mtime_s in entries:
         link, text = _link_and_text(name)
@@ -229,7 +229,7 @@ def _readme(readme: Readme) -> str:
 
 
 def _text_listing(listing: Listing) -> Iterator[bytes]:
-    """Make a line per name, controls as \\xHH or \\uHHHH, so the backslash is doubled; what is not UTF-8 as U+FFFD.
+    """Make a line per name. Control characters are \\xHH or \\uHHHH, a backslash is doubled, invalid UTF-8 is U+FFFD.
 
     Where not all entries are shown, a last line says so; it begins with a backslash and a space, as no name does.
     """
