@@ -239,6 +239,6 @@ def test_the_examples_of_the_page_do_what_it_says() -> None:
     (expression,) = re.findall(r"`--immutable '(.*?)'`", PAGE)
     names = [path.name for path in (DATA / "spa" / "v2" / "assets").iterdir()]
     assert {name for name in names if decided(expression, [], f"assets/{name}") != YEAR} == {"logo-BbJA6uLL.svg"}
-    (rule,) = re.findall(r"folder: `--cache-control '(.*?)'`", PAGE)
+    (rule,) = re.findall(r"folder, use `--cache-control '(.*?)'`", PAGE)
     assert decided("auto", [], "assets/photo-7QxB2kVz.jpg") == YEAR
     assert decided("auto", [rule], "assets/photo-7QxB2kVz.jpg") == "no-cache"
