@@ -1,6 +1,6 @@
-"""The application: everything between a request head and its response, put together from the settings.
+"""The application: builds everything between a request head and its response from the settings.
 
-A worker serves one; so can a test, or a program that brings its own connections.
+A worker serves one. Tests and programs with connections of their own can do the same.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 class MountPoint(NamedTuple):
-    """A root, and the path of the requests that it answers, without outer slashes: b"" for all.
+    """A root and the path that it is mounted at, without outer slashes; b"" for the whole server.
 
-    ``outer`` is the folder around it, for hosts whose rules stand there.
+    ``outer`` is the folder around the root, for providers whose rule files are there.
     """
 
     base: bytes
@@ -44,9 +44,9 @@ class MountPoint(NamedTuple):
 
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
-    """Open what is served, and where. Raises StartError."""
+    """Open the roots. Raises StartError."""
     main = Root(root_path, config.follow_symlinks, on_lost)
-    # One file is at its name, so that what a browser saves has it too.
+    # A single file is served at its name, so that a browser saves it under that name.
     base = (main.only or b"") if config.base is None else config.base.strip("/").encode()
     mounts = [
         MountPoint(path.strip("/").encode(), Root(os.fsencode(folder), config.follow_symlinks, on_lost))
@@ -56,7 +56,7 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def _open_outer(config: Config, root: Root) -> Root | None:
-    """Open the folder around a root where the host reads it too; None where that may not be."""
+    """Open the folder around a root where the provider reads it; None otherwise, and where it cannot be opened."""
     if not choose_provider(config).beside or root.only is not None:
         return None
     try:
@@ -66,7 +66,7 @@ def _open_outer(config: Config, root: Root) -> Root | None:
 
 
 def say_nothing(text: str) -> None:
-    """What is made of the words for whoever runs a server where nobody hears them."""
+    """Discard operator messages."""
 
 
 def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None], submit: Submit | None) -> Site:
@@ -78,12 +78,12 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
 def read_rules(
     mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None], submit: Submit | None = None
 ) -> SiteRules | None:
-    """Return the rules of a root; None where it has none by the settings. ``submit`` runs later reading in a thread."""
+    """Return the rules of a root; None where the settings turn them off. ``submit`` runs later reads in a thread."""
     base, root, outer = mount_point
     provider = choose_provider(config)
     if config.rules == "off" or root.only is not None or not provider.rule_files:
         return None
-    # Imported here, and below: only a site that uses it pays for it.
+    # This import and those below are late, so that a server without the feature starts faster.
     from fastfile.rules.reload import SiteRules
 
     def say_of_mount(text: str) -> None:
@@ -102,24 +102,24 @@ def make_application(
     say: Callable[[str], None] = say_nothing,
     read: Submit | None = None,
 ) -> Handler:
-    """Return what answers the requests; the roots stay the caller's.
+    """Return the handler of requests. The caller keeps the roots and closes them.
 
-    ``submit`` runs what nobody waits for. ``note`` hears which step found what, ``say`` what is wrong
-    with the rules of a root. ``read`` runs what a response waits for while it is sent.
+    ``submit`` runs background work in a thread, ``read`` runs reads that a response waits for while it is sent.
+    ``note`` takes what each step found, ``say`` the problems of a root's rules, and hints.
     """
     changes = common_changes(config)
     cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
     compression = None
     if config.compress and submit is not None:
-        # Imported here: only --compress pays for it.
+        # Imported here: only --compress needs it.
         from fastfile.site.compression import Compression
 
         compression = Compression(cache, submit, log_failure)
     hints = None
     if note is not take_no_note:
         hints = Hints(say_nothing)
-    elif not allowed_hosts(config):  # only this machine is served, and not by way of a proxy
+    elif not allowed_hosts(config):  # loopback alone, without names of other machines
         hints = Hints(say)
     tags = Tags(config.etag)
     shared = Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
@@ -133,12 +133,12 @@ def make_application(
 def add_gates(
     handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
 ) -> Responder:
-    """Return what requests have to go through to the handler; the handler itself where the settings ask for nothing.
+    """Return the handler inside the middleware that the settings ask for.
 
-    --health stands outside of --auth, since probes have no password, and --cors outside of both, so that a page may
-    read that its password was wrong.
+    --health is outside of --auth, because probes have no password. --cors is outside of both, so that a page can read
+    that its password was wrong.
     """
-    # Imported here: only who asks for a gate pays for it. serve.preload() has done so before the sandbox.
+    # Imported here: only these options need it. serve.preload() has imported it before the sandbox.
     if config.auth or config.auth_file is not None:
         from fastfile.middleware.auth import Auth
 

@@ -1,6 +1,6 @@
-"""``fastfile explain``: what answers a URL, and why: each step that had a part in it, and the head of the response.
+"""``fastfile explain``: shows which steps lead to the response for a URL, hints for a 404, and the response's head.
 
-The request goes through the same parser and application as a client's; only the sockets are missing.
+The request goes through the same parser and application as a client's, without sockets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Exit status: 0 for an answer below 400, 1 for any other, 2 for a wrong option.
 """
 MAX_HOPS = 10
 BASE_URL = "http://localhost/"
-# What browsers send: for a page that somebody goes to, and for the parts of one.
+# What browsers send: for a navigation, and for a part of a page.
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
     "Sec-Fetch-Mode": "navigate",
@@ -78,7 +78,7 @@ USAGE = Usage(
 
 
 class Exchange(NamedTuple):
-    """``notes`` are the steps that had a part in the response, with what they found."""
+    """A request and its response. ``notes`` are the steps that led to the response, with what they found."""
 
     request: str
     notes: list[tuple[str, str]]
@@ -114,7 +114,7 @@ def _read_url(text: str) -> str:
 
 
 class Explainer:
-    """Asks an application, and hears what its steps note. Owns the roots of ``mount_points``."""
+    """Sends requests to an application and collects the notes of its steps. Owns the roots of ``mount_points``."""
 
     def __init__(self, config: Config, root_path: str) -> None:
         self._notes: list[tuple[str, str]] = []
@@ -135,7 +135,7 @@ class Explainer:
         self._notes.append((step, printable(os.fsdecode(subject))))
 
     def follow(self, url: str, fields: dict[str, str]) -> list[Exchange]:
-        """Return the exchanges from the first one to the one that is no redirect, or that leads off the site."""
+        """Return the exchanges up to the first that is no redirect within the site."""
         exchanges: list[Exchange] = []
         seen: set[str] = set()
         while True:
@@ -156,7 +156,7 @@ class Explainer:
     def ask(self, url: str, fields: dict[str, str]) -> Exchange:
         """Return the exchange for one request."""
         parts = urlsplit(url)
-        # As a browser does it: what may not stand in a request is encoded, what is encoded already stays.
+        # As in a browser: bytes that a request cannot have are encoded, escapes stay as they are.
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         if parts.query:
             target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|\\^`{}")
@@ -217,9 +217,9 @@ WORDS = {"absence": "not found", "app": "fallback"}
 
 
 def make_text(exchange: Exchange) -> str:
-    """Return an exchange for people to read."""
+    """Return an exchange as text."""
     steps = "".join(f"  {WORDS.get(step, step):<10} {subject or '.'}\n" for step, subject in exchange.notes)
-    # Fields that a site sets may hold any byte but ASCII's control characters: a terminal knows others (ECMA-48).
+    # A site may set fields with any byte except ASCII control characters. Terminals obey more than those (ECMA-48).
     response = exchange.response
     fields = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in response.fields]
     lines = [f"HTTP/1.1 {response.status} {REASONS[response.status]}", *fields]

@@ -1,7 +1,7 @@
-"""Clean URLs: which files a path without ending may mean, and at which one address each page is.
+"""Clean URLs: the files that may answer for a path, and the preferred path of each page.
 
-``/about`` is about.html or about/index.html, and whoever asks for it by file name is sent to the clean form. Pure: that
-a file is there is for the caller to see. Paths are as in a Target, without outer slashes.
+``/about`` is about.html or about/index.html; with --clean-urls a request for the file's name is redirected there. Pure:
+the caller looks for the files. Paths are as in a Target, without outer slashes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ HTML = b".html"
 # Where about.html is - files: only at /about.html; after: at /about as well, unless about/index.html is there; both: at
 # /about even then; clean: only at /about, to which /about.html redirects, as /docs/index.html does to /docs/.
 Pages = Literal["files", "after", "both", "clean"]
-# auto: folders end with a slash, files do not, and the other form redirects; folder: nothing is at the other form of a
-# file; always, never: what has an address has it in the one form; keep: a page is at both.
+# auto: folders end with a slash, files do not, and the other form redirects; folder: the same, but the other form of a
+# file is not found; always, never: all pages have the one form; keep: a page is at both.
 TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
 
 
@@ -35,7 +35,7 @@ class CleanUrls:
         self._index = index
 
     def candidates(self, asked: PagePath) -> tuple[bytes, ...]:
-        """Return the files that may answer for an address, in the order in which they are looked for."""
+        """Return the files that may answer for a path, in the order in which they are looked for."""
         path, is_directory = asked
         pages = tuple(join(path, name) for name in self._index)
         if not path:
@@ -46,7 +46,7 @@ class CleanUrls:
         return (path, *pages, *with_ending) if self._pages == "after" else (path, *with_ending, *pages)
 
     def address(self, file: bytes, asked: PagePath) -> PagePath:
-        """Return the one address of a file, ``asked`` itself where there is no better one."""
+        """Return the preferred path of a file that answers for ``asked``; ``asked`` itself where there is no other."""
         folder, _, name = file.rpartition(b"/")
         is_named = file == asked.path and not asked.is_directory
         if is_named and self._pages != "clean":
@@ -64,7 +64,7 @@ class CleanUrls:
         return self.address(file, PagePath(file.removesuffix(HTML), False))
 
     def _has_slash(self, is_folder: bool, asked: PagePath, is_named: bool) -> bool:
-        """Tell whether the address ends with a slash; ``is_named``: the file was asked for by its name."""
+        """Tell whether the path ends with a slash; ``is_named``: the request has the name of the file."""
         if self._trailing_slash == "keep":
             return is_folder if is_named else asked.is_directory
         return is_folder if self._trailing_slash in ("auto", "folder") else self._trailing_slash == "always"

@@ -1,6 +1,6 @@
-"""The fields that every response carries: made once from the options, they take the place of ours of the same name.
+"""The header fields that every response carries. They are made once, from options, and replace ours of the same name.
 
-Static all of them: what depends on a request's Origin is in cors.py. RFC 9110 §6.3, Fetch §3.2, HTML §7.1.
+All are static: middleware/cors.py owns those that depend on a request's Origin. RFC 9110 §6.3, Fetch §3.2, HTML §7.1.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from fastfile.config.header_values import split_field
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.rules.providers import ANY_ORIGIN, choose_provider
 
-# What a script may read of an answer beside the few fields that Fetch lets it (§3.2.3).
+# The fields that a script may read, beside the few that Fetch always allows (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
-PREFLIGHT_MAX_AGE_S = 7200  # the most that Chromium keeps
+PREFLIGHT_MAX_AGE_S = 7200  # the maximum of Chromium
 VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
 def common_changes(config: Config) -> FieldChanges:
-    """Return what is made of the fields of every response: of two that set one, --header holds, then other options."""
+    """Return the changes to the fields of every response. --header goes before other options for the same field."""
     fields = _option_fields(config)
     if config.cors == ("*",):
         fields += [ANY_ORIGIN, exposed_fields(config)]
@@ -30,9 +30,9 @@ def common_changes(config: Config) -> FieldChanges:
 
 
 def preflight_fields(config: Config) -> tuple[Field, ...]:
-    """Return what an answer to OPTIONS has for preflights (Fetch §4.8), where --cors lets any origin in.
+    """Return the fields of a response to a preflight (Fetch §4.8), where --cors allows any origin.
 
-    Nothing here is done by request fields, so all may be sent; ``*`` does not include Authorization (Fetch §3.2.3).
+    A page may send any request field; ``*`` does not include Authorization (Fetch §3.2.3).
     """
     return make_preflight(b"*, Authorization") if config.cors == ("*",) else ()
 
@@ -48,16 +48,16 @@ def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
 
 
 def exposed_fields(config: Config) -> Field:
-    """Return the field that lets scripts read ours and those of --header.
+    """Return the field that lets scripts read our fields and those of --header.
 
-    Names, not ``*``: that would be the name of a field where credentials are used (Fetch §3.2.3).
+    It lists names, because with credentials ``*`` is the name of a field (Fetch §3.2.3).
     """
     names = dict.fromkeys((*EXPOSED, *(name for name, _ in own_fields(config))))
     return (b"Access-Control-Expose-Headers", b", ".join(names))
 
 
 def own_fields(config: Config) -> tuple[Field, ...]:
-    """Return the fields of --header: those of one name as one list (RFC 9110 §5.3), but Set-Cookie, which is none."""
+    """Return the fields of --header. Fields of one name become one list (RFC 9110 §5.3), except Set-Cookie."""
     joined: dict[bytes, Field] = {}
     for name, value in map(split_field, config.header):
         key = name.lower()
@@ -76,12 +76,13 @@ def _option_fields(config: Config) -> list[Field]:
     if config.referrer_policy is not None:
         fields.append((b"Referrer-Policy", config.referrer_policy.encode()))
     if config.coi:
-        # HTML §7.1.3: both, of the page and of its workers' scripts.
+        # HTML §7.1.3: a page and the scripts of its workers need both.
         fields += [(b"Cross-Origin-Opener-Policy", b"same-origin"), (b"Cross-Origin-Embedder-Policy", b"require-corp")]
     has_users = config.auth != () or config.auth_file is not None
     if config.coi or has_users:
-        # Who lets any origin read lets it embed too. But a browser that has logged in would fetch a script or a picture
-        # for a page of any site, with the password; what is named by --cors asks in the mode that this is not for.
+        # Any origin that may read may also embed. With users it may not: a browser that has logged in would fetch a
+        # script or a picture for a page of any site, with the password. The origins that --cors names use CORS
+        # requests, which this field does not restrict.
         is_open = config.cors == ("*",) and not has_users
         fields.append((b"Cross-Origin-Resource-Policy", b"cross-origin" if is_open else b"same-origin"))
     return fields

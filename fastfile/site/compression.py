@@ -1,7 +1,7 @@
-"""Compression on the fly: encoded variants of text, made in the background when the first client would take one.
+"""Compression on the fly: encoded variants of text files, made in the background after the first request for one.
 
-Nobody waits for it: until it is there the file itself is sent. It is made once for an answer, in one thread of the
-worker, and kept in the cache with the answer, for as long as the file is what it was.
+No request waits for a variant: the file itself is sent until the variant is ready. One thread of the worker makes each
+variant once, and the cache keeps it with the entry of the file until the file changes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from fastfile.storage.resource import Resource, make_encoded
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-LEAST_SIZE = 1024  # less fits into a packet anyway
-LEAST_SAVING = 0.05  # or it is not worth the client's time to decode it
-# Up to here the best level, a second and a half of Brotli 11; above it levels of some 20 MB/s, and above MAX_SIZE, half
-# a second of those, none: `fastfile compress` is for that. Measured on scripts: Brotli 9 is a tenth larger than 11.
+LEAST_SIZE = 1024  # a smaller file fits into one packet anyway
+LEAST_SAVING = 0.05  # a smaller saving is not worth the client's time to decode it
+# Files up to BEST_SIZE get the best level: 1.5 s of Brotli 11. Larger ones get levels of about 20 MB/s, and files above
+# MAX_SIZE, half a second of those, get none: use `fastfile compress`. Measured on scripts: Brotli 9 is 10 % larger than
+# Brotli 11.
 BEST_SIZE = 1 << 20
 MAX_SIZE = 8 << 20
 QUICK_LEVELS = {b"br": 9, b"zstd": 12, b"gzip": 6}
-MAX_WAITING = 256  # what is wanted beyond that is wanted again by the next request
+MAX_WAITING = 256  # orders beyond that are dropped; the next request repeats them
 
 Represent = Callable[[Resource, bytes], Representation]
 
@@ -40,9 +41,9 @@ class Submit(Protocol):
 
 
 class Compression:
-    """Makes one variant at a time, so that a worker never gives more than one core to it. Belongs to the loop.
+    """Makes one variant at a time, so that a worker uses one core for it at most. Belongs to the event loop.
 
-    It imports its libraries when it is made: in the sandbox nothing can be.
+    The constructor imports the encoders, because the sandbox allows no import later.
     """
 
     def __init__(self, cache: Cache[Entry], submit: Submit, log_failure: Callable[[BaseException], None]) -> None:
@@ -54,13 +55,13 @@ class Compression:
         self._is_busy = False
 
     def offer(self, resource: Resource, media_type: bytes, represent: Represent) -> Offer | None:
-        """Return what can be made of a file that has no variants; None where that is not worth it."""
+        """Return an offer for a file that has no variants; None where compression is not worth it."""
         if not (LEAST_SIZE <= resource.size <= MAX_SIZE and is_compressible(media_type)):
             return None
         return Offer(self, resource, represent, self._codings)
 
     def order(self, entry: Entry, offer: Offer, coding: bytes) -> bool:
-        """Take an order, unless there are too many; tell whether it is taken."""
+        """Queue an order and return whether there was room for it."""
         if self._is_gone(entry) or len(self._waiting) >= MAX_WAITING:
             return False
         self._waiting.append((entry, offer, coding))
@@ -81,7 +82,7 @@ class Compression:
         self._is_busy = False
         try:
             encoded = future.result()
-        except OSError:  # the file has changed: so will its answer
+        except OSError:  # the file has changed, so its entry is stale
             encoded = None
         except Exception as error:
             encoded = None
@@ -91,7 +92,7 @@ class Compression:
         self._begin_next()
 
     def _is_gone(self, entry: Entry) -> bool:
-        """Tell whether nobody will ask this answer again. The page of an app has no key of its own."""
+        """Tell whether the cache has dropped an entry. The page of an app has no key of its own."""
         if entry.key is None:
             return not entry.stamps
         return self._cache.entries.get(entry.key) is not entry
@@ -105,13 +106,13 @@ class Compression:
         elif not self._cache.has_room(entry.size_with(variant) + len(key)):
             entry.withdraw()
         else:
-            self._cache.discard(key)  # it counts what it knew
+            self._cache.discard(key)  # the cache subtracts the size that the entry has now
             entry.add(variant)
             self._cache.put(key, entry)
 
 
 class Offer:
-    """What can be made of the file of one answer: ``codings``, the best first."""
+    """The variants that can be made for one entry: ``codings``, the best first."""
 
     __slots__ = ("_compression", "codings", "ordered", "represent", "resource")
 
@@ -125,7 +126,7 @@ class Offer:
         self.ordered: set[bytes] = set()
 
     def order(self, entry: Entry, coding: bytes) -> None:
-        """Have a variant made, once, however many ask for it."""
+        """Order a variant, once for all requests."""
         if coding not in self.ordered:
             self.ordered.add(coding)
             if not self._compression.order(entry, self, coding):
@@ -133,7 +134,7 @@ class Offer:
 
 
 def encode_resource(resource: Resource, coding: bytes) -> Resource | None:
-    """Return a file encoded; None where that is not worth it. Raises OSError where the file changes meanwhile."""
+    """Return a file encoded; None where that saves too little. Raises OSError where the file changes meanwhile."""
     level = LEVELS[coding][1] if resource.size <= BEST_SIZE else QUICK_LEVELS[coding]
     encoder = make_encoder(coding, level, resource.size)
     pieces = [encoder.encode(piece) for piece in resource.pieces()]

@@ -1,7 +1,7 @@
 """The last step of a site, for where no file is: the page of an app for navigations, the nearest 404.html, or our own
 404; and the nearest 50x.html, for when the server fails.
 
-The entry of an absence holds for as long as no name comes or goes in the folders on the way to it.
+The entry of a missing path is fresh until a name comes or goes in one of the folders on the way to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAILURE_PAGE = b"50x.html"
 # How far below the root a folder's page is looked for. A missing name 1,990 folders deep would cost half a second.
 MAX_DEPTH = 32
 MAX_PAGES = 64  # of a site that are kept open
-NAVIGATION = b"Accept, Sec-Fetch-Mode"  # what tells one (http/navigation.py)
+NAVIGATION = b"Accept, Sec-Fetch-Mode"  # the fields that tell a navigation (http/navigation.py)
 
 
 class Fallback:
@@ -40,10 +40,10 @@ class Fallback:
         spa = context.shared.config.spa
         self._app = None if spa is None else os.fsencode(spa)  # the page that takes navigations
         self._pages: dict[tuple[bytes, int, bytes], Entry] = {}  # one page may be an error's and the app's
-        self.failure_page(b"")  # opened now: a failure may well be that there is no descriptor left
+        self.failure_page(b"")  # opened now: later there may be no descriptor left
 
     def find(self, lookup: Lookup) -> Entry:
-        """Return the entry of an absence. Raises OSError where it cannot be told what is there."""
+        """Return the entry of a path without a file. Raises OSError where the disk does not tell."""
         path, view = lookup.page.path, lookup.view
         self._note("absence", path)
         if self._root.only is not None:
@@ -95,7 +95,7 @@ class Fallback:
         return hint.text
 
     def _shows_changes(self, lookup: Lookup, folders: Iterable[bytes], app: Entry | None) -> bool:
-        """Tell whether a file that comes where one was looked for shows in the folders: behind a link it may not."""
+        """Tell whether the folders show it when a missing file comes. Behind a link they may not."""
         if self._app is not None and app is None:
             return False
         path, view = lookup.page.path, lookup.view

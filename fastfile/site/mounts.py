@@ -1,4 +1,4 @@
-"""Mounts: the sites of one server by the path that each is mounted at; the longest that fits answers."""
+"""Mounts: the sites of one server by the path of each. The longest path that fits a request chooses the site."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Entrance:
 
 
 class Mounts:
-    """Mostly there is one site, at the top."""
+    """Chooses the site of a request; most servers have one, mounted at the root."""
 
     def __init__(self, sites: Sequence[Site | Entrance]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
-        """See what no request looks for; to be called about once a second."""
+        """Look for changes that no request looks for. Call it about once a second."""
         for site in self._sites:
             site.look_around()
 

@@ -1,4 +1,4 @@
-"""What the parts of one application have in common: made once from the settings, and handed to each of them."""
+"""What the parts of one application share. Made once from the settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from fastfile.site.compression import Compression, Submit
     from fastfile.site.hints import Hints
 
-# Hears the name of a step, and the path or the place of what it found.
+# Takes the name of a step, and the path or the place of what the step found.
 Note = Callable[[str, bytes], None]
 
 
 def take_no_note(step: str, subject: bytes) -> None:
-    """What a site does with its notes while it serves; ``fastfile explain`` prints them."""
+    """Discard a note: only ``fastfile explain`` prints them."""
 
 
 class Shared(NamedTuple):
-    """``changes`` are those of every response. Without ``compression`` nothing is encoded here, and without ``hints``
-    no hint is looked for. ``read`` runs what waits for the disk while a body is sent; without it the event loop waits.
+    """``changes`` apply to the headers of every response. Without ``compression`` nothing is encoded here, without
+    ``hints`` no hint is looked for. ``read`` runs reads that a body waits for while it is sent; without it the
+    event loop waits.
     """
 
     config: Config
