@@ -19,7 +19,7 @@ UNKNOWN_SIZE: Final = -1
 
 
 class ParserLimits(NamedTuple):
-    """What the parser accepts, in bytes or counts; options.py has the reasons and the peers' values."""
+    """The limits of the parser, in bytes or counts. The options of the same names have the reasons."""
 
     request_line: int = 8192  # more: 414
     field_line: int = 16384  # one line; more: 431
@@ -34,7 +34,7 @@ class RequestHead:
     """The head of one request as the parser read it (RFC 9112 §3 and §5): valid in syntax, not yet in meaning.
 
     Values are the bytes of the wire, trimmed of white space. Field lines of one name are joined by ``", "`` (RFC 9110
-    §5.3); ``None`` means that no such line came.
+    §5.3); ``None`` means that there is no such line.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class RequestHead:
         self.minor_version = minor_version  # 0 or 1; a higher minor version is read as 1 (RFC 9110 §2.5)
         self.size = size  # bytes from the start of the input (leading empty lines too) to the end of the head
         self.field_lines = field_lines  # the raw section, each line with its CRLF, without the empty line
-        self.keep_alive = keep_alive  # what the client wants after the response (RFC 9112 §9.3)
+        self.keep_alive = keep_alive  # the client wants to go on after the response (RFC 9112 §9.3)
         self.content_length = content_length  # 0 when there is none, and when the body is chunked
         self.chunked = chunked
         self.authority = authority  # of the Host field: a host, and a port where it is not the default one
@@ -97,7 +97,7 @@ class RequestHead:
         self.if_modified_since = if_modified_since
         self.if_unmodified_since = if_unmodified_since
         self.peer = b""  # the client's address, 4 or 16 bytes, set by the connection; none on a Unix socket
-        # No precondition and no range: the answer depends on the target and Accept-Encoding alone.
+        # No precondition and no range: the response depends on the target and Accept-Encoding alone.
         self.plain = (
             range is None
             and if_match is None
@@ -109,7 +109,7 @@ class RequestHead:
     def field(self, name: bytes) -> bytes | None:
         """Return the value of any field, or None; ``name`` is in lower case (RFC 9110 §5.3).
 
-        It searches the raw lines, so it is for the fields that few requests need.
+        It searches the raw lines: use it for fields that few requests need.
         """
         lines = b"\r\n" + self.field_lines
         lowered = lines.lower()
@@ -129,8 +129,8 @@ class RequestHead:
 class FileSlice:
     """A part of a body that is sent from an open file: ``count`` bytes from ``offset``.
 
-    ``owner`` is the object that closes ``fd``; holding the slice keeps it open. ``cached_s`` is when all of it was last
-    seen to be in memory, on the clock's monotonic scale: whoever sends it keeps that here.
+    ``owner`` is the object that closes ``fd``; holding the slice keeps it open. ``cached_s`` is the last time that all
+    of it was found in the page cache, on the clock's monotonic scale; the send queue sets it.
     """
 
     __slots__ = ("cached_s", "count", "fd", "offset", "owner")
@@ -144,7 +144,7 @@ class FileSlice:
 
 
 class Pending(Enum):
-    """What a source yields when it has nothing yet."""
+    """The type of PENDING, which a source yields when it has nothing yet."""
 
     PENDING = 0
 
@@ -170,10 +170,10 @@ class Source(Protocol):
 
 
 class ResponseHead:
-    """A status and its fields, whatever the protocol: name and value pairs, in the case that HTTP/1.1 writes them in.
+    """A status and its fields, neutral of the protocol: name and value pairs, with the letter case of HTTP/1.1.
 
-    Heads are shared between responses and never changed. ``http1`` is where protocol/http1.py keeps the bytes that it
-    made of the head, None until then.
+    Heads are shared between responses and never changed. ``http1`` caches the bytes that protocol/http1.py makes of the
+    head; None until then.
     """
 
     __slots__ = ("_fields", "http1", "status")
@@ -219,7 +219,7 @@ class PartialHead(ResponseHead):
 
 
 class Response:
-    """What goes back to a client: a head and a body.
+    """A response: a head and a body.
 
     ``parts`` is the body in order: bytes and FileSlices; empty where there is no body. ``source`` (a Source) goes on
     where they end. ``body_size`` is the sum of the lengths of all, or UNKNOWN_SIZE: then the fields have no
@@ -275,12 +275,12 @@ def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: byt
 
 
 class Deferred:
-    """A response that needs work off the event loop: the connection waits for it, the others go on.
+    """A response that needs work off the event loop: its connection waits, the others go on.
 
-    ``work`` runs in a thread of the worker's pool (server/threads.py) and touches nothing that others use. ``finish``
+    ``work`` runs in a thread of the worker's pool (server/threads.py) and touches no shared state. ``finish``
     then runs on the event loop with its done future, and returns the response or another Deferred; it may raise
-    HTTPError or OSError. When the client has gone before, ``finish`` is not called, and what ``work`` returned is
-    dropped.
+    HTTPError or OSError. When the client has gone before, ``finish`` is not called, and the result of ``work``
+    is dropped.
     """
 
     __slots__ = ("finish", "work")
@@ -294,9 +294,9 @@ class Deferred:
         change: Callable[[Response], Response | Deferred],
         recover: Callable[[Exception], Response] | None = None,
     ) -> Deferred:
-        """Return the same work with ``change`` applied to the response that it leads to.
+        """Return the same work, with ``change`` applied to the response in the end.
 
-        ``recover`` makes the response, to be changed too, of an exception on the way to it.
+        ``recover`` turns an exception of ``finish`` into a response, to which ``change`` is applied too.
         """
         finish = self.finish
 

@@ -1,4 +1,4 @@
-"""The interface of the handler, which middleware has too: so one wraps the other. And how middleware edits fields.
+"""The interface that the handler and middleware share, and how middleware edits fields.
 
 Middleware that is off is not in the chain (application.py), so it costs nothing.
 """
@@ -31,7 +31,7 @@ class Responder:
 
 
 class Middleware(Responder):
-    """Middleware that passes everything on to ``handler``, for those that change some of it."""
+    """The base of middleware: passes everything on to ``handler``."""
 
     def __init__(self, handler: Responder) -> None:
         self.handler = handler
@@ -47,7 +47,7 @@ class Middleware(Responder):
 
 
 class FieldEdit:
-    """Applies ``edit`` to the fields of responses. Heads are shared, so each is edited once and never changed."""
+    """Applies ``edit`` to the fields of responses. Heads are shared: each is edited once, and the result is kept."""
 
     def __init__(self, edit: Callable[[tuple[Field, ...]], tuple[Field, ...]]) -> None:
         self._edit = edit
@@ -74,7 +74,7 @@ def with_fields(response: Response, fields: Iterable[Field]) -> Response:
 
 
 def with_head(response: Response, head: ResponseHead, user: bytes | None) -> Response:
-    """Return another response with the same body; what is cached is shared, so it is never changed."""
+    """Return another response with the same body: a cached response is shared, so it is never changed."""
     return Response(head, response.parts, response.body_size, response.close, response.source, user)
 
 

@@ -1,4 +1,4 @@
-"""Cross-origin reading for origins that are named (--cors https://app.example): middleware.
+"""Cross-origin reading by named origins (--cors https://app.example): middleware.
 
 ``--cors '*'`` needs none: its fields are the same in every response (common_fields.py). Fetch §3.2.
 """
@@ -19,10 +19,10 @@ MAX_ASKED = 64  # request fields that a preflight may name
 
 
 class Cors(Middleware):
-    """Adds to a response what lets the page that asked read it, where the page's origin is allowed.
+    """Adds the fields that let a page read a response, where the page's origin is allowed.
 
-    Another origin gets the plain response: its browser keeps it from the page. The Vary that this takes is in every
-    response already. Named origins may use credentials, so that --auth works for them: ``*`` may not.
+    Another origin gets the plain response: its browser keeps it from the page. Every response has the Vary for this
+    already. Named origins may use credentials, so --auth works for them; ``*`` may not.
     """
 
     def __init__(self, handler: Responder, config: Config) -> None:
@@ -31,7 +31,7 @@ class Cors(Middleware):
         self._edits = {origin.encode(): FieldEdit(_make_edit(origin.encode(), exposed)) for origin in config.cors}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return the handler's response, marked for the origin that asks if it is allowed."""
+        """Return the handler's response, with the fields for the request's origin if that is allowed."""
         response = self.handler.respond(head)
         edit = self._find_edit(head)
         if edit is None:
@@ -41,7 +41,7 @@ class Cors(Middleware):
         return _mark(response, edit, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Mark an error too, so that the page can read what is wrong."""
+        """Add the fields to an error too, so that the page can read what is wrong."""
         response = self.handler.refuse(error, head)
         edit = None if head is None else self._find_edit(head)
         return response if head is None or edit is None else _mark(response, edit, head)
@@ -52,13 +52,13 @@ class Cors(Middleware):
 
 
 def _make_edit(origin: bytes, exposed: Field) -> Callable[[tuple[Field, ...]], tuple[Field, ...]]:
-    """Return what lets an origin read a response; where a rule of the site says who may, it holds."""
+    """Return the edit for an origin; it changes nothing where a rule of the site has set the field."""
     added = ((b"Access-Control-Allow-Origin", origin), (b"Access-Control-Allow-Credentials", b"true"), exposed)
     return lambda fields: fields if has_field(fields, ALLOW_ORIGIN) else (*fields, *added)
 
 
 def _mark(response: Response, edit: FieldEdit, head: RequestHead) -> Response:
-    """Let the origin read the response, and where it is one to a preflight, send the request."""
+    """Let the origin read the response; after a preflight, also let it send the request."""
     marked = edit.apply(response, response.user)
     if not is_preflight(head) or has_field(response.fields, ALLOW_ORIGIN):
         return marked
@@ -67,7 +67,7 @@ def _mark(response: Response, edit: FieldEdit, head: RequestHead) -> Response:
 
 
 def is_preflight(head: RequestHead) -> bool:
-    """Tell whether a browser asks if a page may send a request (Fetch §4.8): no such question has credentials."""
+    """Tell whether a request is a preflight, which never has credentials (Fetch §4.8)."""
     return (
         head.method == b"OPTIONS"
         and head.field(b"access-control-request-method") is not None
@@ -76,9 +76,9 @@ def is_preflight(head: RequestHead) -> bool:
 
 
 def _allow(asked: bytes) -> bytes:
-    """Return the request fields that may be sent: those that were asked for, since none does anything here.
+    """Return the request fields to allow: those that were asked for, since none has an effect here.
 
-    They are named: with credentials ``*`` would be the name of a field (Fetch §3.2.3).
+    They are listed by name: with credentials ``*`` would be the name of a field (Fetch §3.2.3).
     """
     names = [name for name in split_list(asked)[:MAX_ASKED] if is_token(name)]
     return b", ".join(names) or b"Authorization"

@@ -12,7 +12,7 @@ from fastfile.site.representation import NO_CACHE, make_bodiless, make_page
 
 
 class Health(Middleware):
-    """Responds with 200 at ``path`` while the server serves, and with 503 from the moment that it is told to stop."""
+    """Responds at ``path``: 200 while the server serves, 503 as soon as it is told to stop."""
 
     def __init__(self, handler: Responder, path: str, changes: FieldChanges) -> None:
         super().__init__(handler)
@@ -36,7 +36,7 @@ class Health(Middleware):
         path = target.partition(b"?")[0]
         if path == self._path:
             return True
-        if path.startswith(b"/") and b"%" not in path and b"/." not in path:  # it is written in one way only
+        if path.startswith(b"/") and b"%" not in path and b"/." not in path:  # no other spelling of the path
             return False
         try:
             return parse_target(target).path == self._decoded

@@ -1,1 +1,1 @@
-"""Wire formats: what turns bytes into requests, and responses into bytes."""
+"""Wire formats: bytes to requests, and responses to bytes."""

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: the bytes of a response. The only place that writes them; RFC 9112.
+"""HTTP/1.1 on the wire: the bytes of a response; RFC 9112. No other module writes them.
 
 Knows messages, not how they are made (site/) or sent (server/). The parser of requests is a kernel (parser.py).
 """
@@ -25,7 +25,7 @@ def head_of(head: ResponseHead) -> bytes:
 
 
 def make_tail(date_s: int, is_persistent: bool, is_current: bool, is_chunked: bool = False) -> bytes:
-    """Return the end of a head: Date, what the connection and the framing need, and the empty line.
+    """Return the end of a head: Date, the fields of the connection and the framing, and the empty line.
 
     ``is_current``: the request was HTTP/1.1. A client of 1.0 has to be told when the connection goes on (§9.3), and
     gets no chunks (§6.1): the end of a body of unknown size is the end of its connection.

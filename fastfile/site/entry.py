@@ -1,6 +1,6 @@
-"""Answers: what a target leads to, decided once and kept in the cache until a stamp says that the disk has changed.
+"""Cache entries: what a target leads to, decided once and kept until a stamp says that the disk has changed.
 
-An answer is a file with its encoded variants, or the knowledge that nothing is there.
+An entry is a file with its encoded variants, or the knowledge that nothing is there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fastfile.storage.freshness import Stamp
 # Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
 MAX_CHOICES = 32
 MAX_REMEMBERED = 128  # bytes of such a value: a browser's has some 25, and each file remembers its own
-# What an answer and its heads take beside the content, about: measured with tracemalloc.
+# The memory of an entry and its heads beside the content, about: measured with tracemalloc.
 OVERHEAD = 2500
 
 
@@ -28,12 +28,12 @@ class Offer(Protocol):
 
 
 class Entry:
-    """``stamps`` are all that the decision was drawn from. ``identity`` is None where nothing is at the target.
+    """What the cache holds for a path. ``stamps`` cover everything that it depends on.
 
-    ``status`` is 200 for a file, 404 for an absence: ``identity`` is then the site's own page for that, if it has one,
-    and ``fallback`` the page of an app that takes navigations to where no file is, if there is one. ``offer`` is what
-    can be made of a file without variants, ``key`` that of the cache that keeps the answer. ``vary`` names the request
-    fields by which something else could have been found than an absence, ``hint`` says what would have been.
+    ``status`` is 200 for a file and 404 where none is. For a 404, ``identity`` is the site's own page, or None, and
+    ``fallback`` the page of an app for navigations, or None. ``offer`` makes variants of a file that has none. ``key``
+    is the entry's key in the cache. ``vary`` names the request fields that decided on the 404, and ``hint`` says what
+    would serve the URL.
     """
 
     __slots__ = (
@@ -74,19 +74,19 @@ class Entry:
         self.hint = hint
         self.key: bytes | None = None
         self.used = False
-        self._batch_number = 0  # in which its stamps were found to hold
+        self._batch_number = 0  # of the last batch in which the stamps held
         self._codings = tuple(variants) if offer is None else offer.codings
         self._choices: dict[bytes | None, Representation] = {}
         self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
         self.open_files = 0
         for representation in (identity, *variants.values()):
-            # The page of an absence is one for all absences: who keeps it has counted it.
+            # The page for 404 is shared by all entries without a file: it is counted once, where it is kept.
             if representation is not None and self.status == 200:
                 self.size = self.size_with(representation)
                 self.open_files += representation.resource.content is None
 
     def is_fresh(self, clock: Clock) -> bool:
-        """Tell whether all stamps hold; they are looked at once in a pass."""
+        """Tell whether all stamps hold; they are checked once per batch."""
         if self._batch_number == clock.batch_number:
             return True
         for stamp in self.stamps:
@@ -106,7 +106,7 @@ class Entry:
             if choice is not None:
                 return choice
         codings = preferred_codings(accept_encoding, self._codings)
-        # A variant of our making may be gone before the next range of it is asked for.
+        # A variant made here may be gone from the cache before the next range of it is asked for.
         if wants_range and (b"identity" in codings or self.offer is not None):
             return identity
         choice = self.variants.get(codings[0], identity)
@@ -120,7 +120,7 @@ class Entry:
         return choice
 
     def _next_best(self, codings: tuple[bytes, ...]) -> Representation:
-        """Return the best that is there, while a better one is being made."""
+        """Return the best variant that exists, while a better one is being made."""
         assert self.identity is not None
         for coding in codings:
             if coding == b"identity":
@@ -130,17 +130,17 @@ class Entry:
         return self.identity
 
     def size_with(self, variant: Representation) -> int:
-        """Return how much memory the answer takes, about and in bytes, with one variant more."""
+        """Return about how many bytes of memory the entry takes with one more variant."""
         content = variant.resource.content
         return self.size + OVERHEAD + (len(content) if content is not None else MAX_KEPT)
 
     def add(self, variant: Representation) -> None:
-        """Take in a variant that was made; whoever counts our size counts anew."""
+        """Add a variant that was made. It changes ``size``, which the caller passes on to the cache."""
         self.size = self.size_with(variant)
         self.variants[variant.coding] = variant
         self._choices.clear()
 
     def withdraw(self) -> None:
-        """Have no more variants made: it is not worth it."""
+        """Make no more variants: they would not be smaller."""
         self._codings = tuple(self.variants)
         self._choices.clear()

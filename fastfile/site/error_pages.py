@@ -1,4 +1,4 @@
-"""The answers that tell of an error: a page in the type that the client likes best, made once for each kind."""
+"""Error responses: a page in the media type that the client prefers, made once for each kind of error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_TYPES = 64  # distinct Accept values whose choice is remembered
 
 
 def make_vary(names: bytes = b"") -> Field:
-    """Return the Vary of a page of ours: it is chosen by Accept, that it is sent may depend on the fields ``names``."""
+    """Return the Vary of our own pages: Accept, and the fields ``names`` if the choice depended on them too."""
     return (b"Vary", b", ".join(dict.fromkeys([b"Accept", *split_list(names)])))
 
 
@@ -36,19 +36,19 @@ def make_error(error: OSError) -> HTTPError:
 
 
 class ErrorPages:
-    """``changes`` are those of every response."""
+    """Makes error responses and remembers them. ``changes`` are the field changes of every response."""
 
     def __init__(self, changes: FieldChanges) -> None:
         self._changes = changes
         self._pages: dict[object, Response] = {}
         self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self._types: dict[bytes | None, bytes] = {}
-        # The field lines of the last request that got a 404, and that: a client's requests bring the same ones.
+        # The field lines of the last request that got a 404, and its response: the next requests often have the same.
         self._last_lines: bytes | None = None
         self._last_absence: Response | None = None
 
     def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "") -> Response:
-        """Return the response that tells of an error; ``head`` is None where it could not be read.
+        """Return the response for an error; ``head`` is None where the request could not be read.
 
         ``html`` is the site's own page for it, if there is one; ``hint`` says what would help.
         """
@@ -67,7 +67,7 @@ class ErrorPages:
         return response
 
     def make_absence(self, head: RequestHead) -> Response:
-        """Return the 404, the one error that many requests get."""
+        """Return the plain 404, the one error that is frequent."""
         if self._last_absence is not None and head.field_lines == self._last_lines:
             return self._last_absence
         media_type = self.choose_type(head.field(b"accept"))
@@ -78,7 +78,7 @@ class ErrorPages:
         return response
 
     def choose_type(self, accept: bytes | None) -> bytes:
-        """Return the media type for a page of ours: HTML where nothing we have is acceptable (RFC 9110 §12.4.1)."""
+        """Return the media type for our own page: HTML where no type is acceptable (RFC 9110 §12.4.1)."""
         chosen = self._types.get(accept)
         if chosen is None:
             if len(self._types) >= MAX_TYPES:

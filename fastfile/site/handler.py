@@ -42,7 +42,7 @@ from fastfile.storage.tags import Unhashed
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# The methods of RFC 9110 §9.3 and RFC 5789: known, so that refusing one is 405 and not 501.
+# The methods of RFC 9110 §9.3 and RFC 5789. We refuse one of these with 405, any other with 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
 MAX_AUTHORITIES = 64  # distinct Host values that are remembered as allowed
@@ -51,7 +51,7 @@ MAX_AUTHORITIES = 64  # distinct Host values that are remembered as allowed
 class Handler(Responder):
     """Answers requests for the sites of ``mounts``.
 
-    ``log_failure`` is told of bugs: what the client hears of them is 500.
+    ``log_failure`` reports bugs; the client gets a 500.
     """
 
     def __init__(self, mounts: Mounts, shared: Shared, log_failure: Callable[[BaseException], None]) -> None:
@@ -65,8 +65,8 @@ class Handler(Responder):
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._authorities: set[bytes | None] = set()
-        self._last_authority: bytes | None = b"none yet"  # of those that are ours: the parser repeats the object
-        self.hits = 0  # requests whose answer was known and fresh
+        self._last_authority: bytes | None = b"none yet"  # allowed; the parser repeats the object
+        self.hits = 0  # requests that found a fresh entry in the cache
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         representation = None
@@ -92,15 +92,15 @@ class Handler(Responder):
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
     def look_around(self) -> None:
-        """See what no request looks for; to be called about once a second."""
+        """Look for changes that no request notices; call it about once a second."""
         self._mounts.look_around()
 
     def _known_entry(self, head: RequestHead) -> Entry | None:
-        """Return the cached answer where it is fresh and the host is known to be ours."""
+        """Return the cached entry where it is fresh and the authority is known to be allowed."""
         entry = self._entries.get(head.target)
         if entry is None:
-            # The answers kept under a path are those that no query changes (ruledsite.py): so a query is no key of its
-            # own, and a flood of them takes no room.
+            # Entries that are kept under a path do not depend on the query, so a query is not part of the key, and a
+            # flood of queries takes no room.
             entry = self._entries.get(head.target.partition(b"?")[0])
         if entry is None or not entry.is_fresh(self._clock):
             return None
@@ -112,7 +112,7 @@ class Handler(Responder):
         return entry
 
     def _make_absence(self, entry: Entry, head: RequestHead) -> Response:
-        """Return the 404: the site's own page for it, or ours."""
+        """Return the 404: the site's own page for it, or our own."""
         if entry.identity is None:
             if entry.hint and may_see_hints(head):
                 return self._pages.make(make_not_found(), head, None, entry.hint)
@@ -138,11 +138,11 @@ class Handler(Responder):
         try:
             site, target = self._mounts.find(parse_target(head.target))
             return site.failure_page(target.path)
-        except HTTPError:  # the target has no place here, or it is the site's rules that failed
+        except HTTPError:  # the target is malformed, or the site's rules failed
             return None
 
     def _respond(self, head: RequestHead, entry: Entry | None) -> Response | Deferred:
-        """Return the response; ``answer`` is the cached one where it is fresh and the host is known to be ours."""
+        """Return the response; ``entry`` is the cached one where it is fresh and the authority is allowed, or None."""
         if head.method != b"GET":
             _check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
@@ -221,7 +221,7 @@ class Handler(Responder):
 
 
 def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:
-    """Tell whether the very tag that we sent comes back, or the date where no tag comes, with nothing else to judge."""
+    """Tell whether the request has our own ETag, or our Last-Modified and no tag, and no other precondition."""
     if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they go before
         return False
     if head.if_none_match is not None:
@@ -230,7 +230,7 @@ def _is_usual_revalidation(head: RequestHead, representation: Representation) ->
 
 
 def _is_unconditional(head: RequestHead) -> bool:
-    """Tell whether no precondition came: of most requests for a range."""
+    """Tell whether the request has no precondition, as most requests for a range."""
     return (
         head.if_none_match is None
         and head.if_modified_since is None
@@ -252,10 +252,10 @@ def _check_method(method: bytes) -> None:
 
 
 def allowed_hosts(config: Config) -> tuple[bytes, ...]:
-    """Return the hosts that are ours beside the loopback names.
+    """Return the hosts to serve beside the loopback names.
 
-    Who listens on loopback alone is reached by a browser of this machine, and so by any page in it whose name was
-    rebound to 127.0.0.1: there no other name is ours unless it is named. Elsewhere the names are not known, so all are.
+    A server on loopback alone is reached by browsers of this machine, and so by any page in them whose name was rebound
+    to 127.0.0.1: it serves no other name unless --allowed-host gives it. Elsewhere we do not know the names: serve all.
     """
     if config.allowed_host:
         return tuple(name.lower().encode() for name in config.allowed_host)

@@ -1,4 +1,4 @@
-"""Responses: heads from fields, and the representation of a file with all that can be decided when it is opened.
+"""Representations: a file with everything about its responses that can be decided when it is opened.
 
 Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (handler.py) or bytes to a socket (server/).
 """
@@ -23,14 +23,14 @@ from fastfile.storage.resource import Resource
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
-# A policy for the site's pages (--csp) does not fit those that we make: they have their own, or run and load nothing.
+# A policy for the site's pages (--csp) does not fit our own: they have their own policy, or run and load nothing.
 OWN_TO_PAGES = (b"content-security-policy", b"content-encoding")
-# Of an open file, so many bytes of answers to short ranges are kept, once they were asked for twice in a row: many
-# clients ask alike for the head of a map of tiles, or for the two bytes by which Safari finds out about a video. It has
+# How many bytes of short ranges are kept for an open file. A range is kept when it was asked for twice in a row: many
+# clients ask for the head of the same tile archive, or for the two bytes that Safari reads first of a video. This has
 # room for the longest copy (resource.py).
 MAX_KEPT = 20 * 1024
 MAX_READY_PARTS = 16  # of a multipart content; more are made while they are sent
-KEPT_OVERHEAD = 800  # what one of them takes beside its bytes, its head included, about
+KEPT_OVERHEAD = 800  # of one of them beside its body, about: its head and the objects
 
 
 def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
@@ -42,16 +42,16 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
 def make_page(
     status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
 ) -> Response:
-    """Return a response whose body is a page of our own, with its type and what options make of its fields.
+    """Return a response whose body is one of our own pages, with the changes of options applied to its fields.
 
-    No cache keeps an error, whatever options say.
+    No cache may keep an error, whatever the options say.
     """
     changes = changes.sparing((*OWN_TO_PAGES, b"cache-control") if status >= 400 else OWN_TO_PAGES)
     return make_response(status, changes.apply(((b"Content-Type", media_type), NO_SNIFFING, *fields)), content)
 
 
 def make_bodiless(response: Response) -> Response:
-    """Return the answer to HEAD that GET would have got (RFC 9110 §9.3.2)."""
+    """Return the response to HEAD, given the one to GET (RFC 9110 §9.3.2)."""
     close_source(response.source)
     return Response(response.head, (), 0, response.close)
 
@@ -71,12 +71,12 @@ def make_etag(resource: Resource, coding: bytes) -> bytes | None:
 
 
 class Representation:
-    """One file as it is sent: its fields, and the two responses that most requests get, ready made.
+    """One file as it is sent: its fields, and the two responses that most requests get, made in advance.
 
     ``coding`` is b"" for the file itself. ``mtime_s`` is what ``last_modified`` says: never later than now (§8.8.2.1),
-    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of the error
-    whose page it is: then no validator goes with it, since nothing will ask by it (§13.2.1). ``vary`` names the request
-    fields that the choice of this representation depended on.
+    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of an error
+    whose page the file is: then it has no validators, since no precondition applies (§13.2.1). ``vary`` names the
+    request fields that the choice of this representation depended on.
     """
 
     __slots__ = (
@@ -128,10 +128,10 @@ class Representation:
         self._partial_base: ResponseHead | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
-        self._kept = 0  # the bytes of them
+        self._kept = 0  # bytes that they take
 
     def _make_fields(self, vary: bytes) -> tuple[list[Field], list[Field]]:
-        """Return the fields that a 304 has as well, no more than caching needs (RFC 9110 §15.4.5), and the others."""
+        """Return the fields that a 304 repeats, no more than caching needs (RFC 9110 §15.4.5), and the others."""
         caching = [NO_CACHE if self.status == 200 else NO_STORE]
         others = [NO_SNIFFING]
         if vary:
@@ -151,13 +151,13 @@ class Representation:
         return Response(ResponseHead(status, (*self._fields, *content)), parts, size)
 
     def kept_partial(self, asked: bytes) -> Response | None:
-        """Return the 206 for a Range field that was answered before, if it is kept."""
+        """Return the 206 that is kept for a Range field, or None."""
         return self._partials.get(asked)
 
     def make_partial(self, ranges: tuple[ByteRange, ...], asked: bytes) -> Response:
         """Return the 206 for one range, or for several as multipart/byteranges (RFC 9110 §14.6 and §15.3.7).
 
-        ``asked`` is the field that they were parsed from.
+        ``asked`` is the Range field that they were parsed from.
         """
         if len(ranges) > 1:
             return self._make_multipart(ranges)
@@ -166,7 +166,7 @@ class Representation:
             self._partial_base = ResponseHead(206, (*self._fields, (b"Content-Type", self.media_type)))
         part = self.resource.slice(start, stop)
         response = make_partial(self._partial_base, start, stop, self.resource.size, part)
-        if asked != self._last_asked:  # who asks for one part after the other asks for none again
+        if asked != self._last_asked:  # a client that reads one part after the other asks for none again
             self._last_asked = asked
         elif self.resource.content is None and isinstance(part, bytes):
             self._keep(asked, response)
@@ -182,7 +182,7 @@ class Representation:
             self._kept += size
 
     def _make_multipart(self, ranges: tuple[ByteRange, ...]) -> Response:
-        boundary = os.urandom(16).hex().encode()  # nobody can have put it into the file
+        boundary = os.urandom(16).hex().encode()  # random: the file cannot contain it
         heads = make_part_heads(ranges, self.resource.size, self.media_type, boundary)
         closing = make_closing_delimiter(boundary)
         total = len(b"".join(heads)) + sum([stop - start for start, stop in ranges]) + len(closing)
