@@ -108,3 +108,10 @@ def close_descriptors(kept: Iterable[int]) -> None:
         found = set(range(os.sysconf("SC_OPEN_MAX")))
     for fd in found - remaining:
         os.closerange(fd, fd + 1)  # one that is closed already, that of listdir() itself, is no error
+
+
+def describe_end(status: int) -> str:
+    """Return how a process ended, by its wait status."""
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.waitstatus_to_exitcode(status)}"

@@ -18,7 +18,7 @@ from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
-from fastfile.server.fork import Forker, Generation
+from fastfile.server.fork import Forker, Generation, describe_end
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Metering
@@ -314,7 +314,7 @@ class Supervisor:
 
     def _on_death(self, child: Child, status: int) -> None:
         """Log why a worker ended and replace it; raise StartError when the server has not yet begun to serve."""
-        cause = child.message or _say_status(status)
+        cause = child.message or describe_end(status)
         if self._metering is not None:
             self._metering.board.count_restart()
         failures = self._restarts.count(child.index, time.monotonic() - child.born_s)
@@ -345,9 +345,3 @@ class Supervisor:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         self._children.clear()
-
-
-def _say_status(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit status {os.waitstatus_to_exitcode(status)}"

@@ -30,9 +30,13 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def head(
-    method: bytes = b"GET", target: bytes = b"/a?b=%20", field_lines: bytes = b"", minor_version: int = 1
+    method: bytes = b"GET",
+    target: bytes = b"/a?b=%20",
+    field_lines: bytes = b"",
+    minor_version: int = 1,
+    authority: bytes | None = None,
 ) -> RequestHead:
-    return RequestHead(method, target, minor_version, 0, field_lines)
+    return RequestHead(method, target, minor_version, 0, field_lines, authority=authority)
 
 
 class Logged(NamedTuple):
@@ -112,15 +116,22 @@ GOLDEN = {
     "json: every member, in one order": (
         "json",
         exchange(head(field_lines=FIELDS), user=b"ann"),
-        '{"time":"2026-11-22T21:00:00.250Z","peer":"127.0.0.1","user":"ann","method":"GET",'
+        '{"time":"2026-11-22T21:00:00.250Z","peer":"127.0.0.1","user":"ann","host":null,"method":"GET",'
         '"target":"/a?b=%20",'
         '"version":"HTTP/1.1","status":200,"size":123,"seconds":0.001235,"referer":"http://x/\\"q\\"",'
         '"user_agent":"curl/8.0"}\n',
     ),
+    "json: the host, as it was sent": (
+        "json",
+        exchange(head(authority=b'Example.com:80"\xff')),
+        '{"time":"2026-11-22T21:00:00.250Z","peer":"127.0.0.1","user":null,"host":"Example.com:80\\"\\\\xff",'
+        '"method":"GET","target":"/a?b=%20","version":"HTTP/1.1","status":200,"size":123,"seconds":0.001235,'
+        '"referer":null,"user_agent":null}\n',
+    ),
     "json: what is not there is null": (
         "json",
         exchange(None, 400, 0, ""),
-        '{"time":"2026-11-22T21:00:00.250Z","peer":null,"user":null,"method":null,"target":null,'
+        '{"time":"2026-11-22T21:00:00.250Z","peer":null,"user":null,"host":null,"method":null,"target":null,'
         '"version":null,"status":400,"size":0,"seconds":0.001235,"referer":null,"user_agent":null}\n',
     ),
     "pretty: columns, and the target last": (

@@ -21,7 +21,8 @@ LINE_LIMIT = 4096
 _PEER_LIMIT = 128
 _METHOD_LIMIT = 32
 _TARGET_LIMIT = 2048
-_REFERER_LIMIT = 1024
+_HOST_LIMIT = 253  # the longest name of DNS
+_REFERER_LIMIT = 768
 _USER_AGENT_LIMIT = 512
 _USER_LIMIT = 128
 
@@ -104,13 +105,14 @@ class JsonLines(Lines):
         head, response, _ = exchange
         stamp = self._stamp_at(time_s)
         user = _string(response.user, _USER_LIMIT)
+        host = b"null" if head is None else _string(head.authority, _HOST_LIMIT)
         text = self._text(head, response.status, body_size)
         fields = self._fields(client, head)
         pieces = self._pieces
         pieces.append(stamp)
         pieces.append(b'.%03dZ","peer":' % (int(time_s * 1000) % 1000))
         pieces.append(client.peer)
-        pieces.append(b',"user":%b,' % user)
+        pieces.append(b',"user":%b,"host":%b,' % (user, host))
         pieces.append(text)
         pieces.append(b"%.6f" % duration_s)
         pieces.append(fields)
