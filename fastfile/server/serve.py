@@ -1,4 +1,4 @@
-"""A server from its beginning to its end: what is opened, given up and watched over, and in which order."""
+"""The life of a server in order: bind, drop privileges, run the supervisor, close."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 from fastfile.server.worker import Plan
 
-# What is bound, or given up for good, at the start: a running server cannot have it otherwise.
+# Settings of what is bound, or given up for good, at the start: they cannot change in a running server.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "user", "group")
 
-# Returns the settings as they are now, and the path of what is served. Raises ConfigError or StartError.
+# Returns the current settings and the path of the root. Raises ConfigError or StartError.
 Reread = Callable[[], tuple[Config, str]]
 
 
 def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | None = None) -> int:
     """Serve until told to stop: the exit status. Raises StartError when it cannot begin.
 
-    ``reread`` is asked at each SIGHUP; without it the settings stay as they are.
+    ``reread`` is called at each reload; without it the settings stay as they are.
     """
 
     def make_plan() -> Plan:
@@ -61,7 +61,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
 
 
 def check_fixed(before: Config, after: Config) -> None:
-    """Raise StartError when settings differ that cannot change while the server runs."""
+    """Raise StartError if settings differ that cannot change while the server runs."""
     for name in FIXED:
         if getattr(before, name) != getattr(after, name):
             flag = name.replace("_", "-")
@@ -69,7 +69,7 @@ def check_fixed(before: Config, after: Config) -> None:
 
 
 def listen_for_metrics(config: Config, endpoint: str) -> Listening:
-    """Bind what --metrics asks for. Raises StartError when that cannot be had."""
+    """Bind the address of --metrics. Raises StartError when that fails."""
     host, _, port = endpoint.rpartition(":")
     if endpoint.startswith("unix:"):
         host, port = endpoint, "0"
@@ -82,7 +82,7 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
 
 
 def preload(config: Config) -> list[str]:
-    """Import what workers cannot any more, once and before the forks; return what there is to say about it.
+    """Import before the fork what workers in their sandbox cannot import; return notices about it.
 
     Raises StartError when --loop is not there.
     """

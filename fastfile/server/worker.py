@@ -35,21 +35,21 @@ from fastfile.terminal import wants_colour
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
-# After a failed accept: long enough not to spin, short enough not to be noticed.
+# Pause after a failed accept: long enough not to spin, short enough to go unnoticed.
 EXHAUSTED_PAUSE_S = 0.1
-# A client that has connected and sent nothing may have its first request under way.
+# A client that has connected and sent nothing may have sent its first request already.
 SILENT_GRACE_S = 0.7
-# Of the threads that hash: a flood of guesses leaves the loop its share, and on a busy machine a log-in is not forever.
+# Of the threads that hash: the loop keeps its share of the CPU during a flood of guesses, and log-ins still proceed.
 HASHING_NICENESS = 5
-NICENESS = 10  # of the thread for what nobody waits for: it takes what others leave
-# Of a worker's own: the loop, logs, the root, the folders on the way to a file; some 15 when idle.
+NICENESS = 10  # of the thread that compresses in the background
+# Descriptors that a worker needs for itself: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
 # From the supervisor to a worker that has a successor. A closed terminal sends SIGHUP itself to all its processes.
 RETIRE = signal.SIGUSR2
 
 
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
-    """Make the event loop that --loop asks for; ``auto`` is uvloop where it is installed."""
+    """Return the event loop of --loop; ``auto`` is uvloop if it is installed."""
     if name != "asyncio":
         try:
             import uvloop
@@ -62,7 +62,7 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Plan(NamedTuple):
-    """What workers serve, and how."""
+    """The settings of a generation of workers, and its root."""
 
     config: Config
     root_path: bytes
@@ -117,7 +117,7 @@ class Worker:
         return make_application(config, mount_points, self._clock, report, submit, say=say, read=disk.submit)
 
     def _make_service(self, config: Config, disk: Offload) -> Service:
-        """Return what the connections share, with the gates before the handler and the threads that it waits for."""
+        """Return what the connections share: the handler inside its middleware, and the threads that it waits for."""
         report = self._errors.report_failure
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
@@ -128,7 +128,7 @@ class Worker:
         return Listener(service, listening, connections, self._complaints, self._on_exhausted)
 
     def run(self, sandbox: str) -> None:
-        """Serve until the end; tells the supervisor at its beginning, and which sandbox is in force."""
+        """Serve until told to stop; first report to the supervisor, with the sandbox that is in force."""
         loop = self._loop
         loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
@@ -149,7 +149,7 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
 
     def stop(self) -> None:
-        """Take up who waits, then accept no more; finish what is in flight in up to ``grace`` seconds; end the loop."""
+        """Accept the clients that wait, then no more; finish what is in flight within ``grace``; end the loop."""
         self._service.handler.stop()
         self._loop.call_later(self._config.grace, self._loop.stop)
         if not self._service.draining:
@@ -174,7 +174,7 @@ class Worker:
         self._draining_since_s = self._loop.time()
 
     def _take_up(self, deferring: list[socket.socket]) -> None:
-        """Accept those who have connected, and listen on while the kernel keeps some of them."""
+        """Accept the clients that have connected, and listen on while the kernel holds some of them back."""
         is_time_left = self._loop.time() < self._draining_since_s + LONGEST_S
         if is_time_left and any(map(are_pending, deferring)):
             self._loop.call_later(LOOK_S, self._take_up, deferring)
@@ -205,7 +205,7 @@ class Worker:
         self._channel.send(RENEW)
 
     def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """The loop caught what a callback of ours raised: it goes on, and so do we."""
+        """Report an exception that the loop caught from a callback; the worker goes on."""
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
     def _end_if_drained(self) -> None:
@@ -269,7 +269,7 @@ class Worker:
 def run_worker(
     plan: Plan, sockets: list[socket.socket], channel: WorkerChannel, errors: ErrorLog, meter: Meter | None
 ) -> int:
-    """Be a worker until told to stop: the exit status. Says that it serves, or why it cannot start."""
+    """Run a worker until it is told to stop; return its exit status. Reports that it serves, or why it cannot start."""
     try:
         problem = filter_calls(plan.config)
         loop = make_loop(plan.config.loop)
@@ -293,7 +293,7 @@ def _fail(channel: WorkerChannel, error: OSError | StartError) -> int:
 
 
 def make_log(config: Config) -> AccessLog | None:
-    """Open the access log that is asked for: pretty on a terminal and none elsewhere, unless told otherwise."""
+    """Open the access log of --log-format; auto is pretty on a terminal, combined in a file, and none elsewhere."""
     format_ = config.log_format
     if format_ == "auto":
         format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"

@@ -1,4 +1,4 @@
-"""Complaints about what clients or the system do to us: a line at a time, however often it happens."""
+"""Warnings about clients and the system: at most one line of each kind in ten seconds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from fastfile.clock import Clock
 
-INTERVAL_S = 10.0  # between two lines about the same thing: a flood must not become one of the log
+INTERVAL_S = 10.0  # between two lines of one kind: a flood of requests must not flood the log
 
 
 class Complaints:
-    """Knows when each thing was last complained of; ``say`` writes a line."""
+    """Limits how often warnings are written; ``say`` writes a line."""
 
     def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class Complaints:
         self._last_s: dict[str, float] = {}
 
     def complain(self, kind: str, text: str) -> None:
-        """Say ``text``, unless something of that ``kind`` was said within the last seconds."""
+        """Write ``text`` unless a line of that ``kind`` was written within INTERVAL_S."""
         now_s = self._clock.monotonic_s
         if now_s - self._last_s.get(kind, -INTERVAL_S) >= INTERVAL_S:
             self._last_s[kind] = now_s

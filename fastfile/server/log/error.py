@@ -1,4 +1,4 @@
-"""What the server has to say to whoever runs it: lines on standard error, written without waiting for a reader."""
+"""Messages to the operator: lines on standard error, written without waiting for a reader."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import traceback
 
 from fastfile.server.log.access import Sink
 
-QUEUE_LIMIT = 64 * 1024  # of lines that nobody takes; more are lost: there is nobody to tell
+QUEUE_LIMIT = 64 * 1024  # bytes of lines that wait for a reader; more are dropped
 
 
 class ErrorLog:
-    """Made before the first fork, since a worker in its sandbox can open nothing; each process has its own queue.
+    """Writes messages. Made before the first fork, since a sandbox cannot open it; each process has its own queue.
 
     ``fd`` stays the caller's.
     """
@@ -22,27 +22,27 @@ class ErrorLog:
         self._index = 0
 
     def say(self, text: str) -> None:
-        """Write a line, now or when it can be taken; that nobody reads it is no reason to fail or to wait."""
+        """Write a line, now or as soon as the descriptor takes it; never wait or fail."""
         if len(self._queue) < QUEUE_LIMIT:
             self._queue += f"fastfile: {text}\n".encode(errors="backslashreplace")
         self.flush()
 
     def say_once(self, text: str) -> None:
-        """Write a line that every worker has to say: the first of them does."""
+        """Write a line that all workers would write: only the first of them does."""
         if self._index == 0:
             self.say(text)
 
     def report_failure(self, error: BaseException) -> None:
-        """Say what only a bug can cause; the server goes on."""
+        """Write the traceback of a bug; the server goes on."""
         self.say(f"worker {os.getpid()}: {''.join(traceback.format_exception(error)).rstrip()}")
 
     def flush(self) -> None:
-        """Try again with what could not be written; to be called now and then."""
+        """Retry what could not be written; called about once a second."""
         if self._queue:
             self._sink.write(self._queue)
 
     def begin_worker(self, index: int) -> None:
-        """In a new worker, one of several: what still waits is the supervisor's to say."""
+        """Prepare for a new worker: the supervisor writes what still waits."""
         self._index = index
         self._queue.clear()
 
@@ -51,6 +51,6 @@ class ErrorLog:
         return self._sink.fileno()
 
     def close(self) -> None:
-        """Write what can be written at once and let go of the descriptor."""
+        """Write what can be written at once and close the descriptor."""
         self.flush()
         self._sink.close()
