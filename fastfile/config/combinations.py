@@ -25,6 +25,9 @@ def check_together(config: Config) -> None:
         raise ConfigError("--cors", config.source("cors"), "* allows any origin: remove the others")
     if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
         raise ConfigError("--header", config.source("header"), "Access-Control headers cannot go with --cors")
+    if config.proxy_protocol and not config.trusted_proxy:
+        problem = "it is taken from the proxies of --trusted-proxy alone, and none is given"
+        raise ConfigError("--proxy-protocol", config.source("proxy_protocol"), problem)
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:
         if path.strip("/") in taken:

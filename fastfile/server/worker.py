@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastfile.application import MountPoint, add_gates, make_application, open_roots
 from fastfile.clock import Clock
@@ -32,6 +32,9 @@ from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler, allowed_hosts
 from fastfile.terminal import wants_colour
+
+if TYPE_CHECKING:
+    from fastfile.http.forwarded import TrustedProxies
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
@@ -87,7 +90,8 @@ class Worker:
         self._loop = loop
         self._clock = Clock()
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
-        self._clients = Clients(config.max_per_client)
+        self._proxies = make_proxies(config)
+        self._clients = Clients(config.max_per_client, None if self._proxies is None else self._proxies.are_trusted)
         self._complaints = Complaints(self._clock, errors.say)
         self._metrics = None if meter is None else meter.metrics
         self._gauges: Gauges | None = None
@@ -121,7 +125,7 @@ class Worker:
         report = self._errors.report_failure
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
-        shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints)
+        shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         return Service(config, entrance, self._clock, self._poller, *shared)
 
     def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
@@ -290,6 +294,15 @@ def _fail(channel: WorkerChannel, error: OSError | StartError) -> int:
     text = describe(error) if isinstance(error, OSError) else str(error)
     channel.send(text.encode(errors="backslashreplace"))
     return 1
+
+
+def make_proxies(config: Config) -> TrustedProxies | None:
+    """Return the proxies of --trusted-proxy, None where there are none: most servers start without the module."""
+    if not config.trusted_proxy:
+        return None
+    from fastfile.http.forwarded import TrustedProxies
+
+    return TrustedProxies(config.trusted_proxy)
 
 
 def make_log(config: Config) -> AccessLog | None:

@@ -353,6 +353,7 @@ IN_A_FILE = [option for option in OPTIONS if option.name != "config"]  # a file 
 NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
+    "trusted_proxy": "10.0.0.0/8",
     "cache_control": "*.html=no-cache",
     "encoded": "*.pbf=gzip",
     "as_": "netlify",

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fastfile.config.option import OptionGroup, option, repeatable
-from fastfile.config.values import BIND, HOST, METRICS, MODE, NAME, PATH, SWITCH, WORKERS, choice, number, seconds
+from fastfile.config.values import (
+    BIND,
+    HOST,
+    METRICS,
+    MODE,
+    NAME,
+    PATH,
+    PROXY,
+    SWITCH,
+    WORKERS,
+    choice,
+    number,
+    seconds,
+)
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -48,6 +61,19 @@ class ListenOptions(OptionGroup):
         reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
         "rebinding)",
         peers="vite 403",
+    )
+    trusted_proxy: tuple[str, ...] = repeatable(
+        PROXY,
+        metavar="CIDR",
+        help="Believe what proxies in this network say about their clients, in X-Forwarded-For or Forwarded; unix is "
+        "those on a Unix socket. Repeat it for more.",
+        reason="anyone can write these fields, and would hide in the log and evade limits by them",
+        peers="nginx set_real_ip_from, Caddy trusted_proxies, uvicorn --forwarded-allow-ips: none by default",
+    )
+    proxy_protocol: bool = option(
+        SWITCH,
+        default=False,
+        help="Expect the PROXY protocol, version 1 or 2, from the proxies of --trusted-proxy.",
     )
 
 

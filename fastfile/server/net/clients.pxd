@@ -8,6 +8,7 @@ cdef class Clients:
     cdef bint _counts_own
     cdef dict _counts
     cdef list _waiting
+    cdef object _is_proxy
     @cython.locals(client=bytes, count=Py_ssize_t)
     cpdef bint admit(self, bytes address) except -1
     @cython.locals(client=bytes, count=Py_ssize_t)

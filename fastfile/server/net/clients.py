@@ -26,9 +26,10 @@ class Clients:
     that was asked for holds for loopback too. An IPv6 client has a /64 at the least: it counts as one.
     """
 
-    __slots__ = ("_counts", "_counts_own", "_limit", "_waiting")
+    __slots__ = ("_counts", "_counts_own", "_is_proxy", "_limit", "_waiting")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, is_proxy: Callable[[bytes], bool] | None = None) -> None:
+        self._is_proxy = is_proxy  # whether an address is that of a trusted proxy, which counts as no client
         self._limit = limit or DEFAULT_LIMIT
         self._counts_own = limit != 0
         self._counts: dict[bytes, int] = {}
@@ -66,6 +67,8 @@ class Clients:
 
     def _client(self, address: bytes) -> bytes | None:
         """Return what counts as one client, None for who is not counted."""
+        if self._is_proxy is not None and self._is_proxy(address):
+            return None
         if len(address) == 16:
             if not address.startswith(MAPPED):
                 return None if address == LOOPBACK_6 and not self._counts_own else address[:8]

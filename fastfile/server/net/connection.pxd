@@ -15,6 +15,7 @@ cdef class Connection(Output):
     cdef RequestReader _reader
     cdef Deferral _deferral
     cdef Response _early
+    cdef bytearray _preface
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cpdef bytearray read_first(self, double kept_s)
     cpdef start(self, bytearray data)
@@ -25,6 +26,8 @@ cdef class Connection(Output):
     cdef _receive(self)
     @cython.locals(service=Service, reader=RequestReader, before=Py_ssize_t, is_waiting=bint)
     cdef _process(self, bytearray data, Py_ssize_t count)
+    cdef bint _read_preface(self) except -1
+    cdef _refuse_silently(self, str complaint)
     cdef _take_requests(self, RequestReader reader)
     @cython.locals(head=RequestHead, early=Response)
     cdef bint _take_request(self, RequestReader reader) except -1

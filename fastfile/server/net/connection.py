@@ -16,6 +16,7 @@ from typing import Any
 from fastfile.errors import BadRequest, HTTPError, make_unavailable
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE
+from fastfile.protocol.proxy_protocol import maybe_preface
 from fastfile.sendfile import copy_of
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.deferral import Deferral, is_continue
@@ -33,13 +34,16 @@ LOOK_EACH = 4
 class Connection(Output):
     """Reads requests and responds to them, in their order."""
 
-    __slots__ = ("_deferral", "_early", "_reader")
+    __slots__ = ("_deferral", "_early", "_preface", "_reader")
 
     def __init__(self, service: Service, transport: Transport) -> None:
         super().__init__(service, transport)
         self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
         self._deferral: Deferral | None = None
         self._early: Response | None = None  # to the request whose body is being read, which expected 100-continue
+        self._preface: bytearray | None = None  # what a proxy says before the first request, as far as it has come
+        if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
+            self._preface = bytearray()
 
     def read_first(self, kept_s: float) -> bytearray | None:
         """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
@@ -135,6 +139,12 @@ class Connection(Output):
     def _process(self, data: bytearray, count: int) -> None:
         """Respond to every whole request in what was kept and ``data[:count]``; keep the rest."""
         service = self._service
+        if self._preface is not None:
+            self._preface += data[:count]
+            if not self._read_preface():
+                return
+            data, self._preface = self._preface, None
+            count = len(data)
         reader = self._reader
         before = self._requests
         if count or reader is not None:
@@ -155,6 +165,29 @@ class Connection(Output):
             self._settle(self._requests != before)
         elif self.state == WAITING:
             self._wait()
+
+    def _read_preface(self) -> bool:
+        """Read who the client of a proxy is; False where more has to come, or the connection is refused."""
+        assert self._preface is not None
+        try:
+            preface = maybe_preface(bytes(self._preface))
+        except ValueError as error:
+            self._refuse_silently(f"closes a connection of a proxy, {{}}: not the PROXY protocol ({error})")
+            return False
+        if preface is None:
+            return False
+        del self._preface[: preface.size]
+        if preface.client is not None:
+            if not self._service.clients.admit(preface.client):
+                self._refuse_silently("refuses a client of a proxy, {}, which has as many connections as one may have")
+                return False
+            self._transport.peer = preface.client
+        return True
+
+    def _refuse_silently(self, complaint: str) -> None:
+        if self._service.complaints is not None:
+            self._service.complaints.complain("proxy", complaint.format(format_address(self._transport.peer)))
+        self.close()
 
     def _take_requests(self, reader: RequestReader) -> None:
         """Respond to one request after the other, until one stops us or no whole one is left."""
@@ -183,6 +216,9 @@ class Connection(Output):
         if head is None:
             return False
         head.peer = self._transport.peer
+        proxies = self._service.proxies
+        if proxies is not None:
+            head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
         if head.chunked or head.content_length or head.expect is not None:
             self._begin_body(head, reader)
         else:

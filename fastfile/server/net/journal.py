@@ -13,11 +13,12 @@ from fastfile.server.net.service import Service
 class Journal:
     """Made for a connection that is logged or measured. ``unsent`` are the bytes of a response that is being sent."""
 
-    __slots__ = ("_began_s", "_client", "_service", "_unlogged", "_unmeasured", "unsent")
+    __slots__ = ("_began_s", "_client", "_peer", "_service", "_unlogged", "_unmeasured", "unsent")
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._client: Client | None = None  # what the log remembers of it
+        self._client: Client | None = None  # what the log remembers of the last client; behind a proxy there are more
+        self._peer = b""  # its address
         self._unlogged: list[Exchange] = []
         self._unmeasured = 0  # responses of which --metrics counts the time, once they have left
         self._began_s = 0.0  # when the first of them was asked for
@@ -49,12 +50,13 @@ class Journal:
         log = self._service.log
         if log is None or not self._unlogged:
             return
-        if self._client is None:
-            self._client = log.make_client(format_address(peer))
         sizes = self._sent_sizes(unsent) if unsent else None
         unlogged, self._unlogged = self._unlogged, []
         for index, exchange in enumerate(unlogged):
-            response = exchange[1]
+            head, response = exchange[0], exchange[1]
+            client = peer if head is None else head.peer
+            if self._client is None or client != self._peer:
+                self._client, self._peer = log.make_client(format_address(client)), client
             body_size = response.body_size if sizes is None else sizes[index]
             log.record(self._client, exchange, body_size, self._service.clock.wall_s)
 

@@ -12,10 +12,10 @@ from fastfile.server.net.transport cimport Copying
 cdef class Service:
     cdef readonly Responder handler
     cdef readonly Poller poller
-    cdef readonly object limits, offload, disk, complaints
+    cdef readonly object limits, offload, disk, complaints, proxies
     cdef public RequestReader reader
     cdef readonly Copying copying
-    cdef readonly bint is_observed
+    cdef readonly bint is_observed, has_prefaces
     cdef readonly Clock clock
     cdef readonly AccessLog log
     cdef readonly Clients clients

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.protocol.http1 import make_tail
@@ -14,6 +16,9 @@ from fastfile.server.net.poller import Poller
 from fastfile.server.net.reader import RequestReader
 from fastfile.server.net.transport import Copying
 from fastfile.server.threads import Offload
+
+if TYPE_CHECKING:
+    from fastfile.http.forwarded import TrustedProxies
 
 # One read takes at most this much; a pipeline that is longer waits in the kernel.
 BUFFER_SIZE = 64 * 1024
@@ -39,6 +44,7 @@ class Service:
         offload: Offload | None = None,
         disk: Offload | None = None,
         complaints: Complaints | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -49,6 +55,8 @@ class Service:
         self.offload = offload
         self.disk = disk
         self.complaints = complaints
+        self.proxies = proxies
+        self.has_prefaces = proxies is not None and config.proxy_protocol
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout
         self.body_timeout_s = config.body_timeout

@@ -7,7 +7,7 @@ cdef int WOULD_BLOCK
 
 cdef class Transport:
     cdef readonly int fd
-    cdef readonly bytes peer
+    cdef public bytes peer
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
