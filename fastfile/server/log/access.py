@@ -1,8 +1,8 @@
-"""The access log: makes each line at once, writes the lines later, and never waits for whoever reads them.
+"""The access log: makes each line at once, writes lines later, and never waits for their reader.
 
-A pipe that nobody reads, a terminal stopped with Ctrl-S, a full disk: serving goes on, the queue is bounded, whole
-lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was handed to us: its file
-description is shared with the shell and with every other process that got it.
+With a pipe without a reader, a terminal stopped by Ctrl-S or a full disk the server goes on; the queue is bounded, and
+whole lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was passed to us: other
+processes, such as the shell, share its file description.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what the descriptor takes now and keep the rest; to be called some ten times a second."""
+        """Write what the descriptor takes now and keep the rest; called some ten times a second."""
         if self._count:
             self._queue_lines()
         self._sink.write(self._queue)
@@ -81,14 +81,14 @@ class AccessLog:
             self._sink.write(self._queue)
 
     def replace(self, fd: int) -> None:
-        """Write to what ``fd`` is open on from now on: the old file was renamed. ``fd`` stays the caller's."""
+        """Write to the file of ``fd`` from now on, after a log rotation. ``fd`` stays the caller's."""
         self.flush()
         sink = Sink(fd)
         self._sink.close()
         self._sink = sink
 
     def close(self) -> None:
-        """Write what can be written at once and let go of the descriptor."""
+        """Write what can be written at once and close the descriptor."""
         self.flush()
         self._sink.close()
 

@@ -1,8 +1,7 @@
-"""The texts of the access log, in each format: printable ASCII, whatever a client sent.
+"""The texts of the access log in each format: printable ASCII, whatever a client sent.
 
-Pure but for the time zone. What a client sent is escaped and cut, so that no request can forge a line, send escapes to
-a terminal or make a line longer than LINE_LIMIT. Which texts are made anew, and which were made before, is decided in
-loglines.py.
+Pure except for the time zone. Values of clients are escaped and cut, so that no request can forge a line, send escapes
+to a terminal or make a line longer than LINE_LIMIT. lines.py decides which texts are reused.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _REFERER_LIMIT = 768
 _USER_AGENT_LIMIT = 512
 _USER_LIMIT = 128
 
-# What became of the fields of requests is remembered, most recent first. Each may be as long as a head, so few.
+# Entries of the caches of formatted fields. Each key may be as long as a request head, so there are few.
 _REMEMBERED = 128
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")

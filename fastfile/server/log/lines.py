@@ -1,7 +1,7 @@
 """The lines of an access log that wait to be written, in the pieces that they are joined of.
 
-Most pieces were made before: for the same second, the same target, the same client. A piece is used again only where
-what it was made of is the same, byte for byte, and what is remembered is bounded. The texts are in logformat.py.
+Most pieces are reused: for the same second, target or client. A piece is reused only for the same bytes, and the caches
+are bounded. The texts are in format.py.
 """
 
 from __future__ import annotations
