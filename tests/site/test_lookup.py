@@ -8,7 +8,15 @@ import pytest
 from support.asker import Asker, body
 from support.looks import Looks
 
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.http.field_changes import NO_CHANGES
 from fastfile.rules.patterns.index import PatternIndex
+from fastfile.site.error_pages import ErrorPages
+from fastfile.site.lookup import Site
+from fastfile.site.shared import Shared
+from fastfile.storage.cache import Cache
+from fastfile.storage.tags import Tags
 
 
 def make_asker(tmp_path: Path, files: dict[str, str], **settings: object) -> Asker:
@@ -66,3 +74,11 @@ def test_a_request_for_nothing_far_below_the_root_looks_at_few_names(tmp_path, m
     response = asker.ask("/" + "d/" * depth + missing)
     assert (response.status, body(response)) == (404, b"near")
     assert len(looks.names) < 100
+
+
+def test_a_page_for_failures_in_a_hidden_folder_is_not_sent(tmp_path):
+    asker = make_asker(tmp_path, {".next/50x.html": "hidden", "docs/50x.html": "docs", "50x.html": "top"})
+    config, cache = Config(), Cache(1 << 20, 10)
+    site = Site(asker.root, b"", Shared(config, Clock(), cache, ErrorPages(NO_CHANGES), NO_CHANGES, Tags(config.etag)))
+    assert site.failure_page(b".next/x") == b"top"
+    assert site.failure_page(b"docs/x") == b"docs"
