@@ -43,7 +43,9 @@ class _Entry(NamedTuple):
         if self.expression is not None:
             return tuple([_STEPS_OF_ENTRY + steps for steps in self.expression.costs])
         parts = len(self.segments.parts) if self.segments is not None else 0
-        return (_STEPS_OF_ENTRY + _STEPS_OF_PART * parts,) * len(LENGTHS)
+        has_splat = self.segments is not None and self.segments.end in ("rest", "splat")
+        copied = [size // 8 if has_splat else 0 for size in LENGTHS]
+        return tuple([_STEPS_OF_ENTRY + _STEPS_OF_PART * parts + steps for steps in copied])
 
 
 class PatternIndex(Generic[T]):
