@@ -6,6 +6,7 @@ A worker serves one. Tests and programs with connections of their own can do the
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -120,7 +121,7 @@ def make_application(
     if note is not take_no_note:
         hints = Hints(say_nothing)
     elif not allowed_hosts(config):  # loopback alone, without names of other machines
-        hints = Hints(say)
+        hints = Hints(say if sys.stderr is not None and sys.stderr.isatty() else say_nothing)
     tags = Tags(config.etag)
     shared = Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
     sites: list[Site | Entrance] = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]

@@ -2,9 +2,10 @@ from fastfile.message cimport RequestHead, Response
 
 cdef class ErrorPages:
     cdef object _changes
-    cdef dict _pages, _absences, _types
+    cdef dict _pages, _types
     cdef bytes _last_lines
+    cdef str _last_hint
     cdef Response _last_absence
     cpdef Response make(self, error, RequestHead head, bytes html=*, str hint=*)
-    cpdef Response make_absence(self, RequestHead head)
+    cpdef Response make_absence(self, RequestHead head, str hint=*)
     cpdef bytes choose_type(self, bytes accept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastfile.errors import HTTPError, make_not_found, make_unavailable
+from fastfile.http.authority import is_loopback_host
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.fields import split_list
 from fastfile.http.negotiation import preferred_type
@@ -13,6 +14,10 @@ from fastfile.storage.outcome import Outcome, classify
 
 MAX_PAGES = 256  # distinct error responses that are remembered
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
+
+
+# A proxy on this machine sends one of these with the requests of its clients, who are not to read hints.
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 
 
 def make_vary(names: bytes = b"") -> Field:
@@ -35,16 +40,23 @@ def make_error(error: OSError) -> HTTPError:
     return HTTPError(500, "The file could not be read.")
 
 
+def may_see_hints(head: RequestHead) -> bool:
+    """Tell whether a request is of a user of this machine, as far as can be told: no proxy passed it on."""
+    host = (head.authority or b"").lower()
+    name = host[: host.rfind(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
+    return is_loopback_host(name) and not any(head.field(field) for field in _FORWARDED)
+
+
 class ErrorPages:
     """Makes error responses and remembers them. ``changes`` are the field changes of every response."""
 
     def __init__(self, changes: FieldChanges) -> None:
         self._changes = changes
         self._pages: dict[object, Response] = {}
-        self._absences: dict[bytes, Response] = {}  # the 404 in each media type
         self._types: dict[bytes | None, bytes] = {}
         # The field lines of the last request that got a 404, and its response: the next requests often have the same.
         self._last_lines: bytes | None = None
+        self._last_hint = ""
         self._last_absence: Response | None = None
 
     def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "") -> Response:
@@ -66,15 +78,12 @@ class ErrorPages:
             self._pages[key] = response
         return response
 
-    def make_absence(self, head: RequestHead) -> Response:
-        """Return the plain 404, the one error that is frequent."""
-        if self._last_absence is not None and head.field_lines == self._last_lines:
+    def make_absence(self, head: RequestHead, hint: str = "") -> Response:
+        """Return the 404, the one error that is frequent; ``hint`` is shown to users of this machine."""
+        if self._last_absence is not None and hint is self._last_hint and head.field_lines == self._last_lines:
             return self._last_absence
-        media_type = self.choose_type(head.field(b"accept"))
-        response = self._absences.get(media_type)
-        if response is None:
-            response = self._absences[media_type] = self.make(make_not_found(), head)
-        self._last_lines, self._last_absence = head.field_lines, response
+        response = self.make(make_not_found(), head, None, hint if hint and may_see_hints(head) else "")
+        self._last_lines, self._last_hint, self._last_absence = head.field_lines, hint, response
         return response
 
     def choose_type(self, accept: bytes | None) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from fastfile.http.navigation import is_navigation
 from fastfile.http.target import join
 from fastfile.rules.clean_urls import PagePath
 from fastfile.site.context import Lookup, SiteContext
@@ -62,7 +63,7 @@ class Fallback:
             stamps = sum(drawn_from, stamps)
         else:
             stamps = ()
-        hint = self._find_hint(lookup)
+        hint = self._find_hint(lookup, app is not None and is_navigation(lookup.head))
         if page is None:
             entry = Entry(stamps, None, {}, app, vary=vary, hint=hint)
         else:
@@ -85,13 +86,15 @@ class Fallback:
                 return entry.identity.resource.read_all()
         return None
 
-    def _find_hint(self, lookup: Lookup) -> str:
+    def _find_hint(self, lookup: Lookup, is_answered: bool) -> str:
+        """Return the hint for a path; it is not told about a request that the app's page answers."""
         hints = self._context.shared.hints
         hint = None if hints is None else find_hint(self._context, lookup)
         if hints is None or hint is None:
             return ""
-        self._note("hint", os.fsencode(hint.text))
-        hints.tell(lookup.page.path, hint)
+        if not is_answered:
+            self._note("hint", os.fsencode(hint.text))
+            hints.tell(lookup.page.path, hint)
         return hint.text
 
     def _shows_changes(self, lookup: Lookup, folders: Iterable[bytes], app: Entry | None) -> bool:

@@ -32,8 +32,7 @@ from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
-from fastfile.site.error_pages import make_error, make_vary
-from fastfile.site.hints import may_see_hints
+from fastfile.site.error_pages import make_error, make_vary, may_see_hints
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
@@ -114,9 +113,7 @@ class Handler(Responder):
     def _make_absence(self, entry: Entry, head: RequestHead) -> Response:
         """Return the 404: the site's own page for it, or our own."""
         if entry.identity is None:
-            if entry.hint and may_see_hints(head):
-                return self._pages.make(make_not_found(), head, None, entry.hint)
-            return self._pages.make_absence(head)
+            return self._pages.make_absence(head, entry.hint)
         return entry.select(head.accept_encoding, False).full
 
     def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:

@@ -10,17 +10,12 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastfile.http.authority import is_loopback_host
-from fastfile.http.navigation import is_navigation
 from fastfile.http.target import is_hidden, join
-from fastfile.message import RequestHead
 from fastfile.rules.clean_urls import HTML
 from fastfile.site.context import Lookup, SiteContext
 
 MAX_TOLD = 100  # causes that are logged by one worker
 MAX_DEPTH = 32  # folders below the root; deeper paths get no hint
-# A proxy on this machine sends one of these with the requests of its clients, who are not to read hints.
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 
 
 class Hint(NamedTuple):
@@ -42,13 +37,6 @@ class Hints:
         if hint.cause not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(hint.cause)
             self._say(f"not found: /{_show(path)}. {hint.text}")
-
-
-def may_see_hints(head: RequestHead) -> bool:
-    """Tell whether a request is of a user of this machine, as far as can be told: no proxy passed it on."""
-    host = (head.authority or b"").lower()
-    name = host[: host.rfind(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
-    return is_loopback_host(name) and not any(head.field(field) for field in _FORWARDED)
 
 
 def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
@@ -136,11 +124,9 @@ def _explain_app(context: SiteContext, lookup: Lookup) -> Hint | None:
         return None
     spa = context.shared.config.spa
     if spa is not None:
-        if is_navigation(lookup.head):
-            return None
         return Hint("navigation", f"This request is for data or for a part of a page. Only navigations get {spa}.")
     home = b"index.html"
-    if not is_navigation(lookup.head) or lookup.view.is_absent(home):
+    if lookup.view.is_absent(home):
         return None
     return Hint("app", "If this is a route of a single-page app, --spa serves index.html for it.")
 

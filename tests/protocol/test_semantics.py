@@ -42,7 +42,7 @@ FILES = {
     b"app.js.zst": b"zstandard",
     b"app.js.gz": b"gzipped",
     b"zip.css": b"body { color: red }",
-    b"zip.css.gz": b"gz css",
+    b"zip.css.gz": gzip.compress(b"gz css"),
     b"large.svg": b"<svg/>" * 30000,
     b"large.svg.gz": b"gz" * 60000,
     b"sub/index.html": b"sub",
@@ -957,13 +957,13 @@ def test_two_versions_of_one_second_have_two_tags(site: ServedSite) -> None:
 
 def test_a_variant_older_than_its_file_is_not_used(site: ServedSite) -> None:
     path, variant = site.root / "newer.css", site.root / "newer.css.gz"
-    variant.write_bytes(b"stale")
+    variant.write_bytes(STALE)
     os.utime(variant, ns=(MTIME_NS - 10_000_001, MTIME_NS - 10_000_001))
     path.write_bytes(b"fresh")
     os.utime(path, ns=(MTIME_NS, MTIME_NS))
     assert ask(site, "/newer.css", "Accept-Encoding: gzip").body == b"fresh"
     os.utime(variant, ns=(MTIME_NS, MTIME_NS))
-    assert ask(site, "/newer.css", "Accept-Encoding: gzip").body == b"stale"
+    assert ask(site, "/newer.css", "Accept-Encoding: gzip").body == STALE
     path.unlink()
     variant.unlink()
 

@@ -9,6 +9,7 @@ import pytest
 from support.asker import Asker
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
+from support.watching import until
 
 from fastfile.cli.arguments import parse_arguments
 from fastfile.cli.help import USAGE
@@ -145,17 +146,50 @@ def test_a_server_for_others_gives_no_hints(site, options):
         assert "data.json" not in server.stderr
 
 
-def test_the_log_has_each_cause_once(site):
-    with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
-        for target in ("/DATA.json", "/DATA.json", "/Data.json", "/route", "/another/route"):
+TARGETS = ("/DATA.json", "/DATA.json", "/Data.json", "/route", "/another/route")
+# The server's standard error is a terminal, which a child reads.
+ON_TERMINAL = """
+import os, pty, runpy, sys
+ours, theirs = pty.openpty()
+if not os.fork():
+    os.setsid()
+    os.close(theirs)
+    try:
+        while text := os.read(ours, 65536):
+            os.write(2, text)
+    except OSError:
+        os._exit(0)
+os.close(ours)
+os.dup2(theirs, 2)
+os.close(theirs)
+sys.argv[0] = "fastfile"
+runpy.run_module("fastfile", run_name="__main__")
+"""
+
+
+def test_a_terminal_is_told_each_cause_once(site):
+    with (
+        ServerProcess([str(site)], interpreter_args=("-c", ON_TERMINAL)) as server,
+        RawClient(server.connect()) as client,
+    ):
+        for target in TARGETS:
             for _ in range(2):
                 assert client.request(target).status == 404
+        until(lambda: server.stderr.count("not found: ") == 2, "both causes")
         server.stop()
         lines = [line for line in server.stderr.splitlines() if "not found" in line]
     assert [line.partition("not found: ")[2] for line in lines] == [
         f"/DATA.json. data.json {CASE}",
         f"/route. {APP}",
     ]
+
+
+def test_an_error_log_that_is_no_terminal_has_no_hints(site):
+    with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
+        for target in TARGETS:
+            assert client.request(target).status == 404
+        server.stop()
+        assert server.stderr == ""
 
 
 def test_a_hint_follows_the_folder(tmp_path):
