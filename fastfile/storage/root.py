@@ -119,7 +119,11 @@ class Root:
 
     def _open_root(self) -> int:
         fd = os.open(self.path, NAME_FLAGS | os.O_DIRECTORY)
-        status = os.fstat(fd)
+        try:
+            status = os.fstat(fd)
+        except BaseException:
+            os.close(fd)
+            raise
         self._identity = (status.st_dev, status.st_ino)
         return fd
 

@@ -48,10 +48,6 @@ WAYS = {
     "pread": (SHORT, errno.EINTR, errno.EIO),
     "openat2": (errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO),
     "stat": (errno.EACCES, errno.ENOMEM, errno.EIO),
-    "fstatat": (errno.ENOMEM, errno.EIO),
-    "readdir": (errno.EIO,),
-    "fcntl": (errno.EMFILE,),
-    "fdopendir": (errno.ENOMEM,),
     "close": (errno.EINTR, errno.EIO),
 }
 ROWS = [

@@ -29,8 +29,8 @@ DATES = (
 CONTENTS = {
     b"identity": b"abcdefghijklmnopqrstuvwxyz" * 8,
     b"br": b"brotli!" * 9,
-    b"zstd": b"zstd" * 9,
-    b"gzip": b"gz" * 9,
+    b"zstd": b"\x28\xb5\x2f\xfd" * 9,
+    b"gzip": b"\x1f\x8b" * 9,
 }
 SUFFIXES = {b"identity": "", b"br": ".br", b"zstd": ".zst", b"gzip": ".gz"}
 TAGS = ("IDENTITY", "BR", "GZIP")  # stand for the tags that the server gave

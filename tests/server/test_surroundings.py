@@ -18,6 +18,7 @@ from support.hanging import HANGING
 from support.programs import skip_or_fail
 from support.rawclient import RawClient, Received
 from support.serverprocess import TIMEOUT_S, ServerProcess
+from support.watching import until
 
 SMALL, LARGE = b"small", os.urandom(300_000)
 READABLE = 100_000  # of a large file, before the disk fails
@@ -118,9 +119,10 @@ def test_a_disk_that_is_pulled_is_an_error_until_another_is_there(root: Path, di
         disk.die()
         assert ask(server, "/small.txt").status == 500
         disk.unmount()
-        assert ask(server, "/small.txt").status == 404
+        # Whether there are rules is told anew, and until then the site is closed.
+        until(lambda: ask(server, "/small.txt").status == 404, "the folder without a disk is served")
         with BrokenDisk(root, {b"small.txt": b"another"}):
-            assert ask(server, "/small.txt").body == b"another"
+            until(lambda: ask(server, "/small.txt").body == b"another", "the other disk is served")
         # Whether there were rules on it could not be told; that is all there was to say.
         assert all(line.endswith("the file cannot be read") for line in server.stderr.splitlines())
 

@@ -37,7 +37,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for name, target in links.items():
         (root / name).symlink_to(target)
         (root / "inner" / name).symlink_to(f"../{name}")
-    with ServerProcess(["--sandbox", request.param, str(root)], cwd=str(parent)) as running:
+    with ServerProcess(
+        ["--sandbox", request.param, "--allowed-host", "localhost", str(root)], cwd=str(parent)
+    ) as running:
         running.links = sorted(links)  # type: ignore[attr-defined]
         yield running
 

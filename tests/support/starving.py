@@ -33,15 +33,21 @@ def serve(folder: str, control: int) -> None:
             failures.append(repr(error))
 
     def obey() -> None:
-        said = os.read(control, 16)
+        said = None
+        while said is None:
+            try:
+                said = os.read(control, 16)
+            except MemoryError:  # it is still there
+                continue
         if not said:  # the parent is gone
             os._exit(0)
+        if said == b"0\n":
+            _testcapi.remove_mem_hooks()
         number = int(said)
         if number:
             os.write(control, b".")
             _testcapi.set_nomemory(number, number + 1)
         else:
-            _testcapi.remove_mem_hooks()
             os.write(control, b"!" if failures else b".")
             for failure in failures:
                 os.write(2, failure.encode() + b"\n")

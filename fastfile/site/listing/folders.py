@@ -193,7 +193,11 @@ class Folders:
         """
         asked_s = monotonic() if asked_s is None else asked_s
         root = PinnedRoot(self._root)
-        key = (root.identity(), path, wish)
+        try:
+            key = (root.identity(), path, wish)
+        except BaseException:
+            root.close()
+            raise
         making = self._makings.get(key)
         if making is not None and not making.has_ended:
             root.close()
