@@ -96,6 +96,7 @@ class Lifecycle(Watcher):
                 self.close()
 
     def _wait_for(self, interest: int) -> None:
+        self._ends_here = False  # what arrives during a wait has to be looked for
         before, self._interest = self._interest, interest
         if before < 0:
             self._service.poller.watch(self._transport.fd, self, interest)
