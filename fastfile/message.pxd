@@ -42,5 +42,6 @@ cdef class Response:
 cdef class Deferred:
     cdef readonly object work, finish
 
+
 @cython.locals(head=PartialHead, response=Response)
 cpdef Response make_partial(ResponseHead base, long long start, long long stop, long long size, part)

@@ -4,6 +4,8 @@ from fastfile.message cimport PartialHead, ResponseHead
 
 cpdef bytes head_of(ResponseHead head)
 cdef bytes _serialize(ResponseHead head)
+
+
 @cython.locals(start=cython.longlong, stop=cython.longlong, size=cython.longlong, lines=str)
 cdef bytes _serialize_partial(PartialHead head)
 cdef bytes _make_field_lines(tuple fields)

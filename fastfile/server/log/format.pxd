@@ -15,7 +15,8 @@ cdef class ApacheLines(Lines):
     cdef bytes _make_fields(self, bytes field_lines)
 
 cdef class JsonLines(Lines):
-    @cython.locals(head=RequestHead, response=Response, pieces=list, stamp=bytes, user=bytes, host=bytes, text=bytes, fields=bytes)
+    @cython.locals(head=RequestHead, response=Response, pieces=list, stamp=bytes, user=bytes,
+                   host=bytes, text=bytes, fields=bytes)
     cpdef add(self, Client client, tuple exchange, long long body_size, double time_s, double duration_s)
     cpdef add_gap(self, Py_ssize_t count, double time_s)
     cpdef bytes make_peer(self, str peer)

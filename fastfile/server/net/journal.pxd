@@ -18,7 +18,8 @@ cdef class Journal:
     cdef note(self, RequestHead head, Response response, double began_s)
     @cython.locals(metrics=Metrics)
     cdef note_all_sent(self, bytes peer)
-    @cython.locals(log=AccessLog, head=RequestHead, client=bytes, response=Response, unlogged=list, index=Py_ssize_t, body_size=cython.longlong)
+    @cython.locals(log=AccessLog, head=RequestHead, client=bytes, response=Response, unlogged=list,
+                   index=Py_ssize_t, body_size=cython.longlong)
     cdef report(self, bytes peer, long long unsent)
     @cython.locals(missing=cython.longlong, response=Response)
     cdef list _sent_sizes(self, long long unsent)
