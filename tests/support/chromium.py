@@ -43,7 +43,7 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
     if not chromium or not driver:
         assert not os.environ.get("FASTFILE_REQUIRE_BROWSER"), "chromium and chromedriver are required here"
         pytest.skip("chromium or chromedriver is not installed")
-    # Selenium comes with the extra `test`; without it these modules are still collected.
+    pytest.importorskip("selenium", reason="selenium comes with the extra `test`, and not with test-basics")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
