@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastfile.errors import HTTPError, make_not_found, make_unavailable
-from fastfile.http.authority import is_loopback_host
+from fastfile.http.authority import is_loopback_host, parse_host
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.fields import split_list
 from fastfile.http.negotiation import preferred_type
@@ -14,8 +14,6 @@ from fastfile.storage.outcome import Outcome, classify
 
 MAX_PAGES = 256  # distinct error responses that are remembered
 MAX_TYPES = 64  # distinct Accept values whose choice is remembered
-
-
 # A proxy on this machine sends one of these with the requests of its clients, who are not to read hints.
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 
@@ -40,11 +38,11 @@ def make_error(error: OSError) -> HTTPError:
     return HTTPError(500, "The file could not be read.")
 
 
-def may_see_hints(head: RequestHead) -> bool:
+def _may_see_hints(head: RequestHead) -> bool:
     """Tell whether a request is of a user of this machine, as far as can be told: no proxy passed it on."""
-    host = (head.authority or b"").lower()
-    name = host[: host.rfind(b"]") + 1] if host.startswith(b"[") else host.partition(b":")[0]
-    return is_loopback_host(name) and not any(head.field(field) for field in _FORWARDED)
+    if head.authority is None or not is_loopback_host(parse_host(head.authority)[0]):
+        return False
+    return not any(head.field(field) for field in _FORWARDED)
 
 
 class ErrorPages:
@@ -62,8 +60,11 @@ class ErrorPages:
     def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "") -> Response:
         """Return the response for an error; ``head`` is None where the request could not be read.
 
-        ``html`` is the site's own page for it, if there is one; ``hint`` says what would help.
+        ``html`` is the site's own page for it, if there is one; ``hint`` says what would help, to users of this
+        machine alone.
         """
+        if hint and (head is None or not _may_see_hints(head)):
+            hint = ""
         media_type = self.choose_type(None if head is None else head.field(b"accept"))
         key = (error.status, error.detail, error.fields, media_type, html, hint)
         response = self._pages.get(key)
@@ -82,7 +83,7 @@ class ErrorPages:
         """Return the 404, the one error that is frequent; ``hint`` is shown to users of this machine."""
         if self._last_absence is not None and hint is self._last_hint and head.field_lines == self._last_lines:
             return self._last_absence
-        response = self.make(make_not_found(), head, None, hint if hint and may_see_hints(head) else "")
+        response = self.make(make_not_found(), head, None, hint)
         self._last_lines, self._last_hint, self._last_absence = head.field_lines, hint, response
         return response
 

@@ -32,7 +32,7 @@ from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.site.common_fields import preflight_fields
 from fastfile.site.entry import Entry
-from fastfile.site.error_pages import make_error, make_vary, may_see_hints
+from fastfile.site.error_pages import make_error, make_vary
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
@@ -161,8 +161,7 @@ class Handler(Responder):
         if entry.status != 200:
             if entry.fallback is None or not is_navigation(head):
                 if entry.vary and entry.identity is None:
-                    hint = entry.hint if entry.hint and may_see_hints(head) else ""
-                    return self._pages.make(make_not_found((make_vary(entry.vary),)), head, None, hint)
+                    return self._pages.make(make_not_found((make_vary(entry.vary),)), head, None, entry.hint)
                 return self._make_absence(entry, head)
             entry = entry.fallback
         representation = entry.select(head.accept_encoding, head.range is not None and head.method == b"GET")
