@@ -6,7 +6,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -173,51 +172,6 @@ static int ff_stat(const char *path, ff_signature *signature, int follow)
     signature->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
     signature->ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec;
     return 0;
-}
-
-/* NAME_MAX is 255 bytes; a file system that has longer names shows them where no request can name them. */
-typedef struct { int64_t size, mtime_s; uint32_t mode; char name[256]; } ff_entry;
-enum { FF_ENTRIES = 64 };
-
-/* The next entries of a directory: how many, fewer than asked for at its end, -1 with errno. */
-static int ff_next_entries(DIR *stream, ff_entry *entries)
-{
-    int count = 0;
-    while (count < FF_ENTRIES) {
-        struct stat status;
-        errno = 0;
-        struct dirent *found = readdir(stream);
-        if (!found)
-            return errno ? -1 : count;
-        const char *name = found->d_name;
-        size_t size = strlen(name) + 1;
-        if (!strcmp(name, ".") || !strcmp(name, "..") || size > sizeof entries->name)
-            continue;
-        if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
-            if (errno == ENOENT || errno == EACCES || errno == EPERM)
-                continue;
-            return -1;
-        }
-        entries[count].mode = (uint32_t)status.st_mode;
-        entries[count].size = (int64_t)status.st_size;
-        entries[count].mtime_s = (int64_t)status.st_mtime;
-        memcpy(entries[count++].name, name, size);
-    }
-    return count;
-}
-
-static DIR *ff_open_stream(int fd)
-{
-    DIR *stream;
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own < 0)
-        return NULL;
-    stream = fdopendir(own);
-    if (!stream)
-        close(own);
-    else
-        rewinddir(stream);
-    return stream;
 }
 
 /* Have close() send RST instead of FIN: the client must not take a cut body for a whole one. */

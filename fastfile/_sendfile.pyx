@@ -5,24 +5,12 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from fastfile._sendfile_py import BATCH, MAX_PARTS, READ_AHEAD_STEP, WOULD_BLOCK, make_signature  # no-cython-lint: the facade takes them from here
 
 cdef extern from "_sendfile.h" nogil:
-    ctypedef struct DIR:
-        pass
-    ctypedef struct ff_entry:
-        long long size
-        long long mtime_s
-        unsigned int mode
-        char *name
-    const int FF_ENTRIES
-    int ff_next_entries(DIR *stream, ff_entry *entries)
-    DIR *ff_open_stream(int fd)
-    int closedir(DIR *stream)
     ctypedef unsigned int socklen_t
     struct sockaddr_storage:
         pass
@@ -316,35 +304,6 @@ def open_beneath(int directory_fd, bytes path):
             return fd
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
-
-
-def read_folder(int directory_fd):
-    cdef ff_entry *entries
-    cdef DIR *stream
-    cdef int count = FF_ENTRIES
-    cdef int index
-    cdef list found = []
-    entries = <ff_entry *>PyMem_Malloc(FF_ENTRIES * sizeof(ff_entry))
-    if entries is NULL:
-        raise MemoryError
-    stream = ff_open_stream(directory_fd)
-    try:
-        if stream is NULL:
-            PyErr_SetFromErrno(OSError)
-        while count == FF_ENTRIES:
-            with nogil:  # the disk can block here
-                count = ff_next_entries(stream, entries)
-            if count < 0:
-                PyErr_SetFromErrno(OSError)
-            for index in range(count):
-                found.append(
-                    (<bytes>entries[index].name, entries[index].mode, entries[index].size, entries[index].mtime_s)
-                )
-    finally:
-        if stream is not NULL:
-            closedir(stream)
-        PyMem_Free(entries)
-    return found
 
 
 cdef inline bytes signature_of_failure():

@@ -214,26 +214,9 @@ def read_ahead(file_fd: int, offset: int, count: int, more: int) -> None:
 def open_beneath(directory_fd: int, path: bytes) -> int:
     """Open ``path`` for reading, never leaving the directory (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
 
-    Python has no such call, so this twin says ENOSYS, and the walk of files/root.py does the work.
+    Python has no such call, so this twin says ENOSYS, and the walk of storage/root.py does the work.
     """
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-
-
-def read_folder(directory_fd: int) -> list[tuple[bytes, int, int, int]]:
-    """Return name, mode, size and mtime in seconds of each entry of a directory, in no order; links are not followed.
-
-    What vanishes meanwhile, or may not be looked at, is left out. The descriptor stays the caller's; its read offset is
-    moved, so two threads must not read through one at a time.
-    """
-    found = []
-    os.lseek(directory_fd, 0, os.SEEK_SET)
-    for name in os.listdir(directory_fd):
-        try:
-            status = os.stat(name, dir_fd=directory_fd, follow_symlinks=False)
-        except (FileNotFoundError, PermissionError):
-            continue
-        found.append((os.fsencode(name), status.st_mode, status.st_size, status.st_mtime_ns // 1_000_000_000))
-    return found
 
 
 _SIGNATURE = struct.Struct("=QQqQQ")

@@ -26,7 +26,6 @@ read_cached = _kernel.read_cached
 is_cached = _kernel.is_cached
 read_ahead = _kernel.read_ahead
 open_beneath = _kernel.open_beneath
-read_folder = _kernel.read_folder
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature
 has_signature = _kernel.has_signature

@@ -32,7 +32,7 @@ SHORT = -1  # the call moves one byte
 ROW = struct.Struct("qqqq")  # of the plan: calls so far, the first and the last that fail, and how
 CALLS = (
     "recv", "send", "sendmsg", "sendfile", "accept4", "epoll_wait", "epoll_ctl", "preadv2", "pread", "openat2", "stat",
-    "fstatat", "readdir", "fcntl", "fdopendir", "close",
+    "close",
 )  # fmt: skip
 AT_ANY_CALL = 1 << 62
 # What the manual of each says may happen to a server; what only a bug brings about (EBADF, EFAULT) is not here.

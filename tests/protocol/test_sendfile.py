@@ -561,60 +561,6 @@ def test_a_name_does_not_end_at_a_nul(openat2: ModuleType, directory_fd: int) ->
         openat2.open_beneath(directory_fd, b"file\0name")
 
 
-def test_a_folder_is_read_with_what_its_entries_are(sendfile_kernel: ModuleType, tmp_path: Path) -> None:
-    names = [bytes((byte,)) for byte in range(1, 256) if byte not in b"/."] + [b"x" * 255, b"...", b".hidden"]
-    for name in names:  # more than one batch of the compiled twin
-        os.close(os.open(os.fsencode(tmp_path) + b"/" + name, os.O_CREAT | os.O_WRONLY, 0o640))
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(5 << 30)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "link").symlink_to("gone")
-    os.mkfifo(tmp_path / "fifo")
-    os.utime(tmp_path / "large", ns=(0, 1_700_000_000_999_999_999))
-    os.utime(tmp_path / "folder", ns=(0, -1))
-    fd = os.open(tmp_path, os.O_RDONLY)
-    try:
-        os.listdir(fd)  # whatever it stood at before
-        descriptors = os.listdir("/dev/fd")
-        found = {name: (mode, size, mtime_s) for name, mode, size, mtime_s in sendfile_kernel.read_folder(fd)}
-        assert os.listdir("/dev/fd") == descriptors
-    finally:
-        os.close(fd)
-    assert set(found) == {*names, b"large", b"folder", b"link", b"fifo"}
-    for name, (mode, size, mtime_s) in found.items():
-        status = os.lstat(os.fsencode(tmp_path) + b"/" + name)
-        assert (mode, size, mtime_s) == (status.st_mode, status.st_size, status.st_mtime_ns // 1_000_000_000)
-
-
-@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 128])
-def test_a_folder_of_so_many_entries_is_read_to_its_end(
-    sendfile_kernel: ModuleType, tmp_path: Path, count: int
-) -> None:
-    for number in range(count):
-        (tmp_path / str(number)).touch()
-    fd = os.open(tmp_path, os.O_RDONLY)
-    try:
-        assert len({name for name, *_ in sendfile_kernel.read_folder(fd)}) == count
-    finally:
-        os.close(fd)
-
-
-def test_a_folder_that_is_gone_is_empty_and_a_file_is_no_folder(sendfile_kernel: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "gone").mkdir()
-    (tmp_path / "file").touch()
-    folder_fd, file_fd = os.open(tmp_path / "gone", os.O_RDONLY), os.open(tmp_path / "file", os.O_RDONLY)
-    try:
-        (tmp_path / "gone").rmdir()
-        assert sendfile_kernel.read_folder(folder_fd) == []
-        with pytest.raises(NotADirectoryError):
-            sendfile_kernel.read_folder(file_fd)
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            sendfile_kernel.read_folder(-1)
-    finally:
-        os.close(folder_fd)
-        os.close(file_fd)
-
-
 @KERNELS
 def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
     kernel = load_kernel("_sendfile", kind)
@@ -626,7 +572,6 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "copy_of",
         "make_signature",
         "open_beneath",
-        "read_folder",
         "read_signature",
         "has_signature",
     }

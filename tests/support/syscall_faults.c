@@ -4,7 +4,6 @@
    _sendfile are looked at: those of the interpreter, of the event loop and of libc itself are as they are. */
 
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +22,8 @@
 
 /* In the order of CALLS in test_kernel_faults.py. */
 enum {
-    RECV, SEND, SENDMSG, SENDFILE, ACCEPT4, EPOLL_WAIT, EPOLL_CTL, PREADV2, PREAD, OPENAT2, STAT, FSTATAT, READDIR, FCNTL,
-    FDOPENDIR, CLOSE, CALLS
+    RECV, SEND, SENDMSG, SENDFILE, ACCEPT4, EPOLL_WAIT, EPOLL_CTL, PREADV2, PREAD, OPENAT2, STAT, CLOSE,
+    CALLS
 };
 enum { SHORT = -1 };
 
@@ -161,54 +160,6 @@ int stat(const char *path, struct stat *status)
 {
     return fail_stat(__builtin_return_address(0)) ? -1 : REAL(stat)(path, status);
 }
-
-int fstatat64(int fd, const char *path, struct stat64 *status, int flags)
-{
-    FAIL(FSTATAT, -1);
-    return REAL(fstatat64)(fd, path, status, flags);
-}
-
-int fstatat(int fd, const char *path, struct stat *status, int flags)
-{
-    FAIL(FSTATAT, -1);
-    return REAL(fstatat)(fd, path, status, flags);
-}
-
-struct dirent64 *readdir64(DIR *stream)
-{
-    FAIL(READDIR, NULL);
-    return REAL(readdir64)(stream);
-}
-
-struct dirent *readdir(DIR *stream)
-{
-    FAIL(READDIR, NULL);
-    return REAL(readdir)(stream);
-}
-
-DIR *fdopendir(int fd)
-{
-    FAIL(FDOPENDIR, NULL);
-    return REAL(fdopendir)(fd);
-}
-
-static long fcntl_argument(va_list *arguments)
-{
-    return va_arg(*arguments, long);
-}
-
-#define FORWARD_FCNTL(name)                                     \
-    int name(int fd, int command, ...)                          \
-    {                                                           \
-        va_list arguments;                                      \
-        va_start(arguments, command);                           \
-        long argument = fcntl_argument(&arguments);             \
-        va_end(arguments);                                      \
-        FAIL(FCNTL, -1);                                        \
-        return REAL(name)(fd, command, argument);               \
-    }
-FORWARD_FCNTL(fcntl)
-FORWARD_FCNTL(fcntl64)
 
 /* Linux closes the descriptor whatever it says. */
 int close(int fd)
