@@ -79,7 +79,7 @@ class FileEntries:
         # No precondition is evaluated for the page of an error.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
 
-        def represent(resource: Resource, coding: bytes) -> Representation:
+        def represent(resource: Resource, coding: bytes, type_: bytes = type_) -> Representation:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
 
         offer = None
@@ -90,8 +90,7 @@ class FileEntries:
         encoded = {coding: represent(variant, coding) for coding, variant in variants.items()}
         if stored is not None:
             inner = media_type(stored.name, self._media_types)
-            resource, coding = file.resource, stored.coding
-            encoded = {coding: Representation(resource, inner, coding, vary, now_s, changes, status)}
+            encoded = {stored.coding: represent(file.resource, stored.coding, inner)}
         folders = view.states(file.looked_at)
         stamps = self.stamps.of_file(file.path, folders, file.resource, file.variants) if may_be_kept else ()
         return Entry(self.watched(stamps), represent(file.resource, b""), encoded, offer=offer)

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fastfile.message import FileSlice
 from fastfile.sendfile import make_signature, read_cached
@@ -74,16 +74,19 @@ class Resource:
                 raise os_error(errno.ESTALE)
 
 
-def hash_content(content: bytes) -> bytes:
-    """Return the hash of a content: 24 hexadecimal digits."""
-    return hashlib.blake2b(content, digest_size=12).hexdigest().encode()
+def hash_content(parts: Iterable[bytes]) -> bytes:
+    """Return the hash of a content that comes in parts: 24 hexadecimal digits."""
+    content = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        content.update(part)
+    return content.hexdigest().encode()
 
 
 def make_encoded(original: Resource, content: bytes) -> Resource:
     """Return an encoding of a file as a resource of its own, in memory."""
     encoded = Resource(-1, original.status, content)
     encoded.size = len(content)
-    encoded.tag = hash_content(content)
+    encoded.tag = hash_content((content,))
     return encoded
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -39,14 +38,10 @@ class Job:
 
     def __call__(self) -> None:
         for resource in self._resources:
-            content = blake2b(digest_size=12)
             try:
-                for piece in resource.pieces():
-                    content.update(piece)
+                tag = hash_content(resource.pieces())
             except OSError:  # it has changed, or cannot be read: the response will show which
                 tag = NO_TAG
-            else:
-                tag = content.hexdigest().encode()
             self._known[resource.signature] = tag
 
 
@@ -100,7 +95,7 @@ class Tags:
                 resource.tag = NO_TAG if has_no_date(status) else None
                 return False
         if resource.content is not None and resource.size <= MAX_AT_ONCE:
-            resource.tag = hash_content(resource.content)
+            resource.tag = hash_content((resource.content,))
         else:
             resource.tag = self._known.get(resource.signature)
         return resource.tag is None

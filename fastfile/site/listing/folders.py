@@ -11,7 +11,6 @@ gone.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -32,6 +31,7 @@ from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES
 from fastfile.site.shared import Shared
 from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning
+from fastfile.storage.resource import hash_content
 from fastfile.storage.root import PinnedRoot, Root
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that exists is shown
@@ -44,8 +44,6 @@ NO_TAG = b"\0"  # equals no entity tag of a request
 # Memory for large pages and archives that are being sent; equal ones count once. A slow client may keep one in memory
 # for a day. Above the limit, the response is 503.
 MOST_WEIGHT = 256 * 1024 * 1024
-
-
 # The most entries of a listing: they make a page of 6 MiB, in a quarter of a second of CPU time.
 MOST_ENTRIES = 50_000
 
@@ -57,10 +55,7 @@ class Page:
 
     def __init__(self, parts: list[bytes]) -> None:
         self._parts = parts
-        content = hashlib.blake2b(digest_size=12)
-        for part in parts:
-            content.update(part)
-        self.tag = b'"%b"' % content.hexdigest().encode()
+        self.tag = b'"%b"' % hash_content(parts)
         self.weight = sum(map(len, parts))
 
     def parts(self) -> Iterator[bytes]:
