@@ -43,7 +43,7 @@ Exit status: 0 for an answer below 400, 1 for any other, 2 for a wrong option.
 """
 MAX_HOPS = 10
 BASE_URL = "http://localhost/"
-# What browsers send: for a navigation, and for a part of a page.
+# The headers that browsers send for a navigation, and for a part of a page.
 NAVIGATION = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
     "Sec-Fetch-Mode": "navigate",

@@ -10,7 +10,7 @@ from fastfile.config.nearest import closest
 from fastfile.errors import ConfigError
 from fastfile.terminal import printable
 
-# What only a folder has.
+# Options that have an effect on folders only.
 _OF_FOLDERS = (
     *("index", "listing", "archive", "dotfiles", "follow_symlinks", "rules", "as_", "spa", "clean_urls"),
     *("trailing_slash", "limit_archive"),

@@ -31,12 +31,12 @@ class Endpoint(NamedTuple):
 
     @property
     def is_wildcard(self) -> bool:
-        """Whether it stands for all interfaces."""
+        """True if it stands for all interfaces."""
         return not self.path and self.host in ("", "0.0.0.0", "::")
 
     @property
     def is_near(self) -> bool:
-        """Whether only this machine can reach it."""
+        """True if only this machine can reach it."""
         return self.path != "" or self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     @property

@@ -49,9 +49,9 @@ _INDEX_READ = 1 << 16  # bytes of an index that are searched for them
 
 
 class Choice(NamedTuple):
-    """What is served, and what to tell about the choice.
+    """The folder or file to serve, with notices about the choice.
 
-    ``others`` are folders that could have been meant as well. ``is_clear`` says that no other folder could be.
+    ``others`` are further folders that the user may have meant. ``is_clear`` is True if there is none.
     """
 
     path: str

@@ -14,7 +14,7 @@ def closest(name: str, names: Iterable[str]) -> str:
     # Imported here: only a mistake pays for it.
     from difflib import get_close_matches
 
-    # What all names have in common says nothing about which one was meant.
+    # The prefix that all names share says nothing about which one was meant.
     by_stem = {_stem(other): other for other in names if other != name}
     near = get_close_matches(_stem(name), list(by_stem), n=1, cutoff=_LEAST)
     return f"; did you mean {printable(by_stem[near[0]])}?" if near else ""

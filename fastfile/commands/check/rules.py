@@ -25,7 +25,7 @@ from fastfile.rules.rulebook import Rulebook
 # A segment that no literal is, and that an expression takes only if it takes any: it has letters, a digit and marks.
 _SEGMENT = b"Zq7~x.y-z"
 _SPLATS = (_SEGMENT, _SEGMENT + b"/" + _SEGMENT, b"")
-# Whether an expression with a lookahead matches everything below a path cannot be told from one path.
+# One path cannot show whether an expression with a lookahead matches everything below it.
 _LOOKAROUND = re.compile(rb"\(\?<?[=!]")
 
 
