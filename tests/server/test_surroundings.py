@@ -18,7 +18,7 @@ from support.hanging import HANGING
 from support.programs import skip_or_fail
 from support.rawclient import RawClient, Received
 from support.serverprocess import TIMEOUT_S, ServerProcess
-from support.watching import until
+from support.watching import receive_all, until
 
 SMALL, LARGE = b"small", os.urandom(300_000)
 READABLE = 100_000  # of a large file, before the disk fails
@@ -37,17 +37,11 @@ def ask(server: ServerProcess, target: str, *fields: str, offset_s: float = 0.0)
         return client.request(target, "GET", *fields)
 
 
-def receive_all(server: ServerProcess, target: str) -> bytes:
-    """Return what comes until the end, or until a reset."""
-    received = b""
-    with server.connect() as client:
-        client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        try:
-            while more := client.recv(1 << 20):
-                received += more
-        except ConnectionResetError:
-            pass
-    return received
+def ask_last(server: ServerProcess, target: str) -> bytes:
+    """Send one request that closes its connection, and return what comes."""
+    client = server.connect()
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    return receive_all(client)
 
 
 # The disk fails
@@ -97,7 +91,7 @@ def test_a_disk_that_fails_is_an_error_to_who_asks_and_nobody_else(
 def test_a_disk_that_fails_in_the_middle_of_a_file_cuts_the_connection(root: Path, disk: BrokenDisk) -> None:
     with ServerProcess(["--workers", "1", str(root)]) as server:
         disk.failing = {"read"}
-        head, _, content = receive_all(server, "/large.bin").partition(b"\r\n\r\n")
+        head, _, content = ask_last(server, "/large.bin").partition(b"\r\n\r\n")
         assert b"Content-Length: 300000" in head
         assert len(content) < len(LARGE)
         assert LARGE.startswith(content)
@@ -191,7 +185,7 @@ def test_a_worker_without_memory_answers_what_it_can_and_recovers(root: Path) ->
         with open(f"/proc/{worker}/statm") as statm:
             used = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.prlimit(worker, resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
-        refused = [receive_all(server, "/many/") for _ in range(5)]
+        refused = [ask_last(server, "/many/") for _ in range(5)]
         assert all(answer[9:12] in (b"", b"500", b"503") for answer in refused), [answer[:200] for answer in refused]
         resource.prlimit(worker, resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         assert ask(server, "/many/").status == 200

@@ -93,3 +93,15 @@ def is_refused(server: ServerProcess) -> bool:
 def is_listening(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
+
+
+def receive_all(client: socket.socket) -> bytes:
+    """Return what comes until the end, or until a reset, and close the client."""
+    received = b""
+    with client:
+        try:
+            while more := client.recv(1 << 20):
+                received += more
+        except ConnectionResetError:
+            pass
+    return received

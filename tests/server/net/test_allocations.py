@@ -18,7 +18,7 @@ import pytest
 from support.checkout import CHECKOUT, TESTS
 from support.exchanges import make_folder
 from support.rawclient import make_request
-from support.watching import until
+from support.watching import receive_all, until
 
 from fastfile import WHY_PURE
 
@@ -59,23 +59,12 @@ class Starving:
         for request in REQUESTS:
             clients.append(socket.create_connection(self.address, timeout=TIMEOUT_S))
             clients[-1].sendall(request)
-        return [receive(client) for client in clients]
+        return [receive_all(client) for client in clients]
 
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
         self._control.close()
-
-
-def receive(client: socket.socket) -> bytes:
-    received = b""
-    with client:
-        try:
-            while more := client.recv(1 << 20):
-                received += more
-        except ConnectionResetError:
-            pass
-    return received
 
 
 def statuses(received: list[bytes]) -> list[list[bytes]]:
