@@ -81,7 +81,10 @@ class Listener(Watcher):
                     failed = error
                     connection.close()
         if failed is not None:
-            raise failed
+            try:
+                raise failed
+            finally:
+                failed = None  # its frames hold descriptors, and this one would hold it
 
     def _gather(self, fresh: list[Connection], said: list[bytearray], most: int) -> bool:
         """Accept up to ``most`` clients and read what they ask; False when no other waits, or may come in."""
