@@ -11,8 +11,8 @@ import pytest
 
 from fastfile.http.authority import check_host
 from fastfile.http.conditional import Precondition, check_preconditions, if_range_matches
+from fastfile.http.content.media_types import media_type
 from fastfile.http.date import make_httpdate, maybe_httpdate
-from fastfile.http.media_types import media_type
 from fastfile.http.negotiation import preferred_codings, preferred_type
 from fastfile.http.ranges import make_content_range, parse_range
 from fastfile.http.target import encode_path, make_location, parse_target

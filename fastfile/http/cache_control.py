@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
+from fastfile.http.content.content_hash import is_immutable, is_page, is_service_worker
 from fastfile.http.field_changes import FieldChanges
 
 # A year, as build tools and providers recommend. RFC 8246: even a reload does not ask again.

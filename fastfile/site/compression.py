@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastfile.http.media_types import is_compressible
+from fastfile.http.content.media_types import is_compressible
 from fastfile.site.entry import Entry
 from fastfile.site.representation import Representation
 from fastfile.storage.cache import Cache

@@ -11,7 +11,7 @@ import stat
 import time
 from typing import NamedTuple
 
-from fastfile.http.stored_coding import SUFFIXES
+from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import is_settled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from fastfile.http.stored_coding import SUFFIXES
+from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.sendfile import read_cached
 from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource

@@ -17,7 +17,7 @@ from support.asker import Asker, body, complete
 from support.rawclient import RawClient, Received, make_request
 from support.serverprocess import ServerProcess
 
-from fastfile.http.disposition import make_attachment
+from fastfile.http.content.disposition import make_attachment
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.site.listing import folders
 from fastfile.storage.archive import MEMBER_WEIGHT

@@ -1,4 +1,4 @@
-"""Write fastfile/http/mime_db.py from tests/data/mime-db.json: each extension that our own table lacks.
+"""Write fastfile/http/content/mime_db.py from tests/data/mime-db.json: each extension that our own table lacks.
 
 ``python tests/tools/mime_table.py``
 """
@@ -9,7 +9,7 @@ import json
 import textwrap
 from pathlib import Path
 
-from fastfile.http.media_types import own_extensions
+from fastfile.http.content.media_types import own_extensions
 
 TESTS = Path(__file__).parents[1]
 TARGET = TESTS.parent / "fastfile" / "http" / "mime_db.py"

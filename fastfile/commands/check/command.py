@@ -26,8 +26,8 @@ from fastfile.commands.explain import FETCH, Explainer
 from fastfile.config.config import OPTIONS, Config
 from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import load
-from fastfile.http.content_hash import is_page
-from fastfile.http.stored_coding import SUFFIXES
+from fastfile.http.content.content_hash import is_page
+from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.http.target import encode_path
 from fastfile.message import close_source
 from fastfile.rules.providers import choose_provider

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from fastfile.commands.check.findings import Finding, show_path
 from fastfile.commands.check.inventory import Tree
 from fastfile.commands.compress.variant_file import holds
-from fastfile.http.content_hash import is_immutable, is_page, is_service_worker
-from fastfile.http.media_types import is_compressible, media_type
-from fastfile.http.stored_coding import SUFFIXES
+from fastfile.http.content.content_hash import is_immutable, is_page, is_service_worker
+from fastfile.http.content.media_types import is_compressible, media_type
+from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.storage.metadata import has_no_date
 from fastfile.storage.variants import is_older
 

@@ -11,8 +11,8 @@ import re
 import stat
 from typing import NamedTuple
 
-from fastfile.http.media_types import is_compressible, media_type
-from fastfile.http.stored_coding import SUFFIXES
+from fastfile.http.content.media_types import is_compressible, media_type
+from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.http.target import is_hidden, join
 from fastfile.storage.encoders import GZIP_HEAD
 from fastfile.storage.root import Root

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from fastfile.errors import HTTPError, make_unavailable
 from fastfile.http.conditional import Precondition, check_preconditions
-from fastfile.http.disposition import make_attachment
+from fastfile.http.content.disposition import make_attachment
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.target import join
 from fastfile.message import Deferred, RequestHead, Response, ResponseHead

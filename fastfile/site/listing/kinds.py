@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.http.media_types import media_type
+from fastfile.http.content.media_types import media_type
 
 _KINDS_BY_MAIN_TYPE = {b"image": "i", b"video": "v", b"audio": "a", b"font": "f", b"model": "i"}
 _CODE = b"""

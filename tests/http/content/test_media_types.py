@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from support.checkout import DATA
 from tools.mime_table import make_module
 
-from fastfile.http import media_types as mediatype
-from fastfile.http import mime_db
-from fastfile.http.media_types import media_type
+from fastfile.http.content import media_types as mediatype
+from fastfile.http.content import mime_db
+from fastfile.http.content.media_types import media_type
 
 MIME_DB = json.loads((DATA / "mime-db.json").read_text())["types"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fastfile.http.mime_db import maybe_type
+from fastfile.http.content.mime_db import maybe_type
 
 DEFAULT_TYPE = b"application/octet-stream"
 NO_ADDITIONS: Mapping[bytes, bytes] = {}

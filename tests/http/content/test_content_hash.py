@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.checkout import DATA
 
-from fastfile.http.content_hash import is_immutable
+from fastfile.http.content.content_hash import is_immutable
 
 DATA = DATA / "immutable"
 
