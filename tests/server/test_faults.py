@@ -37,8 +37,9 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.sendfile import WOULD_BLOCK
 from fastfile.server.log.complaints import Complaints
-from fastfile.server.net import listener, send_queue, transport
+from fastfile.server.net import listener, transport
 from fastfile.server.net.clients import Clients
+from fastfile.server.net.http1 import send_queue
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service

@@ -28,7 +28,7 @@ from fastfile.errors import HTTPError
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import Responder
 from fastfile.sendfile import read_ahead, read_cached
-from fastfile.server.net import send_queue
+from fastfile.server.net.http1 import send_queue
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_response
 from fastfile.storage import resource
 from fastfile.storage.metadata import is_settled

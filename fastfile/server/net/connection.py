@@ -1,49 +1,42 @@
-"""The connection of one client: when it reads requests, when it sends, what it waits for, and when it gives up.
+"""A connection of whatever protocol: what it waits for, until when, and how it ends. It knows no requests.
 
-Bytes move through its transport, become requests in the reader, and responses in the handler that the Service carries;
-what the socket does not take at once waits in the send queue. Nothing here knows files or HTTP semantics.
-
-The way through: on_ready → _receive → _process → _take_request → _respond, which sends at once or queues → _send →
-_settle (what comes next). Two things stop it on the way: a response that is deferred (_advance, on_result), which its
-pipeline waits for while what arrives stays in the kernel; and a turn that is over, after which it is writable at once.
+http1/ and http2/ extend it. Closing is the one thing that must not fail half-way: whatever is raised, the descriptor
+and the client's place are given back.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from typing import Any
+import select
 
-from fastfile.errors import BadRequest, HTTPError, make_unavailable
-from fastfile.message import Deferred, RequestHead, Response, close_source
-from fastfile.protocol.http1 import CONTINUE
-from fastfile.protocol.proxy_protocol import maybe_preface
 from fastfile.sendfile import copy_of
-from fastfile.server.net.clients import format_address
-from fastfile.server.net.deferral import Deferral, is_continue
-from fastfile.server.net.output import Output
-from fastfile.server.net.poller import READ
-from fastfile.server.net.reader import RequestReader
+from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
-from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, READING, SENDING, WAITING
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, UNKNOWN
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
 
-# After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
-LOOK_EACH = 4
+# Lingering close: what a client may still send after our last response before we hang up. It is what the buffers of
+# both ends hold at most (6 MiB and 4 MiB on Linux), and more: a client that sends a body before it looks gets to look.
+LINGER_SIZE = 16 * 1024 * 1024
+LINGER_S = 2.0
 
 
-class Connection(Output):
-    """Reads requests and responds to them, in their order."""
+class Connection(Watcher):
+    """Owns ``transport`` until close(). ``deadline_s`` is on the clock's monotonic scale."""
 
-    __slots__ = ("_deferral", "_early", "_preface", "_reader")
+    __slots__ = ("_interest", "_lingered", "_rest", "_service", "_transport", "deadline_s", "state")
 
     def __init__(self, service: Service, transport: Transport) -> None:
-        super().__init__(service, transport)
-        self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
-        self._deferral: Deferral | None = None
-        self._early: Response | None = None  # to the request whose body is being read, which expected 100-continue
-        self._preface: bytearray | None = None  # what a proxy says before the first request, as far as it has come
-        if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
-            self._preface = bytearray()
+        self._service = service
+        self._transport = transport
+        self.state = HEAD
+        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
+        self._interest = -1  # what the poller watches for; -1: it does not know us yet
+        self._rest = UNKNOWN
+        self._lingered = 0  # bytes read since the last response
+
+    @property
+    def fd(self) -> int:
+        return self._transport.fd
 
     def read_first(self, kept_s: float) -> bytearray | None:
         """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
@@ -80,16 +73,7 @@ class Connection(Output):
     def on_ready(self) -> None:
         """Go on where the socket stopped us. Called by the poller; a failing socket ends the connection, silently."""
         try:
-            if self.state == SENDING:
-                self._send()
-                if self._takes_requests():
-                    self._process(self._service.buffer, 0)
-            elif self._takes_requests():
-                self._receive()
-            elif self.state == LINGERING:
-                self._linger()
-            elif self.state != CLOSED and self._has_hung_up():
-                self.close()
+            self._go_on()
         except OSError:
             self._fail()
         except BaseException:
@@ -97,7 +81,7 @@ class Connection(Output):
             raise
 
     def on_deadline(self) -> None:
-        """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
+        """Give up what took too long."""
         try:
             self._give_up()
         except OSError:
@@ -106,27 +90,75 @@ class Connection(Output):
             self._fail()
             raise
 
-    def on_result(self, job: Future[Any]) -> None:
-        """Go on with what a job found; a connection that has closed or given it up ignores it."""
-        deferral = self._deferral
-        if deferral is None or job is not deferral.job:
-            return
-        self._service.poller.begin_turn()
-        try:
-            try:
-                answer = deferral.deferred.finish(job)
-            except HTTPError as error:
-                answer = self._service.handler.refuse(error, deferral.head)
-            self._resume(answer)
-        except OSError:
-            self._fail()
-        except BaseException:
-            self._fail()
-            raise
-
     def is_quiet(self, silent_too: bool) -> bool:
         """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
-        return self.state == IDLE or (silent_too and self.state == HEAD and self._reader is None)
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the socket and let go of everything, whatever fails on the way."""
+        if self.state != CLOSED:
+            self._let_go(False)
+
+    def _let_go(self, by_reset: bool) -> None:
+        self.state = CLOSED
+        service, transport = self._service, self._transport
+        try:
+            service.poller.forget(transport.fd)
+        finally:
+            try:
+                if by_reset:
+                    transport.reset()
+                else:
+                    transport.close()
+            finally:
+                try:
+                    service.clients.release(transport.peer)
+                finally:
+                    self._drop_work()
+
+    def _abort(self) -> None:
+        """Close with a reset: the client must not take what it has for the whole."""
+        self._let_go(True)
+
+    def _takes_requests(self) -> bool:
+        return self.state == IDLE or self.state == HEAD or self.state == BODY
+
+    def _has_hung_up(self) -> bool:
+        """Tell whether the client is gone; what it sends stays in the kernel while its response is awaited."""
+        poll = select.poll()
+        poll.register(self._transport.fd, 0)
+        return bool(poll.poll(0))
+
+    def _finish(self) -> None:
+        """Close; where the client may still be sending, let it see our response first (RFC 9112 §9.6).
+
+        Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
+        no look where ``close`` was asked for and responded to at once: nothing may follow it.
+        """
+        service = self._service
+        if self._rest != MORE and (self._rest == NOTHING or self._transport.recv_into(service.buffer) <= 0):
+            self.close()
+            return
+        self._transport.shutdown_write()
+        self.state = LINGERING
+        self.deadline_s = service.clock.monotonic_s + LINGER_S
+        self._wait_for(READ)
+
+    def _linger(self) -> None:
+        count = self._transport.recv_into(self._service.buffer)
+        if count >= 0:
+            self._lingered += count
+            if count == 0 or self._lingered > LINGER_SIZE:
+                self.close()
+
+    def _wait_for(self, interest: int) -> None:
+        if self._rest == NOTHING:
+            self._rest = UNKNOWN  # what arrives during a wait has to be looked for
+        before, self._interest = self._interest, interest
+        if before < 0:
+            self._service.poller.watch(self._transport.fd, self, interest)
+        elif before != interest:
+            self._service.poller.change(self._transport.fd, interest)
 
     def _receive(self) -> None:
         buffer = self._service.buffer
@@ -136,288 +168,28 @@ class Connection(Output):
         elif count != WOULD_BLOCK_READ:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
+    def _fail(self) -> None:
+        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
+        self._service.reader = None
+        if self.state != CLOSED:
+            self._let_go(self._is_sending())
+
     def _process(self, data: bytearray, count: int) -> None:
         """Respond to every whole request in what was kept and ``data[:count]``; keep the rest."""
-        service = self._service
-        if self._preface is not None:
-            self._preface += data[:count]
-            if not self._read_preface():
-                return
-            data, self._preface = self._preface, None
-            count = len(data)
-        reader = self._reader
-        before = self._requests
-        if count or reader is not None:
-            if reader is None:
-                reader = service.shared_reader()
-            if count:
-                reader.feed(data, count, count < len(service.buffer))
-            try:
-                self._take_requests(reader)
-            except BadRequest as error:
-                self._refuse_unreadable(error, reader)
-                service.reader = None
-            self._keep(reader)
-        is_waiting = self.state == WAITING
-        if (is_waiting or self._takes_requests()) and self._queue is not None and self._queue.has_any():
-            self._send()
-        if self._takes_requests():
-            self._settle(self._requests != before)
-        elif self.state == WAITING:
-            self._wait()
+        raise NotImplementedError
 
-    def _read_preface(self) -> bool:
-        """Read who the client of a proxy is; False where more has to come, or the connection is refused."""
-        assert self._preface is not None
-        try:
-            preface = maybe_preface(bytes(self._preface))
-        except ValueError as error:
-            self._refuse_silently(f"closes a connection of a proxy, {{}}: not the PROXY protocol ({error})")
-            return False
-        if preface is None:
-            return False
-        del self._preface[: preface.size]
-        if preface.client is not None:
-            if not self._service.clients.admit(preface.client):
-                self._refuse_silently("refuses a client of a proxy, {}, which has as many connections as one may have")
-                return False
-            self._transport.peer = preface.client
-        return True
-
-    def _refuse_silently(self, complaint: str) -> None:
-        if self._service.complaints is not None:
-            self._service.complaints.complain("proxy", complaint.format(format_address(self._transport.peer)))
-        self.close()
-
-    def _take_requests(self, reader: RequestReader) -> None:
-        """Respond to one request after the other, until one stops us or no whole one is left."""
-        while reader.has_more() and not self._closing and self._takes_requests():
-            if self._queue is not None and self._queue.is_full():
-                self._send()
-                continue
-            if not self._take_request(reader):
-                return
-            if reader.has_more() and self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
-                self._wait_to_send()  # it can be sent to at once: that is when it goes on
-                return
-
-    def _take_request(self, reader: RequestReader) -> bool:
-        """Use up the next request or the next bytes of its body; False when more has to come."""
-        if reader.is_in_body():
-            head = reader.read_body()
-            if head is not None:
-                early, self._early = self._early, None
-                if early is None:
-                    self._respond(head, reader)
-                else:
-                    self._deliver(head, early, reader, self._service.clock.monotonic_s)
-            return head is not None
-        head = reader.read_head()
-        if head is None:
-            return False
-        head.peer = self._transport.peer
-        proxies = self._service.proxies
-        if proxies is not None:
-            head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
-        if head.chunked or head.content_length or head.expect is not None:
-            self._begin_body(head, reader)
-        else:
-            self._respond(head, reader)
-        return True
-
-    def _keep(self, reader: RequestReader) -> None:
-        """Keep what is unread for later."""
-        if self._closing:
-            self._unread = self._unread or reader.has_more()
-            self._reader = None
-            reader.drop()
-        elif reader.is_empty():
-            self._reader = None
-        elif self.state == CLOSED:
-            reader.drop()
-            self._service.reader = None
-        else:
-            reader.keep()
-            if self._reader is None:
-                self._reader, self._service.reader = reader, None
-
-    def _begin_body(self, head: RequestHead, reader: RequestReader) -> None:
-        """Read a body before the response, so that a message with broken framing gets one response: 400."""
-        service = self._service
-        refusal = None
-        has_body = head.chunked or head.content_length != 0
-        if head.expect is not None and not is_continue(head.expect):
-            refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
-            if not has_body and head.keep_alive and not service.draining:
-                self._put(head, refusal, service.clock.monotonic_s)
-                return
-        elif not has_body:
-            self._respond(head, reader)
-            return
-        elif head.content_length > service.limits.body or (
-            head.expect and head.minor_version and not reader.has_more()
-        ):
-            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
-            self._advance(head, service.handler.respond(head), service.clock.monotonic_s, True)
-            return
-        if refusal is not None:
-            self._refuse_body(head, refusal, service.clock.monotonic_s)
-            return
-        reader.begin_body(head)
-
-    def _decide_on_body(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
-        service = self._service
-        if response.status >= 400:
-            self._refuse_body(head, response, began_s)
-            return
-        if head.content_length > service.limits.body:
-            close_source(response.source)
-            too_large = HTTPError(413, "The request body is too large.")
-            self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
-            return
-        self._early = response
-        self._send_queue().put_bytes(CONTINUE)
-        reader = self._reader
-        if reader is None:
-            reader = service.shared_reader()
-        reader.begin_body(head)
-        if self._reader is None:
-            self._reader, service.reader = reader, None
-
-    def _refuse_body(self, head: RequestHead, response: Response, began_s: float) -> None:
-        self._closing = self._unread = True
-        self._put(head, response, began_s)
-
-    def _respond(self, head: RequestHead, reader: RequestReader) -> None:
-        """Respond to a request; where nothing else has arrived, its response need not wait for others."""
-        service = self._service
-        answer = service.handler.respond(head)
-        began_s = service.clock.monotonic_s
-        if isinstance(answer, Deferred):
-            self._advance(head, answer, began_s, False)
-            return
-        self._deliver(head, answer, reader, began_s)
-
-    def _deliver(self, head: RequestHead, response: Response, reader: RequestReader, began_s: float) -> None:
-        if response.close or not head.keep_alive or self._service.draining:
-            self._closing = True
-            self._ends_here = reader.took_all and not head.keep_alive and head.minor_version != 0
-        if reader.has_more() or response.source is not None or (self._queue is not None and self._queue.has_any()):
-            self._put(head, response, began_s)
-        else:
-            self._send_at_once(head, response, began_s)
-
-    def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float, is_early: bool) -> None:
-        """Take the next step with a request whose response may be deferred; it was asked for at ``began_s``."""
-        if isinstance(answer, Deferred):
-            offload = self._service.offload
-            job = None if offload is None else offload.submit(answer.work, self.on_result)
-            if job is not None:
-                self._deferral = Deferral(head, answer, job, began_s, is_early)
-                self._is_deferring = True
-                if self._takes_requests():
-                    self.state = WAITING
-                return
-            response = self._refusal_for_now(head)
-        else:
-            response = answer
-        if is_early:
-            self._decide_on_body(head, response, began_s)
-            return
-        if response.close or not head.keep_alive or self._service.draining:
-            self._closing = True
-        self._put(head, response, began_s)
-
-    def _refusal_for_now(self, head: RequestHead) -> Response:
-        busy = make_unavailable("The server has too much to do; try again in a moment.")
-        return self._service.handler.refuse(busy, head)
-
-    def _resume(self, answer: Response | Deferred) -> None:
-        """Take up the pipeline again where it waits for this response."""
-        deferral = self._deferral
-        assert deferral is not None
-        self._drop_deferral()
-        if self.state == WAITING:
-            self.state = IDLE
-        self._advance(deferral.head, answer, deferral.began_s, deferral.is_early)
-        if self._takes_requests():
-            self._process(self._service.buffer, 0)
-
-    def _drop_deferral(self) -> None:
-        deferral, self._deferral = self._deferral, None
-        self._is_deferring = False
-        assert deferral is not None
-        deferral.job.cancel()
-
-    def _drop_early(self) -> None:
-        early, self._early = self._early, None
-        if early is not None:
-            close_source(early.source)
+    def _go_on(self) -> None:
+        """Go on where the socket stopped us."""
+        raise NotImplementedError
 
     def _give_up(self) -> None:
-        if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
-            assert self._reader is not None
-            self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
-            self._reader = None
-            self._process(self._service.buffer, 0)
-        elif self.state == SENDING or self.state == READING:
-            self._abort()
-        elif self.state == WAITING:
-            assert self._deferral is not None
-            self._resume(self._refusal_for_now(self._deferral.head))
-        else:
-            self.close()
+        """Give up what took too long."""
+        raise NotImplementedError
 
-    def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
-        """Queue the one response to a message that cannot be read on, and close after it.
-
-        ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
-        """
-        self._closing = self._unread = True
-        self._drop_early()
-        head = reader.head  # None: it could not be read
-        response = self._service.handler.refuse(error, head)
-        if is_head and head is None:
-            response = Response(response.head, (), 0, True)
-        self._put(head, response, self._service.clock.monotonic_s)
-
-    def _refuse_unreadable(self, error: BadRequest, reader: RequestReader) -> None:
-        if reader.is_at_tls():
-            error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
-            if self._service.complaints is not None:
-                peer = format_address(self._transport.peer)
-                self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
-        self._refuse(error, reader, reader.is_at_head_request())
-
-    def _settle(self, responded: bool) -> None:
-        """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
-        if self._closing:
-            self._finish()
-            return
-        service = self._service
-        now_s = service.clock.monotonic_s
-        before = self.state
-        reader = self._reader
-        if reader is None:
-            if responded or before != HEAD:
-                self.state = IDLE
-                self.deadline_s = now_s + service.idle_timeout_s
-        elif reader.is_in_body():
-            if before != BODY:
-                self.state = BODY
-                self.deadline_s = now_s + service.body_timeout_s
-        elif responded or before != HEAD:
-            is_in_head = reader.is_in_head()
-            self.state = HEAD if is_in_head else IDLE
-            self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
-        self._wait_for(READ)
+    def _is_sending(self) -> bool:
+        """Tell whether responses are under way, so that a client must not take a close for their end."""
+        raise NotImplementedError
 
     def _drop_work(self) -> None:
-        self._reader = None
-        try:
-            self._drop_early()
-            if self._deferral is not None:
-                self._drop_deferral()
-        finally:
-            Output._drop_work(self)
+        """Let go of what is under way; the descriptor is closed already."""
+        raise NotImplementedError

@@ -2,6 +2,7 @@ cimport cython
 
 from fastfile._sendfile cimport accept, close
 from fastfile.server.net.connection cimport Connection
+from fastfile.server.net.http1.connection cimport Http1Connection
 from fastfile.server.net.poller cimport Poller, Watcher
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport PlainTransport

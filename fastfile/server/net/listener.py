@@ -10,6 +10,7 @@ from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import kept_s
+from fastfile.server.net.http1.connection import Http1Connection
 from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
 from fastfile.server.net.transport import PlainTransport
@@ -108,9 +109,9 @@ class Listener(Watcher):
                 peer = format_address(address)
                 self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
                 continue
-            connection = None
+            connection: Connection | None = None
             try:
-                connection = Connection(service, PlainTransport(fd, address, service.copying))
+                connection = Http1Connection(service, PlainTransport(fd, address, service.copying))
                 data = connection.read_first(self._kept_s)
                 if data is not None:
                     said.append(data)

@@ -6,7 +6,7 @@ from fastfile.server.log.access cimport AccessLog
 from fastfile.server.net.clients cimport Clients
 from fastfile.server.metrics.counters cimport Metrics
 from fastfile.server.net.poller cimport Poller
-from fastfile.server.net.reader cimport RequestReader
+from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.transport cimport Copying
 
 cdef class Service:

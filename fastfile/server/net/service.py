@@ -12,8 +12,8 @@ from fastfile.server.log.access import AccessLog
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.metrics.counters import Metrics
 from fastfile.server.net.clients import Clients
+from fastfile.server.net.http1.reader import RequestReader
 from fastfile.server.net.poller import Poller
-from fastfile.server.net.reader import RequestReader
 from fastfile.server.net.transport import Copying
 from fastfile.server.threads import Offload
 

@@ -12,3 +12,8 @@ READING = 5  # the disk, for more of what is to be sent
 LINGERING = 6  # the client to see our last response and close
 CLOSED = 7
 PENDING = 8  # the source of a body, which has nothing yet
+
+# What the client may still send after the last response.
+UNKNOWN = 0  # it has to be looked for
+NOTHING = 1  # it said ``close``, and no byte came behind that request
+MORE = 2  # something that we do not read

@@ -24,7 +24,7 @@ from fastfile.errors import HTTPError
 from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Response, ResponseHead
 from fastfile.message import Pending as Nothing
 from fastfile.responder import Responder
-from fastfile.server.net import send_queue
+from fastfile.server.net.http1 import send_queue
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING
 
 IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED, STARVED = range(9)

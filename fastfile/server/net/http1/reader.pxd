@@ -1,12 +1,13 @@
 cimport cython
 
 from fastfile._parser cimport HeadParser as KernelParser
-from fastfile.message cimport RequestHead
+from fastfile.message cimport RequestHead, Response
 
 cdef class RequestReader:
     cdef object _limits, _body
     cdef KernelParser _parser
     cdef readonly RequestHead head
+    cdef public Response early
     cdef bytearray _data
     cdef Py_ssize_t _start, _end
     cdef bint _is_own
@@ -23,5 +24,8 @@ cdef class RequestReader:
     @cython.locals(head=RequestHead)
     cdef RequestHead read_head(self)
     cdef begin_body(self, RequestHead head)
+    cdef Response take_early(self)
+    @cython.locals(early=Response)
+    cdef drop_early(self)
     @cython.locals(head=RequestHead)
     cdef RequestHead read_body(self)

@@ -1,4 +1,4 @@
-"""The output of a connection: responses leave at once, or by its send queue; the journal hears of what has left."""
+"""The output of an HTTP/1 connection: responses leave at once, or by its send queue; the journal hears of what left."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from math import inf
 
 from fastfile.message import UNKNOWN_SIZE, RequestHead, Response
 from fastfile.protocol.http1 import head_of, make_tail
+from fastfile.server.net.connection import Connection
+from fastfile.server.net.http1.deferral import Deferral
+from fastfile.server.net.http1.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
 from fastfile.server.net.journal import Journal
-from fastfile.server.net.lifecycle import Lifecycle
 from fastfile.server.net.poller import WRITE
-from fastfile.server.net.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
 from fastfile.server.net.service import Service
-from fastfile.server.net.states import CLOSED, IDLE, PENDING, READING, SENDING, WAITING
+from fastfile.server.net.states import IDLE, PENDING, READING, SENDING, WAITING
 from fastfile.server.net.transport import Transport
 
 
-class Output(Lifecycle):
+class Output(Connection):
     """Queue and journal are made once they are needed: most responses leave at once, and no log asks for them."""
 
-    __slots__ = ("_closing", "_is_deferring", "_journal", "_queue", "_reading", "_requests")
+    __slots__ = ("_closing", "_deferral", "_journal", "_queue", "_reading", "_requests")
 
     def __init__(self, service: Service, transport: Transport) -> None:
         super().__init__(service, transport)
@@ -29,7 +30,7 @@ class Output(Lifecycle):
         self._reading: Future[None] | None = None  # the job that reads what is to be sent from the disk
         self._requests = 0  # that were responded to
         self._closing = False  # after what is queued
-        self._is_deferring = False  # a response that is deferred goes behind what is queued
+        self._deferral: Deferral | None = None  # a response that goes behind what is queued
 
     def on_read(self, job: Future[None]) -> None:
         """Go on sending: what was missing is in memory now. A disk that failed fails again in the call that sends."""
@@ -59,6 +60,11 @@ class Output(Lifecycle):
         finally:
             if queue is not None:
                 queue.drop()
+
+    def _drop_deferral(self) -> None:
+        deferral, self._deferral = self._deferral, None
+        assert deferral is not None
+        deferral.job.cancel()
 
     def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Queue a response; ``head`` is None where the request could not be read.
@@ -141,7 +147,7 @@ class Output(Lifecycle):
 
     def _end_sending(self) -> None:
         if self.state == SENDING:
-            self.state = WAITING if self._is_deferring else IDLE
+            self.state = IDLE if self._deferral is None else WAITING
         self._note_all_sent()
 
     def _read_from_disk(self, queue: SendQueue) -> bool:
@@ -174,12 +180,8 @@ class Output(Lifecycle):
         self.state = SENDING
         self._wait_for(WRITE)
 
-    def _fail(self) -> None:
-        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
-        self._service.reader = None
-        if self.state == CLOSED:
-            return
-        self._let_go(self._queue is not None and self._queue.has_any())
+    def _is_sending(self) -> bool:
+        return self._queue is not None and self._queue.has_any()
 
     def _wait(self) -> None:
         """All responses before it are sent: wait for the job, as long as for a client that takes nothing."""

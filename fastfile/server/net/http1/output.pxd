@@ -3,22 +3,26 @@ cimport cython
 from fastfile.message cimport RequestHead, Response
 from fastfile.protocol.http1 cimport head_of
 from fastfile.server.net.journal cimport Journal
-from fastfile.server.net.lifecycle cimport Lifecycle
-from fastfile.server.net.send_queue cimport SendQueue
+from fastfile.server.net.connection cimport Connection
+from fastfile.server.net.http1.deferral cimport Deferral
+from fastfile.server.net.http1.send_queue cimport SendQueue
 from fastfile.server.net.service cimport Service
 
-cdef int CLOSED, IDLE, WAITING, SENDING, READING, PENDING
+cdef int IDLE, WAITING, SENDING, READING, PENDING
 cdef int WRITE, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
 
-cdef class Output(Lifecycle):
+cdef class Output(Connection):
     cdef SendQueue _queue
     cdef Journal _journal
     cdef object _reading
     cdef Py_ssize_t _requests
-    cdef bint _closing, _is_deferring
+    cdef Deferral _deferral
+    cdef bint _closing
     cpdef on_wake(self, Py_ssize_t number)
     @cython.locals(journal=Journal, queue=SendQueue)
     cdef _drop_work(self)
+    @cython.locals(deferral=Deferral)
+    cdef _drop_deferral(self)
     @cython.locals(tail=bytes, is_unknown=bint, is_current=bint)
     cdef _put(self, RequestHead head, Response response, double began_s)
     @cython.locals(wire_head=bytes, tail=bytes, size=cython.longlong, sent=Py_ssize_t, journal=Journal, queue=SendQueue)
@@ -37,6 +41,6 @@ cdef class Output(Lifecycle):
     cdef _wait_for_source(self, SendQueue queue)
     @cython.locals(service=Service, queue=SendQueue)
     cdef _wait_to_send(self)
-    cdef _fail(self)
+    cdef bint _is_sending(self) except -1
     @cython.locals(service=Service)
     cdef _wait(self)

@@ -6,7 +6,7 @@ left in it: a part of a request, or requests that have to wait (connection.py).
 
 from __future__ import annotations
 
-from fastfile.message import ParserLimits, RequestHead
+from fastfile.message import ParserLimits, RequestHead, Response, close_source
 from fastfile.parser import BodyParser, HeadParser
 
 TLS_HANDSHAKE = 22  # the content type of its records
@@ -15,13 +15,14 @@ TLS_HANDSHAKE = 22  # the content type of its records
 class RequestReader:
     """After BadRequest it is of no more use."""
 
-    __slots__ = ("_body", "_data", "_end", "_is_own", "_limits", "_parser", "_start", "head", "took_all")
+    __slots__ = ("_body", "_data", "_end", "_is_own", "_limits", "_parser", "_start", "early", "head", "took_all")
 
     def __init__(self, limits: ParserLimits) -> None:
         self._limits = limits
         self._parser = HeadParser(limits)
         self._body: BodyParser | None = None
         self.head: RequestHead | None = None  # the request whose body is being read
+        self.early: Response | None = None  # to that request, which expected 100-continue
         self._data = bytearray()
         self._start = 0  # of what is unread in _data
         self._end = 0
@@ -91,6 +92,17 @@ class RequestReader:
         """Read the body of a request next."""
         self.head = head
         self._body = BodyParser(self._limits, head.content_length, head.chunked)
+
+    def take_early(self) -> Response | None:
+        """Return the response that is ready for the request whose body was read; None where there is none yet."""
+        early, self.early = self.early, None
+        return early
+
+    def drop_early(self) -> None:
+        """Let go of a response that will not be sent."""
+        early, self.early = self.early, None
+        if early is not None:
+            close_source(early.source)
 
     def read_body(self) -> RequestHead | None:
         """Return the request when its body is read to the end, or None when more has to come. Raises BadRequest."""

@@ -1,0 +1,347 @@
+"""An HTTP/1 connection: reads requests and responds to them in their order, RFC 9112.
+
+Bytes move through its transport, become requests in the reader, and responses in the handler that the Service carries;
+what the socket does not take at once waits in the send queue. Nothing here knows files or HTTP semantics.
+
+The way through: on_ready → _receive → _process → _take_request → _respond, which sends at once or queues → _send →
+_settle (what comes next). Two things stop it on the way: a response that is deferred (_advance, on_result), which its
+pipeline waits for while what arrives stays in the kernel; and a turn that is over, after which it is writable at once.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from fastfile.errors import BadRequest, HTTPError, make_unavailable
+from fastfile.message import Deferred, RequestHead, Response, close_source
+from fastfile.protocol.http1 import CONTINUE
+from fastfile.server.net.clients import format_address
+from fastfile.server.net.http1.deferral import Deferral, is_continue
+from fastfile.server.net.http1.opening import Opening
+from fastfile.server.net.http1.output import Output
+from fastfile.server.net.http1.reader import RequestReader
+from fastfile.server.net.poller import READ
+from fastfile.server.net.service import Service
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
+from fastfile.server.net.transport import Transport
+
+# After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
+LOOK_EACH = 4
+
+
+class Http1Connection(Output):
+    """Reads requests and responds to them, in their order."""
+
+    __slots__ = ("_opening", "_reader")
+
+    def __init__(self, service: Service, transport: Transport) -> None:
+        super().__init__(service, transport)
+        self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
+        self._opening: Opening | None = None  # what comes before the first request
+        if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
+            self._opening = Opening()
+
+    def on_result(self, job: Future[Any]) -> None:
+        """Go on with what a job found; a connection that has closed or given it up ignores it."""
+        deferral = self._deferral
+        if deferral is None or job is not deferral.job:
+            return
+        self._service.poller.begin_turn()
+        try:
+            try:
+                answer = deferral.deferred.finish(job)
+            except HTTPError as error:
+                answer = self._service.handler.refuse(error, deferral.head)
+            self._resume(answer)
+        except OSError:
+            self._fail()
+        except BaseException:
+            self._fail()
+            raise
+
+    def is_quiet(self, silent_too: bool) -> bool:
+        """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
+        return self.state == IDLE or (silent_too and self.state == HEAD and self._reader is None)
+
+    def _go_on(self) -> None:
+        if self.state == SENDING:
+            self._send()
+            if self._takes_requests():
+                self._process(self._service.buffer, 0)
+        elif self._takes_requests():
+            self._receive()
+        elif self.state == LINGERING:
+            self._linger()
+        elif self.state != CLOSED and self._has_hung_up():
+            self.close()
+
+    def _process(self, data: bytearray, count: int) -> None:
+        service = self._service
+        if self._opening is not None:
+            data = self._open(data, count)
+            count = len(data)
+            if count == 0:
+                return
+        reader = self._reader
+        before = self._requests
+        if count or reader is not None:
+            if reader is None:
+                reader = service.shared_reader()
+            if count:
+                reader.feed(data, count, count < len(service.buffer))
+            try:
+                self._take_requests(reader)
+            except BadRequest as error:
+                self._refuse_unreadable(error, reader)
+                service.reader = None
+            self._keep(reader)
+        is_waiting = self.state == WAITING
+        if (is_waiting or self._takes_requests()) and self._queue is not None and self._queue.has_any():
+            self._send()
+        if self._takes_requests():
+            self._settle(self._requests != before)
+        elif self.state == WAITING:
+            self._wait()
+
+    def _open(self, data: bytearray, count: int) -> bytearray:
+        """Return what follows the opening, as far as it has come; empty where the connection is refused."""
+        assert self._opening is not None
+        try:
+            rest = self._opening.read(data[:count], self._service, self._transport)
+        except ValueError as error:
+            if self._service.complaints is not None:
+                self._service.complaints.complain("proxy", str(error))
+            self.close()
+            return bytearray()
+        if rest is None:
+            return bytearray()
+        self._opening = None
+        return rest
+
+    def _take_requests(self, reader: RequestReader) -> None:
+        """Respond to one request after the other, until one stops us or no whole one is left."""
+        while reader.has_more() and not self._closing and self._takes_requests():
+            if self._queue is not None and self._queue.is_full():
+                self._send()
+                continue
+            if not self._take_request(reader):
+                return
+            if reader.has_more() and self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
+                self._wait_to_send()  # it can be sent to at once: that is when it goes on
+                return
+
+    def _take_request(self, reader: RequestReader) -> bool:
+        """Use up the next request or the next bytes of its body; False when more has to come."""
+        if reader.is_in_body():
+            head = reader.read_body()
+            if head is not None:
+                early = reader.take_early()
+                if early is None:
+                    self._respond(head, reader)
+                else:
+                    self._deliver(head, early, reader, self._service.clock.monotonic_s)
+            return head is not None
+        head = reader.read_head()
+        if head is None:
+            return False
+        head.peer = self._transport.peer
+        proxies = self._service.proxies
+        if proxies is not None:
+            head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
+        if head.chunked or head.content_length or head.expect is not None:
+            self._begin_body(head, reader)
+        else:
+            self._respond(head, reader)
+        return True
+
+    def _keep(self, reader: RequestReader) -> None:
+        """Keep what is unread for later."""
+        if self._closing:
+            if reader.has_more():
+                self._rest = MORE
+            self._reader = None
+            reader.drop()
+        elif reader.is_empty():
+            self._reader = None
+        elif self.state == CLOSED:
+            reader.drop()
+            self._service.reader = None
+        else:
+            reader.keep()
+            if self._reader is None:
+                self._reader, self._service.reader = reader, None
+
+    def _begin_body(self, head: RequestHead, reader: RequestReader) -> None:
+        """Read a body before the response, so that a message with broken framing gets one response: 400."""
+        service = self._service
+        refusal = None
+        has_body = head.chunked or head.content_length != 0
+        if head.expect is not None and not is_continue(head.expect):
+            refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
+            if not has_body and head.keep_alive and not service.draining:
+                self._put(head, refusal, service.clock.monotonic_s)
+                return
+        elif not has_body:
+            self._respond(head, reader)
+            return
+        elif head.content_length > service.limits.body or (
+            head.expect and head.minor_version and not reader.has_more()
+        ):
+            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
+            self._advance(head, service.handler.respond(head), service.clock.monotonic_s, True)
+            return
+        if refusal is not None:
+            self._refuse_body(head, refusal, service.clock.monotonic_s)
+            return
+        reader.begin_body(head)
+
+    def _decide_on_body(self, head: RequestHead, response: Response, began_s: float) -> None:
+        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
+        service = self._service
+        if response.status >= 400:
+            self._refuse_body(head, response, began_s)
+            return
+        if head.content_length > service.limits.body:
+            close_source(response.source)
+            too_large = HTTPError(413, "The request body is too large.")
+            self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
+            return
+        self._send_queue().put_bytes(CONTINUE)
+        reader = self._reader
+        if reader is None:
+            reader = service.shared_reader()
+        reader.begin_body(head)
+        reader.early = response
+        if self._reader is None:
+            self._reader, service.reader = reader, None
+
+    def _refuse_body(self, head: RequestHead, response: Response, began_s: float) -> None:
+        self._closing = True
+        self._rest = MORE
+        self._put(head, response, began_s)
+
+    def _respond(self, head: RequestHead, reader: RequestReader) -> None:
+        """Respond to a request; where nothing else has arrived, its response need not wait for others."""
+        service = self._service
+        answer = service.handler.respond(head)
+        began_s = service.clock.monotonic_s
+        if isinstance(answer, Deferred):
+            self._advance(head, answer, began_s, False)
+            return
+        self._deliver(head, answer, reader, began_s)
+
+    def _deliver(self, head: RequestHead, response: Response, reader: RequestReader, began_s: float) -> None:
+        if response.close or not head.keep_alive or self._service.draining:
+            self._closing = True
+            if reader.took_all and not head.keep_alive and head.minor_version != 0:
+                self._rest = NOTHING
+        if reader.has_more() or response.source is not None or (self._queue is not None and self._queue.has_any()):
+            self._put(head, response, began_s)
+        else:
+            self._send_at_once(head, response, began_s)
+
+    def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float, is_early: bool) -> None:
+        """Take the next step with a request whose response may be deferred; it was asked for at ``began_s``."""
+        if isinstance(answer, Deferred):
+            offload = self._service.offload
+            job = None if offload is None else offload.submit(answer.work, self.on_result)
+            if job is not None:
+                self._deferral = Deferral(head, answer, job, began_s, is_early)
+                if self._takes_requests():
+                    self.state = WAITING
+                return
+            response = self._refusal_for_now(head)
+        else:
+            response = answer
+        if is_early:
+            self._decide_on_body(head, response, began_s)
+            return
+        if response.close or not head.keep_alive or self._service.draining:
+            self._closing = True
+        self._put(head, response, began_s)
+
+    def _refusal_for_now(self, head: RequestHead) -> Response:
+        busy = make_unavailable("The server has too much to do; try again in a moment.")
+        return self._service.handler.refuse(busy, head)
+
+    def _resume(self, answer: Response | Deferred) -> None:
+        """Take up the pipeline again where it waits for this response."""
+        deferral = self._deferral
+        assert deferral is not None
+        self._drop_deferral()
+        if self.state == WAITING:
+            self.state = IDLE
+        self._advance(deferral.head, answer, deferral.began_s, deferral.is_early)
+        if self._takes_requests():
+            self._process(self._service.buffer, 0)
+
+    def _give_up(self) -> None:
+        """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
+        if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
+            assert self._reader is not None
+            self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
+            self._reader = None
+            self._process(self._service.buffer, 0)
+        elif self.state == SENDING or self.state == READING:
+            self._abort()
+        elif self.state == WAITING:
+            assert self._deferral is not None
+            self._resume(self._refusal_for_now(self._deferral.head))
+        else:
+            self.close()
+
+    def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
+        """Queue the one response to a message that cannot be read on, and close after it.
+
+        ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
+        """
+        self._closing = True
+        self._rest = MORE
+        reader.drop_early()
+        head = reader.head  # None: it could not be read
+        response = self._service.handler.refuse(error, head)
+        if is_head and head is None:
+            response = Response(response.head, (), 0, True)
+        self._put(head, response, self._service.clock.monotonic_s)
+
+    def _refuse_unreadable(self, error: BadRequest, reader: RequestReader) -> None:
+        if reader.is_at_tls():
+            error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
+            if self._service.complaints is not None:
+                peer = format_address(self._transport.peer)
+                self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
+        self._refuse(error, reader, reader.is_at_head_request())
+
+    def _settle(self, responded: bool) -> None:
+        """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
+        if self._closing:
+            self._finish()
+            return
+        service = self._service
+        now_s = service.clock.monotonic_s
+        before = self.state
+        reader = self._reader
+        if reader is None:
+            if responded or before != HEAD:
+                self.state = IDLE
+                self.deadline_s = now_s + service.idle_timeout_s
+        elif reader.is_in_body():
+            if before != BODY:
+                self.state = BODY
+                self.deadline_s = now_s + service.body_timeout_s
+        elif responded or before != HEAD:
+            is_in_head = reader.is_in_head()
+            self.state = HEAD if is_in_head else IDLE
+            self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
+        self._wait_for(READ)
+
+    def _drop_work(self) -> None:
+        reader, self._reader = self._reader, None
+        try:
+            if reader is not None:
+                reader.drop_early()
+            if self._deferral is not None:
+                self._drop_deferral()
+        finally:
+            Output._drop_work(self)

@@ -1,0 +1,37 @@
+"""What precedes the first request of a connection: the PROXY protocol of a trusted proxy."""
+
+from __future__ import annotations
+
+from fastfile.protocol.proxy_protocol import maybe_preface
+from fastfile.server.net.clients import format_address
+from fastfile.server.net.service import Service
+from fastfile.server.net.transport import Transport
+
+
+class Opening:
+    """Reads who the client of a proxy is, as far as it has come."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def read(self, data: bytearray, service: Service, transport: Transport) -> bytearray | None:
+        """Return what follows the preface, or None when more of it has to come.
+
+        Raises ValueError, with a complaint for the operator, where the connection is refused.
+        """
+        self._data += data
+        try:
+            preface = maybe_preface(bytes(self._data))
+        except ValueError as error:
+            peer = format_address(transport.peer)
+            raise ValueError(f"closes a connection of a proxy, {peer}: not the PROXY protocol ({error})") from None
+        if preface is None:
+            return None
+        if preface.client is not None:
+            if not service.clients.admit(preface.client):
+                peer = format_address(transport.peer)
+                raise ValueError(f"refuses a client of a proxy, {peer}, which has as many connections as one may have")
+            transport.peer = preface.client
+        return self._data[preface.size :]
