@@ -30,7 +30,8 @@ class Usage(NamedTuple):
     """The usage of one command. ``switches`` are flags that are not options, with their help.
 
     ``further`` are accepted options that other help texts describe; ``words`` are valid as its first argument.
-    A number that names no folder or file, in place of DIR, sets the option ``number``.
+    A number that names no folder or file, in place of DIR, sets the option ``number``. A command with ``is_list`` takes
+    any number of words, and gets them under ``words``.
     """
 
     introduction: str
@@ -40,6 +41,7 @@ class Usage(NamedTuple):
     further: tuple[Option, ...] = ()
     words: tuple[str, ...] = ()
     number: str = ""
+    is_list: bool = False
 
     @property
     def accepted(self) -> tuple[Option, ...]:
@@ -81,6 +83,8 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     if usage.number and usage.number not in arguments and (numbers := list(filter(_is_number, words))):
         words.remove(numbers[0])
         arguments |= {usage.number: numbers[:1]}
+    if usage.is_list:
+        return arguments | {"words": words}
     if len(words) + ("directory" in arguments) > 1:
         raise _refuse(usage, printable(words[-1]))
     return arguments | {"directory": words} if words else arguments

@@ -10,6 +10,7 @@ from fastfile.config.config import OPTIONS
 
 INTRODUCTION = """\
 Usage: fastfile [OPTIONS] [DIR]
+       fastfile cert [OPTIONS] [NAME...]
        fastfile check [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
@@ -42,7 +43,8 @@ _site, site and others), else the current folder.
   -w, --workers N      number of processes, or auto: one for each CPU
   --quiet, --log-format pretty|common|combined|json|none
 
-Commands: check, compress, explain URL, hash-password, completions SHELL, man.
+Commands: cert, check, compress, explain URL, hash-password, completions SHELL,
+man.
 Each has its own --help. All options: fastfile --help.
 """
 
@@ -77,6 +79,7 @@ USAGE = Usage(
 # The modules of the commands, imported when used. main() takes the arguments after the command and returns the exit
 # status; USAGE describes them. A folder with the name of a command is served as ./compress.
 COMMANDS = {
+    "cert": "fastfile.commands.cert.command",
     "check": "fastfile.commands.check.command",
     "completions": "fastfile.commands.completions",
     "compress": "fastfile.commands.compress.command",

@@ -15,6 +15,7 @@ LAYERS = (
     ("responder", "parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
     ("http",),
     ("config",),
+    ("local_ca",),
     ("storage",),
     ("rules",),
     ("site",),
@@ -30,9 +31,20 @@ DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
 TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
-# The kernel makes storage/'s system calls. The others open a configuration or a log, never what is served; commands/
-# works on a folder and answers no request.
-MAY_OPEN = {"storage", "terminal", "_sendfile_py", "_extensions", "config", "server", "cli", "commands", "__init__"}
+# The kernel makes storage/'s system calls. The others open a configuration, a certificate or a log, never what is
+# served; commands/ works on a folder and answers no request.
+MAY_OPEN = {
+    "storage",
+    "terminal",
+    "_sendfile_py",
+    "_extensions",
+    "config",
+    "local_ca",
+    "server",
+    "cli",
+    "commands",
+    "__init__",
+}
 
 
 def imports(source: Path) -> set[str]:

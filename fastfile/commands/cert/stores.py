@@ -1,0 +1,93 @@
+"""The stores of trusted CAs on this machine: what a store is, which ones there are, and the tools that change them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastfile.local_ca.folder import Person
+from fastfile.terminal import printable
+
+NAME = "fastfile local CA"  # of our entry in a store: it is found again where the CA has been replaced
+_TOOL_S = 120.0  # on a slow disk update-ca-certificates takes some seconds; a user may have to type a password
+
+
+class StoreError(Exception):
+    """A store cannot be read or changed: why, in one line."""
+
+
+class Store(Protocol):
+    """A store of trusted CAs. Every method raises StoreError."""
+
+    @property
+    def title(self) -> str:
+        """What the store is, and where."""
+
+    @property
+    def readers(self) -> str:
+        """The programs that trust it."""
+
+    def holds(self, pem: bytes) -> bool:
+        """Tell whether it trusts the certificate."""
+
+    def add(self, path: str) -> None:
+        """Trust the certificate in a file, in place of an earlier one of ours."""
+
+    def remove(self) -> bool:
+        """Remove what we added; False where there was nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Whose stores they are, and the folder that the system's begin at, such as that of an image; mostly empty."""
+
+    person: Person
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A kind of store that this machine does not have, and why."""
+
+    title: str
+    reason: str
+
+
+def run(command: Sequence[str], person: Person | None = None, as_root: bool = False) -> str:
+    """Run a tool without a terminal, as ``person`` where that is another user; return its output. Raises StoreError.
+
+    ``as_root`` runs it by sudo, which may ask for a password where there is a terminal.
+    """
+    if shutil.which(command[0]) is None:
+        raise StoreError(f"{command[0]} is not installed")
+    is_sudo = as_root and os.geteuid() != 0
+    if is_sudo:
+        if not (sys.stdin is not None and sys.stdin.isatty() and shutil.which("sudo")):
+            raise StoreError(f"this needs root: sudo {shlex.join(command)}")
+        command = ["sudo", "--", *command]
+    other = person is not None and os.geteuid() == 0 != person.uid
+    try:
+        done = subprocess.run(
+            command,
+            stdin=None if is_sudo else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not is_sudo else None,
+            timeout=_TOOL_S,
+            start_new_session=not is_sudo,  # certutil would ask on the terminal for the password of a browser
+            user=person.uid if person is not None and other else None,
+            group=person.gid if person is not None and other else None,
+            extra_groups=[] if other else None,
+            env={**os.environ, "HOME": person.home} if person is not None else None,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StoreError(f"{command[0]}: {error}") from None
+    if done.returncode:
+        lines = (done.stderr or b"").decode(errors="replace").strip().splitlines()
+        raise StoreError(f"{command[0]}: {printable(lines[-1])}" if lines else f"{command[0]} failed")
+    return done.stdout.decode(errors="replace")
