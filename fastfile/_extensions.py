@@ -28,6 +28,7 @@ COMPILED_SOURCES = (
     "server.net.service",
     "server.net.poller",
     "server.net.transport",
+    "server.net.tls.transport",
     "server.net.http1.reader",
     "server.net.http1.send_queue",
     "server.net.journal",

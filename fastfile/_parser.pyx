@@ -564,6 +564,7 @@ cdef RequestHead make_head(HeadParser parser, uchar *data):
     head.content_length = h.content_length
     head.chunked = h.chunked > 0
     head.plain = not h.seen & NOT_PLAIN
+    head.is_secure = False
     head.authority = None
     if h.seen >> HOST & 1:
         head.authority = parser.last_host = repeated_value(h, data, HOST, parser.last_host)

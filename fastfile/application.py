@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError
+from fastfile.http.field_changes import FieldChanges
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes
@@ -153,3 +154,22 @@ def add_gates(
 
         handler = Cors(handler, config)
     return handler
+
+
+def make_refusal(config: Config) -> Responder:
+    """Return what responds to plain HTTP where TLS is expected."""
+    from fastfile.middleware.https import HttpsRefusal
+
+    return HttpsRefusal(plain_changes(config))
+
+
+def make_redirect(handler: Responder, config: Config, port: int) -> Responder:
+    """Return what responds on the port of --redirect-http; ``port`` is that of HTTPS."""
+    from fastfile.middleware.https import HttpsRedirect
+
+    return HttpsRedirect(handler, allowed_hosts(config), port, plain_changes(config))
+
+
+def plain_changes(config: Config) -> FieldChanges:
+    """Return the changes to the fields of responses in plain HTTP, which must not have HSTS (RFC 6797 §7.2)."""
+    return common_changes(config.replace(hsts=None))

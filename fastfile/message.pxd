@@ -10,6 +10,7 @@ cdef class RequestHead:
     cdef readonly long long content_length
     cdef readonly bytes authority, expect, accept_encoding
     cdef public bytes peer
+    cdef public bint is_secure
     cdef readonly bytes range, if_range
     cdef readonly bytes if_match, if_none_match, if_modified_since, if_unmodified_since
 

@@ -49,6 +49,7 @@ class RequestHead:
         "if_none_match",
         "if_range",
         "if_unmodified_since",
+        "is_secure",
         "keep_alive",
         "method",
         "minor_version",
@@ -97,6 +98,7 @@ class RequestHead:
         self.if_modified_since = if_modified_since
         self.if_unmodified_since = if_unmodified_since
         self.peer = b""  # the client's address, 4 or 16 bytes, set by the connection; none on a Unix socket
+        self.is_secure = False  # it came over TLS; set by the connection
         # No precondition and no range: the response depends on the target and Accept-Encoding alone.
         self.plain = (
             range is None
@@ -105,6 +107,11 @@ class RequestHead:
             and if_modified_since is None
             and if_unmodified_since is None
         )
+
+    @property
+    def scheme(self) -> bytes:
+        """The scheme of the URL that was asked for, as far as this server sees."""
+        return b"https" if self.is_secure else b"http"
 
     def field(self, name: bytes) -> bytes | None:
         """Return the value of any field, or None; ``name`` is in lower case (RFC 9110 §5.3).

@@ -63,10 +63,11 @@ def lan_addresses() -> list[str]:
     return [endpoint for endpoint in dict.fromkeys(found) if endpoint and not _is_local(endpoint)]
 
 
-def make_url(host: str, port: int, path: str = "/") -> str:
-    """Return the URL of a path at a host; port 80 is left out."""
+def make_url(host: str, port: int, path: str = "/", is_secure: bool = False) -> str:
+    """Return the URL of a path at a host; the default port is left out."""
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}{path}" if port == 80 else f"http://{name}:{port}{path}"
+    scheme, default = ("https", 443) if is_secure else ("http", 80)
+    return f"{scheme}://{name}{path}" if port == default else f"{scheme}://{name}:{port}{path}"
 
 
 def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str], path: str) -> list[tuple[str, str]]:
@@ -78,13 +79,15 @@ def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str], path: str) -> 
             sockets.append(("Socket:", f"{name}  (curl --unix-socket {name} http://localhost{path})"))
             continue
         if endpoint.is_near or endpoint.is_wildcard:
-            local.append(("Local:", make_url(endpoint.local_host, endpoint.port, path)))
+            local.append(("Local:", make_url(endpoint.local_host, endpoint.port, path, endpoint.is_secure)))
         else:
-            network.append(("Network:", make_url(endpoint.host, endpoint.port, path)))
+            network.append(("Network:", make_url(endpoint.host, endpoint.port, path, endpoint.is_secure)))
         if endpoint.is_wildcard:
             # A socket on :: accepts IPv4 too (server/net/bind.py); one on 0.0.0.0 accepts nothing else.
             reachable = [address for address in lan if endpoint.host != "0.0.0.0" or ":" not in address]
-            network += [("Network:", make_url(address, endpoint.port, path)) for address in reachable]
+            network += [
+                ("Network:", make_url(address, endpoint.port, path, endpoint.is_secure)) for address in reachable
+            ]
     return list(dict.fromkeys(local + network + sockets))
 
 

@@ -35,5 +35,5 @@ def find_url(endpoints: Sequence[Endpoint], path: str) -> str:
     """Return the URL that a browser on this machine can open; empty where there is none."""
     for endpoint in endpoints:
         if not endpoint.path:
-            return make_url(endpoint.local_host, endpoint.port, path)
+            return make_url(endpoint.local_host, endpoint.port, path, endpoint.is_secure)
     return ""

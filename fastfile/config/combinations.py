@@ -28,6 +28,11 @@ def check_together(config: Config) -> None:
     if config.proxy_protocol and not config.trusted_proxy:
         problem = "it is taken from the proxies of --trusted-proxy alone, and none is given"
         raise ConfigError("--proxy-protocol", config.source("proxy_protocol"), problem)
+    if len(config.tls_cert) != len(config.tls_key):
+        flag, other = ("--tls-key", "--tls-cert") if config.tls_cert else ("--tls-cert", "--tls-key")
+        name = flag.lstrip("-").replace("-", "_")
+        problem = f"expected one for each {other}, got {len(getattr(config, name))}"
+        raise ConfigError(flag, config.source(name), problem)
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:
         if path.strip("/") in taken:
@@ -62,6 +67,12 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
         yield "--strict-port has no effect with --port 0"
     if config.socket_mode is not None and not (is_socket or (config.metrics or "").startswith("unix:")):
         yield "--socket-mode has no effect without a Unix socket (--bind unix:PATH)"
+    if is_socket and config.tls_cert:
+        yield "--tls-cert has no effect: a Unix socket speaks plain HTTP"
+    if not config.tls_cert or is_socket:
+        for name in ("tls_password_file", "tls_min", "redirect_http", "hsts"):
+            if config.given(name):
+                yield f"{BY_NAME[name].flag} has no effect without HTTPS"
     if config.log_file is not None and config.log_format == "none":
         yield "--log-file stays empty: --log-format is none"
     if not os.path.isdir(root_path) and not config.mount:

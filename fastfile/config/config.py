@@ -14,6 +14,7 @@ from fastfile.config.options.content import BuildOptions, ContentOptions
 from fastfile.config.options.limits import LimitOptions
 from fastfile.config.options.responses import AccessOptions, HeaderOptions
 from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
+from fastfile.config.options.tls import TlsOptions
 from fastfile.message import ParserLimits
 
 DEFAULT = "default"
@@ -22,12 +23,13 @@ DEFAULT = "default"
 class Endpoint(NamedTuple):
     """Where a server listens: a host and a port, or the path of a Unix socket (then ``path`` is not empty).
 
-    The host ``localhost`` is both loopback addresses.
+    The host ``localhost`` is both loopback addresses. ``is_secure``: it speaks HTTPS.
     """
 
     host: str
     port: int
     path: str = ""
+    is_secure: bool = False
 
     @property
     def is_wildcard(self) -> bool:
@@ -52,6 +54,7 @@ class Config(
     HeaderOptions,
     AccessOptions,
     ListenOptions,
+    TlsOptions,
     ProcessOptions,
     LogOptions,
     FileOptions,

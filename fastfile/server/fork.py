@@ -16,8 +16,9 @@ from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, Metering
 from fastfile.server.net.bind import Listening
+from fastfile.server.resources import log_path
 from fastfile.server.signals import HANDLED
-from fastfile.server.worker import Plan, log_path, run_worker
+from fastfile.server.worker import Plan, Sockets, run_worker
 
 
 class Generation(NamedTuple):
@@ -31,8 +32,11 @@ class Generation(NamedTuple):
 class Forker:
     """Forks the workers that serve the sockets of ``listening``. Owns the pipe that tells them that we ended."""
 
-    def __init__(self, listening: Listening, errors: ErrorLog, metering: Metering | None) -> None:
+    def __init__(
+        self, listening: Listening, errors: ErrorLog, metering: Metering | None, redirecting: Listening | None = None
+    ) -> None:
         self._listening = listening
+        self._redirecting = redirecting
         self._errors = errors
         self._metering = metering
         # The workers hold the reading end: it is at its end when we are, whatever ended us.
@@ -78,11 +82,18 @@ class Forker:
             self._errors.begin_worker(index)
             sockets = self._listening.take(index, plan.config.workers)
             meter = self._make_meter(page)
+            redirecting = [] if self._redirecting is None else self._redirecting.take(0, 1)
+            port = self._listening.endpoints[0].port
             gc.freeze()  # nothing that owns one of the descriptors below may be collected and close its number again
-            kept = {self._alive_r, end.fileno(), self._errors.fileno(), *(each.fileno() for each in sockets)}
+            kept = {
+                self._alive_r,
+                end.fileno(),
+                self._errors.fileno(),
+                *(each.fileno() for each in [*sockets, *redirecting]),
+            }
             close_descriptors(kept if meter is None else {*kept, meter.listening.fileno()})
             channel = WorkerChannel(self._alive_r, end)
-            status = run_worker(plan, sockets, channel, self._errors, meter)
+            status = run_worker(plan, Sockets(sockets, redirecting, port), channel, self._errors, meter)
         except BaseException as error:
             self._errors.report_failure(error)
         finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
+from fastfile.server.certificates import load_contexts
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Board, Metering
 from fastfile.server.net.bind import Listening, adopt, listen
@@ -17,7 +18,7 @@ from fastfile.server.systemd import Manager, take_sockets
 from fastfile.server.worker import Plan
 
 # Settings of what is bound, or given up for good, at the start: they cannot change in a running server.
-FIXED = ("bind", "port", "host", "socket_mode", "metrics", "user", "group")
+FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group")
 
 # Returns the current settings and the path of the root. Raises ConfigError or StartError.
 Reread = Callable[[], tuple[Config, str]]
@@ -33,9 +34,10 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
         preload(new)
-        return Plan(listening.adapt(new), os.fsencode(path))
+        return Plan(listening.adapt(new), os.fsencode(path), load_contexts(new))
 
     notices = preload(config)
+    contexts = load_contexts(config)
     rehearse()
     errors = ErrorLog()
     manager = Manager(os.environ)
@@ -43,16 +45,22 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     metering: Metering | None = None
     listening: Listening = adopt(taken) if taken else listen(config)
     listening.notices += notices
+    redirecting: Listening | None = None
     try:
+        if contexts is not None:
+            listening.secure()
+            redirecting = listen_for_redirects(config)
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
-        if config.auth and not all(endpoint.is_near for endpoint in listening.endpoints):
+        if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network readable (docs/auth.md)")
         drop_privileges(config, root_path)
-        plan = Plan(listening.adapt(config), os.fsencode(root_path))
-        return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready).run()
+        plan = Plan(listening.adapt(config), os.fsencode(root_path), contexts)
+        return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting).run()
     finally:
+        if redirecting is not None:
+            redirecting.close()
         if metering is not None:
             metering.listening.close()
         listening.close()
@@ -79,6 +87,16 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
         return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
     except StartError as error:
         raise StartError(f"--metrics: {error}") from None
+
+
+def listen_for_redirects(config: Config) -> Listening | None:
+    """Bind the port of --redirect-http at the addresses of the server; None without the option. Raises StartError."""
+    if config.redirect_http is None or config.bind.startswith("unix:"):
+        return None
+    try:
+        return listen(config.replace(port=config.redirect_http, workers=1, strict_port=True))
+    except StartError as error:
+        raise StartError(f"--redirect-http: {error}") from None
 
 
 def preload(config: Config) -> list[str]:

@@ -52,12 +52,14 @@ class Supervisor:
         manager: Manager,
         metering: Metering | None,
         on_ready: OnReady,
+        redirecting: Listening | None = None,
     ) -> None:
         self._reread = reread
         self._listening = listening
         self._errors = errors
         self._manager = manager
         self._metering = metering
+        self._redirecting = redirecting
         self._on_ready: OnReady | None = on_ready
         self._current = Generation(0, plan)
         self._settled = self._current  # the last generation whose workers all serve
@@ -67,7 +69,7 @@ class Supervisor:
         self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
-        self._forker = Forker(listening, errors, metering)
+        self._forker = Forker(listening, errors, metering, redirecting)
         self._signals = SignalPipe()
         self._ends_on_hangup = ends_on_hangup()
 
@@ -173,6 +175,8 @@ class Supervisor:
         self._listening.close()
         if self._metering is not None:
             self._metering.listening.close()
+        if self._redirecting is not None:
+            self._redirecting.close()
 
     def _reopen_logs(self) -> None:
         """Open the access logs again, since their files were renamed, and send them to the workers that write them."""

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import socket
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastfile.application import MountPoint, add_gates, make_application, open_roots
+from fastfile.application import (
+    MountPoint,
+    add_gates,
+    make_application,
+    make_redirect,
+    make_refusal,
+    open_roots,
+)
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
+from fastfile.server.certificates import is_secure
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
-from fastfile.server.log.access import AccessLog, open_log
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, MetricsHandler
@@ -28,13 +33,14 @@ from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undef
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
+from fastfile.server.resources import make_endpoint, make_log, make_proxies, metrics_hosts, share_descriptors
 from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
-from fastfile.site.handler import Handler, allowed_hosts
-from fastfile.terminal import wants_colour
+from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
-    from fastfile.http.forwarded import TrustedProxies
+    from fastfile.server.net.tls.contexts import Contexts
+    from fastfile.server.net.tls.transport import TlsEndpoint
 
 TICK_S = 1.0  # deadlines are this coarse
 LOG_TICK_S = 0.1
@@ -45,8 +51,6 @@ SILENT_GRACE_S = 0.7
 # Of the threads that hash: the loop keeps its share of the CPU during a flood of guesses, and log-ins still proceed.
 HASHING_NICENESS = 5
 NICENESS = 10  # of the thread that compresses in the background
-# Descriptors that a worker needs for itself: the loop, logs, the root, folders on the path to a file; 15 when idle.
-SPARE_DESCRIPTORS = 32
 # From the supervisor to a worker that has a successor. A closed terminal sends SIGHUP itself to all its processes.
 RETIRE = signal.SIGUSR2
 
@@ -65,10 +69,19 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Plan(NamedTuple):
-    """The settings of a generation of workers, and its root."""
+    """The settings of a generation of workers, its root, and its certificates, where it serves HTTPS."""
 
     config: Config
     root_path: bytes
+    contexts: Contexts | None = None
+
+
+class Sockets(NamedTuple):
+    """The sockets that a worker listens on: its own, and those of --redirect-http; ``port`` is that of the former."""
+
+    own: list[socket.socket]
+    redirecting: list[socket.socket]
+    port: int
 
 
 class Worker:
@@ -77,7 +90,7 @@ class Worker:
     def __init__(
         self,
         plan: Plan,
-        sockets: list[socket.socket],
+        sockets: Sockets,
         channel: WorkerChannel,
         errors: ErrorLog,
         meter: Meter | None,
@@ -104,16 +117,25 @@ class Worker:
         self._handler = self._make_handler(config, mount_points, disk)
         self._service = self._make_service(config, disk)
         self._services = [self._service]
-        self._sockets = sockets if meter is None else [*sockets, meter.listening]
+        self._sockets = [*sockets.own, *sockets.redirecting]
         max_connections = connections
-        connections += len(sockets) - 1  # each is watched as a connection is
-        self._listeners = [self._listen(self._service, listening, connections) for listening in sockets]
+        connections += len(self._sockets) - 1  # each is watched as a connection is
+        tls = None if plan.contexts is None else make_endpoint(plan.contexts)
+        self._listeners = [
+            self._listen(self._service, listening, connections, None if listening.family == socket.AF_UNIX else tls)
+            for listening in sockets.own
+        ]
+        if sockets.redirecting:
+            service = self._make_redirecting(config, sockets.port)
+            self._services.append(service)
+            self._listeners += [self._listen(service, each, connections) for each in sockets.redirecting]
         if meter is not None:
+            self._sockets.append(meter.listening)
             if meter.page:
                 self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
             answering = MetricsHandler(meter.board, metrics_hosts(plan.config), self._tell_metrics)
             self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
-            self._listeners.append(self._listen(self._services[1], meter.listening, connections + 1))
+            self._listeners.append(self._listen(self._services[-1], meter.listening, connections + 1))
 
     def _make_handler(self, config: Config, mount_points: Sequence[MountPoint], disk: Offload) -> Handler:
         report, say = self._errors.report_failure, self._errors.say_once
@@ -126,10 +148,20 @@ class Worker:
         entrance = add_gates(self._handler, config, self._clock, report)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
-        return Service(config, entrance, self._clock, self._poller, *shared)
+        insecure = make_refusal(config) if is_secure(config) else None
+        return Service(config, entrance, self._clock, self._poller, *shared, insecure)
 
-    def _listen(self, service: Service, listening: socket.socket, connections: int) -> Listener:
-        return Listener(service, listening, connections, self._complaints, self._on_exhausted)
+    def _make_redirecting(self, config: Config, port: int) -> Service:
+        """Return the service of --redirect-http; its challenges have no deferred work that the main one has not."""
+        main = self._service
+        redirect = make_redirect(self._handler, config, port)
+        shared = (self._log, self._clients, self._metrics, main.offload, main.disk, self._complaints, self._proxies)
+        return Service(config, redirect, self._clock, self._poller, *shared)
+
+    def _listen(
+        self, service: Service, listening: socket.socket, connections: int, tls: TlsEndpoint | None = None
+    ) -> Listener:
+        return Listener(service, listening, connections, self._complaints, self._on_exhausted, tls)
 
     def run(self, sandbox: str) -> None:
         """Serve until told to stop; first report to the supervisor, with the sandbox that is in force."""
@@ -270,9 +302,7 @@ class Worker:
         self._loop.call_later(LOG_TICK_S, self._flush_log)
 
 
-def run_worker(
-    plan: Plan, sockets: list[socket.socket], channel: WorkerChannel, errors: ErrorLog, meter: Meter | None
-) -> int:
+def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: ErrorLog, meter: Meter | None) -> int:
     """Run a worker until it is told to stop; return its exit status. Reports that it serves, or why it cannot start."""
     try:
         problem = filter_calls(plan.config)
@@ -294,57 +324,3 @@ def _fail(channel: WorkerChannel, error: OSError | StartError) -> int:
     text = describe(error) if isinstance(error, OSError) else str(error)
     channel.send(text.encode(errors="backslashreplace"))
     return 1
-
-
-def make_proxies(config: Config) -> TrustedProxies | None:
-    """Return the proxies of --trusted-proxy, None where there are none: most servers start without the module."""
-    if not config.trusted_proxy:
-        return None
-    from fastfile.http.forwarded import TrustedProxies
-
-    return TrustedProxies(config.trusted_proxy)
-
-
-def make_log(config: Config) -> AccessLog | None:
-    """Open the access log of --log-format; auto is pretty on a terminal, combined in a file, and none elsewhere."""
-    format_ = config.log_format
-    if format_ == "auto":
-        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
-    if format_ == "none":
-        return None
-    if config.log_file is None:
-        return AccessLog(format_, 1, wants_colour(os.isatty(1)), time.time)
-    fd = open_log(config.log_file)
-    try:
-        return AccessLog(format_, fd, False, time.time)
-    finally:
-        os.close(fd)
-
-
-def metrics_hosts(config: Config) -> tuple[bytes, ...]:
-    """Return the names that may ask --metrics: any, but where it listens on loopback, which any page could rebind."""
-    if config.metrics is None or config.metrics.startswith("unix:"):
-        return (b"*",)
-    return allowed_hosts(config.replace(bind=config.metrics.rpartition(":")[0], host=False))
-
-
-def log_path(config: Config) -> str | None:
-    """Return the path of the file that workers log to, None where they log elsewhere or not at all."""
-    return None if config.log_format == "none" else config.log_file
-
-
-def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
-    """Raise the soft limit of descriptors to the hard one, and return how many connections and cached files fit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):  # macOS refuses an unlimited value
-            pass
-    if soft == resource.RLIM_INFINITY:
-        return connections, cache_files
-    room = max(0, soft - SPARE_DESCRIPTORS)
-    cache_files = min(cache_files, room // 4)
-    # Each connection may hold a file beside its socket.
-    return max(1, min(connections, (room - cache_files) // 2)), cache_files

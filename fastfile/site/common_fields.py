@@ -73,6 +73,8 @@ def _option_fields(config: Config) -> list[Field]:
     fields: list[Field] = []
     if config.csp is not None:
         fields.append((b"Content-Security-Policy", config.csp.encode()))
+    if config.hsts is not None and config.tls_cert:  # never for a certificate of a local CA
+        fields.append((b"Strict-Transport-Security", b"max-age=%d" % config.hsts))
     if config.referrer_policy is not None:
         fields.append((b"Referrer-Policy", config.referrer_policy.encode()))
     if config.coi:

@@ -57,22 +57,24 @@ class ErrorPages:
         self._last_hint = ""
         self._last_absence: Response | None = None
 
-    def make(self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "") -> Response:
+    def make(
+        self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "", link: str = ""
+    ) -> Response:
         """Return the response for an error; ``head`` is None where the request could not be read.
 
         ``html`` is the site's own page for it, if there is one; ``hint`` says what would help, to users of this
-        machine alone.
+        machine alone. ``link`` is a URL that would work.
         """
         if hint and (head is None or not _may_see_hints(head)):
             hint = ""
         media_type = self.choose_type(None if head is None else head.field(b"accept"))
-        key = (error.status, error.detail, error.fields, media_type, html, hint)
+        key = (error.status, error.detail, error.fields, media_type, html, hint, link)
         response = self._pages.get(key)
         if response is None:
             vary = () if b"Vary" in dict(error.fields) else (VARY,)
             page = html if html is not None and media_type == HTML else None
             if page is None:
-                page = make_error_page(error.status, error.detail, media_type, hint)
+                page = make_error_page(error.status, error.detail, media_type, hint, link)
             response = make_page(error.status, media_type, page, (NO_STORE, *vary, *error.fields), self._changes)
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()

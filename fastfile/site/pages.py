@@ -52,15 +52,17 @@ _PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
 _PICTURES |= dict.fromkeys((*C1_CONTROLS, *LINES_AND_DIRECTIONS), 0xFFFD)
 
 
-def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "") -> bytes:
+def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "", link: str = "") -> bytes:
     """Make the body of an error response; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
 
-    ``hint`` says what would help; it may have several lines. JSON has the members of RFC 9457 §3.1 that apply: status,
-    title, detail; and hint, where there is one (§3.2).
+    ``hint`` says what would help; it may have several lines. ``link`` is a URL that would work. JSON has the members of
+    RFC 9457 §3.1 that apply: status, title, detail; and hint and link, where there are any (§3.2).
     """
     reason = REASONS[status]
     if media_type == HTML:
         home = '<p><a href="/">Go to the home page</a></p>\n' if status in _LINKED_HOME else ""
+        if link:
+            home += f'<p><a href="{escape_html(link)}">{escape_html(link)}</a></p>\n'
         page = (
             f"{make_html_head(f'{status} {reason}', _ERROR_STYLE)}<main><h1><b>{status}</b> {reason}</h1>\n"
             f"<p>{escape_html(detail)}</p>\n{_html_hint(hint) if hint else ''}{home}</main>\n"
@@ -69,8 +71,11 @@ def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "")
         page = f"{status} {reason}\n\n{detail.translate(_PICTURES)}\n"
         if hint:
             page += "\n" + "\n".join(line.translate(_PICTURES) for line in hint.split("\n")) + "\n"
+        if link:
+            page += f"\n{link.translate(_PICTURES)}\n"
     else:
         more = f', "hint": {escape_json(hint)}' if hint else ""
+        more += f', "link": {escape_json(link)}' if link else ""
         page = f'{{"status": {status}, "title": {escape_json(reason)}, "detail": {escape_json(detail)}{more}}}\n'
     # A detail may quote text with lone surrogates (surrogateescape), which strict encoding would reject.
     return page.encode("utf-8", "replace")

@@ -10,14 +10,15 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from support.rawclient import RawClient
 
-from fastfile.application import make_application, open_roots
+from fastfile.application import make_application, make_refusal, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.responder import Responder
@@ -33,6 +34,11 @@ from fastfile.server.threads import Offload
 from fastfile.server.worker import make_loop
 from fastfile.site.handler import Handler
 
+if TYPE_CHECKING:
+    from support.certificates import Pair
+
+    from fastfile.server.net.tls.transport import TlsEndpoint
+
 TIMEOUT_S = 60
 WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
 TICK_S = 0.02
@@ -46,8 +52,20 @@ def serve_files(folder: Path, clock: Clock, log_failure: Callable[[BaseException
     return make_application(config, open_roots(config, os.fsencode(folder)), clock, log_failure)
 
 
+def make_endpoint(pair: Pair) -> TlsEndpoint:
+    """Return what the TLS connections of a listener share."""
+    from fastfile.server.net.tls.certificates import CertificateFiles
+    from fastfile.server.net.tls.contexts import Policy, load
+    from fastfile.server.net.tls.transport import TlsEndpoint
+
+    return TlsEndpoint(load([CertificateFiles(pair.certificate_path, pair.key_path)], Policy()))
+
+
 class InProcess:
-    """Serves on TCP and on a Unix socket in a thread of its own; ``make_handler`` is called there with its clock."""
+    """Serves on TCP and on a Unix socket in a thread of its own; ``make_handler`` is called there with its clock.
+
+    ``pair`` is the certificate to serve HTTPS with, on TCP.
+    """
 
     def __init__(
         self,
@@ -55,6 +73,7 @@ class InProcess:
         loop: str,
         make_handler: Callable[[Clock, Callable[[BaseException], None]], Responder],
         config: Config | None = None,
+        pair: Pair | None = None,
     ) -> None:
         self.failures: list[BaseException] = []
         self.said: list[str] = []  # what an operator is told
@@ -62,6 +81,7 @@ class InProcess:
         self.counts = memoryview(bytearray(8 * SLOTS)).cast("q")
         self._socket_path = os.fspath(folder / "socket")
         self._config = config or Config()
+        self._pair = pair
         self._make_handler = make_handler
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(loop,))
@@ -82,14 +102,16 @@ class InProcess:
         metrics = Metrics(self.counts)
         complaints = Complaints(clock, self.said.append)
         shared = (self._log, Clients(1000), metrics, self.offload, self.disk, complaints)
-        self.service = Service(self._config, self.handler, clock, self.poller, *shared)
+        refusal = None if self._pair is None else make_refusal(self._config)
+        self.service = Service(self._config, self.handler, clock, self.poller, *shared, insecure=refusal)
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         listening[1].bind(self._socket_path)
         listening[1].listen()
         self._address = listening[0].getsockname()
         for one in listening:
             one.setblocking(False)
-            Listener(self.service, one, 1000, complaints, self.failures.append)
+            tls = None if self._pair is None or one.family == socket.AF_UNIX else make_endpoint(self._pair)
+            Listener(self.service, one, 1000, complaints, self.failures.append, tls)
         loop.call_soon(self._tick)
         loop.call_soon(self._started.set)
         loop.run_forever()
@@ -155,7 +177,18 @@ class InProcess:
         return lines
 
     def connect(self) -> RawClient:
-        return RawClient(socket.create_connection(self._address, timeout=TIMEOUT_S))
+        """Connect to the TCP socket, by TLS where it speaks that."""
+        if self._pair is not None:
+            return self.connect_securely()
+        return RawClient(self.connect_plainly())
+
+    def connect_plainly(self) -> socket.socket:
+        return socket.create_connection(self._address, timeout=TIMEOUT_S)
+
+    def connect_securely(self, context: ssl.SSLContext | None = None, **arguments: Any) -> RawClient:
+        assert self._pair is not None
+        context = context or self._pair.client()
+        return RawClient(context.wrap_socket(self.connect_plainly(), server_hostname="localhost", **arguments))
 
     def connect_to_unix_socket(self) -> RawClient:
         connection = socket.socket(socket.AF_UNIX)

@@ -56,17 +56,21 @@ class Listening:
         """Mark the sockets as opened by a service manager."""
         self._is_adopted = True
 
+    def secure(self) -> None:
+        """Note that the TCP sockets speak TLS."""
+        self.endpoints = [endpoint._replace(is_secure=not endpoint.path) for endpoint in self.endpoints]
+
     def adapt(self, config: Config) -> Config:
         """Return the settings with the address that is really listened on, as sockets that were given to us say it."""
         if not self._is_adopted:
             return config
-        names = [f"unix:{path}" if path else host for host, _, path in self.endpoints]
+        names = [f"unix:{path}" if path else host for host, _, path, _ in self.endpoints]
         public = [name for name in names if not name.startswith("127.") and name != "::1"]
         return config.replace(bind=[*public, *names][0], host=False)
 
     def shown(self) -> str:
         """Return the first endpoint as a user would write it."""
-        host, port, path = self.endpoints[0]
+        host, port, path, _ = self.endpoints[0]
         return f"unix:{path}" if path else _show(host, port)
 
     def widen(self, config: Config) -> None:

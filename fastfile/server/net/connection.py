@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 
 from fastfile.sendfile import copy_of
-from fastfile.server.net.poller import READ, Watcher
+from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, UNKNOWN
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
@@ -51,9 +51,11 @@ class Connection(Watcher):
             count = 0
         if count > 0:
             return copy_of(buffer, count)
-        if count != WOULD_BLOCK_READ:
+        if count == 0:
             self.close()
             return None
+        if count != WOULD_BLOCK_READ:
+            self._wait_for(WRITE)
         self.deadline_s -= kept_s
         return bytearray()
 
@@ -165,7 +167,9 @@ class Connection(Watcher):
         count = self._transport.recv_into(buffer)
         if count > 0:
             self._process(buffer, count)
-        elif count != WOULD_BLOCK_READ:
+        elif count < 0:
+            self._wait_for(READ if count == WOULD_BLOCK_READ else WRITE)
+        else:
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
     def _fail(self) -> None:

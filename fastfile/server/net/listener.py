@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastfile.sendfile import accept, close
 from fastfile.server.log.complaints import Complaints
@@ -13,9 +14,13 @@ from fastfile.server.net.handshakes import kept_s
 from fastfile.server.net.http1.connection import Http1Connection
 from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
-from fastfile.server.net.transport import PlainTransport
+from fastfile.server.net.transport import PlainTransport, Transport
+
+if TYPE_CHECKING:
+    from fastfile.server.net.tls.transport import TlsEndpoint
 
 ACCEPTS = 64  # connections taken up before those that are there already have their turn
+SECURE_ACCEPTS = 4  # the same where each begins with a handshake, of which OpenSSL does half at once: 0.3 ms
 TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
 SILENT_S = 0.5  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
 IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
@@ -29,7 +34,8 @@ class Listener(Watcher):
     """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
 
     ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
-    fails an accept, accept(2)); accepting then pauses until resume().
+    fails an accept, accept(2)); accepting then pauses until resume(). ``tls`` is what the connections of an
+    HTTPS port share.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class Listener(Watcher):
         max_connections: int,
         complaints: Complaints,
         on_exhausted: Callable[[OSError], None],
+        tls: TlsEndpoint | None = None,
     ) -> None:
         self._service = service
         self._socket = listening
@@ -48,13 +55,14 @@ class Listener(Watcher):
         self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
         self._shed_after_s = 0.0
         self._complaints = complaints
+        self._tls = tls
         self._on_exhausted = on_exhausted
         self._paused = False
         self._stopped = False
         service.poller.watch(self._fd, self, READ)
 
     def on_ready(self) -> None:
-        self._accept(ACCEPTS)
+        self._accept(ACCEPTS if self._tls is None else SECURE_ACCEPTS)
 
     def _accept(self, most: int) -> None:
         failed: Exception | None = None
@@ -111,7 +119,7 @@ class Listener(Watcher):
                 continue
             connection: Connection | None = None
             try:
-                connection = Http1Connection(service, PlainTransport(fd, address, service.copying))
+                connection = Http1Connection(service, self._make_transport(fd, address))
                 data = connection.read_first(self._kept_s)
                 if data is not None:
                     said.append(data)
@@ -121,6 +129,13 @@ class Listener(Watcher):
                 self._drop(connection, fd, address)
                 raise
         return True
+
+    def _make_transport(self, fd: int, address: bytes) -> Transport:
+        if self._tls is None:
+            return PlainTransport(fd, address, self._service.copying)
+        service = self._service
+        has_preface = service.has_prefaces and service.proxies.are_trusted(address)  # type: ignore[union-attr]
+        return self._tls.make_transport(fd, address, has_preface)
 
     def _drop(self, connection: Connection | None, fd: int, address: bytes) -> None:
         """Close a connection that could not be made, or not be kept."""

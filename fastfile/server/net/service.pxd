@@ -10,7 +10,7 @@ from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.transport cimport Copying
 
 cdef class Service:
-    cdef readonly Responder handler
+    cdef readonly Responder handler, insecure
     cdef readonly Poller poller
     cdef readonly object limits, offload, disk, complaints, proxies
     cdef public RequestReader reader

@@ -29,7 +29,7 @@ class Service:
 
     ``offload`` does what a handler defers; without it such a request gets 503. ``disk`` waits for files that are not in
     memory; without it everybody waits. They are two, so that neither a slow disk nor slow hashes are in the way of the
-    other.
+    other. ``insecure`` responds to plain HTTP on a port for TLS.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Service:
         disk: Offload | None = None,
         complaints: Complaints | None = None,
         proxies: TrustedProxies | None = None,
+        insecure: Responder | None = None,
     ) -> None:
         self.handler = handler
         self.clock = clock
@@ -56,6 +57,7 @@ class Service:
         self.disk = disk
         self.complaints = complaints
         self.proxies = proxies
+        self.insecure = insecure
         self.has_prefaces = proxies is not None and config.proxy_protocol
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout

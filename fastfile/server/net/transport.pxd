@@ -3,12 +3,16 @@ cimport cython
 from fastfile._sendfile cimport close, copy_file, recv_into, reset, send_file, send_parts, send_response, shutdown_write
 from fastfile.message cimport FileSlice
 
-cdef int WOULD_BLOCK
+cdef int WOULD_BLOCK, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, PLAIN, SECURE, INSECURE
 
 cdef class Transport:
     cdef readonly int fd
     cdef public bytes peer
+    cdef readonly int kind
+    cdef readonly bytes alpn
+    cdef readonly bint is_handshaking
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
+    cpdef bint end_preface(self, bytearray rest) except -1
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
     cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3

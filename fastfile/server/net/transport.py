@@ -24,22 +24,37 @@ from fastfile.sendfile import (
 
 WOULD_BLOCK_READ = -1
 WOULD_BLOCK_WRITE = -2
+# The kinds of transport.
+PLAIN = 0
+SECURE = 1  # TLS
+INSECURE = 2  # a client speaks plain HTTP where TLS is expected
 # What sendfile(2) says where it cannot send from a file system (vboxsf, GPFS), or a filter of system calls refuses it.
 REFUSALS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class Transport:
-    """Owns ``fd`` until close() or reset(). ``peer`` is the client's address as accept() returned it."""
+    """Owns ``fd`` until close() or reset(). ``peer`` is the client's address as accept() returned it.
 
-    __slots__ = ("fd", "peer")
+    ``kind`` is PLAIN, SECURE or INSECURE. ``alpn`` is the protocol that TLS negotiated: None until the handshake is
+    done, and b"" where there is none.
+    """
+
+    __slots__ = ("alpn", "fd", "is_handshaking", "kind", "peer")
 
     def __init__(self, fd: int, peer: bytes) -> None:
         self.fd = fd
         self.peer = peer
+        self.kind = PLAIN
+        self.alpn: bytes | None = b""
+        self.is_handshaking = False
 
     def recv_into(self, buffer: bytearray) -> int:
         """Read what has arrived into ``buffer`` from its start; 0 is the end of the stream."""
         raise NotImplementedError
+
+    def end_preface(self, rest: bytearray) -> bool:
+        """End what a proxy says, behind which ``rest`` came; False where that is plain already."""
+        return False
 
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
         """Send a head, its end and the leading bytes objects among ``parts``; return how much was taken."""
@@ -89,6 +104,9 @@ class PlainTransport(Transport):
     def __init__(self, fd: int, peer: bytes, copying: Copying) -> None:
         self.fd = fd
         self.peer = peer
+        self.kind = PLAIN
+        self.alpn = b""
+        self.is_handshaking = False
         self._copying = copying
 
     def recv_into(self, buffer: bytearray) -> int:

@@ -7,7 +7,7 @@ from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.service cimport Service
 
 cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
-cdef int READ, MORE, NOTHING
+cdef int READ, MORE, NOTHING, PLAIN, SECURE
 cdef Py_ssize_t LOOK_EACH
 
 cdef class Http1Connection(Output):
@@ -21,6 +21,8 @@ cdef class Http1Connection(Output):
     cdef _take_requests(self, RequestReader reader)
     @cython.locals(head=RequestHead, early=Response)
     cdef bint _take_request(self, RequestReader reader) except -1
+    @cython.locals(service=Service)
+    cdef bint _is_secure(self, RequestHead head) except -1
     cdef _keep(self, RequestReader reader)
     @cython.locals(service=Service)
     cdef _begin_body(self, RequestHead head, RequestReader reader)

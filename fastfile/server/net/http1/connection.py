@@ -24,7 +24,7 @@ from fastfile.server.net.http1.reader import RequestReader
 from fastfile.server.net.poller import READ
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
-from fastfile.server.net.transport import Transport
+from fastfile.server.net.transport import PLAIN, SECURE, Transport
 
 # After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
 LOOK_EACH = 4
@@ -81,6 +81,9 @@ class Http1Connection(Output):
         if self._opening is not None:
             data = self._open(data, count)
             count = len(data)
+            if self._opening is None and self._transport.end_preface(data):
+                self._receive()
+                return
             if count == 0:
                 return
         reader = self._reader
@@ -149,11 +152,23 @@ class Http1Connection(Output):
         proxies = self._service.proxies
         if proxies is not None:
             head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
+        if self._transport.kind != PLAIN and not self._is_secure(head):
+            return True
         if head.chunked or head.content_length or head.expect is not None:
             self._begin_body(head, reader)
         else:
             self._respond(head, reader)
         return True
+
+    def _is_secure(self, head: RequestHead) -> bool:
+        """Note that a request came over TLS; refuse one that came in plain HTTP where TLS is expected."""
+        service = self._service
+        if self._transport.kind == SECURE:
+            head.is_secure = True
+            return True
+        assert service.insecure is not None
+        self._advance(head, service.insecure.respond(head), service.clock.monotonic_s, True)
+        return False
 
     def _keep(self, reader: RequestReader) -> None:
         """Keep what is unread for later."""

@@ -1,0 +1,47 @@
+"""Options: HTTPS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from fastfile.config.option import OptionGroup, option, repeatable
+from fastfile.config.values import PATH, choice, number
+
+YEAR_S = 31536000
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class TlsOptions(OptionGroup):
+    """Certificates, and what plain HTTP gets beside HTTPS."""
+
+    TITLE: ClassVar = "HTTPS"
+
+    tls_cert: tuple[str, ...] = repeatable(
+        PATH,
+        metavar="FILE",
+        help="Serve HTTPS with this certificate (PEM, its chain behind it). Repeat it with --tls-key for more host "
+        "names; the first is for clients that name none.",
+    )
+    tls_key: tuple[str, ...] = repeatable(
+        PATH, metavar="FILE", help="Private key of the certificate (PEM): one for each --tls-cert, in the same order."
+    )
+    tls_password_file: str | None = option(
+        PATH, metavar="FILE", help="File whose first line is the password of encrypted keys."
+    )
+    tls_min: Literal["1.2", "1.3"] = option(
+        choice("1.2", "1.3"), default="1.2", metavar="VERSION", help="Oldest version of TLS to accept: 1.2 or 1.3."
+    )
+    redirect_http: int | None = option(
+        number(0, 65535),
+        metavar="PORT",
+        help="Listen on this port too, redirect plain HTTP from it to HTTPS (308), and serve "
+        "/.well-known/acme-challenge/ there from the folder.",
+    )
+    hsts: int | None = option(
+        number(0, 10 * YEAR_S),
+        bare=str(YEAR_S),
+        metavar="SECONDS",
+        help="Tell browsers to use HTTPS alone for this host from now on, for a year or the time given "
+        "(Strict-Transport-Security). Never with a local certificate.",
+    )

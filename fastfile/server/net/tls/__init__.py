@@ -1,0 +1,1 @@
+"""TLS: certificates and contexts, and the transport that encrypts over a socket."""

@@ -1,0 +1,82 @@
+"""What a worker gets by the settings and the system: its log, proxies, names for metrics, TLS, and descriptors."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from fastfile.config.config import Config
+from fastfile.server.log.access import AccessLog, open_log
+from fastfile.site.handler import allowed_hosts
+from fastfile.terminal import wants_colour
+
+if TYPE_CHECKING:
+    from fastfile.http.forwarded import TrustedProxies
+    from fastfile.server.net.tls.contexts import Contexts
+    from fastfile.server.net.tls.transport import TlsEndpoint
+
+# Descriptors that a worker needs for itself: the loop, logs, the root, folders on the path to a file; 15 when idle.
+SPARE_DESCRIPTORS = 32
+
+
+def make_proxies(config: Config) -> TrustedProxies | None:
+    """Return the proxies of --trusted-proxy, None where there are none: most servers start without the module."""
+    if not config.trusted_proxy:
+        return None
+    from fastfile.http.forwarded import TrustedProxies
+
+    return TrustedProxies(config.trusted_proxy)
+
+
+def make_endpoint(contexts: Contexts) -> TlsEndpoint:
+    """Return what the TLS connections of this worker share. The module was imported with the certificates."""
+    from fastfile.server.net.tls.transport import TlsEndpoint
+
+    return TlsEndpoint(contexts)
+
+
+def make_log(config: Config) -> AccessLog | None:
+    """Open the access log of --log-format; auto is pretty on a terminal, combined in a file, and none elsewhere."""
+    format_ = config.log_format
+    if format_ == "auto":
+        format_ = "combined" if config.log_file else "pretty" if os.isatty(1) and not config.quiet else "none"
+    if format_ == "none":
+        return None
+    if config.log_file is None:
+        return AccessLog(format_, 1, wants_colour(os.isatty(1)), time.time)
+    fd = open_log(config.log_file)
+    try:
+        return AccessLog(format_, fd, False, time.time)
+    finally:
+        os.close(fd)
+
+
+def metrics_hosts(config: Config) -> tuple[bytes, ...]:
+    """Return the names that may ask --metrics: any, but where it listens on loopback, which any page could rebind."""
+    if config.metrics is None or config.metrics.startswith("unix:"):
+        return (b"*",)
+    return allowed_hosts(config.replace(bind=config.metrics.rpartition(":")[0], host=False))
+
+
+def log_path(config: Config) -> str | None:
+    """Return the path of the file that workers log to, None where they log elsewhere or not at all."""
+    return None if config.log_format == "none" else config.log_file
+
+
+def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
+    """Raise the soft limit of descriptors to the hard one, and return how many connections and cached files fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # macOS refuses an unlimited value
+            pass
+    if soft == resource.RLIM_INFINITY:
+        return connections, cache_files
+    room = max(0, soft - SPARE_DESCRIPTORS)
+    cache_files = min(cache_files, room // 4)
+    # Each connection may hold a file beside its socket.
+    return max(1, min(connections, (room - cache_files) // 2)), cache_files
