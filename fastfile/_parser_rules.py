@@ -47,39 +47,39 @@ class Fault(NamedTuple):
     detail: str
 
 
-EMPTY_LINES = Fault(400, "Too many empty lines before the request.")
-BAD_BYTE = Fault(400, "A control byte where none may be.")
-BARE_CR = Fault(400, "A carriage return without its line feed.")
-BARE_LF = Fault(400, "A line feed without its carriage return.")
+EMPTY_LINES = Fault(400, "There are too many empty lines before the request.")
+BAD_BYTE = Fault(400, "The request has a control byte where none is allowed.")
+BARE_CR = Fault(400, "A carriage return is not followed by a line feed.")
+BARE_LF = Fault(400, "A line feed does not follow a carriage return.")
 REQUEST_LINE = Fault(400, "The request line is malformed.")
 VERSION = Fault(400, "The HTTP version is malformed.")
-MAJOR_VERSION = Fault(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+MAJOR_VERSION = Fault(505, "Only HTTP/1.0 and HTTP/1.1 are supported here.")
 REQUEST_LINE_SIZE = Fault(414, "The request line is too long.")
 FIELD_LINE_SIZE = Fault(
-    431, "A header field is too long. Delete the cookies of this site, or raise the server's --limit-field-line."
+    431, "A request header is too long. Delete this site's cookies, or raise the server's --limit-field-line."
 )
 HEAD_SIZE = Fault(
-    431, "The header fields are too long. Delete the cookies of this site, or raise the server's --limit-head."
+    431, "The request headers are too long. Delete this site's cookies, or raise the server's --limit-head."
 )
-FIELD_COUNT = Fault(431, "There are too many header fields; the server's --limit-fields allows more.")
-FOLDED_LINE = Fault(400, "A header field begins with white space.")
-FIELD_NAME = Fault(400, "A header field has a malformed name.")
-HOST_MISSING = Fault(400, "The Host field is missing.")
-HOST_REPEATED = Fault(400, "The Host field is repeated.")
-HOST_EMPTY = Fault(400, "The Host field is empty.")
+FIELD_COUNT = Fault(431, "The request has too many headers. The server's option --limit-fields allows more.")
+FOLDED_LINE = Fault(400, "A header begins with white space.")
+FIELD_NAME = Fault(400, "A header has a malformed name.")
+HOST_MISSING = Fault(400, "The Host header is missing.")
+HOST_REPEATED = Fault(400, "The Host header is repeated.")
+HOST_EMPTY = Fault(400, "The Host header is empty.")
 CONTENT_LENGTH = Fault(400, "Content-Length is not a plain number.")
 CONTENT_LENGTH_REPEATED = Fault(400, "Content-Length is repeated.")
 CONTENT_SIZE = Fault(413, "The content is too large.")
 TRANSFER_ENCODING = Fault(400, "Transfer-Encoding is malformed.")
-TRANSFER_ENCODING_1_0 = Fault(400, "Transfer-Encoding has no meaning in HTTP/1.0.")
-TWO_FRAMINGS = Fault(400, "Transfer-Encoding and Content-Length exclude each other.")
+TRANSFER_ENCODING_1_0 = Fault(400, "Transfer-Encoding is not allowed in HTTP/1.0.")
+TWO_FRAMINGS = Fault(400, "Transfer-Encoding and Content-Length cannot be used together.")
 CHUNKED_REPEATED = Fault(400, "The chunked coding is applied twice.")
 CHUNKED_NOT_LAST = Fault(400, "The last transfer coding is not chunked.")
-UNKNOWN_CODING = Fault(501, "The only transfer coding understood here is chunked.")
+UNKNOWN_CODING = Fault(501, "Only the transfer coding chunked is supported.")
 CHUNK_LINE = Fault(400, "A chunk is malformed.")
 CHUNK_LINE_SIZE = Fault(400, "A chunk-size line is too long.")
 CHUNK_SIZE = Fault(400, "A chunk size has too many digits.")
-CHUNK_WASTE = Fault(400, "The chunks are mostly framing.")
+CHUNK_WASTE = Fault(400, "The chunks contain more framing than content.")
 
 # In the order of the outcomes in _parser.pyx: a scan there returns an index into it.
 FAULTS = (

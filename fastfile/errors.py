@@ -26,12 +26,12 @@ class BadRequest(HTTPError):
 
 def make_not_found(fields: tuple[tuple[bytes, bytes], ...] = ()) -> HTTPError:
     """Return the 404 for whatever the reason is that nothing is there: a client cannot tell one from another."""
-    return HTTPError(404, "There is nothing at this address.", fields)
+    return HTTPError(404, "There is nothing at this URL.", fields)
 
 
 def make_failure() -> HTTPError:
     """Return the 500 for a bug of ours."""
-    return HTTPError(500, "The server failed on this request.")
+    return HTTPError(500, "The server failed to handle this request.")
 
 
 def make_unavailable(detail: str) -> HTTPError:

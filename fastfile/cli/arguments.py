@@ -130,7 +130,7 @@ def _check_joined(option: Option, following: str) -> None:
     except ValueError:
         return
     shown = printable(following)
-    problem = f'"{shown}" is no folder or file, and a value goes after "=": {option.flag}={shown}'
+    problem = f'"{shown}" is not a folder or file; to give a value, write {option.flag}={shown}'
     raise ConfigError(option.flag, COMMAND_LINE, problem)
 
 
@@ -141,7 +141,7 @@ def _is_number(word: str) -> bool:
 def _refuse(usage: Usage, word: str) -> ConfigError:
     """Make the error for an argument that the command does not accept."""
     if not word.startswith("-"):
-        return ConfigError("DIR", COMMAND_LINE, f'expected one folder, got also "{word}"')
+        return ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{word}"')
     # Imported here: only a mistake needs it.
     from fastfile.cli.foreign import translate
 

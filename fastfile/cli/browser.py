@@ -19,7 +19,7 @@ def open_browser(config: Config, endpoints: Sequence[Endpoint], path: str) -> st
     if not url:
         return "--open: a Unix socket has no URL for a browser"
     if os.geteuid() == 0 or config.user is not None:
-        return "--open: no browser is started as root, nor for another user"
+        return "--open: the browser is not started as root or for another user"
     # -I: a webbrowser.py in the folder that is served is not the standard library's.
     command = [sys.executable, "-I", "-m", "webbrowser", url]
     silent = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
@@ -27,7 +27,7 @@ def open_browser(config: Config, endpoints: Sequence[Endpoint], path: str) -> st
     try:
         os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=silent, setsid=True, setsigmask=())
     except OSError as error:
-        return f"--open: no browser could be started: {error.strerror}"
+        return f"--open: cannot start a browser: {error.strerror}"
     return ""
 
 

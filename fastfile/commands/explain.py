@@ -29,9 +29,9 @@ from fastfile.terminal import printable, write
 INTRODUCTION = """\
 Usage: fastfile explain URL [OPTIONS] [DIR]
 
-Say what answers a URL, and why: the steps that had a part in it, in their
-order, and the head of the response. All OPTIONS of fastfile count, and its
-configuration. Redirects on the same site are followed.
+Show which response a URL gets, and why: the steps that led to it, in order, and
+the head of the response. Takes all OPTIONS of fastfile, and reads the same
+configuration. Follows redirects on the same site.
 """
 CONCLUSION = """\
 Examples:
@@ -39,7 +39,7 @@ Examples:
   fastfile explain /deep/route --spa
   fastfile explain /app.js --fetch -H 'Accept-Encoding: br'
 
-Exit status: 0 for an answer below 400, 1 for any other, 2 for a wrong option.
+Exit status: 0 for a response below 400, 1 for any other, 2 for a wrong option.
 """
 MAX_HOPS = 10
 BASE_URL = "http://localhost/"
@@ -64,14 +64,14 @@ FIELD = Option(
     kind=Kind("NAME: VALUE", _parse_field),
     default=(),
     metavar="'NAME: VALUE'",
-    help="Send this header too. Repeat it for more.",
+    help="Send this request header too. Repeat it for more.",
     short="-H",
     repeatable=True,
 )
 USAGE = Usage(
     INTRODUCTION,
     (FIELD,),
-    (("--fetch", "Ask as a page asks for its parts, not as a browser goes somewhere."), HELP),
+    (("--fetch", "Send the request as a page loads its parts, instead of as a browser navigates."), HELP),
     CONCLUSION,
     further=OPTIONS,
 )
@@ -149,7 +149,7 @@ class Explainer:
             if urlsplit(next_url).netloc != urlsplit(url).netloc:
                 return exchanges
             if next_url in seen or len(exchanges) > MAX_HOPS:
-                exchange.notes.append(("LOOP", f"{printable(location)} was asked for before"))
+                exchange.notes.append(("LOOP", f"{printable(location)} was already requested"))
                 return exchanges
             url = next_url
 
@@ -181,9 +181,9 @@ class Explainer:
     def _add_hint(self, status: int, name: str) -> None:
         """Note why a request came to no site."""
         if status == 421:
-            text = f"The server does not answer for {name}. --allowed-host {name} lets it."
+            text = f"The server rejects requests for {name}. --allowed-host {name} allows them."
         elif status == 404 and self._base and not self._notes:
-            text = f"Nothing is served outside of /{self._base.strip('/')}/, which --base names."
+            text = f"Nothing is served outside of /{self._base.strip('/')}/, the path of --base."
         else:
             return
         self._notes.append(("hint", printable(text)))

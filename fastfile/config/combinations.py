@@ -20,13 +20,13 @@ _OF_FOLDERS = (
 def check_together(config: Config) -> None:
     """Raise ConfigError for options that contradict each other."""
     if config.sandbox == "require" and config.follow_symlinks:
-        raise ConfigError("--sandbox", config.source("sandbox"), "require cannot go with --follow-symlinks")
+        raise ConfigError("--sandbox", config.source("sandbox"), "require cannot be used with --follow-symlinks")
     if "*" in config.cors and len(config.cors) > 1:
         raise ConfigError("--cors", config.source("cors"), "* allows any origin: remove the others")
     if config.cors and any(text.lower().startswith("access-control-") for text in config.header):
-        raise ConfigError("--header", config.source("header"), "Access-Control headers cannot go with --cors")
+        raise ConfigError("--header", config.source("header"), "Access-Control headers cannot be used with --cors")
     if config.proxy_protocol and not config.trusted_proxy:
-        problem = "it is taken from the proxies of --trusted-proxy alone, and none is given"
+        problem = "add --trusted-proxy: the PROXY protocol is read from trusted proxies only"
         raise ConfigError("--proxy-protocol", config.source("proxy_protocol"), problem)
     if len(config.tls_cert) != len(config.tls_key):
         flag, other = ("--tls-key", "--tls-cert") if config.tls_cert else ("--tls-cert", "--tls-key")
@@ -36,7 +36,7 @@ def check_together(config: Config) -> None:
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:
         if path.strip("/") in taken:
-            where = f"{printable(path)} is taken already, by --base or another --mount"
+            where = f"{printable(path)} is already used by --base or another --mount"
             raise ConfigError("--mount", config.source("mount"), f"{printable(folder)}: {where}")
         taken.add(path.strip("/"))
 

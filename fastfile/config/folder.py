@@ -87,7 +87,7 @@ def resolve_clear_directory(config: Config, folder: str = "") -> str:
     if not choice.others:
         raise ConfigError("DIR", COMMAND_LINE, f"name the folder: {choice.notices[0]}")
     names = ", ".join(printable(path) for path in (choice.path, *choice.others))
-    raise ConfigError("DIR", COMMAND_LINE, f"name the folder, since each of these may be meant: {names}")
+    raise ConfigError("DIR", COMMAND_LINE, f"name the folder; it could be any of these: {names}")
 
 
 def _choose_build(folder: str, index: Sequence[str]) -> Choice:
@@ -164,7 +164,7 @@ def _tell_sources(sources: Sequence[str]) -> str:
 def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
     shown = printable(given)
     if os.path.islink(path.rstrip("/")) and not os.path.exists(path):
-        raise StartError(f"{shown}: a link to {printable(os.readlink(path.rstrip('/')))}, which is not there")
+        raise StartError(f"{shown}: a link to {printable(os.readlink(path.rstrip('/')))}, which does not exist")
     if not os.path.exists(path):
         raise StartError(f"{shown}: no such folder or file{closest(given, [*_neighbours(path), *others])}")
     if not (os.path.isdir(path) or os.path.isfile(path)):

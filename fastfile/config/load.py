@@ -54,7 +54,7 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
     values: dict[str, Any] = {name: parse_texts(BY_NAME[name], *setting) for name, setting in settings.items()}
     for layer in layers:
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
-            raise ConfigError("--host", settings["host"].source, "cannot go with --bind, which names an address")
+            raise ConfigError("--host", settings["host"].source, "cannot be used with --bind, which gives an address")
     if values.get("host"):
         values.pop("bind", None)  # from a source of lower precedence: otherwise it is a contradiction
     config = Config(sources={name: settings[name].source for name in values}, **values)

@@ -84,7 +84,7 @@ def _decode(raw_path: bytes) -> bytes:
         except ValueError:
             raise HTTPError(400, "The request target has a percent sign without two hexadecimal digits.") from None
     if b"\0" in path:
-        raise HTTPError(400, "The request target has a NUL.")
+        raise HTTPError(400, "The request target contains a NUL byte.")
     return path
 
 
@@ -119,7 +119,7 @@ def _judge_encoded_slashes(raw_path: bytes, path: bytes, is_directory: bool) -> 
     if b".." in raw_path.replace(b"%2e", b".").replace(b"%2E", b"."):
         segments = _decode(raw_path).split(b"/")
         if b".." in segments:
-            raise HTTPError(400, "The request target has a double dot beside an encoded slash.")
+            raise HTTPError(400, "The request target contains both a double dot and an encoded slash.")
     return is_directory and (path == b"" or raw_path[-3:].lower() != b"%2f")
 
 

@@ -95,7 +95,7 @@ class Auth(Middleware):
         return self._has_preflights and is_preflight(head)
 
     def _challenge(self, head: RequestHead) -> Response:
-        return self.refuse(HTTPError(401, "A user name and a password are needed here.", (CHALLENGE,)), head)
+        return self.refuse(HTTPError(401, "This site requires a user name and a password.", (CHALLENGE,)), head)
 
     def _verify(self, head: RequestHead, key: bytes, value: bytes) -> Response | Deferred:
         credentials = maybe_basic(value)
@@ -106,7 +106,7 @@ class Auth(Middleware):
         if check is None:
             client = get_client(head.peer)
             if not self._has_room(key, client):
-                return self.refuse(make_unavailable("Too many log in at once."), head)
+                return self.refuse(make_unavailable("There are too many logins at once; try again in a moment."), head)
             hashed = self._users.get(user) or self._choose_decoy(user)
             check = self._checks[key] = Check(hashed, password, client)
         return Deferred(check, partial(self._finish, head, key, user))

@@ -25,7 +25,7 @@ class Health(Middleware):
         if head.method not in (b"GET", b"HEAD") or not self._is_probe(head.target):
             return self.handler.respond(head)
         if self._is_stopping:
-            return self.handler.refuse(make_unavailable("The server is about to stop."), head)
+            return self.handler.refuse(make_unavailable("The server is stopping."), head)
         return make_bodiless(self._well) if head.method == b"HEAD" else self._well
 
     def stop(self) -> None:

@@ -61,5 +61,5 @@ def _maybe_version_2(data: bytes) -> Preface | None:
     if command == 0 or length is None:  # LOCAL; a Unix socket, or what has no address
         return Preface(16 + size, None)
     if size < 2 * length + 4:
-        raise ValueError("the addresses are cut")
+        raise ValueError("the addresses are incomplete")
     return Preface(16 + size, data[16 : 16 + length])

@@ -118,7 +118,7 @@ class _Block:
 
 def _parse_path(line: bytes, count: int, dialect: Dialect, budget: Budget) -> Pattern:
     if not line.startswith(b"/"):
-        raise ValueError(f"{show(line)} is for one host, and rules apply to all here")
+        raise ValueError(f"{show(line)} is for one host, but rules here apply to all hosts")
     if dialect.max_header_rules and count >= dialect.max_header_rules:
         raise ValueError(f"no more than {dialect.max_header_rules} blocks are read ({dialect.name})")
     splats: Splats = "many" if dialect.any_slash else "one"
@@ -132,26 +132,26 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
     if line.startswith(b"!") and dialect.removes_fields:
         name = _check_name(line[1:].strip())
         if name.lower() == b"content-type":
-            raise ValueError("Content-Type cannot be taken away: a browser would guess it")
+            raise ValueError("Content-Type cannot be removed: browsers would guess it")
         return FieldChange(name, None)
     name, colon, value = line.partition(b":")
     name, value = name.strip(), value.strip()
     if not colon or not value:
-        raise ValueError("the line is no field, Name: value")
+        raise ValueError("the line is not a header (Name: value)")
     if name.lower() == b"basic-auth":
         # Sent as a header it would publish the password.
-        raise ValueError("Basic-Auth is a service of Netlify's, which is not here: nothing is protected by it")
+        raise ValueError("Basic-Auth is a Netlify service; it protects nothing here")
     if value.translate(None, _CONTROL_BYTES) != value:
         raise ValueError(f"the value of {show(name)} has a control character")
     if name.lower() == b"content-encoding" and value.lower() not in CODINGS:
-        raise ValueError(f"{show(value)} is no coding that a file can be stored in: {show(b', '.join(CODINGS))}")
+        raise ValueError(f"{show(value)} is not a coding of stored files; expected one of {show(b', '.join(CODINGS))}")
     names = captures_of(source) if dialect.fills_values else ()
     return FieldChange(_check_name(name), parse_template(value, names, None))
 
 
 def _check_name(name: bytes) -> bytes:
     if not is_token(name):
-        raise ValueError(f"{show(name)} is not the name of a field")
+        raise ValueError(f"{show(name)} is not a valid header name")
     if name.lower() in PROTECTED:
-        raise ValueError(f"{show(name)} is set by the server alone")
+        raise ValueError(f"{show(name)} can only be set by the server")
     return name

@@ -51,7 +51,7 @@ def make_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule:
     """Return a rule that goes after the files; one that leads to another server is a problem, and answers 501."""
     if rule.destination is not None and rule.destination.origin:
         document.complain(
-            entry, f"leads to another server; fastfile forwards no requests: {rule.source.text} answers 501"
+            entry, f"leads to another server; fastfile forwards no requests: {rule.source.text} returns 501"
         )
         refusal = f"{rule.destination.text} is on another server, and fastfile forwards no requests"
         return rule._replace(destination=None, status=501, refusal=refusal)

@@ -139,7 +139,7 @@ def _read_redirect(entry: Entry, problems: list[Problem], budget: Budget) -> Rul
     )
     rule = make_rule(parts, entry.place, NETLIFY, budget)
     if rule.refusal:
-        problems.append(Problem(entry.place, f"{entry.name}: {rule.refusal}; {rule.source.text} answers {rule.status}"))
+        problems.append(Problem(entry.place, f"{entry.name}: {rule.refusal}; {rule.source.text} returns {rule.status}"))
     return rule
 
 
@@ -163,10 +163,10 @@ def _read_headers(entry: Entry, problems: list[Problem], budget: Budget) -> Iter
 def _read_edge_function(entry: Entry, problems: list[Problem], budget: Budget) -> Rule:
     path = _text(entry, "path", entry.value.get("path"))
     if path == b"/*":
-        raise ValueError("an edge function for all paths is not run; requests get what is there without it")
-    sentence = "an edge function is not run here"
+        raise ValueError("edge functions are not run; this one is for all paths and is ignored")
+    sentence = "edge functions are not run"
     pattern = parse_pattern(path, "many", anywhere=False, any_slash=True, budget=budget)
-    problems.append(Problem(entry.place, f"{entry.name}: {sentence}; {pattern.text} answers 501"))
+    problems.append(Problem(entry.place, f"{entry.name}: {sentence}; {pattern.text} returns 501"))
     return Rule(pattern, None, 501, entry.place, forced=True, refusal=sentence)
 
 

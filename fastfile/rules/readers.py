@@ -103,7 +103,7 @@ def make_rule_set(files: Sequence[RuleFile], provider: Provider) -> RuleSet:
     fields = FieldBook(header_rules, result.dialect.joins_fields)
     places = [rule.place for rule in book.refused] + [rule.place for rule in fields.refused]
     for place in places[:MOST_PROBLEMS]:
-        problems.append(Problem(place, "the patterns before it take all the time that a request has for rules"))
+        problems.append(Problem(place, "earlier patterns already take all the time that a request may spend on rules"))
     return RuleSet(result, rules, header_rules, problems, book, fields, bool(rules), bool(header_rules))
 
 
@@ -114,4 +114,4 @@ def _parse(file: RuleFile, dialect: Dialect) -> Parsed:
     try:
         return READERS[file.name](file.file.content, file.shown, dialect)
     except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
-        return Parsed(problems=[Problem(place, "the file is new, and is read when the server is reloaded")])
+        return Parsed(problems=[Problem(place, "the file is new; it takes effect when the server reloads")])

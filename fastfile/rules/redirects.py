@@ -63,7 +63,7 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
             counts.add(rule.source)
             rules.append(rule)
             if rule.refusal:
-                problems.append(Problem(place, f"{rule.refusal}; {rule.source.text} answers {rule.status}"))
+                problems.append(Problem(place, f"{rule.refusal}; {rule.source.text} returns {rule.status}"))
     return rules, problems
 
 
@@ -119,7 +119,7 @@ def make_rule(parts: RuleParts, place: Place, dialect: Dialect, budget: Budget) 
     """Return the rule of a line, or of an entry that says the same. Raises ValueError: a sentence."""
     source = _parse_source(parts.source, dialect, budget)
     if parts.queries and not dialect.conditions:
-        raise ValueError(f"{dialect.name} matches no queries")
+        raise ValueError(f"{dialect.name} does not match queries")
     matches = tuple([_parse_query_match(token) for token in parts.queries])
     status, forced = _parse_status(parts.status, dialect) if parts.status else (dialect.default_status, False)
     names = captures_of(source) | {match.capture for match in matches if match.capture}
@@ -133,17 +133,17 @@ def make_rule(parts: RuleParts, place: Place, dialect: Dialect, budget: Budget) 
 def _refuse(destination: Destination, status: int, is_signed: bool) -> str:
     """Return why a rule cannot be followed here; an empty string where it can."""
     if is_signed:
-        return f"{destination.text} is for signed requests, and fastfile signs none"
+        return f"{destination.text} needs signed requests, and fastfile signs none"
     if destination.origin and not 300 <= status < 400:
         return f"{destination.text} is on another server, and fastfile forwards no requests"
     if destination.text.startswith("/.netlify/"):
-        return f"{destination.text} is a service of Netlify, which is not here"
+        return f"{destination.text} is a Netlify service, which fastfile does not have"
     return ""
 
 
 def _parse_source(text: bytes, dialect: Dialect, budget: Budget) -> Pattern:
     if text.lower().startswith(_URL_START):
-        raise ValueError(f"{show(text)} is for one host, and rules apply to all here")
+        raise ValueError(f"{show(text)} is for one host, but rules here apply to all hosts")
     splats: Splats = "one" if dialect.splat_anywhere else "last"
     return parse_pattern(text, splats, dialect.placeholders_anywhere, dialect.any_slash, budget)
 
@@ -177,7 +177,7 @@ def _parse_status(token: bytes, dialect: Dialect) -> tuple[int, bool]:
     if status not in dialect.statuses:
         raise ValueError(f"{show(token)} is not a status that {dialect.name} can answer with")
     if forced and not dialect.conditions:
-        raise ValueError(f"{dialect.name} knows no {show(token)}: its rules always go before the files")
+        raise ValueError(f"{dialect.name} knows no {show(token)}: its rules always override files")
     return status, forced
 
 
@@ -205,4 +205,4 @@ def _parse_condition(token: bytes) -> Condition:
             countries = b"(?i:%b)" % b"|".join([re.escape(part) for part in names])
             compile_expression(countries)
             return Condition("cookie", (b"nf_country",), countries)
-    raise ValueError(f"{show(name)} cannot be told here")
+    raise ValueError(f"{show(name)} is not known here")

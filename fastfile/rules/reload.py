@@ -204,7 +204,7 @@ class SiteRules:
         414 and 431 for a request that is too long for the rules.
         """
         if self._is_unread:
-            raise make_unavailable("The rules of this site cannot be read for now.")
+            raise make_unavailable("The rules of this site cannot be read at the moment.")
         if self.hides(page.path):
             return _HIDDEN
         path = _path_of(page)

@@ -38,9 +38,9 @@ MOST_RULES = 20_000  # of one file; Netlify's documentation warns of 10,000
 def check_size(rules: int, problems: int, most: int = MOST_RULES) -> None:
     """Raise ValueError, a sentence, where the rest of a file is not read."""
     if problems >= MOST_PROBLEMS:
-        raise ValueError(f"the rest of the file is not read, after {MOST_PROBLEMS} lines that cannot be used")
+        raise ValueError(f"the rest of the file is ignored: {MOST_PROBLEMS} lines cannot be used")
     if rules >= most:
-        raise ValueError(f"the rest of the file is not read: no more than {most} lines are")
+        raise ValueError(f"the rest of the file is ignored: at most {most} lines are read")
 
 
 @contextmanager

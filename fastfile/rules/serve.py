@@ -33,8 +33,8 @@ _NAMING = re.compile(r":\w|(?<![@!?+*])\(")
 # Keys that are not supported, each with the value that changes nothing.
 _NOT_HERE = {
     "public": (".", "name the folder on the command line: fastfile DIR"),
-    "unlisted": ([], "a listing has every name that is served"),
-    "renderSingle": (False, "a folder is listed, whatever is in it"),
+    "unlisted": ([], "a listing shows every name that is served"),
+    "renderSingle": (False, "folders are listed, whatever they contain"),
 }
 
 
@@ -44,11 +44,11 @@ def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
     for entry in document:
         harmless, sentence = _NOT_HERE.get(entry.name, (entry.value, ""))
         if entry.value != harmless:
-            document.complain(entry, f"not followed here; {sentence}")
+            document.complain(entry, f"not supported; {sentence}")
         elif entry.name not in _KEYS:
             document.complain(entry, "no such key" + hint(entry.name, _KEYS))
         elif entry.name == "directoryListing" and isinstance(entry.value, list):
-            document.complain(entry, "a list is not followed here; no folder is listed")
+            document.complain(entry, "a list is not supported; no folder is listed")
     clean = document.either("cleanUrls", True)
     slash = document.get("trailingSlash", bool)
     rules = _make_page_rules(document, clean, slash)

@@ -34,9 +34,9 @@ _MOST_CONDITIONS = 16  # of a rule, as at Vercel
 _OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
 _NOT_HERE = {
     "routes": "the legacy form is not supported; write redirects, rewrites, headers, cleanUrls and trailingSlash",
-    "builds": "the legacy form is not supported; fastfile serves what a build has made",
-    "bulkRedirectsPath": "redirects in a file of their own are not read",
-    "middleware": "fastfile runs no code of the site",
+    "builds": "the legacy form is not supported; fastfile serves finished builds",
+    "bulkRedirectsPath": "redirects in a separate file are not supported",
+    "middleware": "fastfile runs no code",
 }
 
 
@@ -79,7 +79,7 @@ def _read_redirect(document: Document, entry: Entry) -> Rule | None:
 def _read_rewrite(document: Document, entry: Entry) -> Rule | None:
     status = document.member(entry, "statusCode", int)
     if status is not None and status not in VERCEL.dialect.statuses - REDIRECTS:
-        document.complain(entry, "statusCode: expected 200, or a status of an error")
+        document.complain(entry, "statusCode: expected 200 or an error status")
         return None
     rule = _read_rule(document, entry, status or 200)
     return rule and make_rewrite(document, entry, rule)
@@ -105,7 +105,7 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
         return None
     pattern, names, conditions = matched
     if conditions:
-        document.complain(entry, "has and missing are not supported for headers: here a field is for all who ask")
+        document.complain(entry, "has and missing are not supported for headers: every client gets the same headers")
         return None
     changes = read_changes(document, entry, pattern, names, VERCEL)
     return HeaderRule(pattern, changes, entry.place) if changes else None
@@ -139,7 +139,7 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
     if not isinstance(conditions, list | None):
         raise ValueError(f"{key}: expected a list")  # noqa: TRY004 - it is the file that is wrong
     if len(conditions or ()) > _MOST_CONDITIONS:
-        raise ValueError(f"{key}: no more than {_MOST_CONDITIONS} are looked at")
+        raise ValueError(f"{key}: no more than {_MOST_CONDITIONS} are read")
     for item in conditions or ():
         kind = item.get("type") if isinstance(item, dict) else None
         name = item.get("key", "") if isinstance(item, dict) else None

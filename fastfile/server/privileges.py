@@ -70,4 +70,4 @@ def _become(uid: int, gid: int, name: str | None) -> None:
             regain(0)
         except PermissionError:
             continue
-        raise StartError("--user: the privileges of root could be taken back")
+        raise StartError("--user: the process could take root's privileges back")

@@ -54,7 +54,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
-            listening.notices.append("--auth without TLS: passwords cross the network readable (docs/auth.md)")
+            listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
         drop_privileges(config, root_path)
         plan = Plan(listening.adapt(config), os.fsencode(root_path), contexts)
         return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting).run()

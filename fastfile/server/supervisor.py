@@ -115,7 +115,7 @@ class Supervisor:
     def _on_failed_spawn(self, index: int, error: OSError) -> None:
         if self._on_ready is not None:
             raise StartError(f"cannot start a worker: {error.strerror}") from error
-        self._errors.say(f"cannot start a worker: {error.strerror}; it is tried again in {SPAWN_RETRY_S:.0f} s")
+        self._errors.say(f"cannot start a worker: {error.strerror}; trying again in {SPAWN_RETRY_S:.0f} s")
         self._restarts.plan(index, SPAWN_RETRY_S)
 
     def _wait(self) -> None:
@@ -220,7 +220,7 @@ class Supervisor:
     def _refuse_reload(self, cause: str) -> None:
         if self._metering is not None:
             self._metering.board.note_reload(False)
-        self._errors.say(f"the settings stay as they were: {cause}")
+        self._errors.say(f"the old settings stay in force: {cause}")
         self._manager.ready()
 
     def _renew(self) -> None:
@@ -313,7 +313,7 @@ class Supervisor:
             if is_traced(child.pid):
                 child.note_alive()
                 continue
-            child.message = f"no sign of life for {self._silence_s:g} s, so it was killed"
+            child.message = f"no heartbeat for {self._silence_s:g} s, so it was killed"
             self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:

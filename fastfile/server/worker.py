@@ -251,7 +251,7 @@ class Worker:
             self._loop.stop()
 
     def _on_exhausted(self, error: OSError) -> None:
-        text = f"cannot accept: {error.strerror}; it tries again every {EXHAUSTED_PAUSE_S} s"
+        text = f"cannot accept: {error.strerror}; trying again every {EXHAUSTED_PAUSE_S} s"
         self._complaints.complain("exhausted", text)
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._resume)
 

@@ -125,7 +125,7 @@ class SiteContext:
     def redirect(self, lookup: Lookup, status: int, location: bytes) -> Response:
         """Return a redirect."""
         type_ = self.shared.pages.choose_type(lookup.head.field(b"accept"))
-        page = make_error_page(status, "What you ask for is at another address.", type_)
+        page = make_error_page(status, "This page is at another URL.", type_)
         fields = (make_vary(lookup.match.vary), NO_CACHE, (b"Location", location))
         return make_page(status, type_, page, fields, self.shared.changes)
 

@@ -32,7 +32,7 @@ def make_error(error: OSError) -> HTTPError:
     if outcome is Outcome.MISSING:
         return make_not_found()
     if outcome is Outcome.REFUSED:
-        return HTTPError(403, "This may not be read.")
+        return HTTPError(403, "The server has no permission to read this.")
     if outcome is Outcome.BUSY:
         return make_unavailable("The server is out of resources; try again in a moment.")
     return HTTPError(500, "The file could not be read.")

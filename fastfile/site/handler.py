@@ -148,7 +148,7 @@ class Handler(Responder):
             if head.method == b"OPTIONS":
                 return self._options
             if target.asterisk:
-                raise HTTPError(400, "The target * is for OPTIONS alone.")
+                raise HTTPError(400, "The target * is only for OPTIONS.")
             site, target = self._mounts.find(target)
             try:
                 found = site.find(target, head)
@@ -181,7 +181,7 @@ class Handler(Responder):
             if outcome is Precondition.NOT_MODIFIED:
                 return representation.not_modified
             if outcome is Precondition.FAILED:
-                raise HTTPError(412, "The file is not in the state that the request asks for.", _vary(representation))
+                raise HTTPError(412, "The file does not meet a precondition of the request.", _vary(representation))
         size = representation.resource.size
         # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
         if head.range is None or head.method != b"GET" or size == 0:
@@ -198,7 +198,7 @@ class Handler(Responder):
             return representation.full
         if not ranges:
             fields = ((b"Content-Range", make_unsatisfied_range(size)), *_vary(representation))
-            raise HTTPError(416, f"The file has {size} bytes; none of them is in the range asked for.", fields)
+            raise HTTPError(416, f"The file has {size} bytes; none of them is in the requested range.", fields)
         return representation.make_partial(ranges, head.range)
 
     def _check_authority(self, head: RequestHead, target: Target) -> None:
@@ -209,7 +209,7 @@ class Handler(Responder):
         if authority in self._authorities:
             return
         if authority is not None and not check_host(authority, self._allowed_hosts):
-            raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
+            raise HTTPError(421, "This server does not serve that host name; --allowed-host NAME allows it.")
         if target.authority is None:
             if len(self._authorities) >= MAX_AUTHORITIES:
                 self._authorities.clear()
@@ -243,8 +243,8 @@ def _check_method(method: bytes) -> None:
     if method in (b"GET", b"HEAD", b"OPTIONS"):
         return
     if method in KNOWN_METHODS:
-        raise HTTPError(405, "Only GET, HEAD and OPTIONS are possible here.", (ALLOW,))
-    raise HTTPError(501, "This method is not known here.", (ALLOW,))
+        raise HTTPError(405, "Only GET, HEAD and OPTIONS are allowed.", (ALLOW,))
+    raise HTTPError(501, "The server does not know this method.", (ALLOW,))
 
 
 def allowed_hosts(config: Config) -> tuple[bytes, ...]:

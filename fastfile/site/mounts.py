@@ -28,7 +28,7 @@ class Entrance:
         if target.path:
             raise make_not_found()
         type_ = self._shared.pages.choose_type(head.field(b"accept"))
-        page = make_error_page(302, "What you ask for is at another address.", type_)
+        page = make_error_page(302, "This page is at another URL.", type_)
         # Temporary: the next server on this port may have a page here.
         fields = (make_vary(), NO_CACHE, (b"Location", self._location))
         return make_page(302, type_, page, fields, self._shared.changes)

@@ -40,7 +40,7 @@ class RuleSteps:
         status = outcome.rule.status
         self._note("rule", str(outcome.rule.place).encode())
         if outcome.rule.refusal:
-            detail = "A rule of this site asks for what this server does not do: to forward requests, or to run code."
+            detail = "A rule of this site needs what this server does not do: forward requests or run code."
             raise HTTPError(status, detail, (make_vary(lookup.match.vary),))
         if outcome.is_redirect:
             return self._context.redirect(lookup, status, self._context.locate_reference(outcome.reference))
@@ -49,7 +49,7 @@ class RuleSteps:
             return entry
         if status in (200, 404):
             return self._fallback.find(lookup)
-        raise HTTPError(status, "A rule of this site says so.", (make_vary(lookup.match.vary),))
+        raise HTTPError(status, "A rule of this site returns this status.", (make_vary(lookup.match.vary),))
 
     def _open_goal(self, reference: bytes, lookup: Lookup, status: int) -> Entry | None:
         """Return the entry of the file that a rule names, for requests for the target; None where there is none."""

@@ -46,7 +46,7 @@ def tell_what_is_missing() -> str:
     missing = [coding.decode() for coding in LEVELS if coding not in available]
     if not missing:
         return ""
-    made = "gzip alone is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
+    made = "only gzip is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
     return f"{made} made: no {' and no '.join(missing)} here (pip install 'fastfile[compress]')"
 
 

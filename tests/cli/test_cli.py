@@ -130,15 +130,15 @@ MISTAKES = [
     (["--limit-hea=3"], "--limit-hea (from the command line): no such option; did you mean --limit-head?"),
     (["--zzzzzzzz"], "--zzzzzzzz (from the command line): no such option"),
     (["--log\x1b[2J"], r"--log\x1b[2J (from the command line): no such option"),
-    (["a", "b"], 'DIR (from the command line): expected one folder, got also "b"'),
-    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got also "a"'),
+    (["a", "b"], 'DIR (from the command line): expected one folder, but also got "b"'),
+    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, but also got "a"'),
     (["-d"], "--directory (from the command line): expected a path, got nothing"),
     (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),
     (["--single", "a"], "--single (from the command line): no such option; use --spa"),
     (["-l3000"], "-l3000 (from the command line): no such option; use --port N, with --bind ADDR or --host"),
     (
         ["--cors", "https://app.example", "a"],
-        '--cors (from the command line): "https://app.example" is no folder or file, and a value goes after "=": '
+        '--cors (from the command line): "https://app.example" is not a folder or file; to give a value, write '
         "--cors=https://app.example",
     ),
     (["--port"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),

@@ -112,7 +112,7 @@ def test_a_browser_that_stays_in_the_foreground_holds_up_nobody(site: Path) -> N
 def test_root_opens_no_browser_and_the_banner_says_so(site: Path) -> None:
     browser = Browser(site.parent)
     with ServerProcess(["--open", str(site)], browser.environ) as server:
-        assert "--open: no browser is started as root" in server.stdout
+        assert "--open: the browser is not started as root" in server.stdout
     assert not browser.has_opened()
 
 
@@ -123,7 +123,7 @@ def test_a_port_that_takes_a_privilege_says_which_take_none(site: Path) -> None:
     done = subprocess.run(
         command, env=clean_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-    line = "fastfile: cannot listen on localhost:80: Permission denied; a port from 1024 on needs none\n"
+    line = "fastfile: cannot listen on localhost:80: Permission denied; ports from 1024 on need no permission\n"
     assert (done.returncode, done.stderr) == (1, line)
 
 

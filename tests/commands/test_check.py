@@ -459,13 +459,13 @@ def test_what_has_one_cause_in_many_places_is_told_once(tmp_path):
     pages["b/0.html"] += "\n<a href=/api/x><a href=/api/y/><a href=/api/z/z>" * 2
     make(tmp_path, pages | {"index.html": "<a href=mine>"})
     assert run(str(tmp_path)).stdout == (
-        "more than 5 times (--verbose tells each)\n"
-        "      6  error    broken-link  /nix answers 404\n"
+        "more than 5 times (--verbose lists each)\n"
+        "      6  error    broken-link  /nix returns 404\n"
         "                               a/0.html:1, a/1.html:1, a/2.html:1, and 3 more\n"
-        "      6  error    broken-link  /api/ is not there\n"
+        "      6  error    broken-link  /api/ does not exist\n"
         "                               b/0.html:2, b/0.html:3\n\n"
         "index.html\n"
-        "      1  error    broken-link  mine answers 404\n\n"
+        "      1  error    broken-link  mine returns 404\n\n"
         "13 errors, 0 warnings in 7 files\n"
     )
     assert "more than" not in run("--verbose", str(tmp_path)).stdout

@@ -145,7 +145,7 @@ def test_what_is_small_or_does_not_get_smaller_has_no_variant(tmp_path):
     (tmp_path / "empty.js").write_bytes(b"")
     output = run_well("--coding", "gzip", ".", folder=tmp_path)
     assert names(tmp_path) == ["empty.js", "enough.js", "enough.js.gz", "random.js", "small.js"]
-    assert "1 written, 0 fresh, 1 not worth it" in output
+    assert "1 written, 0 fresh, 1 no smaller" in output
 
 
 def test_hidden_names_are_passed_by_but_for_well_known(tmp_path):
@@ -268,7 +268,7 @@ def test_what_is_no_file_at_a_variants_name_stays_and_is_reported(tmp_path):
     (tmp_path / "app.js.br").symlink_to("app.js")
     done = run(".", folder=tmp_path)
     assert done.returncode == 1
-    assert "app.js.gz: something else has this name" in done.stderr
+    assert "app.js.gz: a folder or another kind of file has this name" in done.stderr
     assert (tmp_path / "app.js.br").is_symlink()
     assert (tmp_path / "app.js.zst").is_file()
 
@@ -299,14 +299,14 @@ def test_clean_removes_variants_of_ours_and_nothing_that_may_be_somebodys(tmp_pa
     (site / "folder.js.gz").mkdir()
     kept = {"kept.html", "kept.html.br", "kept.html.zst", "kept.html.gz", *somebodys}
     removed = {"gone.js.br", "gone.js.zst", "gone.js.gz", "marked.css.gz"}
-    assert "4 variants have lost their original: --clean removes them" in run_well(".", folder=site)
+    assert "4 variants have no original; --clean removes them" in run_well(".", folder=site)
     rehearsal = run_well("--clean", "--dry-run", ".", folder=site)
     assert all(f"would remove {name}\n" in rehearsal for name in removed)
     assert set(names(site)) == kept | removed
     output = run_well("--clean", ".", folder=site)
     assert set(names(site)) == kept
     assert all(f"removed {name}: its original is gone\n" in output for name in removed)
-    assert "4 kept that may not be ours: build.wasm.br, data.csv.gz, two.json.br, ..." in output
+    assert "4 kept, because fastfile may not have made them: build.wasm.br, data.csv.gz, two.json.br, ..." in output
 
 
 # What goes wrong
@@ -326,13 +326,13 @@ def test_without_libraries_gzip_is_made_alone_and_that_is_said(tmp_path):
     options = {"cwd": tmp_path, "env": clean_environment(), "capture_output": True, "text": True, "timeout": TIMEOUT_S}
     done = subprocess.run([*command, "."], **options)
     assert done.stdout.splitlines()[0] == (
-        "gzip alone is made: no br and no zstd here (pip install 'fastfile[compress]')"
+        "only gzip is made: no br and no zstd here (pip install 'fastfile[compress]')"
     )
     assert (done.returncode, done.stderr, names(tmp_path)) == (0, "", ["app.js", "app.js.gz"])
     done = subprocess.run([*command, "--coding", "br", "."], **options)
     assert (done.returncode, done.stderr) == (
         1,
-        "fastfile: br: not installed; pip install 'fastfile[compress]' brings it\n",
+        "fastfile: br: not installed; run pip install 'fastfile[compress]'\n",
     )
 
 
@@ -443,7 +443,7 @@ MISTAKES = [
     (["--coding", "deflate"], 2, '--coding (from the command line): expected one of br, zstd, gzip, got "deflate"'),
     (["--type", "js"], 2, "--type (from the command line): expected a media type, a family such as font/*, or an "
      'ending such as .dat, got "js"'),
-    (["a", "b"], 2, 'DIR (from the command line): expected one folder, got also "b"'),
+    (["a", "b"], 2, 'DIR (from the command line): expected one folder, but also got "b"'),
     ([], 2, "DIR (from the command line): name the folder: no index.html in the current folder"),
     (["missing"], 1, "missing: no such folder"),
 ]  # fmt: skip

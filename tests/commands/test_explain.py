@@ -79,14 +79,14 @@ def test_help_is_shown_wherever_it_is_asked_for(arguments):
         pytest.param(["http://localhost:9/app.js"], ["file app.js"], [200], 0, id="a URL"),
         pytest.param(
             ["http://other.example:80/"],
-            ["hint The server does not answer for other.example. --allowed-host other.example lets it."],
+            ["hint The server rejects requests for other.example. --allowed-host other.example allows them."],
             [421],
             1,
             id="a foreign host",
         ),
         pytest.param(
             ["/app.js", "--base", "/app"],
-            ["hint Nothing is served outside of /app/, which --base names."],
+            ["hint Nothing is served outside of /app/, the path of --base."],
             [404],
             1,
             id="a path outside of the base",

@@ -16,11 +16,11 @@ def folder(tmp_path, monkeypatch):
 
 
 CONTRADICTIONS = [
-    ({"sandbox": ["require"], "follow_symlinks": ["true"]}, "require cannot go with --follow-symlinks"),
+    ({"sandbox": ["require"], "follow_symlinks": ["true"]}, "require cannot be used with --follow-symlinks"),
     ({"cors": ["*", "https://a.example"]}, "allows any origin"),
-    ({"cors": ["*"], "header": ["Access-Control-Max-Age: 1"]}, "cannot go with --cors"),
-    ({"mount": ["/a=x", "/a/=y"]}, "--mount .*: y: /a/ is taken already"),
-    ({"base": ["/a"], "mount": ["/a=x"]}, "--mount .*: x: /a is taken already"),
+    ({"cors": ["*"], "header": ["Access-Control-Max-Age: 1"]}, "cannot be used with --cors"),
+    ({"mount": ["/a=x", "/a/=y"]}, "--mount .*: y: /a/ is already used"),
+    ({"base": ["/a"], "mount": ["/a=x"]}, "--mount .*: x: /a is already used"),
 ]
 
 

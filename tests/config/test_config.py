@@ -558,7 +558,7 @@ def test_what_is_no_address_is_refused_for_host():
 
 
 def test_host_and_bind_of_one_source_contradict():
-    wanted = "--host (from {}): cannot go with --bind, which names an address"
+    wanted = "--host (from {}): cannot be used with --bind, which gives an address"
     assert complaint({"host": ["true"], "bind": ["::1"]}) == wanted.format("the command line")
     assert complaint(environ={"FASTFILE_HOST": "1", "FASTFILE_BIND": "::1"}) == wanted.format("FASTFILE_HOST")
     assert not load({"host": ["false"], "bind": ["::1"]}, {}).host

@@ -61,7 +61,7 @@ def test_the_first_of_several_is_served_and_the_choice_is_told():
     choice = choose(Config())
     assert choice.path == "./dist"
     assert choice.notices == ("serving ./dist, but ./build, ./storybook-static have an index file too",)
-    with pytest.raises(ConfigError, match=r"each of these may be meant: ./dist, ./build, ./storybook-static$"):
+    with pytest.raises(ConfigError, match=r"it could be any of these: ./dist, ./build, ./storybook-static$"):
         resolve_clear_directory(Config())
 
 
@@ -137,7 +137,7 @@ def test_a_dir_that_is_not_there_or_not_servable_is_said_in_one_line():
 @pytest.mark.parametrize("given", ["current", "current/"])
 def test_a_link_that_leads_nowhere_is_said(given):
     os.symlink("releases/7", "current")
-    with pytest.raises(StartError, match=f"^{given}: a link to releases/7, which is not there$"):
+    with pytest.raises(StartError, match=f"^{given}: a link to releases/7, which does not exist$"):
         resolve_directory(Config(directory=given))
 
 

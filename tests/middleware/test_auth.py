@@ -461,7 +461,7 @@ def test_no_log_no_error_and_no_setting_shows_a_password_or_a_hash(site: Path, t
 def test_passwords_on_the_network_are_warned_about(site: Path, bind: str, warned: bool) -> None:
     with ServerProcess(["--bind", bind, "--auth", f"ann:{CHEAP}", str(site)]) as server:
         pass
-    assert ("passwords cross the network readable" in server.stdout) is warned
+    assert ("passwords cross the network unencrypted" in server.stdout) is warned
 
 
 # Files of users
@@ -489,7 +489,7 @@ def test_a_file_of_users_is_read_again_at_sighup_and_a_wrong_one_changes_nothing
         users.write_text("bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
         server.signal(signal.SIGHUP)
         deadline = time.monotonic() + TIMEOUT_S
-        while "the settings stay as they were" not in server.stderr:
+        while "the old settings stay in force" not in server.stderr:
             assert time.monotonic() < deadline
             time.sleep(0.01)  # nothing tells of another's stderr: look again
         assert "line 1: SHA-1 hashes are not taken" in server.stderr

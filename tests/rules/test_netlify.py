@@ -102,11 +102,11 @@ def test_what_cannot_be_followed_is_told_with_its_line() -> None:
     _, _, problems = read_netlify_config(CONFIG.encode())
     assert [str(problem) for problem in problems] == [
         "netlify.toml:16: redirects[2]: https://us-central1-netlify-intercom.cloudfunctions.net/readHeaders/:splat "
-        "is on another server, and fastfile forwards no requests; /api/* answers 501",
-        "netlify.toml:23: redirects[3]: /x is for signed requests, and fastfile signs none; /signed/* answers 501",
-        "netlify.toml:28: redirects[4]: /.netlify/functions/f is a service of Netlify, which is not here; "
-        "/f answers 501",
-        "netlify.toml:46: edge_functions[0]: an edge function is not run here; /admin/* answers 501",
+        "is on another server, and fastfile forwards no requests; /api/* returns 501",
+        "netlify.toml:23: redirects[3]: /x needs signed requests, and fastfile signs none; /signed/* returns 501",
+        "netlify.toml:28: redirects[4]: /.netlify/functions/f is a Netlify service, which fastfile does not have; "
+        "/f returns 501",
+        "netlify.toml:46: edge_functions[0]: edge functions are not run; /admin/* returns 501",
     ]
 
 
@@ -127,13 +127,16 @@ REDIRECT = '[[redirects]]\nfrom = "/a"\nto = "/b"\n'
         (REDIRECT + 'status = "x"', "redirects[0]: x is not a status"),
         (REDIRECT + "status = -1", "redirects[0]: -1 is not a status"),
         (REDIRECT + 'force = "yes"', "redirects[0]: expected query and conditions as tables"),
-        (REDIRECT + "conditions = {Role = ['admin']}", "redirects[0]: Role cannot be told here"),
+        (REDIRECT + "conditions = {Role = ['admin']}", "redirects[0]: Role is not known here"),
         (REDIRECT + "query = {a = 3}", "redirects[0]: expected a string, or a list of strings"),
         (REDIRECT + "statsu = 301", "redirects[0]: statsu: no such key"),
         ('[[headers]]\nfor = "/a"', "headers[0]: has no values"),
-        ('[[headers]]\nfor = "/a"\nvalues = {Date = "x"}', "headers[0].values.Date: Date is set by the server alone"),
+        (
+            '[[headers]]\nfor = "/a"\nvalues = {Date = "x"}',
+            "headers[0].values.Date: Date can only be set by the server",
+        ),
         ('[[headers]]\nfor = "/a"\nvalues = {A = 3}', "headers[0].values.A: expected a string"),
-        ('[[edge_functions]]\npath = "/*"\nfunction = "f"', "an edge function for all paths is not run"),
+        ('[[edge_functions]]\npath = "/*"\nfunction = "f"', "edge functions are not run; this one is for all paths"),
         ("a" + ".a" * 300 + " = 1", "netlify.toml: a line has more than 256 dots"),
         ("#" * 300_000, "netlify.toml: the file is larger than 262144 bytes"),
     ],

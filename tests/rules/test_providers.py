@@ -379,4 +379,4 @@ def test_a_serve_json_that_comes_later_is_read_or_asks_for_a_reload(tmp_path: Pa
         assert client.request("/serve.json").status == 404
         assert client.request("/about.html").status in (200, 301)
     # In its sandbox a worker cannot import the reader any more.
-    assert "the file is new, and is read when the server is reloaded" in server.stderr or "unlisted" in server.stderr
+    assert "the file is new; it takes effect when the server reloads" in server.stderr or "unlisted" in server.stderr

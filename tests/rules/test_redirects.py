@@ -170,15 +170,15 @@ MISTAKES = [
     (EITHER, b"/a https://u@h.example/", "https://u@h.example/ has no valid host"),
     (EITHER, b"/a https:///b", "https:///b has no valid host"),
     (EITHER, b"/a x https://h.example/", "x is not a query match, name=value or name=:placeholder"),
-    (EITHER, b"https://h.example/a /b", "https://h.example/a is for one host, and rules apply to all here"),
-    (EITHER, b"/a /b 200 Role=admin", "Role cannot be told here"),
+    (EITHER, b"https://h.example/a /b", "https://h.example/a is for one host, but rules here apply to all hosts"),
+    (EITHER, b"/a /b 200 Role=admin", "Role is not known here"),
     (EITHER, b"/a /b 302 Language=", "Language= is not a condition, Name=value"),
     (EITHER, b"/a /b Language=de", "Language=de is not a status that fastfile can answer with"),
     (EITHER, b"/a 301", "there is no destination"),
     (CLOUDFLARE, b"/a /b 301 # x", "Cloudflare Pages reads no more than a path, a destination and a status"),
     (CLOUDFLARE, b"/a /b 404", "404 is not a status that Cloudflare Pages can answer with"),
-    (CLOUDFLARE, b"/a /b 301!", "Cloudflare Pages knows no 301!: its rules always go before the files"),
-    (CLOUDFLARE, b"/a id=:id /b", "Cloudflare Pages matches no queries"),
+    (CLOUDFLARE, b"/a /b 301!", "Cloudflare Pages knows no 301!: its rules always override files"),
+    (CLOUDFLARE, b"/a id=:id /b", "Cloudflare Pages does not match queries"),
     (CLOUDFLARE, b"/a /" + b"b" * 1000, "the line is longer than the 1000 bytes that Cloudflare Pages reads"),
     (EITHER, b"/\xff", "there is no destination"),
     (
@@ -201,13 +201,13 @@ def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(dialect: Dialec
     ("line", "text"),
     [
         (b"/a https://h.example/ 200", "https://h.example/ is on another server, and fastfile forwards no requests"),
-        (b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a service of Netlify, which is not here"),
+        (b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a Netlify service, which fastfile does not have"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_told_and_answers_501(line: bytes, text: str) -> None:
     rules, problems = parse_redirects(b"/first /1\n" + line + b"\n/* /2", "_redirects", EITHER)
     assert [(rule.source.text, rule.status) for rule in rules] == [("/first", 301), ("/a", 501), ("/*", 301)]
-    assert [str(problem) for problem in problems] == [f"_redirects:2: {text}; /a answers 501"]
+    assert [str(problem) for problem in problems] == [f"_redirects:2: {text}; /a returns 501"]
     assert rules[1].refusal == text
 
 

@@ -234,8 +234,8 @@ def test_what_is_wrong_is_said_once_with_file_and_line(tmp_path: Path) -> None:
     assert lines == [
         "fastfile: _redirects:19: there is no destination: a path that begins with a slash, or an http URL",
         "fastfile: _redirects:20: https://api.example/ is on another server, and fastfile forwards no requests; "
-        "/proxy answers 501",
-        "fastfile: _headers:8: Date is set by the server alone",
+        "/proxy returns 501",
+        "fastfile: _headers:8: Date can only be set by the server",
     ]
 
 
@@ -347,7 +347,7 @@ def test_no_pattern_keeps_a_worker_busy(tmp_path: Path) -> None:
             assert other.request("/x.txt").status == 200
             assert client.receive().status == 404
     assert server.stderr.count("\n") == 1
-    assert "serve.json:3: rewrites[0]: not a glob that can be used here: it could take too long" in server.stderr
+    assert "serve.json:3: rewrites[0]: not a glob that fastfile supports: it could take too long" in server.stderr
 
 
 def test_of_many_mistakes_twenty_are_told(tmp_path: Path) -> None:

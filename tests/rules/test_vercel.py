@@ -236,7 +236,7 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
             '{"redirects": [{"source": "/([a)", "destination": "/b"}]}', "not a regular expression", id="an expression"
         ),
         pytest.param(
-            '{"redirects": [{"source": "/a", "destination": "/:b"}]}', "nothing in the source is called :b", id="a name"
+            '{"redirects": [{"source": "/a", "destination": "/:b"}]}', "the source has no parameter :b", id="a name"
         ),
         pytest.param(
             '{"redirects": [{"source": "/a", "destination": "b"}]}', "b is neither a path", id="no path, no URL"
@@ -266,7 +266,7 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
         ),
         pytest.param(
             '{"headers": [{"source": "/a", "headers": [{"key": "Content-Length", "value": "3"}]}]}',
-            "headers[0].headers[0]: Content-Length is set by the server alone",
+            "headers[0].headers[0]: Content-Length can only be set by the server",
             id="a field that frames the message",
         ),
         pytest.param(
@@ -276,12 +276,12 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
         ),
         pytest.param(
             json.dumps({"redirects": [{"source": "/", "destination": "/b", "has": [{"type": "host"}] * 17}]}),
-            "has: no more than 16 are looked at",
+            "has: no more than 16 are read",
             id="more conditions than Vercel reads",
         ),
         pytest.param(
             '{"redirects": [{"source": "/((?:a+)+)", "destination": "/b"}]}',
-            "vercel.json:1: redirects[0]: not a regular expression that can be used here: it could take too long",
+            "vercel.json:1: redirects[0]: not a regular expression that fastfile supports: it could take too long",
             id="repeats of repeats",
         ),
         pytest.param(

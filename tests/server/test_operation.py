@@ -43,7 +43,7 @@ def test_a_worker_that_is_stopped_is_killed_and_replaced_and_that_is_said_once(f
         until(lambda: victim not in server.worker_pids(), "it is killed")
         assert other in server.wait_for_workers(2)
         assert all(ask(server) == 200 for _ in range(20))
-        wanted = f"fastfile: worker {victim} ended: no sign of life for 1 s, so it was killed; the next starts now\n"
+        wanted = f"fastfile: worker {victim} ended: no heartbeat for 1 s, so it was killed; the next starts now\n"
         assert server.stderr == wanted
 
 
@@ -254,7 +254,7 @@ def test_settings_that_cannot_be_are_refused_and_the_old_ones_stay(folder: Path,
         server.wait_for_workers(2)
         for _ in range(2):
             said = configured.refused(f"workers = 2\n{settings}\n")
-            assert said.startswith(f"fastfile: the settings stay as they were: {cause}")
+            assert said.startswith(f"fastfile: the old settings stay in force: {cause}")
             assert said.count("\n") == 1
         before = server.worker_pids()
         configured.reload("workers = 3\n")

@@ -354,7 +354,7 @@ def run(*args: str, code: str = "") -> subprocess.CompletedProcess[str]:
 def test_a_required_sandbox_cannot_go_with_links_that_lead_outside(folder: Path) -> None:
     done = run("--sandbox", "require", "--follow-symlinks", str(folder))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "fastfile: --sandbox (from the command line): require cannot go with --follow-symlinks\n"
+    assert done.stderr == "fastfile: --sandbox (from the command line): require cannot be used with --follow-symlinks\n"
 
 
 NO_LANDLOCK = "import fastfile.server.sandbox as s; s.landlock_abi = lambda: 0"

@@ -638,7 +638,7 @@ def test_a_stop_of_the_whole_group_is_no_death_of_its_workers(folder: Path, tmp_
         with pipe:
             pipe.write(b"no settings")
         assert server.wait() == 0
-        assert [line.split(":")[1] for line in server.stderr.splitlines()] == [" the settings stay as they were"]
+        assert [line.split(":")[1] for line in server.stderr.splitlines()] == [" the old settings stay in force"]
 
 
 def writing_end(pipe: Path) -> BinaryIO | None:

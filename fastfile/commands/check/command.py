@@ -38,26 +38,25 @@ from fastfile.terminal import printable, wants_colour, write
 INTRODUCTION = """\
 Usage: fastfile check [OPTIONS] [DIR]
 
-Say what is wrong with a build: links, pictures and style sheets that lead
-nowhere, rules that loop or are unreachable, names that differ by case
-alone, compressed variants that are stale or missing, and names that browsers
-keep for a year though they carry no hash. All OPTIONS of fastfile count, and
-its configuration. Other sites are not asked.
+Check a build: report broken links, missing images and style sheets, rules that
+loop or are unreachable, names that differ only by case, compressed variants
+that are stale or missing, and files that browsers keep for a year although
+their names contain no hash. Takes all OPTIONS of fastfile, and reads the same
+configuration. Contacts no other site.
 """
 SWITCHES = (
     ("--json", "Print an array of objects: file, line, severity, code, message."),
-    ("--strict", "Let warnings count as errors do."),
-    ("--verbose", "Tell one by one what has the same cause in many places."),
+    ("--strict", "Treat warnings as errors."),
+    ("--verbose", "List every place of a finding, however many have the same cause."),
     HELP,
 )
 CONCLUSION = """\
 Examples:
-  fastfile check                    ./dist, or what is like it
+  fastfile check                    ./dist, or another build folder
   fastfile check --spa ./dist
   fastfile check --as netlify --strict --json ./dist
 
-Exit status: 0 when there is no error, 1 when there is one, 2 for a wrong
-option.
+Exit status: 0 without errors, 1 with errors, 2 for a wrong option.
 """
 USAGE = Usage(INTRODUCTION, (), SWITCHES, CONCLUSION, further=OPTIONS)
 _VARIANTS = tuple(suffix for _, suffix in SUFFIXES)
@@ -145,7 +144,7 @@ class Check:
             self._findings.append(Finding(shown, 0, "warning", "unreadable", f"it cannot be read: {error.strerror}"))
             return
         if len(content) > MAX_SIZE:
-            text = f"it is larger than {MAX_SIZE >> 20} MiB, and is not looked at"
+            text = f"it is larger than {MAX_SIZE >> 20} MiB, so it is not checked"
             self._findings.append(Finding(shown, 0, "warning", "unreadable", text))
         elif is_page(path):
             page = read_page(content)

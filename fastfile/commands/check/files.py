@@ -56,8 +56,8 @@ def check_variants(tree: Tree) -> Iterator[Finding]:
         smallest = least.get((path.rpartition(b".")[2].lower(), suffix))
         if smallest is not None and size >= max(smallest, _LEAST):
             name, ending = show_path(path.rpartition(b"/")[2] + suffix), suffix.decode()
-            cause = f"there is no {ending}, while others of its kind have one"
-            text = f"{name} is missing, while others of its kind have one"
+            cause = f"there is no {ending}, unlike beside other files of this type"
+            text = f"{name} is missing, unlike beside other files of this type"
             yield Finding(tree.shown + show_path(path), 0, "warning", "missing-variant", text, cause)
 
 
@@ -68,11 +68,11 @@ def check_caching(shown: str, path: bytes, cache_control: bytes) -> Finding | No
     if b"immutable" not in lowered and (age is None or int(age[1]) < _YEAR_S):
         return None
     if is_page(path) or is_service_worker(path):
-        text = "it is kept by browsers for a year, and the next one is at the same address"
+        text = "browsers keep it for a year, but its next version has the same URL"
         return Finding(shown, 0, "error", "immutable-page", text)
     if _has_hash(path):
         return None
-    text = "browsers keep it for a year without asking again, and its name has no hash of its content"
+    text = "browsers keep it for a year without asking again, but its name has no content hash"
     return Finding(shown, 0, "warning", "immutable-name", text)
 
 
@@ -91,7 +91,7 @@ def _check_variant(
         return
     original = show_path(path.rpartition(b"/")[2])
     if not fits:
-        cause = "it does not decode to what its original holds"
+        cause = "it does not decode to the content of its original"
         yield Finding(name, 0, "error", "stale-variant", f"it does not decode to what {original} holds", cause)
     elif is_older(variant.st_mtime_ns, status.st_mtime_ns):
         cause = "it is older than its original, so it is not sent"

@@ -50,7 +50,7 @@ def make_report(findings: Sequence[Finding], files: int, colour: bool, verbose: 
     many = {} if verbose else {cause: group for cause, group in by_cause.items() if len(group) > _FEW}
     parts = []
     if many:
-        parts.append(paint(f"more than {_FEW} times", colour, BOLD) + " (--verbose tells each)\n")
+        parts.append(paint(f"more than {_FEW} times", colour, BOLD) + " (--verbose lists each)\n")
         for (_, _, cause), group in sorted(many.items(), key=lambda item: -len(item[1])):
             parts.append(_make_line(len(group), group[0], cause, width, colour))
             parts.append(f"{'':20}{'':<{width}}{_make_places(group)}\n")

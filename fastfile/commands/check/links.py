@@ -92,7 +92,7 @@ class Links:
             url, fragment = urldefrag(urljoin(base, _with_slashes(text)))
             parts = urlsplit(url)
         except ValueError:
-            return Wrong("error", "broken-link", f"{text} is no URL")
+            return Wrong("error", "broken-link", f"{text} is not a URL")
         if not text or f"{parts.scheme}://{parts.netloc}" != ORIGIN:
             return None
         outcome = self.ask(url, reference.goes)
@@ -101,15 +101,15 @@ class Links:
         path = unquote_to_bytes(parts.path).strip(b"/")
         address = "/" + show_path(path)
         if outcome.loops:
-            return Wrong("error", "redirect-loop", f"{shown} redirects for ever", f"{address} redirects for ever")
+            return Wrong("error", "redirect-loop", f"{shown} redirects endlessly", f"{address} redirects endlessly")
         if outcome.status >= 400:
             other = self._other_case(path, reference.goes)
             if other:
-                what = f"answers {outcome.status}; {other} is there"
+                what = f"returns {outcome.status}; {other} is there"
                 return Wrong("error", "wrong-case", f"{shown} {what}", f"{address} {what}")
-            return Wrong("error", kind, f"{shown} answers {outcome.status}", self._find_cause(path, outcome.status))
+            return Wrong("error", kind, f"{shown} returns {outcome.status}", self._find_cause(path, outcome.status))
         if self._is_found_by_case(path, outcome):
-            what = "is found on this file system, and not where case counts"
+            what = "is found here, but not on a case-sensitive file system"
             return Wrong("error", "wrong-case", f"{shown} {what}", f"{address} {what}")
         if fragment and reference.goes and outcome.has_places and not _is_for_scripts(fragment):
             if outcome.url != page or places is None:
@@ -122,8 +122,8 @@ class Links:
         """Return why an address does not answer: it does not, or the first of the folders above it is not there."""
         for folder in reversed(_folders_above(path) if status == 404 else []):
             if folder not in self._folders:
-                return f"/{show_path(folder)} is not there"
-        return f"/{show_path(path)} answers {status}"
+                return f"/{show_path(folder)} does not exist"
+        return f"/{show_path(path)} returns {status}"
 
     def ask(self, url: str, goes: bool) -> Outcome:
         """Return what becomes of a URL of the site."""
@@ -158,8 +158,8 @@ def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Findi
     for reference in references:
         text = _with_slashes(reference.text)
         if not text.startswith(("/", "#", "?")) and not _SCHEME.match(text):
-            message = f"{_shorten(text)} is relative, and this page also answers at addresses in other folders"
-            cause = "a relative reference, in a page that also answers at addresses in other folders"
+            message = f"{_shorten(text)} is relative, but this page is also served at URLs in other folders"
+            cause = "a relative reference, in a page that is also served at URLs in other folders"
             yield Finding(file, reference.line, "warning", "relative-reference", message, cause)
 
 

@@ -63,7 +63,7 @@ def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wro
             return _tell_loop(rule, exchanges, seen)
         if rule.status not in (404, 410) and last.response.status >= 400 and _is_concrete(rule):
             destination = rule.destination.text if rule.destination is not None else ""
-            return Wrong("error", "broken-rule", f"{destination} answers {last.response.status}")
+            return Wrong("error", "broken-rule", f"{destination} returns {last.response.status}")
         return None
     return None
 

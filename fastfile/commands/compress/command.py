@@ -33,14 +33,15 @@ from fastfile.terminal import printable, write
 _INTRODUCTION = """\
 Usage: fastfile compress [OPTIONS] [DIR]
 
-Write .br, .zst and .gz beside the files that get smaller by it, for a server to
-send. What is fresh is left as it is. Defaults are in brackets; SIZE is in
-bytes, or with K, M or G.
+Compress the files of a build ahead of time: write .br, .zst and .gz beside each
+file that gets smaller, for a server to send. Variants that are up to date stay
+as they are. Defaults are in brackets; SIZE is in bytes, or with K, M or G.
 """
 _CONCLUSION = """\
 Brotli and Zstandard need their libraries: pip install 'fastfile[compress]'.
-Exit status: 0 when every file is right, 1 when some could not be done, 2 for a
-wrong option, 130 when interrupted; a variant is whole or not there.
+Exit status: 0 when every variant is up to date, 1 when some files could not be
+compressed, 2 for a wrong option, 130 when interrupted. No variant is ever left
+incomplete.
 """
 # The next file would meet it too.
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -78,8 +79,8 @@ USAGE = Usage(
             kind=_TYPE,
             default=(),
             metavar="TYPE",
-            help="Compress this too, beside what usually gets smaller: a media type, font/*, or an extension such as "
-            ".dat. Repeat it for more.",
+            help="Compress these files too: a media type, a family such as font/*, or an extension such as .dat. "
+            "Repeat it for more.",
             repeatable=True,
         ),
         Option(
@@ -88,7 +89,7 @@ USAGE = Usage(
             kind=size(1, MIB),
             default=1024,
             metavar="SIZE",
-            help="Smallest file; less fits into a packet anyway.",
+            help="Smallest file to compress; a smaller one fits into a packet anyway.",
         ),
         Option(
             group=_HOW,
@@ -96,7 +97,7 @@ USAGE = Usage(
             kind=choice(*(name.decode() for name in LEVELS)),
             default=(),
             metavar="NAME",
-            help="br, zstd or gzip. Repeat it for more; without it, all that are installed.",
+            help="Coding to write: br, zstd or gzip. Repeat it for more; without it, all that are installed.",
             repeatable=True,
         ),
         *(
@@ -116,7 +117,7 @@ USAGE = Usage(
             kind=WORKERS,
             default=None,
             metavar="N",
-            help="Files at a time; without it one for each usable CPU.",
+            help="Number of files to compress at once; without it, one for each usable CPU.",
             short="-j",
         ),
         Option(
@@ -193,7 +194,7 @@ class _Run:
                     self._fail(task.path, error)
                     continue
                 if state is State.BLOCKED:
-                    self._failures.append(f"{_show(task.path)}: something else has this name")
+                    self._failures.append(f"{_show(task.path)}: a folder or another kind of file has this name")
                 elif state is State.STALE:
                     plan.tasks.append(task._replace(exists=True))
                 elif state is State.ABSENT and original.status.st_size >= self._settings["min_size"]:
@@ -206,7 +207,7 @@ class _Run:
         lines = [f"would write {_show(task.path)}" for task in plan.tasks]
         if self._settings["clean"]:
             lines += [f"would remove {_show(path)}" for path in found.orphans]
-        lines.append(f"{len(plan.tasks)} to write if worth it, {len(plan.fresh)} fresh")
+        lines.append(f"{len(plan.tasks)} to write if they get smaller, {len(plan.fresh)} fresh")
         write(sys.stdout, "".join(f"{line}\n" for line in lines))
 
     def _tidy(self, found: Survey) -> None:
@@ -252,7 +253,7 @@ class _Run:
                 writer.stop()
         else:
             if size is None:
-                self._counts["not worth it"] += 1
+                self._counts["no smaller"] += 1
             else:
                 self._counts["written"] += 1
                 self._rows.append(Row(task.coding, task.original.status.st_size, size))
@@ -263,10 +264,10 @@ class _Run:
         words += [f"{count} {word}" for word, count in sorted(self._counts.items()) if word != "written"]
         write(sys.stdout, f"{', '.join(words)}\n")
         if found.orphans and not self._settings["clean"]:
-            write(sys.stdout, f"{len(found.orphans)} variants have lost their original: --clean removes them\n")
+            write(sys.stdout, f"{len(found.orphans)} variants have no original; --clean removes them\n")
         if found.strays and self._settings["clean"]:
             names = ", ".join(map(_show, found.strays[:_MAX_STRAYS])) + (", ..." if found.strays[_MAX_STRAYS:] else "")
-            write(sys.stdout, f"{len(found.strays)} kept that may not be ours: {names}\n")
+            write(sys.stdout, f"{len(found.strays)} kept, because fastfile may not have made them: {names}\n")
 
     def _fail(self, path: bytes, error: OSError) -> None:
         self._failures.append(f"{_show(path)}: {error.strerror or error}")
@@ -290,7 +291,7 @@ def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
     available = available_codings()
     missing = [name.decode() for name in LEVELS if name not in available]
     if refused := [name for name in missing if name.encode() in wanted]:
-        raise StartError(f"{', '.join(refused)}: not installed; pip install 'fastfile[compress]' brings it")
+        raise StartError(f"{', '.join(refused)}: not installed; run pip install 'fastfile[compress]'")
     if missing and not wanted:
         write(sys.stdout, f"{tell_what_is_missing()}\n")
     return [coding for coding in available if not wanted or coding in wanted]
@@ -301,7 +302,7 @@ def _find_folder(directory: str | None) -> str:
         directory = resolve_clear_directory(Config())
         if directory == ".":
             # Unlike the server, which only reads, this writes files: not all over a checkout.
-            raise ConfigError("DIR", COMMAND_LINE, "name the folder: there is no build here, and . is everything")
+            raise ConfigError("DIR", COMMAND_LINE, "name the folder: there is no build folder here")
         write(sys.stdout, f"{directory}\n")
     if not os.path.isdir(directory):
         raise StartError(f"{printable(directory)}: no such folder")

@@ -59,7 +59,7 @@ class Expression:
         lengths = [length for length, steps in zip(LENGTHS, self.costs, strict=True) if steps <= CHEAP]
         self.longest = max(lengths, default=0)  # bytes of text that it is matched with
         if self.longest < LENGTHS[1]:
-            raise ValueError("it could take too long on a long path: it has repeats that can share the same text")
+            raise ValueError("it could take too long on a long path: several repeats can match the same text")
         try:
             self._match = re.compile(_emit(tree), re.DOTALL).fullmatch
         except (re.error, RecursionError, OverflowError) as error:
@@ -71,7 +71,7 @@ class Expression:
         Raises HTTPError 414 for a text that is too long for the expression.
         """
         if len(text) > self.longest:
-            raise HTTPError(414, f"A rule of this site is for paths and values of up to {self.longest} bytes.")
+            raise HTTPError(414, f"A rule of this site supports only paths and values of up to {self.longest} bytes.")
         match = self._match(text)
         if match is None:
             return None
@@ -101,7 +101,7 @@ def check_expression(source: str, kind: str = "regular expression") -> Expressio
     try:
         return compile_expression(source.encode())
     except ValueError as error:
-        raise ValueError(f"not a {kind} that can be used here: {error}") from None
+        raise ValueError(f"not a {kind} that fastfile supports: {error}") from None
 
 
 def _settle(node: Node, captures: bool) -> Node:

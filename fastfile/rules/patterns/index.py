@@ -109,7 +109,7 @@ class PatternIndex(Generic[T]):
         if not entries:
             return []
         if len(path) > self._longest and (entries is not literal):
-            raise HTTPError(414, f"The rules of this site are for paths of up to {self._longest} bytes.")
+            raise HTTPError(414, f"The rules of this site support only paths of up to {self._longest} bytes.")
         found: list[tuple[T, Captures]] = []
         parts = path[1:].split(b"/")
         for _, item, segments, expression in entries:

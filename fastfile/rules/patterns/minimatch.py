@@ -48,7 +48,7 @@ def _translate(text: str) -> str:
         else:
             parts.append(_translate_sign(kind, sign, begins, separator=bool(closers)))
     if closers:
-        raise ValueError(f"the glob has no {closers[-1][0]} for what it opens")
+        raise ValueError(f"the glob has an opening bracket without its {closers[-1][0]}")
     return "".join(parts)
 
 

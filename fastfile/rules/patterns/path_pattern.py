@@ -45,7 +45,7 @@ def compile_pattern(source: str, ending: str = "") -> tuple[Pattern, dict[str, i
     expression = "".join(map(_compile, tokens)) + ending
     catching = [token for token in tokens if isinstance(token, Group) and token.expression]
     if len(check_expression(expression).groups) != len(catching):
-        raise ValueError("its expressions have groups that catch, which are not supported")
+        raise ValueError("capturing groups in its expressions are not supported")
     names: dict[str, int | str] = {}
     for number, group in enumerate(catching, 1):
         names |= {str(number): number, **({group.name: number} if group.name else {})}
@@ -70,7 +70,7 @@ def make_destination(text: str, names: Names) -> Destination:
     for found in _REFERENCE.finditer(path):
         name = found["braced"] or found["name"]
         if name and name not in names:
-            raise ValueError(f"nothing in the source is called :{name}")
+            raise ValueError(f"the source has no parameter :{name}")
     return destination._replace(
         path=make_template(path or "/", names),
         query=make_template(query, names) if query else None,  # a modifier ends the path of /:id?
@@ -99,7 +99,7 @@ def _parse(source: str) -> Iterator[str | Group]:
     while index < len(source):
         character = source[index]
         if character in _MODIFIERS + "})":
-            raise ValueError(f'"{character}" at column {index + 1} of the source has nothing before it that it is for')
+            raise ValueError(f'"{character}" at column {index + 1} of the source has nothing before it to repeat')
         if character not in ":({":
             escaped = character == "\\"
             literal += source[index + escaped : index + escaped + 1]

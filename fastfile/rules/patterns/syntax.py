@@ -98,7 +98,7 @@ def parse_expression(source: bytes) -> Syntax:
     parser = _Parser(source)
     tree = parser.parse_choice(0)
     if parser.at < len(source):
-        raise ValueError(f"there is a ) at byte {parser.at + 1} that closes nothing")
+        raise ValueError(f"there is a ) at byte {parser.at + 1} without a parenthesis that it closes")
     return Syntax(tree, tuple(parser.groups))
 
 
@@ -148,7 +148,7 @@ class _Parser:
         else:
             return part
         if isinstance(part, Edge | Look):
-            raise ValueError("it repeats what matches no character")  # noqa: TRY004 - it is the file that is wrong
+            raise ValueError("it repeats an expression that matches no character")  # noqa: TRY004 - it is the file that is wrong
         if max(least, most or 0) > _MAX_COUNT or (most is not None and most < least):
             raise ValueError(f"it counts to more than {_MAX_COUNT}, or backwards")
         lazy = self._takes(b"?")
@@ -215,7 +215,7 @@ class _Parser:
             self.at = coded.end()
             return bytes([int(coded[1], 16)]) if coded[1] else chr(int(coded[2], 16)).encode(errors="surrogatepass")
         if sign.isdigit() or sign == "k":
-            raise ValueError("it refers back to what a group caught, which is not supported")
+            raise ValueError("back-references are not supported")
         if sign.isascii() and sign.isalpha():
             raise ValueError(f"\\{sign} is not supported")
         return letter + self._take_continuation(letter[0])
@@ -249,7 +249,7 @@ class _Parser:
         byte = self._source[self.at - 1 : self.at]
         member = self._take_escape() if byte == b"\\" else byte
         if not isinstance(member, int) and (len(member) > 1 or member[0] >= 0x80):
-            raise ValueError("only ASCII characters can stand between brackets")
+            raise ValueError("brackets can contain only ASCII characters")
         return member
 
     def _parse_group(self, depth: int) -> Node:

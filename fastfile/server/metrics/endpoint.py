@@ -153,9 +153,11 @@ class MetricsHandler(Responder):
         except HTTPError as error:
             return self.refuse(error, head)
         if not is_ours:
-            return self.refuse(HTTPError(421, "Metrics are not for that host; --allowed-host NAME allows it."), head)
+            return self.refuse(
+                HTTPError(421, "Metrics are not served for that host name; --allowed-host NAME allows it."), head
+            )
         if head.method not in (b"GET", b"HEAD"):
-            return self.refuse(HTTPError(405, "Only GET and HEAD.", ((b"Allow", b"GET, HEAD"),)), head)
+            return self.refuse(HTTPError(405, "Only GET and HEAD are allowed.", ((b"Allow", b"GET, HEAD"),)), head)
         if head.target.partition(b"?")[0] != b"/metrics":
             return self.refuse(HTTPError(404, "Metrics are at /metrics."), head)
         self._refresh()
@@ -179,11 +181,11 @@ def make_text(totals: list[int]) -> bytes:
             lines.append(f'fastfile_requests_total{{method="{method}",status="{column + 1}xx"}} {count}')
     lines += _histogram(totals)
     for name, kind, text, slot in (
-        ("sent_bytes_total", "counter", "Bytes sent, heads included.", SENT),
-        ("cache_hits_total", "counter", "Requests answered by what was known and still fresh.", HITS),
-        ("open_connections", "gauge", "Connections of clients, as of the last second.", OPEN),
+        ("sent_bytes_total", "counter", "Bytes sent, including headers.", SENT),
+        ("cache_hits_total", "counter", "Requests answered from the cache.", HITS),
+        ("open_connections", "gauge", "Open client connections, up to a second late.", OPEN),
         ("worker_restarts_total", "counter", "Workers that ended and were replaced.", RESTARTS),
-        ("dropped_log_lines_total", "counter", "Lines of the access log that nobody took in time.", DROPPED),
+        ("dropped_log_lines_total", "counter", "Access log lines dropped because nothing read them in time.", DROPPED),
     ):
         lines += [*_family(name, kind, text), f"fastfile_{name} {totals[slot]}"]
     lines += _family("build_info", "gauge", "Always 1; the labels say what runs.")
@@ -191,17 +193,32 @@ def make_text(totals: list[int]) -> bytes:
     labels = f'version="{__version__}",python="{platform.python_version()}",kernels="{kernels}"'
     lines.append(f"fastfile_build_info{{{labels}}} 1")
     for name, kind, text, value in (
-        ("fastfile_workers", "gauge", "Worker processes, those that finish transfers included.", totals[WORKERS]),
+        (
+            "fastfile_workers",
+            "gauge",
+            "Worker processes, including replaced ones that finish transfers.",
+            totals[WORKERS],
+        ),
         ("fastfile_max_connections", "gauge", "Connections that all workers may have.", totals[MAX_CONNECTIONS]),
         (
             "fastfile_config_last_reload_success_timestamp_seconds",
             "gauge",
-            "When workers began to serve by the settings of now.",
+            "When workers began to serve with the current settings.",
             totals[RELOADED_MS] / 1000,
         ),
         ("fastfile_config_last_reload_successful", "gauge", "Whether the last reload worked.", totals[RELOAD_WORKED]),
-        ("process_cpu_seconds_total", "counter", "CPU time of all workers, ended ones included.", totals[CPU_US] / 1e6),
-        ("process_resident_memory_bytes", "gauge", "Memory of all workers; what they share is in each.", totals[RSS]),
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "CPU time of all workers, including ended ones.",
+            totals[CPU_US] / 1e6,
+        ),
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Memory of all workers; shared pages count in each worker.",
+            totals[RSS],
+        ),
         ("process_open_fds", "gauge", "Open descriptors of all workers.", totals[DESCRIPTORS]),
         ("process_start_time_seconds", "gauge", "When the server was started.", totals[STARTED_MS] / 1000),
     ):
@@ -211,7 +228,7 @@ def make_text(totals: list[int]) -> bytes:
 
 def _histogram(totals: list[int]) -> list[str]:
     name = "request_duration_seconds"
-    lines = _family(name, "histogram", "From a request's arrival to the last byte of its answer.")
+    lines = _family(name, "histogram", "From a request's arrival to the last byte of its response.")
     count = 0
     for bucket, bound in enumerate((*(f"{bound / 1e6:g}" for bound in BOUNDS_US), "+Inf")):
         count += totals[DURATIONS + bucket]

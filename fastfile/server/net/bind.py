@@ -150,7 +150,7 @@ def listen(config: Config) -> Listening:
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                hint = "; a port from 1024 on needs none" if error.errno == errno.EACCES and port < 1024 else ""
+                hint = "; ports from 1024 on need no permission" if error.errno == errno.EACCES and port < 1024 else ""
                 raise StartError(f"cannot listen on {_show(name, port)}: {error.strerror}{hint}") from None
             tries += 1
             if tries > MAX_PORT_TRIES or (port and (config.strict_port or port == 65535)):

@@ -115,7 +115,9 @@ class Listener(Watcher):
             if not service.clients.admit(address):
                 close(fd)
                 peer = format_address(address)
-                self._complaints.complain("client", f"refuses {peer}, which has as many connections as one may have")
+                self._complaints.complain(
+                    "client", f"refuses {peer}, which has the most connections that one client may have"
+                )
                 continue
             connection: Connection | None = None
             try:

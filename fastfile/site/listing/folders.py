@@ -119,10 +119,10 @@ def parse_wish(query: bytes | None) -> Wish:
     column = next((column for column in COLUMNS if column.encode() == values.get(b"sort")), COLUMNS[0])
     wished = values.get(b"format")
     if wished is not None and wished not in FORMATS:
-        raise HTTPError(400, "A folder has the formats html, json and text.")
+        raise HTTPError(400, "The formats of a folder are html, json and text.")
     archive = values.get(b"archive")
     if archive not in (None, b"zip"):
-        raise HTTPError(400, "The one archive there is of a folder is zip.")
+        raise HTTPError(400, "A folder can be downloaded only as zip.")
     order = Order(column, values.get(b"order") == b"desc")
     return Wish(order, None if wished is None else FORMATS[wished], archive is not None)
 
@@ -162,7 +162,7 @@ class Folders:
         wish = parse_wish(query)
         if wish.archive:
             if not self._archive:
-                raise HTTPError(404, "This server makes no archives.")
+                raise HTTPError(404, "Zip downloads are turned off.")
             name = join(self._base, path).rpartition(b"/")[2] or SITE
             make_zip = partial(make_archive, folder=path, name=name, hides=self._withholds, limits=self._limits)
             return self._join(path, wish, make_zip, partial(self._send_archive, head, name, changes))
@@ -265,7 +265,7 @@ class Folders:
         """Tell whether the client's copy is current. Raises HTTPError 412 if a precondition fails."""
         outcome = check_preconditions(head, etag, None, self._clock.wall_s)
         if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The folder is not in the state that the request asks for.")
+            raise HTTPError(412, "The folder does not meet a precondition of the request.")
         return outcome is Precondition.NOT_MODIFIED
 
 

@@ -32,6 +32,8 @@ class Opening:
         if preface.client is not None:
             if not service.clients.admit(preface.client):
                 peer = format_address(transport.peer)
-                raise ValueError(f"refuses a client of a proxy, {peer}, which has as many connections as one may have")
+                raise ValueError(
+                    f"refuses a client of a proxy, {peer}, which has the most connections that one client may have"
+                )
             transport.peer = preface.client
         return self._data[preface.size :]
