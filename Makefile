@@ -62,7 +62,6 @@ soak: $(VENV)/ready-test
 # Race against the confinement for SECONDS, for each kernel: no byte from outside may be sent.
 torture: $(VENV)/ready-test
 	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/storage/test_confinement_race.py $(ARGS)
-	FASTFILE_TEST_STARVE=1 $(PY) -m pytest tests/server/net/test_allocations.py $(ARGS)
 
 # Test the kernels under AddressSanitizer and UBSan.
 sanitize: $(VENV)/ready-test $(VENV)/ready-dev

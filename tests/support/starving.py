@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import sys
+from types import TracebackType
 
 from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
@@ -27,28 +28,29 @@ def serve(folder: str, control: int) -> None:
     loop = asyncio.new_event_loop()
     clock = Clock()
     failures: list[str] = []
+    commands = socket.socket(fileno=control)
+    commands.setblocking(False)
+    said = bytearray(16)
 
     def report(error: BaseException) -> None:
         if not isinstance(error, MemoryError) and "allocate" not in str(error):  # a lock says so by a RuntimeError
             failures.append(repr(error))
 
     def obey() -> None:
-        said = None
-        while said is None:
-            try:
-                said = os.read(control, 16)
-            except MemoryError:  # it is still there
-                continue
-        if not said:  # the parent is gone
+        # Into a buffer that is there: os.read() can fail after it has read. A loop that failed may call this twice.
+        try:
+            count = commands.recv_into(said)
+        except (MemoryError, BlockingIOError):
+            return
+        _testcapi.remove_mem_hooks()
+        if not count:  # the parent is gone
             os._exit(0)
-        if said == b"0\n":
-            _testcapi.remove_mem_hooks()
-        number = int(said)
+        number = int(said[:count])
         if number:
-            os.write(control, b".")
+            commands.sendall(b".")
             _testcapi.set_nomemory(number, number + 1)
         else:
-            os.write(control, b"!" if failures else b".")
+            commands.sendall(b"!" if failures else b".")
             for failure in failures:
                 os.write(2, failure.encode() + b"\n")
 
@@ -62,9 +64,9 @@ def serve(folder: str, control: int) -> None:
     listener = Listener(
         service, listening, 100, Complaints(clock, lambda text: None), lambda error: loop.call_soon(listener.resume)
     )
-    loop.add_reader(control, obey)
+    loop.add_reader(commands, obey)
     loop.set_exception_handler(lambda loop, context: report(context.get("exception") or RuntimeError()))
-    os.write(control, b"%d\n" % listening.getsockname()[1])
+    commands.sendall(b"%d\n" % listening.getsockname()[1])
     while True:
         try:
             loop.run_forever()
@@ -72,5 +74,15 @@ def serve(folder: str, control: int) -> None:
             continue
 
 
+def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print an exception that has no caller, except for CPython's own when it has no memory for a bytearray.
+
+    It frees the object before it has set the count of its exports (PyByteArray_FromStringAndSize in 3.11).
+    """
+    if "deallocated bytearray" not in str(error):
+        sys.__excepthook__(kind, error, traceback)
+
+
 if __name__ == "__main__":
+    sys.excepthook = hook
     serve(sys.argv[1], int(sys.argv[2]))

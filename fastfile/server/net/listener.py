@@ -112,7 +112,12 @@ class Listener(Watcher):
             if accepted is None:
                 return False
             fd, address = accepted
-            if not service.clients.admit(address):
+            try:
+                is_admitted = service.clients.admit(address)
+            except BaseException:  # no memory
+                close(fd)
+                raise
+            if not is_admitted:
                 close(fd)
                 peer = format_address(address)
                 self._complaints.complain(
