@@ -17,6 +17,7 @@ cdef class Entry:
     cdef public bint used
     cdef readonly long long size
     cdef readonly int open_files
+    cdef bint _is_lone
     cdef tuple _codings
     cdef long long _batch_number
     cdef dict _choices
@@ -24,6 +25,7 @@ cdef class Entry:
     cpdef bint is_fresh(self, Clock clock)
     @cython.locals(identity=Representation, choice=Representation)
     cpdef Representation select(self, bytes accept_encoding, bint wants_range)
+    cdef Representation _select_lone(self, bytes accept_encoding, tuple codings)
     cdef Representation _next_best(self, tuple codings)
     cpdef long long size_with(self, Representation variant)
     cpdef add(self, Representation variant)

@@ -30,8 +30,9 @@ class Offer(Protocol):
 class Entry:
     """What the cache holds for a path. ``stamps`` cover everything that it depends on.
 
-    ``status`` is 200 for a file and 404 where none is. For a 404, ``identity`` is the site's own page, or None, and
-    ``fallback`` the page of an app for navigations, or None. ``offer`` makes variants of a file that has none. ``key``
+    ``status`` is 200 for a file and 404 where none is. Where only the ``variants`` of a file are there, ``identity`` is
+    the 406 for clients that refuse them. For a 404, ``identity`` is the site's own page, or None, and ``fallback`` the
+    page of an app for navigations, or None. ``offer`` makes variants of a file that has none. ``key``
     is the entry's key in the cache. ``vary`` names the request fields that decided on the 404, and ``hint`` says what
     would serve the URL.
     """
@@ -40,6 +41,7 @@ class Entry:
         "_batch_number",
         "_choices",
         "_codings",
+        "_is_lone",
         "fallback",
         "hint",
         "identity",
@@ -67,7 +69,8 @@ class Entry:
         self.stamps = stamps
         self.identity = identity
         self.variants = variants
-        self.status = 404 if identity is None else identity.status
+        self._is_lone = identity is not None and identity.status == 406
+        self.status = 404 if identity is None else 200 if self._is_lone else identity.status
         self.fallback = fallback
         self.offer = offer
         self.vary = vary
@@ -106,6 +109,8 @@ class Entry:
             if choice is not None:
                 return choice
         codings = preferred_codings(accept_encoding, self._codings)
+        if self._is_lone:
+            return self._select_lone(accept_encoding, codings)
         # A variant made here may be gone from the cache before the next range of it is asked for.
         if wants_range and (b"identity" in codings or self.offer is not None):
             return identity
@@ -118,6 +123,13 @@ class Entry:
                 self._choices.clear()
             self._choices[accept_encoding] = choice
         return choice
+
+    def _select_lone(self, accept_encoding: bytes | None, codings: tuple[bytes, ...]) -> Representation:
+        """Return the best variant, without a word of the client the one that most clients read (RFC 9110 §12.5.3)."""
+        assert self.identity is not None
+        if accept_encoding is None:
+            codings = (b"gzip", *self._codings)
+        return next((self.variants[coding] for coding in codings if coding in self.variants), self.identity)
 
     def _next_best(self, codings: tuple[bytes, ...]) -> Representation:
         """Return the best variant that exists, while a better one is being made."""

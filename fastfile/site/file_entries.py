@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fastfile.http.content.media_types import make_additions, media_type
-from fastfile.http.content.stored_coding import StoredCoding, StoredCodings
+from fastfile.http.content.media_types import is_compressible, make_additions, media_type
+from fastfile.http.content.stored_coding import SUFFIXES, UNITY, StoredCoding, StoredCodings
 from fastfile.http.field_changes import FieldChanges
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.rulebook import RuleMatch
 from fastfile.site.context import SiteContext
 from fastfile.site.entry import Entry
+from fastfile.site.pages import TEXT
 from fastfile.site.representation import Representation
 from fastfile.storage.freshness import Stamp
-from fastfile.storage.resource import Resource
+from fastfile.storage.resource import Resource, make_encoded
 from fastfile.storage.stamps import Stamps
-from fastfile.storage.variants import Variants, holds_coding, open_variants
+from fastfile.storage.variants import Variants, holds_coding, open_variants, tell_coding
 from fastfile.storage.view import View
 
 
 class FoundFile(NamedTuple):
-    """A file beneath the root, after ``looked_at``: the names that could have been found before it, and its own."""
+    """A file beneath the root, after ``looked_at``: the names that could have been found before it, and its own.
+
+    Where only its encoded variants are there, ``lone`` is the path of the one in ``resource``; b"" otherwise.
+    """
 
     path: bytes
     resource: Resource
     variants: Variants
     looked_at: tuple[bytes, ...]
+    lone: bytes = b""
 
 
 class FileEntries:
@@ -52,6 +57,28 @@ class FileEntries:
                 return FoundFile(path, resource, variants, tuple(candidates[:number]))
         return None
 
+    def find_lone(self, view: View, candidates: Sequence[bytes]) -> FoundFile | None:
+        """Return a file of which only encoded variants are there: app.js.gz answers for app.js.
+
+        Only for a name whose content tools encode, the first of the candidates: dump.tar.gz is a download, and no
+        dump.tar.
+        """
+        for path in candidates:
+            folder, _, name = path.rpartition(b"/")
+            if not is_compressible(media_type(name, self._media_types)) or view.is_absent(folder):
+                continue
+            if not view.is_absent(path):  # a folder, or what is refused
+                continue
+            variants = open_variants(self._root, path, None, self._small_file)
+            if variants.usable:
+                coding, resource = next(iter(variants.usable.items()))
+                beside = path + dict(SUFFIXES)[coding]
+                return FoundFile(path, resource, variants, (*candidates, beside), beside)
+            if variants.signatures:
+                view.distrust()  # its content may become that of a coding without a change of the folder
+            break
+        return None
+
     def make(
         self,
         view: View,
@@ -72,12 +99,13 @@ class FileEntries:
             changes = FieldChanges(((b"Link", b'<%b>; rel="canonical"' % canonical),)).then(changes)
         # Where a rule names the coding that the file is stored in, its bytes are sent as they are under that header.
         is_named = changes.value(b"content-encoding") is not None
-        stored = self._find_stored(view, file) if status == 200 and not is_named else None
+        stored = None if status != 200 or is_named or file.lone else self._find_stored(view, file)
         type_ = media_type(file.path.rpartition(b"/")[2], self._media_types) if stored is None else stored.container
         now_s = self._clock.wall_s
         variants = file.variants.usable if stored is None and not is_named else {}
         # No precondition is evaluated for the page of an error.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
+        may_be_kept = may_be_kept and not self._is_undecided(file)
 
         def represent(resource: Resource, coding: bytes, type_: bytes = type_) -> Representation:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
@@ -85,22 +113,36 @@ class FileEntries:
         offer = None
         if self._compression is not None and status == 200 and not (variants or stored is not None or is_named):
             offer = self._compression.offer(file.resource, type_, represent)
-        if variants or offer is not None or stored is not None:
+        if file.lone or variants or offer is not None or stored is not None:
             vary = b", ".join(filter(None, (b"Accept-Encoding", vary)))
         encoded = {coding: represent(variant, coding) for coding, variant in variants.items()}
         if stored is not None:
             inner = media_type(stored.name, self._media_types)
             encoded = {stored.coding: represent(file.resource, stored.coding, inner)}
         folders = view.states(file.looked_at)
-        stamps = self.stamps.of_file(file.path, folders, file.resource, file.variants) if may_be_kept else ()
-        return Entry(self.watched(stamps), represent(file.resource, b""), encoded, offer=offer)
+        path = file.lone or file.path
+        stamps = self.stamps.of_file(path, folders, file.resource, file.variants) if may_be_kept else ()
+        identity = self._refuse_identity(file, vary) if file.lone else represent(file.resource, b"")
+        return Entry(self.watched(stamps), identity, encoded, offer=offer)
+
+    def _refuse_identity(self, file: FoundFile, vary: bytes) -> Representation:
+        """Return the 406 for clients that accept none of the codings in which alone a file is there."""
+        page = make_encoded(file.resource, b"This file is stored compressed, in a coding that the request refuses.\n")
+        return Representation(page, TEXT, b"", vary, self._clock.wall_s, self._context.shared.changes, 406)
 
     def _find_stored(self, view: View, file: FoundFile) -> StoredCoding | None:
         """Return the coding that a file holds its content in; None for a file that is sent as what it is."""
         stored = self._stored_codings.find(file.path)
         if stored is None or (stored.original and not view.is_absent(stored.original)):
             return None
+        if not stored.coding:
+            coding = tell_coding(file.resource)
+            return stored._replace(coding=coding) if coding else None
         return stored if holds_coding(file.resource, stored.coding) else None
+
+    def _is_undecided(self, file: FoundFile) -> bool:
+        """Tell whether a file's coding is in its content, which is not in memory yet."""
+        return file.path.endswith(UNITY) and tell_coding(file.resource) is None
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
         """Return the stamps of an entry with those of the rules that it is made under."""

@@ -173,6 +173,8 @@ class Handler(Responder):
         return self._respond(head, None)
 
     def _respond_conditionally(self, head: RequestHead, representation: Representation) -> Response:
+        if representation.status != 200:  # RFC 9110 §13.2.1: no precondition applies to a 406
+            return representation.full
         if _is_usual_revalidation(head, representation):
             return representation.not_modified
         now_s = self._clock.wall_s

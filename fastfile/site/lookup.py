@@ -115,7 +115,8 @@ class FileSteps:
             self._note("hidden", page.path)
             return None
         try:
-            file = self._files.find(lookup.view, context.candidates(page))
+            candidates = context.candidates(page)
+            file = self._files.find(lookup.view, candidates) or self._files.find_lone(lookup.view, candidates)
         except PermissionError:
             self._tell_refusal(page.path)
             raise

@@ -16,6 +16,8 @@ from fastfile.storage.root import Root
 TOLERANCE_NS = 10_000_000
 # What a content of a coding begins with (RFC 1952 §2.3.1, RFC 8878 §3.1.1); Brotli has no such mark.
 _BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
+# The mark that Unity's loader looks for: a block of metadata at the start of the stream (RFC 7932 §9.2).
+_UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 
 
@@ -31,8 +33,8 @@ class Variants(NamedTuple):
     statuses: list[os.stat_result]
 
 
-def open_variants(root: Root, path: bytes, original: Resource, small_file: int) -> Variants:
-    """Open the variants of a file."""
+def open_variants(root: Root, path: bytes, original: Resource | None, small_file: int) -> Variants:
+    """Open the variants of a file; ``original`` is None where the file itself is absent."""
     found = Variants({}, {}, [])
     if path.endswith(_ENDINGS):
         return found
@@ -50,7 +52,7 @@ def open_variants(root: Root, path: bytes, original: Resource, small_file: int) 
             continue
         found.signatures[beside] = variant.signature
         found.statuses.append(variant.status)
-        if not is_older(variant.mtime_ns, original.mtime_ns) and holds_coding(variant, coding):
+        if (original is None or not is_older(variant.mtime_ns, original.mtime_ns)) and holds_coding(variant, coding):
             found.usable[coding] = variant
     return found
 
@@ -62,11 +64,25 @@ def is_older(variant_ns: int, original_ns: int) -> bool:
     return variant_ns < original_ns - TOLERANCE_NS
 
 
+def tell_coding(resource: Resource) -> bytes | None:
+    """Return the coding that Unity wrote a file in, b"" for none; None where its content is not in memory."""
+    start = _beginning(resource, len(_UNITY_BROTLI))
+    if start is None:
+        return None
+    if start.startswith(_UNITY_BROTLI):
+        return b"br"
+    return b"gzip" if start.startswith(_BEGINNINGS[b"gzip"]) else b""
+
+
 def holds_coding(resource: Resource, coding: bytes) -> bool:
     """Tell whether a content begins as that of a coding does; an empty file holds none."""
     beginning = _BEGINNINGS[coding]
     if not beginning:
         return resource.size > 0
-    start = resource.content[:4] if resource.content is not None else read_cached(resource.fd, 0, 4)
+    start = _beginning(resource, 4)
     # A variant that is not in memory is accepted: the event loop does not wait for the disk.
     return start is None or start.startswith(beginning)
+
+
+def _beginning(resource: Resource, count: int) -> bytes | None:
+    return resource.content[:count] if resource.content is not None else read_cached(resource.fd, 0, count)

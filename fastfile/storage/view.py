@@ -24,12 +24,13 @@ NoFile = Literal["absent", "folder", "linked folder", "refused"]
 class View:
     """Belongs to one request and remembers what it saw."""
 
-    __slots__ = ("_files", "_no_files", "_root", "_small_file", "_states")
+    __slots__ = ("_files", "_is_certain", "_no_files", "_root", "_small_file", "_states")
 
     def __init__(self, root: Root, small_file: int) -> None:
         self._root = root
         self._small_file = small_file
         self._files: set[bytes] = set()
+        self._is_certain = True
         self._no_files: dict[bytes, NoFile] = {}
         self._states: dict[bytes, os.stat_result | None] = {}
 
@@ -139,6 +140,10 @@ class View:
         has_own = paths[-1].rpartition(b"/")[0] in states
         return states if has_own and self.shows_changes(paths) else {}
 
+    def distrust(self) -> None:
+        """Note that what was found can change without a change of a folder."""
+        self._is_certain = False
+
     def shows_changes(self, paths: Iterable[bytes]) -> bool:
         """Tell whether a file that comes to any of the paths shows in the folders.
 
@@ -148,7 +153,7 @@ class View:
             known = self._no_files.get(path)
             if known == "refused" or (known == "linked folder" and self._states.get(path) is None):
                 return False
-        return True
+        return self._is_certain
 
     def folders_to(self, path: bytes, max_depth: int) -> dict[bytes, os.stat_result]:
         """Return the folders on the way to a path with their states, from the root to the last that is there.

@@ -28,15 +28,28 @@ def make_asker(tmp_path: Path, files: dict[str, str], **settings: object) -> Ask
     return asker
 
 
+def encoded(name: str) -> list[str]:
+    return [name + suffix for suffix in (".br", ".zst", ".gz")]
+
+
 @pytest.mark.parametrize(
     ("target", "names"),
     [
-        pytest.param("/nothing", [".", "nothing", "nothing.html", "404.html"], id="a name in the root"),
+        pytest.param(
+            "/nothing", [".", "nothing", "nothing.html", *encoded("nothing.html"), "404.html"], id="a name in the root"
+        ),
         # The second look tells a link that leads nowhere.
-        pytest.param("/nothing/", ["nothing", "nothing", ".", "nothing.html", "404.html"], id="a folder in the root"),
+        pytest.param(
+            "/nothing/",
+            ["nothing", "nothing", ".", "nothing.html", *encoded("nothing.html"), "404.html"],
+            id="a folder in the root",
+        ),
         pytest.param(
             "/assets/nothing.js",
-            ["assets", "assets/nothing.js", "assets/nothing.js.html", ".", "assets/404.html", "404.html"],
+            [
+                *("assets", "assets/nothing.js", "assets/nothing.js.html", *encoded("assets/nothing.js")),
+                *(".", "assets/404.html", "404.html"),
+            ],
             id="a name in a folder",
         ),
     ],

@@ -60,6 +60,115 @@ def test_a_client_that_accepts_the_coding_gets_the_content_and_others_the_file(
     assert (part.status, body(part), b"Content-Encoding" in fields(part)) == (206, content[2:6], False)
 
 
+UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)" + TEXT
+UNITY = [
+    pytest.param("b.wasm.unityweb", PACKED, b"application/wasm", b"gzip", id="gzip"),
+    pytest.param("b.framework.js.unityweb", UNITY_BROTLI, JS, b"br", id="Brotli"),
+    pytest.param("b.data.unityweb", UNITY_BROTLI, OCTETS, b"br", id="data"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "inner", "coding"), UNITY)
+def test_the_coding_of_a_unity_file_is_told_by_its_content(
+    tmp_path: Path, name: str, content: bytes, inner: bytes, coding: bytes
+) -> None:
+    plain = Asker(tmp_path)
+    plain.write(name, content)
+    accepting = plain.ask(f"/{name}", accept_encoding=b"gzip, br")
+    assert (accepting.status, body(accepting)) == (200, content)
+    assert (fields(accepting)[b"Content-Type"], fields(accepting)[b"Content-Encoding"]) == (inner, coding)
+    assert b"Content-Encoding" not in fields(plain.ask(f"/{name}"))
+    plain.write(name, b"\0asm" + TEXT)
+    assert b"Content-Encoding" not in fields(plain.ask(f"/{name}", accept_encoding=b"gzip, br"))
+    plain.root.close()
+
+
+# A client's Accept-Encoding, and the coding in which it gets /app.js where only app.js.gz and app.js.br are there.
+LONE = [
+    (b"gzip", b"gzip"),
+    (b"gzip, deflate, br", b"br"),
+    (b"br;q=0.5, gzip", b"gzip"),
+    (b"identity, gzip;q=0.1", b"gzip"),
+    (b"*", b"br"),
+    (None, b"gzip"),  # RFC 9110 §12.5.3: any coding is acceptable
+    (b"", None),
+    (b"identity", None),
+    (b"deflate", None),
+    (b"gzip;q=0, br;q=0", None),
+]
+
+
+@pytest.mark.parametrize(("accepted", "coding"), LONE)
+def test_lone_variants_answer_for_the_name_of_their_content(
+    site: Asker, accepted: bytes | None, coding: bytes | None
+) -> None:
+    contents = {b"gzip": PACKED, b"br": BROTLI}
+    site.write("app.js.gz", PACKED)
+    site.write("app.js.br", BROTLI)
+    site.settle()
+    for _ in range(2):
+        response = site.ask("/app.js", accept_encoding=accepted)
+        head = site.ask("/app.js", "HEAD", accept_encoding=accepted)
+        assert (head.status, head.fields, head.parts) == (response.status, response.fields, ())
+        assert fields(response)[b"Vary"] == b"Accept-Encoding"
+        if coding is None:
+            assert (response.status, b"ETag" in fields(response)) == (406, False)
+            assert b"Content-Encoding" not in fields(response)
+            for condition in ({"if_none_match": b"*"}, {"if_match": b'"a"'}, {"range": b"bytes=0-1"}):
+                assert site.ask("/app.js", accept_encoding=accepted, **condition).status == 406
+            continue
+        assert (response.status, body(response)) == (200, contents[coding])
+        assert (fields(response)[b"Content-Type"], fields(response)[b"Content-Encoding"]) == (JS, coding)
+        again = site.ask("/app.js", accept_encoding=accepted, if_none_match=fields(response)[b"ETag"])
+        assert again.status == 304
+        part = site.ask("/app.js", accept_encoding=accepted, range=b"bytes=0-9")
+        assert (part.status, body(part), fields(part)[b"Content-Encoding"]) == (206, contents[coding][:10], coding)
+
+
+@pytest.mark.parametrize(
+    ("stored", "target", "status"),
+    [
+        ("index.html.gz", "/", 200),
+        ("docs/index.html.gz", "/docs/", 200),
+        ("about.html.gz", "/about", 200),
+        ("a.svg.gz", "/a.svg", 200),
+        ("dump.tar.gz", "/dump.tar", 404),
+        ("photo.jpg.gz", "/photo.jpg", 404),
+        ("notes.gz", "/notes", 404),
+        (".env.txt.gz", "/.env.txt", 404),
+        ("app.js.gz", "/app.js/", 404),
+        ("app.js.gz", "/app", 404),
+        ("a.js.gz.gz", "/a.js", 404),
+    ],
+)
+def test_only_content_that_tools_encode_has_lone_variants(site: Asker, stored: str, target: str, status: int) -> None:
+    site.write(stored, PACKED)
+    assert site.ask(target, accept_encoding=b"gzip").status == status
+
+
+def test_each_change_of_a_lone_variant_is_seen(site: Asker) -> None:
+    def statuses() -> list[int]:
+        site.settle()
+        return [site.ask("/app.js", accept_encoding=b"gzip").status for _ in range(2)]
+
+    assert statuses() == [404, 404]
+    packed = site.write("app.js.gz", b"")
+    assert statuses() == [404, 404]
+    packed.write_bytes(PACKED)  # the folder does not change
+    assert statuses() == [200, 200]
+    packed.write_bytes(TEXT)
+    assert statuses() == [404, 404]
+    packed.write_bytes(PACKED)
+    assert statuses() == [200, 200]
+    site.write("app.js", TEXT)
+    site.settle()
+    assert site.get("/app.js", accept_encoding=b"identity") == (200, TEXT)
+    (site.folder / "app.js").unlink()
+    assert statuses() == [200, 200]
+    packed.unlink()
+    assert statuses() == [404, 404]
+
+
 DOWNLOADS = [
     pytest.param("a.tar.gz", PACKED, GZIP, id="an archive"),
     pytest.param("a.tgz", PACKED, GZIP, id="by its short name"),

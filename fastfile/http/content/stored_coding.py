@@ -1,8 +1,9 @@
 """Files that hold their content encoded and are asked for by their own name: Unity's x.wasm.gz, x.svgz, vector tiles.
 
 Such a file goes to a client that accepts the coding with Content-Encoding and the type of what is in it (RFC 9110
-§8.4), and to others as what it is, an application/gzip, say. An archive or a download (.tar.gz, .csv.gz) never does:
-there the coding is part of what the client wants. It knows names, not files.
+§8.4), and to others as what it is, an application/gzip, say. So does Unity's .unityweb, whose coding its content tells.
+An archive or a download (.tar.gz, .csv.gz) never does: there the coding is part of what the client wants. The module
+knows names, not files.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from fastfile.http.cache_control import compile_glob
 
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
+UNITY = b".unityweb"  # build.wasm.unityweb: gzip, Brotli or neither, as the build's settings say
+OCTETS = b"application/octet-stream"
 _CONTAINERS = {b"br": b"application/x-brotli", b"zstd": b"application/zstd", b"gzip": b"application/gzip"}
 # What a page loads under its encoded name, since an engine's loader asks for it so: Unity and Godot.
 _LOADED = (b".wasm", b".js", b".mjs", b".css", b".svg", b".data", b".mem", b".pck", b".symbols.json")
@@ -22,6 +25,7 @@ class StoredCoding(NamedTuple):
     """``name`` is that of the content, which its type goes by, and ``container`` the type of the file as it is.
 
     Where ``original`` names a path, a file there makes this one a variant of it, and a download by its own name.
+    ``coding`` is b"" where only the content tells it.
     """
 
     coding: bytes
@@ -45,6 +49,9 @@ class StoredCodings:
                 return StoredCoding(coding, _without_suffix(name, coding), _CONTAINERS[coding], b"")
         if name.lower().endswith(b".svgz"):
             return StoredCoding(b"gzip", name[:-1], _CONTAINERS[b"gzip"], b"")
+        if name.endswith(UNITY):
+            inner = name.removesuffix(UNITY)
+            return StoredCoding(b"", inner if b"." in inner else name, OCTETS, b"")
         for coding, suffix in SUFFIXES:
             if name.endswith(suffix):
                 inner = name.removesuffix(suffix)
