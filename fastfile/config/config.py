@@ -6,7 +6,7 @@ load.py reads them; options/ says what each one means.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastfile.config.option import Option, read_group
@@ -47,7 +47,6 @@ class Endpoint(NamedTuple):
         return {"::": "localhost", "": "localhost", "0.0.0.0": "127.0.0.1"}.get(self.host, self.host)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Config(
     ContentOptions,
     BuildOptions,
@@ -66,15 +65,11 @@ class Config(
     ``sources`` says where values came from, by option name.
     """
 
-    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    def values(self) -> dict[str, object]:
-        """Return every setting by its name, in the order of the groups."""
-        return {name: getattr(self, name) for name in BY_NAME}
+    sources: Mapping[str, str] = MappingProxyType({})
 
     def replace(self, **values: Any) -> Config:
         """Return a copy with other values."""
-        return replace(self, **values)
+        return Config(**{**vars(self), **values})
 
     def source(self, name: str) -> str:
         """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
@@ -103,6 +98,6 @@ class Config(
         )
 
 
-OPTIONS: tuple[Option, ...] = tuple(option for group in Config.__bases__ for option in read_group(group))
+OPTIONS: tuple[Option, ...] = read_group(Config)
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
 BY_KEY: dict[str, Option] = {option.key: option for option in OPTIONS}

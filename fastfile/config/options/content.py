@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fastfile.config.cache_values import CACHE_RULE, ENCODED, IMMUTABLE
@@ -11,7 +10,6 @@ from fastfile.config.option import OptionGroup, option, repeatable
 from fastfile.config.values import FILE_NAME, MOUNT, PAGE, PATH, SWITCH, TARGET, choice
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class ContentOptions(OptionGroup):
     """Which files are served, and at which paths."""
 
@@ -65,7 +63,6 @@ class ContentOptions(OptionGroup):
     )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class BuildOptions(OptionGroup):
     """How the pages of a front-end build are found and cached."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastfile.config.option import OptionGroup, option
 from fastfile.config.values import CLIENT_LIMIT, MIB, number, seconds, size
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class LimitOptions(OptionGroup):
     """How much of what a client or the cache may take."""
 

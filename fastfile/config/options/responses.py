@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastfile.config.header_values import FIELD, ORIGIN, POLICY, REFERRER_POLICY
@@ -11,7 +10,6 @@ from fastfile.config.passwords import USER
 from fastfile.config.values import PATH, SWITCH
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class HeaderOptions(OptionGroup):
     """Headers that responses get beside those of HTTP itself."""
 
@@ -42,7 +40,6 @@ class HeaderOptions(OptionGroup):
     )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class AccessOptions(OptionGroup):
     """Who may read the site."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fastfile.config.option import OptionGroup, option, repeatable
@@ -22,7 +21,6 @@ from fastfile.config.values import (
 )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class ListenOptions(OptionGroup):
     """Where the server listens."""
 
@@ -77,7 +75,6 @@ class ListenOptions(OptionGroup):
     )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class ProcessOptions(OptionGroup):
     """The processes of the server."""
 
@@ -131,7 +128,6 @@ class ProcessOptions(OptionGroup):
     )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class FileOptions(OptionGroup):
     """Where the settings are read from."""
 
@@ -144,7 +140,6 @@ class FileOptions(OptionGroup):
     )
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class LogOptions(OptionGroup):
     """What the server prints."""
 

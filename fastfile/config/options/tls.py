@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fastfile.config.option import OptionGroup, option, repeatable
@@ -11,7 +10,6 @@ from fastfile.config.values import PATH, choice, number
 YEAR_S = 31536000
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class TlsOptions(OptionGroup):
     """Certificates, and what plain HTTP gets beside HTTPS."""
 
