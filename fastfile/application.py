@@ -133,12 +133,16 @@ def make_application(
 
 
 def add_gates(
-    handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
+    handler: Responder,
+    config: Config,
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    authority: bytes = b"",
 ) -> Responder:
     """Return the handler inside the middleware that the settings ask for.
 
     --health is outside of --auth, because probes have no password. --cors is outside of both, so that a page can read
-    that its password was wrong.
+    that its password was wrong. ``authority`` is the certificate of the local CA that phones can get.
     """
     # Imported here: only these options need it. serve.preload() has imported it before the sandbox.
     if config.auth or config.auth_file is not None:
@@ -153,6 +157,10 @@ def add_gates(
         from fastfile.middleware.cors import Cors
 
         handler = Cors(handler, config)
+    if authority:
+        from fastfile.middleware.ca_download import CaDownload
+
+        handler = CaDownload(handler, authority, common_changes(config))
     return handler
 
 

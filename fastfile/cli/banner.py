@@ -1,16 +1,10 @@
 """The banner: what is served, at which URLs, and by what.
 
-``make_banner`` is a pure function of ``Facts``; the only question to the system here is which addresses this machine
-has.
+``make_banner`` is a pure function of ``Facts``.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
-import struct
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +12,6 @@ from fastfile import __version__
 from fastfile.config.config import Endpoint
 from fastfile.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, paint, printable
 
-_SIOCGIFADDR = 0x8915  # Linux: the IPv4 address of an interface, netdevice(7)
 _LABEL_WIDTH = 9
 
 
@@ -55,14 +48,6 @@ def make_banner(facts: Facts, colour: bool) -> str:
     return "".join(f"  {line}".rstrip() + "\n" for line in lines)
 
 
-def lan_addresses() -> list[str]:
-    """Return this machine's addresses for its network: the default route's first, without link-local ones."""
-    found = [_source_address(socket.AF_INET, "192.0.2.1"), _source_address(socket.AF_INET6, "2001:db8::1")]
-    if sys.platform == "linux":
-        found += [_interface_address(name) for _, name in socket.if_nameindex()]
-    return [endpoint for endpoint in dict.fromkeys(found) if endpoint and not _is_local(endpoint)]
-
-
 def make_url(host: str, port: int, path: str = "/", is_secure: bool = False) -> str:
     """Return the URL of a path at a host; the default port is left out."""
     name = f"[{host}]" if ":" in host else host
@@ -89,27 +74,3 @@ def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str], path: str) -> 
                 ("Network:", make_url(address, endpoint.port, path, endpoint.is_secure)) for address in reachable
             ]
     return list(dict.fromkeys(local + network + sockets))
-
-
-def _source_address(family: socket.AddressFamily, destination: str) -> str:
-    """Return the address that this machine would send from, or an empty string: connect() on UDP sends nothing."""
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((destination, 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return ""
-
-
-def _interface_address(name: str) -> str:
-    request = struct.pack("256s", os.fsencode(name)[:15])
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
-    except OSError:
-        return ""
-    return socket.inet_ntoa(answer[20:24])
-
-
-def _is_local(endpoint: str) -> bool:
-    return endpoint.startswith(("127.", "169.254.", "fe80:", "0.")) or endpoint in ("::1", "::")

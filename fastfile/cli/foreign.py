@@ -5,7 +5,7 @@ docs/migration.md lists them by server. Imported only after a mistake.
 
 from __future__ import annotations
 
-_TLS = "TLS needs a proxy in front: sudo caddy reverse-proxy --to localhost:8000 serves https://localhost"
+_TLS = "use --https for localhost, or --tls-cert FILE --tls-key FILE"
 _COMPRESSED = "use --compress, or fastfile compress ahead of time"
 _CACHE = "use --cache-control '**=max-age=SECONDS'"
 _SEEN = "not needed: the next request sees a change of the folder"
@@ -25,8 +25,8 @@ _MEANINGS = {
     "use --clean-urls": "--ext --extensions",
     "use --clean-urls for .html; every file has an ETag": "-e",
     "use --follow-symlinks": "--symlinks",
-    "use --follow-symlinks, as with serve; TLS needs a proxy in front": "-S",
-    "use --cors, as with serve; TLS needs a proxy in front": "-C",
+    "use --follow-symlinks, as with serve; or --https, as with http-server": "-S",
+    "use --cors, as with serve; or --tls-cert FILE, as with http-server": "-C",
     "use --mount /robots.txt=FILE": "-r --robots",
     "use --mime EXT=TYPE, once for each": "--mimetypes",
     "write a line in _redirects": "-I --ignores --redirect --rewrite",
@@ -49,8 +49,9 @@ _MEANINGS = {
     _CACHE: "-m --maxage --max-age --cache",
     _SEEN: "-D --dev --watch --reload",
     _LOG: "-L --no-request-logging --access-log -U --utc --log-ip --log",
-    _TLS: "--tls --ssl --https --http2 -k --cert -K --key --pass --tls-cert --tls-key --tls-password-file "
-    "--ssl-cert --ssl-key --ssl-pass",
+    _TLS: "--tls --ssl -k --cert -K --key --ssl-cert --ssl-key",
+    "use --tls-password-file FILE": "--pass --ssl-pass",
+    "HTTP/2 needs a proxy in front: sudo caddy reverse-proxy --to localhost:8000": "--http2",
 }
 BY_SPELLING = {spelling: meaning for meaning, spellings in _MEANINGS.items() for spelling in spellings.split()}
 

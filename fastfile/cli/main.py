@@ -127,6 +127,7 @@ def _serve(given: dict[str, list[str]]) -> int:
 
     # Import now what is needed later: the user of --user may not be able to read these modules.
     from fastfile.cli import banner  # noqa: F401
+    from fastfile.server import lan  # noqa: F401
     from fastfile.server.serve import serve
 
     if config.open:
@@ -158,7 +159,8 @@ def announce(
     config: Config, root_path: str, endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str = ""
 ) -> None:
     """Print the banner, unless standard output is closed or a pipe that is full: serving must not wait for it."""
-    from fastfile.cli.banner import Facts, lan_addresses, make_banner
+    from fastfile.cli.banner import Facts, make_banner
+    from fastfile.server.lan import lan_addresses
 
     facts = Facts(
         root_path=os.getcwd() if root_path == "." else root_path,

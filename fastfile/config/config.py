@@ -80,6 +80,11 @@ class Config(
         return name in self.sources or getattr(self, name) != BY_NAME[name].default
 
     @property
+    def is_secure(self) -> bool:
+        """Whether TCP sockets speak HTTPS."""
+        return self.https or self.tls_cert != ()
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The configuration files that some value came from."""
         return tuple(sorted({source for source in self.sources.values() if ".toml" in source or source == self.config}))

@@ -48,6 +48,16 @@ class Library:
         """A file that is there while some store has the CA: so a start need not ask each store."""
         return os.path.join(self.folder, "installed")
 
+    def is_trusted(self, authority: Authority) -> bool:
+        """Tell whether ``fastfile cert install`` has added this CA to a store, or mkcert its own."""
+        if authority.is_foreign:
+            return True
+        try:
+            with open(self.mark, encoding="ascii", errors="replace") as file:
+                return file.read() == authority.fingerprint
+        except OSError:
+            return False
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:

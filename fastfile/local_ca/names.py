@@ -11,12 +11,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 # Host names that are never names on the internet: RFC 6761 (localhost, test), RFC 6762 (local), RFC 8375 (home.arpa),
 # and internal, which ICANN reserved in 2024. Names below them count too.
 LOCAL_DOMAINS = ("localhost", "local", "test", "internal", "home.arpa")
-# Loopback, RFC 1918, link-local addresses, and unique local addresses (RFC 4193).
+# Addresses that no router of the internet forwards, by IANA's registries of special-purpose addresses: loopback,
+# private (RFC 1918), link-local, shared (RFC 6598, which Tailscale uses), benchmarking (RFC 2544), documentation, and
+# unique local (RFC 4193).
 LOCAL_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = tuple(
     ip_network(text)
     for text in (
         *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
-        *("::1/128", "fc00::/7", "fe80::/10"),
+        *("100.64.0.0/10", "198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),
+        *("::1/128", "fc00::/7", "fe80::/10", "2001:db8::/32"),
     )
 )
 LOOPBACK_NAMES = ("localhost", "*.localhost", "127.0.0.1", "::1")

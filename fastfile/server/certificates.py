@@ -9,13 +9,14 @@ from fastfile.errors import StartError
 from fastfile.terminal import printable
 
 if TYPE_CHECKING:
+    from fastfile.server.local_certificate import LocalCertificate
     from fastfile.server.net.tls.certificates import CertificateFiles
     from fastfile.server.net.tls.contexts import Contexts
 
 
 def is_secure(config: Config) -> bool:
     """Tell whether the settings ask for HTTPS on TCP."""
-    return bool(config.tls_cert)
+    return config.is_secure
 
 
 def load_contexts(config: Config) -> Contexts | None:
@@ -27,13 +28,22 @@ def load_contexts(config: Config) -> Contexts | None:
     from fastfile.server.net.tls import transport  # noqa: F401
     from fastfile.server.net.tls.contexts import Policy, load
 
-    return load(find_files(config), Policy(minimum=config.tls_min, password=_read_password(config)))
+    local = None
+    if config.https:
+        from fastfile.middleware import ca_download  # noqa: F401
+        from fastfile.server.local_certificate import find_local_certificate
+
+        local = find_local_certificate(config)
+    policy = Policy(minimum=config.tls_min, password=_read_password(config))
+    return load(find_files(config, local), policy, local)
 
 
-def find_files(config: Config) -> list[CertificateFiles]:
-    """Return the pairs of files that the settings name."""
+def find_files(config: Config, local: LocalCertificate | None) -> list[CertificateFiles]:
+    """Return the pairs of files that the settings name, or that of the local certificate."""
     from fastfile.server.net.tls.certificates import CertificateFiles
 
+    if local is not None:
+        return [CertificateFiles(local.path, local.path, is_local=True)]
     return [CertificateFiles(*pair) for pair in zip(config.tls_cert, config.tls_key, strict=True)]
 
 

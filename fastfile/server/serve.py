@@ -49,6 +49,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     try:
         if contexts is not None:
             listening.secure()
+            listening.notices += contexts.local.notices if contexts.local is not None else ()
             redirecting = listen_for_redirects(config)
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))

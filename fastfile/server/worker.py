@@ -115,7 +115,7 @@ class Worker:
         self.roots = [mount_point.root for mount_point in mount_points]
         disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
         self._handler = self._make_handler(config, mount_points, disk)
-        self._service = self._make_service(config, disk)
+        self._service = self._make_service(config, disk, plan.contexts)
         self._services = [self._service]
         self._sockets = [*sockets.own, *sockets.redirecting]
         max_connections = connections
@@ -142,10 +142,12 @@ class Worker:
         submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
         return make_application(config, mount_points, self._clock, report, submit, say=say, read=disk.submit)
 
-    def _make_service(self, config: Config, disk: Offload) -> Service:
+    def _make_service(self, config: Config, disk: Offload, contexts: Contexts | None) -> Service:
         """Return what the connections share: the handler inside its middleware, and the threads that it waits for."""
         report = self._errors.report_failure
-        entrance = add_gates(self._handler, config, self._clock, report)
+        local = None if contexts is None else contexts.local
+        authority = b"" if local is None else local.authority
+        entrance = add_gates(self._handler, config, self._clock, report, authority)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         insecure = make_refusal(config) if is_secure(config) else None

@@ -13,11 +13,12 @@ from support.checkout import CHECKOUT
 from fastfile import __version__
 from fastfile.cli import main as cli
 from fastfile.cli.arguments import make_help, parse_arguments
-from fastfile.cli.banner import Facts, lan_addresses, make_banner
+from fastfile.cli.banner import Facts, make_banner
 from fastfile.cli.foreign import BY_SPELLING
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
 from fastfile.config.config import OPTIONS, Config, Endpoint
 from fastfile.errors import ConfigError
+from fastfile.server.lan import lan_addresses
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
 TIMEOUT_S = 60

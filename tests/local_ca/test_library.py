@@ -28,7 +28,7 @@ from fastfile.local_ca.names import LOOPBACK_NAMES, Name, parse_name
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LOCAL = [*LOOPBACK_NAMES, "shop.test", "nas.local", "a.b.internal", "router.home.arpa", "192.168.1.7", "fe80::7"]
-FOREIGN = ["example.com", "localhost.example", "8.8.8.8", "2001:db8::1"]
+FOREIGN = ["example.com", "localhost.example", "8.8.8.8", "2606:4700::1"]
 
 
 @pytest.fixture

@@ -104,7 +104,12 @@ def test_the_fixture_of_scripts_md(folder: Path, commands: dict[str, str]) -> No
 def command_lines(page: Path) -> list[list[str]]:
     """Return the arguments of fastfile in each line of a page's shell that begins with it."""
     examples = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line for example in examples for line in example.splitlines() if line.startswith("fastfile ")]
+    lines = [
+        line
+        for example in examples
+        for line in example.replace("\\\n", "").splitlines()
+        if line.startswith("fastfile ")
+    ]
     return [shlex.split(re.split(" [>&]", line)[0], comments=True)[1:] for line in lines]
 
 
@@ -124,5 +129,5 @@ def test_the_commands_of_a_page_have_options_that_there_are(
 
 
 def test_all_examples_were_found() -> None:
-    assert len(command_lines(DOCS.parent / "README.md")) == 11
+    assert len(command_lines(DOCS.parent / "README.md")) == 12
     assert (len(PAGES), len(EXPLANATIONS)) == (10, 5)

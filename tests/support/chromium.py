@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,8 +36,11 @@ class Load(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
-    """Start a headless Chromium with a profile of its own; missing, it fails the test where it is required."""
+def open_browser(profile: Path, home: Path | None = None, flags: Sequence[str] = ()) -> Iterator[webdriver.Chrome]:
+    """Start a headless Chromium with a profile of its own; missing, it fails the test where it is required.
+
+    It trusts the CAs of the store in ``home``; ``flags`` are more of its arguments.
+    """
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
@@ -55,7 +58,10 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
     for flag in ("disable-background-networking", "disable-component-update", "disable-sync"):
         options.add_argument(f"--{flag}")
     options.add_argument(f"--user-data-dir={profile}")
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    for flag in flags:
+        options.add_argument(flag)
+    environment = None if home is None else {**os.environ, "HOME": str(home)}
+    chrome = webdriver.Chrome(options=options, service=Service(driver, env=environment))
     chrome.set_script_timeout(TIMEOUT_S)
     try:
         yield chrome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from fastfile.config.option import OptionGroup, option, repeatable
-from fastfile.config.values import PATH, choice, number
+from fastfile.config.values import PATH, SWITCH, choice, number
 
 YEAR_S = 31536000
 
@@ -15,6 +15,12 @@ class TlsOptions(OptionGroup):
 
     TITLE: ClassVar = "HTTPS"
 
+    https: bool = option(
+        SWITCH,
+        default=False,
+        help="Serve HTTPS with a certificate of your own local CA, for local names and addresses; `fastfile cert "
+        "install` has browsers trust it.",
+    )
     tls_cert: tuple[str, ...] = repeatable(
         PATH,
         metavar="FILE",

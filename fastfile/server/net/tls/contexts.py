@@ -9,8 +9,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, read_certificate
+
+if TYPE_CHECKING:
+    from fastfile.server.local_certificate import LocalCertificate
 
 # Mozilla's intermediate profile (version 5.7) without the finite-field ciphers, which need parameters of their own:
 # each has forward secrecy and authenticated encryption. TLS 1.3 has ciphers of its own, and all of them are good.
@@ -43,11 +47,7 @@ class Contexts:
 
     default: ssl.SSLContext
     certificates: tuple[Certificate, ...]
-
-    @property
-    def is_local(self) -> bool:
-        """Whether a certificate is one of a local CA, which browsers elsewhere do not trust."""
-        return any(certificate.files.is_local for certificate in self.certificates)
+    local: LocalCertificate | None = None  # of --https
 
     def of(self, context: ssl.SSLContext) -> Certificate:
         """Return the certificate of a context that a handshake ended with."""
@@ -57,7 +57,7 @@ class Contexts:
         return self.certificates[0]
 
 
-def load(files: Sequence[CertificateFiles], options: Policy) -> Contexts:
+def load(files: Sequence[CertificateFiles], options: Policy, local: LocalCertificate | None = None) -> Contexts:
     """Read certificates and keys, check them, and make their contexts. Raises StartError with one line.
 
     Each call makes new contexts, with ticket keys of their own; those of before stay as they are.
@@ -66,7 +66,7 @@ def load(files: Sequence[CertificateFiles], options: Policy) -> Contexts:
     default = certificates[0].context
     if len(certificates) > 1:
         default.sni_callback = _make_chooser(certificates)
-    return Contexts(default, certificates)
+    return Contexts(default, certificates, local)
 
 
 def make_context(options: Policy) -> ssl.SSLContext:

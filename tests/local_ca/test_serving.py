@@ -1,0 +1,288 @@
+"""``--https``: the names of the certificate, the notices, the download for phones, and what real clients make of it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from support.programs import require_program
+from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+
+pytest.importorskip("cryptography", reason="comes with the extra https")
+
+from cryptography import x509
+
+from fastfile.config.config import Config
+from fastfile.config.passwords import make_hash
+from fastfile.local_ca.authority import Authority
+from fastfile.local_ca.leaf import make_leaf
+from fastfile.local_ca.library import Library, find_authority, open_library
+from fastfile.local_ca.names import host_names, parse_name
+from fastfile.server import local_certificate
+from fastfile.server.local_certificate import LocalCertificate, find_local_certificate
+
+TEXT = "served over TLS"
+NOT_TRUSTED = "browsers do not trust the local CA yet: fastfile cert install"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("site")
+    (root / "index.html").write_text(f"<!DOCTYPE html><title>{TEXT}</title><link rel=icon href=data:,>")
+    return root
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def library(home: Path) -> Library:
+    return open_library({"HOME": str(home)})
+
+
+@pytest.fixture(scope="module")
+def authority(library: Library) -> Authority:
+    return find_authority(library, datetime.now(UTC))
+
+
+def at_home(home: Path) -> dict[str, str]:
+    return {"HOME": str(home), "XDG_DATA_HOME": "", "CAROOT": "", "SUDO_UID": ""}
+
+
+@pytest.fixture(scope="module")
+def server(site: Path, home: Path, authority: Authority) -> Iterator[ServerProcess]:
+    with ServerProcess(["--https", str(site)], env=at_home(home)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def foreign(site: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose certificate the local CA made for a name that it may not certify, beside localhost."""
+    certificate, key = make_leaf(authority, [parse_name("example.com"), parse_name("localhost")], datetime.now(UTC))
+    path = tmp_path_factory.mktemp("foreign") / "leaf.pem"
+    path.write_bytes(certificate + key)
+    path.chmod(0o600)
+    arguments = ["--tls-cert", str(path), "--tls-key", str(path), "--allowed-host", "example.com"]
+    with ServerProcess([*arguments, str(site)]) as running:
+        yield running
+
+
+NODE = """
+fetch(process.argv[1]).then(response => response.text()).then(
+    text => console.log(text), error => { console.error(error.cause.code); process.exit(1); })
+"""
+PYTHON = """
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1]).read().decode())
+"""
+HTTPX = "import sys, httpx; print(httpx.get(sys.argv[1]).text)"
+# How a client is started, and how it is told of the CA.
+CLIENTS = {
+    "curl": (["curl", "--silent", "--show-error"], ["--cacert", "{ca}"], ""),
+    "wget": (["wget", "--quiet", "-O", "-"], ["--ca-certificate={ca}"], ""),
+    "node": (["node", "-e", NODE], [], "NODE_EXTRA_CA_CERTS"),
+    "python": ([sys.executable, "-c", PYTHON], [], "SSL_CERT_FILE"),
+    "httpx": ([sys.executable, "-W", "ignore", "-c", HTTPX], [], "SSL_CERT_FILE"),
+}
+HOSTS = ["localhost", "127.0.0.1"]
+by_client = pytest.mark.parametrize("client", CLIENTS)
+
+
+def fetch(client: str, url: str, ca: str) -> subprocess.CompletedProcess[str]:
+    """Fetch a URL by a client, which trusts the CA in a file and no other; without one, what it trusts by itself."""
+    start, options, variable = CLIENTS[client]
+    program = start[0] if start[0] == sys.executable else require_program(start[0])
+    if client == "httpx":
+        pytest.importorskip("httpx")
+    given = [option.format(ca=ca) for option in options] if ca else []
+    command = [program, *start[1:], *given, url]
+    environment = {**clean_environment(), **({variable: ca} if variable and ca else {})}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+
+@by_client
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_client_that_is_told_of_the_ca_gets_the_page(
+    client: str, host: str, server: ServerProcess, authority: Authority
+) -> None:
+    done = fetch(client, f"https://{host}:{server.port}/", authority.path)
+    assert done.returncode == 0, done.stderr
+    assert TEXT in done.stdout
+
+
+@by_client
+def test_a_client_that_is_not_refuses_it(client: str, server: ServerProcess) -> None:
+    done = fetch(client, f"https://localhost:{server.port}/", "")
+    assert done.returncode != 0
+    assert TEXT not in done.stdout
+
+
+@by_client
+def test_a_client_refuses_a_certificate_of_the_ca_for_a_name_that_it_may_not_certify(
+    client: str, foreign: ServerProcess, authority: Authority
+) -> None:
+    # Although localhost is in it too: a certificate is refused for any name outside of the constraints.
+    done = fetch(client, f"https://localhost:{foreign.port}/", authority.path)
+    assert done.returncode != 0, done.stdout
+    assert TEXT not in done.stdout
+
+
+def certificate_of(server: ServerProcess, host: str, authority: Authority) -> dict[str, list[str]]:
+    """Return the names of the certificate that a client gets, which trusts the CA, by their kind."""
+    context = ssl.create_default_context(cadata=authority.pem.decode())
+    with (
+        socket.create_connection((host, server.port), TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        found = secure.getpeercert()
+    assert found is not None
+    names: dict[str, list[str]] = {}
+    for kind, value in found["subjectAltName"]:
+        names.setdefault(kind, []).append(value)
+    return names
+
+
+def test_the_certificate_is_for_this_machine(server: ServerProcess, authority: Authority) -> None:
+    names = certificate_of(server, "localhost", authority)
+    assert names["DNS"][:2] == ["localhost", "*.localhost"]
+    assert {name for name in host_names() if authority.may_certify(name)} <= set(names["DNS"])
+    assert names["IP Address"] == ["127.0.0.1", "0:0:0:0:0:0:0:1"]
+
+
+def test_the_banner_has_https_urls_and_how_to_trust_the_ca(server: ServerProcess) -> None:
+    assert f"https://localhost:{server.port}/" in server.stdout
+    assert f"  {NOT_TRUSTED}\n" in server.stdout
+
+
+def test_serving_trusts_nothing(server: ServerProcess, home: Path) -> None:
+    assert sorted(path.name for path in home.iterdir()) == [".local"]
+    assert not (home / ".local/share/fastfile/installed").exists()
+
+
+def test_a_server_of_this_machine_alone_offers_no_download(server: ServerProcess, authority: Authority) -> None:
+    assert get(server, "localhost", authority).status == 404
+
+
+def get(server: ServerProcess, host: str, authority: Authority, method: str = "GET") -> http.client.HTTPResponse:
+    context = ssl.create_default_context(cadata=authority.pem.decode())
+    with contextlib.closing(http.client.HTTPSConnection(host, server.port, timeout=TIMEOUT_S, context=context)) as to:
+        to.request(method, "/.well-known/fastfile-ca.crt")
+        response = to.getresponse()
+        response.body = response.read()  # type: ignore[attr-defined]
+        return response
+
+
+@pytest.fixture(scope="module")
+def shared(site: Path, home: Path, authority: Authority) -> Iterator[ServerProcess]:
+    """A server of the network, with a password."""
+    arguments = ["--https", "--host", "--auth", "ada:" + make_hash(b"secret"), "--hsts", str(site)]
+    with ServerProcess(arguments, env=at_home(home)) as running:
+        yield running
+
+
+def test_a_phone_gets_the_ca_without_a_password(shared: ServerProcess, authority: Authority) -> None:
+    response = get(shared, "127.0.0.1", authority)
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "application/x-x509-ca-cert"
+    assert response.headers["Content-Disposition"] is None
+    assert response.body == authority.pem
+    head = get(shared, "127.0.0.1", authority, "HEAD")
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(authority.pem)))
+
+
+def test_a_local_certificate_never_comes_with_hsts(shared: ServerProcess, authority: Authority) -> None:
+    assert get(shared, "127.0.0.1", authority).headers["Strict-Transport-Security"] is None
+    assert "--hsts has no effect with --https" in shared.stdout
+
+
+def test_the_certificate_has_each_address_that_the_banner_shows(shared: ServerProcess, authority: Authority) -> None:
+    shown = re.findall(r"Network: +https://\[?([^/\]]+?)\]?:\d+/", shared.stdout)
+    covered = {ip_address(text) for text in certificate_of(shared, "127.0.0.1", authority)["IP Address"]}
+    for text in shown:
+        assert ip_address(text) in covered or f"the local certificate is not for {text}" in shared.stdout
+
+
+def find(config: Config, home: Path, monkeypatch: pytest.MonkeyPatch) -> LocalCertificate:
+    for name, value in at_home(home).items():
+        monkeypatch.setenv(name, value)
+    return find_local_certificate(config)
+
+
+def names_in(certificate: LocalCertificate) -> set[str]:
+    found = x509.load_pem_x509_certificate(Path(certificate.path).read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+LAN = ["192.168.7.7", "8.8.8.8", "fd00::7"]
+SETTINGS = [
+    ({}, set(), {"192.168.7.7"}, False),
+    ({"host": True}, {"192.168.7.7", "fd00::7"}, {"8.8.8.8"}, True),
+    ({"bind": "0.0.0.0"}, {"192.168.7.7", "fd00::7"}, {"8.8.8.8"}, True),
+    ({"bind": "10.1.1.1"}, {"10.1.1.1"}, {"192.168.7.7"}, True),
+    ({"bind": "[fd00::9]"}, {"fd00::9"}, {"192.168.7.7"}, True),
+    ({"bind": "127.0.0.1"}, {"localhost"}, {"192.168.7.7"}, False),
+    ({"allowed_host": ("shop.test", ".all.test", "*", "www.example.com")}, {"shop.test"}, {"www.example.com"}, False),
+]
+
+
+@pytest.mark.parametrize(("options", "there", "missing", "is_offered"), SETTINGS)
+def test_the_settings_say_which_names_are_in_it(
+    options, there: set[str], missing: set[str], is_offered: bool, home: Path, authority: Authority, monkeypatch
+) -> None:
+    monkeypatch.setattr(local_certificate, "lan_addresses", lambda: LAN)
+    found = find(Config(https=True, **options), home, monkeypatch)
+    names = names_in(found)
+    assert there | {"localhost", "*.localhost", "127.0.0.1", "::1"} <= names
+    assert not missing & names
+    assert found.authority == (authority.pem if is_offered else b"")
+    said = "the local certificate is not for 8.8.8.8: the CA is limited to local names"
+    assert (said in found.notices) == ("8.8.8.8" in missing)
+
+
+def test_it_is_renewed_thirty_days_before_its_end(home: Path, authority: Authority, monkeypatch) -> None:
+    found = find(Config(https=True), home, monkeypatch)
+    certificate = x509.load_pem_x509_certificate(Path(found.path).read_bytes())
+    assert found.renew_at_s == (certificate.not_valid_after_utc - timedelta(days=30)).timestamp()
+
+
+def test_nothing_is_said_where_the_ca_is_trusted(
+    home: Path, library: Library, authority: Authority, monkeypatch
+) -> None:
+    assert NOT_TRUSTED in find(Config(https=True), home, monkeypatch).notices
+    Path(library.mark).write_text(authority.fingerprint)
+    assert find(Config(https=True), home, monkeypatch).notices == ()
+    Path(library.mark).write_text("of another CA")
+    assert NOT_TRUSTED in find(Config(https=True), home, monkeypatch).notices
+    os.unlink(library.mark)
+
+
+FAILURES: list[tuple[Sequence[str], dict[str, str], int, str]] = [
+    (["--https", "--tls-cert", "a.pem", "--tls-key", "a.pem"], {}, 2, "--https (from the command line): cannot go"),
+    (["--https"], {"HOME": __file__}, 1, f"cannot keep the local CA: {__file__}/.local: Not a directory; "),
+]
+
+
+@pytest.mark.parametrize(("arguments", "environment", "status", "problem"), FAILURES)
+def test_what_cannot_be_is_one_line(
+    arguments: Sequence[str], environment: dict[str, str], status: int, problem: str, site: Path, home: Path
+) -> None:
+    command = [sys.executable, "-m", "fastfile", *arguments, "--port", "0", str(site)]
+    there = {**clean_environment(), **at_home(home), **environment}
+    done = subprocess.run(command, env=there, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == status
+    assert done.stderr.startswith(f"fastfile: {problem}")
+    assert done.stderr.count("\n") == 1
