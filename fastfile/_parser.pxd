@@ -1,4 +1,4 @@
-# The state of the parsers: what a scan keeps between two pieces of input.
+# The state of the parsers, kept between two pieces of input.
 
 from fastfile.message cimport RequestHead
 

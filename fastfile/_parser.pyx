@@ -1,9 +1,9 @@
 # cython: language_level=3, wraparound=False, cdivision=True
 """The HTTP/1.1 request parser, compiled (RFC 9112). Its specification is its twin, _parser_py.py.
 
-Owns where a message ends and whether its syntax is allowed; knows nothing of methods, targets or files. The functions
-are those of the twin, in its order, over a C struct: the comments there argue the rules, those here the machine.
-Scanning returns an outcome and touches no Python object; only the doors and what makes the result do.
+Owns where a message ends and whether its syntax is allowed; knows nothing about methods, targets or files. The
+functions are those of the twin, in the same order, over a C struct: its comments explain the rules, these the machine.
+Scanning returns an outcome and touches no Python object; only the public functions and the result do.
 """
 
 import sys
@@ -63,14 +63,14 @@ cdef enum:  # the phases of a head; twin: EMPTY_LINE and so on
 cdef enum:  # the phases of a body; twin: CONTENT and so on
     CONTENT, CHUNK_LINE, CHUNK_DATA, TRAILERS, COMPLETE
 
-# A request without these is answered from its target and Accept-Encoding alone.
+# A request without these fields gets its response by its target and Accept-Encoding only.
 cdef unsigned int NOT_PLAIN = (
     1 << RANGE | 1 << IF_MATCH | 1 << IF_NONE_MATCH | 1 << IF_MODIFIED_SINCE | 1 << IF_UNMODIFIED_SINCE
 )
 cdef unsigned int RARE = NOT_PLAIN | 1 << EXPECT | 1 << IF_RANGE
 
 cdef enum:
-    WORD_SIZE = 20  # of the longest name that is read, if-unmodified-since, and one
+    WORD_SIZE = 20  # the longest name that is read, if-unmodified-since, and one more
     CODING_COUNT = 7
     STATE_COUNT = 16
 
@@ -80,7 +80,7 @@ cdef uint64_t HIGH_BITS = 0x8080808080808080
 cdef struct Word:  # in lower case
     Py_ssize_t size
     unsigned char text[WORD_SIZE]
-    int next  # another field whose name is as long; FIELD_KINDS: none
+    int next  # the next field with a name of this length; FIELD_KINDS: none
 
 cdef unsigned char[256] TOKEN
 cdef unsigned char[256] TARGET_BYTE
@@ -141,7 +141,7 @@ fill_tables()
 
 cdef Limits make_limits(object limits) except *:
     cdef Limits result
-    # Sums of a limit and an offset must not overflow; no input comes near this.
+    # A sum of a limit and an offset must not overflow; no input is that large.
     cdef object most = sys.maxsize // 4
     result.request_line = min(limits.request_line, most)
     result.field_line = min(limits.field_line, most)
@@ -154,7 +154,7 @@ cdef Limits make_limits(object limits) except *:
 
 
 cdef inline Py_ssize_t skip(uchar *table, uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
-    # Post-condition: position <= stop, and all before it is of the class.
+    # Post-condition: position <= stop, and all bytes before it are in the class.
     while position < stop and table[data[position]]:
         position += 1
     return position
@@ -175,7 +175,7 @@ cdef inline Py_ssize_t skip_target(uchar *data, Py_ssize_t position, Py_ssize_t 
 
 
 cdef inline Py_ssize_t skip_value(uchar *data, Py_ssize_t position, Py_ssize_t stop) noexcept nogil:
-    # Eight bytes at a time while none is below SP or DEL; HTAB and what ends the value are left to the table.
+    # Eight bytes at a time while none is below SP or DEL; the table handles HTAB and the end of the value.
     cdef uint64_t word
     cdef uint64_t low
     while stop - position >= 8:
@@ -392,7 +392,7 @@ cdef inline bint is_word(uchar *text, Py_ssize_t size, const Word *word) noexcep
 
 
 cdef inline int field_of(uchar *name, Py_ssize_t size) noexcept nogil:
-    # A field; FIELD_KINDS for one that is not read here.
+    # A field; FIELD_KINDS for one that the parser does not read.
     cdef int field
     if size >= WORD_SIZE:
         return FIELD_KINDS
@@ -517,7 +517,7 @@ cdef inline bytes slice_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
 
 
 cdef inline bytes method_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
-    # The two methods that count are constants: no allocation, and the handler's comparison is by identity.
+    # The two common methods are constants: no allocation, and the handler compares by identity.
     if end - start == 3 and memcmp(data + start, b"GET", 3) == 0:
         return b"GET"
     if end - start == 4 and memcmp(data + start, b"HEAD", 4) == 0:
@@ -534,7 +534,7 @@ cdef bytes value_of(Head *h, uchar *data, RequestHead head, int field):
 
 
 cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
-    # The same object as last time where the bytes are the same, as they mostly are: its hash is known already.
+    # Reuse the last object if the bytes are the same, as they mostly are: its hash is already computed.
     cdef Py_ssize_t size = h.values[field].end - h.values[field].start
     if last is not None and PyBytes_GET_SIZE(last) == size:
         if memcmp(PyBytes_AS_STRING(last), data + h.values[field].start, size) == 0:
@@ -543,7 +543,7 @@ cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
 
 
 cdef inline RequestHead take_spare(HeadParser parser):
-    # The last head, where nobody holds it any more: making one and freeing it was a tenth of a plain request.
+    # Reuse the last head if no reference to it is left: making and freeing one was a tenth of a plain request.
     cdef RequestHead head = parser.spare
     if head is None or Py_REFCNT(head) > 2:
         head = parser.spare = RequestHead.__new__(RequestHead)
@@ -592,7 +592,7 @@ cdef int set_rare(Head *h, uchar *data, RequestHead head) except -1:
 
 
 cdef class HeadParser:
-    """Reads the heads of one connection's requests, one after the other. After BadRequest it is of no more use."""
+    """Reads the heads of one connection's requests, one after the other. Not usable after BadRequest."""
 
     def __init__(self, limits):
         self.limits = make_limits(limits)
@@ -600,18 +600,18 @@ cdef class HeadParser:
 
     @property
     def started(self):
-        """Whether a byte of a request-line came since the last head."""
+        """Whether a byte of a request-line has arrived since the last head."""
         return self.head.section.phase >= METHOD
 
     cpdef RequestHead parse(self, data, Py_ssize_t start, Py_ssize_t end):
-        """Read on in ``data[start:end]``, which begins where the request does; None: call again with more after it.
+        """Continue reading in ``data[start:end]``, which begins with the request; None: call again with more input.
 
-        Whatever was given before must still stand at ``start``, in this buffer or another: the parser does not look at
-        it twice, but takes its values from it. Raises BadRequest, ValueError where the indices are wrong.
+        Earlier input must still be at ``start``, in this buffer or another: the parser does not scan it again, but
+        takes values from it. Raises BadRequest; ValueError if the indices are wrong.
         """
         cdef Py_buffer view
         if type(data) is bytearray:
-            # Without an export, which costs a tenth of a head: nothing that runs here can resize it.
+            # Without an export, which costs a tenth of a head: no code that runs here can resize the buffer.
             return self.read(<uchar *>PyByteArray_AS_STRING(data), PyByteArray_GET_SIZE(data), start, end)
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
@@ -634,7 +634,7 @@ cdef class HeadParser:
 
 
 cdef class BodyParser:
-    """Finds the end of one body and drops its content. After BadRequest it is of no more use."""
+    """Finds the end of one body and drops its content. Not usable after BadRequest."""
 
     def __init__(self, limits, long long content_length, bint chunked):
         self.limits = make_limits(limits)
@@ -651,7 +651,7 @@ cdef class BodyParser:
         return self.body.phase == COMPLETE
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """Take what belongs to the body from ``data[start:end]``; return the index just past it.
+        """Consume the part of the body in ``data[start:end]``; return the index just past it.
 
         That is ``end`` until the body is complete. Raises BadRequest: 413 for more than ``limits.body`` of content.
         """
@@ -738,7 +738,7 @@ cdef int end_chunk_line(Body *b, const Limits *limits) noexcept nogil:
 
 
 cdef int take_trailers(Body *b, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
-    # NEXT or a fault; section.position is what was taken.
+    # NEXT or a fault; section.position is the number of bytes consumed.
     cdef Section *s = &b.section
     cdef int outcome = NEXT
     while outcome == NEXT:

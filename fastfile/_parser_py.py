@@ -1,8 +1,8 @@
 """The HTTP/1.1 request parser in pure Python (RFC 9112): the specification of _parser.pyx, its twin.
 
-Owns where a message ends and whether its syntax is allowed; knows nothing of methods, targets or files. Every byte is
-judged once, where it stands, so the outcome does not depend on how the input was cut. Both twins have the same
-functions in the same order; where one changes, so does the other.
+Owns where a message ends and whether its syntax is allowed; knows nothing about methods, targets or files. Every byte
+is checked once, at its position, so the outcome does not depend on how the input was split. Both twins have the same
+functions in the same order; change both together.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Buffer = bytes | bytearray | memoryview
 
 CR, LF, SP, COLON = b"\r\n :"
 
-# What the scan of a line returns. The twin returns faults as well.
+# The results of scanning a line. The twin returns faults too.
 MORE, NEXT, DONE = range(3)
 
-# The phases of a head: what the next byte belongs to.
+# The phases of a head: the part that the next byte belongs to.
 EMPTY_LINE, EMPTY_LINE_LF, METHOD, TARGET, VERSION, VERSION_LF, NAME, VALUE, VALUE_LF, SECTION_LF = range(10)
 
 # The phases of a body.
@@ -38,37 +38,37 @@ END_OF_VALUE = _end_of(rules.FIELD_VALUE)
 
 
 def skip(end_of: re.Pattern[bytes], data: memoryview, position: int, stop: int) -> int:
-    """Return the index of the first byte from ``position`` that ends the class; ``stop`` when none does."""
+    """Return the index of the first byte from ``position`` that is not in the class; ``stop`` if all are."""
     found = end_of.search(data, position, stop)
     return found.start() if found else stop
 
 
 class Section:
-    """Where the scan of a head or a trailer section stands. Offsets count from the start of the input."""
+    """The progress of the scan of a head or a trailer section. Offsets count from the start of the input."""
 
     __slots__ = ("colon", "fields", "line", "phase", "position", "stop")
 
     def __init__(self, phase: int, stop: int) -> None:
         self.phase = phase
-        self.position = 0  # all before it was judged
+        self.position = 0  # all bytes before it are checked
         self.line = 0  # where the current line begins
         self.colon = 0  # of the current field line
         self.stop = stop  # the section must end before it
         self.fields = 0
 
     def bound(self, size: int, line_limit: int) -> int:
-        """Return the end of what may be scanned: one byte past the limit is enough to know that a line is too long."""
+        """Return the end of the scan: one byte past the limit is enough to know that a line is too long."""
         return min(size, self.line + line_limit + 1, self.stop)
 
     def check_bound(self, line_limit: int, line_fault: rules.Fault) -> None:
-        """Having scanned up to the bound, raise where it was a limit and return where more input may come."""
+        """After a scan up to the bound, raise if it was a limit; return if more input may arrive."""
         if self.position - self.line > line_limit:
             raise BadRequest(*line_fault)
         if self.position == self.stop:
             raise BadRequest(*rules.HEAD_SIZE)
 
     def maybe_line_end(self, data: memoryview) -> bool:
-        """Read the LF that must follow a CR (RFC 9112 §2.2: we do not take a bare LF); False: it has yet to come."""
+        """Read the LF that must follow a CR (RFC 9112 §2.2; a bare LF is refused); False if it has not arrived."""
         if self.position == self.stop:
             raise BadRequest(*rules.HEAD_SIZE)
         if self.position == len(data):
@@ -79,7 +79,7 @@ class Section:
         return True
 
     def scan_field_line(self, data: memoryview, limits: ParserLimits) -> int:
-        """Return MORE, NEXT where a field line is complete (RFC 9112 §5), or DONE where the empty line is."""
+        """Return MORE, NEXT if a field line is complete (RFC 9112 §5), or DONE at the empty line."""
         bound = self.bound(len(data), limits.field_line)
         if self.phase == NAME:
             self.position = skip(END_OF_TOKEN, data, self.position, bound)
@@ -120,7 +120,7 @@ class Section:
 
 
 def check_line_end(byte: int) -> None:
-    """Raise unless the byte that ended a line's text is CR (RFC 9112 §2.2, RFC 9110 §5.5)."""
+    """Raise unless the byte after the text of a line is CR (RFC 9112 §2.2, RFC 9110 §5.5)."""
     if byte == LF:
         raise BadRequest(*rules.BARE_LF)
     if byte != CR:
@@ -128,7 +128,7 @@ def check_line_end(byte: int) -> None:
 
 
 class HeadParser:
-    """Reads the heads of one connection's requests, one after the other. After BadRequest it is of no more use."""
+    """Reads the heads of one connection's requests, one after the other. Not usable after BadRequest."""
 
     def __init__(self, limits: ParserLimits) -> None:
         self._limits = limits
@@ -150,17 +150,17 @@ class HeadParser:
 
     @property
     def started(self) -> bool:
-        """Whether a byte of a request-line came since the last head."""
+        """Whether a byte of a request-line has arrived since the last head."""
         return self._section.phase >= METHOD
 
     def parse(self, data: Buffer, start: int, end: int) -> RequestHead | None:
-        """Read on in ``data[start:end]``, which begins where the request does; None: call again with more after it.
+        """Continue reading in ``data[start:end]``, which begins with the request; None: call again with more input.
 
-        Whatever was given before must still stand at ``start``, in this buffer or another: the parser does not look at
-        it twice, but takes its values from it. Raises BadRequest, ValueError where the indices are wrong.
+        Earlier input must still be at ``start``, in this buffer or another: the parser does not scan it again, but
+        takes values from it. Raises BadRequest; ValueError if the indices are wrong.
         """
         check_indices(data, start, end, self._section.position)
-        # Released by hand: an exception would keep the buffer of the connection locked as long as its traceback lives.
+        # Released explicitly: an exception would lock the connection's buffer as long as its traceback exists.
         with memoryview(data) as whole, whole[start:end] as view:
             if not self._maybe_head(view):
                 return None
@@ -182,7 +182,7 @@ class HeadParser:
         return outcome == DONE
 
     def _maybe_empty_lines(self, data: memoryview) -> bool:
-        """Skip what some clients send after a body (RFC 9112 §2.2); True when a request-line begins."""
+        """Skip the empty lines that some clients send after a body (RFC 9112 §2.2); True if a request-line begins."""
         section = self._section
         while section.position < len(data):
             byte = data[section.position]
@@ -204,7 +204,7 @@ class HeadParser:
         return False
 
     def _maybe_request_line(self, data: memoryview) -> bool:
-        """Scan method SP request-target SP HTTP-version (RFC 9112 §3): one SP each, nothing else."""
+        """Scan method SP request-target SP HTTP-version (RFC 9112 §3), with exactly one SP each."""
         section = self._section
         bound = section.bound(len(data), self._limits.request_line)
         if section.phase == METHOD:
@@ -235,7 +235,7 @@ class HeadParser:
         return True
 
     def _maybe_word(self, data: memoryview, bound: int, end_of: re.Pattern[bytes], start: int) -> bool:
-        """Scan a word of the request-line that SP must end; False: need more."""
+        """Scan a word of the request-line that SP must end; False if more input is needed."""
         section = self._section
         section.position = skip(end_of, data, section.position, bound)
         if section.position == bound:
@@ -252,7 +252,7 @@ class HeadParser:
             raise BadRequest(*rules.VERSION)
         if version[5:6] != b"1":
             raise BadRequest(*rules.MAJOR_VERSION)
-        self._minor_version = 0 if version[7:8] == b"0" else 1  # RFC 9110 §2.5: a higher minor is our highest
+        self._minor_version = 0 if version[7:8] == b"0" else 1  # RFC 9110 §2.5: higher is read as 1
 
     def _read_field(self, data: memoryview) -> None:
         name = bytes(data[self._section.line : self._section.colon]).lower()
@@ -264,7 +264,7 @@ class HeadParser:
                 raise BadRequest(*rules.HOST_REPEATED)  # RFC 9112 §3.2
             self._host = value
         elif name == b"connection":
-            # RFC 9110 §7.6.1, and §5.6.1.2: a recipient bears empty elements.
+            # RFC 9110 §7.6.1, and §5.6.1.2: a recipient accepts empty elements.
             self._connection.update(element.strip(rules.WHITESPACE).lower() for element in value.split(b","))
         elif name == b"content-length":
             self._read_content_length(value)
@@ -286,7 +286,7 @@ class HeadParser:
     def _read_transfer_encoding(self, value: bytes) -> None:
         """Read a list of coding names (RFC 9112 §6.1).
 
-        Stricter than the list rule of RFC 9110 §5.6.1: an empty element or a parameter is refused, since another
+        Stricter than the list rule of RFC 9110 §5.6.1: an empty element or a parameter is refused, because another
         reader may take it for another coding.
         """
         for element in value.split(b","):
@@ -296,21 +296,21 @@ class HeadParser:
             self._codings.append(coding.lower())
 
     def _check_head(self) -> None:
-        """Judge what only the whole head shows."""
+        """Check the rules that need the whole head."""
         if self._minor_version >= 1 and not self._host:
-            # RFC 9112 §3.2: without it 400. An empty one is for targets without authority: none that we serve.
+            # RFC 9112 §3.2: 400 without it. An empty one is for targets without authority, which are not served here.
             raise BadRequest(*(rules.HOST_MISSING if self._host is None else rules.HOST_EMPTY))
         if not self._codings:
             return
         if self._minor_version == 0:
             raise BadRequest(*rules.TRANSFER_ENCODING_1_0)  # RFC 9112 §6.1: treat the framing as faulty
         if self._content_length is not None:
-            raise BadRequest(*rules.TWO_FRAMINGS)  # RFC 9112 §6.1, §6.3: may be an attempt at smuggling
+            raise BadRequest(*rules.TWO_FRAMINGS)  # RFC 9112 §6.1, §6.3: possibly request smuggling
         if self._codings.count(b"chunked") > 1:
             raise BadRequest(*rules.CHUNKED_REPEATED)  # RFC 9112 §6.1
-        # RFC 9112 §6.1 wants 501 for a coding that is not understood, §6.3 wants 400 where the last is not chunked. A
-        # coding that HTTP does not know may delimit itself, so 501 is the answer that fits; where all are known, or
-        # were once (identity), it is plain that the body has no end.
+        # RFC 9112 §6.1 asks for 501 for an unknown coding, §6.3 for 400 if the last one is not chunked. An unknown
+        # coding may mark its own end, so 501 fits. If all codings are known, or once were (identity), the body
+        # certainly has no end.
         if any(coding not in rules.CODINGS for coding in self._codings):
             raise BadRequest(*rules.UNKNOWN_CODING)
         if self._codings[-1] != b"chunked":
@@ -329,7 +329,7 @@ class HeadParser:
             content_length=self._content_length or 0,
             chunked=bool(self._codings),
             authority=self._host,
-            # RFC 9110 §5.3: lines of one name are one list, whatever comes between them.
+            # RFC 9110 §5.3: lines with one name are one list, whatever is between them.
             **{name.decode().replace("-", "_"): b", ".join(lines) for name, lines in self._values.items()},
         )
 
@@ -341,7 +341,7 @@ class HeadParser:
 
 
 class BodyParser:
-    """Finds the end of one body and drops its content. After BadRequest it is of no more use."""
+    """Finds the end of one body and drops its content. Not usable after BadRequest."""
 
     def __init__(self, limits: ParserLimits, content_length: int, chunked: bool) -> None:
         self._limits = limits
@@ -360,7 +360,7 @@ class BodyParser:
         return self._phase == COMPLETE
 
     def feed(self, data: Buffer, start: int, end: int) -> int:
-        """Take what belongs to the body from ``data[start:end]``; return the index just past it.
+        """Consume the part of the body in ``data[start:end]``; return the index just past it.
 
         That is ``end`` until the body is complete. Raises BadRequest: 413 for more than ``limits.body`` of content.
         """
@@ -390,7 +390,7 @@ class BodyParser:
         return taken
 
     def _step(self, byte: int) -> None:
-        """Judge one byte of a chunk's framing (RFC 9112 §7.1)."""
+        """Check one byte of a chunk's framing (RFC 9112 §7.1)."""
         self._overhead += 1
         if self._overhead > rules.CHUNK_OVERHEAD + self._content // rules.CHUNK_OVERHEAD_SHARE:
             raise BadRequest(*rules.CHUNK_WASTE)
@@ -408,7 +408,7 @@ class BodyParser:
 
     def _add_digit(self, byte: int) -> None:
         self._left = self._left * 16 + (byte - 0x30 if byte <= 0x39 else (byte | 0x20) - 0x57)
-        self._digits += self._left > 0  # zeros in front count against the line alone
+        self._digits += self._left > 0  # leading zeros count only towards the line
         if self._digits > rules.CHUNK_SIZE_DIGITS:
             raise BadRequest(*rules.CHUNK_SIZE)
 
@@ -426,7 +426,7 @@ class BodyParser:
         if outcome == DONE:
             self._phase = COMPLETE
         taken = section.position
-        # The next input begins here: what is remembered of this one lies before its start.
+        # The next input begins here: the remembered offsets lie before its start.
         section.position = 0
         section.line -= taken
         section.stop -= taken
@@ -434,6 +434,6 @@ class BodyParser:
 
 
 def check_indices(data: Buffer, start: int, end: int, seen: int) -> None:
-    """Raise ValueError unless ``start`` to ``end`` lies in the data and holds what was seen already."""
+    """Raise ValueError unless ``start`` to ``end`` is in the data and includes the earlier input."""
     if not (0 <= start <= end <= len(data) and end - start >= seen):
         raise ValueError("start and end do not fit the data")

@@ -1,6 +1,6 @@
-"""What the twins of the parser share: character classes, names, faults and the grammar of a chunk line.
+"""Constants that the two parsers share: character classes, names, faults and the grammar of a chunk line.
 
-Constants only. _parser_py.py reads them as they are; _parser.pyx copies them into C tables when it is imported.
+_parser_py.py reads them directly; _parser.pyx copies them into C tables when it is imported.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ VALUE_FIELDS = (
     b"if-unmodified-since",
 )
 
-# Codings that HTTP knows (RFC 9112 §7), or knew (identity, until RFC 7230). The first is the one that we read.
+# Codings that HTTP defines (RFC 9112 §7), or defined (identity, until RFC 7230). The first is the supported one.
 CODINGS = (b"chunked", b"gzip", b"deflate", b"compress", b"x-gzip", b"x-compress", b"identity")
 
-# 18 digits fit in 63 bits, 15 hexadecimal ones in 60, and no length of a file comes near either.
+# 18 digits fit in 63 bits, 15 hexadecimal ones in 60, and no file is that long.
 CONTENT_LENGTH_DIGITS = 18
 CHUNK_SIZE_DIGITS = 15
-# What a chunked body may spend on everything that is not content: as Go since CVE-2023-39326, and picohttpparser.
+# The bytes of a chunked body that may be framing: as in Go since CVE-2023-39326, and in picohttpparser.
 CHUNK_OVERHEAD = 16384
-CHUNK_OVERHEAD_SHARE = 10  # and one more byte per so many bytes of content
+CHUNK_OVERHEAD_SHARE = 10  # plus one byte for each of so many bytes of content
 
 
 class Fault(NamedTuple):
-    """Why a message is refused: the arguments of BadRequest."""
+    """The reason for refusing a message: the arguments of BadRequest."""
 
     status: int
     detail: str
@@ -115,7 +115,7 @@ FAULTS = (
 )
 
 # The states between two pieces of content (RFC 9112 §7.1): the CRLF that ends one chunk and the line that begins the
-# next. A lax reading of extensions is how requests are smuggled, so the grammar is followed to the letter:
+# next. Lax parsing of extensions allows request smuggling, so the states follow the grammar exactly:
 #   chunk-size *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS ( token / quoted-string ) ] ) CRLF
 (
     REFUSED,  # no byte leads on

@@ -72,7 +72,7 @@ static int ff_accept(int fd, struct sockaddr_storage *address, socklen_t *size)
 #endif
 }
 
-/* The bytes of the address: 4 of IPv4, 16 of IPv6, none of anything else. */
+/* The bytes of the address: 4 for IPv4, 16 for IPv6, none for other families. */
 static Py_ssize_t ff_address(struct sockaddr_storage *address, char **bytes)
 {
     *bytes = (char *)address;
@@ -87,7 +87,7 @@ static Py_ssize_t ff_address(struct sockaddr_storage *address, char **bytes)
     return 0;
 }
 
-/* What sendfile does, by hand, where a file system or a filter refuses it: one buffer at a time. */
+/* A replacement for sendfile if a file system or a filter refuses it: one buffer at a time. */
 static ssize_t ff_copy_file(int fd, int file, int64_t offset, size_t count)
 {
     char buffer[65536];
@@ -103,19 +103,19 @@ static ssize_t ff_sendfile(int fd, int file, int64_t offset, size_t count)
 #elif defined(__APPLE__)
     off_t length = (off_t)count;
     if (sendfile(file, fd, (off_t)offset, &length, NULL, 0) < 0 && length == 0)
-        return -1;  /* with length > 0 the error comes again on the next call */
+        return -1;  /* with length > 0, the next call fails the same way */
     return (ssize_t)length;
 #else
     return ff_copy_file(fd, file, offset, count);
 #endif
 }
 
-/* Read what is in memory: EAGAIN where the disk would have to be waited for, another error where none can tell. */
+/* Read from memory: EAGAIN if that would have to wait for the disk, another error if the system cannot tell. */
 static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offset)
 {
 #if defined(__linux__) && defined(SYS_preadv2)
     struct iovec vector = { buffer, count };
-    /* The offset goes in two halves, of which a 64-bit kernel takes the lower alone. */
+    /* The offset is passed in two halves; a 64-bit kernel uses only the lower one. */
     return syscall(SYS_preadv2, file, &vector, 1, (long)offset, (long)(offset >> 31 >> 1), 8 /* RWF_NOWAIT */);
 #else
     (void)file; (void)buffer; (void)count; (void)offset;
@@ -174,7 +174,7 @@ static int ff_stat(const char *path, ff_signature *signature, int follow)
     return 0;
 }
 
-/* Have close() send RST instead of FIN: the client must not take a cut body for a whole one. */
+/* Make close() send RST instead of FIN: the client must not mistake a cut body for a whole one. */
 static int ff_reset_on_close(int fd)
 {
     struct linger at_once = { 1, 0 };

@@ -165,7 +165,7 @@ cdef inline void begin(Message *message) noexcept:
 
 
 cdef inline bint add(Message *message, object part) noexcept:
-    # Whether there is room for more. What is no bytes object is a file that follows.
+    # Returns whether there is room for more. A part that is not a bytes object is a file that follows.
     if type(part) is not bytes:
         message.flags |= MSG_MORE
         return False
@@ -182,7 +182,7 @@ cdef Py_ssize_t send_message(int fd, Message *message) except -2:
     cdef Py_ssize_t i, sent
     cdef msghdr header
     if message.size <= sizeof(copy) and message.count > 1:
-        # One copied vector costs less than what the kernel does for several (measured: 2 % of a 1 KiB answer).
+        # Copying into one vector costs less than the kernel's work for several (measured: 2 % of a 1 KiB response).
         for i in range(message.count):
             memcpy(copy + copied, message.vectors[i].iov_base, message.vectors[i].iov_len)
             copied += message.vectors[i].iov_len
@@ -190,7 +190,7 @@ cdef Py_ssize_t send_message(int fd, Message *message) except -2:
         message.vectors[0].iov_len = copied
         message.count = 1
     while True:
-        # The kernel has less to copy and to check where there is no message around the bytes.
+        # Without a message header, the kernel has less to copy and to check.
         if message.count == 1:
             sent = send(fd, message.vectors[0].iov_base, message.vectors[0].iov_len, message.flags)
         else:
@@ -286,7 +286,7 @@ def is_cached(int file_fd, long long offset, long long count, long long step):
 def read_ahead(int file_fd, long long offset, long long count, long long more):
     cdef long long step = READ_AHEAD_STEP
     cdef int failed
-    with nogil:  # the disk does block here
+    with nogil:  # the disk blocks here
         failed = ff_read_ahead(file_fd, offset, count, more, step)
     if failed:
         PyErr_SetFromErrno(OSError)
@@ -319,7 +319,7 @@ cpdef bytes read_signature(bytes path, bint follow=True):
 
 
 cpdef bint has_signature(bytes path, bytes signature) except -1:
-    # With the GIL: what is looked at in each pass is in the kernel's caches, and letting go of it costs a sixth more.
+    # With the GIL: files that each batch checks are in the kernel's caches, and releasing it costs a sixth more.
     cdef const char *name = path
     cdef const char *expected = signature
     cdef ff_signature found

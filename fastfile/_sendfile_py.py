@@ -1,7 +1,7 @@
 """The system calls of the request path, in Python: the specification that _sendfile.pyx follows.
 
-Every call is non-blocking on the socket and answers with a number: bytes moved, or WOULD_BLOCK. Descriptors are plain
-ints and stay the caller's. Failures of the connection (reset, broken pipe) and of the disk are OSErrors.
+Every call is non-blocking on the socket and returns a number: the bytes moved, or WOULD_BLOCK. Descriptors are plain
+ints, and the caller keeps them. Failures of the connection (reset, broken pipe) and of the disk are OSErrors.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MSG_MORE = getattr(socket, "MSG_MORE", 0)
 SEND_FLAGS = getattr(socket, "MSG_NOSIGNAL", 0)
 # The kernel's IOV_MAX is 1024; the compiled twin keeps this many on its stack.
 MAX_PARTS = 64
-# Sockets per batch of an Epoll: between two batches of 256 requests the loop's own work waits about 2 ms.
+# Sockets per batch of an Epoll: during a batch of 256 requests, the loop's own work waits about 2 ms.
 BATCH = 256
-# Linux cuts one request to read ahead down to the device's window, which is 128 KiB unless it was tuned.
+# Linux cuts a request to read ahead down to the device's window, 128 KiB by default.
 READ_AHEAD_STEP = 128 * 1024
-# What copy_file() sends at once: the compiled twin keeps so much on its stack.
+# The size of a copy_file() step: the compiled twin keeps it on its stack.
 COPY_SIZE = 64 * 1024
 _LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s
 _NOWAIT = getattr(os, "RWF_NOWAIT", -1)  # -1: every call fails
@@ -57,12 +57,12 @@ class Epoll:
 
 
 def accept(listen_fd: int) -> tuple[int, bytes] | None:
-    """Accept one client: (its non-blocking, close-on-exec socket, its address), or None when nobody waits.
+    """Accept one client: (its non-blocking, close-on-exec socket, its address), or None if no client waits.
 
-    The address is the bytes of an IPv4 or IPv6 address, and none for a Unix socket: text is made where it is shown.
-    The descriptor is handed to the caller. A client that gave up while it waited is passed over (accept(2)).
+    The address is the bytes of an IPv4 or IPv6 address, and empty for a Unix socket; it becomes text only where it is
+    shown. The caller owns the descriptor. A client that gave up while it waited is skipped (accept(2)).
     """
-    listener = socket.socket(fileno=listen_fd)  # for the time of the call: the descriptor stays the caller's
+    listener = socket.socket(fileno=listen_fd)  # for this call only: the caller keeps the descriptor
     try:
         while True:
             try:
@@ -71,7 +71,7 @@ def accept(listen_fd: int) -> tuple[int, bytes] | None:
                 continue
             except BlockingIOError:
                 return None
-            with client:  # closes it where what follows fails
+            with client:  # closes it if the rest fails
                 client.setblocking(False)
                 packed = _pack_address(client.family, address)
                 accepted = client.fileno(), packed
@@ -93,8 +93,8 @@ def close(fd: int) -> None:
 
 
 def shutdown_write(fd: int) -> None:
-    """Send the end of the stream; reading goes on."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)  # for the time of the call
+    """Send the end of the stream; the socket can still be read."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)  # for this call only
     try:
         sock.shutdown(socket.SHUT_WR)
     finally:
@@ -102,7 +102,7 @@ def shutdown_write(fd: int) -> None:
 
 
 def reset(fd: int) -> None:
-    """Close a socket with RST, so that the client does not take a cut body for a whole one."""
+    """Close a socket with RST, so that the client does not mistake a cut body for a whole one."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -111,14 +111,14 @@ def reset(fd: int) -> None:
 
 
 def copy_of(buffer: bytearray, count: int) -> bytearray:
-    """Return the first ``count`` bytes of a buffer. Raises ValueError: it has not so many."""
+    """Return the first ``count`` bytes of a buffer. Raises ValueError if it is shorter."""
     if not 0 <= count <= len(buffer):
         raise ValueError("count must lie within the buffer")
     return buffer[:count]
 
 
 def recv_into(fd: int, buffer: bytearray) -> int:
-    """Read what has arrived into ``buffer`` from its start: bytes read, 0 at the end of the stream, or WOULD_BLOCK."""
+    """Read available input into ``buffer`` from its start: bytes read, 0 at the end of the stream, or WOULD_BLOCK."""
     try:
         return os.readv(fd, [buffer])
     except BlockingIOError:
@@ -126,10 +126,10 @@ def recv_into(fd: int, buffer: bytearray) -> int:
 
 
 def send_parts(fd: int, parts: Sequence[object], skip: int) -> int:
-    """Send the leading bytes objects among ``parts`` as one, less the first ``skip`` bytes of the first of them.
+    """Send the leading bytes objects among ``parts`` in one call, without the first ``skip`` bytes.
 
-    Returns the bytes sent (maybe not all), or WOULD_BLOCK. Where something other than bytes follows them, a file, the
-    last segment may wait for it (MSG_MORE). At most MAX_PARTS parts leave in a call.
+    Returns the bytes sent (possibly not all), or WOULD_BLOCK. If another part follows them, a file, the last segment
+    may wait for it (MSG_MORE). A call sends at most MAX_PARTS parts.
     """
     pieces = []
     more = False
@@ -141,7 +141,7 @@ def send_parts(fd: int, parts: Sequence[object], skip: int) -> int:
     if not pieces or not 0 <= skip <= len(pieces[0]):
         raise ValueError("skip must lie within the first part, and that be bytes")
     pieces[0] = pieces[0][skip:]
-    # A socket object for the time of the call alone: os.writev knows no flags.
+    # A socket object for this call only, because os.writev has no flags.
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
     try:
         return sock.sendmsg(pieces, (), SEND_FLAGS | (MSG_MORE if more else 0))
@@ -152,12 +152,12 @@ def send_parts(fd: int, parts: Sequence[object], skip: int) -> int:
 
 
 def send_response(fd: int, head: bytes, tail: bytes, parts: tuple[object, ...]) -> int:
-    """Send a head, its end, and the leading bytes objects among ``parts``, as send_parts() sends what is in a list."""
+    """Send a head, its end, and the leading bytes objects among ``parts``, as send_parts() sends a list."""
     return send_parts(fd, [head, tail, *parts], 0)
 
 
 def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
-    """Send ``count`` bytes of a file from ``offset``: bytes sent (maybe not all), 0 at its end, or WOULD_BLOCK."""
+    """Send ``count`` bytes of a file from ``offset``: bytes sent (possibly not all), 0 at its end, or WOULD_BLOCK."""
     try:
         return os.sendfile(fd, file_fd, offset, count)
     except BlockingIOError:
@@ -165,29 +165,29 @@ def send_file(fd: int, file_fd: int, offset: int, count: int) -> int:
 
 
 def copy_file(fd: int, file_fd: int, offset: int, count: int) -> int:
-    """Do what send_file() does, a buffer at a time, where a file system or a filter of system calls refuses it."""
+    """Do what send_file() does, a buffer at a time, if a file system or a system call filter refuses sendfile."""
     content = os.pread(file_fd, min(count, COPY_SIZE), offset)
     return send_parts(fd, [content], 0) if content else 0
 
 
 def read_cached(file_fd: int, offset: int, count: int) -> bytes | None:
-    """Read up to ``count`` bytes of a file that are in memory; None when the disk would have to be waited for.
+    """Read up to ``count`` bytes of a file from memory; None if that would have to wait for the disk.
 
-    b"" is the end of the file. A system or file system that cannot tell waits (preadv2(2), RWF_NOWAIT: Linux 4.14).
+    b"" is the end of the file. Systems and file systems that cannot tell wait (preadv2(2), RWF_NOWAIT: Linux 4.14).
     """
     buffer = bytearray(count)
     try:
         return bytes(buffer[: os.preadv(file_fd, [buffer], offset, _NOWAIT)])
     except BlockingIOError:
         return None
-    except (AttributeError, OSError):  # no such call, or not on this file system
+    except (AttributeError, OSError):  # not supported by the system or the file system
         return os.pread(file_fd, count, offset)
 
 
 def is_cached(file_fd: int, offset: int, count: int, step: int) -> bool:
-    """Tell whether a part of a file is in memory, by a byte in each ``step`` and its last; True where nobody can tell.
+    """Tell whether a part of a file is in memory, by a byte in each ``step`` and its last; True if unknown.
 
-    Where the answer is False, the system has begun to read what is missing there (since Linux 5.9).
+    When it returns False, the kernel has begun to read the missing part (since Linux 5.9).
     """
     byte = bytearray(1)
     try:
@@ -201,9 +201,9 @@ def is_cached(file_fd: int, offset: int, count: int, step: int) -> bool:
 
 
 def read_ahead(file_fd: int, offset: int, count: int, more: int) -> None:
-    """Wait until a part of a file is in memory; the disk goes on by itself with the ``more`` bytes behind it.
+    """Wait until a part of a file is in memory; the kernel then reads the ``more`` bytes after it on its own.
 
-    Raises OSError where it cannot be read.
+    Raises OSError if the part cannot be read.
     """
     for position in range(offset, offset + count + more, READ_AHEAD_STEP):
         os.posix_fadvise(file_fd, position, READ_AHEAD_STEP, os.POSIX_FADV_WILLNEED)
@@ -214,7 +214,7 @@ def read_ahead(file_fd: int, offset: int, count: int, more: int) -> None:
 def open_beneath(directory_fd: int, path: bytes) -> int:
     """Open ``path`` for reading, never leaving the directory (openat2(2), RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
 
-    Python has no such call, so this twin says ENOSYS, and the walk of storage/root.py does the work.
+    Python has no such call, so this twin raises ENOSYS, and the walk in storage/root.py does the work.
     """
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
@@ -224,18 +224,18 @@ _MASK = (1 << 64) - 1
 
 
 def make_signature(status: os.stat_result) -> bytes:
-    """Return what tells one state of a file from another: device, inode, size, mtime and ctime in nanoseconds.
+    """Return bytes that identify a state of a file: device, inode, size, mtime and ctime in nanoseconds.
 
-    The times are modulo 2**64, which is 584 years: a file system may hold any.
+    The times are modulo 2**64, which is 584 years: a file system can have any time.
     """
     mtime_ns, ctime_ns = status.st_mtime_ns & _MASK, status.st_ctime_ns & _MASK
     return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, mtime_ns, ctime_ns)
 
 
 def read_signature(path: bytes, follow: bool = True) -> bytes:
-    """Return make_signature() of what the path leads to now; b"" where nothing is there; b"!" for any other failure.
+    """Return make_signature() of the file at the path now; b"" if there is none, b"!" for any other failure.
 
-    ``follow``: what a link leads to, and not the link, is what is there.
+    ``follow``: use the target of a symbolic link instead of the link.
     """
     try:
         return make_signature(os.stat(path, follow_symlinks=follow))

@@ -1,1 +1,1 @@
-"""What wraps the handler."""
+"""Middleware: checks and edits around the handler."""

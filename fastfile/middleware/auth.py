@@ -1,8 +1,8 @@
 """Access by user name and password (--auth): middleware around the handler. RFC 7617, RFC 9110 §11.
 
-It comes before everything that could tell what exists. A password is hashed in a thread, once for all requests that
-bring it at the same time, and the result is remembered under a digest with a key of this process: a page of 200 files
-costs one hash. Preflights of --cors need none: they never have credentials.
+It runs before any code that could reveal what exists. A thread hashes each password once for all simultaneous requests
+with it, and the result is cached under a digest keyed with a secret of this process, so a page of 200 files costs one
+hash. CORS preflights need no password: they never carry credentials.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from fastfile.message import Deferred, Field, RequestHead, Response
 from fastfile.middleware.cors import is_preflight
 from fastfile.responder import FieldEdit, Middleware, Responder
 
-# Credentials that were right are so for this time without a hash. SIGHUP ends it at once.
+# Right credentials are accepted for this time without another hash. SIGHUP ends it at once.
 ADMITTED_S = 600.0
-REFUSED_S = 10.0  # a program that goes on with a wrong password costs one hash in this time
-MAX_REMEMBERED = 1024  # credentials of either sort
-# Distinct credentials that are hashed or wait for it; more get 503. At some 60 ms each, in four threads.
+REFUSED_S = 10.0  # a program that repeats a wrong password costs one hash in this time
+MAX_REMEMBERED = 1024  # right and wrong credentials together
+# Distinct credentials that are being hashed or wait for it; more get 503. A hash takes about 60 ms, in four threads.
 MAX_CHECKS = 16
-# Of them those of one client address: guesses from one machine do not lock out the users of others. Loopback and Unix
-# sockets are exempt: behind a proxy all clients have that address.
+# The share of one client address, so that guesses from one machine do not lock out users on others. Loopback and Unix
+# sockets are exempt: behind a proxy, all clients have that address.
 MAX_CHECKS_OF_CLIENT = 4
-RESERVED_CHECKS = 16  # beyond MAX_CHECKS, for credentials that have been right before
-MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address on a socket for both families (RFC 4291 §2.5.5.2)
+RESERVED_CHECKS = 16  # in addition to MAX_CHECKS, for credentials that were right before
+MAPPED = bytes(10) + b"\xff\xff"  # prefix of an IPv4 address on a socket for both families (RFC 4291 §2.5.5.2)
 NOBODY = (0.0, b"")
 CHALLENGE = (b"WWW-Authenticate", b'Basic realm="Restricted", charset="UTF-8"')
 
 
 class Check:
-    """The work of one verification, for all requests that wait for it."""
+    """One verification of credentials, shared by all requests that wait for it."""
 
     __slots__ = ("__weakref__", "_password", "client", "hashed")
 
     def __init__(self, hashed: Hash, password: bytes, client: bytes) -> None:
         self.hashed = hashed
         self._password = password
-        self.client = client  # the one that asked first
+        self.client = client  # the client that sent them first
 
     def __call__(self) -> bool:
         return verify(self.hashed, self._password)
 
 
 class Auth(Middleware):
-    """Lets the users of ``config.auth`` through to ``handler``; ``log_failure`` reports bugs."""
+    """Passes requests of the users of ``config.auth`` to ``handler``; ``log_failure`` reports bugs."""
 
     def __init__(
         self, handler: Responder, config: Config, clock: Clock, log_failure: Callable[[BaseException], None]
@@ -63,13 +63,13 @@ class Auth(Middleware):
         self._clock = clock
         self._log_failure = log_failure
         self._users = {user.encode(): parse_hash(hashed) for user, hashed in map(split_user, config.auth)}
-        # Hashes of no password, as costly as those of the users: checked for a name that is no user's.
+        # Decoys: hashes of no password, as costly as those of the users, checked for unknown names.
         self._decoys = [hashed.make_decoy() for hashed in self._users.values()]
-        # Of all workers and after each restart the same, so that a name always costs the same; unknown to clients.
+        # The same in all workers and after each restart, so that a name always costs the same; secret from clients.
         self._decoy_key = blake2b("\n".join(config.auth).encode(), digest_size=32).digest()
         self._has_preflights = bool(config.cors)
         self._secret = os.urandom(32)
-        # By the digest of the field's value: until when, and whom it names.
+        # By the digest of the field's value: the time when it expires, and the user.
         self._admitted: dict[bytes, tuple[float, bytes]] = {}
         self._refused: dict[bytes, tuple[float, bytes]] = {}
         self._checks: WeakValueDictionary[bytes, Check] = WeakValueDictionary()
@@ -112,23 +112,23 @@ class Auth(Middleware):
         return Deferred(check, partial(self._finish, head, key, user))
 
     def _has_room(self, key: bytes, client: bytes) -> bool:
-        """Tell whether one more check may begin, of the credentials ``key`` that ``client`` sends."""
+        """Tell whether one more check may begin, of the credentials ``key`` from ``client``."""
         checks = list(self._checks.values())
-        if key in self._admitted:  # they were right before, though that has expired
+        if key in self._admitted:  # they were right before, but have expired
             return len(checks) < MAX_CHECKS + RESERVED_CHECKS
         if client and sum(check.client == client for check in checks) >= MAX_CHECKS_OF_CLIENT:
             return False
         return len(checks) < MAX_CHECKS
 
     def _choose_decoy(self, user: bytes) -> Hash:
-        """Return the decoy for a name that is no user's: always the same one, and each as likely as a user's costs."""
+        """Return the decoy for an unknown name: always the same one, distributed like the users' costs."""
         number = int.from_bytes(blake2b(user, key=self._decoy_key, digest_size=8).digest(), "big")
         return self._decoys[number % len(self._decoys)]
 
     def _finish(self, head: RequestHead, key: bytes, user: bytes, future: Future[bool]) -> Response | Deferred:
         try:
             admitted = future.result()
-        except Exception as error:  # no memory for the hash, say
+        except Exception as error:  # for example no memory for the hash
             self._log_failure(error)
             return self.refuse(make_failure(), head)
         now_s = self._clock.monotonic_s
@@ -146,7 +146,7 @@ class Auth(Middleware):
 
 
 def get_client(peer: bytes) -> bytes:
-    """Return what of an address counts as one client: a /64 of IPv6; nothing for this machine's own."""
+    """Return the part of an address that counts as one client: a /64 of IPv6; empty for this machine's own."""
     if len(peer) == 16:
         if not peer.startswith(MAPPED):
             return b"" if peer == bytes(15) + b"\x01" else peer[:8]
@@ -155,7 +155,7 @@ def get_client(peer: bytes) -> bytes:
 
 
 def make_private(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return fields that only the user's own cache may keep: Cache-Control with private, and without public.
+    """Return fields that only the user's own cache may keep: Cache-Control with private and without public.
 
     no-store stays alone: it is stricter (RFC 9111 §5.2.2.5).
     """

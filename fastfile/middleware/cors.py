@@ -1,6 +1,6 @@
-"""Cross-origin reading by named origins (--cors https://app.example): middleware.
+"""Cross-origin access for named origins (--cors https://app.example): middleware.
 
-``--cors '*'`` needs none: its fields are the same in every response (common_fields.py). Fetch §3.2.
+``--cors '*'`` needs no middleware: its fields are the same in every response (common_fields.py). Fetch §3.2.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from fastfile.responder import FieldEdit, Middleware, Responder, has_field, with
 from fastfile.site.common_fields import exposed_fields, make_preflight
 
 ALLOW_ORIGIN = b"access-control-allow-origin"
-MAX_ASKED = 64  # request fields that a preflight may name
+MAX_ASKED = 64  # the most request fields that a preflight may name
 
 
 class Cors(Middleware):
-    """Adds the fields that let a page read a response, where the page's origin is allowed.
+    """Adds the fields that let a page read a response, if the page's origin is allowed.
 
-    Another origin gets the plain response: its browser keeps it from the page. Every response has the Vary for this
-    already. Named origins may use credentials, so --auth works for them; ``*`` may not.
+    Another origin gets the plain response, which its browser does not show to the page. Every response already has the
+    Vary for this. Named origins may use credentials, so --auth works for them; ``*`` may not.
     """
 
     def __init__(self, handler: Responder, config: Config) -> None:
@@ -31,7 +31,7 @@ class Cors(Middleware):
         self._edits = {origin.encode(): FieldEdit(_make_edit(origin.encode(), exposed)) for origin in config.cors}
 
     def respond(self, head: RequestHead) -> Response | Deferred:
-        """Return the handler's response, with the fields for the request's origin if that is allowed."""
+        """Return the handler's response, with the CORS fields if the request's origin is allowed."""
         response = self.handler.respond(head)
         edit = self._find_edit(head)
         if edit is None:
@@ -41,7 +41,7 @@ class Cors(Middleware):
         return _mark(response, edit, head)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Add the fields to an error too, so that the page can read what is wrong."""
+        """Add the fields to an error too, so that the page can read the reason."""
         response = self.handler.refuse(error, head)
         edit = None if head is None else self._find_edit(head)
         return response if head is None or edit is None else _mark(response, edit, head)
@@ -52,13 +52,13 @@ class Cors(Middleware):
 
 
 def _make_edit(origin: bytes, exposed: Field) -> Callable[[tuple[Field, ...]], tuple[Field, ...]]:
-    """Return the edit for an origin; it changes nothing where a rule of the site has set the field."""
+    """Return the edit for an origin; it changes nothing if a rule of the site has set the field."""
     added = ((b"Access-Control-Allow-Origin", origin), (b"Access-Control-Allow-Credentials", b"true"), exposed)
     return lambda fields: fields if has_field(fields, ALLOW_ORIGIN) else (*fields, *added)
 
 
 def _mark(response: Response, edit: FieldEdit, head: RequestHead) -> Response:
-    """Let the origin read the response; after a preflight, also let it send the request."""
+    """Allow the origin to read the response; after a preflight, also to send the request."""
     marked = edit.apply(response, response.user)
     if not is_preflight(head) or has_field(response.fields, ALLOW_ORIGIN):
         return marked
@@ -76,9 +76,9 @@ def is_preflight(head: RequestHead) -> bool:
 
 
 def _allow(asked: bytes) -> bytes:
-    """Return the request fields to allow: those that were asked for, since none has an effect here.
+    """Return the request fields to allow: all requested ones, because none has an effect here.
 
-    They are listed by name: with credentials ``*`` would be the name of a field (Fetch §3.2.3).
+    They are listed by name: with credentials, ``*`` would be the name of a field (Fetch §3.2.3).
     """
     names = [name for name in split_list(asked)[:MAX_ASKED] if is_token(name)]
     return b", ".join(names) or b"Authorization"

@@ -1,4 +1,4 @@
-"""Health probes (--health): middleware that answers at one path, whatever the host, the user and the files are."""
+"""Health probes (--health): middleware that responds at one path, for every host, user and file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastfile.site.representation import NO_CACHE, make_bodiless, make_page
 
 
 class Health(Middleware):
-    """Responds at ``path``: 200 while the server serves, 503 as soon as it is told to stop."""
+    """Responds at ``path``: 200 while the server runs, 503 once it is told to stop."""
 
     def __init__(self, handler: Responder, path: str, changes: FieldChanges) -> None:
         super().__init__(handler)
@@ -36,7 +36,7 @@ class Health(Middleware):
         path = target.partition(b"?")[0]
         if path == self._path:
             return True
-        if path.startswith(b"/") and b"%" not in path and b"/." not in path:  # no other spelling of the path
+        if path.startswith(b"/") and b"%" not in path and b"/." not in path:  # the path has no other spelling
             return False
         try:
             return parse_target(target).path == self._decoded

@@ -1,7 +1,8 @@
-"""The sandbox of a worker: Landlock and a system call filter, so that a bug of ours reads nothing but the site.
+"""The sandbox of a worker: Landlock and a system call filter, so that a bug in fastfile can read only the site.
 
-Landlock is entered when everything is open: the log, the listening socket, the loop. A worker cannot read its own
-modules either, so rehearse() imports what would be imported later. Linux 5.13 and newer; elsewhere there is none.
+The worker enters Landlock when everything is open: the log, the listening socket, the loop. It cannot read its own
+modules afterwards, so rehearse() imports what would be imported later. Linux 5.13 and newer; other systems have no
+sandbox.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from fastfile.storage.root import Root
 if TYPE_CHECKING:
     import ctypes
 
-# landlock(7) and linux/landlock.h; the numbers are the same on every architecture that Linux has had since 2019.
+# landlock(7) and linux/landlock.h; the numbers are the same on every architecture added to Linux since 2019.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _QUERY_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _READ = 1 << 2 | 1 << 3  # READ_FILE and READ_DIR
-# How many rights of the file system each ABI knows: all are taken away, so that reading is all that is given back.
+# The number of file system rights in each ABI: all are taken away, and only reading is given back.
 _FS_RIGHTS = (0, 13, 14, 15, 15)  # from ABI 5 on: 16
-_NO_TCP = 1 << 0 | 1 << 1  # from ABI 4 on: bind and connect; accept is not touched
-_NO_REACHING_OUT = 1 << 0 | 1 << 1  # from ABI 6 on: abstract Unix sockets and signals of processes outside
+_NO_TCP = 1 << 0 | 1 << 1  # from ABI 4 on: bind and connect; accept still works
+_NO_REACHING_OUT = 1 << 0 | 1 << 1  # from ABI 6 on: abstract Unix sockets and signals of outside processes
 _PR_SET_NO_NEW_PRIVS = 38
 PASSWORD_FILE = "/etc/passwd"
-FIRST_PERSON = 1000  # UID_MIN of login.defs: the accounts below are those of services
+FIRST_PERSON = 1000  # UID_MIN of login.defs: lower accounts are those of services
 
 
 def landlock_abi() -> int:
-    """Return the version of Landlock that this kernel offers, 0 where it offers none."""
+    """Return the version of Landlock that this kernel offers; 0 if it offers none."""
     try:
         return max(0, _libc().syscall(_CREATE_RULESET, None, 0, _QUERY_VERSION)) if sys.platform == "linux" else 0
     except ImportError:  # a Python without libffi
@@ -46,21 +47,21 @@ def landlock_abi() -> int:
 
 
 def describe(abi: int, problem: str = "") -> str:
-    """Return what the sandbox consists of, as --version and the banner say it; ``problem``: why there is no filter."""
+    """Describe the sandbox for --version and the banner; ``problem`` says why there is no filter."""
     if not abi:
         return "no sandbox: this system has no Landlock"
     return f"sandbox: Landlock ABI {abi}" + (f", no filter: {problem}" if problem else " and seccomp")
 
 
 def describe_system() -> str:
-    """Return which sandbox this system offers."""
+    """Return the sandbox that this system offers."""
     return describe(landlock_abi(), why_unavailable())
 
 
 def filter_calls(config: Config) -> str:
-    """Deny this process the system calls that no worker needs, where --sandbox asks for it: why it was not possible.
+    """Deny this process the system calls that no worker needs, if --sandbox is on; return why that failed.
 
-    Called before the event loop is made, since libuv would make an io_uring, which evades the filter.
+    Called before the event loop is made, because libuv would make an io_uring, which evades the filter.
     """
     if config.sandbox == "off" or config.follow_symlinks or not landlock_abi():
         return ""
@@ -76,20 +77,20 @@ def filter_calls(config: Config) -> str:
 
 
 def enter_sandbox(config: Config, roots: Sequence[Root], filter_problem: str = "") -> str:
-    """Give up this process's rights as --sandbox asks, for good; return what is in force, as the banner says it.
+    """Give up this process's rights permanently, as --sandbox says; return the description for the banner.
 
-    ``filter_problem`` is what filter_calls() returned. Raises StartError where a sandbox is required and impossible.
+    ``filter_problem`` is the result of filter_calls(). Raises StartError if a sandbox is required and impossible.
     """
     if config.sandbox == "off":
         return "no sandbox: --sandbox off"
-    if config.follow_symlinks:  # the links lead wherever they like: no folder can be named that holds what they reach
+    if config.follow_symlinks:  # links may lead anywhere, so no folder contains all of their targets
         return "no sandbox: --follow-symlinks"
     abi = landlock_abi()
     problem = "this system has no Landlock"
     if abi:
         try:
             _restrict(abi, set().union(*map(readable_folders, roots)))
-        except OSError as error:  # sixteen nested sandboxes are one too many, say
+        except OSError as error:  # for example after sixteen nested sandboxes
             problem = f"Landlock: {error.strerror}"
         else:
             return describe(abi, filter_problem)
@@ -99,13 +100,13 @@ def enter_sandbox(config: Config, roots: Sequence[Root], filter_problem: str = "
 
 
 def readable_folders(root: Root) -> set[bytes]:
-    """Return the folders beneath which a worker has to read: the root, and where its successors will appear.
+    """Return the folders beneath which a worker must be able to read: the root, and where its successors appear.
 
-    A rule holds for an inode, and a root that is built anew is another one; so is a release that a link is switched to.
-    Both are in the folder where the one of now is, so that folder is the least that keeps the promise to answer the
-    very next request from the new root: the root's parent, and the parent of what each link in its path leads to.
-    A parent that holds a home, or is one, is too much to give: then it is the root alone, and when that is replaced
-    the worker is too (Root.on_lost).
+    A rule applies to an inode, and a rebuilt root is another inode; so is a release that a link is switched to. Both
+    appear in the folder of the current one, so that folder is the least that allows serving the very next request from
+    the new root: the root's parent, and the parent of the target of each link in its path. A parent that is or contains
+    a home is too much: then only the root is allowed, and when the root is replaced the worker is replaced too
+    (Root.on_lost).
     """
     path = os.path.realpath(root.path)
     folders = {path}
@@ -124,9 +125,9 @@ def readable_folders(root: Root) -> set[bytes]:
 
 
 def find_homes(folders: Iterable[bytes]) -> set[bytes]:
-    """Return the homes of this process's user, of the owners of folders, and of the accounts of people.
+    """Return the homes of this process's user, of the owners of the folders, and of personal accounts.
 
-    Under sudo or systemd $HOME is that of another user or unset, so the password database is asked too.
+    Under sudo or systemd, $HOME is another user's or unset, so this also reads the password database.
     """
     import pwd
 
@@ -147,9 +148,9 @@ def find_homes(folders: Iterable[bytes]) -> set[bytes]:
 
 
 def rehearse() -> None:
-    """Do once what opens files at its first use: tracebacks read sources, local time its zone, ctypes a library.
+    """Run code once that opens files at its first use: tracebacks, the local time zone, libraries of ctypes.
 
-    For the supervisor, while it may still open anything: its workers may not, nor may the user that --user names.
+    The supervisor calls this while it may still open anything: its workers may not, nor may the user of --user.
     """
     traceback.format_stack()
     traceback.format_exception(RuntimeError())
@@ -161,7 +162,7 @@ def _restrict(abi: int, folders: set[bytes]) -> None:
     libc = _libc()
     rights = (1 << (_FS_RIGHTS[abi] if abi < len(_FS_RIGHTS) else 16)) - 1
     attributes = struct.pack("=QQQ", rights, _NO_TCP, _NO_REACHING_OUT)
-    attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]  # an older kernel knows a shorter structure
+    attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]  # older kernels have a shorter structure
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
     try:
         for folder in folders:
@@ -178,7 +179,7 @@ def _restrict(abi: int, folders: set[bytes]) -> None:
 
 
 def _libc() -> ctypes.CDLL:
-    # Imported here: 2 ms and 0.5 MB that only a server pays for.
+    # Imported here: it takes 2 ms and 0.5 MB, which only a server needs.
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)

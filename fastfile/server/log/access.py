@@ -1,8 +1,8 @@
 """The access log: makes each line at once, writes lines later, and never waits for their reader.
 
-With a pipe without a reader, a terminal stopped by Ctrl-S or a full disk the server goes on; the queue is bounded, and
-whole lines are dropped beyond it and counted. O_NONBLOCK is never set on a descriptor that was passed to us: other
-processes, such as the shell, share its file description.
+If a pipe has no reader, a terminal is stopped by Ctrl-S or the disk is full, the server keeps running: the queue is
+bounded, and whole lines beyond it are dropped and counted. O_NONBLOCK is never set on an inherited descriptor, because
+other processes, such as the shell, share its file description.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from collections.abc import Callable
 from fastfile.server.log.format import make_lines
 from fastfile.server.log.lines import Client, Exchange
 
-QUEUE_LIMIT = 1 << 20  # bytes of lines that wait: about 10 000 of them
-# Lines that are queued together. A write shared by 128 costs each 15 ns, and the longest ones fit into half a queue.
+QUEUE_LIMIT = 1 << 20  # bytes of queued lines: about 10 000 lines
+# Lines per write. A write of 128 lines costs each 15 ns, and the longest lines still fit into half a queue.
 _BATCH = 128
 
 
 def open_log(path: str) -> int:
-    """Open a log file for appending, create it if there is none, and return its descriptor, which the caller closes.
+    """Open a log file for appending, creating it if needed, and return its descriptor, which the caller closes.
 
-    A named pipe is a log when a process reads it; without one it raises OSError instead of waiting.
+    A named pipe works while a process reads it; without a reader this raises OSError instead of waiting.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     try:
@@ -40,27 +40,28 @@ def open_log(path: str) -> int:
 class AccessLog:
     """The log of one worker.
 
-    ``fd`` stays the caller's: the log writes through a descriptor of its own, closed by close(). ``now`` gives
-    seconds since the epoch.
+    The caller keeps ``fd``: the log writes through its own descriptor, which close() closes. ``now`` returns seconds
+    since the epoch.
     """
 
     def __init__(self, format: str, fd: int, colour: bool, now: Callable[[], float]) -> None:
-        self.dropped = 0  # lines, since the start
+        self.dropped = 0  # number of lines since the start
         self._lines = make_lines(format, colour)
-        self._count = 0  # of them
+        self._count = 0  # number of pending lines
         self._now = now
         self._sink = Sink(fd)
         self._queue = bytearray()
         self._unreported = 0
 
     def make_client(self, peer: str) -> Client:
-        """Return what a connection hands in with its exchanges; ``peer`` is its address."""
+        """Return the object that a connection passes with its exchanges; ``peer`` is its address."""
         return Client(self._lines.make_peer(peer))
 
     def record(self, client: Client, exchange: Exchange, body_size: int, second: int) -> None:
-        """Make the line of an exchange that is over; ``body_size`` is what was sent of the body.
+        """Make the line of a finished exchange; ``body_size`` is the number of body bytes sent.
 
-        ``second`` is the time as far as it is known without asking: a format that needs no more saves two calls.
+        ``second`` is the time as far as it is known without a call, which is enough for some formats and saves two
+        calls.
         """
         lines = self._lines
         if lines.timed:
@@ -72,7 +73,7 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what the descriptor takes now and keep the rest; called some ten times a second."""
+        """Write as much as the descriptor takes now and keep the rest; called about ten times a second."""
         if self._count:
             self._queue_lines()
         self._sink.write(self._queue)
@@ -81,7 +82,7 @@ class AccessLog:
             self._sink.write(self._queue)
 
     def replace(self, fd: int) -> None:
-        """Write to the file of ``fd`` from now on, after a log rotation. ``fd`` stays the caller's."""
+        """Write to the file of ``fd`` from now on, after a log rotation. The caller keeps ``fd``."""
         self.flush()
         sink = Sink(fd)
         self._sink.close()
@@ -96,7 +97,7 @@ class AccessLog:
         lines, count = self._lines.take(), self._count
         self._count = 0
         size = len(self._queue)
-        # Once full, the queue takes nothing until it is half empty: one report for a gap, not one per batch.
+        # A full queue takes no lines until it is half empty: one report for each gap instead of one for each batch.
         if size + len(lines) > QUEUE_LIMIT or (self._unreported and size > QUEUE_LIMIT // 2):
             self.dropped += count
             self._unreported += count
@@ -112,22 +113,21 @@ class AccessLog:
 
 
 class Sink:
-    """Where lines go: a descriptor of our own to what another descriptor is open on, written without waiting.
+    """A private descriptor for the file behind another descriptor, written without waiting.
 
-    Decided once, by what it is open on:
-    pipe, terminal, device: opened again, through /proc or a terminal's name, which gives a file description of our
-    own, and that one is non-blocking.
-    socket (systemd's journal): each send is non-blocking by a flag.
-    file: written as it is; a disk is not waited for longer than any other disk access.
-    Where that cannot be (a pipe on another system, another user's terminal): poll() before each piece.
+    * A pipe, terminal or device is opened again, through /proc or the terminal's name, for a private, non-blocking file
+      description.
+    * For a socket (systemd's journal), a flag makes each send non-blocking.
+    * A file is written directly; a disk takes no longer than for any other access.
+    * Otherwise (a pipe on another system, another user's terminal), each piece waits for poll() first.
     """
 
     def __init__(self, fd: int) -> None:
-        """Take a descriptor of our own; ``fd`` stays the caller's. Raises OSError when it is not open."""
+        """Duplicate ``fd``, which the caller keeps. Raises OSError if it is not open."""
         mode = os.fstat(fd).st_mode
         self._poll: select.poll | None = None
         self._socket: socket.socket | None = None
-        # Pieces of PIPE_BUF go whole or not at all, so lines of several workers do not mix.
+        # Pieces of PIPE_BUF are written whole or not at all, so lines of several workers do not mix.
         self._piece = QUEUE_LIMIT if stat.S_ISREG(mode) else select.PIPE_BUF
         if stat.S_ISSOCK(mode):
             self._socket = socket.socket(fileno=os.dup(fd))
@@ -138,13 +138,13 @@ class Sink:
             self._fd = self._own_description(fd)
 
     def write(self, queue: bytearray) -> None:
-        """Write from the front of the queue as much as goes without waiting, and take it off the queue."""
+        """Write as much of the queue as possible without waiting, and remove it from the queue."""
         while queue:
             try:
                 count = self._write_piece(queue if len(queue) <= self._piece else self._cut(queue))
             except OSError:
-                # EAGAIN, and no less ENOSPC, EPIPE, EIO, EBADF or EFBIG: the queue waits for better times, and
-                # beyond its limit lines are counted as dropped. There is nobody to tell that the log is broken.
+                # EAGAIN, but also ENOSPC, EPIPE, EIO, EBADF or EFBIG: keep the queue and try again later; lines
+                # beyond its limit are counted as dropped. There is no place to report that the log is broken.
                 return
             if count == 0:
                 return
@@ -160,7 +160,7 @@ class Sink:
             os.close(self._fd)
 
     def _cut(self, queue: bytearray) -> bytearray:
-        """Return the next piece of a queue that is longer: whole lines, if one fits."""
+        """Return the next piece of a longer queue: whole lines, if one fits."""
         return queue[: queue.rfind(b"\n", 0, self._piece) + 1 or self._piece]
 
     def _write_piece(self, piece: bytearray) -> int:
@@ -175,7 +175,7 @@ class Sink:
             return _open_again(fd)
         except OSError:
             own = os.dup(fd)
-            # Between poll and write another worker may fill the pipe, and the write waits: the best there is here.
+            # Another worker may fill the pipe between poll and write, and then the write waits.
             self._poll = select.poll()
             self._poll.register(own, select.POLLOUT)
             return own

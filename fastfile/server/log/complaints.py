@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fastfile.clock import Clock
 
-INTERVAL_S = 10.0  # between two lines of one kind: a flood of requests must not flood the log
+INTERVAL_S = 10.0  # between two lines of one kind, so that a flood of requests does not flood the log
 
 
 class Complaints:

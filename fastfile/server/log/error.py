@@ -7,13 +7,13 @@ import traceback
 
 from fastfile.server.log.access import Sink
 
-QUEUE_LIMIT = 64 * 1024  # bytes of lines that wait for a reader; more are dropped
+QUEUE_LIMIT = 64 * 1024  # bytes of queued lines; more are dropped
 
 
 class ErrorLog:
-    """Writes messages. Made before the first fork, since a sandbox cannot open it; each process has its own queue.
+    """Writes messages. Made before the first fork, because a sandbox cannot open it; each process has its own queue.
 
-    ``fd`` stays the caller's.
+    The caller keeps ``fd``.
     """
 
     def __init__(self, fd: int = 2) -> None:
@@ -28,21 +28,21 @@ class ErrorLog:
         self.flush()
 
     def say_once(self, text: str) -> None:
-        """Write a line that all workers would write: only the first of them does."""
+        """Write a line that every worker would write; only the first worker writes it."""
         if self._index == 0:
             self.say(text)
 
     def report_failure(self, error: BaseException) -> None:
-        """Write the traceback of a bug; the server goes on."""
+        """Write the traceback of a bug; the server keeps running."""
         self.say(f"worker {os.getpid()}: {''.join(traceback.format_exception(error)).rstrip()}")
 
     def flush(self) -> None:
-        """Retry what could not be written; called about once a second."""
+        """Retry writing the queued lines; called about once a second."""
         if self._queue:
             self._sink.write(self._queue)
 
     def begin_worker(self, index: int) -> None:
-        """Prepare for a new worker: the supervisor writes what still waits."""
+        """Prepare for a new worker: the supervisor writes the lines that are still queued."""
         self._index = index
         self._queue.clear()
 

@@ -1,7 +1,7 @@
 """The texts of the access log in each format: printable ASCII, whatever a client sent.
 
-Pure except for the time zone. Values of clients are escaped and cut, so that no request can forge a line, send escapes
-to a terminal or make a line longer than LINE_LIMIT. lines.py decides which texts are reused.
+Pure except for the time zone. Client values are escaped and cut, so that no request can forge a line, send escapes to a
+terminal or make a line longer than LINE_LIMIT. lines.py decides which texts are reused.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from fastfile.message import RequestHead
 from fastfile.server.log.lines import Client, Exchange, Lines
 from fastfile.site.pages import readable_size
 
-# Longest line that is made: PIPE_BUF of Linux, up to which a pipe takes a write whole or not at all (pipe(7)).
+# The longest line: PIPE_BUF of Linux, up to which a write to a pipe is atomic (pipe(7)).
 LINE_LIMIT = 4096
-# Bytes of a line that each part may have, escaped; with what stands around them they stay below LINE_LIMIT.
+# The most bytes of each part, escaped; together with the text around them they stay below LINE_LIMIT.
 _PEER_LIMIT = 128
 _METHOD_LIMIT = 32
 _TARGET_LIMIT = 2048
@@ -25,23 +25,23 @@ _REFERER_LIMIT = 768
 _USER_AGENT_LIMIT = 512
 _USER_LIMIT = 128
 
-# Entries of the caches of formatted fields. Each key may be as long as a request head, so there are few.
+# The size of the caches of formatted fields. Each key may be as long as a request head, so there are few.
 _REMEMBERED = 128
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
-_COLOURS = (b"", b"\x1b[2m", b"\x1b[32m", b"\x1b[36m", b"\x1b[33m", b"\x1b[31m")  # of each class of status
+_COLOURS = (b"", b"\x1b[2m", b"\x1b[32m", b"\x1b[36m", b"\x1b[33m", b"\x1b[31m")  # by status class
 
-# Printable ASCII but for the quote, which ends a part, and the backslash, which begins an escape.
+# Printable ASCII without the quote, which ends a part, and the backslash, which begins an escape.
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = tuple(bytes((byte,)) if byte in _PLAIN else b"\\x%02x" % byte for byte in range(256))
 
 
-_NOBODY = b" - -"  # between a peer and the time, where no user is known
+_NOBODY = b" - -"  # between peer and time, if there is no user
 
 
 class ApacheLines(Lines):
-    """common and combined: Apache's, to the byte (mod_log_config; "%h %l %u %t \"%r\" %>s %b")."""
+    """common and combined: Apache's formats, to the byte (mod_log_config; "%h %l %u %t "%r" %>s %b")."""
 
     def __init__(self, combined: bool) -> None:
         super().__init__(False)
@@ -54,7 +54,7 @@ class ApacheLines(Lines):
             stamp = _name_user(stamp, response.user)
         text = self._text(head, response.status, body_size)
         fields = self._fields(client, head) if self._combined else b"\n"
-        pieces = self._pieces  # last: what fails above leaves no half line
+        pieces = self._pieces  # last, so that a failure above leaves no half line
         pieces.append(client.peer)
         pieces.append(stamp)
         pieces.append(text)
@@ -139,7 +139,7 @@ class JsonLines(Lines):
 
 
 class PrettyLines(Lines):
-    """For a person beside an editor. What varies in width comes last, so that the rest stands in columns."""
+    """For a person beside an editor. Parts of varying width come last, so that the others are in columns."""
 
     def __init__(self, colour: bool) -> None:
         super().__init__(True)
@@ -173,7 +173,7 @@ class PrettyLines(Lines):
 
 
 def make_lines(name: str, colour: bool) -> Lines:
-    """Return the lines of a format by its name: pretty, common, combined or json; ``colour`` is for pretty alone."""
+    """Return the lines of a format by its name: pretty, common, combined or json; only pretty uses ``colour``."""
     if name == "common" or name == "combined":
         return ApacheLines(name == "combined")
     if name == "json":
@@ -184,12 +184,12 @@ def make_lines(name: str, colour: bool) -> Lines:
 
 
 def escape(value: bytes, limit: int) -> bytes:
-    """Write control bytes, quotes, backslashes and what is not ASCII as \\xHH; cut to ``limit`` bytes with ``...``."""
+    """Write control bytes, quotes, backslashes and non-ASCII bytes as \\xHH; cut to ``limit`` bytes with ``...``."""
     if value.translate(None, _PLAIN):
         escaped = b"".join([_ESCAPES[byte] for byte in value[:limit]])
         if len(value) <= limit and len(escaped) <= limit:
             return escaped
-        # A cut at a quarter holds whatever the bytes are, and leaves no half escape.
+        # Cutting at a quarter is enough for all bytes, and leaves no half escape.
         return b"".join([_ESCAPES[byte] for byte in value[: limit // 4 - 1]]) + b"..."
     return value if len(value) <= limit else value[: limit - 3] + b"..."
 
@@ -226,7 +226,7 @@ def _json_fields(field_lines: bytes) -> bytes:
 
 
 def _referer_and_user_agent(field_lines: bytes) -> tuple[bytes | None, bytes | None]:
-    # A search of the lowered section costs a tenth of reading it line by line.
+    # Searching the lower-case section costs a tenth of reading it line by line.
     lines = b"\r\n" + field_lines
     lowered = lines.lower()
     return _value(lines, lowered, b"\r\nreferer:"), _value(lines, lowered, b"\r\nuser-agent:")
@@ -241,12 +241,12 @@ def _value(lines: bytes, lowered: bytes, key: bytes) -> bytes | None:
 
 
 def _string(value: bytes | None, limit: int) -> bytes:
-    """Write a JSON string of ASCII, or null; bytes that are not UTF-8 as \\xHH, as the other formats have them."""
+    """Write a JSON string of ASCII, or null; bytes that are not UTF-8 as \\xHH, as in the other formats."""
     if value is None:
         return b"null"
     text = encode_basestring_ascii(value[:limit].decode("utf-8", "backslashreplace"))
     if len(value) > limit or len(text) > limit + 2:
-        # Six for one is the most that escapes make of a byte.
+        # An escape has at most six bytes.
         kept = value[: limit // 6 - 1] if len(text) > limit + 2 else value[: limit - 3]
         text = encode_basestring_ascii(kept.decode("utf-8", "backslashreplace") + "...")
     return text.encode("ascii")

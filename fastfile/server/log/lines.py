@@ -1,26 +1,26 @@
-"""The lines of an access log that wait to be written, in the pieces that they are joined of.
+"""The queued lines of an access log, as the pieces that form them.
 
-Most pieces are reused: for the same second, target or client. A piece is reused only for the same bytes, and the caches
-are bounded. The texts are in format.py.
+Most pieces are reused for the same second, target or client. A piece is reused only for the same bytes, and the caches
+are bounded. format.py makes the texts.
 """
 
 from __future__ import annotations
 
 from fastfile.message import RequestHead, Response
 
-# A request, None where it could not be read, its response, and when it was asked for on the clock's monotonic scale. A
-# plain tuple: one is made per request, and a NamedTuple costs four times as much to make.
+# A request (None if it was unreadable), its response, and the monotonic time of the request. A plain tuple, because one
+# is made per request, and a NamedTuple costs four times as much.
 Exchange = tuple[RequestHead | None, Response, float]
 
-# So many targets are remembered, and none that is longer: half a MiB.
+# The number of cached targets, and the longest one: half a MiB.
 _TARGETS = 1024
 _TARGET_SIZE = 256
-# The fields of a connection's last request are remembered up to this size; a browser's are some 700 bytes.
+# The largest cached header of a connection's last request; a browser's has about 700 bytes.
 _FIELDS_SIZE = 1024
 
 
 class Client:
-    """What is remembered of one connection: its peer, and what its last request's fields became."""
+    """The cache for one connection: its peer, and the texts of its last request's fields."""
 
     __slots__ = ("field_lines", "fields", "peer")
 
@@ -31,24 +31,24 @@ class Client:
 
 
 class Answered:
-    """What is remembered of a target: how it was asked for last, and what the answer was."""
+    """The cache for a target: its last request and response."""
 
     __slots__ = ("body_size", "method", "minor_version", "request", "status", "text")
 
     def __init__(self, method: bytes, minor_version: int, request: bytes) -> None:
         self.method = method
         self.minor_version = minor_version
-        self.request = request  # these three as the format writes them
+        self.request = request  # the texts of these three
         self.status = 0
         self.body_size = 0
-        self.text = b""  # all five
+        self.text = b""  # the text of all five
 
 
 class Lines:
-    """The lines of one format: exchanges are added, and all that wait are taken.
+    """The lines of one format: add() queues exchanges, take() returns the queue.
 
-    ``timed``: a line says when it was to the millisecond and how long it took; else ``time_s`` may be in whole seconds,
-    and ``duration_s`` is not looked at.
+    ``timed``: a line has the time to the millisecond and the duration; otherwise ``time_s`` may be in whole seconds,
+    and ``duration_s`` is ignored.
     """
 
     def __init__(self, timed: bool) -> None:
@@ -59,21 +59,21 @@ class Lines:
         self._stamp = b""
 
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
-        """Add the line of an exchange; ``body_size`` is what was sent of the body."""
+        """Add the line of an exchange; ``body_size`` is the number of body bytes sent."""
         raise NotImplementedError
 
     def add_gap(self, count: int, time_s: float) -> None:
-        """Add the line that owns up to ``count`` dropped ones."""
+        """Add the line that reports up to ``count`` dropped lines."""
         raise NotImplementedError
 
     def take(self) -> bytes:
-        """Return the lines that were added, and forget them."""
+        """Return the queued lines and empty the queue."""
         lines = b"".join(self._pieces)
         self._pieces.clear()
         return lines
 
     def make_peer(self, peer: str) -> bytes:
-        """Return the text for the address of a client, which is empty where it has none."""
+        """Return the text for the address of a client; empty for a client without an address."""
         raise NotImplementedError
 
     def _make_stamp(self, second: int) -> bytes:
@@ -96,7 +96,7 @@ class Lines:
         return self._stamp
 
     def _text(self, head: RequestHead | None, status: int, body_size: int) -> bytes:
-        """Return what was asked and what it got."""
+        """Return the text of a request and its response."""
         if head is None:
             return self._make_request(None) + self._make_outcome(status, body_size)
         answered = self._answered.get(head.target)
@@ -117,7 +117,7 @@ class Lines:
         return answered
 
     def _fields(self, client: Client, head: RequestHead | None) -> bytes:
-        """Return what is said of a request's fields."""
+        """Return the text of a request's fields."""
         if head is None:
             return self._make_fields(b"")
         if client.field_lines != head.field_lines:

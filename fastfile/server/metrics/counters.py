@@ -1,7 +1,7 @@
-"""What is counted of the exchanges of one worker: plain integers in memory that its supervisor and siblings read.
+"""Counters of one worker's exchanges: integers in memory that its supervisor and the other workers can read.
 
-Each worker writes its own slots and nobody else does, so an increment needs no lock. Of prometheus-client the files of
-its multi-process mode and microseconds per request would not fit here; the text that it writes is a page of code.
+Only the worker itself writes its slots, so an increment needs no lock. prometheus-client is not used: its multi-process
+mode needs files and takes microseconds per request, and the text format is a page of code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fastfile.message import RequestHead, Response
 METHODS = ("GET", "HEAD", "other", "unreadable")
 CLASSES = 5  # of status codes
 BOUNDS_US = (1_000, 5_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000)
-# Where each number is among the slots.
+# The slot of each number.
 REQUESTS = 0
 DURATIONS = len(METHODS) * CLASSES
 DURATION_US = DURATIONS + len(BOUNDS_US) + 1
@@ -31,7 +31,7 @@ class Metrics:
         self._slots[method * 5 + response.status // 100 - 1] += 1
 
     def measure(self, duration_s: float, responses: int) -> None:
-        """Count how long responses took that left together, from their request to their last byte's leaving."""
+        """Count the durations of responses that were sent together, from the request to the last byte."""
         duration_us = int(duration_s * 1e6)
         bucket = 0 if duration_us <= 1000 else self._slow_bucket(duration_us)
         self._slots[20 + bucket] += responses
@@ -46,16 +46,16 @@ class Metrics:
         return bucket
 
     def add_sent(self, count: int) -> None:
-        """Count bytes that the kernel took."""
+        """Count bytes that the kernel accepted."""
         self._slots[29] += count
 
     def tell(self, hits: int, dropped: int, open_connections: int) -> None:
-        """Put down what others count; once a second will do."""
+        """Store numbers that others count; once a second is enough."""
         self._slots[30] = hits
         self._slots[31] = dropped
         self._slots[32] = open_connections
 
 
-# The numbers above, which the hot methods have as literals.
+# The numbers above, which the hot methods repeat as literals.
 assert (REQUESTS, CLASSES, DURATIONS, DURATION_US, SENT, HITS, DROPPED, OPEN) == (0, 5, 20, 28, 29, 30, 31, 32)
 assert BOUNDS_US[0] == 1000

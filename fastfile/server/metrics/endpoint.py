@@ -1,7 +1,7 @@
-"""--metrics: the counts of all workers, summed, in Prometheus' text format, on a listener of their own.
+"""--metrics: the sums of all workers' counters, in Prometheus' text format, on a separate listener.
 
-Any worker responds: all counts are in memory that the workers share. When one ends, the supervisor adds its counts to a
-page that stays, so the sums never go back.
+Any worker can respond: all counters are in shared memory. When a worker ends, the supervisor adds its counters to a
+page that stays, so the sums never decrease.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from fastfile.server.net.bind import Listening
 from fastfile.site.error_pages import VARY
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
 
-PAGE = 512  # bytes: whole cache lines, so that no two workers write into one
-PAGES = 4096  # workers at a time, those that drain included; one more is not counted
-VERSION, HIGHEST = SLOTS, SLOTS + 1  # of page 0: odd while counts move to it; the highest page in use
-TRIES = 1000  # of reading while counts move: microseconds, unless the supervisor was stopped right then
+PAGE = 512  # bytes: whole cache lines, so that no two workers share one
+PAGES = 4096  # workers at a time, including draining ones; one more is not counted
+VERSION, HIGHEST = SLOTS, SLOTS + 1  # in page 0: odd while counters move into it; the highest page in use
+TRIES = 1000  # to read while counters move: microseconds, unless the supervisor is stopped at that moment
 
 CONTENT_TYPE = (b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")
 PLAIN_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 
 
 class Board:
-    """A page of counts for each worker; page 0 has those of the dead. Made before the first fork."""
+    """A page of counters for each worker; page 0 has those of ended workers. Made before the first fork."""
 
     def __init__(self) -> None:
         self._pages = [page.cast("q") for page in _cut(memoryview(mmap.mmap(-1, PAGE * PAGES)))]
@@ -68,18 +68,18 @@ class Board:
         base[RELOAD_WORKED] = 1
 
     def take(self) -> int:
-        """Return a page for a new worker; 0 when all are taken."""
+        """Return a page for a new worker; 0 if all are in use."""
         page = self._free.pop() if self._free else 0
         base = self._pages[0]
         base[HIGHEST] = max(base[HIGHEST], page)
         return page
 
     def metrics(self, page: int) -> Metrics | None:
-        """Return what counts into a page, in its worker."""
+        """Return the object that counts into a page, in its worker."""
         return Metrics(self._pages[page]) if page else None
 
     def retire(self, page: int) -> None:
-        """Keep the counts of a worker that has ended; it holds no connections any more."""
+        """Keep the counters of a worker that has ended; it has no connections any more."""
         if page == 0:
             return
         base, ended = self._pages[0], self._pages[page]
@@ -93,22 +93,22 @@ class Board:
         self._free.append(page)
 
     def slots(self, page: int) -> memoryview:
-        """Return a page itself."""
+        """Return the slots of a page."""
         return self._pages[page]
 
     def note_reload(self, worked: bool) -> None:
-        """Note that the settings were read again, and whether workers serve by them."""
+        """Note that the settings were read again, and whether workers use them."""
         base = self._pages[0]
         base[RELOAD_WORKED] = int(worked)
         if worked:
             base[RELOADED_MS] = int(time.time() * 1000)
 
     def count_restart(self) -> None:
-        """Count a worker that ended before its time."""
+        """Count a worker that ended unexpectedly."""
         self._pages[0][RESTARTS] += 1
 
     def totals(self) -> list[int]:
-        """Return the sum of each count over all workers, dead or alive."""
+        """Return the sum of each counter over all workers, running or ended."""
         base = self._pages[0]
         for _ in range(TRIES):
             version = base[VERSION]
@@ -120,14 +120,14 @@ class Board:
 
 
 class Metering(NamedTuple):
-    """What --metrics needs in a supervisor."""
+    """The state of --metrics in a supervisor."""
 
     board: Board
     listening: Listening
 
 
 class Meter(NamedTuple):
-    """What --metrics needs in a worker."""
+    """The state of --metrics in a worker."""
 
     metrics: Metrics | None
     board: Board
@@ -136,9 +136,9 @@ class Meter(NamedTuple):
 
 
 class MetricsHandler(Responder):
-    """Responds on the listener of --metrics. ``refresh`` brings the numbers of this worker up to date.
+    """Responds on the listener of --metrics. ``refresh`` updates the numbers of this worker.
 
-    ``hosts``: the names that requests may come for, beside loopback names and IP addresses (DNS rebinding).
+    ``hosts``: the accepted host names, in addition to loopback names and IP addresses (DNS rebinding).
     """
 
     def __init__(self, board: Board, hosts: tuple[bytes, ...], refresh: Callable[[], None]) -> None:
@@ -147,7 +147,7 @@ class MetricsHandler(Responder):
         self._refresh = refresh
 
     def respond(self, head: RequestHead) -> Response:
-        """Return the counts, or the error for any other method, host or target."""
+        """Return the counters, or the error for any other method, host or target."""
         try:
             is_ours = head.authority is None or check_host(head.authority, self._hosts)
         except HTTPError as error:
@@ -166,14 +166,14 @@ class MetricsHandler(Responder):
         return make_bodiless(response) if head.method == b"HEAD" else response
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Return an error as text, for whoever set up the scraping."""
+        """Return an error as text."""
         fields = (PLAIN_TEXT, (b"Cache-Control", b"no-store"), VARY, NO_SNIFFING, *error.fields)
         response = make_response(error.status, fields, error.detail.encode() + b"\n")
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
 
 def make_text(totals: list[int]) -> bytes:
-    """Return the counts in Prometheus' text format."""
+    """Return the counters in Prometheus' text format."""
     lines = _family("requests_total", "counter", "Responses, by method and class of status.")
     for row, method in enumerate(METHODS):
         for column in range(CLASSES):

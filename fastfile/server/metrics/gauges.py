@@ -1,6 +1,6 @@
-"""Numbers of the processes themselves, beside what is counted of requests: CPU time, memory, descriptors, limits.
+"""Numbers of the processes, in addition to request counters: CPU time, memory, descriptors, limits.
 
-A worker's sandbox opens no file of /proc, so what is read there is opened before.
+A worker's sandbox cannot open files of /proc, so they are opened before.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import resource
 
 from fastfile.server.metrics import counters
 
-# Where each number is among the slots of a page: of a worker, and of page 0, the supervisor's.
+# The slot of each number in a worker's page, and in page 0, the supervisor's.
 CPU_US, RSS, DESCRIPTORS, WORKERS, MAX_CONNECTIONS = range(counters.SLOTS, counters.SLOTS + 5)
 STARTED_MS, RELOADED_MS, RELOAD_WORKED = range(MAX_CONNECTIONS + 1, MAX_CONNECTIONS + 4)
 SLOTS = RELOAD_WORKED + 1
-OF_THE_LIVING = (counters.OPEN, RSS, DESCRIPTORS, WORKERS, MAX_CONNECTIONS)  # gone with their worker
+OF_THE_LIVING = (counters.OPEN, RSS, DESCRIPTORS, WORKERS, MAX_CONNECTIONS)  # not kept when their worker ends
 
 
 class Gauges:
-    """Writes the numbers of this worker into ``slots``; made before the sandbox, and told about once a second."""
+    """Writes the numbers of this worker into ``slots``; made before the sandbox, updated about once a second."""
 
     def __init__(self, slots: memoryview, max_connections: int) -> None:
         self._slots = slots
@@ -40,5 +40,5 @@ class Gauges:
 def _maybe_open(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # no /proc here: the numbers stay 0
+    except OSError:  # without /proc, the numbers stay 0
         return -1

@@ -1,4 +1,4 @@
-"""Listening sockets: bound by the supervisor or opened for it, and shared out among the workers."""
+"""Listening sockets: bound by the supervisor or passed by a service manager, and distributed to the workers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fastfile.config.config import Config, Endpoint
 from fastfile.errors import StartError
 from fastfile.server.net.handshakes import defer
 
-MAX_PORT_TRIES = 100  # ports after the one asked for that are tried when it is busy
-PROBE_S = 1.0  # for an answer from a server that may listen on a Unix socket
-# socket() and bind() where IPv6 is switched off, or loopback has no such address.
+MAX_PORT_TRIES = 100  # ports to try after the configured one, when that is in use
+PROBE_S = 1.0  # time for a server to respond on a Unix socket
+# Errors of socket() and bind() when IPv6 is off, or loopback has no such address.
 _NO_SUCH_ADDRESS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
@@ -31,10 +31,10 @@ LOOPBACK = (Address(socket.AF_INET, "127.0.0.1"), Address(socket.AF_INET6, "::1"
 
 
 class Listening:
-    """The sockets of one server. ``endpoints`` is what the banner says.
+    """The sockets of one server. ``endpoints`` is what the banner shows.
 
-    ``addresses`` are those of TCP sockets of our own: one socket per worker and address, where the system shares a port
-    among them (SO_REUSEPORT). Sockets that a service manager opened for us are for all workers.
+    ``addresses`` are those of the TCP sockets that fastfile binds: one socket per worker and address if the system can
+    share a port among them (SO_REUSEPORT). Sockets that a service manager opened serve all workers.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Listening:
         self.sockets = sockets
         self._addresses = addresses
         self._is_adopted = False
-        # The device and inode of our Unix socket: another server may have put its own at the path since.
+        # The device and inode of this server's Unix socket: another server may have replaced the socket at that path.
         self.file: tuple[int, int] | None = None
 
     def adopt(self) -> None:
@@ -61,7 +61,7 @@ class Listening:
         self.endpoints = [endpoint._replace(is_secure=not endpoint.path) for endpoint in self.endpoints]
 
     def adapt(self, config: Config) -> Config:
-        """Return the settings with the address that is really listened on, as sockets that were given to us say it."""
+        """Return the settings with the real address, taken from sockets that a service manager passed."""
         if not self._is_adopted:
             return config
         names = [f"unix:{path}" if path else host for host, _, path, _ in self.endpoints]
@@ -74,7 +74,7 @@ class Listening:
         return f"unix:{path}" if path else _show(host, port)
 
     def widen(self, config: Config) -> None:
-        """Have a socket of each address for each worker. Where one more is refused (a low port), workers share."""
+        """Open a socket for each address and worker. If the system refuses another one (a low port), workers share."""
         if not self._addresses or os.uname().sysname != "Linux" or config.workers == 1:
             return
         port = self.endpoints[0].port
@@ -95,8 +95,8 @@ class Listening:
     def take(self, worker: int, workers: int) -> list[socket.socket]:
         """In a worker: return its own sockets and close the others, so that each ends with the workers that serve it.
 
-        Where there are fewer sockets than workers some share one; where there are more (there were more workers), a
-        worker has several: no connection waits on a socket that no worker serves.
+        With fewer sockets than workers, some workers share one. With more (after the number of workers was reduced), a
+        worker gets several, so no connection waits on a socket without a worker.
         """
         width = max(len(self._addresses), 1)
         sets = [self.sockets[start : start + width] for start in range(0, len(self.sockets), width)]
@@ -112,7 +112,7 @@ class Listening:
         return own
 
     def close(self) -> None:
-        """Close the sockets of this process; from then on a second close does nothing."""
+        """Close the sockets of this process; a second call does nothing."""
         if self.sockets and not self._is_adopted:
             for endpoint in self.endpoints:
                 with contextlib.suppress(OSError):
@@ -137,7 +137,7 @@ def adopt(sockets: list[socket.socket]) -> Listening:
 
 
 def listen(config: Config) -> Listening:
-    """Bind what the configuration asks for. Raises StartError with one line that says why that fails."""
+    """Bind the configured addresses. Raises StartError with one line that says why that fails."""
     if config.bind.startswith("unix:"):
         return _listen_unix(config)
     addresses, name = _resolve(config)
@@ -167,10 +167,10 @@ def listen(config: Config) -> Listening:
 
 
 def _resolve(config: Config) -> tuple[Sequence[Address], str]:
-    """Return the addresses to bind, and what to call them.
+    """Return the addresses to bind, and their names for messages.
 
-    ``localhost`` is both of its addresses: a client may try either first, and only it, so a port counts as free when
-    it is free on both.
+    ``localhost`` stands for both of its addresses: a client may try either first, and only that one, so a port counts
+    as free if it is free on both.
     """
     if config.host:
         wildcard = Address(socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else Address(socket.AF_INET, "0.0.0.0")
@@ -188,11 +188,11 @@ def _resolve(config: Config) -> tuple[Sequence[Address], str]:
 
 
 def _claim(addresses: Sequence[Address], port: int, backlog: int) -> tuple[list[socket.socket], list[Address]]:
-    """Listen on each address as the only one on the port. Raises OSError: EADDRINUSE where one is taken.
+    """Listen on each address as the only server on the port. Raises OSError: EADDRINUSE if an address is in use.
 
-    Returns the sockets and their addresses. Of several addresses, one whose family this machine lacks is left out.
-    SO_REUSEPORT alone would let two servers share a port. Without it the kernel lets one socket listen, however many
-    start at once; only then is the port opened to the sockets of our other workers.
+    Returns the sockets and their addresses. Of several addresses, those of a family that this machine lacks are left
+    out. SO_REUSEPORT alone would let two servers share a port. Without it the kernel lets only one socket listen,
+    however many servers start at once; only then does the port accept the sockets of the other workers.
     """
     sockets: list[socket.socket] = []
     bound: list[Address] = []
@@ -226,7 +226,7 @@ def _bind(address: Address, port: int, shared: bool) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.host != "::")
-        # Accepted sockets inherit it: without it the end of a file could wait for an acknowledgement (Nagle).
+        # Accepted sockets inherit it. Without it, the end of a file could wait for an acknowledgement (Nagle).
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.setblocking(False)
         listening.bind((address.host, port))
@@ -249,7 +249,7 @@ def _listen_unix(config: Config) -> Listening:
         _remove_stale(path)
         listening.bind(path)
         if config.socket_mode is not None:
-            os.chmod(path, int(config.socket_mode, 8))  # until it listens, nobody can connect
+            os.chmod(path, int(config.socket_mode, 8))  # before it listens, no client can connect
         listening.listen(config.backlog)
         file = _identify(path)
     except OSError as error:
@@ -266,8 +266,8 @@ def _identify(path: str) -> tuple[int, int]:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket that nobody listens on any more, and nothing else."""
-    # A connection to a file that is no socket is refused as well.
+    """Remove a Unix socket if no server listens on it any more; remove nothing else."""
+    # A connection to a file that is not a socket is refused too.
     if not os.path.lexists(path) or not stat.S_ISSOCK(os.lstat(path).st_mode):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

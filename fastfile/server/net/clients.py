@@ -1,14 +1,14 @@
-"""Who holds how many connections, so that one client cannot take them all. Clients are the bytes of their addresses."""
+"""Counts connections per client address, so that one client cannot take them all. Addresses are bytes."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
 
-# A quarter of --max-connections: a building behind one address fits, and three quarters are left to the others.
+# A quarter of --max-connections: enough for a building behind one address, and three quarters are left for others.
 DEFAULT_LIMIT = 1024
-MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address: a client of a socket for both (RFC 4291 §2.5.5.2)
-LOOPBACK = 127  # the first byte of all its addresses
+MAPPED = bytes(10) + b"\xff\xff"  # prefix of an IPv4 address on a socket for both families (RFC 4291 §2.5.5.2)
+LOOPBACK = 127  # the first byte of every loopback address
 LOOPBACK_6 = bytes(15) + b"\x01"
 
 
@@ -20,23 +20,23 @@ def format_address(address: bytes) -> str:
 
 
 class Clients:
-    """Counts the connections of each client address; ``limit`` 0 is DEFAULT_LIMIT, and none for this machine's own.
+    """Counts the connections of each client address. ``limit`` 0 means DEFAULT_LIMIT, and no limit for this machine.
 
-    Who comes over loopback or a Unix socket is a proxy as often as a client: all the world in one address. A limit
-    that was asked for holds for loopback too. An IPv6 client has a /64 at the least: it counts as one.
+    A peer on loopback or a Unix socket is often a proxy, with all clients behind one address. An explicit limit applies
+    to loopback too. An IPv6 client has at least a /64, so each /64 counts as one client.
     """
 
     __slots__ = ("_counts", "_counts_own", "_is_proxy", "_limit", "_waiting")
 
     def __init__(self, limit: int, is_proxy: Callable[[bytes], bool] | None = None) -> None:
-        self._is_proxy = is_proxy  # whether an address is that of a trusted proxy, which counts as no client
+        self._is_proxy = is_proxy  # tells whether an address is a trusted proxy, which is not counted
         self._limit = limit or DEFAULT_LIMIT
         self._counts_own = limit != 0
         self._counts: dict[bytes, int] = {}
         self._waiting: list[Callable[[], None]] = []
 
     def admit(self, address: bytes) -> bool:
-        """Count one more connection of a client, unless it has too many already."""
+        """Count one more connection of a client; return False if it has too many."""
         client = self._client(address)
         if client is None:
             return True
@@ -47,7 +47,7 @@ class Clients:
         return True
 
     def release(self, address: bytes) -> None:
-        """Count one connection less; every admit() that was granted has its release()."""
+        """Count one connection less. Each successful admit() needs one release()."""
         client = self._client(address)
         if client is not None:
             count = self._counts[client] - 1
@@ -61,12 +61,12 @@ class Clients:
                 callback()
 
     def call_when_left(self, callback: Callable[[], None]) -> None:
-        """Call back once, when the next connection has ended: most of them end with nobody waiting for it."""
+        """Call back once, when the next connection ends: most end while no caller waits for it."""
         if callback not in self._waiting:
             self._waiting.append(callback)
 
     def _client(self, address: bytes) -> bytes | None:
-        """Return what counts as one client, None for who is not counted."""
+        """Return the bytes that count as one client; None for a client that is not counted."""
         if self._is_proxy is not None and self._is_proxy(address):
             return None
         if len(address) == 16:

@@ -1,8 +1,8 @@
-"""Clients who have connected and not sent a byte yet: on Linux the kernel keeps them to itself (TCP_DEFER_ACCEPT).
+"""TCP_DEFER_ACCEPT: the Linux kernel keeps a connection to itself until the client has sent a byte.
 
-So a connection comes up together with what it asks, which saves a wake-up and a recv that finds nothing; one that
-stays silent comes up a second later. httpd and h2o do so by default. To close the listening socket meanwhile would
-reset them, so whoever is about to do that asks here whether there are any.
+A connection then arrives together with its request, which saves a wake-up and an empty recv; a silent one arrives a
+second later. httpd and h2o do so by default. Closing the listening socket would reset the connections that the kernel
+holds, so this module also tells whether there are any.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import socket
 import struct
 import sys
 
-DEFER_S = 1  # the least: until the kernel repeats its SYN-ACK for the first time, whose answer brings the silent up
-LONGEST_S = 1.5  # that second and a round trip: whoever had connected before has come up, or his packets are lost
-LOOK_S = 0.1  # between looks, which take the kernel some 5 ms each
-# sock_diag(7): a dump of the sockets in SYN_RECV on one port, whoever the peer is.
+DEFER_S = 1  # the minimum: the kernel then repeats its SYN-ACK, and the ACK completes silent connections
+LONGEST_S = 1.5  # that second and a round trip: earlier connections have arrived by then, or their packets are lost
+LOOK_S = 0.1  # between queries, each of which takes the kernel about 5 ms
+# sock_diag(7): a dump of the sockets in SYN_RECV on one port, for any peer.
 _SOCK_DIAG = 4
 _BY_FAMILY, _DUMP = 20, 0x301
 _IN_SYN_RECV = 1 << 3
 _ANYWHERE = struct.pack("!H32xI", 0, 0) + b"\xff" * 8
-_DONE = 3  # the first message of an answer that names nobody
+_DONE = 3  # the type of the first message when there are no sockets
 
 
 def defer(listening: socket.socket) -> None:
-    """Have the kernel keep who is silent; where it cannot, everybody comes up at once."""
+    """Make the kernel hold silent connections; without support, all connections arrive at once."""
     if sys.platform == "linux" and listening.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_S)
 
 
 def undefer(listening: socket.socket) -> bool:
-    """Have everybody who connects from now on come up at once; True where some may have been kept until now."""
+    """Make new connections arrive at once from now on; return True if the kernel may hold earlier ones."""
     if sys.platform != "linux" or not kept_s(listening):
         return False
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0)
@@ -39,14 +39,14 @@ def undefer(listening: socket.socket) -> bool:
 
 
 def kept_s(listening: socket.socket) -> float:
-    """Return for how long the kernel has kept those who come up without a byte."""
+    """Return how long the kernel holds connections without a byte."""
     if sys.platform != "linux" or listening.family == socket.AF_UNIX:
         return 0.0
     return float(listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT))
 
 
 def are_pending(listening: socket.socket) -> bool:
-    """Tell whether the kernel keeps somebody, or is in the midst of a handshake; True where it does not say."""
+    """Tell whether the kernel holds connections or is in a handshake; True if the kernel does not say."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as kernel:
             port = struct.pack("!H", listening.getsockname()[1])
@@ -54,6 +54,6 @@ def are_pending(listening: socket.socket) -> bool:
             request += port + _ANYWHERE
             kernel.sendall(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
             answer = kernel.recv(4096)
-    except OSError:  # no such module in this kernel, or a sandbox around us
+    except OSError:  # this kernel lacks the module, or a sandbox forbids it
         return True
     return struct.unpack_from("=H", answer, 4) != (_DONE,)

@@ -1,4 +1,4 @@
-"""What the access log and the metrics have yet to hear of the responses of one connection."""
+"""Responses of one connection that the access log and the metrics have not recorded yet."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from fastfile.server.net.service import Service
 
 
 class Journal:
-    """Made for a connection that is logged or measured. ``unsent`` are the bytes of a response that is being sent."""
+    """Exists only if a connection is logged or measured. ``unsent`` are the bytes of a response that is being sent."""
 
     __slots__ = ("_began_s", "_client", "_peer", "_service", "_unlogged", "_unmeasured", "unsent")
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._client: Client | None = None  # what the log remembers of the last client; behind a proxy there are more
+        self._client: Client | None = None  # the log's cache for the last client; behind a proxy there are several
         self._peer = b""  # its address
         self._unlogged: list[Exchange] = []
-        self._unmeasured = 0  # responses of which --metrics counts the time, once they have left
-        self._began_s = 0.0  # when the first of them was asked for
+        self._unmeasured = 0  # responses whose time --metrics counts when they are sent
+        self._began_s = 0.0  # when the first of them was requested
         self.unsent = 0
 
     def note(self, head: RequestHead | None, response: Response, began_s: float) -> None:
-        """Note a response that is to be sent."""
+        """Note a response that is about to be sent."""
         service = self._service
         if service.log is not None:
             self._unlogged.append((head, response, began_s))
@@ -36,7 +36,7 @@ class Journal:
             self._unmeasured += 1
 
     def note_all_sent(self, peer: bytes) -> None:
-        """Report what was noted: all of it has left."""
+        """Record the noted responses: all of them were sent."""
         self.unsent = 0
         if self._unlogged:
             self.report(peer, 0)
@@ -46,7 +46,7 @@ class Journal:
             self._unmeasured = 0
 
     def report(self, peer: bytes, unsent: int) -> None:
-        """Log the responses that were noted; the last ``unsent`` bytes of them have not left."""
+        """Log the noted responses, of which the last ``unsent`` bytes were not sent."""
         log = self._service.log
         if log is None or not self._unlogged:
             return
@@ -61,7 +61,7 @@ class Journal:
             log.record(self._client, exchange, body_size, self._service.clock.wall_s)
 
     def _sent_sizes(self, unsent: int) -> list[int]:
-        """Return how much of each body has left: what is unsent is the end of what was to be sent."""
+        """Return how many bytes of each body were sent, given the unsent bytes at the end."""
         sizes = []
         for _, response, _ in reversed(self._unlogged):
             missing = min(unsent, response.body_size)

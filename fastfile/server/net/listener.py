@@ -1,4 +1,4 @@
-"""Accepts the connections of one worker, as many as it may have."""
+"""Accepts the connections of one worker, up to its limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fastfile.server.net.transport import PlainTransport, Transport
 if TYPE_CHECKING:
     from fastfile.server.net.tls.transport import TlsEndpoint
 
-ACCEPTS = 64  # connections taken up before those that are there already have their turn
-SECURE_ACCEPTS = 4  # the same where each begins with a handshake, of which OpenSSL does half at once: 0.3 ms
-TOGETHER = 16  # of them share a pass, and so the checks of the files that they ask for; each holds what it was sent
-SILENT_S = 0.5  # so long nobody is shed who is connected and has sent nothing: some round trips of a slow network
-IN_USE = 1 / 15  # of the idle timeout (5 of 75 s, all that httpd and uvicorn give): so long nobody is shed
+ACCEPTS = 64  # connections to accept before existing ones have their turn
+SECURE_ACCEPTS = 4  # the same for connections that begin with a handshake: OpenSSL does half of it at once, 0.3 ms
+TOGETHER = 16  # of them share a batch, and so the checks of the requested files; each holds its input
+SILENT_S = 0.5  # a silent connection is closed only after this time: a few round trips of a slow network
+IN_USE = 1 / 15  # share of the idle timeout before an idle connection may be closed: 5 of 75 s, the whole of httpd's
 
 
 def _deadline(connection: Connection) -> float:
@@ -33,9 +33,9 @@ def _deadline(connection: Connection) -> float:
 class Listener(Watcher):
     """Accepts connections for one worker, up to ``max_connections`` at a time. Owns the socket until stop().
 
-    ``on_exhausted`` is told when the system has no descriptor or memory for one more (or a firewall or the network
-    fails an accept, accept(2)); accepting then pauses until resume(). ``tls`` is what the connections of an
-    HTTPS port share.
+    ``on_exhausted`` is called when the system has no descriptor or memory for another connection, or when a firewall or
+    the network fails an accept (accept(2)); accepting then pauses until resume(). ``tls`` is the state that connections
+    of an HTTPS port share.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Listener(Watcher):
         self._fd = listening.fileno()
         self._kept_s = kept_s(listening)
         self._max_connections = max_connections
-        self._crowded = max_connections - max_connections // 10  # above it, who has long been idle is shed
+        self._crowded = max_connections - max_connections // 10  # above it, long-idle connections are closed
         self._shed_after_s = 0.0
         self._complaints = complaints
         self._tls = tls
@@ -72,12 +72,12 @@ class Listener(Watcher):
             said: list[bytearray] = []
             try:
                 more = self._gather(fresh, said, min(most, TOGETHER))
-            except Exception as error:  # those that came before it are served all the same
+            except Exception as error:  # connections accepted before it are still served
                 failed = error
                 more = False
             most -= TOGETHER
-            # What they ask may have been sent after the checks of this batch. It is read by now, so a batch that begins
-            # now has checks that hold for all of it.
+            # Their requests may have been sent after the file checks of this batch. They are read by now, so the checks
+            # of a batch that begins now are valid for all of them.
             is_checked = False
             for connection in fresh:
                 try:
@@ -96,7 +96,7 @@ class Listener(Watcher):
                 failed = None  # its frames hold descriptors, and this one would hold it
 
     def _gather(self, fresh: list[Connection], said: list[bytearray], most: int) -> bool:
-        """Accept up to ``most`` clients and read what they ask; False when no other waits, or may come in."""
+        """Accept up to ``most`` clients and read their input; False if no other waits, or none may be accepted."""
         service = self._service
         for _ in range(most):
             self.shed_idle()
@@ -145,7 +145,7 @@ class Listener(Watcher):
         return self._tls.make_transport(fd, address, has_preface)
 
     def _drop(self, connection: Connection | None, fd: int, address: bytes) -> None:
-        """Close a connection that could not be made, or not be kept."""
+        """Close a connection that could not be set up or kept."""
         if connection is not None:
             connection.close()
             return
@@ -155,11 +155,12 @@ class Listener(Watcher):
             self._service.clients.release(address)
 
     def shed_idle(self) -> None:
-        """Make room for who asks now where it is scarce: close the connections that have been idle the longest.
+        """Close the connections that have been idle longest, so that a nearly full worker has room for new ones.
 
-        Those first that never sent a byte: a client asks as soon as it is connected, or later anew (a browser that was
-        early, say). A twentieth of all at once, since finding them is a look at all; and no more than once a second
-        where few are idle. Who has been idle for a moment is somebody reading a page, not hoarding.
+        Connections that never sent a byte go first: a client sends its request as soon as it is connected, or can
+        connect again (a browser that connected early, for example). The sweep closes a twentieth of all connections at
+        once, because finding them takes a look at each, and runs at most once a second while few are idle. A connection
+        that has been idle for a moment belongs to a reader of a page, and stays.
         """
         service = self._service
         now_s = service.clock.monotonic_s
@@ -180,12 +181,12 @@ class Listener(Watcher):
         if len(idle) < wanted:
             self._shed_after_s = now_s + 1.0
         for connection in idle[:wanted]:
-            connection.on_ready()  # what has arrived already gets its answer
+            connection.on_ready()  # a request that has already arrived gets its response
             if connection.is_quiet(True):
                 connection.close()
 
     def pause(self) -> None:
-        """Leave new clients in the kernel's queue, until a connection ends, instead of spinning on them."""
+        """Leave new clients in the kernel's queue until a connection ends, instead of spinning."""
         self._paused = True
         self._service.clients.call_when_left(self.resume)
         self._service.poller.change(self._fd, 0)
@@ -196,7 +197,7 @@ class Listener(Watcher):
             self._service.poller.change(self._fd, READ)
 
     def stop(self, waiting: int) -> None:
-        """Take up as many as ``waiting`` who wait already, then close the socket and accept nobody more."""
+        """Accept up to ``waiting`` clients that already wait, then close the socket."""
         self._accept(waiting)
         self._stopped = True
         self._service.poller.change(self._fd, 0)

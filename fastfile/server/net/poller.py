@@ -1,8 +1,8 @@
 """Readiness of the sockets of one worker: which of them can be read or written now, a batch at a time.
 
-On Linux the sockets are in an epoll of our own, and the event loop watches that one descriptor: it wakes us once per
-batch instead of once per socket, which is cheaper under uvloop and far cheaper under asyncio, and a batch is what
-Clock calls a pass. Elsewhere each socket is registered with the loop.
+On Linux the sockets are in the worker's own epoll, and the event loop watches that one descriptor. So the loop wakes
+the worker once per batch instead of once per socket, which is cheaper under uvloop and far cheaper under asyncio.
+Elsewhere each socket is registered with the loop.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from fastfile.sendfile import Epoll
 READ = 1  # the values of EPOLLIN and EPOLLOUT
 WRITE = 4
 ROUNDS = 8  # batches before the loop gets its turn (timers, signals)
-# A watcher works for this long before the others have their turn. 50 clients that pipeline, each served as long as its
-# requests lasted, kept another waiting for 1.6 s.
+# A watcher works for at most this time before the others have their turn. Without a limit, 50 pipelining clients kept
+# another client waiting for 1.6 s.
 TURN_S = 0.002
-# A watcher that worked longer than this is not called at once when its descriptor is ready again, but one of its kind
-# after each batch: so a batch of many such does not last as long as all of them together.
+# A watcher that worked longer than this is queued when its descriptor is ready again, and one queued watcher is called
+# after each batch, so that a batch does not last as long as all of them together.
 LONG_TURN_S = 0.0005
-LIGHT, HEAVY, QUEUED = range(3)  # what a watcher's last turn was; QUEUED: it was heavy, and its next turn will come
+LIGHT, HEAVY, QUEUED = range(3)  # a watcher's last turn; QUEUED: it was heavy, and the watcher waits for its next turn
 
 
 class Watcher:
-    """Who is told that a descriptor is ready."""
+    """The interface of an object that is called when its descriptor is ready."""
 
     __slots__ = ()
 
     def on_ready(self) -> None:
-        """Go on, as far as that goes without waiting."""
+        """Continue as far as possible without waiting."""
         raise NotImplementedError
 
 
 class Poller:
-    """Knows who is told of which descriptor: ``count`` of them. ``on_failure`` is told what a watcher raises."""
+    """Maps descriptors to their watchers: ``count`` of them. ``on_failure`` gets the exceptions of watchers."""
 
     def __init__(self, clock: Clock, on_failure: Callable[[BaseException], None]) -> None:
         self.count = 0
         self._watchers: list[Watcher | None] = []  # by descriptor
         self._clock = clock
         self._on_failure = on_failure
-        self._turn_began_s = 0.0  # 0: nobody has asked since it began
+        self._turn_began_s = 0.0  # 0: is_turn_over() was not called since the turn began
 
     def begin_turn(self) -> None:
-        """Let a turn begin; it is measured from the first is_turn_over(), which most watchers never ask."""
+        """Begin a turn. It is timed from the first is_turn_over(), which most watchers never call."""
         self._turn_began_s = 0.0
 
     def is_turn_over(self) -> bool:
-        """Tell whether the watcher that is at work should let others have their turn."""
+        """Tell whether the current watcher should let others have their turn."""
         now_s = monotonic()
         if self._turn_began_s == 0.0:
             self._turn_began_s = now_s
@@ -70,7 +70,7 @@ class Poller:
         raise NotImplementedError
 
     def forget(self, fd: int) -> None:
-        """Stop watching a descriptor that is about to be closed; one that was never watched is none the worse."""
+        """Stop watching a descriptor that is about to be closed; an unknown descriptor is no error."""
         if fd < len(self._watchers) and self._watchers[fd] is not None:
             self._watchers[fd] = None
             self.count -= 1
@@ -90,7 +90,7 @@ class Poller:
 
 
 class EpollPoller(Poller):
-    """By an epoll of our own, which a closed descriptor leaves by itself."""
+    """Uses the worker's own epoll. A closed descriptor leaves it without a call."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]
@@ -130,7 +130,7 @@ class EpollPoller(Poller):
                 if self._weights[fd] == LIGHT:
                     self._tell(fd)
                 elif self._weights[fd] == HEAVY:
-                    self._heavy.append(fd)  # first: where it fails, the watcher is reported again
+                    self._heavy.append(fd)  # first: if it fails, epoll reports the watcher again
                     self._weights[fd] = QUEUED
             if self._heavy:
                 fd = self._heavy.popleft()
@@ -153,7 +153,7 @@ class EpollPoller(Poller):
 
 
 class LoopPoller(Poller):
-    """By the event loop's own readers and writers, for systems without epoll."""
+    """Uses the readers and writers of the event loop, for systems without epoll."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]
@@ -204,5 +204,5 @@ class LoopPoller(Poller):
 
 
 def make_poller(loop: asyncio.AbstractEventLoop, clock: Clock, on_failure: Callable[[BaseException], None]) -> Poller:
-    """Return the poller for this system; ``on_failure`` is told what a watcher raised."""
+    """Return the poller for this system; ``on_failure`` gets the exceptions of watchers."""
     return EpollPoller(loop, clock, on_failure) if hasattr(select, "epoll") else LoopPoller(loop, clock, on_failure)

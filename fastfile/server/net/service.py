@@ -1,4 +1,4 @@
-"""What the connections of one worker share: the handler, the clock, the poller, the limits, and the Date of now."""
+"""State that the connections of one worker share: handler, clock, poller, limits, and the current Date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fastfile.server.threads import Offload
 if TYPE_CHECKING:
     from fastfile.http.forwarded import TrustedProxies
 
-# One read takes at most this much; a pipeline that is longer waits in the kernel.
+# The most that one read takes; the rest of a longer pipeline waits in the kernel.
 BUFFER_SIZE = 64 * 1024
 
 
@@ -73,21 +73,22 @@ class Service:
         self._renew_tails()
 
     def drain(self, idle_timeout_s: float) -> None:
-        """Say Connection: close from now on. Who was told nothing yet has a moment for a request on the way."""
+        """Send Connection: close from now on. Idle clients get a short grace period, in case a request is in flight."""
         self.draining = True
         self.idle_timeout_s = idle_timeout_s
 
     def shared_reader(self) -> RequestReader:
-        """Return the reader of the connections that have none of their own; one that takes it over sets it to None."""
+        """Return the reader of connections without their own; a connection that keeps it sets ``reader`` to None."""
         reader = self.reader
         if reader is None:
             reader = self.reader = RequestReader(self.limits)
         return reader
 
     def tail(self, close: bool, is_current: bool) -> bytes:
-        """Return the end of a head: Date, Connection where it says something, and the empty line.
+        """Return the end of a head: Date, Connection if it is needed, and the empty line.
 
-        ``is_current``: the request was HTTP/1.1; to a 1.0 client persistence has to be told (RFC 9112 §9.3).
+        ``is_current``: the request was HTTP/1.1. A 1.0 client has to be told that the connection persists (RFC 9112
+        §9.3).
         """
         if self._date_s != self.clock.wall_s:
             self._renew_tails()
