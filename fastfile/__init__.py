@@ -1,6 +1,7 @@
 """fastfile: a static file server, right about HTTP and cheap per request.
 
 ``python -m fastfile DIR`` serves a folder; see README.md for the options and ARCHITECTURE.md for the shape of the code.
+The names of the Python API are imported when they are used, so that ``import fastfile`` costs nothing.
 """
 
 import os
@@ -8,7 +9,39 @@ import sys
 
 from fastfile._extensions import FOLDERS, reason_against
 
+TYPE_CHECKING = False  # type checkers take it for true, and the module typing takes 5 ms
+
+if TYPE_CHECKING:
+    from fastfile import asgi as asgi
+    from fastfile import wsgi as wsgi
+    from fastfile.errors import ConfigError as ConfigError
+    from fastfile.errors import StartError as StartError
+
 __version__ = "0.1.0"
+# The Python API: the module of each name. A name with no module is itself one.
+_PUBLIC = {
+    "ConfigError": "fastfile.errors",
+    "StartError": "fastfile.errors",
+    "asgi": "",
+    "wsgi": "",
+}
+__all__ = ["ConfigError", "StartError", "__version__", "asgi", "wsgi"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the Python API (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fastfile' has no attribute '{name}'")
+    from importlib import import_module
+
+    module = _PUBLIC[name]
+    value: object = getattr(import_module(module), name) if module else import_module(f"fastfile.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
 
 
 def _hide_extensions(package: str) -> None:

@@ -39,7 +39,7 @@ def make_unavailable(detail: str) -> HTTPError:
     return HTTPError(503, detail, ((b"Retry-After", b"1"),))
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """A setting that cannot be used: which one, where it came from, what was expected. Exit status 2."""
 
     def __init__(self, option: str, source: str, problem: str) -> None:

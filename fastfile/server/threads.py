@@ -53,7 +53,8 @@ class Waiter(Future[Any]):
 class Offload:
     """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
 
-    They are daemons: a worker that ends waits for no disk.
+    They are daemons: a worker that ends waits for no disk. ``switch_s`` is set for the whole process; 0 leaves the
+    process of an embedding program as it is.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Offload:
         max_threads: int = THREADS,
         niceness: int = 0,
         max_jobs: int = MAX_JOBS,
+        switch_s: float = SWITCH_S,
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -78,6 +80,7 @@ class Offload:
         self._threads = 0
         self._max_threads = max_threads
         self._niceness = niceness
+        self._switch_s = switch_s
 
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
@@ -115,7 +118,8 @@ class Offload:
     def _has_thread(self) -> bool:
         """Start one more where all may be busy; tell whether there is any."""
         if self._threads <= self.jobs and self._threads < self._max_threads:
-            sys.setswitchinterval(SWITCH_S)
+            if self._switch_s:
+                sys.setswitchinterval(self._switch_s)
             try:
                 threading.Thread(target=self._run, name="offload", daemon=True).start()
             except RuntimeError:  # the system has no room for one more (pthread_create(3): EAGAIN)

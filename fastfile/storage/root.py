@@ -42,6 +42,7 @@ class Root:
         self._on_lost = on_lost
         self._is_lost = False
         self._identity: tuple[int, int] | None = None
+        self._fd = -1
         try:
             self._fd = self._open_root()
         except OSError as error:
@@ -50,7 +51,12 @@ class Root:
 
     def close(self) -> None:
         """Close the descriptor. No path can be opened after it."""
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
 
     def absolute(self, path: bytes) -> bytes:
         """Return the absolute path of a path beneath the root: for looking, never for opening."""

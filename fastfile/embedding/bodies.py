@@ -1,0 +1,139 @@
+"""Bodies in pieces, for hosts that take bytes: what is in memory at once, what is on the disk when it has been read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from fastfile.message import FileSlice, Pending, Response, Source
+from fastfile.sendfile import read_ahead, read_cached
+
+PIECE = 64 * 1024  # large enough that the host's cost for each does not count, small enough to hold for many clients
+# On a page-cache miss, read 1 MiB in a thread and ask the kernel to prefetch 7 MiB more, as the server does.
+READ_SIZE = 1024 * 1024
+AHEAD_SIZE = 7 * 1024 * 1024
+
+
+class BrokenBody(Exception):
+    """A body that cannot be as long as its Content-Length: the file was cut, or cannot be read any more."""
+
+
+class ColdRead:
+    """The next piece of a file is not in memory: ``work`` reads it, in a thread."""
+
+    def __init__(self, part: FileSlice, offset: int, count: int, left: int) -> None:
+        self.work: Callable[[], bytes] = partial(_read_cold, part, offset, count, left)
+
+
+class OpenFile:
+    """A part of a file as a file object: ``fileno()`` for sendfile, or reads at a position of its own.
+
+    The descriptor is shared between responses, so its own position is never moved.
+    """
+
+    mode = "rb"
+
+    def __init__(self, part: FileSlice) -> None:
+        self._part = part  # keeps the descriptor open
+        self._position = part.offset
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._part.fd
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position of the file; its end is that of the part."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._part.offset + self._part.count}
+        self._position = start[whence] + position
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def read(self, count: int = -1) -> bytes:
+        """Return up to ``count`` bytes, or all that is left of the part. Raises BrokenBody."""
+        left = max(0, self._part.offset + self._part.count - self._position)
+        wanted = left if count < 0 else min(count, left)
+        piece = os.pread(self._part.fd, wanted, self._position)
+        if not piece and wanted:
+            raise BrokenBody("the file is shorter than it was")
+        self._position += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Do nothing: the descriptor is closed with the last response that holds it."""
+
+
+class Pause:
+    """The source has nothing yet: call its ``wait``."""
+
+    def __init__(self, source: Source) -> None:
+        self.wait: Callable[[Callable[[], None]], None] = source.wait  # type: ignore[attr-defined]
+
+
+Step = bytes | ColdRead | Pause
+
+
+def read_body(response: Response) -> Iterator[Step]:
+    """Yield the body of a response, in pieces of at most PIECE where it comes from files; it never waits.
+
+    The caller does the work of a ColdRead and waits for a Pause before it asks for the next. Raises BrokenBody.
+    """
+    for part in response.parts:
+        yield from _read_part(part)
+    source = response.source
+    if source is None:
+        return
+    while True:
+        try:
+            part_or_pending = next(source)
+        except StopIteration:
+            return
+        except OSError as error:
+            raise BrokenBody("the rest of the body cannot be read") from error
+        if isinstance(part_or_pending, Pending):
+            yield Pause(source)
+        else:
+            yield from _read_part(part_or_pending)
+
+
+def read_body_waiting(response: Response) -> Iterator[bytes]:
+    """Yield the body of a response; wait for the disk where that is necessary. Raises BrokenBody."""
+    steps = read_body(response)
+    for step in steps:
+        assert not isinstance(step, Pause), "a source pends only where it was given threads"
+        yield step.work() if isinstance(step, ColdRead) else step
+
+
+def _read_part(part: bytes | FileSlice) -> Iterator[Step]:
+    if isinstance(part, bytes):
+        if part:
+            yield part
+        return
+    offset, end = part.offset, part.offset + part.count
+    while offset < end:
+        count = min(PIECE, end - offset)
+        piece = read_cached(part.fd, offset, count)
+        if piece is None:
+            yield ColdRead(part, offset, count, end - offset)
+            offset += count  # its work reads so much, or fails
+            continue
+        if not piece:
+            raise BrokenBody("the file is shorter than it was")
+        yield piece
+        offset += len(piece)
+
+
+def _read_cold(part: FileSlice, offset: int, count: int, left: int) -> bytes:
+    """Read a piece of a file, and have the system read on behind it. ``part`` keeps the file open."""
+    try:
+        near = min(left, READ_SIZE)
+        read_ahead(part.fd, offset, near, min(left - near, AHEAD_SIZE))
+        piece = os.pread(part.fd, count, offset)
+    except OSError as error:
+        raise BrokenBody("the file cannot be read") from error
+    if len(piece) != count:
+        raise BrokenBody("the file is shorter than it was")
+    return piece

@@ -1,0 +1,89 @@
+"""Settings from Python keywords: the options of the command line, checked by the same code.
+
+Each value becomes the text that the command line would have, so that the rules and the messages are the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastfile.config.combinations import check_page, check_together
+from fastfile.config.config import BY_NAME, Config
+from fastfile.config.folder import resolve_directory
+from fastfile.config.load import parse_texts
+from fastfile.config.nearest import closest
+from fastfile.config.option import Option
+from fastfile.config.users import with_users
+from fastfile.errors import ConfigError
+from fastfile.terminal import printable
+
+Directory = str | os.PathLike[str]
+
+
+def make_texts(
+    options: Mapping[str, object], allowed: Iterable[str], source: str, hint: str = ""
+) -> dict[str, list[str]]:
+    """Return the texts of each option that is set; None counts as not set.
+
+    ``source`` says where the keywords were given, and ``hint`` what takes the options that are not ``allowed``. Raises
+    ConfigError.
+    """
+    names = frozenset(allowed)
+    texts: dict[str, list[str]] = {}
+    for name, value in options.items():
+        if name not in BY_NAME:
+            raise ConfigError(printable(name), source, "no such option" + closest(name, names))
+        option = BY_NAME[name]
+        if name not in names:
+            raise ConfigError(option.flag, source, f"has no effect here{hint}")
+        if value is not None:
+            texts[name] = _make_option_texts(option, value, source)
+    return texts
+
+
+def make_config(texts: Mapping[str, list[str]], source: str, **defaults: Any) -> Config:
+    """Return the settings of ``texts``; ``defaults`` go before those of the command line. Raises ConfigError."""
+    values = {name: parse_texts(BY_NAME[name], text, source) for name, text in texts.items()}
+    config = Config(sources=dict.fromkeys(values, source), **{**defaults, **values})
+    check_together(config)
+    return config
+
+
+def find_root(config: Config) -> tuple[Config, str]:
+    """Return the settings with their users, and the path of the folder. Raises ConfigError and StartError."""
+    path = os.path.abspath(resolve_directory(config))
+    check_page(config, path)
+    return with_users(config, path), path
+
+
+def name_directory(directory: Directory, source: str) -> list[str]:
+    """Return the folder as the text of its option. Raises ConfigError."""
+    return _make_option_texts(BY_NAME["directory"], directory, source)
+
+
+def _make_option_texts(option: Option, value: object, source: str) -> list[str]:
+    if value is False and option.off_text is not None:
+        return [option.off_text] if option.off_text else []
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    if option.repeatable and isinstance(value, Iterable) and not isinstance(value, str):
+        return [_make_text(option, item, source) for item in value]
+    return [_make_text(option, value, source)]
+
+
+def _make_text(option: Option, value: object, source: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    if isinstance(value, tuple) and len(value) == 2:
+        separator = ": " if ": " in option.metavar else "="
+        return separator.join(_make_text(option, part, source) for part in value)
+    problem = f"expected {option.kind.expected}, got an object of type {type(value).__name__}"
+    raise ConfigError(option.flag, source, problem)

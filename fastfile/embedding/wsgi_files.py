@@ -1,0 +1,192 @@
+"""The files of one WSGI application, for all threads of its host: one lock around what they share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+from fastfile.clock import Clock
+from fastfile.embedding.bodies import OpenFile, read_body_waiting
+from fastfile.embedding.files import Files, Plan, report_failure
+from fastfile.errors import HTTPError, make_failure
+from fastfile.http.status import REASONS
+from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
+from fastfile.storage.resource import Resource
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Callable[[bytes], object]]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+MAX_HEADS = 1024  # response heads whose fields are kept in the form of WSGI
+PIECE = 64 * 1024
+FILE_WRAPPER = "wsgi.file_wrapper"
+
+
+class WsgiFiles(Files):
+    """Files for several threads. Work that a response waits for is done by the thread that asks."""
+
+    def __init__(self, plan: Plan, mount: str) -> None:
+        self._lock = threading.RLock()
+        super().__init__(plan, mount, Clock(), Background(self._lock).submit)
+        self._headers: dict[ResponseHead, Headers] = {}
+
+    def find(self, head: RequestHead) -> Response:
+        """Return the response to a request."""
+        with self._lock:
+            response = self.respond(head)
+        while isinstance(response, Deferred):
+            done = run(response.work)
+            with self._lock:
+                self.begin()
+                try:
+                    response = response.finish(done)
+                except HTTPError as error:
+                    response = self.refuse(error, head)
+                except Exception as error:
+                    report_failure(error)
+                    response = self.refuse(make_failure(), head)
+        return response
+
+    def find_page(self, head: RequestHead) -> Response | None:
+        with self._lock:
+            return super().find_page(head)
+
+    def send(self, response: Response, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Start a response and return its body."""
+        with self._lock:
+            headers = self._find_headers(response.head)
+        start_response(f"{response.status} {REASONS[response.status]}", list(headers))
+        parts = response.parts
+        if response.source is None and len(parts) <= 1:
+            if not parts:
+                return ()
+            [part] = parts
+            if isinstance(part, bytes):
+                return (part,)
+            if response.status == 200 and FILE_WRAPPER in environ and _is_whole(part):
+                body: Iterable[bytes] = environ[FILE_WRAPPER](OpenFile(part), PIECE)
+                return body
+        return Body(response)
+
+    def ask(
+        self, app: Application, head: RequestHead, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Have ``app`` answer; its 404 for a navigation becomes the page of the single-page app."""
+        answer = Answer(start_response, lambda: self.find_page(head))
+        body = app(environ, answer.start)
+        chunks = iter(body)
+        first = [] if answer.is_started else [chunk for chunk in (next(chunks, None),) if chunk is not None]
+        if answer.page is None:
+            return AppBody(first, chunks, body)
+        close_body(body)
+        return self.send(answer.page, environ, start_response)
+
+    def _find_headers(self, head: ResponseHead) -> Headers:
+        headers = self._headers.get(head)
+        if headers is None:
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.fields]
+            if not isinstance(head, PartialHead):  # most of these are sent once
+                if len(self._headers) >= MAX_HEADS:
+                    self._headers.clear()
+                self._headers[head] = headers
+        return headers
+
+
+class Answer:
+    """The answer of the application behind the files: passed on, unless ``find_page`` has a page for its 404."""
+
+    def __init__(self, start_response: StartResponse, find_page: Callable[[], Response | None]) -> None:
+        self._start_response = start_response
+        self._find_page = find_page
+        self.is_started = False
+        self.page: Response | None = None
+
+    def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+        """Stand in for start_response (PEP 3333)."""
+        self.is_started = True
+        self.page = self._find_page() if status.startswith("404") else None
+        if self.page is not None:
+            return lambda content: None
+        return self._start_response(status, headers, *((exc_info,) if exc_info else ()))
+
+
+class AppBody:
+    """The body of an application, of which ``first`` was taken already; it is closed with it."""
+
+    def __init__(self, first: list[bytes], rest: Iterator[bytes], body: Iterable[bytes]) -> None:
+        self._first = first
+        self._rest = rest
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._first
+        yield from self._rest
+
+    def close(self) -> None:
+        close_body(self._body)
+
+
+class Body:
+    """The body of a response, read by the thread that sends it."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return read_body_waiting(self._response)
+
+    def close(self) -> None:
+        close_source(self._response.source)
+
+
+class Background:
+    """Runs work in one thread, which begins with the first; ``on_done`` is called with the lock held."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._waiting: SimpleQueue[tuple[Callable[[], Any], Callable[[Future[Any]], None]]] = SimpleQueue()
+        self._has_begun = False
+
+    def submit(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any] | None:
+        """Run ``work`` later; the caller holds the lock."""
+        if not self._has_begun:
+            threading.Thread(target=self._run, name="fastfile", daemon=True).start()
+            self._has_begun = True
+        self._waiting.put((work, on_done))
+        return Future()
+
+    def _run(self) -> None:
+        while True:
+            work, on_done = self._waiting.get()
+            done = run(work)
+            with self._lock:
+                try:
+                    on_done(done)
+                except Exception as error:
+                    report_failure(error)
+
+
+def run(work: Callable[[], Any]) -> Future[Any]:
+    """Return the done future of work that is done now."""
+    done: Future[Any] = Future()
+    try:
+        done.set_result(work())
+    except Exception as error:
+        done.set_exception(error)
+    return done
+
+
+def close_body(body: Iterable[bytes]) -> None:
+    """Tell an application that its body is not read any further (PEP 3333)."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def _is_whole(part: FileSlice) -> bool:
+    """Tell whether a part is its whole file: hosts send what a file wrapper holds to its end."""
+    return isinstance(part.owner, Resource) and part.count == part.owner.size

@@ -1,0 +1,82 @@
+"""Static files as a WSGI application, alone or in front of another one.
+
+app = fastfile.wsgi.StaticFiles("dist", spa=True)
+app = fastfile.wsgi.StaticFiles("static", app=flask_app, prefix="/static")
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Unpack
+
+from fastfile.embedding.files import MAX_MOUNTS, PASSED_ON, make_plan
+from fastfile.embedding.heads import make_head, read_environ
+from fastfile.embedding.options import FilesOptions
+from fastfile.embedding.settings import Directory
+from fastfile.embedding.targets import find_wsgi_place
+from fastfile.embedding.wsgi_files import Application, Environ, StartResponse, WsgiFiles
+from fastfile.message import close_source
+
+
+class StaticFiles:
+    """Serves a folder, or one file, by HTTP; with ``app``, the files come first and ``app`` answers the rest.
+
+    ``prefix`` is the path of the folder; a framework may mount the application at another path besides. The options are
+    those of the command line. Folders are not listed unless ``listing=True``, and host names are not checked unless
+    ``allowed_host`` gives them. Raises ConfigError for an option that is wrong or has no effect here, and StartError
+    where the folder cannot be read.
+
+    With ``app``, it gets every method but GET and HEAD, and every path without a file. With ``spa`` too, its 404 for a
+    navigation becomes the page of the single-page app. Whole files go by ``wsgi.file_wrapper`` where the host has one.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        app: Application | None = None,
+        prefix: str = "",
+        **options: Unpack[FilesOptions],
+    ) -> None:
+        self.app = app
+        self._plan = make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()")
+        self._lock = threading.Lock()
+        self._files: dict[str, WsgiFiles] = {}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        app = self.app
+        method: str = environ["REQUEST_METHOD"]
+        if app is not None and method not in ("GET", "HEAD"):
+            return app(environ, start_response)
+        raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+        mount, target = find_wsgi_place(raw, environ.get("PATH_INFO", ""), environ.get("SCRIPT_NAME", ""))
+        query: str = environ.get("QUERY_STRING", "")
+        if query:
+            target += b"?" + query.encode("latin-1", "replace")
+        head = make_head(method, target, read_environ(environ))
+        files = self._find_files(mount)
+        response = files.find(head)
+        if app is None or response.status not in PASSED_ON:
+            return files.send(response, environ, start_response)
+        close_source(response.source)
+        return files.ask(app, head, environ, start_response) if files.has_pages else app(environ, start_response)
+
+    def _find_files(self, mount: str) -> WsgiFiles:
+        files = self._files.get(mount)
+        if files is None:
+            with self._lock:
+                if len(self._files) >= MAX_MOUNTS:
+                    self._files = {}
+                files = self._files.setdefault(mount, WsgiFiles(self._plan, mount))
+        return files
+
+
+class StaticFilesMiddleware(StaticFiles):
+    """StaticFiles with the application as its first argument."""
+
+    def __init__(
+        self, app: Application, directory: Directory, *, prefix: str = "", **options: Unpack[FilesOptions]
+    ) -> None:
+        super().__init__(directory, app=app, prefix=prefix, **options)
