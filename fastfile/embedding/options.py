@@ -91,6 +91,12 @@ class RunOptions(ProcessOptions, total=False):
     socket_mode: str | None
     metrics: str | None
     proxy_protocol: bool | None
+    tls_cert: Sequence[Path] | None
+    tls_key: Sequence[Path] | None
+    tls_password_file: Path | None
+    tls_min: Literal["1.2", "1.3"] | None
+    redirect_http: int | str | None
+    hsts: bool | int | str | None
     user: str | None
     group: str | None
     log_format: Literal["auto", "pretty", "common", "combined", "json", "none"] | None

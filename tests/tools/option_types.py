@@ -68,7 +68,8 @@ def annotation(option: Option, type_: object) -> str:
     """Return the type of a keyword, as source."""
     if option.repeatable:
         is_single = type_ == tuple[str, ...] and ": " not in option.metavar
-        several = "Sequence[str]" if is_single else "Pairs"
+        single = "Path" if option.kind.names_file else "str"
+        several = f"Sequence[{single}]" if is_single else "Pairs"
         return f"bool | {several} | None" if option.bare else f"{several} | None"
     plain = [kind for kind in typing.get_args(type_) if kind is not type(None)]
     if typing.get_origin(type_) is typing.Literal:
