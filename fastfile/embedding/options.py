@@ -91,6 +91,7 @@ class RunOptions(ProcessOptions, total=False):
     socket_mode: str | None
     metrics: str | None
     proxy_protocol: bool | None
+    https: bool | None
     tls_cert: Sequence[Path] | None
     tls_key: Sequence[Path] | None
     tls_password_file: Path | None
