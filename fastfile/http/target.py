@@ -35,18 +35,18 @@ class Target(NamedTuple):
 _ASTERISK = Target(b"", False, None, None, True)
 
 
-def parse_target(target: bytes) -> Target:
-    """Parse a target in origin-form, absolute-form or asterisk-form.
+def parse_target(target: bytes, is_secure: bool = False) -> Target:
+    """Parse a target in origin-form, absolute-form or asterisk-form; ``is_secure``: it came over TLS.
 
     Raises HTTPError: 400 for other forms, a bad escape, a NUL, an invalid authority, and dot segments that climb above
-    the root; 404 for what no file can be named; 421 for https.
+    the root; 404 for what no file can be named; 421 for https over a connection that is not secure.
     """
     if target == b"*":
         return _ASTERISK
     authority = None
     rest = target.partition(b"#")[0]
     if not target.startswith(b"/"):
-        authority, rest = _split_absolute_form(rest)
+        authority, rest = _split_absolute_form(rest, is_secure)
     raw_path, mark, query = rest.partition(b"?")
     path, is_directory = _resolve(_decode(raw_path))
     if b"%2" in raw_path and b"%2f" in raw_path.lower():
@@ -55,7 +55,7 @@ def parse_target(target: bytes) -> Target:
     return Target(path, is_directory, query if mark else None, authority, False)
 
 
-def _split_absolute_form(target: bytes) -> tuple[bytes, bytes]:
+def _split_absolute_form(target: bytes, is_secure: bool) -> tuple[bytes, bytes]:
     """Return the valid authority of an absolute-form, and its path (beginning with a slash) with the query."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):  # RFC 3986 §3.1: schemes are case-insensitive
@@ -66,7 +66,7 @@ def _split_absolute_form(target: bytes) -> tuple[bytes, bytes]:
     end = min(ends, default=len(rest))
     authority, path = rest[:end], rest[end:]
     parse_host(authority)  # refuses userinfo (RFC 9110 §4.2.4) and an empty host (§4.2.1)
-    if scheme.lower() == b"https":
+    if scheme.lower() == b"https" and not is_secure:
         # RFC 9110 §7.4: MUST be rejected unless it came over a connection that is secured for its origin; no gateway
         # that we could trust is known, and those that end TLS send the origin-form.
         raise HTTPError(421, "This connection is not secured: https is not served here.")

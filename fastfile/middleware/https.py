@@ -6,14 +6,15 @@ from fastfile.errors import BadRequest, HTTPError
 from fastfile.http.authority import check_host, parse_host
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import Target, parse_target
-from fastfile.message import Deferred, RequestHead, Response
-from fastfile.responder import Responder
+from fastfile.message import Deferred, Field, RequestHead, Response
+from fastfile.responder import FieldEdit, Responder
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.pages import TEXT
 from fastfile.site.representation import NO_CACHE, make_bodiless, make_page
 
 CHALLENGES = b".well-known/acme-challenge/"  # RFC 8555 §8.3: a certificate authority asks for these in plain HTTP
 HTTPS_PORT = 443
+HSTS = b"Strict-Transport-Security"
 
 
 class HttpsRefusal(Responder):
@@ -44,15 +45,21 @@ class HttpsRedirect(Responder):
         self._port = port
         self._changes = changes
         self._pages = ErrorPages(changes)
+        self._edit = FieldEdit(_drop_hsts)
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         try:
-            target = parse_target(head.target)
+            target = parse_target(head.target, head.is_secure)
             if target.path.startswith(CHALLENGES):
-                return self._handler.respond(head)
+                return self._without_hsts(self._handler.respond(head))
             return self._redirect(head, target)
         except HTTPError as error:
             return self.refuse(error, head)
+
+    def _without_hsts(self, answer: Response | Deferred) -> Response | Deferred:
+        if isinstance(answer, Deferred):
+            return answer.map(self._without_hsts)
+        return self._edit.apply(answer, answer.user)
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
         response = self._pages.make(error, head)
@@ -69,6 +76,11 @@ class HttpsRedirect(Responder):
         fields = ((b"Location", url), NO_CACHE)
         response = make_page(308, TEXT, b"Moved to %b\n" % url, fields, self._changes)
         return make_bodiless(response) if head.method == b"HEAD" else response
+
+
+def _drop_hsts(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the fields without HSTS, which plain HTTP must not have (RFC 6797 §7.2)."""
+    return tuple(field for field in fields if field[0] != HSTS)
 
 
 def make_https_url(host: bytes, port: int, path: bytes) -> bytes:
@@ -90,7 +102,7 @@ def _path_of(target: bytes) -> bytes:
 def _find_url(head: RequestHead) -> str:
     """Return the URL by https of what was asked for at this port; empty where the request does not name it."""
     try:
-        target = parse_target(head.target)
+        target = parse_target(head.target, head.is_secure)
         authority = head.authority if target.authority is None else target.authority
         if target.asterisk or authority is None:
             return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
@@ -10,8 +12,11 @@ from fastfile.terminal import printable
 
 if TYPE_CHECKING:
     from fastfile.server.local_certificate import LocalCertificate
-    from fastfile.server.net.tls.certificates import CertificateFiles
+    from fastfile.server.net.tls.certificates import CertificateFiles, Stamp
     from fastfile.server.net.tls.contexts import Contexts
+    from fastfile.server.worker import Plan
+
+LOOK_S = 1.0  # between looks at the files; workers that report wake the supervisor as often
 
 
 def is_secure(config: Config) -> bool:
@@ -36,6 +41,63 @@ def load_contexts(config: Config) -> Contexts | None:
         local = find_local_certificate(config)
     policy = Policy(minimum=config.tls_min, password=_read_password(config))
     return load(find_files(config, local), policy, local)
+
+
+class CertificateWatch:
+    """Notices in the supervisor that files of the certificates in use have changed, once they have settled."""
+
+    def __init__(self) -> None:
+        self._look_at_s = 0.0
+        self._before: tuple[Stamp, ...] = ()
+        self._tried: tuple[Stamp, ...] = ()
+
+    def has_changed(self, contexts: Contexts | None) -> bool:
+        """Tell whether they differ from those in use and are as they were at the last look; True once for a state."""
+        if contexts is None or time.monotonic() < self._look_at_s:
+            return False
+        from fastfile.server.net.tls.certificates import read_stamps
+
+        self._look_at_s = time.monotonic() + LOOK_S
+        stamps = read_stamps([certificate.files for certificate in contexts.certificates])
+        if stamps in (contexts.stamps, self._tried):
+            return False
+        if stamps != self._before:
+            self._before = stamps
+            return False
+        self._tried = stamps
+        return True
+
+
+def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None]) -> Contexts | None:
+    """Read the certificates for a reload. Raises StartError.
+
+    Where the same files are not readable any more, since the server is another user by now, those in use stay.
+    """
+    if not is_secure(config):
+        return None
+    from fastfile.server.net.tls.certificates import Unreadable
+
+    try:
+        return load_contexts(config)
+    except Unreadable as error:
+        contexts = current.contexts
+        if contexts is None or (contexts.local is not None) != config.https:
+            raise
+        if find_files(config, contexts.local) != [certificate.files for certificate in contexts.certificates]:
+            raise
+        say(f"{error}; the certificates in use stay")
+        return contexts
+
+
+def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
+    """Return a plan with the certificates of now; None where they are wrong, which ``say`` is told."""
+    try:
+        contexts = load_contexts(plan.config)
+    except StartError as error:
+        say(f"the certificates stay as they were: {error}")
+        return None
+    say("the files of the certificates have changed: they are read again")
+    return plan._replace(contexts=contexts)
 
 
 def find_files(config: Config, local: LocalCertificate | None) -> list[CertificateFiles]:

@@ -9,10 +9,11 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, NoReturn
 
 from fastfile.server.channel import Child, WorkerChannel, make_channel
+from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, Metering
 from fastfile.server.net.bind import Listening
@@ -64,6 +65,14 @@ class Forker:
         child.log_path = log_path(generation.plan.config)
         return child
 
+    def close_sockets(self) -> None:
+        """Close the listening sockets of this process."""
+        self._listening.close()
+        if self._metering is not None:
+            self._metering.listening.close()
+        if self._redirecting is not None:
+            self._redirecting.close()
+
     def retire(self, page: int) -> None:
         """Keep the counts of a worker that has ended."""
         if self._metering is not None:
@@ -104,6 +113,20 @@ class Forker:
             return None
         board, listening = self._metering
         return Meter(board.metrics(page), board, listening.take(0, 1)[0], page)
+
+
+def reopen_logs(children: Collection[Child], errors: ErrorLog) -> None:
+    """Open the access logs again, since their files were renamed, and send them to the workers that write them."""
+    for path in {child.log_path for child in children if child.log_path is not None}:
+        try:
+            fd = open_log(path)
+        except OSError as error:
+            errors.say(f"cannot open the log again: {error.strerror}; the workers keep the old file")
+            continue
+        for child in children:
+            if child.log_path == path:
+                child.send_log(fd)
+        os.close(fd)
 
 
 def close_descriptors(kept: Iterable[int]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.certificates import load_contexts
+from fastfile.server.certificates import is_secure, load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Board, Metering
 from fastfile.server.net.bind import Listening, adopt, listen
@@ -30,11 +30,11 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     ``reread`` is called at each reload; without it the settings stay as they are.
     """
 
-    def make_plan() -> Plan:
+    def make_plan(current: Plan) -> Plan:
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
         preload(new)
-        return Plan(listening.adapt(new), os.fsencode(path), load_contexts(new))
+        return Plan(listening.adapt(new), os.fsencode(path), load_contexts_again(new, current, errors.say))
 
     notices = preload(config)
     contexts = load_contexts(config)
@@ -51,6 +51,8 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             listening.secure()
             listening.notices += contexts.local.notices if contexts.local is not None else ()
             redirecting = listen_for_redirects(config)
+            if redirecting is not None:
+                listening.notices.append(f"plain HTTP at {redirecting.shown()} is redirected to HTTPS")
         if config.metrics is not None:
             metering = Metering(Board(), listen_for_metrics(config, config.metrics))
             listening.notices.append(f"metrics at {metering.listening.shown()}")
@@ -75,6 +77,8 @@ def check_fixed(before: Config, after: Config) -> None:
         if getattr(before, name) != getattr(after, name):
             flag = name.replace("_", "-")
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
+    if is_secure(before) != is_secure(after):
+        raise StartError("HTTPS cannot be switched on or off while the server runs: restart it for that")
 
 
 def listen_for_metrics(config: Config, endpoint: str) -> Listening:

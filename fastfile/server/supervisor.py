@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
+from fastfile.server.certificates import CertificateWatch, renew
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
-from fastfile.server.fork import Forker, Generation, describe_end
-from fastfile.server.log.access import open_log
+from fastfile.server.fork import Forker, Generation, describe_end, reopen_logs
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Metering
 from fastfile.server.net.bind import Listening
@@ -46,7 +46,7 @@ class Supervisor:
     def __init__(
         self,
         plan: Plan,
-        reread: Callable[[], Plan],
+        reread: Callable[[Plan], Plan],
         listening: Listening,
         errors: ErrorLog,
         manager: Manager,
@@ -59,7 +59,6 @@ class Supervisor:
         self._errors = errors
         self._manager = manager
         self._metering = metering
-        self._redirecting = redirecting
         self._on_ready: OnReady | None = on_ready
         self._current = Generation(0, plan)
         self._settled = self._current  # the last generation whose workers all serve
@@ -69,6 +68,7 @@ class Supervisor:
         self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
+        self._watch = CertificateWatch()
         self._forker = Forker(listening, errors, metering, redirecting)
         self._signals = SignalPipe()
         self._ends_on_hangup = ends_on_hangup()
@@ -137,6 +137,8 @@ class Supervisor:
         self._kill_hung()
         for index in self._restarts.take_due():
             self._spawn(index)
+        if not self._stopping and self._watch.has_changed(self._current.plan.contexts):
+            self._replace_by(self._renew_certificates)
         self._errors.flush()
         self._manager.beat()
         if time.monotonic() > self._kill_at_s:
@@ -160,7 +162,7 @@ class Supervisor:
             else:
                 self._replace_by(self._reload)
         elif number == signal.SIGUSR1:
-            self._reopen_logs()
+            reopen_logs(self._children.values(), self._errors)
 
     def _stop(self) -> None:
         """Let the workers finish what is in flight, within the grace."""
@@ -172,24 +174,7 @@ class Supervisor:
         self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
         self._signal_children(signal.SIGTERM, self._children.values())
         # Each worker accepts the clients in its queue, then closes it: later ones are refused, not left hanging.
-        self._listening.close()
-        if self._metering is not None:
-            self._metering.listening.close()
-        if self._redirecting is not None:
-            self._redirecting.close()
-
-    def _reopen_logs(self) -> None:
-        """Open the access logs again, since their files were renamed, and send them to the workers that write them."""
-        for path in {child.log_path for child in self._children.values() if child.log_path is not None}:
-            try:
-                fd = open_log(path)
-            except OSError as error:
-                self._errors.say(f"cannot open the log again: {error.strerror}; the workers keep the old file")
-                continue
-            for child in self._children.values():
-                if child.log_path == path:
-                    child.send_log(fd)
-            os.close(fd)
+        self._forker.close_sockets()
 
     @property
     def _is_starting(self) -> bool:
@@ -210,7 +195,7 @@ class Supervisor:
         """Replace all workers by ones of the settings as they are now; when those are wrong, nothing changes."""
         self._manager.reloading()
         try:
-            plan = self._reread()
+            plan = self._reread(self._current.plan)
         except (ConfigError, StartError, OSError) as error:
             self._refuse_reload(str(error))
             return
@@ -226,6 +211,12 @@ class Supervisor:
     def _renew(self) -> None:
         """Replace all workers by ones of the same settings: in their sandbox they cannot open the root of now."""
         self._begin_generation(self._current.plan, False)
+
+    def _renew_certificates(self) -> None:
+        """Replace all workers by ones that have the certificates of now; when those are wrong, nothing changes."""
+        plan = renew(self._current.plan, self._errors.say)
+        if plan is not None:
+            self._begin_generation(plan, False)
 
     def _begin_generation(self, plan: Plan, is_reload: bool) -> None:
         self._generations += 1

@@ -7,5 +7,5 @@ cdef class ErrorPages:
     cdef str _last_hint
     cdef Response _last_absence
     cpdef Response make(self, error, RequestHead head, bytes html=*, str hint=*, str link=*)
-    cpdef Response make_absence(self, RequestHead head, str hint=*, str link=*)
+    cpdef Response make_absence(self, RequestHead head, str hint=*)
     cpdef bytes choose_type(self, bytes accept)

@@ -133,7 +133,7 @@ class Handler(Responder):
 
     def _failure_page(self, head: RequestHead) -> bytes | None:
         try:
-            site, target = self._mounts.find(parse_target(head.target))
+            site, target = self._mounts.find(parse_target(head.target, head.is_secure))
             return site.failure_page(target.path)
         except HTTPError:  # the target is malformed, or the site's rules failed
             return None
@@ -143,7 +143,7 @@ class Handler(Responder):
         if head.method != b"GET":
             _check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
-            target = parse_target(head.target)
+            target = parse_target(head.target, head.is_secure)
             self._check_authority(head, target)
             if head.method == b"OPTIONS":
                 return self._options

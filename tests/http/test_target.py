@@ -205,3 +205,8 @@ HIDDEN = [
 @pytest.mark.parametrize(("path", "expected"), HIDDEN)
 def test_a_segment_that_begins_with_a_dot_is_hidden(path: bytes, expected: bool) -> None:
     assert is_hidden(path) is expected
+
+
+def test_an_https_uri_is_accepted_over_tls() -> None:
+    target = parse_target(b"https://a.example/b", is_secure=True)
+    assert (target.authority, target.path) == (b"a.example", b"b")

@@ -188,7 +188,9 @@ class InProcess:
     def connect_securely(self, context: ssl.SSLContext | None = None, **arguments: Any) -> RawClient:
         assert self._pair is not None
         context = context or self._pair.client()
-        return RawClient(context.wrap_socket(self.connect_plainly(), server_hostname="localhost", **arguments))
+        # The end of a stream without close_notify raises SSLEOFError.
+        arguments = {"server_hostname": "localhost", "suppress_ragged_eofs": False, **arguments}
+        return RawClient(context.wrap_socket(self.connect_plainly(), **arguments))
 
     def connect_to_unix_socket(self) -> RawClient:
         connection = socket.socket(socket.AF_UNIX)

@@ -3,7 +3,7 @@ cimport cython
 from fastfile._sendfile cimport close, copy_file, recv_into, reset, send_file, send_parts, send_response, shutdown_write
 from fastfile.message cimport FileSlice
 
-cdef int WOULD_BLOCK, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, PLAIN, SECURE, INSECURE
+cdef int WOULD_BLOCK
 
 cdef class Transport:
     cdef readonly int fd

@@ -24,6 +24,13 @@ NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is decoded
 HELLO_STEPS = 6  # of a handshake in memory; TLS 1.3 takes two and TLS 1.2 three
 
 
+Stamp = tuple[int, int, int] | None  # device, inode and modification time of a file; None where there is none
+
+
+class Unreadable(StartError):
+    """A file that this process has no permission to read, as after it has become another user."""
+
+
 class CertificateFiles(NamedTuple):
     """The paths of a certificate (PEM, its chain behind it) and of its key; ``is_local``: our own CA made it."""
 
@@ -67,6 +74,19 @@ def read_certificate(files: CertificateFiles, context: ssl.SSLContext, password:
     return Certificate(files, context, names, expires_s)
 
 
+def read_stamps(pairs: Sequence[CertificateFiles]) -> tuple[Stamp, ...]:
+    """Return the state of all files, by which a change is noticed."""
+    return tuple(_stamp(path) for pair in pairs for path in (pair.certificate, pair.key))
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
 def _problem(flag: str, path: str, text: str) -> StartError:
     return StartError(f"{flag} {printable(path)}: {text}")
 
@@ -79,6 +99,8 @@ def _read(path: str, flag: str) -> str:
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return file.read()
+    except PermissionError as error:
+        raise Unreadable(str(_problem(flag, path, f"cannot be read: {error.strerror}"))) from None
     except OSError as error:
         raise _problem(flag, path, f"cannot be read: {error.strerror}") from None
 

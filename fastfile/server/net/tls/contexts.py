@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, read_certificate
+from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, Stamp, read_certificate, read_stamps
 
 if TYPE_CHECKING:
     from fastfile.server.local_certificate import LocalCertificate
@@ -48,6 +48,7 @@ class Contexts:
     default: ssl.SSLContext
     certificates: tuple[Certificate, ...]
     local: LocalCertificate | None = None  # of --https
+    stamps: tuple[Stamp, ...] = ()  # of the files, from before they were read
 
     def of(self, context: ssl.SSLContext) -> Certificate:
         """Return the certificate of a context that a handshake ended with."""
@@ -62,11 +63,12 @@ def load(files: Sequence[CertificateFiles], options: Policy, local: LocalCertifi
 
     Each call makes new contexts, with ticket keys of their own; those of before stay as they are.
     """
+    stamps = read_stamps(files)
     certificates = tuple(read_certificate(pair, make_context(options), options.password) for pair in files)
     default = certificates[0].context
     if len(certificates) > 1:
         default.sni_callback = _make_chooser(certificates)
-    return Contexts(default, certificates, local)
+    return Contexts(default, certificates, local, stamps)
 
 
 def make_context(options: Policy) -> ssl.SSLContext:
