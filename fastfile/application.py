@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.clock import Clock
@@ -22,9 +23,10 @@ from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler, allowed_hosts
 from fastfile.site.hints import Hints
 from fastfile.site.lookup import Site
-from fastfile.site.mounts import Entrance, Mounts
+from fastfile.site.mounts import Entrance, Mounted, Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
 from fastfile.storage.cache import Cache
+from fastfile.storage.mount_table import is_on_remote_disk
 from fastfile.storage.root import Root
 from fastfile.storage.tags import Tags
 from fastfile.terminal import printable
@@ -32,6 +34,10 @@ from fastfile.terminal import printable
 if TYPE_CHECKING:
     from fastfile.rules.reload import SiteRules
     from fastfile.site.compression import Submit
+    from fastfile.site.remote import DiskThreads, RemoteSite
+
+
+OpenThreads = Callable[[], "DiskThreads"]
 
 
 class MountPoint(NamedTuple):
@@ -103,12 +109,37 @@ def make_application(
     note: Note = take_no_note,
     say: Callable[[str], None] = say_nothing,
     read: Submit | None = None,
+    open_threads: OpenThreads | None = None,
 ) -> Handler:
     """Return the handler of requests. The caller keeps the roots and closes them.
 
     ``submit`` runs background work in a thread, ``read`` runs reads that a response waits for while it is sent.
-    ``note`` takes what each step found, ``say`` the problems of a root's rules, and hints.
+    ``note`` takes what each step found, ``say`` the problems of a root's rules, and hints. ``open_threads`` makes the
+    threads of a disk that can hang; without it the event loop waits for such a disk.
     """
+    shared = make_shared(config, clock, log_failure, submit, note, say, read)
+    sites: list[Mounted] = []
+    for mount_point in mount_points:
+        if open_threads is not None and is_remote(mount_point, config):
+            sites.append(make_remote_site(mount_point, config, open_threads(), log_failure, say))
+        else:
+            sites.append(make_site(mount_point, shared, say, submit))
+    main = mount_points[0]
+    if main.root.only is not None and main.base and config.base is None:
+        sites.append(Entrance(main.base, shared))
+    return Handler(Mounts(sites), shared, log_failure)
+
+
+def make_shared(
+    config: Config,
+    clock: Clock,
+    log_failure: Callable[[BaseException], None],
+    submit: Submit | None,
+    note: Note,
+    say: Callable[[str], None],
+    read: Submit | None,
+) -> Shared:
+    """Return what the sites of one thread share."""
     changes = common_changes(config)
     cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
@@ -124,12 +155,33 @@ def make_application(
     elif not allowed_hosts(config):  # loopback alone, without names of other machines
         hints = Hints(say if sys.stderr is not None and sys.stderr.isatty() else say_nothing)
     tags = Tags(config.etag)
-    shared = Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
-    sites: list[Site | Entrance] = [make_site(mount_point, shared, say, submit) for mount_point in mount_points]
-    main = mount_points[0]
-    if main.root.only is not None and main.base and config.base is None:
-        sites.append(Entrance(main.base, shared))
-    return Handler(Mounts(sites), shared, log_failure)
+    return Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
+
+
+def is_remote(mount_point: MountPoint, config: Config) -> bool:
+    """Tell whether a root is on a disk that can hang."""
+    if config.remote_disk != "auto":
+        return config.remote_disk == "on"
+    return is_on_remote_disk(mount_point.root.path)
+
+
+def make_remote_site(
+    mount_point: MountPoint,
+    config: Config,
+    threads: DiskThreads,
+    log_failure: Callable[[BaseException], None],
+    say: Callable[[str], None],
+) -> RemoteSite:
+    """Return the site of a root on a disk that can hang, with a handler that its thread alone uses."""
+    from fastfile.site.remote import RemoteSite, encoder
+
+    clock = Clock()
+    report, tell = partial(threads.call, log_failure), partial(threads.call, say)
+    submit = encoder(threads, clock)
+    shared = make_shared(config, clock, report, submit, take_no_note, tell, threads.read)
+    # Without ``submit``: changed rules are read at once, which is in the thread.
+    site = make_site(mount_point, shared, tell, None)
+    return RemoteSite(mount_point.base, Handler(Mounts((site,)), shared, report), clock, threads)
 
 
 def add_gates(

@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import socket
+import time
 from collections.abc import Collection, Iterable
 from typing import NamedTuple, NoReturn
 
@@ -20,6 +21,9 @@ from fastfile.server.net.bind import Listening
 from fastfile.server.resources import log_path
 from fastfile.server.signals import HANDLED
 from fastfile.server.worker import Plan, Sockets, run_worker
+
+ENDS_WITHIN_S = 2.0  # a process that was killed, unless a system call of its waits for a disk
+LOOK_S = 0.005
 
 
 class Generation(NamedTuple):
@@ -149,3 +153,21 @@ def describe_end(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"
+
+
+def await_ends(pids: Iterable[int]) -> list[int]:
+    """Wait for children that were killed; return those that have not ended in time, which nothing can end."""
+    left = list(pids)
+    deadline_s = time.monotonic() + ENDS_WITHIN_S
+    while True:
+        left = [pid for pid in left if not _has_ended(pid)]
+        if not left or time.monotonic() > deadline_s:
+            return left
+        time.sleep(LOOK_S)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

@@ -19,7 +19,7 @@ from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.certificates import CertificateWatch, renew
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
-from fastfile.server.fork import Forker, Generation, describe_end, reopen_logs
+from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reopen_logs
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Metering
 from fastfile.server.net.bind import Listening
@@ -333,10 +333,9 @@ class Supervisor:
                 os.kill(child.pid, number)
 
     def _kill_all(self) -> None:
-        """Kill all workers and wait for their ends."""
+        """Kill all workers and wait for their ends, except for those that a disk holds."""
         self._stopping = True
         self._signal_children(signal.SIGKILL, self._children.values())
-        for pid in self._children:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        for pid in await_ends(self._children):
+            self._errors.say(f"worker {pid} waits for a disk that does not answer; it ends when the disk does")
         self._children.clear()

@@ -85,10 +85,15 @@ class Offload:
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
         """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
 
+        A work that has threads of its own, and so a method ``submit``, runs there.
+
         Cancelling the future takes it back: ``work`` is not begun any more. If it has begun, its ``stop()`` is called,
         where it has one, once all that wait for it have cancelled. ``on_done`` is called all the same.
         The same object, submitted again while it is under way, is run once for all.
         """
+        submit: Callable[[OnDone], Future[Any] | None] | None = getattr(work, "submit", None)
+        if submit is not None:
+            return submit(on_done)
         waiter = Waiter(partial(self._leave, work))
         followers = self._followers.get(id(work))
         if followers is not None:

@@ -23,6 +23,7 @@ from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
 from fastfile.server.certificates import is_secure
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
+from fastfile.server.deadline import Deadline
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.endpoint import Meter, MetricsHandler
@@ -39,6 +40,7 @@ from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
+    from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
@@ -140,7 +142,19 @@ class Worker:
     def _make_handler(self, config: Config, mount_points: Sequence[MountPoint], disk: Offload) -> Handler:
         report, say = self._errors.report_failure, self._errors.say_once
         submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
-        return make_application(config, mount_points, self._clock, report, submit, say=say, read=disk.submit)
+        read = Deadline(disk, self._loop, self._clock, config.disk_timeout).submit
+        open_threads = self._open_disk_threads
+        return make_application(
+            config, mount_points, self._clock, report, submit, say=say, read=read, open_threads=open_threads
+        )
+
+    def _open_disk_threads(self) -> WorkerDiskThreads:
+        """Return threads for a disk that can hang. Few servers have one, and import what it needs."""
+        from fastfile.server.disk_threads import WorkerDiskThreads
+
+        config = self._config
+        report = self._errors.report_failure
+        return WorkerDiskThreads(self._loop, self._clock, report, config.disk_timeout, config.max_connections)
 
     def _make_service(self, config: Config, disk: Offload, contexts: Contexts | None) -> Service:
         """Return what the connections share: the handler inside its middleware, and the threads that it waits for."""

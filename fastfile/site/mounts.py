@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from fastfile.errors import make_not_found
 from fastfile.http.target import Target, encode_path
 from fastfile.message import RequestHead, Response
+from fastfile.site.context import Found
 from fastfile.site.error_pages import make_vary
-from fastfile.site.lookup import Site
 from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
 from fastfile.site.shared import Shared
+
+
+class Mounted(Protocol):
+    """What Mounts chooses from: a Site, an Entrance, or a RemoteSite (remote.py)."""
+
+    base: bytes
+
+    def find(self, target: Target, head: RequestHead) -> Found: ...
+
+    def look_around(self) -> None: ...
+
+    def failure_page(self, path: bytes) -> bytes | None: ...
 
 
 class Entrance:
@@ -43,7 +56,7 @@ class Entrance:
 class Mounts:
     """Chooses the site of a request; most servers have one, mounted at the root."""
 
-    def __init__(self, sites: Sequence[Site | Entrance]) -> None:
+    def __init__(self, sites: Sequence[Mounted]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
@@ -51,7 +64,7 @@ class Mounts:
         for site in self._sites:
             site.look_around()
 
-    def find(self, target: Target) -> tuple[Site | Entrance, Target]:
+    def find(self, target: Target) -> tuple[Mounted, Target]:
         """Return the site for a target, and the target as that site sees it. Raises HTTPError 404."""
         path = target.path
         for site in self._sites:

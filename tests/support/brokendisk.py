@@ -26,15 +26,21 @@ MNT_DETACH = 2
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH = 1, 2, 3, 14, 15, 17, 18, 25
 INIT, OPENDIR, READDIR, RELEASEDIR, ACCESS, INTERRUPT, BATCH_FORGET = 26, 27, 28, 29, 34, 36, 42
 NAMES = {LOOKUP: "lookup", GETATTR: "getattr", OPEN: "open", READ: "read", OPENDIR: "opendir", READDIR: "readdir"}
+NAMES[FLUSH] = "flush"
 HEAD = struct.Struct("IIQQIIII")  # length, opcode, unique, inode, user, group, process, padding
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 class BrokenDisk:
-    """``failing`` names the operations that end in EIO; reading fails from ``readable`` bytes of a file on."""
+    """``failing`` names the operations that end in EIO; reading fails from ``readable`` bytes of a file on.
+
+    ``hanging`` names those that nothing answers until release().
+    """
 
     def __init__(self, folder: Path, files: dict[bytes, bytes], readable: int = 0) -> None:
         self.failing: set[str] = set()
+        self.hanging: set[str] = set()
+        self._held: list[bytes] = []
         self._folder = os.fsencode(folder)
         self._names = sorted(files)
         self._files = files
@@ -82,6 +88,22 @@ class BrokenDisk:
             if error.errno in (errno.ENOENT, errno.EINTR, errno.EAGAIN):  # it was taken back
                 return
             raise
+        if NAMES.get(HEAD.unpack_from(request)[1]) in self.hanging:
+            self._held.append(request)
+        else:
+            self._respond(request)
+
+    def is_asked(self) -> bool:
+        """Tell whether somebody waits for a hanging operation."""
+        return bool(self._held)
+
+    def release(self) -> None:
+        """Answer what hangs, and let nothing hang any more."""
+        self.hanging.clear()
+        while self._held:
+            self._respond(self._held.pop())
+
+    def _respond(self, request: bytes) -> None:
         _, opcode, unique, inode, *_ = HEAD.unpack_from(request)
         if opcode in (FORGET, BATCH_FORGET, INTERRUPT):
             return

@@ -142,6 +142,14 @@ class LimitOptions(OptionGroup):
         reason="a byte now and then is progress, and holds a descriptor for days (slow read)",
         peers="Kestrel 240 B/s; httpd, nginx and Caddy none",
     )
+    disk_timeout: float = option(
+        seconds(0.1, 86400),
+        default=15.0,
+        metavar="TIME",
+        help="Time for one look-up or read on a network disk (--remote-disk); then the response is 503, or cut.",
+        reason="a disk that sleeps needs 10 s to spin up; one that hangs may never come back",
+        peers="nginx, Caddy and httpd wait as long as the disk does",
+    )
     backlog: int = option(
         number(1, 65535),
         default=2048,

@@ -126,6 +126,13 @@ class ProcessOptions(OptionGroup):
         metavar="MODE",
         help="Let workers read nothing but the served files (Landlock): auto (where the kernel can), off, or require.",
     )
+    remote_disk: Literal["auto", "on", "off"] = option(
+        choice("auto", "on", "off"),
+        default="auto",
+        metavar="MODE",
+        help="Look files up in a thread, so that a disk that hangs stops nothing else: auto (on a network or FUSE file "
+        "system), on, or off.",
+    )
 
 
 class FileOptions(OptionGroup):

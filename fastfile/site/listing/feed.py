@@ -30,6 +30,7 @@ class Feed:
         self._is_reading = False
         self._has_ended = False
         self._is_closed = False
+        self._is_late = False  # a thread that took too long may still run the generator, and then drops it
         self._error: BaseException | None = None
         self._wake: Callable[[], None] | None = None
 
@@ -53,7 +54,7 @@ class Feed:
         """Close the generator, and with it the file that it has open; when a thread runs it, after that."""
         self._is_closed = True
         self._wake = None
-        if not self._is_reading:
+        if not self._is_reading and not self._is_late:
             self._parts.close()
 
     def _begin(self) -> None:
@@ -74,10 +75,12 @@ class Feed:
 
     def _on_read(self, job: Future[tuple[bytes, bool]]) -> None:
         self._is_reading = False
-        if self._is_closed:
-            self._parts.close()
-            return
         self._error = job.exception()
+        self._is_late = isinstance(self._error, TimeoutError)
+        if self._is_closed:
+            if not self._is_late:
+                self._parts.close()
+            return
         if self._error is None:
             self._ready, self._has_ended = job.result()
         wake, self._wake = self._wake, None

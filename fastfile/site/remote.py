@@ -1,0 +1,171 @@
+"""A site on a disk that can hang: a network or FUSE file system. The event loop never looks anything up there.
+
+One thread owns all of it: a handler with a cache and a clock of its own, which it asks for one request after the other.
+Bodies are read in other threads, since sendfile would wait for such a disk. A request that takes too long gets 503, and
+while nothing comes back all others get it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from itertools import chain
+from typing import Any, Protocol
+
+from fastfile.clock import Clock
+from fastfile.errors import HTTPError, make_unavailable
+from fastfile.http.target import Target
+from fastfile.message import Deferred, FileSlice, RequestHead, Response
+from fastfile.site.compression import Submit
+from fastfile.site.handler import Handler
+from fastfile.site.listing.feed import PIECE_SIZE, Feed
+from fastfile.storage.root import os_error
+
+
+class DiskThreads(Protocol):
+    """The threads of one disk: one that looks up, some that read bodies, and one that encodes in the background."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the thread that looks up is overdue."""
+
+    def look_up(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any] | None: ...
+
+    def read(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any] | None: ...
+
+    def call(self, function: Callable[[Any], None], argument: Any) -> None:
+        """Call a function on the event loop soon, from any thread."""
+
+    def encode(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any]:
+        """Run both in threads, ``on_done`` in the one that looks up; to be called there."""
+
+
+class RemoteSite:
+    """Stands for a Site in Mounts. ``handler`` serves the site at the same path, and ``clock`` is its clock."""
+
+    def __init__(self, base: bytes, handler: Handler, clock: Clock, threads: DiskThreads) -> None:
+        self.base = base
+        self.handler = handler
+        self.clock = clock
+        self.threads = threads
+        self.discarded: deque[object] = deque()  # what holds files that are to be closed, in the thread
+        self._is_looking = False
+
+    def find(self, target: Target, head: RequestHead) -> Deferred:
+        """Return the response as the work of the site's thread. Raises HTTPError 503 while that is stuck."""
+        if self.threads.is_stuck:
+            raise _make_stuck()
+        return Deferred(LookUp(self, head), self._finish)
+
+    def look_around(self) -> None:
+        """Have the thread look for changes, and close what was discarded."""
+        if not self._is_looking and not self.threads.is_stuck:
+            self._is_looking = self.threads.look_up(self._look_around, self._note_looked) is not None
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return None: to read the page would be to wait for the disk."""
+
+    def _look_around(self) -> None:
+        self.discarded.clear()
+        self.clock.begin_batch()
+        self.handler.look_around()
+
+    def _note_looked(self, job: Future[Any]) -> None:
+        self._is_looking = False
+
+    def _finish(self, job: Future[Any]) -> Response:
+        try:
+            response: Response = job.result()
+        except TimeoutError:
+            raise _make_stuck() from None
+        if response.source is None and all(isinstance(part, bytes) for part in response.parts):
+            return response
+        if isinstance(response.source, Feed):
+            return response
+        body = Feed(_read_body(Held(response, self.discarded)), self.threads.read)
+        return Response(response.head, (), response.body_size, response.close, body, response.user)
+
+
+class LookUp:
+    """The work for one request. It names its own thread: whoever runs it there asks ``submit``."""
+
+    __slots__ = ("_head", "_site")
+
+    def __init__(self, site: RemoteSite, head: RequestHead) -> None:
+        self._site = site
+        self._head = head
+
+    def submit(self, on_done: Callable[[Future[Any]], None]) -> Future[Any] | None:
+        """Run it in the thread of the site."""
+        return self._site.threads.look_up(self.__call__, on_done)
+
+    def __call__(self) -> Response:
+        site = self._site
+        site.discarded.clear()
+        site.clock.begin_batch()
+        response = site.handler.respond(self._head)
+        while isinstance(response, Deferred):
+            job: Future[Any] = Future()
+            try:
+                job.set_result(response.work())
+            except Exception as error:
+                job.set_exception(error)
+            site.clock.begin_batch()
+            try:
+                response = response.finish(job)
+            except HTTPError as error:
+                response = site.handler.refuse(error, self._head)
+        return response
+
+
+class Held:
+    """A response whose files are closed in the thread of its site, since closing can wait for the disk too."""
+
+    __slots__ = ("_discarded", "response")
+
+    def __init__(self, response: Response, discarded: deque[object]) -> None:
+        self.response = response
+        self._discarded = discarded
+
+    def __del__(self) -> None:
+        self._discarded.append(self.response)
+
+
+def _read_body(held: Held) -> Generator[bytes, None, None]:
+    """Yield a body; runs in a thread."""
+    source: Any = held.response.source or ()
+    for part in chain(held.response.parts, source):
+        if isinstance(part, FileSlice):
+            yield from _read_slice(part)
+        else:
+            yield part
+
+
+def _read_slice(part: FileSlice) -> Generator[bytes, None, None]:
+    offset, end = part.offset, part.offset + part.count
+    while offset < end:
+        piece = os.pread(part.fd, min(PIECE_SIZE, end - offset), offset)
+        if not piece:
+            raise os_error(errno.ESTALE)  # the file is shorter now
+        offset += len(piece)
+        yield piece
+
+
+def encoder(threads: DiskThreads, clock: Clock) -> Submit:
+    """Return what runs the background work of a site, and tells of it in its thread."""
+
+    def submit(work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any]:
+        def tell(job: Future[Any]) -> None:
+            clock.begin_batch()
+            on_done(job)
+
+        return threads.encode(work, tell)
+
+    return submit
+
+
+def _make_stuck() -> HTTPError:
+    return make_unavailable("The disk of this site does not answer for now.")
