@@ -70,11 +70,11 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
         yield "--strict-port has no effect with --port 0"
     if config.socket_mode is not None and not (is_socket or (config.metrics or "").startswith("unix:")):
         yield "--socket-mode has no effect without a Unix socket (--bind unix:PATH)"
-    if is_socket and config.is_secure:
+    if is_socket and (config.https or config.tls_cert):
         yield f"{'--https' if config.https else '--tls-cert'} has no effect: a Unix socket speaks plain HTTP"
     if config.https and config.hsts is not None:
         yield "--hsts has no effect with --https: other servers of this machine may have no certificate"
-    if not config.is_secure or is_socket:
+    if not config.is_secure:
         for name in ("tls_password_file", "tls_min", "redirect_http", "hsts"):
             if config.given(name):
                 yield f"{BY_NAME[name].flag} has no effect without HTTPS"

@@ -81,8 +81,8 @@ class Config(
 
     @property
     def is_secure(self) -> bool:
-        """Whether TCP sockets speak HTTPS."""
-        return self.https or self.tls_cert != ()
+        """Whether the server speaks HTTPS: never on a Unix socket."""
+        return (self.https or self.tls_cert != ()) and not self.bind.startswith("unix:")
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ ROWS = [
     pytest.param("compress d", {"dist"}, id="and its folder"),
     pytest.param("explain --fet", {"--fetch"}, id="a switch of a command"),
     pytest.param("explain /x --trailing-slash n", {"never"}, id="the options of serving that a command takes"),
+    pytest.param("cert i", {"install"}, id="the actions of a command"),
+    pytest.param("cert --store ", {"system", "chromium", "firefox"}, id="and the words of its options"),
     pytest.param("completions ", set(SHELLS), id="the words of a command"),
 ]
 

@@ -89,13 +89,23 @@ import sys, urllib.request
 print(urllib.request.urlopen(sys.argv[1]).read().decode())
 """
 HTTPX = "import sys, httpx; print(httpx.get(sys.argv[1]).text)"
+REQUESTS = "import sys, requests; print(requests.get(sys.argv[1]).text)"
+AIOHTTP = """
+import asyncio, sys, aiohttp
+async def main():
+    async with aiohttp.ClientSession() as session, session.get(sys.argv[1]) as response:
+        print(await response.text())
+asyncio.run(main())
+"""
 # How a client is started, and how it is told of the CA.
 CLIENTS = {
     "curl": (["curl", "--silent", "--show-error"], ["--cacert", "{ca}"], ""),
     "wget": (["wget", "--quiet", "-O", "-"], ["--ca-certificate={ca}"], ""),
     "node": (["node", "-e", NODE], [], "NODE_EXTRA_CA_CERTS"),
     "python": ([sys.executable, "-c", PYTHON], [], "SSL_CERT_FILE"),
-    "httpx": ([sys.executable, "-W", "ignore", "-c", HTTPX], [], "SSL_CERT_FILE"),
+    "httpx": ([sys.executable, "-c", HTTPX], [], "SSL_CERT_FILE"),
+    "requests": ([sys.executable, "-c", REQUESTS], [], "REQUESTS_CA_BUNDLE"),
+    "aiohttp": ([sys.executable, "-c", AIOHTTP], [], "SSL_CERT_FILE"),
 }
 HOSTS = ["localhost", "127.0.0.1"]
 by_client = pytest.mark.parametrize("client", CLIENTS)
@@ -105,8 +115,8 @@ def fetch(client: str, url: str, ca: str) -> subprocess.CompletedProcess[str]:
     """Fetch a URL by a client, which trusts the CA in a file and no other; without one, what it trusts by itself."""
     start, options, variable = CLIENTS[client]
     program = start[0] if start[0] == sys.executable else require_program(start[0])
-    if client == "httpx":
-        pytest.importorskip("httpx")
+    if client in ("httpx", "requests", "aiohttp"):
+        pytest.importorskip(client, reason="comes with the extra `test`, and not with test-basics")
     given = [option.format(ca=ca) for option in options] if ca else []
     command = [program, *start[1:], *given, url]
     environment = {**clean_environment(), **({variable: ca} if variable and ca else {})}
