@@ -53,6 +53,10 @@ class StartError(Exception):
     """The server cannot start, said in one line. Exit status 1."""
 
 
+class Unreadable(StartError):
+    """A file that this process has no permission to read, as after it has become another user."""
+
+
 def describe(error: OSError) -> str:
     """Return what the system refused as users read it: the file, if it was one, and why."""
     reason = error.strerror or str(error)

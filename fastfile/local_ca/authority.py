@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, Unreadable
 from fastfile.local_ca.folder import Person, give, make_folder, make_refusal, write_whole
 from fastfile.local_ca.names import LOCAL_DOMAINS, LOCAL_NETWORKS, Name, host_names, is_beneath, is_local
 from fastfile.local_ca.tlds import TOP_LEVEL_DOMAINS
@@ -86,13 +86,14 @@ def _holds(subtree: x509.GeneralName, name: Name) -> bool:
 def read_authority(path: str, key_path: str, remedy: str, now: datetime, is_foreign: bool = False) -> Authority:
     """Read a CA. Raises StartError where it is damaged, expired or not a CA; ``remedy`` ends its text."""
 
-    def refuse(file: str, problem: str) -> StartError:
-        return StartError(f"{printable(file)}: {problem}; {remedy}")
+    def refuse(file: str, problem: str, kind: type[StartError] = StartError) -> StartError:
+        return kind(f"{printable(file)}: {problem}; {remedy}")
 
     try:
         content, key_content = _read(path), _read(key_path)
     except OSError as error:
-        raise refuse(error.filename, f"the local CA cannot be read: {error.strerror}") from None
+        kind = Unreadable if isinstance(error, PermissionError) else StartError
+        raise refuse(error.filename, f"the local CA cannot be read: {error.strerror}", kind) from None
     try:
         certificate = x509.load_pem_x509_certificate(content)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value

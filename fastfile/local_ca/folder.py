@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fastfile.errors import StartError, describe
+from fastfile.errors import StartError, Unreadable, describe
 from fastfile.terminal import printable
 
 
@@ -75,7 +75,8 @@ def make_folder(path: str, person: Person) -> None:
 def make_refusal(error: OSError) -> StartError:
     """Return the error for a data folder that cannot be used."""
     hint = "set XDG_DATA_HOME to a folder that you can write, or use --tls-cert with a certificate of your own"
-    return StartError(f"cannot keep the local CA: {printable(describe(error))}; {hint}")
+    kind = Unreadable if isinstance(error, PermissionError) else StartError
+    return kind(f"cannot keep the local CA: {printable(describe(error))}; {hint}")
 
 
 def give(path: str, person: Person) -> None:

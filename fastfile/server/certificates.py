@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
-from fastfile.errors import StartError
+from fastfile.errors import StartError, Unreadable
 from fastfile.terminal import printable
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastfile.server.worker import Plan
 
 LOOK_S = 1.0  # between looks at the files; workers that report wake the supervisor as often
+RENEW_RETRY_S = 3600.0  # between attempts to renew a local certificate, which has 30 days left at the first
 
 
 def is_secure(config: Config) -> bool:
@@ -48,6 +49,7 @@ class CertificateWatch:
 
     def __init__(self) -> None:
         self._look_at_s = 0.0
+        self._renew_at_s = 0.0
         self._before: tuple[Stamp, ...] = ()
         self._tried: tuple[Stamp, ...] = ()
 
@@ -55,16 +57,25 @@ class CertificateWatch:
         """Tell whether they differ from those in use and are as they were at the last look; True once for a state."""
         if contexts is None or time.monotonic() < self._look_at_s:
             return False
-        from fastfile.server.net.tls.certificates import read_stamps
+        from fastfile.server.net.tls.certificates import UNSEEN, read_stamps
 
         self._look_at_s = time.monotonic() + LOOK_S
+        if contexts.local is not None and self._is_due(contexts.local):
+            return True
         stamps = read_stamps([certificate.files for certificate in contexts.certificates])
-        if stamps in (contexts.stamps, self._tried):
+        if stamps in (contexts.stamps, self._tried) or UNSEEN in stamps:
             return False
         if stamps != self._before:
             self._before = stamps
             return False
         self._tried = stamps
+        return True
+
+    def _is_due(self, local: LocalCertificate) -> bool:
+        """Tell whether a local certificate has to be renewed, which reading it again does."""
+        if time.time() < local.renew_at_s or time.monotonic() < self._renew_at_s:
+            return False
+        self._renew_at_s = time.monotonic() + RENEW_RETRY_S
         return True
 
 
@@ -75,8 +86,6 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
     """
     if not is_secure(config):
         return None
-    from fastfile.server.net.tls.certificates import Unreadable
-
     try:
         return load_contexts(config)
     except Unreadable as error:

@@ -6,11 +6,15 @@ import contextlib
 import http.client
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -30,7 +34,9 @@ from fastfile.local_ca.leaf import make_leaf
 from fastfile.local_ca.library import Library, find_authority, open_library
 from fastfile.local_ca.names import host_names, parse_name
 from fastfile.server import local_certificate
+from fastfile.server.certificates import CertificateWatch, load_contexts, renew
 from fastfile.server.local_certificate import LocalCertificate, find_local_certificate
+from fastfile.server.worker import Plan
 
 TEXT = "served over TLS"
 NOT_TRUSTED = "browsers do not trust the local CA yet: fastfile cert install"
@@ -296,3 +302,78 @@ def test_what_cannot_be_is_one_line(
     assert done.returncode == status
     assert done.stderr.startswith(f"fastfile: {problem}")
     assert done.stderr.count("\n") == 1
+
+
+def make_plan(config: Config) -> Plan:
+    return Plan(config, b"", load_contexts(config))
+
+
+def test_a_certificate_is_renewed_while_it_is_served(tmp_path: Path, monkeypatch) -> None:
+    config = Config(https=True)
+    path = Path(find(config, tmp_path, monkeypatch).path)
+    authority = find_authority(open_library(at_home(tmp_path)), datetime.now(UTC))
+    plan = make_plan(config)
+    watch = CertificateWatch()
+    assert not watch.has_changed(plan.contexts), "it lasts for 90 days"
+    # A server that has been running for 60 days: the certificate has 30 left.
+    names = [parse_name(text) for text in names_in(LocalCertificate(str(path), 0, b"", ()))]
+    certificate, key = make_leaf(authority, names, datetime.now(UTC) - timedelta(days=60))
+    path.write_bytes(certificate + key)
+    contexts = plan.contexts
+    assert contexts is not None
+    assert contexts.local is not None
+    old = replace(contexts, local=replace(contexts.local, renew_at_s=time.time() - 1))
+    assert CertificateWatch().has_changed(old)
+    said: list[str] = []
+    renewed = renew(plan._replace(contexts=old), said.append)
+    assert renewed is not None
+    assert said == ["the files of the certificates have changed: they are read again"]
+    assert renewed.contexts is not None
+    assert renewed.contexts.certificates[0].expires_s > (datetime.now(UTC) + timedelta(days=89)).timestamp()
+    assert not CertificateWatch().has_changed(renewed.contexts)
+
+
+def test_a_renewal_that_fails_is_tried_again_an_hour_later(tmp_path: Path, monkeypatch) -> None:
+    config = Config(https=True)
+    find(config, tmp_path, monkeypatch)
+    contexts = make_plan(config).contexts
+    assert contexts is not None
+    assert contexts.local is not None
+    old = replace(contexts, local=replace(contexts.local, renew_at_s=time.time() - 1))
+    watch = CertificateWatch()
+    now_s = time.monotonic()
+    looks = {0: True, 5: False, 3000: False, 3700: True}
+    for later_s, is_due in looks.items():
+        monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: now_s + later_s)
+        assert watch.has_changed(old) == is_due, later_s
+
+
+@contextlib.contextmanager
+def public_folder() -> Iterator[str]:
+    """Make a folder that every user may read: those of pytest are for their user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_keeps_the_certificate_that_it_cannot_read_again(tmp_path: Path) -> None:
+    # Root reads the files before it becomes the user, and a reload happens as the user.
+    with (
+        public_folder() as public,
+        ServerProcess(["--https", "--user", "nobody", public], env=at_home(tmp_path)) as server,
+    ):
+        server.signal(signal.SIGHUP)
+        wait_for(server, "reloaded the settings")
+        assert "Permission denied" in server.stderr
+        assert "the certificates in use stay\n" in server.stderr
+        authority = find_authority(open_library(at_home(tmp_path)), datetime.now(UTC))
+        assert certificate_of(server, "localhost", authority)
+
+
+def wait_for(server: ServerProcess, text: str) -> None:
+    """Wait until the server has printed something to its operator."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while text not in server.stderr:
+        assert time.monotonic() < deadline_s, f"{text!r} is not in {server.stderr!r}"
+        time.sleep(0.01)  # nothing tells a reader of a file of more: look again

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, Unreadable
 from fastfile.terminal import printable
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -26,9 +26,7 @@ HELLO_STEPS = 6  # of a handshake in memory; TLS 1.3 takes two and TLS 1.2 three
 
 Stamp = tuple[int, int, int] | None  # device, inode and modification time of a file; None where there is none
 
-
-class Unreadable(StartError):
-    """A file that this process has no permission to read, as after it has become another user."""
+UNSEEN = (-1, -1, -1)  # the stamp of a file in a folder that this process may not search: nothing is known of it
 
 
 class CertificateFiles(NamedTuple):
@@ -82,6 +80,8 @@ def read_stamps(pairs: Sequence[CertificateFiles]) -> tuple[Stamp, ...]:
 def _stamp(path: str) -> Stamp:
     try:
         status = os.stat(path)
+    except PermissionError:
+        return UNSEEN
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_mtime_ns
