@@ -1,4 +1,4 @@
-"""The folder that every server serves: made anew for a run, its bytes the same each time, its times long past."""
+"""The folder that every server serves: made again for a run, its bytes the same each time, its times long past."""
 
 import os
 import random

@@ -90,7 +90,7 @@ def read_chunked(client: socket.socket, received: bytes) -> int:
 def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Entry]:
     """Return the scenario's fields, filled in for this server, and its answer to them.
 
-    Raises WrongAnswerError where that is not the scenario's.
+    Raises WrongAnswerError if that is not the scenario's.
     """
     fields = list(scenario.fields)
     if any(ETAG in field for field in fields):
@@ -159,7 +159,7 @@ def run_downloads(scenario: Scenario, port: int, *, core: int) -> Iterator[None]
 
 
 def judge(scenario: Scenario, answer: Entry, summary: dict[str, float]) -> Load:
-    """Return the run's count, or raise WrongAnswerError where a request did not get the scenario's answer."""
+    """Return the run's count, or raise WrongAnswerError if a request did not get the scenario's answer."""
     errors = {kind: int(summary[kind]) for kind in ("connect", "read", "write", "timeout") if summary[kind]}
     refused = int(summary["status"])  # wrk counts every status above 399
     if refused != (summary["requests"] if scenario.status > 399 else 0):

@@ -150,7 +150,7 @@ class Run(NamedTuple):
     results: dict[str, dict[str, Result]]
 
     def cost(self, scenario: str, contender: str) -> float | None:
-        """Return the median of the scenario's figure, or None where there is no valid one."""
+        """Return the median of the scenario's figure, or None if there is no valid one."""
         result = self.results.get(scenario, {}).get(contender)
         named = next((known for known in self.scenarios if known.name == scenario), None)
         return result.figure(named) if result and named else None

@@ -1,7 +1,7 @@
 """The scenarios and their targets: what is asked, what counts as the right answer, what fastfile may cost.
 
 A target's limit is computed from the results of the same run by `Results`: a call with (scenario, contender) gives the
-median of the scenario's figure, CPU microseconds per request mostly, or None where it was not measured.
+median of the scenario's figure, CPU microseconds per request mostly, or None if it was not measured.
 """
 
 from collections.abc import Callable

@@ -46,7 +46,7 @@ FOLDERS = sorted({"/".join(name.split(".")[:-1]) for name in KERNELS + COMPILED_
 
 
 def reason_against(package: str) -> str:
-    """Return why the extensions in a package's folder cannot be used; an empty string where they can.
+    """Return why the extensions in a package's folder cannot be used; an empty string if they can.
 
     In a checkout an extension hides the source that it was compiled from, so one that is older than its source, or than
     any declaration of a layout, is stale. An installed package has no such order of times.
@@ -74,7 +74,7 @@ def _paths(package: str) -> list[str]:
 
 
 def _mtime_ns(path: str) -> int:
-    """Return when a file was last modified; 0 where there is none."""
+    """Return when a file was last modified; 0 if there is none."""
     try:
         return os.stat(path).st_mtime_ns
     except OSError:

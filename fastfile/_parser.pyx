@@ -167,7 +167,7 @@ cdef inline Py_ssize_t skip_target(uchar *data, Py_ssize_t position, Py_ssize_t 
     while stop - position >= 8:
         memcpy(&word, data + position, 8)
         low = word & ~HIGH_BITS
-        # Of a byte below 0x80, bit 7 of the first sum is set from ! on, of the second for DEL alone.
+        # Of a byte below 0x80, bit 7 of the first sum is set from ! on, of the second only for DEL.
         if (~(low + 0x5F * EACH_BYTE) | (low + EACH_BYTE) | word) & HIGH_BITS:
             break
         position += 8
@@ -181,7 +181,7 @@ cdef inline Py_ssize_t skip_value(uchar *data, Py_ssize_t position, Py_ssize_t s
     while stop - position >= 8:
         memcpy(&word, data + position, 8)
         low = word & ~HIGH_BITS
-        # No byte carries into the next: bit 7 of the first sum is set from SP on, of the second for DEL alone.
+        # No byte carries into the next: bit 7 of the first sum is set from SP on, of the second only for DEL.
         if (~(low + 0x60 * EACH_BYTE) | (low + EACH_BYTE)) & ~word & HIGH_BITS:
             break
         position += 8

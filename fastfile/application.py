@@ -64,7 +64,7 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def _open_outer(config: Config, root: Root) -> Root | None:
-    """Open the folder around a root where the provider reads it; None otherwise, and where it cannot be opened."""
+    """Open the folder around a root where the provider reads it; None otherwise, and if it cannot be opened."""
     if not choose_provider(config).beside or root.only is not None:
         return None
     try:
@@ -86,7 +86,7 @@ def make_site(mount_point: MountPoint, shared: Shared, say: Callable[[str], None
 def read_rules(
     mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None], submit: Submit | None = None
 ) -> SiteRules | None:
-    """Return the rules of a root; None where the settings turn them off. ``submit`` runs later reads in a thread."""
+    """Return the rules of a root; None if the settings turn them off. ``submit`` runs later reads in a thread."""
     base, root, outer = mount_point
     provider = choose_provider(config)
     if config.rules == "off" or root.only is not None or not provider.rule_files:

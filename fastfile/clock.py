@@ -22,7 +22,7 @@ class Clock:
         self.begin_batch()
 
     def begin_batch(self) -> None:
-        """Read the clocks; whatever was checked before has to be checked again."""
+        """Read the clocks; whatever was checked before must be checked again."""
         self.batch_number += 1
         self.monotonic_s = monotonic()
         wall_s = int(time())
@@ -31,5 +31,5 @@ class Clock:
         self.wall_s = wall_s
 
     def divide_batch(self) -> None:
-        """Let what was checked in this pass be checked anew for the rest of it, which has the same time."""
+        """Let what was checked in this pass be checked again for the rest of it, which has the same time."""
         self.batch_number += 1

@@ -21,7 +21,7 @@ class BadRequest(HTTPError):
     """A message whose framing cannot be trusted: one answer, then the connection closes (RFC 9112 §2.2, §6.3)."""
 
 
-# What several modules say is made anew each time: an exception that is raised again keeps the frames of all its raises.
+# Messages of several modules. They are made again each time: an exception object keeps the frames of all its raises.
 
 
 def make_not_found(fields: tuple[tuple[bytes, bytes], ...] = ()) -> HTTPError:

@@ -88,7 +88,7 @@ class RequestHead:
         self.keep_alive = keep_alive  # the client wants to go on after the response (RFC 9112 §9.3)
         self.content_length = content_length  # 0 when there is none, and when the body is chunked
         self.chunked = chunked
-        self.authority = authority  # of the Host field: a host, and a port where it is not the default one
+        self.authority = authority  # of the Host field: a host, and a port if it is not the default one
         self.expect = expect
         self.accept_encoding = accept_encoding
         self.range = range
@@ -228,7 +228,7 @@ class PartialHead(ResponseHead):
 class Response:
     """A response: a head and a body.
 
-    ``parts`` is the body in order: bytes and FileSlices; empty where there is no body. ``source`` (a Source) goes on
+    ``parts`` is the body in order: bytes and FileSlices; empty if there is no body. ``source`` (a Source) goes on
     where they end. ``body_size`` is the sum of the lengths of all, or UNKNOWN_SIZE: then the fields have no
     Content-Length, and the protocol marks the end of the body. ``close``: the connection must not go on after the
     response. ``user`` is the user that was let in, for the log; None without --auth.

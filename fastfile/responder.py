@@ -23,7 +23,7 @@ class Responder:
         raise NotImplementedError
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
-        """Return the response to a request that the connection refuses; ``head`` is None where it could not be read."""
+        """Return the response to a request that the connection refuses; ``head`` is None if it could not be read."""
         raise NotImplementedError
 
     def stop(self) -> None:

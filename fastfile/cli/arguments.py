@@ -151,7 +151,7 @@ def _refuse(usage: Usage, word: str) -> ConfigError:
 
 
 class _Given(argparse.Action):
-    """Store the positional argument; where it is left out, store nothing, not None as argparse does."""
+    """Store the positional argument; if it is left out, store nothing, not None as argparse does."""
 
     def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
         if values is not None:
@@ -159,7 +159,7 @@ class _Given(argparse.Action):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raise ConfigError where argparse would print its own usage and exit."""
+    """Raise ConfigError if argparse would print its own usage and exit."""
 
     by_flag: dict[str, Option]
 

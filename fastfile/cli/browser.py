@@ -32,7 +32,7 @@ def open_browser(config: Config, endpoints: Sequence[Endpoint], path: str) -> st
 
 
 def find_url(endpoints: Sequence[Endpoint], path: str) -> str:
-    """Return the URL that a browser on this machine can open; empty where there is none."""
+    """Return the URL that a browser on this machine can open; empty if there is none."""
     for endpoint in endpoints:
         if not endpoint.path:
             return make_url(endpoint.local_host, endpoint.port, path, endpoint.is_secure)

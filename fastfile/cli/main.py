@@ -180,7 +180,7 @@ def announce(
 
 
 def _uvloop_version() -> str:
-    """Return the version of uvloop; empty where it cannot be imported."""
+    """Return the version of uvloop; empty if it cannot be imported."""
     # Finding the package is not enough: a build for another Python does not load.
     try:
         from uvloop._version import __version__ as version

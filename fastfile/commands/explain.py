@@ -135,7 +135,7 @@ class Explainer:
         self._notes.append((step, printable(os.fsdecode(subject))))
 
     def follow(self, url: str, fields: dict[str, str]) -> list[Exchange]:
-        """Return the exchanges up to the first that is no redirect within the site."""
+        """Return the exchanges up to the first that is not a redirect within the site."""
         exchanges: list[Exchange] = []
         seen: set[str] = set()
         while True:
@@ -212,7 +212,7 @@ def location_of(response: Response) -> str | None:
     return None
 
 
-# A step's name, where it is not the word that users know.
+# A step's name, if it is not the word that users know.
 WORDS = {"absence": "not found", "app": "fallback"}
 
 

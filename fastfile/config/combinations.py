@@ -45,7 +45,7 @@ def check_together(config: Config) -> None:
 
 
 def check_page(config: Config, root_path: str) -> None:
-    """Raise ConfigError where --spa names a page that is not there. index.html may come with the first build."""
+    """Raise ConfigError if --spa names a page that is not there. index.html may come with the first build."""
     if config.spa in (None, "index.html") or not os.path.isdir(root_path):
         return
     assert config.spa is not None

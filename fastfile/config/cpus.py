@@ -13,7 +13,7 @@ def usable_cpus() -> int:
 
 
 def read_quota(groups: str = "/proc/self/cgroup", mount: str = "/sys/fs/cgroup") -> float:
-    """Return the smallest CPU quota of this process's control groups, in CPUs; infinite where there is none.
+    """Return the smallest CPU quota of this process's control groups, in CPUs; infinite if there is none.
 
     A container sees its own group at the top of the mount, whatever path /proc says, so that is looked at too.
     """

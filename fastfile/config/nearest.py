@@ -10,7 +10,7 @@ _LEAST = 0.67  # of the ratio of difflib: "prot" and "port" have 0.75, "nosuch" 
 
 
 def closest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a sentence that says which of ``names`` may have been meant; empty where none is near."""
+    """Return the end of a sentence that says which of ``names`` may have been meant; empty if there is none near."""
     # Imported here: only a mistake pays for it.
     from difflib import get_close_matches
 

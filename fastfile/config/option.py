@@ -57,7 +57,7 @@ class Option(NamedTuple):
 
     @property
     def off_text(self) -> str | None:
-        """The text that ``--no-NAME`` stands for; empty where that is "not set", None where there is no such flag."""
+        """The text that ``--no-NAME`` stands for; empty if that is "not set", None if there is no such flag."""
         if self.is_switch:
             return "false"
         if "off" in self.kind.words:
@@ -66,7 +66,7 @@ class Option(NamedTuple):
 
     @property
     def shown_default(self) -> str:
-        """The default as a user would write it; empty where there is none."""
+        """The default as a user would write it; empty if there is none."""
         if isinstance(self.default, tuple):
             return ", ".join(self.kind.show(value) for value in self.default)
         return "" if self.default is None else self.kind.show(self.default)

@@ -30,7 +30,7 @@ class CachePolicy:
     def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
         """Return the changes with our Cache-Control for a file that answers for the path ``asked``.
 
-        A rule that names it goes before the changes that are known already (--header, _headers), and these go before
+        A rule that names it wins over the changes that are known already (--header, _headers), and these win over
         what its name promises. That promise is for its own name alone: another may lead to another file tomorrow.
         """
         path = self._prefix + file

@@ -1,7 +1,7 @@
 """Preconditions (RFC 9110 §13): what a request's validators say about the selected representation.
 
 One small function per field, then the order of §13.2.2. Each field's function returns the value of its condition, and
-None where the field is absent or must be ignored. It knows neither files nor responses.
+None if the field is absent or must be ignored. It knows neither files nor responses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fastfile.http.date import maybe_httpdate
 from fastfile.message import RequestHead
 
 # A longer list names nothing that we have: its tags cost 1 µs each, and a head has room for 10 000. A cache sends one
-# of some 40 bytes for each response that it has of a target.
+# of about 40 bytes for each response that it has of a target.
 LIST_LIMIT = 4096
 # RFC 9110 §8.8.3: etagc = %x21 / %x23-7E / obs-text. There is no escape: a backslash is itself.
 _OPAQUE_BYTES = bytes(byte for byte in range(0x21, 0x100) if byte not in (0x22, 0x7F))
@@ -29,7 +29,7 @@ class Precondition(Enum):
 def check_preconditions(head: RequestHead, etag: bytes | None, mtime_s: int | None, now_s: int) -> Precondition:
     """Return PROCEED, NOT_MODIFIED (304) or FAILED (412) for a request to a representation that exists (§13.2.2).
 
-    ``etag`` is the current entity-tag with its quotes, None where it has none; ``mtime_s`` the last modification in
+    ``etag`` is the current entity-tag with its quotes, None if it has none; ``mtime_s`` the last modification in
     whole seconds, rounded down as Last-Modified is, or None when it says nothing about the content. The caller has made
     sure that the answer without preconditions is a success (§13.2.1).
     """

@@ -9,7 +9,7 @@ _CONTROLS = bytes((*range(32), 127))
 
 
 def maybe_basic(value: bytes) -> tuple[bytes, bytes] | None:
-    """Return user-id and password, or None where the value is of another scheme or is not well formed."""
+    """Return user-id and password, or None if the value is of another scheme or is not well formed."""
     scheme, _, token = value.partition(b" ")
     if scheme.lower() != b"basic":  # RFC 9110 §11.1: case does not count
         return None

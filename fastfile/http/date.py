@@ -91,7 +91,7 @@ def _maybe_asctime_date(value: bytes) -> _Civil | None:
 
 
 def _maybe_civil(year: bytes, month: bytes, day: bytes, clock: bytes) -> _Civil | None:
-    """Return the parts as numbers, or None when one is no number or out of bounds; ``clock`` is eight bytes."""
+    """Return the parts as numbers, or None when one is not a number or out of bounds; ``clock`` is eight bytes."""
     hour, minute, second = clock[:2], clock[3:5], clock[6:]
     if clock[2:3] != b":" or clock[5:6] != b":" or not (year + day + hour + minute + second).isdigit():
         return None

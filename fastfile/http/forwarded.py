@@ -37,7 +37,7 @@ class TrustedProxies:
     def find_client(self, peer: bytes, x_forwarded_for: bytes | None, forwarded: bytes | None) -> bytes:
         """Return the address of the client: the last one before those of trusted proxies.
 
-        Where both fields are there and do not agree, one of them is the client's own invention: then it is ``peer``.
+        If both fields are there and do not agree, one of them is the client's own invention: then it is ``peer``.
         """
         found = [
             self._follow(peer, parse(value))
@@ -60,7 +60,7 @@ def parse_x_forwarded_for(value: bytes) -> list[bytes | None]:
 
 
 def parse_forwarded(value: bytes) -> list[bytes | None]:
-    """Return the address of ``for`` in each element (RFC 7239 §4), None where it has none."""
+    """Return the address of ``for`` in each element (RFC 7239 §4), None if it has none."""
     return [_parse_element(element) for element in split_list(value)]
 
 

@@ -10,7 +10,7 @@ def is_navigation(head: RequestHead) -> bool:
     """Tell whether a request for a route of an app is to get the app's page.
 
     A browser says so itself (Fetch Metadata §2.2). Of clients that do not, those get it that name HTML and like nothing
-    better; and as with sirv and serve those that take anything, such as curl, where the path does not look like a file.
+    better; and as with sirv and serve those that take anything, such as curl, if the path does not look like a file.
     """
     mode = head.field(b"sec-fetch-mode")
     if mode is not None:

@@ -134,7 +134,7 @@ def make_multipart_type(boundary: bytes) -> bytes:
 def make_part_heads(
     ranges: tuple[ByteRange, ...], size: int, content_type: bytes, boundary: bytes
 ) -> tuple[bytes, ...]:
-    """Return what goes before the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
+    """Return what precedes the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
 
     The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them. The first
     delimiter has a line break before it too, which ends an empty preamble: nginx, httpd and lighttpd send one, and

@@ -29,7 +29,7 @@ class Target(NamedTuple):
     is_directory: bool  # the path ended with "/" or with a dot segment: it asks for a directory
     query: bytes | None  # raw, between the first "?" and "#"; None when there was no "?"
     authority: bytes | None  # of the absolute-form: it replaces the Host field (RFC 9112 §3.2.2)
-    asterisk: bool  # "*": for OPTIONS alone (RFC 9112 §3.2.4)
+    asterisk: bool  # "*": only for OPTIONS (RFC 9112 §3.2.4)
 
 
 _ASTERISK = Target(b"", False, None, None, True)
@@ -114,7 +114,7 @@ def _judge_encoded_slashes(raw_path: bytes, path: bytes, is_directory: bool) -> 
     holds a slash, so as data it could name nothing; npm and pnpm ask a registry for /@scope%2fname, and nginx, Caddy,
     http.server, serve and http-server all read it as a slash. A proxy in front may see one segment where we see two:
     so no double dot goes with it, which could lead from a path that the proxy allows to one that it refuses. At the end
-    it is no slash: a page there would resolve its references against another folder than the one it is in.
+    it is not a slash: a page there would resolve its references against another folder than the one it is in.
     """
     if b".." in raw_path.replace(b"%2e", b".").replace(b"%2E", b"."):
         segments = _decode(raw_path).split(b"/")

@@ -1,4 +1,4 @@
-"""A certificate authority: a certificate and its key, read from a folder or made anew, and what it may certify.
+"""A certificate authority: a certificate and its key, read from a folder or made again, and what it may certify.
 
 Imported when it is used, since the package ``cryptography`` may be missing (library.py).
 """
@@ -55,7 +55,7 @@ class Authority:
 
     @property
     def permitted_domains(self) -> list[str]:
-        """The domains that it is limited to; empty where it is limited to none."""
+        """The domains that it is limited to; empty if it is limited to none."""
         permitted, _ = self._subtrees()
         return [subtree.value for subtree in permitted if isinstance(subtree, x509.DNSName)]
 
@@ -84,7 +84,7 @@ def _holds(subtree: x509.GeneralName, name: Name) -> bool:
 
 
 def read_authority(path: str, key_path: str, remedy: str, now: datetime, is_foreign: bool = False) -> Authority:
-    """Read a CA. Raises StartError where it is damaged, expired or not a CA; ``remedy`` ends its text."""
+    """Read a CA. Raises StartError if it is damaged, expired or not a CA; ``remedy`` ends its text."""
 
     def refuse(file: str, problem: str, kind: type[StartError] = StartError) -> StartError:
         return kind(f"{printable(file)}: {problem}; {remedy}")

@@ -28,7 +28,7 @@ class Person:
 
 
 def find_person(environ: Mapping[str, str]) -> Person:
-    """Return the user who runs this process, or who called sudo. Raises StartError where there is no home."""
+    """Return the user who runs this process, or who called sudo. Raises StartError if there is no home."""
     uid, gid, home = os.geteuid(), os.getegid(), environ.get("HOME", "")
     caller = environ.get("SUDO_UID", "")
     if uid == 0 and caller.isdecimal() and caller != "0":

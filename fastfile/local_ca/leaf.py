@@ -49,7 +49,7 @@ def make_leaf(authority: Authority, names: Sequence[Name], now: datetime) -> tup
 
 
 def maybe_expiry(content: bytes, authority: Authority, names: Iterable[Name]) -> datetime | None:
-    """Return when the leaf in ``content`` expires; None where it is not for these names, or not of this CA."""
+    """Return when the leaf in ``content`` expires; None if it is not for these names, or not of this CA."""
     try:
         certificate = x509.load_pem_x509_certificate(content)
         serialization.load_pem_private_key(content, None)

@@ -32,7 +32,7 @@ class Library:
 
     person: Person
     folder: str
-    caroot: str  # where mkcert has a CA; empty where it has none
+    caroot: str  # where mkcert has a CA; empty if it has none
     is_caroot_given: bool
 
     @property
@@ -74,7 +74,7 @@ def utc_now() -> datetime:
 
 
 def check_package() -> None:
-    """Raise StartError where the package that makes certificates is missing."""
+    """Raise StartError if the package that makes certificates is missing."""
     try:
         import cryptography.x509  # noqa: F401
     except ImportError:
@@ -84,14 +84,14 @@ def check_package() -> None:
 
 
 def open_library(environ: Mapping[str, str]) -> Library:
-    """Return where the files of the user are. Raises StartError where there is no home."""
+    """Return where the files of the user are. Raises StartError if there is no home."""
     person = find_person(environ)
     caroot = _find_caroot(person, environ)
     return Library(person, os.path.join(data_home(person, environ), "fastfile"), caroot, bool(environ.get("CAROOT")))
 
 
 def find_authority(library: Library, now: datetime) -> Authority:
-    """Return the CA in use, and make one where there is none. Raises StartError.
+    """Return the CA in use, and make one if there is none. Raises StartError.
 
     It is that of $CAROOT, else fastfile's own, else mkcert's, whose root is in the browsers already.
     """
@@ -127,7 +127,7 @@ def replace_authority(library: Library, now: datetime) -> None:
 
 
 def find_leaf(library: Library, authority: Authority, names: Sequence[Name], now: datetime) -> Leaf:
-    """Return a certificate for the names that lasts for at least 30 days, and make it where there is none."""
+    """Return a certificate for the names that lasts for at least 30 days, and make it if there is none."""
     from fastfile.local_ca.leaf import RENEWAL, make_leaf, maybe_expiry
 
     allowed = [name for name in dict.fromkeys(names) if authority.may_certify(name)]
@@ -155,7 +155,7 @@ def find_leaf(library: Library, authority: Authority, names: Sequence[Name], now
 
 
 def _find_caroot(person: Person, environ: Mapping[str, str]) -> str:
-    """Return the folder where mkcert has a CA that this user can use; an empty string where it has none."""
+    """Return the folder where mkcert has a CA that this user can use; an empty string if it has none."""
     folder = environ.get("CAROOT") or os.path.join(data_home(person, environ), "mkcert")
     return folder if all(os.access(os.path.join(folder, name), os.R_OK) for name in _MKCERT_FILES) else ""
 

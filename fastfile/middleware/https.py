@@ -100,7 +100,7 @@ def _path_of(target: bytes) -> bytes:
 
 
 def _find_url(head: RequestHead) -> str:
-    """Return the URL by https of what was asked for at this port; empty where the request does not name it."""
+    """Return the URL by https of what was asked for at this port; empty if the request does not name it."""
     try:
         target = parse_target(head.target, head.is_secure)
         authority = head.authority if target.authority is None else target.authority

@@ -27,7 +27,7 @@ def head_of(head: ResponseHead) -> bytes:
 def make_tail(date_s: int, is_persistent: bool, is_current: bool, is_chunked: bool = False) -> bytes:
     """Return the end of a head: Date, the fields of the connection and the framing, and the empty line.
 
-    ``is_current``: the request was HTTP/1.1. A client of 1.0 has to be told when the connection goes on (§9.3), and
+    ``is_current``: the request was HTTP/1.1. A client of 1.0 must be told when the connection goes on (§9.3), and
     gets no chunks (§6.1): the end of a body of unknown size is the end of its connection.
     """
     fields: list[Field] = [(b"Date", make_httpdate(date_s))]
@@ -41,7 +41,7 @@ def make_tail(date_s: int, is_persistent: bool, is_current: bool, is_chunked: bo
 
 
 def start_chunk(size: int) -> bytes:
-    """Return what goes before a chunk (§7.1); ``size`` is not 0, which would end the body."""
+    """Return what precedes a chunk (§7.1); ``size`` is not 0, which would end the body."""
     return b"%x\r\n" % size
 
 

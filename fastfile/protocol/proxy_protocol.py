@@ -15,14 +15,14 @@ _SIZES = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}  # by family and transport: TCP 
 
 
 class Preface(NamedTuple):
-    """``client`` is None where the proxy speaks for itself: a check of its own, or an address of another kind."""
+    """``client`` is None if the proxy speaks for itself: a check of its own, or an address of another kind."""
 
     size: int
     client: bytes | None
 
 
 def maybe_preface(data: bytes) -> Preface | None:
-    """Read what a proxy says first; None: more has to come. Raises ValueError where it is malformed."""
+    """Read what a proxy says first; None: more has to come. Raises ValueError if it is malformed."""
     if SIGNATURE.startswith(data[: len(SIGNATURE)]):
         return _maybe_version_2(data) if len(data) >= 16 else None
     if b"PROXY ".startswith(data[:6]):

@@ -46,7 +46,7 @@ class CleanUrls:
         return (path, *pages, *with_ending) if self._pages == "after" else (path, *with_ending, *pages)
 
     def address(self, file: bytes, asked: PagePath) -> PagePath:
-        """Return the preferred path of a file that answers for ``asked``; ``asked`` itself where there is no other."""
+        """Return the preferred path of a file that answers for ``asked``; ``asked`` itself if there is no other."""
         folder, _, name = file.rpartition(b"/")
         is_named = file == asked.path and not asked.is_directory
         if is_named and self._pages != "clean":
@@ -58,7 +58,7 @@ class CleanUrls:
         return PagePath(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
 
     def canonical(self, file: bytes) -> PagePath | None:
-        """Return the path that a page prefers to that of its file; None where it has no other, or redirects there."""
+        """Return the path that a page prefers to that of its file; None if it has no other, or redirects there."""
         if self._pages != "after" or not file.endswith(HTML) or file.rpartition(b"/")[2] in (HTML, *self._index):
             return None
         return self.address(file, PagePath(file.removesuffix(HTML), False))

@@ -68,7 +68,7 @@ class Document:
         self._problems.append(Problem(entry.place, f"{entry.name}: {sentence}"))
 
     def get(self, key: str, type_: type[_Value]) -> _Value | None:
-        """Return a value of the top level; None where it is absent, or null, or of another type."""
+        """Return a value of the top level; None if it is absent, or null, or of another type."""
         entry = self._entries.get(key)
         return None if entry is None else self._check(entry, type_)
 
@@ -98,11 +98,11 @@ class Document:
                 yield rule
 
     def member(self, entry: Entry, key: str, type_: type[_Value]) -> _Value | None:
-        """Return a member of an object; None where it is absent, or null, or of another type."""
+        """Return a member of an object; None if it is absent, or null, or of another type."""
         return self._check(Entry(f"{entry.name}.{key}", entry.value.get(key), entry.place), type_)
 
     def required(self, entry: Entry, key: str) -> str | None:
-        """Return a string that an object must have; None, and a problem, where it is missing."""
+        """Return a string that an object must have; None, and a problem, if it is missing."""
         value = self.member(entry, key, str)
         if value is None and entry.value.get(key) is None:
             self.complain(entry, f"has no {key}")

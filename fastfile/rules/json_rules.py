@@ -43,7 +43,7 @@ def check_redirect_status(document: Document, entry: Entry, key: str, status: in
 
 
 def make_redirect(rule: Rule) -> Rule:
-    """Return a rule that goes before the files, and takes the query of the request with it."""
+    """Return a rule that wins over the files, and takes the query of the request with it."""
     return rule._replace(forced=True, query="merged")
 
 

@@ -68,7 +68,7 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
 
 
 class RuleParts(NamedTuple):
-    """The parts of a rule as they are written; ``status`` is empty where none is given."""
+    """The parts of a rule as they are written; ``status`` is empty if there is none given."""
 
     source: bytes
     queries: tuple[bytes, ...]
@@ -87,9 +87,9 @@ class _Counts:
         self._dynamic = 0
 
     def add(self, source: Pattern) -> None:
-        """Count one more rule. Raises ValueError: a sentence, where the dialect reads no more of its kind."""
+        """Count one more rule. Raises ValueError: a sentence, if the dialect reads no more of its kind."""
         limit, kind = self._dialect.max_dynamic, "dynamic"
-        # Where both have a limit, a static rule below a dynamic one counts as dynamic.
+        # If both have a limit, a static rule below a dynamic one counts as dynamic.
         if source.literals and not (self._dynamic and self._dialect.max_static):
             limit, kind = self._dialect.max_static, "static"
             self._static += 1
@@ -131,7 +131,7 @@ def make_rule(parts: RuleParts, place: Place, dialect: Dialect, budget: Budget) 
 
 
 def _refuse(destination: Destination, status: int, is_signed: bool) -> str:
-    """Return why a rule cannot be followed here; an empty string where it can."""
+    """Return why a rule cannot be followed here; an empty string if it can."""
     if is_signed:
         return f"{destination.text} needs signed requests, and fastfile signs none"
     if destination.origin and not 300 <= status < 400:

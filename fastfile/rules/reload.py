@@ -42,7 +42,7 @@ _Opened = tuple[str, str, OpenedFile]  # the name of a rule file, and the one un
 
 
 class _Snapshot(NamedTuple):
-    """What the files were at one time. ``rule_set`` is None where they say what was known already."""
+    """What the files were at one time. ``rule_set`` is None if they say what was known already."""
 
     files: Sequence[RuleFile]
     watched: Sequence[tuple[Stamp, bool]]  # and whether each shows every change from now on
@@ -171,7 +171,7 @@ class SiteRules:
         self._absent = tuple([stamp for stamp, _ in snapshot.watched if not stamp.signature])
         self._is_settled = not snapshot.is_busy and all(settled for _, settled in snapshot.watched)
         if snapshot.is_busy:
-            # The rules of before stay in force; where there are none, nothing is served that a rule might hide.
+            # The rules of before stay in force; if there are none, nothing is served that a rule might hide.
             self._retry_s = self._clock.monotonic_s + RETRY_S
             self._is_unread = not self._files
             return
@@ -190,7 +190,7 @@ class SiteRules:
             self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
 
     def stamps(self) -> tuple[Stamp, ...] | None:
-        """Return what shows a change of the rules; None where a change could go unnoticed, so that nothing is kept."""
+        """Return what shows a change of the rules; None if a change could go unnoticed, so that nothing is kept."""
         return self._present if self._is_settled else None
 
     def hides(self, path: bytes) -> bool:
@@ -212,7 +212,7 @@ class SiteRules:
         return matched._replace(changes=self._set.fields.changes(path)) if self._set.has_fields else matched
 
     def forces(self, path: bytes) -> bool:
-        """Tell whether a rule goes before the file at a path, for some requests or for all."""
+        """Tell whether a rule wins over the file at a path, for some requests or for all."""
         return self._set.has_rules and self._set.book.forces(_path_of(PagePath(path, False)))
 
     def changes(self, page: PagePath) -> FieldChanges:

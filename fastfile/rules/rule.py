@@ -15,7 +15,7 @@ class Place(NamedTuple):
     """The place of a rule."""
 
     file: str
-    line: int  # from 1; 0 where the whole file is meant
+    line: int  # from 1; 0 if the whole file is meant
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -36,7 +36,7 @@ MOST_RULES = 20_000  # of one file; Netlify's documentation warns of 10,000
 
 
 def check_size(rules: int, problems: int, most: int = MOST_RULES) -> None:
-    """Raise ValueError, a sentence, where the rest of a file is not read."""
+    """Raise ValueError, a sentence, if the rest of a file is not read."""
     if problems >= MOST_PROBLEMS:
         raise ValueError(f"the rest of the file is ignored: {MOST_PROBLEMS} lines cannot be used")
     if rules >= most:
@@ -80,7 +80,7 @@ class Pattern(NamedTuple):
 
     ``expression`` is a regular expression over bytes (patterns/syntax.py) for the whole path; its groups, by name or
     number, are the captures.
-    ``segment`` is the first segment, with its slash, of every path that it can match, and b"" where that is not one
+    ``segment`` is the first segment, with its slash, of every path that it can match, and b"" if that is not one
     and the same (always right): it decides which requests have to try the expression at all.
     """
 
@@ -104,7 +104,7 @@ class Condition(NamedTuple):
 
     ``language``: the client's best language is among ``names`` (lower case, as in Accept-Language). ``cookie``: one of
     the cookies of these names is there. ``header``: one of these fields (lower case) is there. ``host``: the Host is
-    one of these names. ``query``: one of these parameters is there. Where there is an ``expression``, the value of it
+    one of these names. ``query``: one of these parameters is there. If there is an ``expression``, the value of it
     has to match as a whole, and named groups are captures. ``absent`` negates the condition.
     """
 
@@ -128,8 +128,8 @@ class Rule(NamedTuple):
     """A line of ``_redirects``, or an entry that says the same.
 
     A ``status`` of 3xx with a destination redirects; any other answers with what the destination names in this site
-    (200: a rewrite; 404, 410: an error page of the site's own), and with fastfile's page where there is none.
-    ``refusal`` is a sentence: what the rule asks for cannot be done here, and 501 says why. ``forced`` goes before the
+    (200: a rewrite; 404, 410: an error page of the site's own), and with fastfile's page if there is none.
+    ``refusal`` is a sentence: what the rule asks for cannot be done here, and 501 says why. ``forced`` wins over the
     files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
     the destination has one, or ``merged``: put after the destination's.
     """
@@ -172,7 +172,7 @@ class Dialect(NamedTuple):
     any_slash: bool  # a rule for /a is one for /a/ too, and the other way round
     placeholders_anywhere: bool  # /a-:b catches; else only what begins a segment is a placeholder
     splat_anywhere: bool  # a splat in the middle; else only at the end
-    forced: bool  # every rule goes before the files, not only one with "!"
+    forced: bool  # every rule wins over the files, not only one with "!"
     conditions: bool  # query matches, conditions and "!" are known
     joins_fields: bool  # one field in several blocks is joined with ", ", else the last one counts
     removes_fields: bool  # "! Name" takes a field away

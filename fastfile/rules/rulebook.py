@@ -19,7 +19,7 @@ from fastfile.rules.rule import Rule, Template
 
 
 class Outcome(NamedTuple):
-    """The rule for a request, and the encoded reference that it leads to: b"" where the rule has no destination.
+    """The rule for a request, and the encoded reference that it leads to: b"" if the rule has no destination.
 
     A reference within this site is a path, with exactly one slash before it, and what belongs to a path.
     """
@@ -38,7 +38,7 @@ class RuleMatch(NamedTuple):
 
     outcome: Outcome | None = None
     is_covered: bool = False  # some rule is for the path, whatever its query and conditions
-    may_be_forced: bool = False  # some rule that goes before the files is
+    may_be_forced: bool = False  # some rule that wins over the files is
     vary: bytes = b""  # request fields that choose among the rules (RFC 9110 §12.5.5)
     changes: FieldChanges = NO_CHANGES
     is_hidden: bool = False  # the path is a rule file, which is never served
@@ -86,7 +86,7 @@ class Rulebook:
         return None
 
     def forces(self, path: bytes) -> bool:
-        """Tell whether a rule goes before the file at a path, for some requests or for all."""
+        """Tell whether a rule wins over the file at a path, for some requests or for all."""
         return self._has_forced and any(rule.forced for rule, _ in self._index.find(path))
 
 

@@ -1,6 +1,6 @@
 """Read ``serve.json`` as ``serve`` does: clean URLs are on unless it says otherwise.
 
-Owns its keys. Sources are globs or, where they name or group something, patterns; both take a slash at the end. Where
+Owns its keys. Sources are globs or, if they name or group something, patterns; both take a slash at the end. Where
 this differs from ``serve``: a file or a folder with an index is never hidden by a rewrite, and one rewrite is applied.
 """
 

@@ -1,4 +1,4 @@
-"""Read ``vercel.json`` as Vercel does: its redirects go before the files, its rewrites after them.
+"""Read ``vercel.json`` as Vercel does: its redirects win over the files, its rewrites after them.
 
 Owns its keys. ``cleanUrls`` and ``trailingSlash`` become the redirects that Vercel makes of them, before those of the
 file. A key that needs Vercel to run something is a problem; the rest applies.

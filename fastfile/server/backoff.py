@@ -19,7 +19,7 @@ class Restarts:
 
     @property
     def due_s(self) -> float:
-        """When the next worker is to be started; infinite where none is."""
+        """When the next worker is to be started; infinite if there is none."""
         return min(self.planned)[0] if self.planned else float("inf")
 
     def count(self, index: int, lived_s: float) -> int:

@@ -26,7 +26,7 @@ def is_secure(config: Config) -> bool:
 
 
 def load_contexts(config: Config) -> Contexts | None:
-    """Read the certificates of the settings; None where HTTPS is off. Raises StartError with one line."""
+    """Read the certificates of the settings; None if HTTPS is off. Raises StartError with one line."""
     if not is_secure(config):
         return None
     # Imported here: most servers start without OpenSSL. The workers need the transport, and cannot import it later.

@@ -53,7 +53,7 @@ class Child:
         self.is_ready = False
         self.page = 0  # of its counters, if any (metrics/endpoint.py)
         self.log_path: str | None = None  # of the access log that it writes
-        self.message = ""  # why it ends, where that is known better than from its exit status
+        self.message = ""  # why it ends, if that is known better than from its exit status
         self.born_s = self._heard_s = time.monotonic()
         self._suspected_s = float("inf")
         self._socket = end
@@ -82,7 +82,7 @@ class Child:
         self.fd = -1
 
     def note_alive(self) -> None:
-        """Begin its time anew."""
+        """Begin its time again."""
         self._heard_s = time.monotonic()
         self._suspected_s = float("inf")
 

@@ -23,7 +23,7 @@ INSTALL = "fastfile cert install"
 class LocalCertificate:
     """A certificate of the local CA, in one file with its key. ``renew_at_s`` is a time of the system's clock.
 
-    ``authority`` is the certificate of the CA, for phones; empty where only this machine is served.
+    ``authority`` is the certificate of the CA, for phones; empty if only this machine is served.
     """
 
     path: str
@@ -33,7 +33,7 @@ class LocalCertificate:
 
 
 def find_local_certificate(config: Config) -> LocalCertificate:
-    """Return the certificate for what the settings serve; make it where there is none. Raises StartError."""
+    """Return the certificate for what the settings serve; make it if there is none. Raises StartError."""
     from fastfile.local_ca.leaf import RENEWAL
 
     now = datetime.now(UTC)
@@ -55,7 +55,7 @@ def _own_names(config: Config) -> list[Name]:
     """Return the names of this machine, and the local ones of --allowed-host."""
     names = [parse_name(text) for text in (*LOOPBACK_NAMES, *host_names())]
     for text in config.allowed_host:
-        with suppress(ValueError):  # * and .NAME are no names
+        with suppress(ValueError):  # * and .NAME are not names
             name = parse_name(text)
             names += [name] if is_local(name) else []
     return names

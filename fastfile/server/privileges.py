@@ -62,7 +62,7 @@ def _become(uid: int, gid: int, name: str | None) -> None:
         raise StartError("--user and --group: only root can become another user") from None
     if uid == 0:
         return
-    # setuid(2) by root sets the saved id too. Where it did not (odd capabilities), serving would be a false promise.
+    # setuid(2) by root sets the saved id too. If it did not (odd capabilities), serving would be a false promise.
     for regain in (os.setuid, os.seteuid, os.setgid):
         if regain is os.setgid and gid == 0:
             continue

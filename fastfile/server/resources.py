@@ -22,7 +22,7 @@ SPARE_DESCRIPTORS = 32
 
 
 def make_proxies(config: Config) -> TrustedProxies | None:
-    """Return the proxies of --trusted-proxy, None where there are none: most servers start without the module."""
+    """Return the proxies of --trusted-proxy, None if there are none: most servers start without the module."""
     if not config.trusted_proxy:
         return None
     from fastfile.http.forwarded import TrustedProxies
@@ -61,7 +61,7 @@ def metrics_hosts(config: Config) -> tuple[bytes, ...]:
 
 
 def log_path(config: Config) -> str | None:
-    """Return the path of the file that workers log to, None where they log elsewhere or not at all."""
+    """Return the path of the file that workers log to, None if they log elsewhere or not at all."""
     return None if config.log_format == "none" else config.log_file
 
 

@@ -13,7 +13,7 @@ import struct
 import sys
 from typing import NamedTuple
 
-# Of each call its number on x86_64 and on aarch64, -1 where there is none (asm/unistd_64.h, asm-generic/unistd.h).
+# Of each call its number on x86_64 and on aarch64, -1 if there is none (asm/unistd_64.h, asm-generic/unistd.h).
 DENIED = {
     # The metadata of files, and names: Landlock denies most of the latter, and only from some ABI on.
     "chmod": (90, -1),
@@ -187,7 +187,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def why_unavailable() -> str:
-    """Return why this system has no filter for us; an empty string where it has."""
+    """Return why this system has no filter for us; an empty string if it has."""
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in ARCHITECTURES or sys.maxsize < 1 << 32:
         return f"there is no system call filter for {sys.platform} on {machine}"
@@ -202,7 +202,7 @@ def why_unavailable() -> str:
 
 
 def deny_calls() -> None:
-    """Filter the system calls of this process from now on. Raises OSError where the kernel refuses."""
+    """Filter the system calls of this process from now on. Raises OSError if the kernel refuses."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -235,7 +235,7 @@ def make_program(machine: str, pid: int) -> bytes:
 
 
 def _make_check(condition: Condition, pid: int, deny: bytes) -> list[bytes]:
-    """Return instructions that deny where the condition does not hold, and go on after them where it does."""
+    """Return instructions that deny where the condition does not hold, and go on after them if it does."""
     values = [pid if value == OWN_PID else value for value in condition.values]
     # The low half of an argument: both machines are little-endian, and all of these are 32 bits wide.
     check = [_make(_LOAD, _ARGUMENTS + 8 * condition.argument), _make(_AND, condition.mask)]

@@ -104,7 +104,7 @@ class Supervisor:
                 self._spawn(index)
 
     def _spawn(self, index: int) -> None:
-        """Start a worker; where the system has no process or descriptor for it, try again later."""
+        """Start a worker; if the system has no process or descriptor for it, try again later."""
         try:
             child = self._forker.start_worker(index, self._current)
         except OSError as error:
@@ -129,7 +129,7 @@ class Supervisor:
             if fd in connected:
                 self._receive(connected[fd])
         dead = self._reap()
-        # Only now: where a SIGTERM to the whole group has ended a worker, our own is among them, and it was no crash.
+        # Only now: if a SIGTERM to the whole group has ended a worker, our own is among them, and it was no crash.
         for number in self._signals.take():
             self._on_signal(number)
         for child, status in dead:

@@ -22,7 +22,7 @@ _LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     """Return the sockets that were opened for this process, and remove their variables from the environment.
 
-    Raises StartError where one of them is not a listening stream socket.
+    Raises StartError if one of them is not a listening stream socket.
     """
     pid, count, _ = (environ.pop(name, "") for name in _LISTEN_VARIABLES)
     if pid != str(os.getpid()):

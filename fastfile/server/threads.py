@@ -42,7 +42,7 @@ class Waiter(Future[Any]):
         self.has_left = False
 
     def cancel(self) -> bool:
-        """Take it back. Returns False where the work has begun."""
+        """Take it back. Returns False if the work has begun."""
         is_cancelled = super().cancel()
         if not self.has_left:
             self.has_left = True
@@ -88,7 +88,7 @@ class Offload:
         A work that has threads of its own, and so a method ``submit``, runs there.
 
         Cancelling the future takes it back: ``work`` is not begun any more. If it has begun, its ``stop()`` is called,
-        where it has one, once all that wait for it have cancelled. ``on_done`` is called all the same.
+        if it has one, once all that wait for it have cancelled. ``on_done`` is called all the same.
         The same object, submitted again while it is under way, is run once for all.
         """
         submit: Callable[[OnDone], Future[Any] | None] | None = getattr(work, "submit", None)

@@ -71,7 +71,7 @@ def make_loop(name: str) -> asyncio.AbstractEventLoop:
 
 
 class Plan(NamedTuple):
-    """The settings of a generation of workers, its root, and its certificates, where it serves HTTPS."""
+    """The settings of a generation of workers, its root, and its certificates, if it serves HTTPS."""
 
     config: Config
     root_path: bytes

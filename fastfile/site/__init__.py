@@ -1,1 +1,1 @@
-"""From a request to a response."""
+"""Sites: from a request to a response."""

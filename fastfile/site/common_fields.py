@@ -1,4 +1,4 @@
-"""The header fields that every response carries. They are made once, from options, and replace ours of the same name.
+"""The header fields of every response. They are made once, from options, and replace defaults of the same name.
 
 All are static: middleware/cors.py owns those that depend on a request's Origin. RFC 9110 §6.3, Fetch §3.2, HTML §7.1.
 """
@@ -10,14 +10,14 @@ from fastfile.config.header_values import split_field
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.rules.providers import ANY_ORIGIN, choose_provider
 
-# The fields that a script may read, beside the few that Fetch always allows (§3.2.3).
+# The fields that a script may read, in addition to the few that Fetch always allows (§3.2.3).
 EXPOSED = (b"Accept-Ranges", b"Content-Encoding", b"Content-Range", b"Date", b"ETag", b"Server")
 PREFLIGHT_MAX_AGE_S = 7200  # the maximum of Chromium
 VARY_ORIGIN: Field = (b"Vary", b"Origin")
 
 
 def common_changes(config: Config) -> FieldChanges:
-    """Return the changes to the fields of every response. --header goes before other options for the same field."""
+    """Return the changes to the fields of every response. --header wins over other options for the same field."""
     fields = _option_fields(config)
     if config.cors == ("*",):
         fields += [ANY_ORIGIN, exposed_fields(config)]
@@ -30,7 +30,7 @@ def common_changes(config: Config) -> FieldChanges:
 
 
 def preflight_fields(config: Config) -> tuple[Field, ...]:
-    """Return the fields of a response to a preflight (Fetch §4.8), where --cors allows any origin.
+    """Return the fields of a response to a preflight (Fetch §4.8), if --cors allows any origin.
 
     A page may send any request field; ``*`` does not include Authorization (Fetch §3.2.3).
     """
@@ -38,7 +38,7 @@ def preflight_fields(config: Config) -> tuple[Field, ...]:
 
 
 def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
-    """Return the fields that let a browser send a request with these fields of its own (Fetch §3.2.3)."""
+    """Return the fields that allow a browser to send a request with these fields (Fetch §3.2.3)."""
     return (
         (b"Access-Control-Allow-Methods", b"GET, HEAD, OPTIONS"),
         (b"Access-Control-Allow-Headers", allowed_fields),
@@ -48,7 +48,7 @@ def make_preflight(allowed_fields: bytes) -> tuple[Field, ...]:
 
 
 def exposed_fields(config: Config) -> Field:
-    """Return the field that lets scripts read our fields and those of --header.
+    """Return the field that lets scripts read fastfile's fields and those of --header.
 
     It lists names, because with credentials ``*`` is the name of a field (Fetch §3.2.3).
     """
@@ -83,7 +83,7 @@ def _option_fields(config: Config) -> list[Field]:
     has_users = config.auth != () or config.auth_file is not None
     if config.coi or has_users:
         # Any origin that may read may also embed. With users it may not: a browser that has logged in would fetch a
-        # script or a picture for a page of any site, with the password. The origins that --cors names use CORS
+        # script or an image for a page of any site, with the password. The origins that --cors names use CORS
         # requests, which this field does not restrict.
         is_open = config.cors == ("*",) and not has_users
         fields.append((b"Cross-Origin-Resource-Policy", b"cross-origin" if is_open else b"same-origin"))

@@ -29,13 +29,13 @@ LEAST_SAVING = 0.05  # a smaller saving is not worth the client's time to decode
 BEST_SIZE = 1 << 20
 MAX_SIZE = 8 << 20
 QUICK_LEVELS = {b"br": 9, b"zstd": 12, b"gzip": 6}
-MAX_WAITING = 256  # orders beyond that are dropped; the next request repeats them
+MAX_WAITING = 256  # more orders are dropped; the next request repeats them
 
 Represent = Callable[[Resource, bytes], Representation]
 
 
 class Submit(Protocol):
-    """Runs ``work`` in a thread and then ``on_done`` on the loop; None, and neither, when there is too much to do."""
+    """Runs ``work`` in a thread and then ``on_done`` on the loop; returns None, and runs neither, if overloaded."""
 
     def __call__(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any] | None: ...
 
@@ -55,7 +55,7 @@ class Compression:
         self._is_busy = False
 
     def offer(self, resource: Resource, media_type: bytes, represent: Represent) -> Offer | None:
-        """Return an offer for a file that has no variants; None where compression is not worth it."""
+        """Return an offer for a file that has no variants; None if compression is not worth it."""
         if not (LEAST_SIZE <= resource.size <= MAX_SIZE and is_compressible(media_type)):
             return None
         return Offer(self, resource, represent, self._codings)
@@ -134,7 +134,7 @@ class Offer:
 
 
 def encode_resource(resource: Resource, coding: bytes) -> Resource | None:
-    """Return a file encoded; None where that saves too little. Raises OSError where the file changes meanwhile."""
+    """Return a file encoded; None if that saves too little. Raises OSError if the file changes meanwhile."""
     level = LEVELS[coding][1] if resource.size <= BEST_SIZE else QUICK_LEVELS[coding]
     encoder = make_encoder(coding, level, resource.size)
     pieces = [encoder.encode(piece) for piece in resource.pieces()]

@@ -1,6 +1,6 @@
-"""What the steps of one site share: the request as they see it, and the settings and answers that are common to them.
+"""State that the steps of one site share: the request as they see it, settings, and common responses.
 
-Made anew when a rule file changes, so that nothing in it changes.
+Made again when a rule file changes, so that nothing in it changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Lookup(NamedTuple):
-    """A request for a target of one site, without the site's base; ``match`` is what the rules say about it."""
+    """A request for a target of one site, without the site's base; ``match`` is the result of the rules for it."""
 
     target: Target
     page: PagePath
@@ -56,18 +56,18 @@ class SiteContext:
         self.rules = rules
         self._prefix = b"/" + encode_path(base) if base else b""
         self._caching = FieldChanges(((b"Cache-Control", provider.cache_control),) if provider.cache_control else ())
-        # No provider goes by the names of files, unless the option asks for it.
+        # No provider treats file names specially, unless the option asks for it.
         immutable = config.immutable if not provider.cache_control or config.given("immutable") else "off"
         self._cache_policy = CachePolicy(immutable, config.cache_control, base)
 
     def hides(self, path: bytes) -> bool:
-        """Tell whether a path is as if nothing were there: a hidden name, or a file that holds rules."""
+        """Tell whether a path is treated as absent: a hidden name, or a file that contains rules."""
         if is_hidden(path) and not self.shared.config.dotfiles:
             return True
         return self.rules is not None and self.rules.hides(path)
 
     def withholds(self, path: bytes) -> bool:
-        """Tell whether some request for a file gets something else; listings and archives then leave it out.
+        """Tell whether some request for a file gets another response; listings and archives then leave it out.
 
         May be called in any thread.
         """
@@ -80,45 +80,45 @@ class SiteContext:
         return Lookup(target, page, head, View(self.root, self.shared.config.small_file), match)
 
     def match(self, page: PagePath) -> RuleMatch:
-        """Return what the rules say about all requests for a path."""
+        """Return the result of the rules for all requests for a path."""
         return NO_MATCH if self.rules is None else self.rules.match(page)
 
     def watched(self) -> tuple[Stamp, ...] | None:
-        """Return the stamps of what every entry depends on; None where a change of it could go unnoticed."""
+        """Return the stamps of everything that all entries depend on; None if a change of it could go unnoticed."""
         return () if self.rules is None else self.rules.stamps()
 
     def candidates(self, page: PagePath) -> tuple[bytes, ...]:
-        """Return the files that may answer for a path, in the order in which they are looked for."""
+        """Return the files that may be served for a path, in the order of the search."""
         if self.root.only is not None:
             return () if page.path or (page.is_directory and self.base) else (self.root.only,)
         return self.urls.candidates(page)
 
     def locate(self, page: PagePath, query: bytes | None = None) -> bytes:
-        """Return the reference to a path of this site, as a client has to ask for it."""
+        """Return the reference to a path of this site, as a client must request it."""
         if not page.path and not page.is_directory:  # the base without its slash
             return self._prefix
         return self._prefix + make_location(page.path, query, page.is_directory)
 
     def locate_reference(self, reference: bytes) -> bytes:
-        """Return where a rule leads: a path is one of this site."""
+        """Return the destination of a rule; a path belongs to this site."""
         return self._prefix + reference if reference.startswith(b"/") else reference
 
     def changes_at(self, match: RuleMatch, file: bytes = b"") -> FieldChanges:
-        """Return the changes to the header fields at a path; ``file`` is the file that answers, if one does."""
+        """Return the changes to the header fields at a path; ``file`` is the file that is served, if any."""
         changes = self.shared.changes
         if self.rules is not None and file and self.provider.fields_of_file:
             changes = changes.then(self.rules.changes(PagePath(file, False)))
         else:
             changes = changes.then(match.changes)
-        # A file that is there goes before all but forced rules.
+        # An existing file wins over all rules except forced ones.
         if match.vary and (match.may_be_forced or not file):
             changes = changes._replace(added=(*changes.added, (b"Vary", match.vary)))
         return changes
 
     def changes_of_file(self, file: bytes, page: PagePath, match: RuleMatch, status: int) -> FieldChanges:
-        """Return the changes to the header fields of a file that answers for a path."""
+        """Return the changes to the header fields of a file that is served for a path."""
         changes = self.changes_at(match, file)
-        if status != 200:  # an error's page is not kept, whatever its name
+        if status != 200:  # an error page is not cached, whatever its name
             return changes
         return self._caching.then(self._cache_policy.apply(file, page.path, changes))
 
@@ -130,16 +130,16 @@ class SiteContext:
         return make_page(status, type_, page, fields, self.shared.changes)
 
     def move(self, lookup: Lookup, page: PagePath) -> Response:
-        """Return the redirect to the path where a page is."""
+        """Return the redirect to the URL of a page."""
         return self.redirect(lookup, self.provider.moved, self.locate(page, lookup.target.query))
 
     def known(self, key: bytes) -> Entry | None:
-        """Return the cached entry where it is fresh."""
+        """Return the cached entry if it is fresh."""
         entry = self.shared.cache.entries.get(key)
         return entry if entry is not None and entry.is_fresh(self.shared.clock) else None
 
     def keep(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry for as long as its stamps hold; nothing where it has none."""
+        """Cache an entry as long as its stamps hold; do nothing if it has no stamps."""
         self.shared.cache.discard(key)
         if entry.stamps:
             entry.key = key

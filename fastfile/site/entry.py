@@ -1,6 +1,6 @@
-"""Cache entries: what a target leads to, decided once and kept until a stamp says that the disk has changed.
+"""Cache entries: the result of a lookup for a path, kept until a stamp shows that the disk has changed.
 
-An entry is a file with its encoded variants, or the knowledge that nothing is there.
+An entry is a file with its encoded variants, or the fact that nothing is there.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from fastfile.http.negotiation import preferred_codings
 from fastfile.site.representation import MAX_KEPT, Representation
 from fastfile.storage.freshness import Stamp
 
-# Distinct Accept-Encoding values that are remembered for one file: browsers and tools send some ten.
+# Distinct Accept-Encoding values that are cached for one file: browsers and tools send about ten.
 MAX_CHOICES = 32
-MAX_REMEMBERED = 128  # bytes of such a value: a browser's has some 25, and each file remembers its own
-# The memory of an entry and its heads beside the content, about: measured with tracemalloc.
+MAX_REMEMBERED = 128  # bytes of such a value: a browser's has about 25, and each file has its own cache
+# The approximate memory of an entry and its heads without the content, measured with tracemalloc.
 OVERHEAD = 2500
 
 
@@ -30,7 +30,7 @@ class Offer(Protocol):
 class Entry:
     """What the cache holds for a path. ``stamps`` cover everything that it depends on.
 
-    ``status`` is 200 for a file and 404 where none is. Where only the ``variants`` of a file are there, ``identity`` is
+    ``status`` is 200 for a file and 404 if there is none. If only the ``variants`` of a file are there, ``identity`` is
     the 406 for clients that refuse them. For a 404, ``identity`` is the site's own page, or None, and ``fallback`` the
     page of an app for navigations, or None. ``offer`` makes variants of a file that has none. ``key``
     is the entry's key in the cache. ``vary`` names the request fields that decided on the 404, and ``hint`` says what
@@ -77,13 +77,13 @@ class Entry:
         self.hint = hint
         self.key: bytes | None = None
         self.used = False
-        self._batch_number = 0  # of the last batch in which the stamps held
+        self._batch_number = 0  # the last batch in which the stamps held
         self._codings = tuple(variants) if offer is None else offer.codings
         self._choices: dict[bytes | None, Representation] = {}
         self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
         self.open_files = 0
         for representation in (identity, *variants.values()):
-            # The page for 404 is shared by all entries without a file: it is counted once, where it is kept.
+            # All entries without a file share the 404 page: it counts once, in its own entry.
             if representation is not None and self.status == 200:
                 self.size = self.size_with(representation)
                 self.open_files += representation.resource.content is None
@@ -111,7 +111,7 @@ class Entry:
         codings = preferred_codings(accept_encoding, self._codings)
         if self._is_lone:
             return self._select_lone(accept_encoding, codings)
-        # A variant made here may be gone from the cache before the next range of it is asked for.
+        # The cache may drop a variant made here before the next request for a range of it.
         if wants_range and (b"identity" in codings or self.offer is not None):
             return identity
         choice = self.variants.get(codings[0], identity)
@@ -125,7 +125,7 @@ class Entry:
         return choice
 
     def _select_lone(self, accept_encoding: bytes | None, codings: tuple[bytes, ...]) -> Representation:
-        """Return the best variant, without a word of the client the one that most clients read (RFC 9110 §12.5.3)."""
+        """Return the best variant; without Accept-Encoding, the one that most clients can read (RFC 9110 §12.5.3)."""
         assert self.identity is not None
         if accept_encoding is None:
             codings = (b"gzip", *self._codings)
@@ -142,17 +142,17 @@ class Entry:
         return self.identity
 
     def size_with(self, variant: Representation) -> int:
-        """Return about how many bytes of memory the entry takes with one more variant."""
+        """Return the approximate memory of the entry with one more variant."""
         content = variant.resource.content
         return self.size + OVERHEAD + (len(content) if content is not None else MAX_KEPT)
 
     def add(self, variant: Representation) -> None:
-        """Add a variant that was made. It changes ``size``, which the caller passes on to the cache."""
+        """Add a new variant. This changes ``size``, which the caller passes on to the cache."""
         self.size = self.size_with(variant)
         self.variants[variant.coding] = variant
         self._choices.clear()
 
     def withdraw(self) -> None:
-        """Make no more variants: they would not be smaller."""
+        """Make no more variants, because they would not be smaller."""
         self._codings = tuple(self.variants)
         self._choices.clear()

@@ -12,14 +12,14 @@ from fastfile.site.pages import HTML, PAGE_TYPES, make_error_page
 from fastfile.site.representation import NO_STORE, make_page
 from fastfile.storage.outcome import Outcome, classify
 
-MAX_PAGES = 256  # distinct error responses that are remembered
-MAX_TYPES = 64  # distinct Accept values whose choice is remembered
-# A proxy on this machine sends one of these with the requests of its clients, who are not to read hints.
+MAX_PAGES = 256  # distinct error responses that are cached
+MAX_TYPES = 64  # distinct Accept values whose result is cached
+# A proxy on this machine sends one of these for its clients, which must not see hints.
 _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
 
 
 def make_vary(names: bytes = b"") -> Field:
-    """Return the Vary of our own pages: Accept, and the fields ``names`` if the choice depended on them too."""
+    """Return the Vary of fastfile's own pages: Accept, and the fields ``names`` if the choice depended on them too."""
     return (b"Vary", b", ".join(dict.fromkeys([b"Accept", *split_list(names)])))
 
 
@@ -27,7 +27,7 @@ VARY = make_vary()
 
 
 def make_error(error: OSError) -> HTTPError:
-    """Return what a client is told of a failure of storage: 404, 403, 503 with Retry-After, or 500."""
+    """Return the error response for a failure of storage: 404, 403, 503 with Retry-After, or 500."""
     outcome = classify(error)
     if outcome is Outcome.MISSING:
         return make_not_found()
@@ -39,14 +39,14 @@ def make_error(error: OSError) -> HTTPError:
 
 
 def _may_see_hints(head: RequestHead) -> bool:
-    """Tell whether a request is of a user of this machine, as far as can be told: no proxy passed it on."""
+    """Tell whether a request comes from a user of this machine: no proxy forwarded it, as far as is known."""
     if head.authority is None or not is_loopback_host(parse_host(head.authority)[0]):
         return False
     return not any(head.field(field) for field in _FORWARDED)
 
 
 class ErrorPages:
-    """Makes error responses and remembers them. ``changes`` are the field changes of every response."""
+    """Makes and caches error responses. ``changes`` are the field changes of every response."""
 
     def __init__(self, changes: FieldChanges) -> None:
         self._changes = changes
@@ -60,10 +60,10 @@ class ErrorPages:
     def make(
         self, error: HTTPError, head: RequestHead | None, html: bytes | None = None, hint: str = "", link: str = ""
     ) -> Response:
-        """Return the response for an error; ``head`` is None where the request could not be read.
+        """Return the response for an error; ``head`` is None if the request could not be read.
 
-        ``html`` is the site's own page for it, if there is one; ``hint`` says what would help, to users of this
-        machine alone. ``link`` is a URL that would work.
+        ``html`` is the site's own page for it, if there is one; ``hint`` is shown only to users of this machine.
+        ``link`` is a URL that would work.
         """
         if hint and (head is None or not _may_see_hints(head)):
             hint = ""
@@ -82,7 +82,7 @@ class ErrorPages:
         return response
 
     def make_absence(self, head: RequestHead, hint: str = "") -> Response:
-        """Return the 404, the one error that is frequent; ``hint`` is shown to users of this machine."""
+        """Return the 404, the only frequent error; ``hint`` is shown to users of this machine."""
         if self._last_absence is not None and hint is self._last_hint and head.field_lines == self._last_lines:
             return self._last_absence
         response = self.make(make_not_found(), head, None, hint)
@@ -90,7 +90,7 @@ class ErrorPages:
         return response
 
     def choose_type(self, accept: bytes | None) -> bytes:
-        """Return the media type for our own page: HTML where no type is acceptable (RFC 9110 §12.4.1)."""
+        """Return the media type for fastfile's own page: HTML if no type is acceptable (RFC 9110 §12.4.1)."""
         chosen = self._types.get(accept)
         if chosen is None:
             if len(self._types) >= MAX_TYPES:

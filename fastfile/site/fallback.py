@@ -1,7 +1,7 @@
-"""The last step of a site, for where no file is: the page of an app for navigations, the nearest 404.html, or our own
-404; and the nearest 50x.html, for when the server fails.
+"""The last step of a site, for paths without a file: the app's page, the nearest 404.html, or fastfile's 404.
 
-The entry of a missing path is fresh until a name comes or goes in one of the folders on the way to it.
+The app's page is sent to navigations. This module also finds the nearest 50x.html, for failures of the server. The
+entry of a missing path is fresh until a name appears or disappears in one of the folders on the way to it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fastfile.storage.view import View
 PAGE = b"404.html"
 HOME = b"index.html"
 FAILURE_PAGE = b"50x.html"
-# How far below the root a folder's page is looked for. A missing name 1,990 folders deep would cost half a second.
+# The deepest folder that is searched for a page. A missing name 1,990 folders deep would cost half a second.
 MAX_DEPTH = 32
-MAX_PAGES = 64  # of a site that are kept open
-NAVIGATION = b"Accept, Sec-Fetch-Mode"  # the fields that tell a navigation (http/navigation.py)
+MAX_PAGES = 64  # open pages of a site
+NAVIGATION = b"Accept, Sec-Fetch-Mode"  # the fields that identify a navigation (http/navigation.py)
 
 
 class Fallback:
-    """The pages of one site that answer where no file does."""
+    """The pages of one site for paths without a file."""
 
     def __init__(self, context: SiteContext, files: FileEntries) -> None:
         self._context = context
@@ -39,12 +39,12 @@ class Fallback:
         self._provider = context.provider
         self._note = context.shared.note
         spa = context.shared.config.spa
-        self._app = None if spa is None else os.fsencode(spa)  # the page that takes navigations
-        self._pages: dict[tuple[bytes, int, bytes], Entry] = {}  # one page may be an error's and the app's
-        self.failure_page(b"")  # opened now: later there may be no descriptor left
+        self._app = None if spa is None else os.fsencode(spa)  # the page for navigations
+        self._pages: dict[tuple[bytes, int, bytes], Entry] = {}  # one page may be both an error page and the app's
+        self.failure_page(b"")  # opened now: descriptors may run out later
 
     def find(self, lookup: Lookup) -> Entry:
-        """Return the entry of a path without a file. Raises OSError where the disk does not tell."""
+        """Return the entry of a path without a file. Raises OSError if the disk fails."""
         path, view = lookup.page.path, lookup.view
         self._note("absence", path)
         if self._root.only is not None:
@@ -68,7 +68,7 @@ class Fallback:
             entry = Entry(stamps, None, {}, app, vary=vary, hint=hint)
         else:
             entry = Entry(stamps, page.identity, page.variants, app)
-        if not lookup.match.is_covered:  # a request with another query may come to a rule
+        if not lookup.match.is_covered:  # a request with another query may match a rule
             self._context.keep(self._context.locate(lookup.page), entry)
         return entry
 
@@ -87,7 +87,7 @@ class Fallback:
         return None
 
     def _find_hint(self, lookup: Lookup, is_answered: bool) -> str:
-        """Return the hint for a path; it is not told about a request that the app's page answers."""
+        """Return the hint for a path; None for a request that gets the app's page."""
         hints = self._context.shared.hints
         hint = None if hints is None else find_hint(self._context, lookup)
         if hints is None or hint is None:
@@ -98,7 +98,7 @@ class Fallback:
         return hint.text
 
     def _shows_changes(self, lookup: Lookup, folders: Iterable[bytes], app: Entry | None) -> bool:
-        """Tell whether the folders show it when a missing file comes. Behind a link they may not."""
+        """Tell whether the folders show when the missing file appears. Behind a link they may not."""
         if self._app is not None and app is None:
             return False
         path, view = lookup.page.path, lookup.view
@@ -110,7 +110,7 @@ class Fallback:
         return view.shows_changes([*self._context.candidates(lookup.page), *pages])
 
     def _find_page(self, view: View, folders: Sequence[bytes], vary: bytes) -> Entry | None:
-        """Return the page for an absence: a 404.html, or where the provider takes the site for an app, its index."""
+        """Return the page for an absence: a 404.html, or the index if the provider treats the site as an app."""
         for folder in reversed(folders) if self._provider.not_found == "nearest" else (b"",):
             path = join(folder, PAGE)
             page = None if self._context.hides(path) else self._open(view, path, 404, vary)
@@ -125,7 +125,7 @@ class Fallback:
         return page
 
     def _open(self, view: View, path: bytes, status: int = 200, vary: bytes = b"") -> Entry | None:
-        """Return the entry of a page, one for all absences; None where it is not there."""
+        """Return the entry of a page, shared by all absences; None if the page does not exist."""
         key = (path, status, vary)
         entry = self._pages.get(key)
         if entry is not None and entry.is_fresh(self._context.shared.clock):

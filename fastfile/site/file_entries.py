@@ -22,9 +22,9 @@ from fastfile.storage.view import View
 
 
 class FoundFile(NamedTuple):
-    """A file beneath the root, after ``looked_at``: the names that could have been found before it, and its own.
+    """A file beneath the root. ``looked_at``: the names that had precedence, and its own.
 
-    Where only its encoded variants are there, ``lone`` is the path of the one in ``resource``; b"" otherwise.
+    If only its encoded variants exist, ``lone`` is the path of the one in ``resource``; b"" otherwise.
     """
 
     path: bytes
@@ -35,7 +35,7 @@ class FoundFile(NamedTuple):
 
 
 class FileEntries:
-    """Opens files of one root, and makes entries of them."""
+    """Opens files of one root, and makes their entries."""
 
     def __init__(self, context: SiteContext, stamps: Stamps) -> None:
         self._context = context
@@ -58,16 +58,16 @@ class FileEntries:
         return None
 
     def find_lone(self, view: View, candidates: Sequence[bytes]) -> FoundFile | None:
-        """Return a file of which only encoded variants are there: app.js.gz answers for app.js.
+        """Return a file of which only encoded variants exist: app.js.gz serves app.js.
 
-        Only for a name whose content tools encode, the first of the candidates: dump.tar.gz is a download, and no
-        dump.tar.
+        Only for names whose content tools compress, and only for the first candidate: dump.tar.gz is a download, and
+        there is no dump.tar.
         """
         for path in candidates:
             folder, _, name = path.rpartition(b"/")
             if not is_compressible(media_type(name, self._media_types)) or view.is_absent(folder):
                 continue
-            if not view.is_absent(path):  # a folder, or what is refused
+            if not view.is_absent(path):  # a folder, or a refused file
                 continue
             variants = open_variants(self._root, path, None, self._small_file)
             if variants.usable:
@@ -75,7 +75,7 @@ class FileEntries:
                 beside = path + dict(SUFFIXES)[coding]
                 return FoundFile(path, resource, variants, (*candidates, beside), beside)
             if variants.signatures:
-                view.distrust()  # its content may become that of a coding without a change of the folder
+                view.distrust()  # its content may become encoded without a change of the folder
             break
         return None
 
@@ -89,21 +89,21 @@ class FileEntries:
         vary: bytes = b"",
         canonical: bytes = b"",
     ) -> Entry:
-        """Return the entry of a file that answers for ``page``: rules go by that path, and ``match`` are those for it.
+        """Return the entry of a file for ``page``: rules use that path, and ``match`` is their result for it.
 
-        ``vary`` names request fields that led to this file, beside those that choose among its variants; ``canonical``
-        is a reference to the page's preferred URL. Raises Unhashed where the entity tag is not known yet.
+        ``vary`` names request fields that led to this file, in addition to those that choose among its variants;
+        ``canonical`` is a reference to the page's preferred URL. Raises Unhashed if the entity tag is not known yet.
         """
         changes = self._context.changes_of_file(file.path, page, match, status)
         if canonical:  # RFC 6596
             changes = FieldChanges(((b"Link", b'<%b>; rel="canonical"' % canonical),)).then(changes)
-        # Where a rule names the coding that the file is stored in, its bytes are sent as they are under that header.
+        # If a rule names the coding that the file is stored in, its bytes are sent unchanged with that header.
         is_named = changes.value(b"content-encoding") is not None
         stored = None if status != 200 or is_named or file.lone else self._find_stored(view, file)
         type_ = media_type(file.path.rpartition(b"/")[2], self._media_types) if stored is None else stored.container
         now_s = self._clock.wall_s
         variants = file.variants.usable if stored is None and not is_named else {}
-        # No precondition is evaluated for the page of an error.
+        # No precondition applies to an error page.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
         may_be_kept = may_be_kept and not self._is_undecided(file)
 
@@ -126,12 +126,12 @@ class FileEntries:
         return Entry(self.watched(stamps), identity, encoded, offer=offer)
 
     def _refuse_identity(self, file: FoundFile, vary: bytes) -> Representation:
-        """Return the 406 for clients that accept none of the codings in which alone a file is there."""
+        """Return the 406 for clients that accept none of the codings in which a file exists."""
         page = make_encoded(file.resource, b"This file is stored compressed, in a coding that the request refuses.\n")
         return Representation(page, TEXT, b"", vary, self._clock.wall_s, self._context.shared.changes, 406)
 
     def _find_stored(self, view: View, file: FoundFile) -> StoredCoding | None:
-        """Return the coding that a file holds its content in; None for a file that is sent as what it is."""
+        """Return the coding that a file is stored in; None for a file that is sent unencoded."""
         stored = self._stored_codings.find(file.path)
         if stored is None or (stored.original and not view.is_absent(stored.original)):
             return None
@@ -141,10 +141,10 @@ class FileEntries:
         return stored if holds_coding(file.resource, stored.coding) else None
 
     def _is_undecided(self, file: FoundFile) -> bool:
-        """Tell whether a file's coding is in its content, which is not in memory yet."""
+        """Tell whether only a file's content shows its coding, and is not in memory yet."""
         return file.path.endswith(UNITY) and tell_coding(file.resource) is None
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
-        """Return the stamps of an entry with those of the rules that it is made under."""
+        """Return the stamps of an entry together with those of its rules."""
         watched = self._context.watched() if stamps else None
         return () if watched is None else (*stamps, *watched)

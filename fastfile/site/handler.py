@@ -41,14 +41,14 @@ from fastfile.storage.tags import Unhashed
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-# The methods of RFC 9110 §9.3 and RFC 5789. We refuse one of these with 405, any other with 501.
+# The methods of RFC 9110 §9.3 and RFC 5789: refused with 405, any other with 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
-MAX_AUTHORITIES = 64  # distinct Host values that are remembered as allowed
+MAX_AUTHORITIES = 64  # distinct allowed Host values that are cached
 
 
 class Handler(Responder):
-    """Answers requests for the sites of ``mounts``.
+    """Responds to requests for the sites of ``mounts``.
 
     ``log_failure`` reports bugs; the client gets a 500.
     """
@@ -64,7 +64,7 @@ class Handler(Responder):
         self._allowed_hosts = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._authorities: set[bytes | None] = set()
-        self._last_authority: bytes | None = b"none yet"  # allowed; the parser repeats the object
+        self._last_authority: bytes | None = b"none yet"  # an allowed one; the parser returns the same object again
         self.hits = 0  # requests that found a fresh entry in the cache
 
     def respond(self, head: RequestHead) -> Response | Deferred:
@@ -91,15 +91,15 @@ class Handler(Responder):
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
     def look_around(self) -> None:
-        """Look for changes that no request notices; call it about once a second."""
+        """Look for changes that no request notices; called about once a second."""
         self._mounts.look_around()
 
     def _known_entry(self, head: RequestHead) -> Entry | None:
-        """Return the cached entry where it is fresh and the authority is known to be allowed."""
+        """Return the cached entry if it is fresh and the authority is known to be allowed."""
         entry = self._entries.get(head.target)
         if entry is None:
-            # Entries that are kept under a path do not depend on the query, so a query is not part of the key, and a
-            # flood of queries takes no room.
+            # Entries that are cached under a path do not depend on the query, so the key has no query, and a flood of
+            # queries takes no memory.
             entry = self._entries.get(head.target.partition(b"?")[0])
         if entry is None or not entry.is_fresh(self._clock):
             return None
@@ -111,7 +111,7 @@ class Handler(Responder):
         return entry
 
     def _make_absence(self, entry: Entry, head: RequestHead) -> Response:
-        """Return the 404: the site's own page for it, or our own."""
+        """Return the 404: the site's own page for it, or fastfile's."""
         if entry.identity is None:
             return self._pages.make_absence(head, entry.hint)
         return entry.select(head.accept_encoding, False).full
@@ -139,7 +139,7 @@ class Handler(Responder):
             return None
 
     def _respond(self, head: RequestHead, entry: Entry | None) -> Response | Deferred:
-        """Return the response; ``entry`` is the cached one where it is fresh and the authority is allowed, or None."""
+        """Return the response; ``entry`` is the cached one if it is fresh and the authority is allowed, or None."""
         if head.method != b"GET":
             _check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
@@ -185,7 +185,7 @@ class Handler(Responder):
             if outcome is Precondition.FAILED:
                 raise HTTPError(412, "The file does not meet a precondition of the request.", _vary(representation))
         size = representation.resource.size
-        # RFC 9110 §14.2: Range is for GET alone. An empty file has no byte to name.
+        # RFC 9110 §14.2: Range is only for GET. An empty file has no byte to name.
         if head.range is None or head.method != b"GET" or size == 0:
             return representation.full
         if head.if_range is not None and not if_range_matches(
@@ -206,7 +206,7 @@ class Handler(Responder):
     def _check_authority(self, head: RequestHead, target: Target) -> None:
         # RFC 9112 §3.2.2: the authority of an absolute-form target stands in for Host.
         if target.authority is not None and head.authority is not None:
-            parse_host(head.authority)  # §3.2: 400 where it is not valid, also where it is not used
+            parse_host(head.authority)  # §3.2: 400 if it is not valid, also if it is not used
         authority = head.authority if target.authority is None else target.authority
         if authority in self._authorities:
             return
@@ -219,8 +219,8 @@ class Handler(Responder):
 
 
 def _is_usual_revalidation(head: RequestHead, representation: Representation) -> bool:
-    """Tell whether the request has our own ETag, or our Last-Modified and no tag, and no other precondition."""
-    if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they go before
+    """Tell whether the request has the current ETag, or the Last-Modified and no tag, and no other precondition."""
+    if head.if_match is not None or head.if_unmodified_since is not None:  # RFC 9110 §13.2.2: they come first
         return False
     if head.if_none_match is not None:
         return head.if_none_match == representation.etag
@@ -250,10 +250,11 @@ def _check_method(method: bytes) -> None:
 
 
 def allowed_hosts(config: Config) -> tuple[bytes, ...]:
-    """Return the hosts to serve beside the loopback names.
+    """Return the host names to serve in addition to the loopback names.
 
-    A server on loopback alone is reached by browsers of this machine, and so by any page in them whose name was rebound
-    to 127.0.0.1: it serves no other name unless --allowed-host gives it. Elsewhere we do not know the names: serve all.
+    A server that listens only on loopback is reached by browsers of this machine, and so by any page in them whose name
+    was rebound to 127.0.0.1: it serves other names only with --allowed-host. Elsewhere the names are unknown: serve
+    all.
     """
     if config.allowed_host:
         return tuple(name.lower().encode() for name in config.allowed_host)

@@ -1,7 +1,7 @@
-"""Hints: why nothing was found at a URL, and what would serve it. For `fastfile explain`, the log, and the 404 page.
+"""Hints: why a URL was not found, and what would serve it. For `fastfile explain`, the log, and the 404 page.
 
-Only for the users of this machine: a hint may name a file that the client did not ask for. Costs a few system calls and
-at most one short listing of a folder for each distinct URL that is not found.
+Only for users of this machine: a hint may name a file that the client did not request. Costs a few system calls and at
+most one short listing of a folder for each distinct URL that is not found.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from fastfile.http.target import is_hidden, join
 from fastfile.rules.clean_urls import HTML
 from fastfile.site.context import Lookup, SiteContext
 
-MAX_TOLD = 100  # causes that are logged by one worker
+MAX_TOLD = 100  # causes that one worker logs
 MAX_DEPTH = 32  # folders below the root; deeper paths get no hint
 
 
 class Hint(NamedTuple):
-    """``cause`` is equal for hints that need to be given once; ``text`` is a sentence or two."""
+    """``cause`` is equal for hints that are given only once; ``text`` is a sentence or two."""
 
     cause: str
     text: str
 
 
 class Hints:
-    """Gives hints to the log, each cause once."""
+    """Writes hints to the log, each cause once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._told: set[str] = set()
 
     def tell(self, path: bytes, hint: Hint) -> None:
-        """Log a hint about a request for ``path``, unless its cause was told before."""
+        """Log a hint about a request for ``path``, unless its cause was logged before."""
         if hint.cause not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(hint.cause)
             self._say(f"not found: /{_show(path)}. {hint.text}")
 
 
 def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
-    """Return why there is no file for a request."""
+    """Return why a request found no file."""
     path = lookup.page.path
     if context.root.only is not None or path.count(b"/") >= MAX_DEPTH:
         return None
@@ -64,7 +64,7 @@ def explain_refusal(path: bytes) -> Hint:
 
 
 def _explain_name(lookup: Lookup) -> Hint | None:
-    """Tell about what is at the name or on the way to it, such as a link."""
+    """Explain what is at the path or on the way to it, such as a link."""
     path, view = lookup.page.path, lookup.view
     *_, last = view.folders_to(path, MAX_DEPTH)
     for name in dict.fromkeys((last, _first_missing(last, path))):
@@ -84,7 +84,7 @@ def _explain_name(lookup: Lookup) -> Hint | None:
 
 
 def _explain_page(context: SiteContext, lookup: Lookup) -> Hint | None:
-    """Tell about a page beside the path, and about a folder that is not listed."""
+    """Explain a page beside the path, or a folder that is not listed."""
     page, view = lookup.page, lookup.view
     beside = page.path + HTML
     if page.path and not view.is_absent(beside) and view.is_file(beside):

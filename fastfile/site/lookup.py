@@ -1,6 +1,6 @@
 """A site: from a target to what answers it. Each step returns what it found, or None: then the next one is asked.
 
- 1. forced_rule  a rule that goes before the files                        rule_steps.py
+ 1. forced_rule  a rule that wins over the files                        rule_steps.py
  2. known        the cached entry, while it is fresh
  3. file         the file at its name, with .html, or a folder's index; a redirect where the page has another URL
  4. rule         a rule for where no file is                              rule_steps.py
@@ -34,12 +34,12 @@ from fastfile.storage.view import View
 if TYPE_CHECKING:
     from fastfile.rules.reload import SiteRules
 
-# No target has a NUL, so what is cached under such a key is found by no request alone.
+# No target contains a NUL, so no request finds an entry with such a key directly.
 GUARD = b"\0"
 
 
 class Site:
-    """What one root holds, by target. ``base`` is the path that it is mounted at, without outer slashes."""
+    """Looks up targets in one root. ``base`` is the path of its mount, without outer slashes."""
 
     def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules | None = None) -> None:
         self._root = root
@@ -49,9 +49,9 @@ class Site:
         self._set_up()
 
     def find(self, target: Target, head: RequestHead) -> Found:
-        """Return what is at the target: a file or its absence as an entry, a redirect or a listing as a response.
+        """Return the result for the target: a file or its absence as an entry, a redirect or a listing as a response.
 
-        Raises OSError where it cannot be read. ``target`` is without our base.
+        Raises OSError if it cannot be read. ``target`` is without the site's base.
         """
         self.look_around()
         lookup = self._context.begin(target, head)
@@ -62,13 +62,13 @@ class Site:
         raise AssertionError("the last step always finds something")
 
     def look_around(self) -> None:
-        """See whether the rules are others than those that the entries were made under."""
+        """Check whether the rules have changed since the entries were made."""
         if self._rules is not None and self._rules.refresh():
             self._shared.cache.clear()
             self._set_up()
 
     def failure_page(self, path: bytes) -> bytes | None:
-        """Return the page for failures at a path, where the site has its own."""
+        """Return the page for failures at a path, if the site has its own."""
         return self._fallback.failure_page(path)
 
     def _set_up(self) -> None:
@@ -82,7 +82,7 @@ class Site:
         before: tuple[Step, ...] = ()
         after: tuple[Step, ...] = ()
         if self._rules is not None:
-            # Imported here: a site without rules does not need it.
+            # Imported here, because a site without rules does not need it.
             from fastfile.site.rule_steps import RuleSteps
 
             rules = RuleSteps(context, files, self._fallback)
@@ -98,14 +98,14 @@ class FileSteps:
         self._files = files
         self._note = context.shared.note
         self._folders = Folders(context.root, context.base, context.shared, context.hides, context.withholds)
-        # The folders of an app are routes like any other name, and providers list none, unless the option asks for it.
+        # In an app, folders are routes like any other path, and providers list none, unless the option asks for it.
         config = context.shared.config
         self._has_folders = context.root.only is None and (
             config.given("listing") or (config.spa is None and context.provider.listing)
         )
 
     def find_known(self, lookup: Lookup) -> Entry | None:
-        """Return what the cache has for the target."""
+        """Return the cached entry of the target."""
         return self._context.known(self._key(lookup))
 
     def find_file(self, lookup: Lookup) -> Entry | Response | None:
@@ -129,7 +129,7 @@ class FileSteps:
         self._note("file", file.path)
         canonical = self._canonical(file, lookup)
         if canonical:
-            # The other page may come where nothing is yet.
+            # The other page may appear later.
             file = file._replace(
                 looked_at=(*context.candidates(PagePath(file.path.removesuffix(HTML), False)), file.path)
             )
@@ -159,14 +159,14 @@ class FileSteps:
         return self._folders.respond(page.path, lookup.target.query, lookup.head, changes)
 
     def _is_beside_listing(self, file: FoundFile, lookup: Lookup) -> bool:
-        """Tell whether about/ is asked for and listed, and the file is about.html beside it."""
+        """Tell whether about/ is requested and listed, and the file is about.html beside it."""
         page, provider = lookup.page, self._context.provider
         if provider.pages != "after" or not page.is_directory or file.path != page.path + HTML:
             return False
         return self._has_folders and provider.listing and lookup.view.is_folder(page.path)
 
     def _canonical(self, file: FoundFile, lookup: Lookup) -> bytes:
-        """Return the reference to the URL that a page prefers to that of its file name; b"" where it has no other."""
+        """Return the reference to a page's preferred URL if that is not its file name; b"" otherwise."""
         is_whole = file.path == lookup.page.path and self._context.root.only is None
         page = self._context.urls.canonical(file.path) if is_whole else None
         if page is None or self._context.match(page).may_be_forced or not self._is_at(file.path, page, lookup.view):
@@ -174,10 +174,10 @@ class FileSteps:
         return encode_path(page.path.rpartition(b"/")[2]) + (b"/" if page.is_directory else b"")
 
     def _key(self, lookup: Lookup) -> bytes:
-        """Return the key of a target's entry: one that the handler does not find where rules have to be asked first."""
+        """Return the key of a target's entry: one that the handler does not find if rules must be matched first."""
         key = self._context.locate(lookup.page)
         return GUARD + key if lookup.match.may_be_forced else key
 
     def _is_at(self, file: bytes, page: PagePath, view: View) -> bool:
-        """Tell whether a file is what answers for a path: it may be another, about.html beside about/index.html."""
+        """Tell whether a path serves this file, and not another one (about.html beside about/index.html)."""
         return next((name for name in self._context.candidates(page) if view.is_file(name)), None) == file

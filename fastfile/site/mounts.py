@@ -1,4 +1,4 @@
-"""Mounts: the sites of one server by the path of each. The longest path that fits a request chooses the site."""
+"""Mounts: the sites of one server by path. The longest path that matches a request selects the site."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Mounted(Protocol):
 
 
 class Entrance:
-    """The root of a server of one file: a redirect to the file, and nothing else."""
+    """The root of a server of a single file: a redirect to the file, and nothing else."""
 
     base = b""
 
@@ -54,13 +54,13 @@ class Entrance:
 
 
 class Mounts:
-    """Chooses the site of a request; most servers have one, mounted at the root."""
+    """Selects the site of a request; most servers have one, mounted at the root."""
 
     def __init__(self, sites: Sequence[Mounted]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
 
     def look_around(self) -> None:
-        """Look for changes that no request looks for. Call it about once a second."""
+        """Look for changes that no request notices. Call it about once a second."""
         for site in self._sites:
             site.look_around()
 

@@ -1,7 +1,7 @@
-"""The error pages that fastfile makes, as HTML, text or JSON, and what they share with its listings.
+"""The error pages that fastfile makes, as HTML, text or JSON, and functions that they share with listings.
 
-Text from outside, such as a file's name, is escaped for its context. Makes bytes from values: no I/O but the styles,
-which are read at import; no clock.
+Text from outside, such as a file's name, is escaped for its context. Makes bytes from values: no I/O except for the
+styles, which are read at import; no clock.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PAGE_TYPES = (HTML, TEXT, JSON)
 
 
 def read_asset(package: str, name: str) -> str:
-    """Return a style or a script that lies beside the modules of a package, without its comments and indentation.
+    """Return a style sheet or a script from beside the modules of a package, without its comments and indentation.
 
-    To be called at import: the sandbox of a worker hides the package. importlib.resources takes 10 ms to import.
+    Call it at import: the sandbox of a worker hides the package. importlib.resources takes 10 ms to import.
     """
     data = pkgutil.get_data(package, name)
     assert data is not None
@@ -37,7 +37,7 @@ def read_asset(package: str, name: str) -> str:
 
 STYLE = read_asset("fastfile.site", "style.css")
 _ERROR_STYLE = STYLE + read_asset("fastfile.site", "error.css")
-_LINKED_HOME = (403, 404, 410)  # where another page of the site may help
+_LINKED_HOME = (403, 404, 410)  # statuses for which another page of the site may help
 
 _HEAD = (
     '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
@@ -56,7 +56,7 @@ def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "",
     """Make the body of an error response; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
 
     ``hint`` says what would help; it may have several lines. ``link`` is a URL that would work. JSON has the members of
-    RFC 9457 §3.1 that apply: status, title, detail; and hint and link, where there are any (§3.2).
+    RFC 9457 §3.1 that apply: status, title, detail; and hint and link, if there are any (§3.2).
     """
     reason = REASONS[status]
     if media_type == HTML:
@@ -93,7 +93,7 @@ def make_html_head(title: str, style: str) -> str:
 
 def escape_html(text: str) -> str:
     """Return ``text`` escaped for an element or a quoted attribute."""
-    # Five replacements cost a quarter of one translate() through a dict, and few names have controls.
+    # Five replacements cost a quarter of one translate() with a dict, and few names contain control characters.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = text.replace('"', "&quot;").replace("'", "&#39;")
     return text if text.isprintable() else text.translate(_PICTURES)
@@ -112,6 +112,6 @@ def readable_size(size: int) -> str:
     for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         amount /= 1024
         if amount < 999.5:
-            # One decimal place below 10, where it is significant.
+            # One decimal place below 10, if it is significant.
             return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
     return f"{amount / 1024:.1f} EiB"

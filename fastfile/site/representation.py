@@ -1,4 +1,4 @@
-"""Representations: a file with everything about its responses that can be decided when it is opened.
+"""Representations: a file with everything about its responses that is decided when it is opened.
 
 Knows HTTP messages (RFC 9110 §6 and §8), not how a target leads to a file (handler.py) or bytes to a socket (server/).
 """
@@ -23,14 +23,14 @@ from fastfile.storage.resource import Resource
 NO_SNIFFING: Field = (b"X-Content-Type-Options", b"nosniff")
 NO_CACHE: Field = (b"Cache-Control", b"no-cache")
 NO_STORE: Field = (b"Cache-Control", b"no-store")
-# A policy for the site's pages (--csp) does not fit our own: they have their own policy, or run and load nothing.
+# A policy for the site's pages (--csp) does not fit fastfile's: they have their own policy, or run and load nothing.
 OWN_TO_PAGES = (b"content-security-policy", b"content-encoding")
-# How many bytes of short ranges are kept for an open file. A range is kept when it was asked for twice in a row: many
-# clients ask for the head of the same tile archive, or for the two bytes that Safari reads first of a video. This has
-# room for the longest copy (resource.py).
+# Bytes of short ranges that are cached for an open file. A range is cached after two requests in a row: many clients
+# request the head of the same tile archive, or the two bytes of a video that Safari reads first. There is room for the
+# longest copy (resource.py).
 MAX_KEPT = 20 * 1024
-MAX_READY_PARTS = 16  # of a multipart content; more are made while they are sent
-KEPT_OVERHEAD = 800  # of one of them beside its body, about: its head and the objects
+MAX_READY_PARTS = 16  # parts of a multipart content; more are made while they are sent
+KEPT_OVERHEAD = 800  # approximate bytes of one of them without its body: its head and the objects
 
 
 def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Response:
@@ -42,7 +42,7 @@ def make_response(status: int, fields: tuple[Field, ...], content: bytes) -> Res
 def make_page(
     status: int, media_type: bytes, content: bytes, fields: tuple[Field, ...], changes: FieldChanges
 ) -> Response:
-    """Return a response whose body is one of our own pages, with the changes of options applied to its fields.
+    """Return a response whose body is one of fastfile's own pages, with the changes of options applied.
 
     No cache may keep an error, whatever the options say.
     """
@@ -57,10 +57,10 @@ def make_bodiless(response: Response) -> Response:
 
 
 def make_etag(resource: Resource, coding: bytes) -> bytes | None:
-    """Return the strong entity tag of a representation (RFC 9110 §8.8.3): of its mtime and size, and its coding.
+    """Return the strong entity tag of a representation (RFC 9110 §8.8.3), from its mtime, size and coding.
 
-    It is a hash of the content where storage has one: where the mtime says nothing, and for what was encoded here,
-    since another version of a library may make other bytes of a file. None where there is no tag for now.
+    It is a hash of the content if storage has one: for files whose mtime says nothing, and for content that was encoded
+    here, because another version of a library may encode it differently. None if there is no tag yet.
     """
     tag = resource.tag
     if tag is None:
@@ -71,12 +71,12 @@ def make_etag(resource: Resource, coding: bytes) -> bytes | None:
 
 
 class Representation:
-    """One file as it is sent: its fields, and the two responses that most requests get, made in advance.
+    """One file as it is sent: its fields, and the two most common responses, made in advance.
 
-    ``coding`` is b"" for the file itself. ``mtime_s`` is what ``last_modified`` says: never later than now (§8.8.2.1),
-    and both are None, with no such field, where the file's date says nothing. ``status`` is 200, or that of an error
-    whose page the file is: then it has no validators, since no precondition applies (§13.2.1). ``vary`` names the
-    request fields that the choice of this representation depended on.
+    ``coding`` is b"" for the file itself. ``mtime_s`` is the value of ``last_modified``: never later than now
+    (§8.8.2.1). Both are None, and there is no such field, if the file's date says nothing. ``status`` is 200, or that
+    of an error whose page the file is: then it has no validators, because no precondition applies (§13.2.1). ``vary``
+    names the request fields that the choice of this representation depended on.
     """
 
     __slots__ = (
@@ -128,7 +128,7 @@ class Representation:
         self._partial_base: ResponseHead | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
-        self._kept = 0  # bytes that they take
+        self._kept = 0  # their bytes
 
     def _make_fields(self, vary: bytes) -> tuple[list[Field], list[Field]]:
         """Return the fields that a 304 repeats, no more than caching needs (RFC 9110 §15.4.5), and the others."""
@@ -151,7 +151,7 @@ class Representation:
         return Response(ResponseHead(status, (*self._fields, *content)), parts, size)
 
     def kept_partial(self, asked: bytes) -> Response | None:
-        """Return the 206 that is kept for a Range field, or None."""
+        """Return the cached 206 for a Range field, or None."""
         return self._partials.get(asked)
 
     def make_partial(self, ranges: tuple[ByteRange, ...], asked: bytes) -> Response:
@@ -166,7 +166,7 @@ class Representation:
             self._partial_base = ResponseHead(206, (*self._fields, (b"Content-Type", self.media_type)))
         part = self.resource.slice(start, stop)
         response = make_partial(self._partial_base, start, stop, self.resource.size, part)
-        if asked != self._last_asked:  # a client that reads one part after the other asks for none again
+        if asked != self._last_asked:  # a client that reads part after part repeats none
             self._last_asked = asked
         elif self.resource.content is None and isinstance(part, bytes):
             self._keep(asked, response)
@@ -196,7 +196,7 @@ class Representation:
 def _multipart(
     resource: Resource, heads: tuple[bytes, ...], ranges: tuple[ByteRange, ...], closing: bytes
 ) -> Iterator[bytes | FileSlice]:
-    """Yield a multipart content, a part when the one before it is sent: a thousand of them would hold up the loop."""
+    """Yield a multipart content part by part, because making a thousand at once would delay the loop."""
     for head, (start, stop) in zip(heads, ranges, strict=True):
         yield head
         yield resource.slice(start, stop)

@@ -1,7 +1,7 @@
-"""The steps of a site whose build brings rules: before its files, and where it has no file.
+"""The steps for a site with rules: before its files, and for paths without a file.
 
-A redirect is made anew for each request, since it depends on the query and more. A file that a rule leads to is cached
-by what it is sent as, so that all routes of an app share one entry.
+A redirect is made again for each request, because it depends on the query and more. A file that a rule leads to is
+cached by how it is sent, so that all routes of an app share one entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastfile.site.file_entries import FileEntries
 
 
 class RuleSteps:
-    """Follow the rule that a request comes to."""
+    """Apply the rule that a request matches."""
 
     def __init__(self, context: SiteContext, files: FileEntries, fallback: Fallback) -> None:
         self._context = context
@@ -28,12 +28,12 @@ class RuleSteps:
         self._note = context.shared.note
 
     def find_forced(self, lookup: Lookup) -> Found | None:
-        """Return what a rule that goes before the files makes of a request."""
+        """Return the result of a rule that wins over files."""
         outcome = lookup.match.outcome
         return self._follow(outcome, lookup) if outcome is not None and outcome.rule.forced else None
 
     def find(self, lookup: Lookup) -> Found | None:
-        """Return what a rule makes of a request for which there is no file."""
+        """Return the result of a rule for a request without a file."""
         return None if lookup.match.outcome is None else self._follow(lookup.match.outcome, lookup)
 
     def _follow(self, outcome: Outcome, lookup: Lookup) -> Found:
@@ -52,11 +52,11 @@ class RuleSteps:
         raise HTTPError(status, "A rule of this site returns this status.", (make_vary(lookup.match.vary),))
 
     def _open_goal(self, reference: bytes, lookup: Lookup, status: int) -> Entry | None:
-        """Return the entry of the file that a rule names, for requests for the target; None where there is none."""
+        """Return the entry of the file that a rule names, for requests for the target; None if there is no file."""
         context = self._context
         try:
             goal = parse_target(reference)
-        except HTTPError:  # a rule may name what no file can be named, also by what it caught
+        except HTTPError:  # a rule, or the text that it captured, may name an impossible file name
             return None
         if context.hides(goal.path):
             return None
@@ -75,6 +75,6 @@ class RuleSteps:
 
 
 def _make_key(location: bytes, status: int, vary: bytes, changes: FieldChanges) -> bytes:
-    """Return the key of a file as it is sent: no target has a NUL, so no request finds it by itself."""
+    """Return the key of a file and how it is sent: no target has a NUL, so no request finds it directly."""
     fields = [part for field in changes.added for part in field]
     return b"\0".join([b"", location, b"%d" % status, vary, *fields, b"", *sorted(changes.removed)])

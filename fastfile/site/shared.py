@@ -1,4 +1,4 @@
-"""What the parts of one application share. Made once from the settings."""
+"""Objects that the parts of one application share. Made once from the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastfile.site.compression import Compression, Submit
     from fastfile.site.hints import Hints
 
-# Takes the name of a step, and the path or the place of what the step found.
+# Takes the name of a step, and the path or the place of its result.
 Note = Callable[[str, bytes], None]
 
 
@@ -26,9 +26,10 @@ def take_no_note(step: str, subject: bytes) -> None:
 
 
 class Shared(NamedTuple):
-    """``changes`` apply to the headers of every response. Without ``compression`` nothing is encoded here, without
-    ``hints`` no hint is looked for. ``read`` runs reads that a body waits for while it is sent; without it the
-    event loop waits.
+    """``changes`` apply to the headers of every response. Without ``compression`` nothing is encoded on the fly.
+
+    Without ``hints`` there are no hints. ``read`` runs reads of a body while it is sent; without it, the event loop
+    waits.
     """
 
     config: Config

@@ -1,1 +1,1 @@
-"""The disk: the only package that opens, stats or lists what is served."""
+"""The disk: the only package that opens, stats or lists served files."""

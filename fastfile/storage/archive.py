@@ -1,8 +1,8 @@
 """The zip of a folder: its members, its length in advance, and its bytes part by part.
 
-Every member is opened as a request for it would be, beneath the root, twice: when the length is counted and when its
-content is sent. What is not then what it was ends the archive by an error: a wrong length is never made up for. It
-holds the names and sizes of all members; while it is sent, some bytes of each and one open file.
+Every member is opened like a request for it, beneath the root, and twice: when the length is counted and when its
+content is sent. A member that changed in between ends the archive with an error; a wrong length is never padded. Memory
+holds the names and sizes of all members; while the archive is sent, also some bytes of each and one open file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from fastfile.storage.zip_format import (
 )
 
 PART_SIZE = 64 * 1024
-MEMBER_WEIGHT = 512  # bytes of memory, measured
+MEMBER_WEIGHT = 512  # bytes of memory per member, measured
 
 
 class ArchiveLimits(NamedTuple):
@@ -55,10 +55,10 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """The zip of a folder, its length known. Owns the root that it was given.
+    """The zip of a folder, of known length. Owns its root.
 
-    It may be sent any number of times. ``tag`` is that of its root, members and their states, ``weight`` what it takes
-    of memory.
+    It can be sent any number of times. ``tag`` identifies its root, its members and their states; ``weight`` is its
+    memory.
     """
 
     def __init__(self, root: PinnedRoot, members: list[Member]) -> None:
@@ -129,9 +129,9 @@ def make_archive(
 ) -> Archive:
     """Return the archive of a folder, whose members are all beneath one folder of that ``name``.
 
-    It takes over ``root``. ``check`` is called now and then, and may raise to end it. ``hides`` tells of a path whether
-    no request for it is answered. What no request could read is left out as well.
-    Raises OSError, and HTTPError 403 for too much.
+    It takes over ``root``. ``check`` is called now and then, and may raise to stop. ``hides`` tells whether a path is
+    treated as absent. Files that no request could read are left out too. Raises OSError, and HTTPError 403 if the
+    limits are exceeded.
     """
     members: list[Member] = []
     total = 0
@@ -159,9 +159,9 @@ def _check_limits(members: int, content: int, limits: ArchiveLimits) -> None:
 
 
 def walk(root: Root, folder: bytes, name: bytes, hides: Callable[[bytes], bool]) -> Iterator[Member]:
-    """Return what a request can reach at and beneath a folder, each folder before what is in it.
+    """Return the files that requests can reach in and below a folder, each folder before its entries.
 
-    A link is what it leads to; one to a folder that it is in would never end, and is left out.
+    A link counts as its target; a link to a folder that contains it would never end, and is left out.
     """
     waiting = [(Member(folder, name + b"/", 0, 0), root.stat(folder), frozenset[tuple[int, int]]())]
     while waiting:
@@ -181,11 +181,11 @@ def walk(root: Root, folder: bytes, name: bytes, hides: Callable[[bytes], bool])
 
 
 def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the path of each entry, and its name in an archive, unlike any other there; in the order of the names."""
+    """Return the path of each entry and its unique name in the archive, in the order of the names."""
     try:
         fd = root.open(folder)
     except OSError as error:
-        if classify(error) in (Outcome.MISSING, Outcome.REFUSED):  # its name may be seen, or it is gone since then
+        if classify(error) in (Outcome.MISSING, Outcome.REFUSED):  # it may not be read, or it has disappeared
             return []
         raise
     try:
@@ -206,7 +206,7 @@ def _look_into(root: Root, folder: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _clean(name: bytes) -> bytes:
-    # On Windows a backslash separates: "..\\x" would leave the folder that an archive is unpacked in.
+    # On Windows a backslash is a separator: "..\\x" would leave the folder in which an archive is unpacked.
     return name.replace(b"\\", b"_")
 
 

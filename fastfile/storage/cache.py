@@ -1,6 +1,6 @@
 """The cache of one worker: entries by key, bounded by memory and by open files.
 
-It knows only what an entry costs. The caller checks whether an entry is still true (freshness.py).
+It knows only what an entry costs. The caller checks whether an entry is still fresh (freshness.py).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Entry(Protocol):
-    """What the cache reads and sets on an entry."""
+    """The attributes of an entry that the cache reads and sets."""
 
-    size: int  # bytes of memory, about
+    size: int  # approximate bytes of memory
     open_files: int
     used: bool  # the caller sets it at each use, the cache clears it
 
@@ -20,7 +20,7 @@ E = TypeVar("E", bound=Entry)
 
 
 class Cache(Generic[E]):
-    """Entries by key, with second-chance eviction: the oldest goes, unless it was used since the last look."""
+    """Entries by key, with second-chance eviction: the oldest is evicted, unless it was used since the last look."""
 
     __slots__ = ("_max_files", "_max_size", "_open_files", "_size", "entries")
 

@@ -1,6 +1,6 @@
-"""Rule files of a build: opened on the event loop, read whole in any thread, each with a stamp that shows a change.
+"""Rule files of a build: opened on the event loop, read whole in any thread, each with a stamp that shows changes.
 
-What they say is for rules/ to read.
+rules/ reads their content.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
 
-MAX_SIZE = 1 << 20  # bytes: ten times what Cloudflare reads
-_MAX_READS = 4  # of a file that changes while it is read
-# What an open says of a name that no deploy file has: nothing is there, or something else.
+MAX_SIZE = 1 << 20  # bytes: ten times Cloudflare's limit
+_MAX_READS = 4  # reads of a file that changes meanwhile
+# Errors of an open that mean that there is no deploy file: nothing is there, or something else.
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
-# What will not be over soon: a link that leads outside, or a file that only others may read.
+# Errors that will not go away soon: a link that leads outside, or a file that only other users may read.
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EXDEV, errno.ELOOP, errno.ENXIO}
 
 
 class DeployFile(NamedTuple):
-    """``content`` is None where there is no file, or where ``problem`` says why it cannot be read.
+    """``content`` is None if there is no file, or if ``problem`` says why it cannot be read.
 
-    ``stamp`` shows a change from now on, unless the file is not ``settled``: then it has to be read again. ``is_busy``:
-    it is there and could not be read, but may be soon.
+    ``stamp`` shows changes from now on, unless the file is not ``settled``: then it must be read again. ``is_busy``: it
+    exists and could not be read, but may be readable soon.
     """
 
     content: bytes | None
@@ -40,7 +40,7 @@ class DeployFile(NamedTuple):
 
 
 class OpenedFile:
-    """A file that is open for reading, or the reason why none is. Whoever has it reads or closes it."""
+    """A file that is open for reading, or the reason why it is not. The owner must read or close it."""
 
     __slots__ = ("absolute", "error", "fd")
 
@@ -51,18 +51,18 @@ class OpenedFile:
 
     @property
     def is_absent(self) -> bool:
-        """Whether there is no such file."""
+        """Whether the file does not exist."""
         return self.error in _ABSENT
 
     def close(self) -> None:
-        """Close it unread."""
+        """Close it without reading."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
 def open_deploy_file(root: Root, name: bytes) -> OpenedFile:
-    """Open a file in the root's top folder, on the event loop: it reads nothing."""
+    """Open a file in the root's top folder; does not read, so the event loop may call it."""
     try:
         return OpenedFile(root.absolute(name), root.open(name), 0)
     except OSError as error:
@@ -108,7 +108,7 @@ def _make_unread(absolute: bytes, error: int) -> DeployFile:
 
 
 def is_deploy_file_settled(root: Root, name: bytes) -> bool:
-    """Tell whether a change of a file from now on is bound to show in its stamp. Also true where there is none."""
+    """Tell whether every change of a file from now on shows in its stamp. Also true if there is none."""
     try:
         return is_settled(os.stat(root.absolute(name)), time.time_ns())
     except OSError:
@@ -116,7 +116,7 @@ def is_deploy_file_settled(root: Root, name: bytes) -> bool:
 
 
 def make_folder_stamp(root: Root) -> Stamp | None:
-    """Return a stamp that shows what comes to the root's top folder, or goes; None where that could be missed."""
+    """Return a stamp that shows when names in the root's top folder change; None if a change could be missed."""
     try:
         status = root.stat(b"")
     except OSError:
@@ -125,5 +125,5 @@ def make_folder_stamp(root: Root) -> Stamp | None:
 
 
 def hidden_names(names: tuple[bytes, ...]) -> frozenset[bytes]:
-    """Return the names, and those of their encoded variants, by which such files could be asked for."""
+    """Return the names by which such files, and their encoded variants, could be requested."""
     return frozenset(name + suffix for name in names for suffix in (b"", *(suffix for _, suffix in SUFFIXES)))

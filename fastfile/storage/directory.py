@@ -1,6 +1,6 @@
-"""The entries of a directory, in order and up to a limit: what a listing may show.
+"""The entries of a directory, in order and up to a limit, for a listing.
 
-Owns which entries count: regular files and directories that a request could reach. Knows nothing of pages or HTTP.
+Owns which entries count: regular files and directories that a request could reach. Knows nothing about pages or HTTP.
 For use in a thread: it holds the GIL for no more than a millisecond at a time, and keeps a bounded number of entries.
 """
 
@@ -18,7 +18,7 @@ from fastfile.http.target import join
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import Root
 
-# Entries that one call sorts: sort() holds the GIL, half a millisecond for this many.
+# Entries per call of sort(), which holds the GIL: half a millisecond for this many.
 RUN = 1024
 
 _DIGITS = re.compile(rb"\d+")
@@ -26,7 +26,7 @@ _WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
 class DirectoryEntry(NamedTuple):
-    """One line of a listing. ``size`` of a directory is 0: what file systems report there is of no use to a reader."""
+    """One line of a listing. ``size`` of a directory is 0, because file systems report no useful number."""
 
     name: bytes
     is_directory: bool
@@ -46,7 +46,7 @@ class Order(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """The first entries of a directory in an order, and how many it has in all."""
+    """The first entries of a directory in an order, and the total number."""
 
     entries: list[DirectoryEntry]
     total: int
@@ -65,17 +65,17 @@ def list_directory(
     shows: Callable[[bytes], bool],
     check: Callable[[], None] = lambda: None,
 ) -> Entries:
-    """Return the first files and directories of a directory, at most ``limit``, those whose path ``shows`` allows.
+    """Return the first files and directories of a directory, at most ``limit``, whose paths ``shows`` allows.
 
-    Directories come first, then files, each by the column of the order; those that are equal there by name. Names are
-    in natural order, "a2" before "a10", without regard to ASCII case. Directories have no size.
+    Directories come first, then files, each by the column of the order and then by name. Names are in natural order,
+    "a2" before "a10", without regard to ASCII case. Directories have no size.
 
-    A symlink is what it leads to, and left out where that is outside the root or nothing. So are FIFOs, sockets and
-    devices, what vanishes while it is being listed, and what may not be looked at. A file without read permission is
-    listed: its name is no secret, its 403 says more than its absence.
+    A symlink counts as its target, and is left out if that is outside the root or does not exist. FIFOs, sockets and
+    devices, files that disappear during the listing, and entries without search permission are left out too. A file
+    without read permission is listed: its name is no secret, and its 403 says more than its absence.
 
-    ``check`` is called now and then, and may raise to end it. Raises OSError when the directory itself cannot be read,
-    and when the system has too little left for a look at an entry.
+    ``check`` is called now and then, and may raise to stop. Raises OSError if the directory itself cannot be read, or
+    if the system has too few resources to look at an entry.
     """
     fd = root.open(folder)
     try:
@@ -99,7 +99,7 @@ def list_directory(
 
 
 def sort_in_runs(names: Iterable[bytes]) -> list[bytes]:
-    """Return the names in order; other threads can run meanwhile, as they cannot while sort() has many."""
+    """Return the names in order, letting other threads run in between, which sort() on many names does not."""
     left = iter(names)
     runs = []
     while run := sorted(islice(left, RUN)):
@@ -116,7 +116,7 @@ class _First:
         self._runs: list[list[_Candidate]] = []  # each sorted
         self._run: list[_Candidate] = []
         self._kept = 0  # in the runs
-        self._last: Any = None  # the key of the last that can still be among the first; None while all can
+        self._last: Any = None  # the largest key that can still be among the first; None while all can
 
     def add(self, candidate: _Candidate) -> None:
         if self._last is not None and (candidate[0] > self._last) != self._reverse:
@@ -130,14 +130,14 @@ class _First:
                 self._last = self._runs[0][-1][0]
 
     def sorted(self) -> Iterator[_Candidate]:
-        """Return the first, in order."""
+        """Return the first candidates, in order."""
         self._end_run()
         if len(self._runs) == 1:
             return islice(self._runs[0], self._limit)
         return islice(heapq.merge(*self._runs, reverse=self._reverse), self._limit)
 
     def _end_run(self) -> None:
-        self._run.sort(reverse=self._reverse)  # no two keys are equal, so nothing behind them is compared
+        self._run.sort(reverse=self._reverse)  # no two keys are equal, so the rest of the tuples is never compared
         if self._run:
             self._runs.append(self._run)
         self._kept += len(self._run)
@@ -147,7 +147,7 @@ class _First:
 def _candidates(
     root: Root, fd: int, folder: bytes, order: Order, shows: Callable[[bytes], bool]
 ) -> Iterator[_Candidate]:
-    """Return what counts in the directory ``fd``, in no order. By name, nothing but links has to be looked at."""
+    """Return the entries of the directory ``fd`` that count, in no order. By name, only links need a stat."""
     by_name = order.column == "name"
     with os.scandir(fd) as found:
         for scanned in found:
@@ -169,17 +169,17 @@ def _candidates(
 
 
 def _is_directory(scanned: os.DirEntry[str]) -> bool | None:
-    """Tell whether an entry that is no link is a directory, and not a file; None where it is neither."""
+    """Tell whether an entry that is not a link is a directory or a file; None if it is neither."""
     try:
         if scanned.is_dir(follow_symlinks=False):
             return True
         return False if scanned.is_file(follow_symlinks=False) else None
-    except PermissionError:  # a file system that does not say it with the name, where the entry may not be looked at
+    except PermissionError:  # the file system gives no type with the name, and the entry may not be looked at
         return None
 
 
 def _look(fd: int, name: bytes) -> DirectoryEntry | None:
-    """Return an entry of the directory ``fd`` that is no link; None where it is gone, or may not be looked at."""
+    """Return an entry of the directory ``fd`` that is not a link; None if it is gone, or may not be looked at."""
     try:
         return _make_entry(name, os.stat(name, dir_fd=fd, follow_symlinks=False))
     except (FileNotFoundError, PermissionError):
@@ -195,10 +195,10 @@ def _make_entry(name: bytes, status: os.stat_result) -> DirectoryEntry | None:
 
 
 def _key(order: Order, name: bytes, is_directory: bool, number: int) -> Any:
-    """Return what an entry is sorted by, no two alike; ``number`` is what the column holds, unless it is the name."""
+    """Return a unique sort key for an entry; ``number`` is the value of the column, unless that is the name."""
     natural = _natural(name)
     if order.column == "name":
-        # By name the order is reversed as a whole, and directories come first all the same.
+        # By name the whole order is reversed, but directories still come first.
         return ("0" if is_directory != order.descending else "1") + natural
     return (not is_directory, -number if order.descending else number, natural)
 
@@ -209,13 +209,13 @@ def _natural(name: bytes) -> str:
 
 
 def _comparable_number(match: re.Match[bytes]) -> bytes:
-    # Of two numbers the one with more digits is the greater; a name has no more than 255 of them.
+    # The number with more digits is the greater one; a name has at most 255 digits.
     digits = match[0].lstrip(b"0")
     return _WIDTHS[len(digits)] + digits
 
 
 def read_beginning(root: Root, path: bytes, limit: int) -> tuple[bytes, bool]:
-    """Return the first ``limit`` bytes of a file, and whether there are more. Raises OSError."""
+    """Return the first ``limit`` bytes of a file, and whether it has more. Raises OSError."""
     fd = root.open(path)
     try:
         content = os.pread(fd, limit + 1, 0)

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 # Least and greatest level, the best coding first. Zstandard has three more, whose windows are larger than the 8 MiB
-# that a client has to be able to decode (RFC 9659 §3).
+# that a client must be able to decode (RFC 9659 §3).
 LEVELS = {b"br": (0, 11), b"zstd": (1, 19), b"gzip": (1, 9)}
 # RFC 1952 §2.3: deflate, with a comment, without time or name, from an unknown system. The comment marks a file that
 # fastfile made (commands/compress/survey.py); clients skip it.
@@ -85,7 +85,7 @@ def _is_available(coding: bytes) -> bool:
 
 
 class _GzipEncoder:
-    """RFC 1952, with a head and tail of our own: zlib's head names the system that it ran on."""
+    """RFC 1952, with a custom head and tail: zlib's head names the operating system."""
 
     def __init__(self, level: int) -> None:
         self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1)
@@ -121,7 +121,7 @@ class _ZstdEncoder:
     def __init__(self, zstd: ModuleType, level: int, size: int) -> None:
         parameter = zstd.CompressionParameter
         self._compressor: Any = zstd.ZstdCompressor(options={parameter.compression_level: level})
-        # The library fits its tables and its window to the size.
+        # The library adapts its tables and its window to the size.
         self._compressor.set_pledged_input_size(size)
 
     def encode(self, piece: bytes) -> bytes:

@@ -7,7 +7,7 @@ from fastfile.clock import Clock
 
 
 class Stamp:
-    """A path and the signature of what it led to; b"" if nothing was there. It is checked at most once per batch."""
+    """A path and the signature of its file; b"" if there was none. It is checked at most once per batch."""
 
     __slots__ = ("batch_number", "path", "signature")
 
@@ -17,7 +17,7 @@ class Stamp:
         self.batch_number = 0
 
     def is_fresh(self, clock: Clock) -> bool:
-        """Tell whether the path still leads to what it did."""
+        """Tell whether the path still leads to the same file, unchanged."""
         if self.batch_number == clock.batch_number:
             return True
         if not sendfile.has_signature(self.path, self.signature):

@@ -1,7 +1,7 @@
-"""File times: which of them a response may tell, and when they are sure to show the next change.
+"""File times: which of them a response may show, and when they are certain to show the next change.
 
-A time is whatever the file system holds: before 1970, in the future, beyond 64 bits of nanoseconds. Nothing here fails
-on any of them.
+File systems can have any time: before 1970, in the future, beyond 64 bits of nanoseconds. No function here fails on
+one.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import os
 
 SECOND_NS = 1_000_000_000
-# A file system that counts time in jiffies gives two writes of one tick the same mtime: what changed this recently
-# may change again without a trace. 20 ms is two ticks of the slowest kernel clock (HZ=100).
+# A file system that counts time in jiffies gives two writes in one tick the same mtime: a file that changed so recently
+# may change again unnoticed. 20 ms is two ticks of the slowest kernel clock (HZ=100).
 SETTLING_NS = 20_000_000
-# One tick where times are in whole seconds (ext2, ext4 with small inodes, some NFS servers), or in two (FAT).
+# One tick of file systems with times in whole seconds (ext2, ext4 with small inodes, some NFS servers), or two (FAT).
 COARSE_SETTLING_NS = 2 * SECOND_NS + SETTLING_NS
 # The last second that an HTTP-date can name: 9999-12-31 23:59:59.
 LATEST_DATE_S = 253402300799
 
 
-# What tools write where a build has to be reproducible: all files get one time, whatever is in them.
+# Times that tools write for reproducible builds: all files get the same time, whatever their content.
 _BUILD_TIMES_S = frozenset(
     (
-        *(0, 1),  # Nix, ostree, flatpak, and many a Dockerfile
+        *(0, 1),  # Nix, ostree, flatpak, and many Dockerfiles
         499162500,  # npm pack: 1985-10-26 08:15, when Marty McFly travels
         946684800,  # 2000-01-01
         1262304000,  # Bazel: 2010-01-01
     )
 )
-_FIRST_OF_ZIP_S = 315532800  # 1980-01-01 in UTC, or in any time zone: zip has no earlier one; buildpacks, App Engine
+_FIRST_OF_ZIP_S = 315532800  # 1980-01-01 in UTC or any time zone, the earliest of zip; buildpacks, App Engine
 _DAY_S = 86400
 
 
@@ -37,16 +37,16 @@ def modified_s(status: os.stat_result) -> int:
 
 
 def has_no_date(status: os.stat_result) -> bool:
-    """Tell whether a tool gave the file a time that it gives to every file."""
+    """Tell whether the file has a time that a tool gives to every file."""
     time_s, rest_ns = divmod(status.st_mtime_ns, SECOND_NS)
     return rest_ns == 0 and (time_s in _BUILD_TIMES_S or abs(time_s - _FIRST_OF_ZIP_S) <= _DAY_S)
 
 
 def date_s(status: os.stat_result, now_s: int) -> int | None:
-    """Return what Last-Modified says of a file: never later than now (RFC 9110 §8.8.2.1).
+    """Return the Last-Modified of a file, in seconds: never later than now (RFC 9110 §8.8.2.1).
 
-    None where a tool gave the file the time that it gives to every file, and for times before 1970 or beyond the four
-    digits of an HTTP-date.
+    None for a time that a tool gives to every file, and for times before 1970 or beyond the four digits of an
+    HTTP-date.
     """
     time_s = modified_s(status)
     if has_no_date(status) or not 0 <= time_s <= LATEST_DATE_S:
@@ -55,8 +55,8 @@ def date_s(status: os.stat_result, now_s: int) -> int | None:
 
 
 def is_settled(status: os.stat_result, now_ns: int) -> bool:
-    """Tell whether a change from now on is bound to show in the signature."""
+    """Tell whether every change from now on shows in the signature."""
     # The ctime is always the file system's own, while tools write mtimes of whole seconds everywhere.
     tick_ns = SETTLING_NS if status.st_ctime_ns % SECOND_NS else COARSE_SETTLING_NS
-    # A time in the future is as good as one in the past: the next change brings one of now.
+    # A time in the future is as good as one in the past: the next change sets the current time.
     return abs(now_ns - status.st_mtime_ns) > tick_ns and abs(now_ns - status.st_ctime_ns) > tick_ns

@@ -1,4 +1,4 @@
-"""Outcomes: what a failed system call means for a response. site/error_pages.py makes statuses of them."""
+"""Outcomes: the meaning of a failed system call for a response. site/error_pages.py maps them to statuses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What a name that could not be opened or read is."""
+    """Why a name could not be opened or read."""
 
-    MISSING = "missing"  # nothing that a request may have is there
+    MISSING = "missing"  # there is nothing that a request may get
     REFUSED = "refused"  # a file that this process may not read
-    BUSY = "busy"  # it may well be readable in a moment
+    BUSY = "busy"  # it may be readable in a moment
     BROKEN = "broken"  # the disk fails
 
 
@@ -24,7 +24,7 @@ _BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.EAGAIN, e
 
 
 def classify(error: OSError) -> Outcome:
-    """Return the outcome of an open, a read or a listing that failed."""
+    """Return the outcome of a failed open, read or listing."""
     if error.errno in _MISSING:
         return Outcome.MISSING
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -19,7 +19,7 @@ from fastfile.storage.root import Root, os_error
 # benchmarks/, scenario "range").
 MAX_COPIED = 16 * 1024
 PIECE = 256 * 1024
-MAX_READS = 16  # of a file that changes while it is read
+MAX_READS = 16  # reads of a file that changes meanwhile
 
 
 class Resource:
@@ -54,7 +54,7 @@ class Resource:
         count = stop - start
         if count <= MAX_COPIED:
             copy = read_cached(self.fd, start, count)
-            # Otherwise it is not in memory, or the file was cut: the connection waits, or notices.
+            # Otherwise it is not in memory, or the file was truncated: the connection waits, or notices.
             if copy is not None and len(copy) == count:
                 return copy
         return FileSlice(self, self.fd, start, count)
@@ -83,7 +83,7 @@ def hash_content(parts: Iterable[bytes]) -> bytes:
 
 
 def make_encoded(original: Resource, content: bytes) -> Resource:
-    """Return an encoding of a file as a resource of its own, in memory."""
+    """Return an encoding of a file as a separate resource, in memory."""
     encoded = Resource(-1, original.status, content)
     encoded.size = len(content)
     encoded.tag = hash_content((content,))
@@ -110,7 +110,7 @@ def open_resource(root: Root, path: bytes, small_file: int) -> Resource:
 
 
 def _read(fd: int, status: os.stat_result) -> tuple[os.stat_result, bytes | None]:
-    """Return the whole content of a file with the status that belongs to it; read again if it changed meanwhile.
+    """Return the whole content of a file and the matching status; read again if the file changed meanwhile.
 
     The content is None if it is not all in memory, or if the file changes during every read: the connection then sends
     the file from its descriptor.

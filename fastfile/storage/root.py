@@ -24,11 +24,11 @@ MAX_RETRIES = 8  # openat2 fails with EAGAIN when a rename runs at the same time
 
 
 class Root:
-    """The folder that is served; a file stands for a folder that holds it alone (``only``).
+    """The served folder. A single file is a folder that contains only this file (``only``).
 
-    With ``follow_symlinks`` links may lead outside. So may a served file that is a link itself: the user named it, and
-    no request can name another. ``on_lost`` is told, once, when the folder was replaced by one that a
-    sandbox hides from this process alone (server/sandbox.py).
+    With ``follow_symlinks`` links may lead outside. A served single file may be such a link too: the user named it, and
+    no request can name another. ``on_lost`` is called once, when the folder was replaced by one that a sandbox hides
+    from this process (server/sandbox.py).
     """
 
     def __init__(self, path: bytes, follow_symlinks: bool = False, on_lost: Callable[[], None] | None = None) -> None:
@@ -50,7 +50,7 @@ class Root:
         self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
-        """Close the descriptor. No path can be opened after it."""
+        """Close the descriptor. No path can be opened afterwards."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -59,11 +59,11 @@ class Root:
         self.close()
 
     def absolute(self, path: bytes) -> bytes:
-        """Return the absolute path of a path beneath the root: for looking, never for opening."""
+        """Return the absolute path of a path beneath the root: for stat, never for opening."""
         return self._prefix + path if path else self.path
 
     def open(self, path: bytes) -> int:
-        """Open what ``path`` names, for reading; the caller owns the descriptor. Raises OSError: EXDEV for outside."""
+        """Open the file at ``path`` for reading; the caller owns the descriptor. Raises OSError: EXDEV if outside."""
         self._renew()
         if self.follow_symlinks:
             return os.open(path or b".", OPEN_FLAGS, dir_fd=self._fd)
@@ -76,7 +76,7 @@ class Root:
         return self._walk(path)
 
     def stat(self, path: bytes) -> os.stat_result:
-        """Return the status of what ``path`` leads to beneath the root. Raises OSError as open() does."""
+        """Return the status of the file at ``path`` beneath the root. Raises OSError as open() does."""
         fd = self.open(path)
         try:
             return os.fstat(fd)
@@ -84,9 +84,9 @@ class Root:
             os.close(fd)
 
     def maybe_stat(self, path: bytes) -> os.stat_result | None:
-        """Return the status of what a request for ``path`` would read; None where it gets 403 or 404. Raises OSError.
+        """Return the status of the file that a request for ``path`` reads; None if it gets 403 or 404. Raises OSError.
 
-        It raises when descriptors run out, for example: a file must not seem to be gone then.
+        It raises when descriptors run out, for example: the file must not seem to be missing then.
         """
         try:
             return self.stat(path)
@@ -96,15 +96,15 @@ class Root:
             raise
 
     def signature(self, path: bytes) -> bytes | None:
-        """Return the signature of what ``path`` leads to; None where its folder has no such entry, not even a link."""
+        """Return the signature of the file at ``path``; None if its folder has no such entry, not even a link."""
         absolute = self.absolute(path)
-        # read_signature() raises no exception, which is cheaper: most of these names are absent.
+        # read_signature() raises no exception, which is cheaper: most of these names do not exist.
         return None if read_signature(absolute, False) in (b"", b"!") else read_signature(absolute)
 
     def stat_folder(self, path: bytes) -> os.stat_result | None:
-        """Return the state of a folder, for comparison later; None where it cannot be seen.
+        """Return the state of a folder, for comparison later; None if it cannot be read.
 
-        Taken before what is in it is looked at, so that no change is missed.
+        Take it before you look at the folder's entries, so that no change is missed.
         """
         try:
             return os.stat(self.absolute(path))
@@ -112,10 +112,10 @@ class Root:
             return None
 
     def _has_openat2(self) -> bool:
-        """Tell whether the kernel has openat2: it then says that a name that is not there is not there.
+        """Tell whether the kernel has openat2, by opening a missing name, which then gives ENOENT.
 
-        An older kernel, gVisor and seccomp filters refuse the call, with ENOSYS, EPERM, EACCES or EINVAL. The root
-        itself cannot be opened where it may only be searched (mode 711).
+        Older kernels, gVisor and seccomp filters refuse the call, with ENOSYS, EPERM, EACCES or EINVAL. The root itself
+        cannot be opened if it may only be searched (mode 711).
         """
         try:
             os.close(open_beneath(self._fd, b"\xffno such name"))
@@ -134,13 +134,13 @@ class Root:
         return fd
 
     def _renew(self) -> None:
-        """Open the root again when its path names another folder: after a new build, or when a symlink was switched."""
+        """Open the root again if its path leads to another folder: a new build, or a switched symlink."""
         try:
             status = os.stat(self.path)
         except (FileNotFoundError, NotADirectoryError):
             raise
         except OSError:
-            return  # for example after privileges were dropped: the descriptor is still right
+            return  # for example after privileges were dropped: keep the descriptor
         if (status.st_dev, status.st_ino) != self._identity:
             fresh = self._open_root()
             os.close(self._fd)
@@ -153,7 +153,7 @@ class Root:
             raise os_error(errno.ESTALE)
 
     def _is_hidden(self) -> bool:
-        """Tell whether the sandbox hides the root: access(2) looks at permissions only, and not at the sandbox."""
+        """Tell whether the sandbox hides the root: access(2) checks permissions, not the sandbox."""
         try:
             os.close(os.open(b".", OPEN_FLAGS | os.O_DIRECTORY, dir_fd=self._fd))
         except PermissionError:
@@ -169,10 +169,10 @@ class Root:
         raise os_error(errno.EXDEV)
 
     def _walk(self, path: bytes) -> int:
-        """Open ``path`` component by component, no component followed by the kernel if it is a link.
+        """Open ``path`` component by component; the kernel never follows a link.
 
-        The stack holds a descriptor for each folder from the root down, so ``..`` of a link is a step back on it and
-        can never be raced to lead above the root.
+        The stack holds a descriptor for each folder from the root down, so ``..`` in a link is a step back on the
+        stack, and no race can make it lead above the root.
         """
         stack = [os.dup(self._fd)]
         todo = [part for part in reversed(path.split(b"/")) if part not in (b"", b".")]
@@ -214,7 +214,7 @@ class Root:
             raise
 
     def _inside(self, link: bytes) -> bytes:
-        """Return the part of an absolute link that lies beneath the root; raise EXDEV where none does."""
+        """Return the part of an absolute link that lies beneath the root; raise EXDEV if it lies outside."""
         for root in {self.path, os.path.realpath(self.path)}:
             prefix = root.rstrip(b"/") + b"/"
             if (link + b"/").startswith(prefix):
@@ -223,9 +223,9 @@ class Root:
 
 
 class PinnedRoot(Root):
-    """A root as it is at this moment, with its own descriptor: for threads, and for a result that must be of one build.
+    """A root as it is now, with its own descriptor: for threads, and for results that must come from one build.
 
-    A Root may open itself again during a request. This one never changes, so threads may share it.
+    A Root may reopen itself during a request. This one never changes, so threads may share it.
     """
 
     def __init__(self, root: Root) -> None:
@@ -247,7 +247,7 @@ class PinnedRoot(Root):
         return b"%d %d " % (status.st_dev, status.st_ino)
 
     def close(self) -> None:
-        """Close the descriptor at once, when an exception may hold the last reference for long."""
+        """Close the descriptor at once, for cases where an exception may hold the last reference for long."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

@@ -13,11 +13,11 @@ from fastfile.storage.resource import Resource
 from fastfile.storage.root import Root
 from fastfile.storage.variants import Variants
 
-MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears them, which costs a check each
+MAX_FOLDERS = 4096  # folders whose stamps are shared; one more clears all, which costs another check of each
 
 
 class Stamps:
-    """Makes the stamps of one root. No stamps at all mean that a change could go unnoticed: do not keep that entry."""
+    """Makes the stamps of one root. An empty result means that a change could go unnoticed: do not cache that entry."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -26,11 +26,13 @@ class Stamps:
     def of_file(
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, variants: Variants
     ) -> tuple[Stamp, ...]:
-        """Return what shows every change of a file and its variants: the folders looked in, its own among them (names
-        come and go), the file, and whatever is at its variants' names.
+        """Return stamps that show every change of a file and its variants.
+
+        They cover the folders of the search, including its own (names appear and disappear), the file, and its
+        variants' names.
         """
         if resource.cold or any(variant.cold for variant in variants.usable.values()):
-            return ()  # the next lookup finds its content in memory
+            return ()  # the next lookup will find its content in memory
         now_ns = time.time_ns()
         stamps = self.of_folders(folders)
         if not stamps or not all(is_settled(status, now_ns) for status in (resource.status, *variants.statuses)):
@@ -42,7 +44,7 @@ class Stamps:
         )
 
     def of_folders(self, folders: Mapping[bytes, os.stat_result]) -> tuple[Stamp, ...]:
-        """Return what shows that a name came or went in any of the folders, given by path with the state of each."""
+        """Return stamps that show when a name appears or disappears in a folder, by path with its state."""
         now_ns = time.time_ns()
         if not all(is_settled(status, now_ns) for status in folders.values()):
             return ()

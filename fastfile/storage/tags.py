@@ -1,7 +1,7 @@
-"""Content tags: what stands for a file in its entity tag where its time says nothing about its content.
+"""Content tags: hashes for entity tags of files whose time says nothing about their content.
 
-Knows no HTTP. A small content is hashed at once; others are hashed by a job in a thread, and the caller looks the file
-up again when the job is done. Tags are remembered by signature, so any change of a file makes its tag unknown.
+Knows no HTTP. Small content is hashed at once; a job in a thread hashes others, and the caller looks the file up again
+when the job is done. Tags are cached by signature, so any change of a file makes its tag unknown.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from fastfile.storage.resource import Resource, hash_content
 
 Mode = Literal["auto", "content", "mtime"]
 
-# Hashed on the event loop: a quarter of a millisecond. Files that are larger than --small-file are not in memory.
+# Hashed on the event loop, in a quarter of a millisecond. Files larger than --small-file are not in memory.
 MAX_AT_ONCE = 256 * 1024
-# In auto mode, larger files keep the tag of their time: a hash would keep the first client waiting for a second.
+# In auto mode, larger files have a tag of their time: for a hash, the first client would wait a second.
 MAX_SIZE = 256 * 1024 * 1024
 # A file that changed this recently may be changing all the time, and is not hashed in a thread.
 RESTLESS_NS = 2 * SECOND_NS
 MAX_REMEMBERED = 8192
-MAX_JOBS = 16  # under way; a file beyond that is sent without a tag
+MAX_JOBS = 16  # running jobs; beyond that, files are sent without a tag
 NO_TAG = b""
 
 
 class Job:
-    """Hashes files in a thread. It holds them open, and leaves their tags in ``tags``."""
+    """Hashes files in a thread. It keeps them open, and stores their tags in ``tags``."""
 
     __slots__ = ("__weakref__", "_known", "_resources")
 
@@ -40,7 +40,7 @@ class Job:
         for resource in self._resources:
             try:
                 tag = hash_content(resource.pieces())
-            except OSError:  # it has changed, or cannot be read: the response will show which
+            except OSError:  # it changed, or cannot be read: the response will show that
                 tag = NO_TAG
             self._known[resource.signature] = tag
 
@@ -62,9 +62,9 @@ class Tags:
         self._jobs: WeakValueDictionary[bytes, Job] = WeakValueDictionary()
 
     def assign(self, resources: Iterable[Resource]) -> bool:
-        """Set the tag of each resource whose time says nothing; tell whether all of them may be kept.
+        """Set the tag of each resource whose time says nothing; tell whether all of them may be cached.
 
-        Raises Unhashed where a content has to be hashed in a thread first.
+        Raises Unhashed if a thread has to hash a content first.
         """
         unhashed = [resource for resource in resources if self._needs_hash(resource)]
         if not unhashed:
@@ -84,7 +84,7 @@ class Tags:
         raise Unhashed(job)
 
     def _needs_hash(self, resource: Resource) -> bool:
-        """Tell whether a job has to hash a content; else the resource has its tag, where it needs one."""
+        """Tell whether a job has to hash a content; otherwise the resource has its tag, if it needs one."""
         status = resource.status
         if self._mode == "mtime" or resource.tag is not None:
             return False

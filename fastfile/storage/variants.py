@@ -11,10 +11,10 @@ from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root
 
-# Tools that unpack an archive with the time of now (tar -m) write a variant some milliseconds before its original. A
-# longer tolerance would take a variant for right whose original was written again soon after.
+# Tools that unpack an archive with the current time (tar -m) write a variant some milliseconds before its original.
+# With a longer tolerance, a variant would seem right if its original was changed soon after.
 TOLERANCE_NS = 10_000_000
-# What a content of a coding begins with (RFC 1952 §2.3.1, RFC 8878 §3.1.1); Brotli has no such mark.
+# The first bytes of each coding (RFC 1952 §2.3.1, RFC 8878 §3.1.1); Brotli has no such mark.
 _BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
 # The mark that Unity's loader looks for: a block of metadata at the start of the stream (RFC 7932 §9.2).
 _UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
@@ -22,9 +22,9 @@ _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 
 
 class Variants(NamedTuple):
-    """``usable`` holds the variants by coding, without those that are older than the original or not in their coding.
+    """``usable`` has the variants by coding, without older ones and those not in the coding of their name.
 
-    ``signatures`` holds the signature of each variant by path, also of the rejected ones, since those may become usable
+    ``signatures`` has the signature of each variant by path, including rejected ones, because they may become usable
     without a change of their folder. ``statuses`` are those of the variants that could be opened.
     """
 
@@ -34,7 +34,7 @@ class Variants(NamedTuple):
 
 
 def open_variants(root: Root, path: bytes, original: Resource | None, small_file: int) -> Variants:
-    """Open the variants of a file; ``original`` is None where the file itself is absent."""
+    """Open the variants of a file; ``original`` is None if the file itself is absent."""
     found = Variants({}, {}, [])
     if path.endswith(_ENDINGS):
         return found
@@ -46,7 +46,7 @@ def open_variants(root: Root, path: bytes, original: Resource | None, small_file
         try:
             variant = open_resource(root, beside, small_file)
         except OSError as error:
-            if classify(error) is Outcome.BUSY:  # it may well be usable next time
+            if classify(error) is Outcome.BUSY:  # it may be usable next time
                 raise
             found.signatures[beside] = signature
             continue
@@ -58,14 +58,14 @@ def open_variants(root: Root, path: bytes, original: Resource | None, small_file
 
 
 def is_older(variant_ns: int, original_ns: int) -> bool:
-    """Tell whether a variant is older than its original, so that it may hold another content."""
-    if variant_ns % 1_000_000_000 == 0:  # a tool copied the original's time in whole seconds, as brotli does
+    """Tell whether a variant is older than its original, so that its content may be out of date."""
+    if variant_ns % 1_000_000_000 == 0:  # a tool such as brotli copied the original's time in whole seconds
         return variant_ns < original_ns - original_ns % 1_000_000_000
     return variant_ns < original_ns - TOLERANCE_NS
 
 
 def tell_coding(resource: Resource) -> bytes | None:
-    """Return the coding that Unity wrote a file in, b"" for none; None where its content is not in memory."""
+    """Return the coding in which Unity wrote a file, b"" for none; None if its content is not in memory."""
     start = _beginning(resource, len(_UNITY_BROTLI))
     if start is None:
         return None
@@ -75,7 +75,7 @@ def tell_coding(resource: Resource) -> bytes | None:
 
 
 def holds_coding(resource: Resource, coding: bytes) -> bool:
-    """Tell whether a content begins as that of a coding does; an empty file holds none."""
+    """Tell whether a content begins like one of the coding; an empty file does not."""
     beginning = _BEGINNINGS[coding]
     if not beginning:
         return resource.size > 0

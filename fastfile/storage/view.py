@@ -1,4 +1,4 @@
-"""A view: what one request sees beneath a root. It looks at each name once, and at a folder before what is in it."""
+"""A view: the part of a root that one request sees. It looks at each name once, and at a folder before its entries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root
 
-MAX_SCANNED = 1000  # names of a folder: half a millisecond
+MAX_SCANNED = 1000  # names of a folder: takes half a millisecond
 
-# Why a name is no file. "refused": something is there that no request can have, such as a link that leads nowhere.
+# Why a name is not a file. "refused": no request can get it, such as a broken link.
 NoFile = Literal["absent", "folder", "linked folder", "refused"]
 
 
 class View:
-    """Belongs to one request and remembers what it saw."""
+    """Belongs to one request and caches its results."""
 
     __slots__ = ("_files", "_is_certain", "_no_files", "_root", "_small_file", "_states")
 
@@ -35,12 +35,12 @@ class View:
         self._states: dict[bytes, os.stat_result | None] = {}
 
     def open(self, path: bytes) -> Resource | None:
-        """Open a file; return None where there is none. Raises OSError where it cannot be read."""
+        """Open a file; return None if there is none. Raises OSError if it cannot be read."""
         if path in self._no_files:
             return None
         folder = path.rpartition(b"/")[0]
         self._state(folder)
-        # Most names that a request could mean are absent. One lstat, which raises no exception, tells.
+        # Most candidate names do not exist. An lstat that raises no exception finds out.
         if self.is_absent(folder) or self.is_absent(path):
             self._no_files[path] = "absent"
             return None
@@ -60,7 +60,7 @@ class View:
         return None
 
     def is_absent(self, path: bytes) -> bool:
-        """Tell whether nothing at all is at a path, not even a link that leads nowhere."""
+        """Tell whether nothing at all is at a path, not even a broken link."""
         known = self._no_files.get(path)
         if known is not None or self._states.get(path) is not None:
             return known == "absent"
@@ -70,7 +70,7 @@ class View:
         return True
 
     def is_folder(self, path: bytes) -> bool:
-        """Tell whether a folder that may be read is at a path. Raises OSError where that cannot be told."""
+        """Tell whether a readable folder is at a path. Raises OSError if that is unknown."""
         if self.is_absent(path):
             return False
         if path in self._no_files:
@@ -82,18 +82,18 @@ class View:
                 raise
             return False
         if is_folder:
-            self._no_files[path] = "linked folder"  # or a plain one: nothing asks for the difference
+            self._no_files[path] = "linked folder"  # or a plain one: no caller needs the difference
         return is_folder
 
     def is_file(self, path: bytes) -> bool:
-        """Tell whether a file that may be read is at a path."""
+        """Tell whether a readable file is at a path."""
         try:
             return path in self._files or self.open(path) is not None
         except OSError:
             return False
 
     def refusal(self, path: bytes) -> Literal["outside", "nowhere", "special", "file"] | None:
-        """Return why no file below a path, or at it with a slash, can be opened; None for a folder and for nothing."""
+        """Return why no file at or below a path with a slash can be opened; None if it is a folder or absent."""
         if self.is_absent(path):
             return None
         try:
@@ -107,7 +107,7 @@ class View:
         return None if stat.S_ISDIR(mode) else "special"
 
     def find_other_case(self, folder: bytes, names: Iterable[bytes]) -> bytes | None:
-        """Return a name in a folder that differs from one of the names by the case of its letters.
+        """Return a name in a folder that differs from one of the names only by case.
 
         Looks at MAX_SCANNED names at most.
         """
@@ -121,16 +121,16 @@ class View:
                 for entry in islice(entries, MAX_SCANNED):
                     if entry.name.casefold() in wanted:
                         return os.fsencode(entry.name)
-        except OSError:  # it is no folder
+        except OSError:  # it is not a folder
             return None
         finally:
             os.close(fd)
         return None
 
     def states(self, paths: Sequence[bytes]) -> dict[bytes, os.stat_result]:
-        """Return the state of each folder that was looked in for the last of the paths, which is a file.
+        """Return the state of each folder that was searched for the last of the paths, which is a file.
 
-        Empty where a change of what was found could go unnoticed.
+        Empty if a change of the result could go unnoticed.
         """
         states = {}
         for folder in dict.fromkeys(path.rpartition(b"/")[0] for path in paths):
@@ -141,13 +141,13 @@ class View:
         return states if has_own and self.shows_changes(paths) else {}
 
     def distrust(self) -> None:
-        """Note that what was found can change without a change of a folder."""
+        """Note that the result can change without a change of a folder."""
         self._is_certain = False
 
     def shows_changes(self, paths: Iterable[bytes]) -> bool:
-        """Tell whether a file that comes to any of the paths shows in the folders.
+        """Tell whether the folders show when a file appears at any of the paths.
 
-        Where a link leads, no folder shows, unless what it leads to is one of them.
+        A link's target may be in another folder, so a path with a link counts only if that folder is one of them.
         """
         for path in paths:
             known = self._no_files.get(path)
@@ -156,16 +156,16 @@ class View:
         return self._is_certain
 
     def folders_to(self, path: bytes, max_depth: int) -> dict[bytes, os.stat_result]:
-        """Return the folders on the way to a path with their states, from the root to the last that is there.
+        """Return the folders on the way to a path with their states, from the root to the last existing one.
 
-        No more than ``max_depth`` below the root. Raises OSError where the root is gone.
+        At most ``max_depth`` below the root. Raises OSError if the root is gone.
         """
         folders = {b"": self._state(b"") or self._root.stat(b"")}
         folder = b""
         for name in path.split(b"/", max_depth)[:max_depth] if path else ():
             folder = join(folder, name)
             state = self._state(folder)
-            if state is None and self._states[b""] is None:  # privileges were dropped: the root's path tells nothing
+            if state is None and self._states[b""] is None:  # privileges were dropped: the root's path cannot be read
                 state = self._root.maybe_stat(folder)
             if state is None or not stat.S_ISDIR(state.st_mode):
                 break

@@ -1,8 +1,8 @@
-"""The zip format (PKWARE's APPNOTE.TXT 6.3.10), as far as an archive of known length needs it.
+"""The parts of the zip format (PKWARE's APPNOTE.TXT 6.3.10) that an archive of known length needs.
 
-The content of a file is a run of deflate's stored blocks (RFC 1951 §3.2.4). They compress nothing, so the length is
-known before a byte is read; and unlike the method "stored" they say where they end, so that a reader of a stream, which
-hears the length only after the content, can read them too. Bytes from values: it owns no file.
+The content of a file is a sequence of deflate's stored blocks (RFC 1951 §3.2.4). They compress nothing, so the length
+is known in advance; and unlike the method "stored", they mark their end, so that a reader of a stream, which gets the
+length only after the content, can read them too. Makes bytes from values: it owns no file.
 """
 
 from __future__ import annotations

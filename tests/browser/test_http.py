@@ -62,7 +62,7 @@ def zstd_stored(content: bytes) -> bytes:
 def write_long_film(path: Path) -> None:
     """Write the film with a gap, an EBML Void that is a hole on the disk, before its seventh second.
 
-    RFC 9559: what comes after the gap moves, so the size of the Segment and the cues into it are written anew.
+    RFC 9559: what comes after the gap moves, so the size of the Segment and the cues into it are written again.
     """
     film = bytearray(FILM.read_bytes())
     segment = film.index(b"\x18\x53\x80\x67") + 12  # positions count from here; the size before it has 7 bytes

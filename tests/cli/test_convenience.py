@@ -17,7 +17,7 @@ import pytest
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
 
-# As root no browser is started. Where the tests run as root they become nobody, who may read what root may: Python
+# As root no browser is started. If the tests run as root they become nobody, who may read what root may: Python
 # itself may be in root's home.
 AS_NOBODY = """
 import os, sys

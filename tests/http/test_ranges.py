@@ -190,7 +190,7 @@ def test_a_range_bomb_costs_no_time() -> None:
     start = time.process_time()
     for bomb in bombs * 100:
         parse_range(bomb, 1 << 40, 16)
-    assert time.process_time() - start < 2  # 400 of them; some 200 ms are usual
+    assert time.process_time() - start < 2  # 400 of them; about 200 ms are usual
 
 
 def test_content_range_is_inclusive() -> None:

@@ -14,7 +14,7 @@ LIMIT_S = 2.0  # of processor time for LARGE: linear needs a tenth, quadratic ne
 
 
 def spliced(inputs: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Return pieces of the corpus put together anew, with foreign bytes between them."""
+    """Return pieces of the corpus put together again, with foreign bytes between them."""
     whole = st.sampled_from(inputs)
     cut = st.builds(lambda text, start, stop: text[start : start + stop], whole, st.integers(0, 40), st.integers(0, 40))
     odd = st.sampled_from([bytes([byte]) for byte in range(256)]) | st.sampled_from(

@@ -207,7 +207,7 @@ def test_a_head_without_caching_is_made_private() -> None:
 
 
 def cpu_s(server: ServerProcess) -> float:
-    """Return the CPU time of the workers so far, where there is a /proc."""
+    """Return the CPU time of the workers so far, if there is a /proc."""
     if not os.path.exists("/proc/self/stat"):
         pytest.skip("no /proc")
     ticks = 0
@@ -707,7 +707,7 @@ def test_a_password_is_typed_without_being_seen(second: str) -> None:
 
 # Pages of other origins, and a browser
 
-# Each origin loads the picture of the other, as any page may that does not read it.
+# Each origin loads the image of the other, as any page may that does not read it.
 EMBED = """
 const [url, done] = arguments;
 const picture = new Image();

@@ -59,7 +59,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile what is preloaded; where it must not be skipped, a missing compiler or kernel fails."""
+    """Compile what is preloaded; if it must not be skipped, a missing compiler or kernel fails."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     missing = "compiled kernel" if WHY_PURE else None if compiler else "C compiler"
     if missing:
@@ -84,7 +84,7 @@ class Faulty:
         self.expected = responses(exchange(self.address))
 
     def set(self, call: str, first: int, last: int, way: int) -> None:
-        """Let the calls of a kind fail from the first to the last; 0: none. Counting begins anew."""
+        """Let the calls of a kind fail from the first to the last; 0: none. Counting begins again."""
         ROW.pack_into(self._plan, CALLS.index(call) * ROW.size, 0, first, last, way)
 
     def calls(self, call: str) -> int:

@@ -1,4 +1,4 @@
-"""The whole of the server against a model of some forty lines: any mixture of conditional, range and coding fields.
+"""The whole of the server against a model of about forty lines: any mixture of conditional, range and coding fields.
 
 The model is made of the naive oracles of semantics_rules.py and knows nothing of the server's code; the answers come
 over a socket, through the checks that every response has to pass.
@@ -78,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def expected(fields: dict[str, str], tags: dict[bytes, str], is_get: bool) -> tuple[int, bytes, list[bytes]] | None:
-    """Return status, coding and the parts of the body; None where the model does not know."""
+    """Return status, coding and the parts of the body; None if the model does not know."""
     accepted = fields.get("Accept-Encoding", "").encode()
     coding = naive_coding(accepted)
     if coding is None:

@@ -1,6 +1,6 @@
 """Two parsers of others as oracles: what ours accepts, h11 and httptools read as the same message, or refuse.
 
-Where they refuse what we accept, DIFFERENCES says why; a row that no longer holds fails.
+If they refuse what we accept, DIFFERENCES says why; a row that no longer holds fails.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def ask(site: ServedSite, target: str, *fields: str, method: str = "GET") -> Rec
         unranged = [line for line in fields if not line.startswith(("Range:", "If-Range:"))]
         if method == "GET":
             whole = client.request(target, "GET", *unranged)
-            head = client.request(target, "HEAD", *fields)  # §14.2: Range is for GET alone
+            head = client.request(target, "HEAD", *fields)  # §14.2: Range is only for GET
             assert (head.status, head.lasting()) == (whole.status, as_head(whole, head)), "HEAD is not as GET"
         if response.status == 304:
             full = client.request(target, method, *[line for line in unranged if not line.startswith("If-")])

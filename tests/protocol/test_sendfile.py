@@ -595,7 +595,7 @@ def cached_fd(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture
 def cold_fd(cached_fd: int) -> int:
-    """The same, to be dropped from memory; where that cannot be told there is nothing to test."""
+    """The same, to be dropped from memory; if that cannot be told there is nothing to test."""
     kernel = load_kernel("_sendfile", "pure")
     if not is_seen_once_dropped(cached_fd, lambda: kernel.read_cached(cached_fd, len(PAGES), 1) is None):
         pytest.skip("no preadv2(RWF_NOWAIT) on this file system")

@@ -17,7 +17,7 @@ from fastfile.rules.rulebook import Rulebook
 
 
 def lead(text: bytes, target: bytes, dialect: Dialect, *lines: bytes) -> tuple[int, bytes] | None:
-    """Return the status and the reference that rules lead a request to; None where none of them is for it."""
+    """Return the status and the reference that rules lead a request to; None if none of them is for it."""
     rules, problems = parse_redirects(text, "_redirects", dialect)
     assert not problems
     parsed = parse_target(target)

@@ -146,7 +146,7 @@ def test_a_number_that_is_no_user_or_group_is_one_line(folder: Path, option: str
     assert errors.endswith(f": there is no such {option[2:]}\n")
 
 
-# Limits itself once Python has started; where the server starts too, it is told to stop.
+# Limits itself once Python has started; if the server starts too, it is told to stop.
 FEW = """
 import resource, signal
 resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
@@ -159,5 +159,5 @@ signal.alarm(4)
 def test_few_descriptors_are_one_line_or_a_server(folder: Path, count: int) -> None:
     status, errors = run("--strict-port", str(folder), code=FEW.format(count))
     assert "Traceback" not in errors
-    own = errors.replace("deallocating an open event loop\n", "")  # uvloop's, where it runs out in the middle
+    own = errors.replace("deallocating an open event loop\n", "")  # uvloop's, if it runs out in the middle
     assert (status, own.count("\n")) == (1, 1) or status in (0, -signal.SIGTERM), errors

@@ -624,7 +624,7 @@ def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> N
 
 
 def test_a_stop_of_the_whole_group_is_no_death_of_its_workers(folder: Path, tmp_path: Path) -> None:
-    """Also where they have ended before the supervisor comes to its own signal: it waits for a file of settings."""
+    """Also if they have ended before the supervisor comes to its own signal: it waits for a file of settings."""
     settings = tmp_path / "fastfile.toml"
     settings.touch()
     with ServerProcess(["--workers", "2", str(folder)], cwd=str(tmp_path)) as server:

@@ -113,7 +113,7 @@ def test_a_disk_that_is_pulled_is_an_error_until_another_is_there(root: Path, di
         disk.die()
         assert ask(server, "/small.txt").status in (500, 503)  # 503 where its rules are read first
         disk.unmount()
-        # Whether there are rules is told anew, and until then the site is closed.
+        # Whether there are rules is told again, and until then the site is closed.
         until(lambda: ask(server, "/small.txt").status == 404, "the folder without a disk is served")
         with BrokenDisk(root, {b"small.txt": b"another"}):
             until(lambda: ask(server, "/small.txt").body == b"another", "the other disk is served")

@@ -1,4 +1,4 @@
-"""Hints: why nothing is found at a URL. ``fastfile explain`` has them, the log, and the 404 page on loopback alone."""
+"""Hints: why nothing is found at a URL. ``fastfile explain`` has them, the log, and the 404 page, only on loopback."""
 
 from __future__ import annotations
 

@@ -346,7 +346,7 @@ def test_an_archive_is_of_the_root_that_there_was_when_it_was_asked_for(folder: 
     folder.rename(folder.parent / "before")
     folder.mkdir()
     write(folder, {"a": b"new"})
-    assert root.stat(b"a")  # which opens it anew
+    assert root.stat(b"a")  # which opens it again
     assert read(archive).read("top/a") == b"old"
 
 

@@ -91,7 +91,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedSit
 
 
 def ask_until_encoded(site: ServedSite, target: str, accepted: str) -> Received:
-    """Ask until the answer is encoded; each until then has to be right as well."""
+    """Ask until the answer is encoded; each until then must be right as well."""
     content = (site.root / (target.strip("/") or "index.html")).read_bytes()
     deadline = time.monotonic() + TIMEOUT_S
     with site.connect() as client:

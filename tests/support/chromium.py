@@ -22,7 +22,7 @@ class Exchange(NamedTuple):
     """A request of a page and what came back, as the browser recorded it. Names of fields are in lower case."""
 
     url: str
-    status: int  # as it came over the wire: 304 where a page is shown 200
+    status: int  # as it came over the wire: 304 if a page is shown 200
     request_fields: dict[str, str]
     fields: dict[str, str]
 

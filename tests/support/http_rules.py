@@ -130,7 +130,7 @@ def date_rule(data: bytes) -> None:
 
 
 def naive_date(data: bytes) -> tuple[int, int, int, int, int, int] | None:
-    """Return the numbers of a date in one of the three forms; None where it is in none of them."""
+    """Return the numbers of a date in one of the three forms; None if it is in none of them."""
     if found := IMF_FIXDATE.fullmatch(data) or RFC850_DATE.fullmatch(data):
         day, month, year, *clock = found.groups()
     elif found := ASCTIME_DATE.fullmatch(data):

@@ -212,7 +212,7 @@ def check_validators(response: Received, _: str) -> None:
     if response.status >= 400:
         assert (tag, modified) == (None, None)  # they would be those of the error page
     if response.status == 304:
-        assert tag is not None  # §15.4.5: MUST, where the 200 has it
+        assert tag is not None  # §15.4.5: MUST, if the 200 has it
 
 
 def check_caching(response: Received, _: str) -> None:

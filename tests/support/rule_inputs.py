@@ -121,7 +121,7 @@ def read(number: int, content: bytes) -> RuleSet:
 
 
 def hold(number: int, content: bytes) -> RuleSet:
-    """Raise AssertionError, or whatever a reader or a rule raises, where one of the promises is broken."""
+    """Raise AssertionError, or whatever a reader or a rule raises, if one of the promises is broken."""
     rule_set = read(number, content)
     lines = content.count(b"\n") + content.count(b"\r") + 1
     for problem in rule_set.problems:

@@ -40,7 +40,7 @@ class Process(NamedTuple):
 
 
 def processes() -> list[Process]:
-    """Return every process of this machine, from one run of ps where there is no /proc."""
+    """Return every process of this machine, from one run of ps if there is no /proc."""
     if not os.path.exists("/proc/self/stat"):
         lines = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,pgid=,stat="], capture_output=True, check=True).stdout
         rows = [line.split() for line in lines.decode().splitlines()]

@@ -50,7 +50,7 @@ def spell_default(option: Option) -> str:
 
 
 def replace_tables(text: str) -> str:
-    """Return the page's text with the tables as they should be. Raises ValueError where a marker is missing."""
+    """Return the page's text with the tables as they should be. Raises ValueError if a marker is missing."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{make_tables()}\n{END}{after}"

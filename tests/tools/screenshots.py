@@ -1,4 +1,4 @@
-"""Make the pictures of docs/listing.md and README.md anew: `make screenshots`.
+"""Make the images of docs/listing.md and README.md again: `make screenshots`.
 
 Serves a folder made for the purpose, with fixed names, sizes and times, and takes its pages with Chromium.
 """

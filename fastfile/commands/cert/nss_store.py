@@ -76,7 +76,7 @@ class NssStore:
         return os.path.join(self.folder, "cert9.db")
 
     def _list(self) -> str:
-        """Return our entry as text; an empty string where there is none."""
+        """Return our entry as text; an empty string if there is none."""
         _require_tool()
         self._run("-L")  # fails where the database is damaged
         with suppress(StoreError):

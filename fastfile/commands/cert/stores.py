@@ -40,7 +40,7 @@ class Store(Protocol):
         """Trust the certificate in a file, in place of an earlier one of ours."""
 
     def remove(self) -> bool:
-        """Remove what we added; False where there was nothing."""
+        """Remove what we added; False if there was nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ def _read(root: Root, path: bytes) -> bytes:
 
 
 def _read_references(path: bytes, content: bytes) -> list[Reference]:
-    """Return the references of a file that is no page."""
+    """Return the references of a file that is not a page."""
     if is_manifest(path):
         return list(manifest.find_references(content))
     if path.lower().endswith(b".svg"):

@@ -25,7 +25,7 @@ _MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=(\d{1,12})", re.IGNORECASE)
 
 
 def check_names(tree: Tree) -> Iterator[Finding]:
-    """Yield findings for names that differ by case alone."""
+    """Yield findings for names that differ only by case."""
     for first, second in tree.clashes:
         text = f"{show_path(first)} and this differ by case alone, and are one name on macOS and Windows"
         cause = "another name differs by case alone, and they are one name on macOS and Windows"

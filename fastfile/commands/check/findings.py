@@ -18,7 +18,7 @@ _PLACES = 3
 
 class Wrong(NamedTuple):
     """What is wrong with something: ``message`` is a sentence about it, ``cause`` one that is the same for all that are
-    wrong by one cause, empty where the message is that already.
+    wrong by one cause, empty if the message is that already.
     """
 
     severity: Severity
@@ -28,7 +28,7 @@ class Wrong(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A ``Wrong`` at its place. ``file`` is relative to the folder, ``line`` 0 where the whole file is meant."""
+    """A ``Wrong`` at its place. ``file`` is relative to the folder, ``line`` 0 if the whole file is meant."""
 
     file: str
     line: int

@@ -52,7 +52,7 @@ class Links:
         self._wanted: dict[str, dict[str, list[tuple[str, int]]]] = {}
 
     def check(self, file: str, page: str, references: Iterable[Reference], base: str, places: set[str] | None) -> None:
-        """Check the references of a file at the URL ``page``; ``places`` are its own, None where it can have none."""
+        """Check the references of a file at the URL ``page``; ``places`` are its own, None if it can have none."""
         try:
             base = urljoin(page, base)
         except ValueError:
@@ -164,7 +164,7 @@ def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Findi
 
 
 def read_body(response: Response) -> bytes | None:
-    """Return the content of a response; None where it is too large to be looked at, or made while it is sent."""
+    """Return the content of a response; None if it is too large to be looked at, or made while it is sent."""
     if response.source is not None or response.body_size > MAX_SIZE:
         return None
     return b"".join([_read(part) for part in response.parts])

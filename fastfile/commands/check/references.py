@@ -48,7 +48,7 @@ class Reference(NamedTuple):
 
 
 class Page(NamedTuple):
-    """``base`` is the page's own base URL, empty where it has none."""
+    """``base`` is the page's own base URL, empty if it has none."""
 
     references: list[Reference]
     places: set[str]

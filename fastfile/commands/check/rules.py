@@ -46,7 +46,7 @@ def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: st
 
 
 def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wrong | None:
-    """Return the problem of a single rule; None where it has none."""
+    """Return the problem of a single rule; None if it has none."""
     fields = _make_fields(rule)
     for path in _make_paths(rule):
         url = ORIGIN + encode_path(prefix + path).decode() + _make_query(rule)
@@ -82,7 +82,7 @@ def _tell_loop(rule: Rule, exchanges: Sequence[Exchange], seen: set[str]) -> Wro
 def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:
     """Return unreachable rules by number, each with the earlier rule that shadows it.
 
-    Where rules lead does not depend on the disk, but for a rule that goes before files and one that goes after them.
+    Where rules lead does not depend on the disk, but for a rule that wins over files and one that goes after them.
     """
     anyones = [(number, rule) for number, rule in enumerate(rules) if not rule.queries and not rule.conditions]
     everywhere = _Takers(anyones)
@@ -105,7 +105,7 @@ class _Takers:
         self._head = RequestHead(b"GET", b"/", 1, 0)
 
     def first(self, path: bytes) -> tuple[int, Rule] | None:
-        """Return the first rule for a path, with its number; None where none is for it."""
+        """Return the first rule for a path, with its number; None if there is none for it."""
         try:
             outcome = self._book.find(path, None, self._head)
         except HTTPError:  # the path is too long for the rules
@@ -114,7 +114,7 @@ class _Takers:
 
 
 def _make_paths(rule: Rule) -> list[bytes]:
-    """Return paths that the rule is for; none where they cannot be made from what is written."""
+    """Return paths that the rule is for; none if they cannot be made from what is written."""
     if rule.source.literals:
         return list(rule.source.literals)
     index: PatternIndex[Rule] = PatternIndex([(rule.source, rule)])

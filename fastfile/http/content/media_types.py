@@ -1,6 +1,6 @@
 """Media types by file name (RFC 9110 §8.3): our own table, so that every machine answers alike.
 
-Types are those registered with IANA where there is one, else what browsers use, else those of mime-db (mime_db.py);
+Types are those registered with IANA if there is one, else what browsers use, else those of mime-db (mime_db.py);
 where we differ from mime-db the test of this module says why. It looks at names, never at content: a file is what its
 author calls it.
 """
@@ -106,7 +106,7 @@ _EXTENSIONS = {
     b"audio/matroska": b"mka",  # RFC 9559
     b"audio/midi": b"mid midi",
     b"audio/x-aiff": b"aif aiff",
-    # moving pictures
+    # moving images
     b"video/mp4": b"mp4 m4v mp4v",
     b"video/webm": b"webm",
     b"video/quicktime": b"mov qt",
@@ -218,7 +218,7 @@ def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
 
 
 def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> bytes:
-    """Return the Content-Type value for a file name without its folder; ``additions`` go before our own table,
+    """Return the Content-Type value for a file name without its folder; ``additions`` win over our own table,
     and that before mime-db.
 
     The last extension decides, in any case of letters: ``a.tar.gz`` is gzip. A name that is all extension, such as

@@ -281,7 +281,7 @@ _WORDS = TABLE.replace(b"\n", b" ")
 
 
 def maybe_type(extension: bytes) -> bytes | None:
-    """Return the type of an extension in lower case; None where mime-db has none.
+    """Return the type of an extension in lower case; None if mime-db has none.
 
     A search takes some microseconds, once for each file that is opened, and no time at the start as a dict would.
     """

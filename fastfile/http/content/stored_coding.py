@@ -25,7 +25,7 @@ class StoredCoding(NamedTuple):
     """``name`` is that of the content, which its type goes by, and ``container`` the type of the file as it is.
 
     Where ``original`` names a path, a file there makes this one a variant of it, and a download by its own name.
-    ``coding`` is b"" where only the content tells it.
+    ``coding`` is b"" if only the content tells it.
     """
 
     coding: bytes

@@ -1,6 +1,6 @@
 """The regular expressions of a site's files, whoever wrote them: matched by ``re``, in a time that has a bound.
 
-An expression that ``re`` could be busy with for long is refused when it is read. What is compiled is written anew from
+An expression that ``re`` could be busy with for long is refused when it is read. What is compiled is written again from
 the parsed tree, so ``re`` gets nothing but what was measured, and has nothing to warn of.
 """
 
@@ -31,13 +31,13 @@ Groups = dict[str | int, bytes]
 
 
 class Budget:
-    """How many bytes of expressions one file may have; compiling them takes some 10 us each."""
+    """How many bytes of expressions one file may have; compiling them takes about 10 us each."""
 
     def __init__(self) -> None:
         self._left = MOST_BYTES
 
     def spend(self, size: int) -> None:
-        """Take some of it. Raises ValueError, a sentence, where no more is left."""
+        """Take some of it. Raises ValueError, a sentence, if no more is left."""
         self._left -= size
         if self._left < 0:
             raise ValueError(f"no more than {MOST_BYTES} bytes of patterns are read from one file")
@@ -66,7 +66,7 @@ class Expression:
             raise ValueError(f"it cannot be compiled: {error}") from None
 
     def match(self, text: bytes) -> Groups | None:
-        """Match the whole of a text: what its groups caught by number and name, b"" where one was not there.
+        """Match the whole of a text: what its groups caught by number and name, b"" if one was not there.
 
         Raises HTTPError 414 for a text that is too long for the expression.
         """

@@ -99,7 +99,7 @@ class PatternIndex(Generic[T]):
     def find(self, path: bytes) -> list[tuple[T, Captures]]:
         """Return the items for a decoded path, which begins with one slash, and what their patterns catch.
 
-        Raises HTTPError 414 where the path is too long to be looked up in MAX_STEPS.
+        Raises HTTPError 414 if the path is too long to be looked up in MAX_STEPS.
         """
         end = path.find(b"/", 1)
         entries = self._by_segment.get(path if end < 0 else path[:end], self._general)
@@ -126,7 +126,7 @@ class PatternIndex(Generic[T]):
 
 
 def _match_segments(segments: Segments, parts: list[bytes], path: bytes) -> Captures | None:
-    """Match the segments of a path; the last is empty where the path ends with a slash."""
+    """Match the segments of a path; the last is empty if the path ends with a slash."""
     wanted, end = segments
     count = len(wanted)
     size = len(parts)

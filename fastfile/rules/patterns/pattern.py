@@ -21,7 +21,7 @@ from fastfile.rules.rule import Capture, Destination, Pattern, Segments, Templat
 PLACEHOLDER = rb":([A-Za-z][A-Za-z0-9_]*)"
 _ESCAPE = rb"%([0-9A-Fa-f]{2})"
 _URL = rb"(?si)(https?)://([^/?#]*)(.*)"
-# Characters that have to be encoded in a path and in a query (RFC 3986 §3.3, §3.4); escapes are left alone.
+# Characters that must be encoded in a path and in a query (RFC 3986 §3.3, §3.4); escapes are left alone.
 _UNSAFE_IN_PATH = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/%]"
 _UNSAFE_IN_QUERY = rb"%(?![0-9A-Fa-f]{2})|[^-._~0-9A-Za-z!$&'()*+,;=:@/?%]"
 
@@ -89,7 +89,7 @@ def _make_literal(text: str, path: bytes, any_slash: bool) -> Pattern:
 
 
 def _maybe_segments(pieces: list[bytes], any_slash: bool) -> Segments | None:
-    """Return pieces as segments; None where a placeholder is a part of one, or a splat is not the end."""
+    """Return pieces as segments; None if a placeholder is a part of one, or a splat is not the end."""
     literals = [decode_leniently(piece) for piece in pieces[::2]]
     parts: list[bytes | str] = list(literals[0].split(b"/")[1:])
     for number, (captured, literal) in enumerate(zip(pieces[1::2], literals[1:], strict=True), 1):

@@ -39,7 +39,7 @@ class Connection(Watcher):
         return self._transport.fd
 
     def read_first(self, kept_s: float) -> bytearray | None:
-        """Return a copy of what a new client has sent, which is usually there already; None where it has gone.
+        """Return a copy of what a new client has sent, which is usually there already; None if it has gone.
 
         start() then responds to it: between the two a batch can begin whose checks of files hold for it. A client that
         has sent nothing was silent for ``kept_s`` already (handshakes.py).
@@ -132,7 +132,7 @@ class Connection(Watcher):
         return bool(poll.poll(0))
 
     def _finish(self) -> None:
-        """Close; where the client may still be sending, let it see our response first (RFC 9112 §9.6).
+        """Close; if the client may still be sending, let it see our response first (RFC 9112 §9.6).
 
         Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
         no look where ``close`` was asked for and responded to at once: nothing may follow it.
@@ -155,7 +155,7 @@ class Connection(Watcher):
 
     def _wait_for(self, interest: int) -> None:
         if self._rest == NOTHING:
-            self._rest = UNKNOWN  # what arrives during a wait has to be looked for
+            self._rest = UNKNOWN  # what arrives during a wait must be looked for
         before, self._interest = self._interest, interest
         if before < 0:
             self._service.poller.watch(self._transport.fd, self, interest)
@@ -173,7 +173,7 @@ class Connection(Watcher):
             self.close()  # the end of the stream: what was asked is answered, and half a request is none
 
     def _fail(self) -> None:
-        """Close after a failure; what all connections share is made anew, since it may have stopped half-way."""
+        """Close after a failure; what all connections share is made again, since it may have stopped half-way."""
         self._service.reader = None
         if self.state != CLOSED:
             self._let_go(self._is_sending())

@@ -87,7 +87,7 @@ class Service:
     def tail(self, close: bool, is_current: bool) -> bytes:
         """Return the end of a head: Date, Connection if it is needed, and the empty line.
 
-        ``is_current``: the request was HTTP/1.1. A 1.0 client has to be told that the connection persists (RFC 9112
+        ``is_current``: the request was HTTP/1.1. A 1.0 client must be told that the connection persists (RFC 9112
         §9.3).
         """
         if self._date_s != self.clock.wall_s:

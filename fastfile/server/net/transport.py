@@ -28,7 +28,7 @@ WOULD_BLOCK_WRITE = -2
 PLAIN = 0
 SECURE = 1  # TLS
 INSECURE = 2  # a client speaks plain HTTP where TLS is expected
-# What sendfile(2) says where it cannot send from a file system (vboxsf, GPFS), or a filter of system calls refuses it.
+# What sendfile(2) says if it cannot send from a file system (vboxsf, GPFS), or a filter of system calls refuses it.
 REFUSALS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
@@ -36,7 +36,7 @@ class Transport:
     """Owns ``fd`` until close() or reset(). ``peer`` is the client's address as accept() returned it.
 
     ``kind`` is PLAIN, SECURE or INSECURE. ``alpn`` is the protocol that TLS negotiated: None until the handshake is
-    done, and b"" where there is none.
+    done, and b"" if there is none.
     """
 
     __slots__ = ("alpn", "fd", "is_handshaking", "kind", "peer")
@@ -53,7 +53,7 @@ class Transport:
         raise NotImplementedError
 
     def end_preface(self, rest: bytearray) -> bool:
-        """End what a proxy says, behind which ``rest`` came; False where that is plain already."""
+        """End what a proxy says, behind which ``rest`` came; False if that is plain already."""
         return False
 
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:

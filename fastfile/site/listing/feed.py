@@ -1,4 +1,4 @@
-"""A body that is read from the disk while it is sent: in a thread, one piece ahead of what the client takes."""
+"""A body that a thread reads from the disk while it is sent, one piece ahead of the client."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fastfile.storage.root import os_error
 if TYPE_CHECKING:
     from fastfile.site.compression import Submit
 
-# Read by one job, and in memory twice at most. A job costs 0.1 ms; so much is read, warm, in 0.3 ms.
+# Read by one job, and in memory at most twice. A job costs 0.1 ms; this much is read, warm, in 0.3 ms.
 PIECE_SIZE = 256 * 1024
 
 
 class Feed:
-    """A source (message.py) of what a generator yields, which may block and runs in a thread: joined to large pieces.
+    """A source (message.py) of the pieces of a generator, which may block and runs in a thread.
 
-    What the generator raises ends the body.
+    Small pieces are joined. An exception of the generator ends the body.
     """
 
     def __init__(self, parts: Generator[bytes, None, None], submit: Submit) -> None:

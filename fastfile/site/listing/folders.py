@@ -72,7 +72,7 @@ Made = TypeVar("Made")
 
 
 class Making(Generic[Made]):
-    """A job that makes a page or an archive in a thread, shared by all requests that came before it began.
+    """A job that makes a page or an archive in a thread, shared by all requests that arrived before it began.
 
     ``make`` gets a function to call now and then; the function raises Abandoned after stop(). ``begun_s`` is the time
     of monotonic() when the job began, and None before.
@@ -128,10 +128,10 @@ def parse_wish(query: bytes | None) -> Wish:
 
 
 class Folders:
-    """Lists the folders of one root, and archives them with --archive. ``base`` is the path that it is mounted at.
+    """Lists the folders of one root, and archives them with --archive. ``base`` is the path of its mount.
 
-    ``hides`` tells whether a path is as if nothing were there, ``withholds`` whether some request for it gets something
-    else than the file that is there; both are asked in other threads.
+    ``hides`` tells whether a path is treated as absent, ``withholds`` whether some request for it gets another response
+    than the file; other threads call both.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class Folders:
     ) -> Deferred:
         """Return a response that waits for a Making, which equal requests share.
 
-        One runs at a time. A request that came after it began waits for its end, and then for the next one.
+        One runs at a time. A request that arrived after it began waits for its end, and then for the next one.
         """
         asked_s = monotonic() if asked_s is None else asked_s
         root = PinnedRoot(self._root)

@@ -60,9 +60,9 @@ def _hash(content: str) -> bytes:
 _STYLE = STYLE + read_asset("fastfile.site.listing", "style.css")
 _SCRIPT = read_asset("fastfile.site.listing", "script.js")
 
-# The page loads nothing, and runs only the one style and the one script, which are known by their hashes. A name that
-# became markup in spite of the escapes could do nothing, and the script cannot make markup (Trusted Types). Forms lead
-# to this server alone. There is no frame-ancestors: editors show pages in a frame, and the page has no action to abuse.
+# The page loads nothing, and runs only its style sheet and its script, identified by their hashes. A name that became
+# markup in spite of the escapes could do nothing, and the script cannot make markup (Trusted Types). Forms lead only to
+# this server. There is no frame-ancestors: editors show pages in a frame, and the page has no action to abuse.
 LISTING_POLICY = (
     b"default-src 'none'; style-src %b; script-src %b; base-uri 'none'; form-action 'self'; "
     b"require-trusted-types-for 'script'"
@@ -83,13 +83,13 @@ ROWS = 256  # entries in a part: 30 KiB, made in a third of a millisecond
 # RFC 3339 has years 0001 to 9999; other times are shown as unknown.
 _FIRST_SECOND = -62135596800
 _END_SECOND = 253402300800
-_TWO = tuple(f"{number:02d}" for number in range(100))  # a look-up costs a third of a {:02d}: 20 ms in 20 000 entries
+_TWO = tuple(f"{number:02d}" for number in range(100))  # a lookup costs a third of {:02d}: 20 ms in 20 000 entries
 
 
 def make_listing(listing: Listing, media_type: bytes) -> Iterator[bytes]:
     """Make the listing of a folder, in parts; ``media_type`` is one of PAGE_TYPES.
 
-    A part is made without a break for other threads, so it has the rows of a few entries.
+    Making a part does not let other threads run, so a part has the rows of only a few entries.
     """
     if media_type == HTML:
         return _html_listing(listing)
@@ -186,7 +186,7 @@ def _column_heads(order: Order) -> str:
     heads = []
     for column in COLUMNS:
         is_chosen = column == order.column
-        # The first click on another column shows the largest, or the newest.
+        # The first click on another column shows the largest or newest entries first.
         descending = not order.descending if is_chosen else column != "name"
         state = f" aria-sort={'descending' if order.descending else 'ascending'}" if is_chosen else ""
         zone = "<span> (UTC)</span>" if column == "modified" else ""
@@ -231,7 +231,7 @@ def _readme(readme: Readme) -> str:
 def _text_listing(listing: Listing) -> Iterator[bytes]:
     """Make a line per name. Control characters are \\xHH or \\uHHHH, a backslash is doubled, invalid UTF-8 is U+FFFD.
 
-    Where not all entries are shown, a last line says so; it begins with a backslash and a space, as no name does.
+    If not all entries are shown, a last line says so; it begins with a backslash and a space, as no name does.
     """
     for entries in _runs(listing.entries):
         names = [
@@ -245,9 +245,9 @@ def _text_listing(listing: Listing) -> Iterator[bytes]:
 def _json_listing(listing: Listing) -> Iterator[bytes]:
     """Make an array of {name, type, size, mtime}; size of a directory, and mtime outside RFC 3339, are null.
 
-    A name that is not UTF-8 is written with U+FFFD for what cannot be read, and has one more member, ``href``: the
-    reference to it, whose percent-encoded bytes are the true name. Where not all entries are shown, the last object has
-    the type "truncated", and in ``total`` how many entries there are.
+    In a name that is not UTF-8, U+FFFD stands for the invalid bytes; such an object has one more member, ``href``, a
+    reference whose percent-encoded bytes are the true name. If not all entries are shown, the last object has the type
+    "truncated", and ``total`` is the number of entries.
     """
     before = "["
     for entries in _runs(listing.entries):

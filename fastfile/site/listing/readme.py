@@ -1,7 +1,7 @@
-"""The README of a folder as HTML: plain text as it is written, and of Markdown a small subset that is safe to show.
+"""The README of a folder as HTML: plain text unchanged, and a small, safe subset of Markdown.
 
-Headings, paragraphs, lists, quotes, rules, code, bold and italic text. Anyone who may write to the folder writes it, so
-nothing in it becomes a link, a picture or markup: a link is shown as its text and its target. Makes text from text.
+Headings, paragraphs, lists, quotes, rules, code, bold and italic text. Anyone who may write to the folder can write it,
+so nothing in it becomes a link, an image or markup: a link is shown as its text and its target. Makes text from text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _ITEM = re.compile(r" {0,9}(?:([-*+])|\d{1,9}[.)])[ \t]+")
 _RULE = re.compile(r" {0,3}(?:-[ \t]*){3,}$|(?: {0,3}(?:\*[ \t]*){3,}$)|(?: {0,3}(?:_[ \t]*){3,}$)")
-# In the order of what goes before: code, pictures and links, bold, italic. Each is bounded, so that a line of opening
+# In order of precedence: code, images and links, bold, italic. Each is bounded, so that a line of opening
 # marks costs little.
 _INLINE = re.compile(
     r"`([^`]{1,200})`"
@@ -30,9 +30,9 @@ _INLINE = re.compile(
 
 
 def render_text(text: str) -> str:
-    """Return the text as it is written, tabs kept."""
+    """Return the text as it is, with its tabs."""
     lines = ["\t".join(map(escape_html, line.split("\t"))) for line in _lines_of(text)]
-    # The parser drops one line feed after <pre>: without it, the first of the text would be lost (HTML §13.2.6.4.7).
+    # The HTML parser drops one line feed after <pre>, so without it the text would lose its first (HTML §13.2.6.4.7).
     return "<pre>\n" + "\n".join(lines) + "</pre>"
 
 
@@ -46,7 +46,7 @@ def _lines_of(text: str) -> list[str]:
 
 
 class _Blocks:
-    """The blocks of a text, one after the other; lists and quotes hold lines of text alone."""
+    """The blocks of a text, one after the other; lists and quotes hold only lines of text."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -84,7 +84,7 @@ class _Blocks:
         return render_text(text) + "\n"
 
     def _as_written(self, first: str) -> str:
-        """Return indented code, or a table, as it stands."""
+        """Return indented code, or a table, unchanged."""
         start = self._index
         while self._index < len(self._lines) and self._lines[self._index].startswith(
             "|" if first == "|" else ("    ", "\t")
@@ -93,7 +93,7 @@ class _Blocks:
         return render_text("\n".join(self._lines[start : self._index])) + "\n"
 
     def _list(self, tag: str) -> str:
-        """Return the items, each with the lines that are indented below it. Items of inner lists are items of this."""
+        """Return the items, each with the lines that are indented below it. Inner lists are flattened."""
         items: list[list[str]] = []
         while self._index < len(self._lines):
             line = self._lines[self._index]
@@ -109,7 +109,7 @@ class _Blocks:
         return f"<{tag}>{rows}</{tag}>\n"
 
     def _goes_on(self, tag: str) -> bool:
-        """Tell whether an item follows the empty line at hand."""
+        """Tell whether an item follows the current empty line."""
         following = self._lines[self._index + 1 : self._index + 2]
         item = _ITEM.match(following[0]) if following else None
         return item is not None and (item[1] is not None) == (tag == "ul")

@@ -31,7 +31,7 @@ def png(source: random.Random, side: int) -> bytes:
 
 
 def write_assets(folder: Path, source: random.Random) -> list[str]:
-    """Write pictures and fonts that are too large to be put into the scripts, and return their names."""
+    """Write images and fonts that are too large to be put into the scripts, and return their names."""
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for i in range(24):

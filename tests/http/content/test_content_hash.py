@@ -12,7 +12,7 @@ from fastfile.http.content.content_hash import is_immutable
 
 DATA = DATA / "immutable"
 
-# The least that has to be recognised of each tool's names. What is missed costs a 304.
+# The least that must be recognised of each tool's names. What is missed costs a 304.
 RECALL = [
     ("vite8", 106, 122),
     ("vite7", 96, 122),
@@ -22,7 +22,7 @@ RECALL = [
     ("rollup-base36", 0, 122),  # looks like words with numbers
     ("webpack", 122, 122),
     ("webpack-short", 117, 122),
-    ("esbuild", 71, 123),  # its pictures lie beside the page, and so may others, named by people
+    ("esbuild", 71, 123),  # its images lie beside the page, and so may others, named by people
     ("parcel", 98, 122),  # so do Parcel's
     ("angular", 99, 106),
     ("next-webpack", 89, 92),

@@ -108,7 +108,7 @@ class Http1Connection(Output):
             self._wait()
 
     def _open(self, data: bytearray, count: int) -> bytearray:
-        """Return what follows the opening, as far as it has come; empty where the connection is refused."""
+        """Return what follows the opening, as far as it has come; empty if the connection is refused."""
         assert self._opening is not None
         try:
             rest = self._opening.read(data[:count], self._service, self._transport)
@@ -292,7 +292,7 @@ class Http1Connection(Output):
             self._process(self._service.buffer, 0)
 
     def _give_up(self) -> None:
-        """Give up what took too long: with 408 where a request had begun, by reset where a response is stuck."""
+        """Give up what took too long: with 408 if a request had begun, by reset where a response is stuck."""
         if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
             assert self._reader is not None
             self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)

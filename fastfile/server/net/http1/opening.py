@@ -19,7 +19,7 @@ class Opening:
     def read(self, data: bytearray, service: Service, transport: Transport) -> bytearray | None:
         """Return what follows the preface, or None when more of it has to come.
 
-        Raises ValueError, with a complaint for the operator, where the connection is refused.
+        Raises ValueError, with a complaint for the operator, if the connection is refused.
         """
         self._data += data
         try:

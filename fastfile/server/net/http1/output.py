@@ -67,7 +67,7 @@ class Output(Connection):
         deferral.job.cancel()
 
     def _put(self, head: RequestHead | None, response: Response, began_s: float) -> None:
-        """Queue a response; ``head`` is None where the request could not be read.
+        """Queue a response; ``head`` is None if the request could not be read.
 
         A body of unknown size is chunked, or ends with the connection for a client of HTTP/1.0 (RFC 9112 §6.3).
         """
@@ -125,7 +125,7 @@ class Output(Connection):
             self._journal.note_all_sent(self._transport.peer)
 
     def _send(self) -> None:
-        """Send what is queued, until something has to be waited for."""
+        """Send what is queued, until something must be waited for."""
         service, queue = self._service, self._queue
         if queue is None:
             self._end_sending()
@@ -151,7 +151,7 @@ class Output(Connection):
         self._note_all_sent()
 
     def _read_from_disk(self, queue: SendQueue) -> bool:
-        """Have a thread read what the queue needs, and go on when it has (on_read); False where none can."""
+        """Have a thread read what the queue needs, and go on when it has (on_read); False if none can."""
         service = self._service
         if service.disk is None:
             return False
@@ -171,7 +171,7 @@ class Output(Connection):
         queue.call_when_ready(partial(self.on_wake, queue.pends))
 
     def _wait_to_send(self) -> None:
-        """Wait for the client; its time begins anew only when it has taken what the least rate makes of that time."""
+        """Wait for the client; its time begins again only when it has taken what the least rate makes of that time."""
         service, queue = self._service, self._queue
         if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
             self.deadline_s = service.clock.monotonic_s + service.write_timeout_s

@@ -94,7 +94,7 @@ class RequestReader:
         self._body = BodyParser(self._limits, head.content_length, head.chunked)
 
     def take_early(self) -> Response | None:
-        """Return the response that is ready for the request whose body was read; None where there is none yet."""
+        """Return the response that is ready for the request whose body was read; None if there is none yet."""
         early, self.early = self.early, None
         return early
 

@@ -105,7 +105,7 @@ class SendQueue:
         return self._source is not None or len(self._parts) > BATCH_PARTS or self.unsent > BATCH_SIZE
 
     def pump(self, transport: Transport, poller: Poller, clock: Clock) -> int:
-        """Send until the queue is empty or something has to be waited for; say which."""
+        """Send until the queue is empty or something must be waited for; say which."""
         while self._parts or self._source is not None:
             if not self._parts:
                 outcome = self._pull(poller)
@@ -191,7 +191,7 @@ class SendQueue:
         start = self._skip
         if start == 0:
             self._is_cold = False
-        # Where a part was on disk the rest is checked closely: what was prefetched arrives in any order.
+        # If a part was on disk the rest is checked closely: what was prefetched arrives in any order.
         count = min(part.count - start, READ_SIZE if self._is_cold else CHECK_SIZE)
         if is_cached(part.fd, part.offset + start, count, READ_AHEAD_STEP if self._is_cold else CHECK_SIZE):
             self._cached = start + count

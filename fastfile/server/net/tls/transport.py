@@ -50,7 +50,7 @@ class TlsEndpoint:
 
 
 class TlsTransport(Transport):
-    """``alpn`` is None until the handshake is done, then the protocol that was negotiated; b"" where none was."""
+    """``alpn`` is None until the handshake is done, then the protocol that was negotiated; b"" if none was."""
 
     __slots__ = (
         "_endpoint",
@@ -138,7 +138,7 @@ class TlsTransport(Transport):
         return self._send(parts, skip)
 
     def send_file(self, part: FileSlice, skip: int, count: int) -> int:
-        """As Transport has it. What it reads is in memory, where the send queue has seen to that."""
+        """As Transport has it. What it reads is in memory: the send queue has seen to that."""
         if self.kind == INSECURE:
             content = os.pread(part.fd, min(count, PIECE), part.offset + skip)
             return _count(send_parts(self.fd, [content], 0)) if content else 0
@@ -156,7 +156,7 @@ class TlsTransport(Transport):
         shutdown_write(self.fd)
 
     def close(self) -> None:
-        """Close, after close_notify where that can leave at once."""
+        """Close, after close_notify if that can leave at once."""
         try:
             self._notify_of_end()
         finally:
@@ -261,7 +261,7 @@ class TlsTransport(Transport):
         return self._take_left()
 
     def _resume(self) -> int:
-        """Send what is held. Return what has left, WOULD_BLOCK_WRITE, or 0 where the way is free."""
+        """Send what is held. Return what has left, WOULD_BLOCK_WRITE, or 0 if the way is free."""
         if self._held is not None:
             self._flush()
         return self._take_left()
@@ -273,14 +273,14 @@ class TlsTransport(Transport):
         self._reported = share
 
     def _take_left(self) -> int:
-        """Return how much has left unheard of; else WOULD_BLOCK_WRITE where something is held, and 0 where not."""
+        """Return how much has left unheard of; else WOULD_BLOCK_WRITE where something is held, and 0 if not."""
         left, self._left = self._left, 0
         if left == 0 and self._held is not None:
             return WOULD_BLOCK_WRITE
         return left
 
     def _flush(self) -> bool:
-        """Send what is held or waits in memory; False where the socket does not take all of it."""
+        """Send what is held or waits in memory; False if the socket does not take all of it."""
         if self._held is None:
             if self._outgoing.pending == 0:
                 return True
