@@ -1,7 +1,7 @@
-"""fastfile: a static file server, right about HTTP and cheap per request.
+"""fastfile: a static file server, correct about HTTP and cheap per request.
 
-``python -m fastfile DIR`` serves a folder; see README.md for the options and ARCHITECTURE.md for the shape of the code.
-The names of the Python API are imported when they are used, so that ``import fastfile`` costs nothing.
+``python -m fastfile DIR`` serves a folder; see README.md for the options and ARCHITECTURE.md for the structure. The
+names of the Python API are imported when they are used, so that ``import fastfile`` costs nothing.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 
 from fastfile._extensions import FOLDERS, reason_against
 
-TYPE_CHECKING = False  # type checkers take it for true, and the module typing takes 5 ms
+TYPE_CHECKING = False  # type checkers treat it as true; the module typing takes 5 ms to import
 
 if TYPE_CHECKING:
     from fastfile import asgi as asgi
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastfile.errors import StartError as StartError
 
 __version__ = "0.1.0"
-# The Python API: the module of each name. A name with no module is itself one.
+# The Python API: the module of each name. A name without a module is a module itself.
 _PUBLIC = {
     "ConfigError": "fastfile.errors",
     "StartError": "fastfile.errors",
@@ -54,7 +54,7 @@ def _hide_extensions(package: str) -> None:
 
 
 def _choose_sources(package: str) -> str:
-    """Return why pure Python runs; an empty string where the extensions do."""
+    """Return why pure Python runs; an empty string if the extensions do."""
     if os.environ.get("FASTFILE_NO_EXTENSIONS", "") not in ("", "0"):
         reason = "FASTFILE_NO_EXTENSIONS is set"
     else:

@@ -1,6 +1,6 @@
-"""The extension modules: one list for the build (setup.py) and for the package, and whether they can be used.
+"""The extension modules: one list for the build (setup.py) and the package, and whether they can be used.
 
-Their layouts depend on each other, so it is all of them or none. Imports nothing of fastfile.
+Their layouts depend on each other, so either all are used or none. Imports nothing of fastfile.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ FOLDERS = sorted({"/".join(name.split(".")[:-1]) for name in KERNELS + COMPILED_
 def reason_against(package: str) -> str:
     """Return why the extensions in a package's folder cannot be used; an empty string if they can.
 
-    In a checkout an extension hides the source that it was compiled from, so one that is older than its source, or than
-    any declaration of a layout, is stale. An installed package has no such order of times.
+    In a checkout an extension hides the source that it was compiled from, so an extension that is older than its
+    source, or than a declaration of a layout, is stale. An installed package has no such order of times.
     """
     is_checkout = os.path.exists(os.path.join(os.path.dirname(package), "setup.py"))
     declared_ns, declaration = 0, ""

@@ -41,7 +41,7 @@ OpenThreads = Callable[[], "DiskThreads"]
 
 
 class MountPoint(NamedTuple):
-    """A root and the path that it is mounted at, without outer slashes; b"" for the whole server.
+    """A root and the path of its mount, without outer slashes; b"" for the whole server.
 
     ``outer`` is the folder around the root, for providers whose rule files are there.
     """
@@ -64,7 +64,7 @@ def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | N
 
 
 def _open_outer(config: Config, root: Root) -> Root | None:
-    """Open the folder around a root where the provider reads it; None otherwise, and if it cannot be opened."""
+    """Open the folder around a root if the provider reads it; None otherwise, and if it cannot be opened."""
     if not choose_provider(config).beside or root.only is not None:
         return None
     try:
@@ -114,7 +114,7 @@ def make_application(
     """Return the handler of requests. The caller keeps the roots and closes them.
 
     ``submit`` runs background work in a thread, ``read`` runs reads that a response waits for while it is sent.
-    ``note`` takes what each step found, ``say`` the problems of a root's rules, and hints. ``open_threads`` makes the
+    ``note`` gets the result of each step, ``say`` the problems of a root's rules, and hints. ``open_threads`` makes the
     threads of a disk that can hang; without it the event loop waits for such a disk.
     """
     shared = make_shared(config, clock, log_failure, submit, note, say, read)
@@ -139,7 +139,7 @@ def make_shared(
     say: Callable[[str], None],
     read: Submit | None,
 ) -> Shared:
-    """Return what the sites of one thread share."""
+    """Return the state that the sites of one thread share."""
     changes = common_changes(config)
     cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
@@ -152,7 +152,7 @@ def make_shared(
     hints = None
     if note is not take_no_note:
         hints = Hints(say_nothing)
-    elif not allowed_hosts(config):  # loopback alone, without names of other machines
+    elif not allowed_hosts(config):  # only on loopback, without names of other machines
         hints = Hints(say if sys.stderr is not None and sys.stderr.isatty() else say_nothing)
     tags = Tags(config.etag)
     return Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
@@ -172,14 +172,14 @@ def make_remote_site(
     log_failure: Callable[[BaseException], None],
     say: Callable[[str], None],
 ) -> RemoteSite:
-    """Return the site of a root on a disk that can hang, with a handler that its thread alone uses."""
+    """Return the site of a root on a disk that can hang, with a handler that only its thread uses."""
     from fastfile.site.remote import RemoteSite, encoder
 
     clock = Clock()
     report, tell = partial(threads.call, log_failure), partial(threads.call, say)
     submit = encoder(threads, clock)
     shared = make_shared(config, clock, report, submit, take_no_note, tell, threads.read)
-    # Without ``submit``: changed rules are read at once, which is in the thread.
+    # Without ``submit``, changed rules are read at once, in this thread.
     site = make_site(mount_point, shared, tell, None)
     return RemoteSite(mount_point.base, Handler(Mounts((site,)), shared, report), clock, threads)
 
@@ -191,12 +191,12 @@ def add_gates(
     log_failure: Callable[[BaseException], None],
     authority: bytes = b"",
 ) -> Responder:
-    """Return the handler inside the middleware that the settings ask for.
+    """Return the handler inside the middleware of the settings.
 
     --health is outside of --auth, because probes have no password. --cors is outside of both, so that a page can read
-    that its password was wrong. ``authority`` is the certificate of the local CA that phones can get.
+    that its password was wrong. ``authority`` is the certificate of the local CA that phones can download.
     """
-    # Imported here: only these options need it. serve.preload() has imported it before the sandbox.
+    # Imported here, because only these options need it. serve.preload() imports it before the sandbox.
     if config.auth or config.auth_file is not None:
         from fastfile.middleware.auth import Auth
 
@@ -217,14 +217,14 @@ def add_gates(
 
 
 def make_refusal(config: Config) -> Responder:
-    """Return what responds to plain HTTP where TLS is expected."""
+    """Return the responder for plain HTTP on a port for TLS."""
     from fastfile.middleware.https import HttpsRefusal
 
     return HttpsRefusal(plain_changes(config))
 
 
 def make_redirect(handler: Responder, config: Config, port: int) -> Responder:
-    """Return what responds on the port of --redirect-http; ``port`` is that of HTTPS."""
+    """Return the responder on the port of --redirect-http; ``port`` is that of HTTPS."""
     from fastfile.middleware.https import HttpsRedirect
 
     return HttpsRedirect(handler, allowed_hosts(config), port, plain_changes(config))

@@ -1,7 +1,7 @@
-"""The time of one pass of the event loop. The server moves it on; the layers above read it.
+"""The time of one batch of the event loop. The server advances it; the layers above read it.
 
-A pass is one batch of events that the kernel reported together. What was checked once in a pass need not be checked
-again in it (ARCHITECTURE.md, decision 4), and all responses of a pass carry the same Date.
+A batch is the set of events that the kernel reported together. A check in a batch is valid until its end
+(ARCHITECTURE.md, decision 4), and all responses of a batch have the same Date.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from time import monotonic, time
 
 
 class Clock:
-    """``on_set_back`` is called when the wall clock was set back: what was made by it may lie in the future now."""
+    """``on_set_back`` is called when the wall clock was set back: times recorded before may now lie in the future."""
 
     __slots__ = ("batch_number", "monotonic_s", "on_set_back", "wall_s")
 
@@ -22,7 +22,7 @@ class Clock:
         self.begin_batch()
 
     def begin_batch(self) -> None:
-        """Read the clocks; whatever was checked before must be checked again."""
+        """Read the clocks; everything checked before must be checked again."""
         self.batch_number += 1
         self.monotonic_s = monotonic()
         wall_s = int(time())
@@ -31,5 +31,5 @@ class Clock:
         self.wall_s = wall_s
 
     def divide_batch(self) -> None:
-        """Let what was checked in this pass be checked again for the rest of it, which has the same time."""
+        """Make everything be checked again in the rest of this batch, which keeps its time."""
         self.batch_number += 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class HTTPError(Exception):
-    """An answer to the client other than success: the handler turns it into a response.
+    """An unsuccessful response to the client; the handler turns it into a response.
 
-    ``detail`` is one sentence for the client; it never holds a path of this machine or a message of its system.
-    ``fields`` are further field lines as (name, value) pairs, such as ``Allow`` of a 405.
+    ``detail`` is one sentence for the client; it never contains a path of this machine or a system message. ``fields``
+    are further field lines as (name, value) pairs, such as ``Allow`` of a 405.
     """
 
     def __init__(self, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
@@ -18,24 +18,24 @@ class HTTPError(Exception):
 
 
 class BadRequest(HTTPError):
-    """A message whose framing cannot be trusted: one answer, then the connection closes (RFC 9112 §2.2, §6.3)."""
+    """A message with untrustworthy framing: one response, then the connection closes (RFC 9112 §2.2, §6.3)."""
 
 
 # Messages of several modules. They are made again each time: an exception object keeps the frames of all its raises.
 
 
 def make_not_found(fields: tuple[tuple[bytes, bytes], ...] = ()) -> HTTPError:
-    """Return the 404 for whatever the reason is that nothing is there: a client cannot tell one from another."""
+    """Return the 404 for every reason why nothing is found: a client cannot distinguish them."""
     return HTTPError(404, "There is nothing at this URL.", fields)
 
 
 def make_failure() -> HTTPError:
-    """Return the 500 for a bug of ours."""
+    """Return the 500 for a bug in fastfile."""
     return HTTPError(500, "The server failed to handle this request.")
 
 
 def make_unavailable(detail: str) -> HTTPError:
-    """Return a 503 for what will soon be over (RFC 9110 §15.6.4)."""
+    """Return a 503 for a failure that will be over soon (RFC 9110 §15.6.4)."""
     return HTTPError(503, detail, ((b"Retry-After", b"1"),))
 
 
@@ -50,14 +50,14 @@ class ConfigError(ValueError):
 
 
 class StartError(Exception):
-    """The server cannot start, said in one line. Exit status 1."""
+    """The server cannot start; the message is one line. Exit status 1."""
 
 
 class Unreadable(StartError):
-    """A file that this process has no permission to read, as after it has become another user."""
+    """A file that this process has no permission to read, for example after a switch to another user."""
 
 
 def describe(error: OSError) -> str:
-    """Return what the system refused as users read it: the file, if it was one, and why."""
+    """Return a system error for users: the file, if there was one, and the reason."""
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason

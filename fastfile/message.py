@@ -1,6 +1,6 @@
-"""The values that pass between the layers: a request head in, a response out. None of them knows a protocol's bytes.
+"""The values that the layers exchange: request heads and responses. They know no protocol's bytes.
 
-Compiled with message.pxd where extensions are built; the same source runs interpreted. Imports nothing of fastfile.
+Compiled with message.pxd if extensions are built; the same source runs interpreted. Imports nothing of fastfile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Field = tuple[bytes, bytes]
 
-# The size of a body that is known only when its source has ended.
+# The size of a body that is known only at the end of its source.
 UNKNOWN_SIZE: Final = -1
 
 
@@ -23,7 +23,7 @@ class ParserLimits(NamedTuple):
 
     request_line: int = 8192  # more: 414
     field_line: int = 16384  # one line; more: 431
-    head: int = 32768  # all of the head, and the trailer section of a chunked body; more: 431
+    head: int = 32768  # the whole head, and the trailer section of a chunked body; more: 431
     fields: int = 100  # lines in the head, and in the trailer section; more: 431
     empty_lines: int = 8  # before the request-line; more: 400
     body: int = 262144  # bytes of content that are read and dropped; more: 413
@@ -31,10 +31,10 @@ class ParserLimits(NamedTuple):
 
 
 class RequestHead:
-    """The head of one request as the parser read it (RFC 9112 §3 and §5): valid in syntax, not yet in meaning.
+    """The head of one request as parsed (RFC 9112 §3 and §5): its syntax is valid, its meaning not yet checked.
 
-    Values are the bytes of the wire, trimmed of white space. Field lines of one name are joined by ``", "`` (RFC 9110
-    §5.3); ``None`` means that there is no such line.
+    Values are bytes from the wire, without white space at either end. Field lines of one name are joined by ``", "``
+    (RFC 9110 §5.3); ``None`` means that there is no such line.
     """
 
     __slots__ = (
@@ -85,8 +85,8 @@ class RequestHead:
         self.minor_version = minor_version  # 0 or 1; a higher minor version is read as 1 (RFC 9110 §2.5)
         self.size = size  # bytes from the start of the input (leading empty lines too) to the end of the head
         self.field_lines = field_lines  # the raw section, each line with its CRLF, without the empty line
-        self.keep_alive = keep_alive  # the client wants to go on after the response (RFC 9112 §9.3)
-        self.content_length = content_length  # 0 when there is none, and when the body is chunked
+        self.keep_alive = keep_alive  # the connection persists after the response (RFC 9112 §9.3)
+        self.content_length = content_length  # 0 if there is none, or if the body is chunked
         self.chunked = chunked
         self.authority = authority  # of the Host field: a host, and a port if it is not the default one
         self.expect = expect
@@ -97,8 +97,8 @@ class RequestHead:
         self.if_none_match = if_none_match
         self.if_modified_since = if_modified_since
         self.if_unmodified_since = if_unmodified_since
-        self.peer = b""  # the client's address, 4 or 16 bytes, set by the connection; none on a Unix socket
-        self.is_secure = False  # it came over TLS; set by the connection
+        self.peer = b""  # the client's address, 4 or 16 bytes, set by the connection; empty on a Unix socket
+        self.is_secure = False  # it arrived over TLS; set by the connection
         # No precondition and no range: the response depends on the target and Accept-Encoding alone.
         self.plain = (
             range is None
@@ -110,7 +110,7 @@ class RequestHead:
 
     @property
     def scheme(self) -> bytes:
-        """The scheme of the URL that was asked for, as far as this server sees."""
+        """The scheme of the requested URL, as far as this server can see."""
         return b"https" if self.is_secure else b"http"
 
     def field(self, name: bytes) -> bytes | None:
@@ -136,8 +136,8 @@ class RequestHead:
 class FileSlice:
     """A part of a body that is sent from an open file: ``count`` bytes from ``offset``.
 
-    ``owner`` is the object that closes ``fd``; holding the slice keeps it open. ``cached_s`` is the last time that all
-    of it was found in the page cache, on the clock's monotonic scale; the send queue sets it.
+    ``owner`` is the object that closes ``fd``; a reference to the slice keeps it open. ``cached_s`` is the monotonic
+    time at which all of it was last found in the page cache; the send queue sets it.
     """
 
     __slots__ = ("cached_s", "count", "fd", "offset", "owner")
@@ -151,7 +151,7 @@ class FileSlice:
 
 
 class Pending(Enum):
-    """The type of PENDING, which a source yields when it has nothing yet."""
+    """The type of PENDING, which a source yields when it has no data yet."""
 
     PENDING = 0
 
@@ -162,22 +162,22 @@ PENDING: Final = Pending.PENDING
 class Source(Protocol):
     """The rest of a body that is made while it is sent. A source serves one exchange, on the event loop.
 
-    Each part is asked for when all before it is sent. A part is not empty, and making it must not block. The end is
-    StopIteration; a source that raises, or that is shorter than promised, resets the connection. Its ``close()``, if
-    it has one, is called once, at the end or when the client has gone.
+    The connection takes each part when all before it is sent. A part is not empty, and making it must not block. The
+    end is StopIteration; a source that raises, or that is shorter than promised, resets the connection. Its
+    ``close()``, if it has one, is called once, at the end or when the client has gone.
 
-    A source that has nothing yet yields PENDING. It then has a method ``wait(wake)``, which the connection calls once
-    for each PENDING: the source keeps ``wake`` and calls it, on the event loop and not within ``wait``, as soon as
-    ``next()`` would return a part, end or raise. Until then the connection neither asks nor watches its socket for
-    room. A ``wake`` that comes after ``close()``, or a second time, does nothing. A pending source has no deadline of
-    the connection's: it ends itself when it takes too long.
+    A source without data yields PENDING. It then has a method ``wait(wake)``, which the connection calls once for each
+    PENDING: the source keeps ``wake`` and calls it, on the event loop and not within ``wait``, as soon as ``next()``
+    would return a part, end or raise. Until then the connection neither calls the source nor watches its socket for
+    room. A ``wake`` after ``close()``, or a second one, does nothing. The connection sets no deadline for a pending
+    source: the source must end itself if it takes too long.
     """
 
     def __next__(self) -> bytes | FileSlice | Pending: ...
 
 
 class ResponseHead:
-    """A status and its fields, neutral of the protocol: name and value pairs, with the letter case of HTTP/1.1.
+    """A status and its fields, independent of the protocol: name and value pairs, with the letter case of HTTP/1.1.
 
     Heads are shared between responses and never changed. ``http1`` caches the bytes that protocol/http1.py makes of the
     head; None until then.
@@ -192,7 +192,7 @@ class ResponseHead:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """The fields, Content-Length among them; without those of the connection, which a protocol adds."""
+        """The fields, including Content-Length, but without those of the connection, which a protocol adds."""
         if self._fields is None:
             self._fields = self._make_fields()
         return self._fields
@@ -202,10 +202,10 @@ class ResponseHead:
 
 
 class PartialHead(ResponseHead):
-    """The head of a 206 for the bytes from ``start`` up to ``stop`` of ``size``: Content-Range beside shared fields.
+    """The head of a 206 for the bytes from ``start`` up to ``stop`` of ``size``: Content-Range and shared fields.
 
-    ``base`` has the fields that are the same for each range of a file. Most of these heads are sent and forgotten, so
-    the fields are made only for code that reads them.
+    ``base`` has the fields that are the same for each range of a file. Most of these heads are sent and dropped, so the
+    fields are made only for code that reads them.
     """
 
     __slots__ = ("base", "size", "start", "stop")
@@ -228,10 +228,10 @@ class PartialHead(ResponseHead):
 class Response:
     """A response: a head and a body.
 
-    ``parts`` is the body in order: bytes and FileSlices; empty if there is no body. ``source`` (a Source) goes on
-    where they end. ``body_size`` is the sum of the lengths of all, or UNKNOWN_SIZE: then the fields have no
-    Content-Length, and the protocol marks the end of the body. ``close``: the connection must not go on after the
-    response. ``user`` is the user that was let in, for the log; None without --auth.
+    ``parts`` is the body in order: bytes and FileSlices; empty if there is no body. ``source`` (a Source) continues
+    after them. ``body_size`` is the total length, or UNKNOWN_SIZE: then the fields have no Content-Length, and the
+    protocol marks the end of the body. ``close``: the connection must close after the response. ``user`` is the
+    logged-in user, for the log; None without --auth.
     """
 
     __slots__ = ("body_size", "close", "head", "parts", "source", "status", "user")
@@ -282,12 +282,11 @@ def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: byt
 
 
 class Deferred:
-    """A response that needs work off the event loop: its connection waits, the others go on.
+    """A response that needs work off the event loop: its connection waits, the others continue.
 
-    ``work`` runs in a thread of the worker's pool (server/threads.py) and touches no shared state. ``finish``
-    then runs on the event loop with its done future, and returns the response or another Deferred; it may raise
-    HTTPError or OSError. When the client has gone before, ``finish`` is not called, and the result of ``work``
-    is dropped.
+    ``work`` runs in a thread of the worker's pool (server/threads.py) and touches no shared state. ``finish`` then runs
+    on the event loop with its done future, and returns the response or another Deferred; it may raise HTTPError or
+    OSError. If the client has gone, ``finish`` is not called, and the result of ``work`` is dropped.
     """
 
     __slots__ = ("finish", "work")
@@ -301,7 +300,7 @@ class Deferred:
         change: Callable[[Response], Response | Deferred],
         recover: Callable[[Exception], Response] | None = None,
     ) -> Deferred:
-        """Return the same work, with ``change`` applied to the response in the end.
+        """Return the same work, with ``change`` applied to the final response.
 
         ``recover`` turns an exception of ``finish`` into a response, to which ``change`` is applied too.
         """

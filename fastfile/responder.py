@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from fastfile.errors import HTTPError
 from fastfile.message import Deferred, Field, PartialHead, RequestHead, Response, ResponseHead
 
-MAX_HEADS = 1024  # edited heads that an edit remembers
+MAX_HEADS = 1024  # edited heads that an edit caches
 
 
 class Responder:
-    """Answers requests: the handler, or middleware around another responder."""
+    """Responds to requests: the handler, or middleware around another responder."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Responder:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Note that the server has been told to stop, and no other one takes over."""
+        """Note that the server was told to stop, and no other one takes over."""
 
 
 class Middleware(Responder):
@@ -47,14 +47,14 @@ class Middleware(Responder):
 
 
 class FieldEdit:
-    """Applies ``edit`` to the fields of responses. Heads are shared: each is edited once, and the result is kept."""
+    """Applies ``edit`` to the fields of responses. Heads are shared: each is edited once, and the result is cached."""
 
     def __init__(self, edit: Callable[[tuple[Field, ...]], tuple[Field, ...]]) -> None:
         self._edit = edit
         self._edited: dict[ResponseHead, ResponseHead] = {}
 
     def apply(self, response: Response, user: bytes | None) -> Response:
-        """Return another response with the fields edited, to ``user``."""
+        """Return another response with the fields edited, for ``user``."""
         return with_head(response, self._edit_head(response.head), user)
 
     def _edit_head(self, head: ResponseHead) -> ResponseHead:
@@ -79,5 +79,5 @@ def with_head(response: Response, head: ResponseHead, user: bytes | None) -> Res
 
 
 def has_field(fields: Iterable[Field], name: bytes) -> bool:
-    """Tell whether a field of this name, in lower case, is there."""
+    """Tell whether there is a field of this name, in lower case."""
     return any(key.lower() == name for key, _ in fields)

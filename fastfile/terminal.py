@@ -1,26 +1,26 @@
-"""Text for a terminal: escaped so that no name can send it commands, coloured where that is wanted, written safely."""
+"""Text for a terminal: escaped so that no name can send it commands, coloured if the user wants, written safely."""
 
 from __future__ import annotations
 
 import os
 from typing import TextIO
 
-WIDTH = 80  # of help texts
+WIDTH = 80  # columns of help texts
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with each character that a terminal would not print as itself written as an escape."""
+    """Return ``text`` with an escape for each character that a terminal would not print as itself."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def paint(text: str, colour: bool, *codes: str) -> str:
-    """Return ``text`` between the escape sequences of ``codes``; unchanged where colour is not wanted."""
+    """Return ``text`` between the escape sequences of ``codes``; unchanged without ``colour``."""
     return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if colour else text
 
 
 def wants_colour(is_terminal: bool) -> bool:
-    """Tell whether the user sees colours, and has not declined them (no-color.org)."""
+    """Tell whether the output is a terminal and the user has not disabled colours (no-color.org)."""
     return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -37,7 +37,7 @@ def write(stream: TextIO | None, text: str) -> None:
     except ValueError:
         return
     except OSError:
-        # What stays in the buffer would fail again, and be reported, when Python flushes it at exit.
+        # The rest of the buffer would fail again, with a message, when Python flushes it at exit.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)

@@ -16,30 +16,30 @@ _MAPPED_IPV4 = 0xFFFF  # the upper 96 bits of ::ffff:a.b.c.d (RFC 4291 §2.5.5.2
 
 
 def parse_host(value: bytes) -> tuple[bytes, int | None]:
-    """Return the host in lower case, an IPv6 address with its brackets, and the port; None when there is no port.
+    """Return the host in lower case, an IPv6 address with its brackets, and the port; None if there is no port.
 
-    Raises HTTPError 400 when it is not ``uri-host [":" port]``, and when the host is empty (RFC 9110 §4.2.1).
+    Raises HTTPError 400 if it is not ``uri-host [":" port]``, or if the host is empty (RFC 9110 §4.2.1).
     """
     if value.startswith(b"["):
         literal, bracket, rest = value[1:].partition(b"]")
-        # IPvFuture is refused as well: no version of it exists.
+        # IPvFuture is refused too: no version of it exists.
         valid = bracket != b"" and maybe_ipv6(literal) is not None and rest[:1] in (b"", b":")
         host, port = b"[" + literal + b"]", rest[1:]
     else:
         host, _, port = value.partition(b":")
         valid = _is_name(host)
-    port = port.lstrip(b"0") or port[:1]  # RFC 3986 §3.2.3: port = *DIGIT, so zeros in front are allowed
+    port = port.lstrip(b"0") or port[:1]  # RFC 3986 §3.2.3: port = *DIGIT, so leading zeros are allowed
     if not valid or not _is_port(port):
         raise HTTPError(400, "The host is not valid.")
     return host.lower(), int(port) if port else None
 
 
 def check_host(value: bytes, allowed: tuple[bytes, ...]) -> bool:
-    """Tell whether a Host field or authority names this server; its port is not looked at.
+    """Tell whether a Host field or authority names this server; its port is ignored.
 
-    Patterns are in lower case: ``example.com``, ``.example.com`` (itself and every name below it), ``[::1]``, ``*``
-    for all. Loopback names are always ours, and so are addresses: a page cannot point an address at another machine
-    (DNS rebinding), as it can a name. Raises HTTPError 400 when the value is malformed.
+    Patterns are in lower case: ``example.com``, ``.example.com`` (itself and every name below it), ``[::1]``, ``*`` for
+    all. Loopback names always match, and so do IP addresses: unlike a name, a page cannot point an address at another
+    machine (DNS rebinding). Raises HTTPError 400 if the value is malformed.
     """
     host = parse_host(value)[0]
     if b"*" in allowed or is_loopback_host(host) or is_address(host):
@@ -52,7 +52,7 @@ def check_host(value: bytes, allowed: tuple[bytes, ...]) -> bool:
 
 
 def is_address(host: bytes) -> bool:
-    """Tell whether a valid host is an address and no name that anything resolves.
+    """Tell whether a valid host is an IP address rather than a name to resolve.
 
     URL Standard §3.5: a host that ends in a number is an IPv4 address, so ``127.1`` and ``0`` are addresses too.
     """
@@ -70,7 +70,7 @@ def is_loopback_host(host: bytes) -> bool:
     name = host.removesuffix(b".")
     if name == b"localhost" or name.endswith(b".localhost"):
         return True
-    address = maybe_ipv4(host)  # without the tolerance for a trailing dot: an address has none
+    address = maybe_ipv4(host)  # a trailing dot is not allowed here: an address has none
     return address is not None and address >> 24 == 127
 
 
@@ -100,5 +100,5 @@ def _is_name(host: bytes) -> bool:
 
 
 def _is_port(port: bytes) -> bool:
-    # The length is bounded before int() sees it.
+    # The length is bounded before int() reads it.
     return not port or (port.isdigit() and len(port) <= 5 and int(port) <= 65535)

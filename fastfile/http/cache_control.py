@@ -11,16 +11,18 @@ from collections.abc import Callable, Sequence
 from fastfile.http.content.content_hash import is_immutable, is_page, is_service_worker
 from fastfile.http.field_changes import FieldChanges
 
-# A year, as build tools and providers recommend. RFC 8246: even a reload does not ask again.
+# A year, as build tools and providers recommend. RFC 8246: even a reload does not revalidate.
 _FOR_A_YEAR = FieldChanges(((b"Cache-Control", b"public, max-age=31536000, immutable"),))
 
 Matcher = Callable[[bytes], object]
 
 
 class CachePolicy:
-    """``immutable`` is ``auto``, ``off`` or a regular expression. Of the ``rules``, pairs of a glob and a value, the
-    last that matches holds. Both are matched against the path of the file, with ``base``, where its folder is mounted,
-    and a slash before it."""
+    """``immutable`` is ``auto``, ``off`` or a regular expression. ``rules`` are pairs of a glob and a value.
+
+    The last matching rule applies. Both are matched against the path of the file, with ``base``, the path of its mount,
+    and a leading slash.
+    """
 
     def __init__(self, immutable: str, rules: Sequence[tuple[str, str]], base: bytes) -> None:
         self._prefix = b"/%b/" % base if base else b"/"
@@ -28,10 +30,10 @@ class CachePolicy:
         self._rules = tuple((compile_glob(glob), _make_change(value)) for glob, value in reversed(rules))
 
     def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
-        """Return the changes with our Cache-Control for a file that answers for the path ``asked``.
+        """Return the changes with the Cache-Control for a file that is served at the path ``asked``.
 
-        A rule that names it wins over the changes that are known already (--header, _headers), and these win over
-        what its name promises. That promise is for its own name alone: another may lead to another file tomorrow.
+        A matching rule overrides the earlier changes (--header, _headers), and these override the immutability of a
+        hashed name. A hashed name is immutable only at its own URL: another URL may lead to another file tomorrow.
         """
         path = self._prefix + file
         if self._is_immutable is not None and file == asked and self._is_immutable(path):
@@ -47,27 +49,30 @@ def _make_change(value: str) -> FieldChanges:
 
 
 def _encode(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")  # names on a command line and names on a disk have no coding
+    return text.encode(errors="surrogateescape")  # names on the command line and on disk can be any bytes
 
 
 def _make_immutable(setting: str) -> Matcher | None:
     if setting in ("auto", "off"):
         return is_immutable if setting == "auto" else None
-    # Imported here and below: only a setting with a pattern needs it.
+    # Imported here and below, because only a setting with a pattern needs it.
     import re
 
     search = re.compile(_encode(setting)).search
 
     def matches(path: bytes) -> bool:
-        # Whatever the expression says: a page that browsers keep for a year could not be corrected.
+        # Whatever the expression says, because a page that browsers keep for a year could not be corrected.
         return not is_page(path) and not is_service_worker(path) and search(path) is not None
 
     return matches
 
 
 def compile_glob(glob: str) -> Matcher:
-    """Return what tells whether a path with a slash before it matches. A glob without a slash is for names in any
-    folder; ``?`` and ``*`` stand for what is within a segment, ``**`` for any number of segments."""
+    """Return a function that matches a path with a leading slash.
+
+    A glob without a slash matches names in any folder; ``?`` and ``*`` match within a segment, ``**`` any number of
+    segments.
+    """
     import re
 
     anchored = glob if glob.startswith("/") else f"/{glob}" if "/" in glob else f"/**/{glob}"

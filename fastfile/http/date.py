@@ -11,16 +11,16 @@ from typing import NamedTuple
 _DAY_NAMES = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")  # day 0 of the epoch was a Thursday
 _LONG_DAY_NAMES = (b"Thursday", b"Friday", b"Saturday", b"Sunday", b"Monday", b"Tuesday", b"Wednesday")
 _MONTH_NAMES = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}  # case-sensitive, as §5.6.7 says
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}  # case-sensitive (§5.6.7)
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
-# What four digits of year can hold: 0000-01-01 and 9999-12-31. A file system can return an mtime outside of it.
+# The range of four-digit years: 0000-01-01 to 9999-12-31. A file system can return an mtime outside of it.
 _EARLIEST_S = -62167219200
 _LATEST_S = 253402300799
 
 
 class _Civil(NamedTuple):
-    """A moment by its parts, in the order in which they compare."""
+    """A moment as its parts, in order of comparison."""
 
     year: int
     month: int
@@ -31,7 +31,7 @@ class _Civil(NamedTuple):
 
 
 def make_httpdate(time_s: int) -> bytes:
-    """Return the IMF-fixdate of a time in seconds since the epoch, clamped to what four digits of year can say."""
+    """Return the IMF-fixdate of a time in seconds since the epoch, clamped to four-digit years."""
     time_s = min(max(time_s, _EARLIEST_S), _LATEST_S)
     year, month, day, hour, minute, second = _civil_of(time_s)
     name = _DAY_NAMES[time_s // 86400 % 7]
@@ -39,10 +39,10 @@ def make_httpdate(time_s: int) -> bytes:
 
 
 def maybe_httpdate(value: bytes, now_s: int) -> int | None:
-    """Return the time of an HTTP-date in any of its three forms, in seconds since the epoch; None when it is invalid.
+    """Return the time of an HTTP-date in any of its three forms, in seconds since the epoch; None if it is invalid.
 
-    ``now_s`` places the two-digit year of the rfc850 form. A day name must be one of the seven, but it may be the wrong
-    one for the date: it is redundant, §5.6.7 encourages to be robust in reading, and nginx, httpd and Go read it so.
+    ``now_s`` places the two-digit year of the rfc850 form. A day name must be one of the seven, but it may be wrong for
+    the date: it is redundant, §5.6.7 encourages robust parsing, and nginx, httpd and Go accept it.
     """
     if len(value) == 29 and value[3:5] == b", ":
         civil = _maybe_imf_fixdate(value)
@@ -91,7 +91,7 @@ def _maybe_asctime_date(value: bytes) -> _Civil | None:
 
 
 def _maybe_civil(year: bytes, month: bytes, day: bytes, clock: bytes) -> _Civil | None:
-    """Return the parts as numbers, or None when one is not a number or out of bounds; ``clock`` is eight bytes."""
+    """Return the parts as numbers; None if one is not a number or out of bounds. ``clock`` is eight bytes."""
     hour, minute, second = clock[:2], clock[3:5], clock[6:]
     if clock[2:3] != b":" or clock[5:6] != b":" or not (year + day + hour + minute + second).isdigit():
         return None

@@ -1,4 +1,4 @@
-"""Changes to the fields of a response, by options and rules: fields that are set, and fields that are removed.
+"""Changes to the fields of a response, from options and rules: fields to set, and fields to remove.
 
 Pure values. site/ decides which changes apply to a path, when an entry is made.
 """
@@ -12,13 +12,13 @@ Field = tuple[bytes, bytes]
 
 
 class FieldChanges(NamedTuple):
-    """``added`` fields replace ours of the same name; ``removed`` fields, by names in lower case, are not sent."""
+    """``added`` fields replace defaults of the same name; ``removed`` fields, by lower-case name, are not sent."""
 
     added: tuple[Field, ...] = ()
     removed: frozenset[bytes] = frozenset()
 
     def apply(self, fields: Iterable[Field]) -> tuple[Field, ...]:
-        """Return the changed fields. Vary is joined: a rule cannot take away what a response depends on."""
+        """Return the changed fields. Vary is merged: a rule cannot remove what a response depends on."""
         if self == NO_CHANGES:
             return tuple(fields)
         gone = ({name.lower() for name, _ in self.added} | self.removed) - {b"vary"}
@@ -44,7 +44,7 @@ class FieldChanges(NamedTuple):
         return FieldChanges(added, self.removed.difference(names))
 
     def then(self, later: FieldChanges) -> FieldChanges:
-        """Return both changes as one. If both set a field, the later one counts; Vary is joined."""
+        """Return both changes as one. If both set a field, the later one wins; Vary is merged."""
         if self == NO_CHANGES or later == NO_CHANGES:
             return later if self == NO_CHANGES else self
         named = {name.lower() for name, _ in later.added} - {b"vary"}

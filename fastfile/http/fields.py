@@ -1,11 +1,11 @@
 """Syntax that many fields share (RFC 9110 §5.6): tokens, lists, quoted strings and weights.
 
-It cuts values apart and knows no field's meaning. Every function is linear in its input.
+It splits values and knows no field's meaning. Every function is linear in its input.
 """
 
 from __future__ import annotations
 
-OWS = b" \t"  # RFC 9110 §5.6.3; never strip() without it: that takes control bytes too
+OWS = b" \t"  # RFC 9110 §5.6.3; always pass it to strip(), which would remove control bytes too
 
 _TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -16,9 +16,9 @@ def is_token(value: bytes) -> bool:
 
 
 def split_list(value: bytes, separator: bytes = b",") -> list[bytes]:
-    """Return the elements between separators that are not inside quoted strings, trimmed; empty ones are left out.
+    """Return the elements between separators that are not inside quoted strings, trimmed, without empty ones.
 
-    RFC 9110 §5.6.1.2 asks to accept empty elements. A quoted string that never ends takes in all that follows it.
+    RFC 9110 §5.6.1.2 asks to accept empty elements. An unterminated quoted string includes the rest of the value.
     """
     elements = value.split(separator) if b'"' not in value else _split_outside_quotes(value, separator)
     return [trimmed for element in elements if (trimmed := element.strip(OWS))]
@@ -31,7 +31,7 @@ def _split_outside_quotes(value: bytes, separator: bytes) -> list[bytes]:
     while position < len(value):
         byte = value[position : position + 1]
         if quoted and byte == b"\\":
-            position += 1  # quoted-pair: the next byte is itself, also a quote (RFC 9110 §5.6.4)
+            position += 1  # quoted-pair: the next byte is literal, even a quote (RFC 9110 §5.6.4)
         elif byte == b'"':
             quoted = not quoted
         elif byte == separator and not quoted:
@@ -43,7 +43,7 @@ def _split_outside_quotes(value: bytes, separator: bytes) -> list[bytes]:
 
 
 def maybe_weight(value: bytes) -> int | None:
-    """Return a qvalue in thousandths, 0 to 1000; None when it is malformed (RFC 9110 §12.4.2)."""
+    """Return a qvalue in thousandths, 0 to 1000; None if it is malformed (RFC 9110 §12.4.2)."""
     whole, _, fraction = value.partition(b".")
     if whole not in (b"0", b"1") or len(fraction) > 3 or (fraction and not fraction.isdigit()):
         return None
@@ -52,9 +52,9 @@ def maybe_weight(value: bytes) -> int | None:
 
 
 def maybe_weighted(element: bytes) -> tuple[bytes, list[bytes], int] | None:
-    """Split ``value;name=text;q=0.5`` into value, parameters and weight (1000 without a ``q``); None when malformed.
+    """Split ``value;name=text;q=0.5`` into value, parameters and weight (1000 without a ``q``); None if malformed.
 
-    Parameters are (RFC 9110 §5.6.6) without the weight; what comes after a weight is dropped, as accept-ext was.
+    Parameters (RFC 9110 §5.6.6) do not include the weight; everything after it is dropped, as accept-ext was.
     """
     if b";" not in element:
         return element.strip(OWS), [], 1000

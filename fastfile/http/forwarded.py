@@ -1,7 +1,7 @@
 """The client behind proxies: X-Forwarded-For and Forwarded (RFC 7239), read from the end that a trusted proxy wrote.
 
-Addresses are bytes, 4 of IPv4 or 16 of IPv6, and none for a Unix socket. An address counts only where the proxy that
-gave it is trusted: a client may write into these fields what it likes.
+Addresses are bytes, 4 of IPv4 or 16 of IPv6, and empty for a Unix socket. An address counts only if the proxy that gave
+it is trusted, because a client may write anything into these fields.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from fastfile.http.fields import split_list
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-MAX_HOPS = 32  # proxies that are followed
-UNIX = "unix"  # of --trusted-proxy: whoever connects by a Unix socket
+MAX_HOPS = 32  # the longest chain of proxies
+UNIX = "unix"  # of --trusted-proxy: all peers on a Unix socket
 
 
 class TrustedProxies:
-    """The networks whose proxies are believed; ``unix``: a proxy that comes over a Unix socket is one of them."""
+    """The networks of trusted proxies; ``unix``: proxies on a Unix socket are trusted too."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         names = set(networks)
@@ -26,7 +26,7 @@ class TrustedProxies:
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(name) for name in sorted(names - {UNIX}))
 
     def are_trusted(self, peer: bytes) -> bool:
-        """Tell whether the proxy at an address is believed."""
+        """Tell whether the proxy at an address is trusted."""
         if not peer:
             return self._unix
         address = ipaddress.ip_address(peer)
@@ -37,7 +37,7 @@ class TrustedProxies:
     def find_client(self, peer: bytes, x_forwarded_for: bytes | None, forwarded: bytes | None) -> bytes:
         """Return the address of the client: the last one before those of trusted proxies.
 
-        If both fields are there and do not agree, one of them is the client's own invention: then it is ``peer``.
+        If both fields are present and disagree, the client made up one of them: then the result is ``peer``.
         """
         found = [
             self._follow(peer, parse(value))
@@ -55,7 +55,7 @@ class TrustedProxies:
 
 
 def parse_x_forwarded_for(value: bytes) -> list[bytes | None]:
-    """Return the addresses of a list, None for an element that is none."""
+    """Return the addresses of a list, with None for an element that is not an address."""
     return [parse_node(element) for element in split_list(value)]
 
 
@@ -75,7 +75,7 @@ def _parse_element(element: bytes) -> bytes | None:
 
 
 def parse_node(node: bytes) -> bytes | None:
-    """Return the address of a node: with or without a port, IPv6 in brackets or bare; None: unknown, or a name."""
+    """Return the address of a node, with or without a port, IPv6 in brackets or bare; None if unknown, or a name."""
     try:
         text = node.decode("ascii")
         if text.startswith("["):

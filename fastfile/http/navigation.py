@@ -1,4 +1,4 @@
-"""Navigations: requests for a page to show, as against those for a part of one or for data."""
+"""Navigations: requests for a page to show, as opposed to requests for a part of a page or for data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from fastfile.message import RequestHead
 
 
 def is_navigation(head: RequestHead) -> bool:
-    """Tell whether a request for a route of an app is to get the app's page.
+    """Tell whether a request for a route of an app should get the app's page.
 
-    A browser says so itself (Fetch Metadata §2.2). Of clients that do not, those get it that name HTML and like nothing
-    better; and as with sirv and serve those that take anything, such as curl, if the path does not look like a file.
+    Browsers say so (Fetch Metadata §2.2). Other clients get it if they name HTML and prefer nothing to it; and, as with
+    sirv and serve, if they accept anything, such as curl, and the path does not look like a file.
     """
     mode = head.field(b"sec-fetch-mode")
     if mode is not None:
@@ -20,5 +20,5 @@ def is_navigation(head: RequestHead) -> bool:
 
 
 def _looks_like_file(path: bytes) -> bool:
-    """Tell whether a path ends with an extension, or has a segment with a dot first: clients probe .well-known."""
+    """Tell whether a path ends with an extension, or a segment begins with a dot: clients probe .well-known."""
     return b"." in path.rpartition(b"/")[2] or b"/." in path

@@ -17,11 +17,11 @@ VALUE_LIMIT = 1024
 
 
 def preferred_codings(accept_encoding: bytes | None, available: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Return the acceptable ones of the available codings and ``identity``, best first; never empty (§12.5.3).
+    """Return the acceptable available codings and ``identity``, best first; never empty (§12.5.3).
 
-    Ties go by the order of ``available`` (lower-case names, without ``identity``), identity after them. Without the
-    field any coding is acceptable, but a client that says nothing gets the identity: it may not know another. When
-    nothing is acceptable it is the identity as well: §12.5.3 lets a server send a response without a coding.
+    Ties go by the order of ``available`` (lower-case names, without ``identity``), then identity. Without the field any
+    coding is acceptable, but such a client gets the identity, because it may support nothing else. If nothing is
+    acceptable, the result is the identity too: §12.5.3 allows a response without a coding.
     """
     weights = _coding_weights(accept_encoding) if accept_encoding and len(accept_encoding) <= VALUE_LIMIT else {}
     if not weights:
@@ -48,16 +48,16 @@ def _coding_weights(accept_encoding: bytes) -> dict[bytes, int]:
         coding = weighted[0].lower()
         if coding == b"x-gzip":  # §8.4.1.3: the same coding
             coding = b"gzip"
-        # A coding that is listed twice has the lower weight, so that a refusal always counts.
+        # A coding that is listed twice gets the lower weight, so that a refusal always counts.
         weights[coding] = min(weighted[2], weights.get(coding, 1000))
     return weights
 
 
 def preferred_type(accept: bytes | None, offered: tuple[bytes, ...]) -> bytes | None:
-    """Return the best of the offered media types (in lower case), None when none is acceptable.
+    """Return the best of the offered media types (in lower case), None if none is acceptable.
 
-    The weight of a type is that of the most specific range that matches it; ties go by the order of ``offered``
-    (§12.5.1). Without the field, or with nothing valid in it, everything is acceptable.
+    The weight of a type is that of the most specific matching range; ties go by the order of ``offered`` (§12.5.1).
+    Without the field, or with nothing valid in it, everything is acceptable.
     """
     ranges = _media_ranges(accept) if accept and len(accept) <= VALUE_LIMIT else []
     if not ranges:
@@ -71,7 +71,7 @@ def preferred_type(accept: bytes | None, offered: tuple[bytes, ...]) -> bytes | 
 
 
 def likes_best(accept: bytes | None, media_type: bytes) -> Literal["named", "not named", "no"]:
-    """Tell whether no other type is liked better than this one (in lower case), and whether it is named itself."""
+    """Tell whether no other type is preferred to this one (in lower case), and whether it is named explicitly."""
     ranges = _media_ranges(accept) if accept and len(accept) <= VALUE_LIMIT else []
     if not ranges:
         return "not named"
@@ -96,10 +96,10 @@ def _media_ranges(accept: bytes) -> list[tuple[bytes, bool, int]]:
 
 
 def _type_weight(media_type: bytes, ranges: list[tuple[bytes, bool, int]]) -> int:
-    """Return the weight of a type: 0 when nothing matches.
+    """Return the weight of a type: 0 if nothing matches.
 
-    A range with parameters, such as ``text/html;charset=utf-8``, counts as one without when there is no better: what we
-    offer has no versions that they could tell apart.
+    A range with parameters, such as ``text/html;charset=utf-8``, counts as one without if there is no better match: the
+    offered types have no versions that parameters could distinguish.
     """
     media_type = media_type.partition(b";")[0]
     main = media_type.partition(b"/")[0] + b"/*"
@@ -113,6 +113,6 @@ def _type_weight(media_type: bytes, ranges: list[tuple[bytes, bool, int]]) -> in
             specificity = 1 if has_parameters else 2
         else:
             continue
-        if specificity > best_specificity:  # listed twice: the first one counts
+        if specificity > best_specificity:  # listed twice: the first one wins
             best_specificity, best_weight = specificity, weight
     return best_weight

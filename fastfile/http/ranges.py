@@ -1,39 +1,39 @@
-"""Byte ranges (RFC 9110 §14): which parts are asked for, and how a response names and separates them.
+"""Byte ranges (RFC 9110 §14): which parts are requested, and how a response names and separates them.
 
-Ranges are half-open inside; only this module knows the inclusive form of the wire. Ignoring a Range is always right
-(§14.2), so whatever is malformed or greedy is ignored.
+Ranges are half-open internally; only this module knows the inclusive form of the wire. Ignoring a Range is always
+allowed (§14.2), so malformed and greedy ones are ignored.
 """
 
 from __future__ import annotations
 
 from fastfile.http.fields import split_list
 
-# What a part takes in a multipart content beside its bytes, about.
+# The approximate overhead of a part in a multipart content.
 PART_OVERHEAD = 200
-# A multipart content may be longer than the whole by so much: two ranges of a tiny file are still two ranges.
+# A multipart content may exceed the whole file by this much: two ranges of a tiny file are still two ranges.
 ALLOWANCE = 8192
-# Read digit by digit a number stays below ten times this, which 63 bits hold; no file has so many bytes.
+# Read digit by digit, a number stays below ten times this, which fits in 63 bits; no file has so many bytes.
 ENOUGH = 10**17
 
-# The bytes from the first index up to, and without, the second; never empty in a result.
+# The bytes from the first index up to, but not including, the second; never empty in a result.
 ByteRange = tuple[int, int]
 
 
 def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ...] | None:
     """Return the ranges to send, none (416: all are beyond the end), or None to ignore the field (200).
 
-    They come in the order asked, overlapping or adjacent ones as one, at the place of the first (§15.3.7.2). Ignored
-    are malformed fields, other units, more than ``max_ranges`` parts, more than two overlapping ranges, and parts that
-    with their heads are longer than the whole (§14.2). An empty representation (size 0) has nothing to cut: the caller
-    does not look at Range then.
+    They are in the requested order; overlapping or adjacent ones become one, at the place of the first (§15.3.7.2).
+    Ignored are malformed fields, other units, more than ``max_ranges`` parts, more than two overlapping ranges, and
+    parts that with their heads are longer than the whole (§14.2). An empty representation (size 0) has nothing to cut,
+    so the caller ignores Range then.
     """
-    # Range units are case-insensitive (§14.1); white space stands only around commas (§14.1.1).
+    # Range units are case-insensitive (§14.1); white space is allowed only around commas (§14.1.1).
     if not (value.startswith(b"bytes=") or value[:6].lower() == b"bytes="):
         return None
     spec = _maybe_spec(value, 6, size)
     if spec is not None:
         return (spec,) if spec[0] < spec[1] else ()
-    # Adjacent ranges are one part, so a list may be longer than the parts: but not by much, as each element costs time.
+    # Adjacent ranges are one part, so a list may be longer than the parts, but not by much: each element costs time.
     if value[6:7] in (b" ", b"\t") or value.count(b",") > 2 * max_ranges:
         return None
     asked = [_maybe_element(element, size) for element in split_list(value[6:])]

@@ -1,1 +1,1 @@
-"""What a representation is (RFC 9110 section 8): media type, coding, disposition, hash in its name."""
+"""Properties of a representation (RFC 9110 section 8): media type, coding, disposition, hash in its name."""

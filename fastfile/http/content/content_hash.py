@@ -1,7 +1,7 @@
-"""Names with a hash of the file's content, as build tools write them: the content of such a name never changes.
+"""File names with a content hash, as build tools write them: the content of such a name never changes.
 
-A missed hash costs a 304. A false hit shows users an old file for a year. So a hash counts only if it has the length
-that a tool writes, stands where the tool puts it, and is no word, number or common abbreviation. Names are judged, not
+A missed hash costs a 304; a false hit shows users an old file for a year. So a hash counts only if it has a length that
+tools write, stands where they put it, and is not a word, number or common abbreviation. Only names are checked, not
 contents. Measured on real builds: tests/data/immutable/README.md.
 """
 
@@ -22,7 +22,7 @@ _EXTENSIONS = frozenset(
     b"js mjs cjs css wasm avif bmp gif ico jpeg jpg png svg webp eot otf ttf woff woff2 glb m4a mp3 mp4 ogg wav "
     b"webm".split()
 )
-# Files that people name, number and overwrite themselves: a short token counts only in folders of build tools.
+# Files that people name, number and overwrite by hand: a short token counts only in folders of build tools.
 _MEDIA = frozenset(b"avif bmp gif ico jpeg jpg png svg webp glb m4a mp3 mp4 ogg wav webm".split())
 # Vite, Rollup; Create React App, Angular, Next.
 _TOOL_FOLDERS = (b"/assets/", b"/media/")
@@ -30,7 +30,7 @@ _TOOL_FOLDERS = (b"/assets/", b"/media/")
 _ENDINGS = (b".chunk", b".bundle", b".min", b"_bg")
 # Folders in which every name has a hash, as the tools document: SvelteKit, Astro, Next and Nuxt.
 _HASHED_FOLDERS = (b"/_app/immutable/", b"/_astro/", b"/_next/static/", b"/_nuxt/")
-# Names that tools give to files of their own.
+# Names that tools give to their own files.
 _OWN_NAMES = frozenset((b"main", b"index", b"polyfills", b"styles", b"runtime", b"vendor", b"vendors"))
 
 # For a to z, the letters that follow it in names: at least once in 2000 pairs of letters in the file names of 700 npm
@@ -66,36 +66,36 @@ def is_immutable(path: bytes) -> bool:
     name = stem[: -len(token) - 1]
     if name == b"chunk":
         return _is_token(token, 2)
-    # Vite's folder, and many another's; what is all upper case was not written by Vite.
+    # Vite's folder, and that of many other tools; Vite does not write all upper case.
     in_assets = location.endswith(b"/assets/") and _has(token, _LOWER)
     is_own = name in _OWN_NAMES
-    # Both say Vite: then letters alone are enough, unless they are one word and a second one, as in firstSecond.
+    # Both indicate Vite: then only letters are enough, unless they are two words, as in firstSecond.
     if in_assets and is_own and sum(byte in _UPPER for byte in token) >= 2 and _count_joints(token) >= 3:
         return _is_token(token, 2)
     return _is_token(token, 3 if in_assets or is_own else 4)
 
 
 def is_page(path: bytes) -> bool:
-    """Tell whether it is HTML."""
+    """Tell whether the file is HTML."""
     return path.lower().endswith((b".html", b".htm", b".xhtml", b".xht"))
 
 
 def is_service_worker(path: bytes) -> bool:
-    """Tell whether it is the one script whose URL has to stay: browsers look for its next version there."""
+    """Tell whether the file is a service worker, whose URL must stay: browsers look for its next version there."""
     stem = path.rpartition(b"/")[2].rpartition(b".")[0].lower()
     words = stem.replace(b".", b"-").replace(b"_", b"-").split(b"-")
     return b"sw" in words or b"serviceworker" in b"".join(words)
 
 
 def _cut(stem: bytes, length: int, may_be_all: bool) -> bytes:
-    """Return the last characters of the stem if a separator stands before them, or nothing; else b""."""
+    """Return the last characters of the stem if a separator precedes them; else b""."""
     separator = stem[-length - 1 : -length]
     good = separator in (b"-", b".") if separator else may_be_all and len(stem) == length
     return stem[-length:] if good else b""
 
 
 def _is_numbered_name(token: bytes, location: bytes) -> bool:
-    """Tell whether a token may be a name or a model with a number: JohnDoe1, IMX477V2 (Angular's form too)."""
+    """Tell whether a token may be a name or a model with a number: JohnDoe1, IMX477V2 (also Angular's form)."""
     if not _has(token, _LOWER):
         return not location.endswith(b"/media/")
     words = token.rstrip(_DIGITS)
@@ -105,11 +105,10 @@ def _is_numbered_name(token: bytes, location: bytes) -> bool:
 
 
 def _ends_with_hex(stem: bytes, in_hashed_folder: bool, needs_length: bool) -> bool:
-    """Tell whether the stem ends with a hexadecimal hash of a length that is in use, and of more than 8 digits with
-    ``needs_length``.
+    """Tell whether the stem ends with a hexadecimal hash of a common length; ``needs_length``: more than 8 digits.
 
-    A stem that is nothing but digits and letters is the id of something more often than a hash (24 are MongoDB's, 32 a
-    UUID's, 40 a commit's): only webpack's 20 are taken then, elsewhere than in a folder of hashes.
+    A stem of only digits and letters is more often the id of something than a hash (24 digits are MongoDB's, 32 a
+    UUID's, 40 a commit's): outside of hash folders, only webpack's 20 digits count.
     """
     name = stem.rstrip(_HEX)
     token = stem[len(name) :]
@@ -123,21 +122,21 @@ def _ends_with_hex(stem: bytes, in_hashed_folder: bool, needs_length: bool) -> b
         return False
     if length == 8:
         return separator in (b"-", b".") and _count_joints(token) >= 2 and not _is_date_or_colour(token)
-    if length == 12:  # after a hyphen it would be the end of a UUID; Django puts a dot
+    if length == 12:  # after a hyphen it would be the end of a UUID; Django writes a dot
         return separator == b"."
     return length in (16, 20, 32, 64) and separator in (b"-", b".")
 
 
 def _is_turbopack(token: bytes) -> bool:
-    """Tell whether it is what Next's own bundler writes: base 40 in lower case, for scripts and styles."""
+    """Tell whether a token is one of Next's Turbopack: base 40 in lower case, for scripts and styles."""
     return not token.strip(_LOWER + _DIGITS + b"-_~") and _has_both(token) and _count_joints(token) >= 2
 
 
 def _is_token(token: bytes, least: int) -> bool:
-    """Tell whether 8 characters have at least ``least`` joints that nothing explains, one more if it is all letters.
+    """Tell whether 8 characters have at least ``least`` unexplained joints, one more if they are all letters.
 
-    Lower case alone is never enough, with digits or without: css3html, arm64v8a and 1h30m20s are written so. Upper case
-    alone is base32, which has no 0, 1, 8 and 9.
+    Lower case is never enough, with digits or without: css3html, arm64v8a and 1h30m20s have that form. Only upper case
+    is base32, which has no 0, 1, 8 and 9.
     """
     if token.strip(_BASE64URL) or not _has(token, _UPPER) or _is_date_or_colour(token):
         return False
@@ -147,8 +146,10 @@ def _is_token(token: bytes, least: int) -> bool:
 
 
 def _count_joints(token: bytes) -> int:
-    """Count the places where a name would not go on: letter to digit and back, lower case to upper, and pairs of
-    letters that hardly occur."""
+    """Count the places where a name would not continue like this.
+
+    Those are letter to digit and back, lower case to upper, and rare pairs of letters.
+    """
     count = 0
     for first, second in pairwise(token):
         letters = (first in _LOWER or first in _UPPER) + (second in _LOWER or second in _UPPER)
@@ -161,7 +162,7 @@ def _count_joints(token: bytes) -> int:
 
 
 def _has_both(token: bytes) -> bool:
-    """Tell whether there are digits and letters: digits alone are dates and numbers, letters alone are words."""
+    """Tell whether there are digits and letters: only digits are dates and numbers, only letters are words."""
     return _has(token, _DIGITS) and _has(token, _LOWER)
 
 

@@ -1,8 +1,7 @@
-"""Media types by file name (RFC 9110 §8.3): our own table, so that every machine answers alike.
+"""Media types by file name (RFC 9110 §8.3), from fastfile's own table, so that every machine gives the same types.
 
-Types are those registered with IANA if there is one, else what browsers use, else those of mime-db (mime_db.py);
-where we differ from mime-db the test of this module says why. It looks at names, never at content: a file is what its
-author calls it.
+Types are those registered with IANA if there is one, else what browsers use, else those of mime-db (mime_db.py). If a
+type differs from mime-db, the test of this module says why. Uses names, never content: the author's name decides.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from fastfile.http.content.mime_db import maybe_type
 DEFAULT_TYPE = b"application/octet-stream"
 NO_ADDITIONS: Mapping[bytes, bytes] = {}
 
-# Source code is text/plain whatever its language: a browser then shows it, and neither runs nor saves it.
+# Source code is text/plain in every language: a browser then shows it, and neither runs nor saves it.
 _EXTENSIONS = {
-    # what a page is made of
+    # parts of pages
     b"text/html": b"html htm",
     b"application/xhtml+xml": b"xhtml xht",
     b"text/css": b"css",
-    # RFC 9239. A .cjs that reaches a browser is to run there; application/node would be refused under nosniff.
+    # RFC 9239. A .cjs in a browser should run there; application/node would be refused under nosniff.
     b"text/javascript": b"js mjs cjs",
     b"application/wasm": b"wasm",
     b"application/manifest+json": b"webmanifest",
@@ -122,8 +121,8 @@ _EXTENSIONS = {
     b"audio/x-mpegurl": b"m3u",
     b"application/dash+xml": b"mpd",
     b"video/iso.segment": b"m4s",
-    # Built output holds .ts as segments of an HLS stream, which players that are not JavaScript want by this type. No
-    # browser runs TypeScript, so its sources lose nothing; the declarations of a package (.d.ts) are text, see below.
+    # In builds, .ts files are segments of HLS streams, and native players need this type. No browser runs TypeScript,
+    # so its sources lose nothing; the declarations of a package (.d.ts) are text, see below.
     b"video/mp2t": b"ts m2ts",
     # documents
     b"application/pdf": b"pdf",
@@ -149,7 +148,7 @@ _EXTENSIONS = {
     b"model/stl": b"stl",
     b"model/vnd.usdz+zip": b"usdz",
     b"model/vnd.collada+xml": b"dae",
-    # archives, packages, keys. An .svgz is sent without Content-Encoding, as a .gz is: so it is its container.
+    # archives, packages, keys. Without Content-Encoding, an .svgz has the type of its container, like a .gz.
     b"application/zip": b"zip",
     b"application/gzip": b"gz tgz svgz",
     b"application/x-brotli": b"br",
@@ -181,8 +180,8 @@ _EXTENSIONS = {
     b"application/octet-stream": b"bin dat data mem img ipa so whl",
 }
 
-# Files without an extension that have a type by convention, as they are written there. The first is fetched by iOS,
-# which wants JSON; the others are read by people.
+# Files without an extension that have a type by convention, in this spelling. iOS fetches the first and expects JSON;
+# the others are for people.
 _NAMES = {
     b"application/json": b"apple-app-site-association",
     b"text/plain": b"AUTHORS CHANGELOG CONTRIBUTING CONTRIBUTORS COPYING LICENCE LICENSE NOTICE README"
@@ -190,13 +189,13 @@ _NAMES = {
 }
 
 
-# Types of text whose content says its own charset.
+# Types of text whose content declares its charset.
 _SELF_DESCRIBED = frozenset(b"text/mathml text/richtext text/sgml text/vnd.dvb.subtitle text/vnd.wap.wml".split())
 
 
 def _full_type(media_type: bytes) -> bytes:
-    # UTF-8 is what every text of a front-end build is in; without it a browser guesses by its user's language. Other
-    # types have no such parameter, or one whose default is right: JSON (RFC 8259), XML (RFC 7303), SVG.
+    # Every text of a front-end build is in UTF-8; without the parameter, browsers guess from the user's language. Other
+    # types have no such parameter, or a right default: JSON (RFC 8259), XML (RFC 7303), SVG.
     is_text = media_type.startswith(b"text/") and media_type not in _SELF_DESCRIBED
     return media_type + b"; charset=utf-8" if is_text else media_type
 
@@ -207,22 +206,21 @@ _DECLARATIONS = (b".d.ts", b".d.mts", b".d.cts")
 
 
 def own_extensions() -> set[str]:
-    """Return the extensions that our own table has, whatever mime-db says of them."""
+    """Return the extensions of fastfile's own table, which wins over mime-db."""
     return {extension.decode() for extension in _BY_EXTENSION}
 
 
 def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
-    """Return types by extension of ``ext=type`` texts, as options have them."""
+    """Return a type by extension, from option texts ``ext=type``."""
     pairs = (text.encode().split(b"=", 1) for text in texts)
     return {extension: kind if b";" in kind else _full_type(kind) for extension, kind in pairs}
 
 
 def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> bytes:
-    """Return the Content-Type value for a file name without its folder; ``additions`` win over our own table,
-    and that before mime-db.
+    """Return the Content-Type value for a file name without its folder.
 
-    The last extension decides, in any case of letters: ``a.tar.gz`` is gzip. A name that is all extension, such as
-    ``.gitignore`` or ``.js``, has none.
+    ``additions`` win over fastfile's table, and that wins over mime-db. The last extension decides, in upper or lower
+    case: ``a.tar.gz`` is gzip. A name that is only an extension, such as ``.gitignore`` or ``.js``, has none.
     """
     stem, _, extension = name.rpartition(b".")
     if not stem:
@@ -249,6 +247,6 @@ _COMPRESSIBLE = frozenset(
 
 
 def is_compressible(media_type: bytes) -> bool:
-    """Tell whether content of a type is worth encoding, as a rule (a Content-Type value, in lower case)."""
+    """Tell whether content of a type (a Content-Type value, in lower case) is usually worth encoding."""
     essence = media_type.partition(b";")[0].rstrip()
     return essence.startswith(b"text/") or essence.endswith((b"+json", b"+xml")) or essence in _COMPRESSIBLE

@@ -1,6 +1,6 @@
-"""Media types by extension of mime-db 1.54.0, for each extension that media_types.py has no type of its own for.
+"""Media types by extension from mime-db 1.54.0, for extensions that are not in media_types.py.
 
-Made by tests/tools/mime_table.py from tests/data/mime-db.json, which holds the type that the npm package mime-types
+Made by tests/tools/mime_table.py from tests/data/mime-db.json, which has the types that the npm package mime-types
 3.0.2 prefers. Words in a row: a type, which has a slash, then its extensions.
 """
 
@@ -283,7 +283,7 @@ _WORDS = TABLE.replace(b"\n", b" ")
 def maybe_type(extension: bytes) -> bytes | None:
     """Return the type of an extension in lower case; None if mime-db has none.
 
-    A search takes some microseconds, once for each file that is opened, and no time at the start as a dict would.
+    A search takes some microseconds, once for each opened file, and unlike a dict takes no time at the start.
     """
     if not extension or b"/" in extension or b" " in extension:
         return None

@@ -14,18 +14,18 @@ from typing import NamedTuple
 from fastfile.http.cache_control import compile_glob
 
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
-UNITY = b".unityweb"  # build.wasm.unityweb: gzip, Brotli or neither, as the build's settings say
+UNITY = b".unityweb"  # build.wasm.unityweb: gzip, Brotli or neither, by the build's settings
 OCTETS = b"application/octet-stream"
 _CONTAINERS = {b"br": b"application/x-brotli", b"zstd": b"application/zstd", b"gzip": b"application/gzip"}
-# What a page loads under its encoded name, since an engine's loader asks for it so: Unity and Godot.
+# Files that the loaders of Unity and Godot request by their encoded names.
 _LOADED = (b".wasm", b".js", b".mjs", b".css", b".svg", b".data", b".mem", b".pck", b".symbols.json")
 
 
 class StoredCoding(NamedTuple):
-    """``name`` is that of the content, which its type goes by, and ``container`` the type of the file as it is.
+    """``name`` is that of the content and decides its type; ``container`` is the type of the file itself.
 
-    Where ``original`` names a path, a file there makes this one a variant of it, and a download by its own name.
-    ``coding`` is b"" if only the content tells it.
+    If a file exists at ``original``, this one is a variant of it, and a download by its own name. ``coding`` is b"" if
+    only the content shows it.
     """
 
     coding: bytes
@@ -35,14 +35,14 @@ class StoredCoding(NamedTuple):
 
 
 class StoredCodings:
-    """``rules`` are pairs of a glob and a coding; of those that match a path below ``base`` the last holds."""
+    """``rules`` are pairs of a glob and a coding; the last one that matches a path below ``base`` applies."""
 
     def __init__(self, rules: Sequence[tuple[str, str]], base: bytes) -> None:
         self._prefix = b"/%b/" % base if base else b"/"
         self._rules = tuple((compile_glob(glob), coding.encode()) for glob, coding in reversed(rules))
 
     def find(self, path: bytes) -> StoredCoding | None:
-        """Return what a file holds by its path; None for a file that holds what its name says."""
+        """Return the stored coding of a file by its path; None for a plain file."""
         name = path.rpartition(b"/")[2]
         for matches, coding in self._rules:
             if matches(self._prefix + path):
