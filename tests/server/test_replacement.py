@@ -133,7 +133,7 @@ def test_a_reload_that_fails_while_another_starts_leaves_one_generation(folder: 
         until(lambda: set(server.worker_pids()) - set(before), "the good one starts")
         settings.write_text("workers = 2\nlog-file = 'missing/log'\n")
         server.signal(signal.SIGHUP)
-        until(lambda: "stay as they were" in server.stderr, "the bad one has failed")
+        until(lambda: "stay in force" in server.stderr, "the bad one has failed")
         until(lambda: len(server.worker_pids()) == 2, "one generation is left")
         assert not set(before) & set(server.worker_pids())
         assert ask(server) == 200
