@@ -75,6 +75,8 @@ def with_fields(response: Response, fields: Iterable[Field]) -> Response:
 
 def with_head(response: Response, head: ResponseHead, user: bytes | None) -> Response:
     """Return another response with the same body: a cached response is shared, so it is never changed."""
+    if response.status == 101:  # its fields are for the two ends of this connection alone
+        return response
     return Response(head, response.parts, response.body_size, response.close, response.source, user)
 
 

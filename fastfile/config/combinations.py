@@ -36,6 +36,9 @@ def check_together(config: Config) -> None:
     if config.https and config.tls_cert:
         problem = "cannot go with --tls-cert, which names another certificate"
         raise ConfigError("--https", config.source("https"), problem)
+    if config.live and config.workers > 1:
+        problem = f"the pages of one site are told by one worker, and --workers is {config.workers}"
+        raise ConfigError("--live", config.source("live"), problem)
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:
         if path.strip("/") in taken:
@@ -78,6 +81,8 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
         for name in ("tls_password_file", "tls_min", "redirect_http", "hsts"):
             if config.given(name):
                 yield f"{BY_NAME[name].flag} has no effect without HTTPS"
+    if config.watch_poll and not config.live:
+        yield "--watch-poll has no effect without --live"
     if config.log_file is not None and config.log_format == "none":
         yield "--log-file stays empty: --log-format is none"
     if not os.path.isdir(root_path) and not config.mount:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from fastfile.config.option import Option, read_group
 from fastfile.config.options.content import BuildOptions, ContentOptions
+from fastfile.config.options.dev import DevOptions
 from fastfile.config.options.limits import LimitOptions
 from fastfile.config.options.responses import AccessOptions, HeaderOptions
 from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
@@ -52,6 +53,7 @@ class Config(
     BuildOptions,
     HeaderOptions,
     AccessOptions,
+    DevOptions,
     ListenOptions,
     TlsOptions,
     ProcessOptions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 REASONS: dict[int, str] = {
     100: "Continue",
+    101: "Switching Protocols",
     200: "OK",
     204: "No Content",
     206: "Partial Content",
@@ -29,6 +30,7 @@ REASONS: dict[int, str] = {
     416: "Range Not Satisfiable",
     417: "Expectation Failed",
     421: "Misdirected Request",
+    426: "Upgrade Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     451: "Unavailable For Legal Reasons",

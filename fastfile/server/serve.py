@@ -37,6 +37,10 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         return Plan(listening.adapt(new), os.fsencode(path), load_contexts_again(new, current, errors.say))
 
     notices = preload(config)
+    if config.live:
+        from fastfile.dev.watcher import describe_watching
+
+        notices.append(describe_watching([root_path, *(folder for _, folder in config.mount)], config.watch_poll))
     contexts = load_contexts(config)
     rehearse()
     errors = ErrorLog()
@@ -115,6 +119,9 @@ def preload(config: Config) -> list[str]:
         from fastfile.middleware import cors  # noqa: F401
     if config.health:
         from fastfile.middleware import health  # noqa: F401
+    if config.live:
+        from fastfile.dev import live  # noqa: F401
+        from fastfile.server.net import upgraded  # noqa: F401
     if config.rules != "off":
         from fastfile.rules import reload  # noqa: F401
     if config.loop != "asyncio":

@@ -21,6 +21,7 @@ from fastfile.application import (
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
+from fastfile.responder import Responder
 from fastfile.server.certificates import is_secure
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.deadline import Deadline
@@ -40,6 +41,7 @@ from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
+    from fastfile.dev.pages import Pages
     from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -110,6 +112,7 @@ class Worker:
         self._complaints = Complaints(self._clock, errors.say)
         self._metrics = None if meter is None else meter.metrics
         self._gauges: Gauges | None = None
+        self._pages: Pages | None = None  # of --live
         self._draining_since_s = float("inf")
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
@@ -161,8 +164,15 @@ class Worker:
         report = self._errors.report_failure
         local = None if contexts is None else contexts.local
         authority = b"" if local is None else local.authority
-        entrance = add_gates(self._handler, config, self._clock, report, authority)
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
+        inner: Responder = self._handler
+        if config.live:
+            # Imported here (and by serve.preload()): only --live needs it.
+            from fastfile.dev.live import make_live
+
+            surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors)
+            inner, self._pages = make_live(self._handler, config, *surroundings)
+        entrance = add_gates(inner, config, self._clock, report, authority)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         insecure = make_refusal(config) if is_secure(config) else None
         return Service(config, entrance, self._clock, self._poller, *shared, insecure)
@@ -223,6 +233,8 @@ class Worker:
         self._clock.begin_batch()
         for service in self._services:
             service.drain(SILENT_GRACE_S)
+        if self._pages is not None:
+            self._pages.close()
         self._draining_since_s = self._loop.time()
 
     def _take_up(self, deferring: list[socket.socket]) -> None:

@@ -90,6 +90,17 @@ class Handler(Responder):
         response = self._pages.make(error, head)
         return make_bodiless(response) if head is not None and head.method == b"HEAD" else response
 
+    def find(self, head: RequestHead) -> Entry | Response | Deferred:
+        """Return what a target leads to, whatever the request says of representations; for the dev loop.
+
+        Raises HTTPError, OSError, and Unhashed where a hash has to be made first.
+        """
+        site, target = self._mounts.find(parse_target(head.target))
+        found = site.find(target, head)
+        if isinstance(found, Entry) and found.status != 200 and found.fallback is not None and is_navigation(head):
+            return found.fallback
+        return found
+
     def look_around(self) -> None:
         """Look for changes that no request notices; called about once a second."""
         self._mounts.look_around()

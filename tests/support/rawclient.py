@@ -173,7 +173,7 @@ def seconds_of(date: str) -> int:
 def check_response(response: Received, method: str, checks: Sequence[Check]) -> None:
     """Fail unless the response keeps the rules that do not depend on what was asked."""
     if response.status < 200:
-        assert response == (100, {}, b"")  # RFC 9110 §15.2: it carries nothing that we have to say
+        assert response.status == 101 or response == (100, {}, b"")  # RFC 9110 §15.2: we have nothing more to say
         return
     for check in checks:
         check(response, method)
@@ -198,7 +198,7 @@ def check_framing(response: Received, method: str) -> None:
     elif not (method == "HEAD" and is_listing(response)):  # §9.3.2: it need not say what only its content tells
         assert length is not None
         assert re.fullmatch(r"0|[1-9]\d*", length)
-    assert response.fields.get("connection") in (None, "close", "keep-alive")
+    assert response.fields.get("connection") in (None, "close", "keep-alive") or response.status == 426
     if method != "HEAD" and length not in (None, "0"):
         assert "content-type" in response.fields
 

@@ -19,6 +19,7 @@ cdef class Poller:
     @cython.locals(now_s=double)
     cpdef bint is_turn_over(self) except -1
     cpdef watch(self, int fd, Watcher watcher, int interest)
+    cpdef replace(self, int fd, Watcher watcher)
     cpdef change(self, int fd, int interest)
     cpdef forget(self, int fd)
     cdef _add(self, int fd, int interest)

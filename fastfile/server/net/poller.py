@@ -66,6 +66,10 @@ class Poller:
         self.count += 1
         self._add(fd, interest)
 
+    def replace(self, fd: int, watcher: Watcher) -> None:
+        """Let another watcher be told of a descriptor."""
+        self._watchers[fd] = watcher
+
     def change(self, fd: int, interest: int) -> None:
         raise NotImplementedError
 

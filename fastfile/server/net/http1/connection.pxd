@@ -43,5 +43,6 @@ cdef class Http1Connection(Output):
     cdef _refuse_unreadable(self, error, RequestReader reader)
     @cython.locals(service=Service, now_s=double, before=int, reader=RequestReader, is_in_head=bint)
     cdef _settle(self, bint responded)
+    cdef _hand_over(self)
     @cython.locals(reader=RequestReader)
     cdef _drop_work(self)

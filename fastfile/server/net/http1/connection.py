@@ -331,7 +331,10 @@ class Http1Connection(Output):
     def _settle(self, responded: bool) -> None:
         """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
         if self._closing:
-            self._finish()
+            if self._session is not None and self._rest != MORE:
+                self._hand_over()
+            else:
+                self._finish()
             return
         service = self._service
         now_s = service.clock.monotonic_s
@@ -350,6 +353,15 @@ class Http1Connection(Output):
             self.state = HEAD if is_in_head else IDLE
             self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
         self._wait_for(READ)
+
+    def _hand_over(self) -> None:
+        """Leave the connection to the session of a 101."""
+        # Imported here (and by serve.preload()): only --live needs it.
+        from fastfile.server.net.upgraded import hand_over
+
+        assert self._session is not None
+        self.state = CLOSED
+        hand_over(self._service, self._transport, self._session, self._interest >= 0)
 
     def _drop_work(self) -> None:
         reader, self._reader = self._reader, None

@@ -14,7 +14,7 @@ cdef int WRITE, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
 cdef class Output(Connection):
     cdef SendQueue _queue
     cdef Journal _journal
-    cdef object _reading
+    cdef object _reading, _session
     cdef Py_ssize_t _requests
     cdef Deferral _deferral
     cdef bint _closing

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 
-from fastfile.message import UNKNOWN_SIZE, RequestHead, Response
+from fastfile.message import UNKNOWN_SIZE, RequestHead, Response, Session, Upgrade
 from fastfile.protocol.http1 import head_of, make_tail
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.http1.deferral import Deferral
@@ -21,7 +21,7 @@ from fastfile.server.net.transport import Transport
 class Output(Connection):
     """Queue and journal are made once they are needed: most responses leave at once, and no log asks for them."""
 
-    __slots__ = ("_closing", "_deferral", "_journal", "_queue", "_reading", "_requests")
+    __slots__ = ("_closing", "_deferral", "_journal", "_queue", "_reading", "_requests", "_session")
 
     def __init__(self, service: Service, transport: Transport) -> None:
         super().__init__(service, transport)
@@ -30,6 +30,7 @@ class Output(Connection):
         self._reading: Future[None] | None = None  # the job that reads what is to be sent from the disk
         self._requests = 0  # that were responded to
         self._closing = False  # after what is queued
+        self._session: Session | None = None  # what takes over once all is sent
         self._deferral: Deferral | None = None  # a response that goes behind what is queued
 
     def on_read(self, job: Future[None]) -> None:
@@ -113,6 +114,10 @@ class Output(Connection):
             if self._journal is None:
                 self._journal = Journal(service)
             self._journal.note(head, response, began_s)
+        if response.status == 101:
+            assert isinstance(response, Upgrade)
+            self._session = response.session
+            return service.tail(False, True)
         return service.tail(self._closing, head is None or head.minor_version != 0)
 
     def _note_sent(self, sent: int) -> None:

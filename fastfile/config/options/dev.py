@@ -1,0 +1,28 @@
+"""Options: the dev loop, for a site that is being made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastfile.config.option import OptionGroup, option
+from fastfile.config.values import SWITCH
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class DevOptions(OptionGroup):
+    """What helps while a site is being made."""
+
+    TITLE: ClassVar = "Development"
+
+    live: bool = option(
+        SWITCH,
+        default=False,
+        help="Reload open pages when their files change; style sheets and pictures are swapped in place. For "
+        "development, with one worker.",
+    )
+    watch_poll: bool = option(
+        SWITCH,
+        default=False,
+        help="Let --live look at all files again and again, where the system reports no changes of them.",
+    )

@@ -1,0 +1,55 @@
+"""Sets up --live: the open pages, and the middleware that lets them connect.
+
+Imports all that is needed later, since a worker in its sandbox cannot read its own modules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.dev.pages import Pages
+from fastfile.dev.prints import Submit
+from fastfile.middleware.live import Live
+from fastfile.site.handler import Handler
+from fastfile.site.pages import read_asset
+from fastfile.storage.root import Root
+
+if sys.platform == "linux":
+    with suppress(ImportError):  # a Python without libffi has no ctypes: then we poll
+        from fastfile.dev import inotify  # noqa: F401
+else:
+    with suppress(ImportError):
+        from fastfile.dev import native  # noqa: F401
+
+SCRIPT = read_asset("fastfile.dev", "live.js").encode()
+
+
+class Log(Protocol):
+    """Where messages to the operator go (server/log/error.py)."""
+
+    def say(self, text: str) -> None: ...
+
+    def report_failure(self, error: BaseException) -> None: ...
+
+
+def make_live(
+    handler: Handler,
+    config: Config,
+    loop: asyncio.AbstractEventLoop,
+    clock: Clock,
+    submit: Submit,
+    roots: Sequence[Root],
+    log: Log,
+) -> tuple[Live, Pages]:
+    """Return the middleware around the handler, and the open pages, which the caller closes."""
+    paths = [root.absolute(root.only or b"") for root in roots]
+    pages = Pages(
+        handler, loop, clock, submit, paths, config.follow_symlinks, config.watch_poll, log.say, log.report_failure
+    )
+    return Live(handler, config, clock, pages, SCRIPT), pages

@@ -1,0 +1,136 @@
+"""An open page: its WebSocket, what it has loaded, and what it waits for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from math import inf
+
+from fastfile.dev.prints import Print
+from fastfile.message import Channel
+from fastfile.protocol.websocket import (
+    CLOSE,
+    NORMAL,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    WebSocketError,
+    make_close,
+    make_frame,
+)
+
+MAX_TARGETS = 10_000  # that are remembered of a page; of one with more, changes go unnoticed
+MAX_TARGET = 8192  # bytes
+_COARSE_NS = 10_000_000  # times of files are that coarse: a tick of the slowest kernel clock
+_STALE = Print(0)
+
+
+class Page:
+    """One page in a browser. It says what it has loaded, and when, counted from when it began to load.
+
+    ``on_begin`` is called when it has connected, ``on_news`` when it has said something, ``on_end`` when its connection
+    has ended.
+    """
+
+    def __init__(
+        self, on_begin: Callable[[Page], None], on_news: Callable[[], None], on_end: Callable[[Page], None]
+    ) -> None:
+        self._on_begin = on_begin
+        self._on_news = on_news
+        self._on_end = on_end
+        self._reader = FrameReader()
+        self._channel: Channel | None = None
+        self._began_ns = 0  # when it connected
+        self.target = b""  # of the page itself; empty until it has said so
+        self.prints: dict[bytes, Print] = {}  # of all that it has loaded, as it was then
+        self.news: dict[bytes, int] = {}  # what it has loaded since the last look, and when, in ns of the system's time
+        self.loaded_ns = 0
+        self.missing: set[bytes] = set()  # what was missing when it was loaded, and so need not come
+        self.held_since_s = inf  # since when a change waits for more, on the monotonic scale
+        self.notice = b""
+        self.is_answering = True  # it has said something since the last ping
+
+    def begin(self, channel: Channel) -> None:
+        self._channel = channel
+        self._began_ns = time.time_ns()
+        self._on_begin(self)
+
+    def receive(self, data: bytes) -> None:
+        self.is_answering = True
+        try:
+            messages = self._reader.feed(data)
+        except WebSocketError as error:
+            self.close(error.code)
+            return
+        for kind, payload in messages:
+            if kind == TEXT:
+                self._take(payload.split(b"\n"))
+            elif kind == PING:
+                self._send(make_frame(PONG, payload))
+            elif kind == CLOSE:
+                self.close(NORMAL)
+                return
+
+    def end(self) -> None:
+        self._channel = None
+        self._on_end(self)
+
+    def tell(self, message: bytes) -> None:
+        """Send a message to the script in the page."""
+        self._send(make_frame(TEXT, message))
+
+    def show(self, notice: bytes) -> None:
+        """Show a notice on the page, or none."""
+        if notice != self.notice:
+            self.notice = notice
+            self.tell(b"notice " + notice)
+
+    def ping(self) -> None:
+        """Ask for a sign of life; close where the last one did not come."""
+        if not self.is_answering and self._channel is not None:
+            self._channel.close()
+            return
+        self.is_answering = False
+        self._send(make_frame(PING))
+
+    def close(self, code: int) -> None:
+        """End the connection."""
+        self._send(make_close(code))
+        if self._channel is not None:
+            self._channel.close()
+
+    def look_at_news(self, prints: dict[bytes, Print]) -> bool:
+        """Take up what was loaded; ``prints`` are those of now. Tell whether something has changed since then."""
+        has_changed = False
+        for target, seen in prints.items():
+            fetched_ns = self.news.pop(target)
+            is_stale = seen.changed_ns > fetched_ns - _COARSE_NS
+            self.prints[target] = _STALE if is_stale else seen
+            has_changed |= is_stale
+        return has_changed
+
+    def forget_all(self) -> None:
+        """Count everything as changed: the page was loaded from another folder."""
+        self.prints = dict.fromkeys(self.prints, _STALE)
+
+    def _take(self, lines: Iterable[bytes]) -> None:
+        """Take up lines of ``MILLISECONDS TARGET``.
+
+        The first of all is the page itself and its age. It says so after it has connected, so it is no younger than
+        that makes it, however long its message took. The others are what it has loaded, and when in its life.
+        """
+        for line in lines:
+            time_ms, _, target = line.partition(b" ")
+            if not time_ms.isdigit() or len(time_ms) > 12 or not target.startswith(b"/") or len(target) > MAX_TARGET:
+                continue
+            time_ns = int(time_ms) * 1_000_000
+            if not self.target:
+                self.target, self.loaded_ns, time_ns = target, self._began_ns - time_ns, 0
+            if len(self.prints) + len(self.news) < MAX_TARGETS:
+                self.news[target] = self.loaded_ns + time_ns
+        self._on_news()
+
+    def _send(self, data: bytes) -> None:
+        if self._channel is not None:
+            self._channel.send(data)

@@ -1,0 +1,265 @@
+"""The open pages, and what each is told when files change: to swap a style sheet or a picture, or to load anew.
+
+A page is told once the burst of changes is over and it would load without a miss: its URL answers as well as before,
+and what its new version refers to is there, which is waited for a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from math import inf
+
+from fastfile.clock import Clock
+from fastfile.dev.burst import Burst
+from fastfile.dev.changes import Change, path_components
+from fastfile.dev.page import Page
+from fastfile.dev.prints import Print, Prints, Submit
+from fastfile.dev.watcher import Watcher
+from fastfile.message import Session
+from fastfile.protocol.websocket import GOING_AWAY
+from fastfile.site.handler import Handler
+
+REFERENCES_S = 1.0  # a page waits so long for what its new version refers to
+NOTICE_S = 5.0  # then a page that waits says so
+LINGER_S = 30.0  # the watcher goes on so long after the last page
+PING_S = 30.0
+WAIT_S = 3.0  # a request for a missing file waits so long for the end of a build
+MAX_WAITING = 48  # such requests, which hold jobs of the worker's threads
+
+
+class Settling:
+    """Work for a thread: waits until the files are settled. All requests share one."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def __call__(self) -> None:
+        self._event.wait(WAIT_S)
+
+    def end(self) -> None:
+        """Let all that wait go on."""
+        self._event.set()
+
+
+class Pages:
+    """Lives on the event loop. ``roots`` are the folders and files that are served."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        submit: Submit,
+        roots: Sequence[bytes],
+        follow: bool,
+        always_poll: bool,
+        say: Callable[[str], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._handler = handler
+        self._loop = loop
+        self._clock = clock
+        self._submit = submit
+        self._roots = [os.path.abspath(root) for root in roots]
+        self._on_failure = on_failure
+        self.is_closed = False
+        self._pages: set[Page] = set()
+        self._burst = Burst()
+        self._known_references: dict[tuple[bytes, bytes], set[bytes]] = {}
+        self._settling: Settling | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._last_timer: asyncio.TimerHandle | None = None  # stops the watcher, or sends the next pings
+
+        def report(changes: Sequence[Change]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._on_changes, changes)
+
+        def say_on_loop(text: str) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(say, text)
+
+        self._watcher = Watcher(self._roots, follow, always_poll, report, say_on_loop)
+
+    def open(self) -> Session:
+        """Return the session of a page that connects."""
+        return Page(self._on_page_begin, self._on_news, self._on_page_end)
+
+    def wait(self) -> Callable[[], None] | None:
+        """Return work for a thread that waits until the files are settled; None where they are."""
+        if self._burst.is_empty:
+            return None
+        if self._settling is None:
+            self._settling = Settling()
+        return self._settling
+
+    def close(self) -> None:
+        """End all connections, for good: the pages connect again as soon as there is another server."""
+        self.is_closed = True
+        for page in list(self._pages):
+            page.close(GOING_AWAY)
+        self._stop_watching()
+
+    def _on_page_begin(self, page: Page) -> None:
+        self._pages.add(page)
+        self._watcher.start()
+        if len(self._pages) == 1:
+            self._set_last_timer(PING_S, self._ping)
+
+    def _on_page_end(self, page: Page) -> None:
+        self._pages.discard(page)
+        if not self._pages:
+            self._set_last_timer(LINGER_S, self._stop_watching)
+
+    def _stop_watching(self) -> None:
+        self._set_last_timer(inf, self._ping)
+        self._watcher.stop()
+
+    def _ping(self) -> None:
+        for page in list(self._pages):
+            page.ping()
+        if self._pages:
+            self._set_last_timer(PING_S, self._ping)
+
+    def _set_last_timer(self, delay_s: float, callback: Callable[[], None]) -> None:
+        if self._last_timer is not None:
+            self._last_timer.cancel()
+        self._last_timer = self._loop.call_later(delay_s, callback) if delay_s < inf else None
+
+    def _on_changes(self, changes: Sequence[Change]) -> None:
+        """Take up what the watcher has seen; nothing at all means that from now on everything is seen."""
+        if changes:
+            self._burst.note(changes, time.monotonic())
+        self._schedule(0.0)
+
+    def _on_news(self) -> None:
+        self._schedule(0.0)
+
+    def _schedule(self, due_s: float) -> None:
+        """Look at the pages as soon as the burst is over, or at ``due_s``, whichever is later."""
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = max(due_s, self._burst.over_s()) - time.monotonic()
+        self._timer = self._loop.call_later(max(0.0, delay_s), self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._task is None:
+            self._task = self._loop.create_task(self._look())
+            self._task.add_done_callback(self._on_looked)
+
+    def _on_looked(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._on_failure(failure)
+        held_s = [due_s for page in self._pages if (due_s := self._due_s(page)) < inf]
+        if any(page.news for page in self._pages):
+            self._schedule(0.0)
+        elif held_s or not self._burst.is_empty:
+            self._schedule(min(held_s, default=0.0))
+
+    @staticmethod
+    def _due_s(page: Page) -> float:
+        """Return when to look at a page again that waits, if nothing changes before."""
+        now_s = time.monotonic()
+        dues = (page.held_since_s + REFERENCES_S, page.held_since_s + NOTICE_S)
+        return min((due_s for due_s in dues if due_s > now_s), default=inf)
+
+    async def _look(self) -> None:
+        """See what each page has to be told."""
+        self._clock.begin_batch()
+        prints = Prints(self._handler, self._loop, self._submit, self._known_references)
+        for page in list(self._pages):
+            await self._take_news(page, prints)
+        if self._burst.over_s() > time.monotonic():
+            return
+        for page in list(self._pages):
+            if page.target:
+                await self._decide(page, prints)
+        is_held = any(page.held_since_s < inf for page in self._pages)
+        if self._burst.over_s() <= time.monotonic():
+            self._burst.clear(is_held)
+            if self._settling is not None:
+                self._settling.end()
+                self._settling = None
+
+    async def _take_news(self, page: Page, prints: Prints) -> None:
+        is_new = bool(page.target) and page.target not in page.prints
+        news = list(page.news)
+        has_changed = page.look_at_news({target: await prints.look(target, target == page.target) for target in news})
+        if is_new and self._moved_ns() > page.loaded_ns:
+            page.forget_all()
+            has_changed = True
+        if has_changed:
+            self._burst.note([Change(page.target)], time.monotonic())  # which may go on
+        elif is_new and self._burst.is_empty:
+            page.missing = await prints.find_missing(page.target, True)
+
+    def _moved_ns(self) -> int:
+        """Return when a root was last put into its place, or a link on the way to it was switched, as far as is known.
+
+        A rename changes the ctime of a folder and not its mtime.
+        """
+        latest_ns = 0
+        for root in self._roots:
+            with contextlib.suppress(OSError):
+                status = os.stat(root)
+                if status.st_ctime_ns != status.st_mtime_ns:
+                    latest_ns = max(latest_ns, status.st_ctime_ns)
+            for folder, name in path_components(root):
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):
+                    if os.path.islink(path):
+                        latest_ns = max(latest_ns, os.lstat(path).st_ctime_ns)
+        return latest_ns
+
+    async def _decide(self, page: Page, prints: Prints) -> None:
+        now_s = time.monotonic()
+        own = await prints.look(page.target, True)
+        before = page.prints.get(page.target, own)
+        if own.is_worse(before):
+            self._hold(page, now_s)
+            if now_s - page.held_since_s >= NOTICE_S:
+                page.show(b"This page is missing from the last build. It loads again as soon as it is back.")
+            return
+        changed = await self._find_changed(page, prints)
+        if not changed:
+            page.held_since_s = inf
+            page.show(b"")
+            return
+        is_swap = page.target not in changed and all(map(_can_be_swapped, changed.values()))
+        missing: set[bytes] = set()
+        for target in changed if is_swap else (page.target,):
+            missing |= await prints.find_missing(target, target == page.target)
+        if missing - page.missing:
+            self._hold(page, now_s)
+            if now_s - page.held_since_s < REFERENCES_S:
+                return
+        page.held_since_s = inf
+        page.missing |= missing
+        page.prints |= changed
+        page.show(b"")
+        page.tell(b"swap " + b" ".join(sorted(changed)) if is_swap else b"reload")
+
+    async def _find_changed(self, page: Page, prints: Prints) -> dict[bytes, Print]:
+        """Return the targets that a page would load anew. What was deleted is not among them."""
+        changed = {}
+        for target, before in list(page.prints.items()):
+            now = await prints.look(target, target == page.target)
+            if not now.is_same(before) and (now.status < 400 or target == page.target):
+                changed[target] = now
+        return changed
+
+    @staticmethod
+    def _hold(page: Page, now_s: float) -> None:
+        page.held_since_s = min(page.held_since_s, now_s)
+
+
+def _can_be_swapped(print_: Print) -> bool:
+    return print_.kind == b"text/css" or print_.kind.startswith(b"image/")

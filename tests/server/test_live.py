@@ -1,0 +1,180 @@
+"""--live as a whole, without a browser: what a page hears of a server in its sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
+
+from fastfile.protocol.websocket import make_frame
+
+HANDSHAKE = (
+    "GET /.fastfile/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+PAGE = "<!doctype html><link rel=stylesheet href=/style.css><script src={}></script>"
+
+
+class Listener:
+    """A page, as far as the server can tell."""
+
+    def __init__(self, server: ServerProcess, *lines: str) -> None:
+        self._socket = server.connect()
+        self._socket.sendall(HANDSHAKE.encode())
+        self._file = self._socket.makefile("rb")
+        assert self._file.readline().startswith(b"HTTP/1.1 101 ")
+        while self._file.readline() != b"\r\n":
+            pass
+        self.say(*lines)
+
+    def say(self, *lines: str) -> None:
+        frame = bytearray(make_frame(1, "\n".join(lines).encode()))
+        frame[1] |= 0x80
+        frame[2 if frame[1] < 0xFE else 4 : 2 if frame[1] < 0xFE else 4] = bytes(4)  # a mask that changes nothing
+        self._socket.sendall(frame)
+
+    def hear(self) -> str | None:
+        """Return the next message; None at the end."""
+        head = self._file.read(2)
+        if not head:
+            return None
+        size = head[1] if head[1] < 126 else int.from_bytes(self._file.read(2), "big")
+        payload = self._file.read(size)
+        return payload.decode() if head[0] == 0x81 else "" if head[0] == 0x89 else None
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "dist"
+    root.mkdir()
+    (root / "index.html").write_text(PAGE.format("/a.js"))
+    (root / "style.css").write_text("1")
+    (root / "a.js").write_text("1")
+    past_s = time.time() - 3600
+    for path in root.iterdir():
+        os.utime(path, (past_s, past_s))
+    return root
+
+
+@pytest.fixture(params=LOOPS)
+def server(request: pytest.FixtureRequest, root: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(["--live", "--loop", request.param, "--etag", "mtime", str(root)]) as running:
+        yield running
+
+
+@pytest.fixture
+def page(server: ServerProcess) -> Iterator[Listener]:
+    listener = Listener(server, "0 /", "0 /style.css", "0 /a.js")
+    yield listener
+    listener.close()
+
+
+def test_a_page_hears_what_concerns_it(page: Listener, root: Path) -> None:
+    (root / "style.css").write_text("2")
+    assert page.hear() == "swap /style.css"
+    (root / "other.html").write_text("1")
+    (root / "a.js").write_text("2")
+    assert page.hear() == "reload"
+    (root / "a.js").unlink()  # nothing to load anew
+    (root / "style.css").write_text("3")
+    assert page.hear() == "swap /style.css"
+
+
+def test_a_change_of_before_the_page_said_so_is_told(server: ServerProcess, root: Path) -> None:
+    (root / "a.js").write_text("2")
+    page = Listener(server, "60000 /", "59999 /style.css", "0 /a.js")
+    assert page.hear() == "reload"
+    page.close()
+
+
+def test_a_page_waits_for_what_its_new_version_refers_to(page: Listener, root: Path) -> None:
+    (root / "style.css").write_text("2")
+    assert page.hear() == "swap /style.css", "by now the server knows what it has loaded"
+    (root / "index.html").write_text(PAGE.format("/b.js"))
+    began_s = time.monotonic()
+    assert page.hear() == "reload", "it waits for a second"
+    assert time.monotonic() - began_s >= 0.9
+    (root / "index.html").write_text(PAGE.format("/c.js"))
+    (root / "c.js").write_text("1")
+    began_s = time.monotonic()
+    assert page.hear() == "reload", "it is there"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_pages_are_let_go_when_the_worker_ends(
+    server: ServerProcess, page: Listener, number: signal.Signals
+) -> None:
+    began_s = time.monotonic()
+    server.signal(number)
+    assert page.hear() is None
+    if number == signal.SIGHUP:
+        server.wait_for_workers(1)
+    else:
+        assert server.wait() == 0
+        server.kill()
+    assert time.monotonic() - began_s < 7, "it does not wait for the grace of 8 s"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_watching_begins_with_the_first_page(server: ServerProcess) -> None:
+    def watches() -> int:
+        (pid,) = server.worker_pids()
+        return sum(
+            (Path(f"/proc/{pid}/fdinfo") / fd).read_text().count("inotify wd:") for fd in os.listdir(f"/proc/{pid}/fd")
+        )
+
+    server.connect().close()
+    assert watches() == 0
+    page = Listener(server, "0 /")
+    page.say("0 /style.css")
+    deadline = time.monotonic() + TIMEOUT_S
+    while not watches():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # a thread of another process
+    page.close()
+
+
+def test_a_flood_of_nonsense_is_survived(server: ServerProcess, root: Path) -> None:
+    page = Listener(server, "x", "0 nothing", "-1 /", f"0 /{'a' * 9000}", "0 /", *(f"0 /none-{n}" for n in range(500)))
+    (root / "index.html").write_text("2")
+    assert page.hear() == "reload"
+    page.close()
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_S)
+    raw.sendall(HANDSHAKE.encode() + os.urandom(1000))
+    while raw.recv(65536):
+        pass
+    raw.close()
+    assert server.stderr == ""
+
+
+def test_several_workers_cannot_tell_the_pages_of_one_site(root: Path) -> None:
+    command = [sys.executable, "-m", "fastfile", "--live", "--workers", "2", str(root)]
+    found = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), check=False)
+    assert found.returncode == 2
+    assert "--live" in found.stderr
+    assert "--workers is 2" in found.stderr
+
+
+def test_a_server_without_it_imports_nothing_of_it() -> None:
+    code = (
+        "import sys; from fastfile.cli.main import main; import fastfile.server.worker, fastfile.server.serve as serve;"
+        "from fastfile.config.config import Config; serve.preload(Config());"
+        "print([name for name in sys.modules if name.startswith('fastfile.dev')"
+        " or name in ('fastfile.middleware.live', 'fastfile.server.net.upgraded', 'fastfile.protocol.websocket')])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=True
+    )
+    assert found.stdout == "[]\n"
