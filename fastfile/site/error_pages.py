@@ -39,8 +39,11 @@ def make_error(error: OSError) -> HTTPError:
 
 
 def _may_see_hints(head: RequestHead) -> bool:
-    """Tell whether a request comes from a user of this machine: no proxy forwarded it, as far as is known."""
-    if head.authority is None or not is_loopback_host(parse_host(head.authority)[0]):
+    """Tell whether a request comes from a user of this machine: no proxy forwarded it, as far as is known.
+
+    nginx sends none of these fields by default, but its default is also HTTP/1.0, which no browser speaks.
+    """
+    if head.minor_version == 0 or head.authority is None or not is_loopback_host(parse_host(head.authority)[0]):
         return False
     return not any(head.field(field) for field in _FORWARDED)
 
@@ -83,10 +86,12 @@ class ErrorPages:
 
     def make_absence(self, head: RequestHead, hint: str = "") -> Response:
         """Return the 404, the only frequent error; ``hint`` is shown to users of this machine."""
-        if self._last_absence is not None and hint is self._last_hint and head.field_lines == self._last_lines:
+        is_same = hint is self._last_hint and head.field_lines == self._last_lines and head.minor_version != 0
+        if self._last_absence is not None and is_same:
             return self._last_absence
         response = self.make(make_not_found(), head, None, hint)
-        self._last_lines, self._last_hint, self._last_absence = head.field_lines, hint, response
+        if head.minor_version != 0:
+            self._last_lines, self._last_hint, self._last_absence = head.field_lines, hint, response
         return response
 
     def choose_type(self, accept: bytes | None) -> bytes:

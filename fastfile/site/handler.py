@@ -152,7 +152,7 @@ class Handler(Responder):
     def _respond(self, head: RequestHead, entry: Entry | None) -> Response | Deferred:
         """Return the response; ``entry`` is the cached one if it is fresh and the authority is allowed, or None."""
         if head.method != b"GET":
-            _check_method(head.method)
+            check_method(head.method)
         if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target, head.is_secure)
             self._check_authority(head, target)
@@ -252,7 +252,8 @@ def _vary(representation: Representation) -> tuple[Field, ...]:
     return (make_vary(representation.vary),) if representation.vary else ()
 
 
-def _check_method(method: bytes) -> None:
+def check_method(method: bytes) -> None:
+    """Raise HTTPError 405 or 501 for a method that no file has."""
     if method in (b"GET", b"HEAD", b"OPTIONS"):
         return
     if method in KNOWN_METHODS:

@@ -51,7 +51,8 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
     if is_hidden(path) and context.hides(path):
         return Hint("hidden", "Names that begin with a dot are not served. --dotfiles serves them.")
     return (
-        _explain_name(lookup)
+        _explain_rule(lookup)
+        or _explain_name(lookup)
         or _explain_page(context, lookup)
         or _find_other_case(context, lookup)
         or _explain_app(context, lookup)
@@ -61,6 +62,17 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
 def explain_refusal(path: bytes) -> Hint:
     """Return the hint about a file that cannot be read."""
     return Hint(f"permissions {path!r}", f"{_show(path)} exists, but the server has no permission to read it.")
+
+
+def _explain_rule(lookup: Lookup) -> Hint | None:
+    """Tell about a rule that answers with 404, or that leads to no file."""
+    outcome = lookup.match.outcome
+    if outcome is None:
+        return None
+    place = outcome.rule.place
+    if outcome.rule.status == 404:
+        return Hint(f"rule {place}", f"The rule at {place} says that nothing is here.")
+    return Hint(f"rule {place}", f"The rule at {place} leads to {_show(outcome.reference)}, where no file is.")
 
 
 def _explain_name(lookup: Lookup) -> Hint | None:

@@ -228,8 +228,9 @@ class PinnedRoot(Root):
     A Root may reopen itself during a request. This one never changes, so threads may share it.
     """
 
+    _fd = -1  # also of one whose constructor had no memory
+
     def __init__(self, root: Root) -> None:
-        self._fd = -1
         root._renew()
         self._fd = os.dup(root._fd)
         self.path = root.path

@@ -134,6 +134,15 @@ def test_a_probe_is_answered_and_nothing_beside_it(server: ServerProcess) -> Non
         assert client.request("/up/../a.txt").status == 401
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("OPTIONS", 204), ("POST", 405), ("BREW", 501)])
+def test_the_path_of_a_probe_needs_no_password_by_any_method(server: ServerProcess, method: str, status: int) -> None:
+    with RawClient(server.connect()) as client:
+        response = client.request("/up", method)
+        assert (response.status, "www-authenticate" in response.fields) == (status, False)
+        if status != 200:
+            assert response.fields["allow"] == "GET, HEAD, OPTIONS"
+
+
 # What is let in
 
 WITH = {

@@ -95,7 +95,9 @@ PROBES = {
     "by dot segments": (b"/x/../up", b"GET", 200),
     "in absolute form": (b"http://any.example/up", b"GET", 200),
     "by HEAD": (b"/up", b"HEAD", 200),
-    "by another method": (b"/up", b"POST", 404),
+    "by another method": (b"/up", b"POST", 405),
+    "by no method": (b"/up", b"BREW", 501),
+    "by OPTIONS": (b"/up", b"OPTIONS", 204),
     "beneath it": (b"/up/x", b"GET", 404),
     "another path": (b"/index.html", b"GET", 404),
     "a malformed target": (b"/%zz", b"GET", 404),
@@ -113,4 +115,4 @@ def test_a_probe_gets_ok_and_503_after_the_stop(target: bytes, method: bytes, st
     health.stop()
     response = health.respond(head)
     assert isinstance(response, Response)
-    assert response.status == (503 if status == 200 else 404)
+    assert response.status == (503 if status == 200 else status)

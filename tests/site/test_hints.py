@@ -9,7 +9,7 @@ import pytest
 from support.asker import Asker
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
-from support.watching import until
+from support.watching import receive_all, until
 
 from fastfile.cli.arguments import parse_arguments
 from fastfile.cli.help import USAGE
@@ -87,6 +87,30 @@ OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks foll
 )
 def test_a_hint_says_why_nothing_is_found(site, target, options, hint):
     assert hints(site, target, options, NAVIGATION) == ([] if hint is None else [hint])
+
+
+RULES = "/about /404.html 404!\n/gone /nothing.html 200\n/app.js/* /nowhere 404\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("/about", "The rule at _redirects:1 says that nothing is here."),
+        ("/gone", "The rule at _redirects:2 leads to /nothing.html, where no file is."),
+        ("/app.js/x", "The rule at _redirects:3 says that nothing is here."),
+    ],
+)
+def test_a_hint_names_the_rule_that_makes_it_a_404(site, target, hint):
+    (site / "_redirects").write_text(RULES)
+    assert hints(site, target, [], NAVIGATION) == [hint]
+
+
+def test_a_proxy_that_says_nothing_of_itself_is_known_by_its_old_version(site):
+    with ServerProcess([str(site)]) as server:
+        for version, expected in (("1.1", True), ("1.0", False), ("1.1", True)):
+            client = server.connect()
+            client.sendall(f"GET /DATA.json HTTP/{version}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            assert (b"data.json exists" in receive_all(client)) is expected
 
 
 def hints(site: Path, target: str, options: list[str], fields: dict[str, str]) -> list[str]:

@@ -29,6 +29,10 @@ LIMITS = ArchiveLimits(1 << 50)
 MTIME = 1_700_000_000
 
 
+def test_a_pinned_root_that_was_never_made_is_dropped_without_a_word() -> None:
+    PinnedRoot.__new__(PinnedRoot).__del__()  # a constructor that had no memory
+
+
 def go_on() -> None:
     """The check of an archive that somebody waits for."""
 
