@@ -41,6 +41,9 @@ Its table [tool.fastfile] has the same keys. It is read where there is no fastfi
 .TP
 .IR _redirects ", " _headers ", " serve.json
 Rules in the served folder. They are applied, and not served as files.
+.TP
+.I ~/.local/share/fastfile
+The local CA and its certificates; in $XDG_DATA_HOME where it is set, and on macOS in ~/Library/Application Support.
 """
 _END = """\
 .SH SIGNALS

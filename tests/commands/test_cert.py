@@ -19,7 +19,7 @@ pytest.importorskip("cryptography", reason="comes with the extra https")
 from fastfile.cli.main import main
 from fastfile.commands.cert.command import change, find_stores, look, undo
 from fastfile.commands.cert.keychain import Keychain
-from fastfile.commands.cert.stores import NAME, Absent, Machine, StoreError, run
+from fastfile.commands.cert.stores import NAME, Absent, Machine, run
 from fastfile.commands.cert.system_store import SystemStore, find_system_store
 from fastfile.local_ca.authority import Authority
 from fastfile.local_ca.folder import Person, find_person
@@ -258,10 +258,19 @@ def test_a_system_without_such_a_store_is_told_what_to_install(tmp_path: Path, p
     assert "install the package ca-certificates" in store.reason
 
 
-def test_without_root_the_command_to_type_is_shown(tmp_path: Path, person: Person, monkeypatch) -> None:
+def test_without_root_the_commands_to_type_are_shown(
+    tmp_path: Path, person: Person, authority: Authority, monkeypatch
+) -> None:
+    require_program("update-ca-certificates")
+    root = fake_root(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(StoreError, match=r"this needs root: sudo rm -f '/a b'"):
-        run(["rm", "-f", "/a b"], as_root=True)
+    outcomes = change([find_system_store(Machine(person, str(root)))], authority.path, authority.pem)
+    assert words(outcomes) == ["failed"]
+    anchor = f"{root}/usr/local/share/ca-certificates/fastfile-ca-{person.name}.crt"
+    assert outcomes[0].remark.startswith(
+        f"this needs root: sudo install -m 644 {authority.path} {anchor} && sudo update-ca-certificates --"
+    )
+    assert not os.path.exists(anchor)
 
 
 def test_a_damaged_store_fails_alone(home: Path, person: Person, authority: Authority) -> None:

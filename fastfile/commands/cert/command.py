@@ -170,7 +170,8 @@ def _change_stores(library: Library, action: str, names: Sequence[str]) -> int:
         if not names:
             with suppress(OSError):
                 os.unlink(library.mark)
-        text = _make_table(outcomes) + f"The CA itself stays in {printable(library.ca)}\n"
+        text = _make_table(outcomes)
+        text += f"The CA itself stays in {printable(library.ca)}\n" if os.path.isdir(library.ca) else ""
     write(sys.stdout, text)
     return 1 if any(outcome.is_failure for outcome in outcomes) else 0
 

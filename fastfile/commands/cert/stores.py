@@ -59,18 +59,22 @@ class Absent:
     reason: str
 
 
+def check_root(*commands: Sequence[str]) -> None:
+    """Raise StoreError where these commands need root and sudo cannot ask for its password: with what to type."""
+    if os.geteuid() != 0 and not (sys.stdin is not None and sys.stdin.isatty() and shutil.which("sudo")):
+        raise StoreError("this needs root: " + " && ".join(f"sudo {shlex.join(command)}" for command in commands))
+
+
 def run(command: Sequence[str], person: Person | None = None, as_root: bool = False) -> str:
     """Run a tool without a terminal, as ``person`` where that is another user; return its output. Raises StoreError.
 
-    ``as_root`` runs it by sudo, which may ask for a password where there is a terminal.
+    ``as_root`` runs it by sudo, which may ask for a password on the terminal (check_root).
     """
     if shutil.which(command[0]) is None:
         raise StoreError(f"{command[0]} is not installed")
     is_sudo = as_root and os.geteuid() != 0
     if is_sudo:
-        if not (sys.stdin is not None and sys.stdin.isatty() and shutil.which("sudo")):
-            raise StoreError(f"this needs root: sudo {shlex.join(command)}")
-        command = ["sudo", "--", *command]
+        command = ["sudo", "--prompt=Password of %p, for the CA store of this system: ", "--", *command]
     other = person is not None and os.geteuid() == 0 != person.uid
     try:
         done = subprocess.run(

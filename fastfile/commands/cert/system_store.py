@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from fastfile.commands.cert.stores import Absent, Machine, StoreError, run
+from fastfile.commands.cert.stores import Absent, Machine, StoreError, check_root, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,11 @@ class SystemStore:
             return False
 
     def add(self, path: str) -> None:
-        run(["install", "-m", "644", path, self.path], as_root=True)
+        install, refresh = ["install", "-m", "644", path, self.path], self._refresh_command()
+        check_root(install, refresh)
+        run(install, as_root=True)
         try:
-            self._refresh()
+            run(refresh, as_root=True)
         except StoreError:
             run(["rm", "-f", self.path], as_root=True)
             raise
@@ -63,12 +65,14 @@ class SystemStore:
     def remove(self) -> bool:
         if not os.path.lexists(self.path):
             return False
-        run(["rm", "-f", self.path], as_root=True)
-        self._refresh(*self.family.clean)
+        remove, refresh = ["rm", "-f", self.path], self._refresh_command(*self.family.clean)
+        check_root(remove, refresh)
+        run(remove, as_root=True)
+        run(refresh, as_root=True)
         return True
 
-    def _refresh(self, *options: str) -> None:
-        run([*self.family.refresh, *options, *self._elsewhere()], as_root=True)
+    def _refresh_command(self, *options: str) -> list[str]:
+        return [*self.family.refresh, *options, *self._elsewhere()]
 
     def _elsewhere(self) -> list[str]:
         """Return the options that keep update-ca-certificates in another root."""
