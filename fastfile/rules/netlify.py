@@ -26,7 +26,7 @@ _MOST_HEADERS = 256  # of one entry
 # The parser takes a time that grows with the square of the parts of a dotted key, so they are bounded.
 _MOST_DOTS, _MANY_DOTS, _MOST_LINES_OF_MANY = 256, 32, 32
 _LISTS = ("redirects", "headers", "edge_functions")
-_LINE_OF_ERROR = re.compile(r"\(at line (\d+)")
+_LINE_OF_ERROR = r"\(at line (\d+)"
 _REDIRECT_KEYS = {
     *("from", "path", "origin", "to", "destination", "status", "force", "query", "params", "parameters"),
     *("conditions", "headers", "signed", "signing", "sign", "proxy"),
@@ -77,7 +77,7 @@ def _load(content: bytes, file: str, problems: list[Problem]) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
     except ValueError as error:
-        line = _LINE_OF_ERROR.search(str(error))
+        line = re.search(_LINE_OF_ERROR, str(error))
         text = str(error).partition(" (at")[0]
         problems.append(Problem(Place(file, int(line[1]) if line else 0), f"not TOML: {text}"))
         return {}

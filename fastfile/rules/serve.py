@@ -28,8 +28,8 @@ _KEYS = (
     *("cleanUrls", "trailingSlash", "redirects", "rewrites", "headers", "directoryListing"),
     *("public", "unlisted", "renderSingle", "symlinks", "etag", "$schema"),
 )
-_GLOB = re.compile(r"[*?\[{!]|[@+]\(")
-_NAMING = re.compile(r":\w|(?<![@!?+*])\(")
+_GLOB = r"[*?\[{!]|[@+]\("
+_NAMING = r":\w|(?<![@!?+*])\("
 # Keys that are not supported, each with the value that changes nothing.
 _NOT_HERE = {
     "public": (".", "name the folder on the command line: fastfile DIR"),
@@ -129,13 +129,13 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
 def _read_source(source: str) -> tuple[Pattern, Names]:
     """Return what the source of a redirect or a rewrite is for. Raises ValueError."""
     path = _from_root(source).rstrip("/") or "/"
-    if _NAMING.search(path):
+    if re.search(_NAMING, path):
         return compile_pattern(path.replace("*", "(.*)", 1), "/?")
-    if not _GLOB.search(source):
+    if not re.search(_GLOB, source):
         return Pattern(source, literals=(path.encode(), path.rstrip("/").encode() + b"/")), {}
     either = [translate_glob(source)]
     before, star, after = re.split(r"(/\*\*|\*|\Z)", path, maxsplit=1)
-    if not _GLOB.search(before + after):
+    if not re.search(_GLOB, before + after):
         # serve matches anything with the first asterisk, slashes too.
         either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
     expression = f"(?:{'|'.join(either)})/?"

@@ -11,16 +11,18 @@ import signal
 import socket
 import time
 from collections.abc import Collection, Iterable
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
-from fastfile.server.metrics.endpoint import Meter, Metering
 from fastfile.server.net.bind import Listening
 from fastfile.server.resources import log_path
 from fastfile.server.signals import HANDLED
 from fastfile.server.worker import Plan, Sockets, run_worker
+
+if TYPE_CHECKING:
+    from fastfile.server.metrics.endpoint import Metering
 
 ENDS_WITHIN_S = 2.0  # a process that was killed, unless a system call of its waits for a disk
 LOOK_S = 0.005
@@ -94,7 +96,7 @@ class Forker:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             self._errors.begin_worker(index)
             sockets = self._listening.take(index, plan.config.workers)
-            meter = self._make_meter(page)
+            meter = None if self._metering is None else self._metering.make_meter(page)
             redirecting = [] if self._redirecting is None else self._redirecting.take(0, 1)
             port = self._listening.endpoints[0].port
             gc.freeze()  # nothing that owns one of the descriptors below may be collected and close its number again
@@ -111,12 +113,6 @@ class Forker:
             self._errors.report_failure(error)
         finally:
             os._exit(status)
-
-    def _make_meter(self, page: int) -> Meter | None:
-        if self._metering is None:
-            return None
-        board, listening = self._metering
-        return Meter(board.metrics(page), board, listening.take(0, 1)[0], page)
 
 
 def reopen_logs(children: Collection[Child], errors: ErrorLog) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
 from fastfile.server.certificates import is_secure, load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
-from fastfile.server.metrics.endpoint import Board, Metering
 from fastfile.server.net.bind import Listening, adopt, listen
 from fastfile.server.privileges import drop_privileges
 from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 from fastfile.server.worker import Plan
+
+if TYPE_CHECKING:
+    from fastfile.server.metrics.endpoint import Metering
 
 # Settings of what is bound, or given up for good, at the start: they cannot change in a running server.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group")
@@ -58,7 +61,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             if redirecting is not None:
                 listening.notices.append(f"plain HTTP at {redirecting.shown()} is redirected to HTTPS")
         if config.metrics is not None:
-            metering = Metering(Board(), listen_for_metrics(config, config.metrics))
+            metering = begin_metering(config, config.metrics)
             listening.notices.append(f"metrics at {metering.listening.shown()}")
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
@@ -83,6 +86,14 @@ def check_fixed(before: Config, after: Config) -> None:
             raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
     if is_secure(before) != is_secure(after):
         raise StartError("HTTPS cannot be switched on or off while the server runs: restart it for that")
+
+
+def begin_metering(config: Config, endpoint: str) -> Metering:
+    """Bind the address of --metrics, and make the counters. Raises StartError when that fails."""
+    # Imported here: only this option needs it.
+    from fastfile.server.metrics.endpoint import Board, Metering
+
+    return Metering(Board(), listen_for_metrics(config, endpoint))
 
 
 def listen_for_metrics(config: Config, endpoint: str) -> Listening:

@@ -13,6 +13,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
@@ -21,11 +22,13 @@ from fastfile.server.certificates import CertificateWatch, renew
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
 from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reopen_logs
 from fastfile.server.log.error import ErrorLog
-from fastfile.server.metrics.endpoint import Metering
 from fastfile.server.net.bind import Listening
 from fastfile.server.signals import SignalPipe, ends_on_hangup
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE, Plan
+
+if TYPE_CHECKING:
+    from fastfile.server.metrics.endpoint import Metering
 
 MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
 SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker

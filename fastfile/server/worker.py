@@ -27,7 +27,6 @@ from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.deadline import Deadline
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
-from fastfile.server.metrics.endpoint import Meter, MetricsHandler
 from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.connection import Connection
@@ -43,6 +42,7 @@ from fastfile.site.handler import Handler
 if TYPE_CHECKING:
     from fastfile.dev.pages import Pages
     from fastfile.server.disk_threads import WorkerDiskThreads
+    from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
@@ -138,7 +138,7 @@ class Worker:
             self._sockets.append(meter.listening)
             if meter.page:
                 self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
-            answering = MetricsHandler(meter.board, metrics_hosts(plan.config), self._tell_metrics)
+            answering = meter.make_handler(metrics_hosts(plan.config), self._tell_metrics)
             self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[-1], meter.listening, connections + 1))
 

@@ -10,10 +10,9 @@ import re
 
 from fastfile.rules.patterns.expression import check_expression
 
-_TOKEN = re.compile(
+_TOKEN = (
     r"(?P<folders>(?:(?<=/)|^)\*\*/)|(?P<rest>(?:(?<=/)|^)\*\*\Z)|(?P<open>[@?+*!]\()|(?P<star>\*+)|(?P<one>\?)"
-    r"|(?P<set>\[[!^]?\]?[^\]/]*\])|(?P<brace>\{(?=[^{}]*,))|(?P<escaped>\\.)|(?P<other>.)",
-    re.DOTALL,
+    r"|(?P<set>\[[!^]?\]?[^\]/]*\])|(?P<brace>\{(?=[^{}]*,))|(?P<escaped>\\.)|(?P<other>.)"
 )
 _BEGIN = r"(?=[^/.])"  # of a segment
 _REPEATED = {"@": "", "?": "?", "+": "+", "*": "*"}
@@ -33,7 +32,7 @@ def translate_glob(glob: str) -> str:
 def _translate(text: str) -> str:
     parts: list[str] = []
     closers: list[tuple[str, str]] = []  # the sign that closes each open group, and its translation
-    for found in _TOKEN.finditer(text):
+    for found in re.finditer(_TOKEN, text, re.DOTALL):
         kind, sign = str(found.lastgroup), found[0]
         begins = found.start() > 0 and text[found.start() - 1] == "/"
         if closers and sign == closers[-1][0]:

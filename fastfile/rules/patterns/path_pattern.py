@@ -19,7 +19,7 @@ _SEGMENT = "[^/]+?"
 _NAME = re.compile(r":(\w+)")
 _MODIFIERS = "*+?"
 # The name of a group: :slug with the modifier or the braces that it has in the pattern, or $1.
-_REFERENCE = re.compile(r"\{:(?P<braced>\w+)\}[*+?]?|:(?P<name>\w+)[*+?]?|\$(?P<number>[1-9]\d?)")
+_REFERENCE = r"\{:(?P<braced>\w+)\}[*+?]?|:(?P<name>\w+)[*+?]?|\$(?P<number>[1-9]\d?)"
 # The references that a template may use, by name or number ($1), and the group of each.
 Names = Mapping[str, int | str]
 
@@ -67,7 +67,7 @@ def make_destination(text: str, names: Names) -> Destination:
     destination = parse_destination(text.encode(), ())
     target = text.partition("#")[0][len(destination.origin) :]
     path, _, query = target.partition("?")
-    for found in _REFERENCE.finditer(path):
+    for found in re.finditer(_REFERENCE, path):
         name = found["braced"] or found["name"]
         if name and name not in names:
             raise ValueError(f"the source has no parameter :{name}")
@@ -79,7 +79,7 @@ def make_destination(text: str, names: Names) -> Destination:
 
 def _split(text: str, names: Names) -> Iterator[str | Capture]:
     end = 0
-    for found in _REFERENCE.finditer(text):
+    for found in re.finditer(_REFERENCE, text):
         name = found["braced"] or found["name"] or found["number"]
         if name in names:
             yield text[end : found.start()]

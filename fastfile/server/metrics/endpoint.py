@@ -119,13 +119,6 @@ class Board:
         return sums
 
 
-class Metering(NamedTuple):
-    """The state of --metrics in a supervisor."""
-
-    board: Board
-    listening: Listening
-
-
 class Meter(NamedTuple):
     """The state of --metrics in a worker."""
 
@@ -133,6 +126,21 @@ class Meter(NamedTuple):
     board: Board
     listening: socket.socket
     page: int
+
+    def make_handler(self, hosts: tuple[bytes, ...], refresh: Callable[[], None]) -> MetricsHandler:
+        """Return the handler of the listener."""
+        return MetricsHandler(self.board, hosts, refresh)
+
+
+class Metering(NamedTuple):
+    """The state of --metrics in a supervisor."""
+
+    board: Board
+    listening: Listening
+
+    def make_meter(self, page: int) -> Meter:
+        """Return the state of a worker that counts into a page."""
+        return Meter(self.board.metrics(page), self.board, self.listening.take(0, 1)[0], page)
 
 
 class MetricsHandler(Responder):

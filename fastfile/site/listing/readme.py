@@ -14,13 +14,14 @@ from fastfile.site.pages import escape_html
 # A line with more is shown without its inline markup: the pattern below takes a millisecond for so many characters.
 MAX_INLINE = 1000
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
-_ITEM = re.compile(r" {0,9}(?:([-*+])|\d{1,9}[.)])[ \t]+")
-_RULE = re.compile(r" {0,3}(?:-[ \t]*){3,}$|(?: {0,3}(?:\*[ \t]*){3,}$)|(?: {0,3}(?:_[ \t]*){3,}$)")
+# Compiled at their first use, by re itself: most servers never show a README.
+_FENCE = r" {0,3}(`{3,}|~{3,})"
+_HEADING = r" {0,3}(#{1,6})(?:[ \t]+|$)"
+_ITEM = r" {0,9}(?:([-*+])|\d{1,9}[.)])[ \t]+"
+_RULE = r" {0,3}(?:-[ \t]*){3,}$|(?: {0,3}(?:\*[ \t]*){3,}$)|(?: {0,3}(?:_[ \t]*){3,}$)"
 # In order of precedence: code, images and links, bold, italic. Each is bounded, so that a line of opening
 # marks costs little.
-_INLINE = re.compile(
+_INLINE = (
     r"`([^`]{1,200})`"
     r"|!?\[([^\]\[]{1,200})\]\(([^)\s]{0,200})(?:\s[^)]{0,80})?\)"
     r"|\*\*([^*]{1,200})\*\*"
@@ -57,15 +58,15 @@ class _Blocks:
             line = self._lines[self._index]
             if not line.strip():
                 self._index += 1
-            elif fence := _FENCE.match(line):
+            elif fence := re.match(_FENCE, line):
                 yield self._code(fence[1])
-            elif heading := _HEADING.match(line):
+            elif heading := re.match(_HEADING, line):
                 self._index += 1
                 yield _heading(len(heading[1]), line[heading.end() :].rstrip().rstrip("#"))
-            elif _RULE.match(line):
+            elif re.match(_RULE, line):
                 self._index += 1
                 yield "<hr>\n"
-            elif item := _ITEM.match(line):
+            elif item := re.match(_ITEM, line):
                 yield self._list("ul" if item[1] else "ol")
             elif line.startswith(("    ", "\t", "|")):
                 yield self._as_written(line[:1])
@@ -97,8 +98,8 @@ class _Blocks:
         items: list[list[str]] = []
         while self._index < len(self._lines):
             line = self._lines[self._index]
-            item = _ITEM.match(line)
-            if item and not _RULE.match(line) and (item[1] is not None) == (tag == "ul"):
+            item = re.match(_ITEM, line)
+            if item and not re.match(_RULE, line) and (item[1] is not None) == (tag == "ul"):
                 items.append([line[item.end() :]])
             elif line.strip() and (line.startswith(" ") or not self._begins_block(line)):
                 items[-1].append(line.strip())
@@ -111,7 +112,7 @@ class _Blocks:
     def _goes_on(self, tag: str) -> bool:
         """Tell whether an item follows the current empty line."""
         following = self._lines[self._index + 1 : self._index + 2]
-        item = _ITEM.match(following[0]) if following else None
+        item = re.match(_ITEM, following[0]) if following else None
         return item is not None and (item[1] is not None) == (tag == "ul")
 
     def _quote(self) -> str:
@@ -137,7 +138,7 @@ class _Blocks:
 
     def _begins_block(self, line: str) -> bool:
         starts = (_FENCE, _HEADING, _ITEM, _RULE)
-        return line.startswith((">", "|")) or any(start.match(line) is not None for start in starts)
+        return line.startswith((">", "|")) or any(re.match(start, line) for start in starts)
 
 
 def _heading(level: int, text: str) -> str:
@@ -156,7 +157,7 @@ def _inline(line: str) -> str:
         return escape_html(line)
     done = []
     end = 0
-    for found in _INLINE.finditer(line):
+    for found in re.finditer(_INLINE, line):
         done.append(escape_html(line[end : found.start()]))
         done.append(_marked(found))
         end = found.end()
