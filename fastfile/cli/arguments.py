@@ -29,9 +29,9 @@ HELP = ("-h, --help", "Show this text.")
 class Usage(NamedTuple):
     """The usage of one command. ``switches`` are flags that are not options, with their help.
 
-    ``further`` are accepted options that other help texts describe; ``words`` are valid as its first argument.
-    A number that names no folder or file, in place of DIR, sets the option ``number``. A command with ``is_list`` takes
-    any number of words, and gets them under ``words``.
+    ``further`` are accepted options that other help texts describe; ``words`` are valid as its first argument. A number
+    in place of DIR that is not the name of a folder or file sets the option ``number``. A command with ``is_list``
+    takes any number of words, and gets them under ``words``.
     """
 
     introduction: str
@@ -64,7 +64,7 @@ def make_help(usage: Usage) -> str:
 def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     """Return the texts of the command line by option name, and the given switches.
 
-    Raises ConfigError. Values stay text: config/load.py parses those of all sources alike.
+    Raises ConfigError. Values stay text: config/load.py parses the values of all sources in the same way.
     """
     bare = {option.flag: option for option in usage.accepted if option.bare}
     argv = _move_addresses(argv) if any(option.name == "bind" for option in usage.accepted) else argv
@@ -122,7 +122,7 @@ def _is_address(word: str) -> bool:
 
 
 def _check_joined(option: Option, following: str) -> None:
-    """Raise ConfigError if the next argument can only be the option's value, which has to follow "="."""
+    """Raise ConfigError if the next argument can only be the option's value, which must follow "="."""
     if following.startswith("-") or _is_number(following) or os.path.exists(following):
         return
     try:

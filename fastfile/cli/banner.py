@@ -1,4 +1,4 @@
-"""The banner: what is served, at which URLs, and by what.
+"""The banner: what is served, and at which URLs.
 
 ``make_banner`` is a pure function of ``Facts``.
 """
@@ -16,7 +16,7 @@ _LABEL_WIDTH = 9
 
 
 class Facts(NamedTuple):
-    """The content of the banner. ``lan`` is the addresses behind a wildcard, ``path`` is where the content begins."""
+    """The content of the banner. ``lan`` has the addresses behind a wildcard; ``path`` is the path of the content."""
 
     root_path: str
     endpoints: Sequence[Endpoint]
@@ -56,7 +56,7 @@ def make_url(host: str, port: int, path: str = "/", is_secure: bool = False) -> 
 
 
 def _locations(endpoints: Sequence[Endpoint], lan: Sequence[str], path: str) -> list[tuple[str, str]]:
-    """Return the lines of URLs as (label, text), local ones first, none twice. Each leads to this server."""
+    """Return the lines of URLs as (label, text), local ones first, without duplicates. Each leads to this server."""
     local, network, sockets = [], [], []
     for endpoint in endpoints:
         if endpoint.path:

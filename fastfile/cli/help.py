@@ -1,6 +1,6 @@
 """The texts of ``fastfile --help``, and the list of commands.
 
-Help, the manual page and shell completions are made from them.
+Help, the manual page and shell completions use them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ USAGE = Usage(
     number="port",
 )
 # The modules of the commands, imported when used. main() takes the arguments after the command and returns the exit
-# status; USAGE describes them. A folder with the name of a command is served as ./compress.
+# status; USAGE describes them. To serve a folder with the name of a command, write ./compress.
 COMMANDS = {
     "cert": "fastfile.commands.cert.command",
     "check": "fastfile.commands.check.command",

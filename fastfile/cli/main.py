@@ -1,6 +1,6 @@
 """The command line: run a server or a command; turn every failure into one line and an exit status.
 
-0: served and stopped, or printed what was asked for; 1: could not start; 2: a wrong option. The server is imported
+0: the server ran, or the requested text was printed; 1: it could not start; 2: a wrong option. The server is imported
 after the options are parsed, so ``--help`` and mistakes are quick.
 """
 
@@ -28,7 +28,7 @@ from fastfile.terminal import printable, wants_colour, write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run fastfile with ``argv`` (by default the process's) and return its exit status."""
+    """Run fastfile with ``argv`` (by default the process's arguments) and return its exit status."""
     _open_standard_descriptors()
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
@@ -125,7 +125,7 @@ def _serve(given: dict[str, list[str]]) -> int:
     config, root_path = read()
     path = make_path(config, root_path)
 
-    # Import now what is needed later: the user of --user may not be able to read these modules.
+    # Import these modules now, because the user of --user may not be able to read them.
     from fastfile.cli import banner  # noqa: F401
     from fastfile.server import lan  # noqa: F401
     from fastfile.server.serve import serve
@@ -143,7 +143,7 @@ def _serve(given: dict[str, list[str]]) -> int:
 
     status = serve(config, root_path, on_ready, reread=read)
     if not config.quiet and sys.stdout is not None and sys.stdout.isatty():
-        write(sys.stdout, "\n")  # the shell's prompt does not follow the ^C that the terminal shows
+        write(sys.stdout, "\n")  # so that the shell's prompt is not on the line of the terminal's ^C
     return status
 
 
@@ -158,7 +158,7 @@ def make_path(config: Config, root_path: str) -> str:
 def announce(
     config: Config, root_path: str, endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str = ""
 ) -> None:
-    """Print the banner, unless standard output is closed or a pipe that is full: serving must not wait for it."""
+    """Print the banner, unless standard output is closed or a full pipe: serving must not wait for it."""
     from fastfile.cli.banner import Facts, make_banner
     from fastfile.server.lan import lan_addresses
 
@@ -181,7 +181,7 @@ def announce(
 
 def _uvloop_version() -> str:
     """Return the version of uvloop; empty if it cannot be imported."""
-    # Finding the package is not enough: a build for another Python does not load.
+    # Finding the package is not enough, because a build for another Python does not load.
     try:
         from uvloop._version import __version__ as version
     except ImportError:
@@ -190,7 +190,7 @@ def _uvloop_version() -> str:
 
 
 def _open_standard_descriptors() -> None:
-    """Open /dev/null for each closed standard descriptor: the next socket or file must not get its number."""
+    """Open /dev/null for each closed standard descriptor, so that no socket or file gets its number."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def hide(users: Iterable[str]) -> None:
-    """Overwrite the hash of each USER:HASH with asterisks, where Linux tells the address of the arguments (proc(5))."""
+    """Overwrite the hash of each USER:HASH with asterisks, if Linux gives the address of the arguments (proc(5))."""
     try:
         with open("/proc/self/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()

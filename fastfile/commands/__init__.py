@@ -1,1 +1,1 @@
-"""What fastfile does beside serving, a module for each word; main() takes the arguments after it."""
+"""The commands besides serving: a module for each; main() takes the arguments after the command's name."""

@@ -1,7 +1,7 @@
 """``fastfile completions``: print a shell script that completes fastfile's commands, options and values.
 
-shtab 1.13 was tried instead. It fails at least 14 of the 54 completions that tests/commands/test_completions.py asks of
-bash, zsh and fish: a value after ``=``, a folder after ``--spa``, and a first word that is a command or a folder.
+shtab 1.13 was tried instead. It fails at least 14 of the 54 completions that tests/commands/test_completions.py tests
+in bash, zsh and fish: a value after ``=``, a folder after ``--spa``, and a first word that is a command or a folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ bash without the package bash-completion, in ~/.bashrc:
 """,
     words=SHELLS,
 )
-_WIDTH = 72  # of an option's description: a menu has one line for each
+_WIDTH = 72  # the longest description of an option: a menu has one line for each
 
 
 def main(argv: Sequence[str]) -> int:

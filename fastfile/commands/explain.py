@@ -78,7 +78,7 @@ USAGE = Usage(
 
 
 class Exchange(NamedTuple):
-    """A request and its response. ``notes`` are the steps that led to the response, with what they found."""
+    """A request and its response. ``notes`` are the steps that led to the response, with their results."""
 
     request: str
     notes: list[tuple[str, str]]
@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
     url = _read_url(argv[0])
     fields = {**(FETCH if arguments.pop("fetch", None) else NAVIGATION), "Accept-Encoding": "gzip, deflate, br, zstd"}
     fields |= dict(read_values(USAGE, arguments)[FIELD.name])
-    arguments.pop(FIELD.name, None)  # the others are those of serving
+    arguments.pop(FIELD.name, None)  # the others are options of the server
     config = load(arguments, os.environ)
     explainer = Explainer(config, resolve_directory(config))
     exchanges = explainer.follow(url, fields)
@@ -104,11 +104,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _read_url(text: str) -> str:
-    """Return a URL, or that of a path on this machine. Raises ConfigError for what is neither."""
+    """Return a URL, or the URL of a path on this machine. Raises ConfigError for other text."""
     try:
         if not text.startswith("-"):
             return urljoin(BASE_URL, text)
-    except ValueError:  # brackets that hold no IPv6 address
+    except ValueError:  # brackets without an IPv6 address
         pass
     raise ConfigError("URL", COMMAND_LINE, f'expected a URL or a path first, got "{printable(text)}"')
 
@@ -156,7 +156,7 @@ class Explainer:
     def ask(self, url: str, fields: dict[str, str]) -> Exchange:
         """Return the exchange for one request."""
         parts = urlsplit(url)
-        # As in a browser: bytes that a request cannot have are encoded, escapes stay as they are.
+        # As in a browser: bytes that a request cannot contain are encoded, escapes stay unchanged.
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         if parts.query:
             target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|\\^`{}")
@@ -179,7 +179,7 @@ class Explainer:
         return Exchange(f"GET {target}", self._notes, response)
 
     def _add_hint(self, status: int, name: str) -> None:
-        """Note why a request came to no site."""
+        """Note why no site serves the request."""
         if status == 421:
             text = f"The server rejects requests for {name}. --allowed-host {name} allows them."
         elif status == 404 and self._base and not self._notes:
@@ -203,7 +203,7 @@ def _run(deferred: Deferred) -> Future[Any]:
 
 
 def location_of(response: Response) -> str | None:
-    """Return where a redirect leads."""
+    """Return the destination of a redirect."""
     if not 300 <= response.status < 400:
         return None
     for name, value in response.fields:
@@ -212,7 +212,7 @@ def location_of(response: Response) -> str | None:
     return None
 
 
-# A step's name, if it is not the word that users know.
+# The user's words for steps with another name.
 WORDS = {"absence": "not found", "app": "fallback"}
 
 

@@ -1,7 +1,7 @@
 """``fastfile man``: print the manual page, in the macros of man(7), made from the same tables as --help.
 
-argparse-manpage knows no commands beside an optional folder, no environment variables and no files, so they would be
-written by hand.
+argparse-manpage supports no commands beside an optional folder, no environment variables and no files, so those parts
+would be written by hand.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from fastfile.config.header_values import is_token
 from fastfile.config.values import Kind
 
 _IN_SECONDS = ("max-age", "s-maxage", "stale-while-revalidate", "stale-if-error")
-# A text that begins with one of these has no glob: it is for all files.
+# A text that begins with one of these has no glob: it applies to all files.
 _DIRECTIVES = (
     *(*_IN_SECONDS, "immutable", "must-revalidate", "must-understand", "no-cache", "no-store", "no-transform"),
     *("private", "proxy-revalidate", "public"),
@@ -32,7 +32,7 @@ def _parse_immutable(text: str) -> str:
 
 
 def _check_glob(glob: str) -> None:
-    # Refuse the syntax of other globs: the user would not notice a rule that matches nothing.
+    # Refuse the syntax of other globs, because users would not notice a rule that matches nothing.
     if not glob.isprintable() or set(glob) & set("[]{}\\") or glob in ("", "/") or "//" in glob or "/../" in glob:
         raise ValueError(glob)
 

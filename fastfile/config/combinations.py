@@ -1,4 +1,4 @@
-"""Options that contradict each other, and options that have no effect beside others."""
+"""Options that contradict each other, and options that have no effect together with others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastfile.config.nearest import closest
 from fastfile.errors import ConfigError
 from fastfile.terminal import printable
 
-# Options that have an effect on folders only.
+# Options that affect only folders.
 _OF_FOLDERS = (
     *("index", "listing", "archive", "dotfiles", "follow_symlinks", "rules", "as_", "spa", "clean_urls"),
     *("trailing_slash", "limit_archive"),
@@ -48,7 +48,7 @@ def check_together(config: Config) -> None:
 
 
 def check_page(config: Config, root_path: str) -> None:
-    """Raise ConfigError if --spa names a page that is not there. index.html may come with the first build."""
+    """Raise ConfigError if the page of --spa does not exist. index.html may appear with the first build."""
     if config.spa in (None, "index.html") or not os.path.isdir(root_path):
         return
     assert config.spa is not None

@@ -1,6 +1,6 @@
-"""The settings of one server as values. ``Config`` is passed down; nothing else is global.
+"""The settings of one server as values. ``Config`` is passed as an argument; there is no global state.
 
-load.py reads them; options/ says what each one means.
+load.py reads them; options/ defines each one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Endpoint(NamedTuple):
 
     @property
     def is_wildcard(self) -> bool:
-        """True if it stands for all interfaces."""
+        """Whether it stands for all interfaces."""
         return not self.path and self.host in ("", "0.0.0.0", "::")
 
     @property
     def is_near(self) -> bool:
-        """True if only this machine can reach it."""
+        """Whether only this machine can reach it."""
         return self.path != "" or self.host in ("localhost", "::1") or self.host.startswith("127.")
 
     @property
@@ -63,8 +63,8 @@ class Config(
 ):
     """All settings, typed and immutable.
 
-    ``Config()`` has the defaults; keyword arguments are taken as they are, unchecked: only ``load`` reads text.
-    ``sources`` says where values came from, by option name.
+    ``Config()`` has the defaults. Keyword arguments are not checked: only ``load`` parses text. ``sources`` has the
+    source of each value, by option name.
     """
 
     sources: Mapping[str, str] = MappingProxyType({})
@@ -74,7 +74,7 @@ class Config(
         return Config(**{**vars(self), **values})
 
     def source(self, name: str) -> str:
-        """Return where a value came from: the command line, a variable's name, a file's name, or ``default``."""
+        """Return the source of a value: the command line, a variable's name, a file's name, or ``default``."""
         return self.sources.get(name, DEFAULT)
 
     def given(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: the affinity mask, and the CPU quota of its control groups (cgroups(7))."""
+"""The number of CPUs that this process may use: the affinity mask, and the CPU quota of its cgroups (cgroups(7))."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def usable_cpus() -> int:
 def read_quota(groups: str = "/proc/self/cgroup", mount: str = "/sys/fs/cgroup") -> float:
     """Return the smallest CPU quota of this process's control groups, in CPUs; infinite if there is none.
 
-    A container sees its own group at the top of the mount, whatever path /proc says, so that is looked at too.
+    A container sees its own group at the top of the mount, whatever path /proc shows, so that one is read too.
     """
     quotas = [math.inf]
     for line in _read(groups).splitlines():
@@ -29,7 +29,7 @@ def read_quota(groups: str = "/proc/self/cgroup", mount: str = "/sys/fs/cgroup")
 
 
 def _folders(mount: str, path: str) -> list[str]:
-    """Return the folders of a group and of the groups around it: the quota of each holds."""
+    """Return the folders of a group and its ancestors: each quota applies."""
     parts = [part for part in path.split("/") if part]
     return [os.path.join(mount, *parts[:count]) for count in range(len(parts) + 1) if ".." not in parts]
 
@@ -45,7 +45,7 @@ def _read_v1(folder: str) -> float:
 
 
 def _divide(quota: str, period: str) -> float:
-    # "max" in version 2 and -1 in version 1 are no limit.
+    # "max" in version 2 and -1 in version 1 mean no limit.
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else math.inf
 
 

@@ -1,6 +1,6 @@
-"""Which folder or file is served: the one that the user named, or else a build that is there.
+"""The folder or file to serve: the one that the user named, or else an existing build.
 
-Without DIR, the first candidate that has an index file is taken; the current folder is the last candidate. The index
+Without DIR, the first candidate that has an index file is served; the current folder is the last candidate. The index
 of an app's sources (Vite, Create React App) does not count: browsers cannot run it.
 """
 
@@ -45,13 +45,13 @@ BUILD_FOLDERS = (
 # In the index of an app's sources: a module that only a development server compiles, or a template's placeholder.
 _SOURCE_MODULES = (b'src="/src/', b"src='/src/", b'src="./src/', b'src="src/')
 _PLACEHOLDERS = (b"%PUBLIC_URL%", b"<%= BASE_URL", b"<%= htmlWebpackPlugin")
-_INDEX_READ = 1 << 16  # bytes of an index that are searched for them
+_INDEX_READ = 1 << 16  # bytes of an index that are searched for these
 
 
 class Choice(NamedTuple):
     """The folder or file to serve, with notices about the choice.
 
-    ``others`` are further folders that the user may have meant. ``is_clear`` is True if there is none.
+    ``others`` are further folders that the user may have meant. ``is_clear``: there are none.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Choice(NamedTuple):
 def choose(config: Config, folder: str = "", others: Sequence[str] = ()) -> Choice:
     """Return the folder or file to serve, relative to ``folder``. Raises StartError, for mounts too.
 
-    ``others`` are words that may have been meant in place of a folder that is not there.
+    ``others`` are words that the user may have meant instead of a missing folder.
     """
     for _, mounted in config.mount:
         _check_readable(os.path.join(folder, mounted), mounted)
@@ -75,7 +75,7 @@ def choose(config: Config, folder: str = "", others: Sequence[str] = ()) -> Choi
 
 
 def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
-    """Return the path of the folder or file to serve, as ``choose()`` does."""
+    """Return the path of the folder or file to serve, by ``choose()``."""
     return choose(config, folder, others).path
 
 
@@ -118,7 +118,7 @@ def _choose_build(folder: str, index: Sequence[str]) -> Choice:
 
 
 def _candidates(folder: str) -> Iterator[str]:
-    """Return the build folders that are there, each once."""
+    """Return the existing build folders, each once."""
     seen = set()
     for pattern in BUILD_FOLDERS:
         paths = [os.path.join(folder, ".", pattern)]
@@ -136,7 +136,7 @@ def _find_index(path: str, index: Sequence[str]) -> str | None:
 
 
 def _is_source(page: str) -> bool:
-    """Tell whether a page is a source of an app, which a build makes into another page."""
+    """Tell whether a page is the source of an app, from which a build makes another page."""
     try:
         with open(page, "rb") as file:
             content = file.read(_INDEX_READ)
@@ -174,7 +174,7 @@ def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:
 
 
 def _neighbours(path: str) -> list[str]:
-    """Return what is there beside a path that is not, spelled in the same way."""
+    """Return existing names beside a missing path, in the same spelling."""
     folder = os.path.dirname(path)
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder or ".")]

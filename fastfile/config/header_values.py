@@ -21,7 +21,7 @@ REFERRER_POLICIES = (
     *("no-referrer", "no-referrer-when-downgrade", "origin", "origin-when-cross-origin"),
     *("same-origin", "strict-origin", "strict-origin-when-cross-origin", "unsafe-url"),
 )
-# Without quotes, a policy reads these keywords as host names, which is never meant.
+# Without quotes, a policy reads these keywords as host names, which is always a mistake.
 _QUOTED = {"self", "none", "unsafe-inline", "unsafe-eval", "unsafe-hashes", "strict-dynamic", "wasm-unsafe-eval"}
 _QUOTED |= {"report-sample"}
 _SCHEME = set("abcdefghijklmnopqrstuvwxyz0123456789+-.")  # RFC 3986 §3.1
@@ -40,7 +40,7 @@ def is_field_value(text: str) -> bool:
 
 
 def split_field(text: str) -> tuple[bytes, bytes]:
-    """Return the name and the value of a text that FIELD has read."""
+    """Return the name and the value of a text parsed by FIELD."""
     name, _, value = text.partition(": ")
     return name.encode(), value.encode()
 

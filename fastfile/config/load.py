@@ -1,7 +1,7 @@
 """Load the settings from the command line, the environment, a configuration file and the defaults.
 
-Owns precedence (in that order), the source of each value, and the messages about wrong values. It reads the
-options' fields, and knows no option by name but those that contradict each other.
+Owns precedence (in that order), the source of each value, and the messages about wrong values. It reads the options'
+fields, and knows by name only options that contradict each other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOT_OPTIONS = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_CFLAGS", "FASTFILE_REQUIRE_"
 
 
 class _Setting(NamedTuple):
-    """The texts of one option before they are parsed, and where they came from. No texts: the option is unset."""
+    """The texts of one option before they are parsed, and their source. No texts: the option is unset."""
 
     texts: Sequence[str]
     source: str
@@ -38,7 +38,7 @@ _Layer = dict[str, _Setting]
 def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], folder: str = "") -> Config:
     """Return the settings of ``arguments`` (texts by option name), ``environ`` and the file in ``folder``.
 
-    Raises ConfigError for a wrong value and for a name that is not in the table.
+    Raises ConfigError for a wrong value and for an unknown name.
     """
     given: _Layer = {name: _Setting(texts, COMMAND_LINE) for name, texts in arguments.items()}
     environment = _read_environment(environ)
@@ -56,14 +56,14 @@ def load(arguments: Mapping[str, Sequence[str]], environ: Mapping[str, str], fol
         if "bind" in layer and values.get("host") and layer.get("host") is settings["host"]:
             raise ConfigError("--host", settings["host"].source, "cannot be used with --bind, which gives an address")
     if values.get("host"):
-        values.pop("bind", None)  # from a source of lower precedence: otherwise it is a contradiction
+        values.pop("bind", None)  # only from a source of lower precedence; otherwise it is a contradiction
     config = Config(sources={name: settings[name].source for name in values}, **values)
     check_together(config)
     return config
 
 
 def parse_texts(option: Option, texts: Sequence[str], source: str) -> object:
-    """Return the value that ``texts`` give to an option. Raises ConfigError, which says where they came from.
+    """Return the value of an option from ``texts``. Raises ConfigError, with the source.
 
     Without a text the option is reset to its default, as ``--no-spa`` does.
     """
@@ -94,7 +94,7 @@ def _expand(option: Option, texts: Sequence[str]) -> list[str]:
 
 
 def _move_address(layer: _Layer) -> None:
-    """Read an address that is given to ``host`` as one for ``bind``, as other servers have it."""
+    """Read an address for ``host`` as one for ``bind``, like other servers."""
     host = layer.get("host")
     if host is None or maybe_switch(host.texts[-1]) is not None or "bind" in layer:
         return
@@ -139,7 +139,7 @@ def _read_file(folder: str, named: _Setting | None) -> _Layer:
         return _read_table(_parse_toml(source, content), source)
     path = os.path.join(folder, "pyproject.toml")
     content = _read_bytes(path)
-    # Most projects have no such table, and need not import a TOML parser.
+    # Most projects have no such table, and then no TOML parser is imported.
     return {} if content is None or b"fastfile" not in content else _read_project(path, content)
 
 

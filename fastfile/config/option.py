@@ -1,4 +1,4 @@
-"""An option: what the command line, the environment, a configuration file, ``--help`` and the docs know about it.
+"""An option: everything about it for the command line, the environment, a configuration file, ``--help`` and docs.
 
 An option group is a record whose fields are made by ``option()`` and ``repeatable()``; config.py joins the groups.
 """
@@ -57,7 +57,7 @@ class Option(NamedTuple):
 
     @property
     def off_text(self) -> str | None:
-        """The text that ``--no-NAME`` stands for; empty if that is "not set", None if there is no such flag."""
+        """The text for ``--no-NAME``; empty if that means "not set", None if there is no such flag."""
         if self.is_switch:
             return "false"
         if "off" in self.kind.words:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from fastfile.config.values import Kind, Unusable
 
-# Of the equivalent costs in OWASP's cheat sheet, N=2^14, p=5 takes 16 MiB of memory, where N=2^17 takes 128 MiB.
+# Of the equivalent costs in OWASP's cheat sheet, N=2^14, p=5 takes 16 MiB of memory, while N=2^17 takes 128 MiB.
 LOG_N, BLOCK_SIZE, PARALLEL = 14, 8, 5
 SALT_SIZE, DIGEST_SIZE = 16, 32
 MAX_MEMORY = 160 * 1024 * 1024  # room for N=2^17, r=8, the largest in that list
-MAX_WORK = 1 << 21  # N * r * p: more would hold a thread for seconds
+MAX_WORK = 1 << 21  # N * r * p: more would occupy a thread for seconds
 BCRYPT_PREFIXES = ("$2b$", "$2y$", "$2a$")
 BCRYPT_SIZE = 72  # bytes of a password that bcrypt reads
 _BCRYPT_DIGITS = set("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
@@ -46,14 +46,14 @@ class Hash(NamedTuple):
     text: bytes = b""
 
     def make_decoy(self) -> Hash:
-        """Return a hash that costs as much to check and that no password matches."""
+        """Return a hash that no password matches and that costs the same to check."""
         if self.text:
             return self._replace(text=self.text[:29] + b"." * 31)
         return self._replace(salt=os.urandom(len(self.salt)), digest=os.urandom(len(self.digest)))
 
 
 def make_hash(password: bytes) -> str:
-    """Return the hash of a password, with a new salt. Raises Unusable where this Python has no scrypt."""
+    """Return the hash of a password, with a new salt. Raises Unusable if this Python has no scrypt."""
     salt = os.urandom(SALT_SIZE)
     blank = Hash(LOG_N, BLOCK_SIZE, PARALLEL, salt, bytes(DIGEST_SIZE))
     return f"$scrypt$ln={LOG_N},r={BLOCK_SIZE},p={PARALLEL}${_encode(salt)}${_encode(_scrypt(blank, password))}"
@@ -76,7 +76,7 @@ def parse_hash(text: str) -> Hash:
 
 
 def verify(hashed: Hash, password: bytes) -> bool:
-    """Tell whether the password is the one that was hashed; it takes as long either way."""
+    """Tell whether the password matches the hash; both results take the same time."""
     from hmac import compare_digest
 
     if not hashed.text:
@@ -145,7 +145,7 @@ def has_bcrypt() -> bool:
 
 
 def _scrypt(hashed: Hash, password: bytes) -> bytes:
-    # Imported here: only passwords need it.
+    # Imported here, because only passwords need it.
     import hashlib
 
     if not hasattr(hashlib, "scrypt"):

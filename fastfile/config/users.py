@@ -57,7 +57,7 @@ def _read_users(config: Config, path: str) -> list[str]:
 
 
 def _read_regular_file(config: Config, path: str) -> bytes:
-    """Return the content of a file; a pipe is refused, since it would hold up the start and could not be read again."""
+    """Return the content of a file; refuse a pipe, which could delay the start and not be read again."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):

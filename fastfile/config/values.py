@@ -1,7 +1,7 @@
-"""The kinds of value that an option may have: how text is parsed, what was expected, how a value is shown.
+"""The kinds of value that options have: how to parse text, what is expected, how to show a value.
 
-The command line, the environment and a file all give text. A kind's ``parse`` raises ValueError; load.py adds which
-option it was, and where the text came from.
+The command line, the environment and a file all give text. A kind's ``parse`` raises ValueError; load.py adds the
+option and the source.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ def _parse_mount(text: str) -> tuple[str, str]:
 
 
 def _parse_proxy(text: str) -> str:
-    """Return a network as it is written out; ``unix`` is every client of a Unix socket."""
-    import ipaddress  # 3 ms of a start that mostly goes without it
+    """Return a network in its full form; ``unix`` means every client of a Unix socket."""
+    import ipaddress  # takes 3 ms, and most servers do not need it
 
     return text if text == "unix" else str(ipaddress.ip_network(text, strict=False))
 

@@ -49,7 +49,7 @@ def parse_range(value: bytes, size: int, max_ranges: int) -> tuple[ByteRange, ..
 
 
 def _maybe_element(text: bytes, size: int) -> ByteRange | None:
-    """Return _maybe_spec() of one of many: interpreted, the usual form takes a quarter of the time in this way.
+    """Return _maybe_spec() of one of many, four times as fast for the usual form when interpreted.
 
     A thousand of them take 0.7 ms instead of 2.6 ms.
     """
@@ -61,10 +61,10 @@ def _maybe_element(text: bytes, size: int) -> ByteRange | None:
 
 
 def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
-    """Return the range-spec that stands in ``text`` from ``position`` on, cut to the size (§14.1.2).
+    """Return the range-spec that begins at ``position`` in ``text``, cut to the size (§14.1.2).
 
-    An empty range when it is unsatisfiable, None when it is malformed. Positions of more digits than any file needs
-    are as good as the largest that is read.
+    An empty range if it is unsatisfiable, None if it is malformed. Positions with more digits than any file needs count
+    as the largest position.
     """
     end = len(text)
     first = last = 0
@@ -88,7 +88,7 @@ def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
         return (max(size - last, 0), size) if has_last else None
     if not has_last:
         return (first, size)
-    if first >= ENOUGH and last >= ENOUGH:  # neither was read whole, so neither tells which comes first
+    if first >= ENOUGH and last >= ENOUGH:  # both were cut off, so their order is unknown
         first_digits, last_digits = text[begin:dash].lstrip(b"0"), text[dash + 1 :].lstrip(b"0")
         is_ordered = (len(first_digits), first_digits) <= (len(last_digits), last_digits)
         return (size, size) if is_ordered else None
@@ -98,9 +98,9 @@ def _maybe_spec(text: bytes, position: int, size: int) -> ByteRange | None:
 
 
 def _maybe_coalesced(ranges: list[ByteRange], size: int, max_ranges: int) -> tuple[ByteRange, ...] | None:
-    """Merge what overlaps or touches in O(n log n); None when it is too much to ask (§17.15)."""
+    """Merge overlapping and adjacent ranges in O(n log n); None if the request is too expensive (§17.15)."""
     overlaps = 0
-    merged: list[tuple[int, int, int]] = []  # place asked, start, stop
+    merged: list[tuple[int, int, int]] = []  # requested place, start, stop
     for start, stop, place in sorted((start, stop, place) for place, (start, stop) in enumerate(ranges)):
         if not merged or start > merged[-1][2]:
             merged.append((place, start, stop))
@@ -108,7 +108,7 @@ def _maybe_coalesced(ranges: list[ByteRange], size: int, max_ranges: int) -> tup
         last_place, last_start, last_stop = merged[-1]
         overlaps += start < last_stop
         merged[-1] = (min(place, last_place), last_start, max(stop, last_stop))
-    # A first overlap is between two ranges; a second one makes three, and §14.2 names more than two as a reason.
+    # A first overlap is between two ranges; a second one makes three, and §14.2 allows ignoring more than two.
     if overlaps > 1 or len(merged) > max_ranges:
         return None
     if sum([stop - start + PART_OVERHEAD for _, start, stop in merged]) > size + ALLOWANCE:
@@ -134,9 +134,9 @@ def make_multipart_type(boundary: bytes) -> bytes:
 def make_part_heads(
     ranges: tuple[ByteRange, ...], size: int, content_type: bytes, boundary: bytes
 ) -> tuple[bytes, ...]:
-    """Return what precedes the bytes of each range, the delimiter included (§14.6, RFC 2046 §5.1.1).
+    """Return what precedes the bytes of each range, including the delimiter (§14.6, RFC 2046 §5.1.1).
 
-    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is the sum of them. The first
+    The content is heads and ranges in turn, then make_closing_delimiter(): Content-Length is their sum. The first
     delimiter has a line break before it too, which ends an empty preamble: nginx, httpd and lighttpd send one, and
     zsync drops the first line of a content unread.
     """
@@ -145,5 +145,5 @@ def make_part_heads(
 
 
 def make_closing_delimiter(boundary: bytes) -> bytes:
-    """Return what ends a multipart content (RFC 2046 §5.1.1)."""
+    """Return the end of a multipart content (RFC 2046 §5.1.1)."""
     return b"\r\n--%b--\r\n" % boundary

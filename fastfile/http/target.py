@@ -1,7 +1,7 @@
 """The request target (RFC 9112 §3.2, RFC 3986): from the bytes of the request-line to the name of a file, and back.
 
-Owns percent-coding and dot segments. It knows no disk: storage/ keeps lookups beneath the root. The checks here give
-good answers; they are not the confinement.
+Owns percent-coding and dot segments. It does not know the disk: storage/ keeps lookups beneath the root. The checks
+here make good error messages; they are not the confinement.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _ESCAPES = tuple(b"%%%02X" % byte for byte in range(256))  # RFC 3986 §2.1: upp
 
 
 class Target(NamedTuple):
-    """A request target, taken apart and decoded."""
+    """A request target, split and decoded."""
 
     path: bytes  # decoded, dot segments resolved, no slash at either end; b"" is the root
-    is_directory: bool  # the path ended with "/" or with a dot segment: it asks for a directory
-    query: bytes | None  # raw, between the first "?" and "#"; None when there was no "?"
+    is_directory: bool  # the path ended with "/" or a dot segment: it requests a directory
+    query: bytes | None  # raw, between the first "?" and "#"; None if there was no "?"
     authority: bytes | None  # of the absolute-form: it replaces the Host field (RFC 9112 §3.2.2)
     asterisk: bool  # "*": only for OPTIONS (RFC 9112 §3.2.4)
 
@@ -36,10 +36,10 @@ _ASTERISK = Target(b"", False, None, None, True)
 
 
 def parse_target(target: bytes, is_secure: bool = False) -> Target:
-    """Parse a target in origin-form, absolute-form or asterisk-form; ``is_secure``: it came over TLS.
+    """Parse a target in origin-form, absolute-form or asterisk-form; ``is_secure``: it arrived over TLS.
 
     Raises HTTPError: 400 for other forms, a bad escape, a NUL, an invalid authority, and dot segments that climb above
-    the root; 404 for what no file can be named; 421 for https over a connection that is not secure.
+    the root; 404 for a path that no file can have; 421 for https over a connection that is not secure.
     """
     if target == b"*":
         return _ASTERISK
@@ -89,9 +89,9 @@ def _decode(raw_path: bytes) -> bytes:
 
 
 def _resolve(path: bytes) -> tuple[bytes, bool]:
-    """Return the path without empty and dot segments and outer slashes, and whether it asks for a directory.
+    """Return the path without empty and dot segments and outer slashes, and whether it requests a directory.
 
-    RFC 3986 §5.2.4 drops a ".." at the root. Here it is an error: no honest client sends it.
+    RFC 3986 §5.2.4 drops a ".." at the root. Here it is an error, because no well-meaning client sends it.
     """
     if b"//" not in path and b"/." not in path:
         return (path[1:-1], True) if path.endswith(b"/") else (path[1:], False)
@@ -108,13 +108,14 @@ def _resolve(path: bytes) -> tuple[bytes, bool]:
 
 
 def _judge_encoded_slashes(raw_path: bytes, path: bytes, is_directory: bool) -> bool:
-    """Return whether a path with an encoded slash asks for a directory. Raises HTTPError 400 beside a double dot.
+    """Return whether a path with an encoded slash requests a directory. Raises HTTPError 400 beside a double dot.
 
     RFC 3986 §2.2 lets a server decide what an encoded slash means: data inside a segment, or a separator. No file name
-    holds a slash, so as data it could name nothing; npm and pnpm ask a registry for /@scope%2fname, and nginx, Caddy,
-    http.server, serve and http-server all read it as a slash. A proxy in front may see one segment where we see two:
-    so no double dot goes with it, which could lead from a path that the proxy allows to one that it refuses. At the end
-    it is not a slash: a page there would resolve its references against another folder than the one it is in.
+    contains a slash, so as data it could name nothing; npm and pnpm request /@scope%2fname from a registry, and nginx,
+    Caddy, http.server, serve and http-server all read it as a slash. A proxy in front may see one segment where
+    fastfile sees two, so a double dot is refused with it: it could lead from a path that the proxy allows to one that
+    it refuses. At the end it is not a slash: a page there would resolve its references against another folder than its
+    own.
     """
     if b".." in raw_path.replace(b"%2e", b".").replace(b"%2E", b"."):
         segments = _decode(raw_path).split(b"/")
@@ -132,7 +133,7 @@ def _check_name(path: bytes) -> None:
 
 
 def encode_path(path: bytes) -> bytes:
-    """Percent-encode every byte but the slash and what is unreserved (RFC 3986 §2.3).
+    """Percent-encode every byte except the slash and unreserved characters (RFC 3986 §2.3).
 
     No slash is added or removed: a caller that builds a reference puts exactly one before it.
     """
@@ -140,10 +141,10 @@ def encode_path(path: bytes) -> bytes:
 
 
 def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes:
-    """Return the reference to a Target's path on this site: it begins with exactly one slash, so it cannot lead off it.
+    """Return the reference to a Target's path on this site: it begins with exactly one slash, so it stays on the site.
 
-    The query goes with it as it came; bytes that cannot stand in a field are encoded all the same, so that no caller
-    can split a response with one.
+    The query is kept unchanged, except that bytes that a field cannot contain are encoded, so that no caller can split
+    a response with it.
     """
     location = b"/" + encode_path(path.strip(b"/"))
     if is_directory and location != b"/":
@@ -152,12 +153,12 @@ def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes
 
 
 def encode_query(query: bytes) -> bytes:
-    """Percent-encode the bytes of a query that a field cannot hold; the others stay as they came."""
+    """Percent-encode the bytes of a query that a field cannot contain; the others stay unchanged."""
     return _encode(query, _QUERY_SAFE)
 
 
 def encode_value(value: bytes) -> bytes:
-    """Percent-encode every byte that is not unreserved, so that the result is one value in any place."""
+    """Percent-encode every byte that is not unreserved, so that the result is one value anywhere."""
     return _encode(value, UNRESERVED)
 
 

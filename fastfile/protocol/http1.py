@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: the bytes of a response; RFC 9112. No other module writes them.
+"""HTTP/1.1 on the wire: the bytes of a response (RFC 9112). No other module writes them.
 
 Knows messages, not how they are made (site/) or sent (server/). The parser of requests is a kernel (parser.py).
 """
@@ -18,7 +18,7 @@ _STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, 
 
 
 def head_of(head: ResponseHead) -> bytes:
-    """Return the status line and the field lines of a head, each with its CRLF; make_tail() has the rest of it."""
+    """Return the status line and the field lines of a head, each with its CRLF; make_tail() makes the rest."""
     if head.http1 is None:
         head.http1 = _serialize_partial(head) if isinstance(head, PartialHead) else _serialize(head)
     return head.http1
@@ -27,8 +27,8 @@ def head_of(head: ResponseHead) -> bytes:
 def make_tail(date_s: int, is_persistent: bool, is_current: bool, is_chunked: bool = False) -> bytes:
     """Return the end of a head: Date, the fields of the connection and the framing, and the empty line.
 
-    ``is_current``: the request was HTTP/1.1. A client of 1.0 must be told when the connection goes on (§9.3), and
-    gets no chunks (§6.1): the end of a body of unknown size is the end of its connection.
+    ``is_current``: the request was HTTP/1.1. A 1.0 client must be told that the connection persists (§9.3), and gets no
+    chunks (§6.1): the end of a body of unknown size is the end of its connection.
     """
     fields: list[Field] = [(b"Date", make_httpdate(date_s))]
     if not is_persistent:
@@ -52,7 +52,7 @@ def _serialize(head: ResponseHead) -> bytes:
 
 def _serialize_partial(head: PartialHead) -> bytes:
     start, stop, size = head.start, head.stop, head.size
-    # Text, since compiled that is a fifth of the instructions of bytes and %d.
+    # Text, because compiled it takes a fifth of the instructions of bytes and %d.
     lines = f"Content-Range: bytes {start}-{stop - 1}/{size}\r\nContent-Length: {stop - start}\r\n"
     return head_of(head.base) + lines.encode("ascii")
 

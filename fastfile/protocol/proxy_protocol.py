@@ -1,6 +1,6 @@
-"""The PROXY protocol, versions 1 and 2: the client's address, which a proxy says before the first byte of a request.
+"""The PROXY protocol, versions 1 and 2: a proxy sends the client's address before the first byte of a request.
 
-By haproxy's proxy-protocol.txt. Strict: what is not exactly of its form closes the connection.
+By haproxy's proxy-protocol.txt. Strict: any other input closes the connection.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import NamedTuple
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2
 MAX_LINE = 107  # of version 1, with its CRLF
-MAX_SIZE = 4096  # of version 2: the addresses and what a proxy adds (TLS details, 256 bytes in practice)
+MAX_SIZE = 4096  # of version 2: the addresses and extensions (TLS details, 256 bytes in practice)
 _SIZES = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}  # by family and transport: TCP and UDP over IPv4, over IPv6
 
 
 class Preface(NamedTuple):
-    """``client`` is None if the proxy speaks for itself: a check of its own, or an address of another kind."""
+    """``client`` is None if the proxy speaks for itself: its own health check, or an address of another kind."""
 
     size: int
     client: bytes | None
 
 
 def maybe_preface(data: bytes) -> Preface | None:
-    """Read what a proxy says first; None: more has to come. Raises ValueError if it is malformed."""
+    """Read the preface of a proxy; None if more input is needed. Raises ValueError if it is malformed."""
     if SIGNATURE.startswith(data[: len(SIGNATURE)]):
         return _maybe_version_2(data) if len(data) >= 16 else None
     if b"PROXY ".startswith(data[:6]):
@@ -58,7 +58,7 @@ def _maybe_version_2(data: bytes) -> Preface | None:
     if len(data) < 16 + size:
         return None
     length = _SIZES.get(data[13])
-    if command == 0 or length is None:  # LOCAL; a Unix socket, or what has no address
+    if command == 0 or length is None:  # LOCAL; a Unix socket, or no address
         return Preface(16 + size, None)
     if size < 2 * length + 4:
         raise ValueError("the addresses are incomplete")

@@ -1,4 +1,4 @@
-"""Clean URLs: the files that may answer for a path, and the preferred path of each page.
+"""Clean URLs: the files that may be served for a path, and the preferred path of each page.
 
 ``/about`` is about.html or about/index.html; with --clean-urls a request for the file's name is redirected there. Pure:
 the caller looks for the files. Paths are as in a Target, without outer slashes.
@@ -15,12 +15,12 @@ HTML = b".html"
 # /about even then; clean: only at /about, to which /about.html redirects, as /docs/index.html does to /docs/.
 Pages = Literal["files", "after", "both", "clean"]
 # auto: folders end with a slash, files do not, and the other form redirects; folder: the same, but the other form of a
-# file is not found; always, never: all pages have the one form; keep: a page is at both.
+# file is not found; always, never: all pages have one form; keep: a page has both.
 TrailingSlash = Literal["auto", "folder", "always", "never", "keep"]
 
 
 class PagePath(NamedTuple):
-    """A path as a client asks for it."""
+    """A path as a client requests it."""
 
     path: bytes
     is_directory: bool  # it ends with a slash
@@ -35,7 +35,7 @@ class CleanUrls:
         self._index = index
 
     def candidates(self, asked: PagePath) -> tuple[bytes, ...]:
-        """Return the files that may answer for a path, in the order in which they are looked for."""
+        """Return the files that may be served for a path, in the order of the search."""
         path, is_directory = asked
         pages = tuple(join(path, name) for name in self._index)
         if not path:
@@ -46,7 +46,7 @@ class CleanUrls:
         return (path, *pages, *with_ending) if self._pages == "after" else (path, *with_ending, *pages)
 
     def address(self, file: bytes, asked: PagePath) -> PagePath:
-        """Return the preferred path of a file that answers for ``asked``; ``asked`` itself if there is no other."""
+        """Return the preferred path of a file that is served for ``asked``; ``asked`` itself if there is no other."""
         folder, _, name = file.rpartition(b"/")
         is_named = file == asked.path and not asked.is_directory
         if is_named and self._pages != "clean":
@@ -58,7 +58,7 @@ class CleanUrls:
         return PagePath(file.removesuffix(HTML), self._has_slash(False, asked, is_named))
 
     def canonical(self, file: bytes) -> PagePath | None:
-        """Return the path that a page prefers to that of its file; None if it has no other, or redirects there."""
+        """Return the path that a page prefers to its file name; None if it has no other, or redirects there."""
         if self._pages != "after" or not file.endswith(HTML) or file.rpartition(b"/")[2] in (HTML, *self._index):
             return None
         return self.address(file, PagePath(file.removesuffix(HTML), False))

@@ -20,9 +20,9 @@ from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Condition, QueryMatch
 
 _FIELDS: dict[str, tuple[bytes, ...]] = {"language": (b"Accept-Language", b"Cookie"), "cookie": (b"Cookie",)}
-# Netlify: this cookie overrides the language that a browser asks for.
+# Netlify: this cookie overrides the browser's language.
 _LANGUAGE_COOKIE = b"nf_lang"
-# Steps of 4.5 ns, as in index.py: to look at a condition, and at a parameter or a cookie.
+# Steps of 4.5 ns, as in index.py: to check a condition, and a parameter or a cookie.
 _STEPS_OF_CONDITION = 800
 _STEPS_OF_PAIR = 10
 
@@ -68,14 +68,14 @@ class Asked:
         return host.rpartition(b":")[0] if re.search(rb":\d*\Z", host) and not host.endswith(b"]") else host
 
     def spend(self, steps: int) -> None:
-        """Count steps. Raises HTTPError 431 when the request took too many."""
+        """Count steps. Raises HTTPError 431 if the request took too many."""
         self._steps += steps
         if self._steps > MAX_STEPS:
             raise HTTPError(431, "The headers or the query are too long for the rules of this site.")
 
 
 def match_queries(matches: Iterable[QueryMatch], asked: Asked, captures: Captures) -> bool:
-    """Tell whether the query has all the parameters, and capture their values. It may have others."""
+    """Tell whether the query has all the parameters, and capture their values. Other parameters are allowed."""
     for match in matches:
         asked.spend(_STEPS_OF_CONDITION + _STEPS_OF_PAIR * len(asked.parameters))
         values = [value for name, value in asked.parameters if name == match.name]

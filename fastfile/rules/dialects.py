@@ -48,7 +48,7 @@ CLOUDFLARE = Dialect(
     max_header_rules=100,
     max_header_line=2000,
 )
-# Without --as: Netlify's, extended by what only Cloudflare has where the two do not contradict each other.
+# Without --as: Netlify's, plus the features of Cloudflare that do not contradict it.
 EITHER = NETLIFY._replace(
     name="fastfile", splat_anywhere=True, joins_fields=True, removes_fields=True, fills_values=True
 )

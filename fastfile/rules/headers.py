@@ -18,13 +18,13 @@ from fastfile.rules.redirects import split_lines
 from fastfile.rules.rule import Dialect, FieldChange, HeaderRule, Pattern, Place, Problem, check_size, confine
 from fastfile.rules.rulebook import fill
 
-# A rule may set no header that an option may not set, except for the type and coding of a file, which its author knows.
-# Netlify ignores most of them too. --no-server-header controls Server.
+# A rule may not set the headers that options may not set, except for the type and coding of a file, which its author
+# knows. Netlify ignores most of them too. --no-server-header controls Server.
 _KNOWN_BETTER = {"content-location", "content-type", "content-encoding"}
 PROTECTED = frozenset(name.encode() for name in header_values.PROTECTED - _KNOWN_BETTER) | {b"server"}
-# The codings that a file may be stored in: its bytes are sent as they are, and the header says so (RFC 9110 §8.4.1).
+# The codings of stored files: their bytes are sent unchanged, with the header (RFC 9110 §8.4.1).
 CODINGS = (b"gzip", b"br", b"zstd", b"deflate")
-MOST_LINES = 5000  # of one file: all of them may be for one path
+MOST_LINES = 5000  # lines in one file: all of them may be for one path
 _PATH_STARTS = (b"/", b"http://", b"https://")
 # RFC 9110 §5.5: visible characters, white space, and obs-text, which has no meaning.
 _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
@@ -74,7 +74,7 @@ def parse_headers(content: bytes, file: str, dialect: Dialect) -> tuple[list[Hea
     budget = Budget()
     lines = 0
     block: _Block | None = None
-    is_lost = False  # the path of the block could not be used, so its lines are skipped
+    is_lost = False  # the path of the block cannot be used, so its lines are skipped
     for number, line in enumerate(split_lines(content), 1):
         if not line or line.startswith(b"#"):
             continue
@@ -139,7 +139,7 @@ def parse_change(line: bytes, source: Pattern | None, dialect: Dialect) -> Field
     if not colon or not value:
         raise ValueError("the line is not a header (Name: value)")
     if name.lower() == b"basic-auth":
-        # Sent as a header it would publish the password.
+        # Sending it as a header would publish the password.
         raise ValueError("Basic-Auth is a Netlify service; it protects nothing here")
     if value.translate(None, _CONTROL_BYTES) != value:
         raise ValueError(f"the value of {show(name)} has a control character")

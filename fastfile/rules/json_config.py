@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from fastfile.rules.patterns.expression import Budget
 from fastfile.rules.rule import Place, Problem, confine
 
-MOST_ITEMS = 2048  # of a list: as many rules as Vercel reads
+MOST_ITEMS = 2048  # items of a list: as many as Vercel reads
 _WHITE_SPACE = " \t\r\n"
 _Value = TypeVar("_Value")
 _Rule = TypeVar("_Rule")
@@ -41,7 +41,7 @@ class Document:
         try:
             text = content.decode("utf-8-sig")
             value = json.loads(text)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text that could be sent
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be sent
             if isinstance(value, dict):
                 self._walk(text)
             else:
@@ -60,7 +60,7 @@ class Document:
         return tuple(sorted(self._problems, key=lambda problem: problem.place.line))
 
     def place_of(self, key: str) -> Place:
-        """Return the place of a key; the whole file where it is absent."""
+        """Return the place of a key; the whole file if it is absent."""
         return self._entries[key].place if key in self._entries else self.place
 
     def complain(self, entry: Entry, sentence: str) -> None:
@@ -89,7 +89,7 @@ class Document:
             yield from (item for item in items[:MOST_ITEMS] if self._check(item, dict) is not None)
 
     def read_each(self, key: str, read: Callable[[Document, Entry], _Rule | None]) -> Iterator[_Rule]:
-        """Yield what is read of each object of a list. An object that cannot be read is a problem of its own."""
+        """Yield the result of ``read`` for each object of a list. An object that cannot be read is a Problem."""
         for entry in self.items(key):
             rule = None
             with confine(entry.place, self._problems, f"{entry.name}: "):
@@ -156,7 +156,7 @@ def _skip(text: str, index: int) -> int:
 
 
 def hint(name: str, keys: Iterable[str]) -> str:
-    """Return a hint at the key that was meant: one that differs in case, dashes or a last s."""
+    """Return a hint at the intended key: one that differs in case, dashes or a final s."""
 
     def bare(key: str) -> str:
         return key.replace("-", "").replace("_", "").lower().rstrip("s")

@@ -1,4 +1,4 @@
-"""What vercel.json and serve.json have in common: redirects, rewrites, headers, and settings that imply redirects."""
+"""Common parts of vercel.json and serve.json: redirects, rewrites, headers, and settings that imply redirects."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def check_redirect_status(document: Document, entry: Entry, key: str, status: in
 
 
 def make_redirect(rule: Rule) -> Rule:
-    """Return a rule that wins over the files, and takes the query of the request with it."""
+    """Return a rule that wins over files, and adds the query of the request."""
     return rule._replace(forced=True, query="merged")
 
 
 def make_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule:
-    """Return a rule that goes after the files; one that leads to another server is a problem, and answers 501."""
+    """Return a rule that applies after the files; a destination on another server is a problem, and returns 501."""
     if rule.destination is not None and rule.destination.origin:
         document.complain(
             entry, f"leads to another server; fastfile forwards no requests: {rule.source.text} returns 501"

@@ -1,7 +1,7 @@
-"""Reads ``netlify.toml`` as Netlify does: its redirects, which come after those of ``_redirects``, and its headers.
+"""Read ``netlify.toml`` as Netlify does: its redirects, which come after those of ``_redirects``, and its headers.
 
-Owns its keys. What needs Netlify to run something (edge functions, functions, proxying) answers 501, so that no later
-rule answers for it with a page. Sections about building say nothing of how files are served.
+Owns its keys. Features that Netlify has to run (edge functions, functions, proxying) return 501, so that no later rule
+serves a page in their place. Sections about building do not affect how files are served.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from fastfile.rules.rule import FieldChange, HeaderRule, Place, Problem, Rule, c
 
 FILE = "netlify.toml"
 MAX_SIZE = 256 * 1024
-MOST_ENTRIES = 2048  # of each kind
-_MOST_HEADERS = 256  # of one entry
-# The parser takes a time that grows with the square of the parts of a dotted key, so they are bounded.
+MOST_ENTRIES = 2048  # entries of each kind
+_MOST_HEADERS = 256  # headers of one entry
+# The parser's time grows with the square of the number of parts of a dotted key, so it is bounded.
 _MOST_DOTS, _MANY_DOTS, _MOST_LINES_OF_MANY = 256, 32, 32
 _LISTS = ("redirects", "headers", "edge_functions")
 _LINE_OF_ERROR = r"\(at line (\d+)"
@@ -34,7 +34,7 @@ _REDIRECT_KEYS = {
 
 
 class Entry(NamedTuple):
-    """One table of a list and where it begins; ``name`` is as in ``redirects[2]``."""
+    """One table of a list and its first line; ``name`` is as in ``redirects[2]``."""
 
     name: str
     value: dict[str, Any]
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 def read_netlify_config(content: bytes, file: str = FILE) -> tuple[list[Rule], list[HeaderRule], list[Problem]]:
-    """Return what a netlify.toml says: rules, header rules, and what of it cannot be used."""
+    """Return the content of a netlify.toml: rules, header rules, and problems."""
     problems: list[Problem] = []
     rules: list[Rule] = []
     header_rules: list[HeaderRule] = []
@@ -84,7 +84,7 @@ def _load(content: bytes, file: str, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _place_of(content: bytes, file: str, key: str) -> Place:
-    """Return where a key stands first."""
+    """Return the first place of a key."""
     found = re.search(rb"^[ \t]*\[*[ \t]*[\"']?%b\b" % re.escape(key).encode(), content, re.MULTILINE)
     return Place(file, content.count(b"\n", 0, found.start()) + 1 if found else 0)
 
@@ -106,7 +106,7 @@ def _entries(document: dict[str, Any], content: bytes, file: str, key: str, prob
 
 
 def _places(content: bytes, file: str, key: str, count: int) -> Iterator[Place]:
-    """Yield where each table of a list begins; the same place for those that are written inline."""
+    """Yield the place of each table of a list; the same place for inline tables."""
     pattern = rb"^[ \t]*\[\[[ \t]*[\"']?%b[\"']?[ \t]*\]\]" % re.escape(key).encode()
     line, counted = 1, 0
     last = _place_of(content, file, key)

@@ -1,6 +1,6 @@
 """Providers of static hosting: one row of settings for each, and one for fastfile itself.
 
-Owns the values alone. The steps of a site and the readers of rules act on them; none checks a provider's name.
+Owns only the values. The steps of a site and the readers of rules use them; none checks a provider's name.
 docs/hosts.md names the source of each value in the provider's documentation, and its test.
 """
 
@@ -16,27 +16,27 @@ from fastfile.rules.rule import Dialect, HeaderRule, Problem, Rule
 
 
 class Provider(NamedTuple):
-    """One provider. An option that is given beside ``--as`` replaces the value of the row."""
+    """One provider. An option beside ``--as`` replaces the value of the row."""
 
     name: str
-    # Files of the folder that configure the provider; they are never served themselves. Those that are also read
-    # ``beside`` it, in the folder that holds it, are the ones of a project.
+    # Files of the folder that configure the provider; they are never served. Files of a project are also read
+    # ``beside`` the folder, in its parent.
     rule_files: tuple[str, ...] = ("_redirects", "_headers")
     beside: tuple[str, ...] = ()
-    # Files of the folder that are not read, and not served either.
+    # Files of the folder that are neither read nor served.
     unserved: tuple[str, ...] = ()
-    # How they are read.
+    # The dialect of the rule files.
     dialect: Dialect = dialects.EITHER
     # The URLs of pages (clean_urls.py).
     pages: Pages = "files"
     slash: TrailingSlash = "auto"
-    # Header rules are matched with the name of the file that answers: for / with /index.html.
+    # Header rules are matched with the name of the served file: for / with /index.html.
     fields_of_file: bool = False
     # The status of redirects to the URL of a page.
     moved: int = 301
-    # Which 404.html answers for a missing file.
+    # Which 404.html is sent for a missing file.
     not_found: Literal["nearest", "root"] = "nearest"
-    # A site without a 404.html at its root is an application: its index.html answers every missing path with 200.
+    # A site without a 404.html at its root is an app: every missing path gets its index.html with 200.
     application: bool = False
     # Sent with files unless a rule says otherwise; b"" is fastfile's default: no-cache, and immutable for hashed names.
     cache_control: bytes = b""
@@ -88,7 +88,7 @@ GITHUB_PAGES = Provider(
     listing=False,
 )
 
-# vercel.py changes this row by what vercel.json says of clean URLs and slashes.
+# vercel.py changes this row by the settings of vercel.json for clean URLs and slashes.
 VERCEL = Provider(
     "vercel",
     rule_files=("vercel.json",),
@@ -133,7 +133,7 @@ def with_options(provider: Provider, config: Config) -> Provider:
 
 
 class Deployment(NamedTuple):
-    """What a provider's file says: the provider as modified by it, the rules, and the problems."""
+    """The content of a provider's file: the provider as modified by it, the rules, and the problems."""
 
     provider: Provider
     rules: tuple[Rule, ...]

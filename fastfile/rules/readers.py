@@ -1,6 +1,6 @@
-"""From the files of a site to its rules: which reader is for which file, and what all of them say together.
+"""From the files of a site to its rules: the reader of each file, and the combination of all.
 
-Runs in any thread: it reads values and makes values.
+Runs in any thread: it makes values from values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastfile.storage.deploy_files import DeployFile
 
 
 class Parsed(NamedTuple):
-    """What one file says; ``provider`` is the one that it makes of ours, if it does."""
+    """The content of one file; ``provider`` is the modified provider, if the file modifies it."""
 
     rules: Sequence[Rule] = ()
     header_rules: Sequence[HeaderRule] = ()
@@ -26,7 +26,7 @@ class Parsed(NamedTuple):
 
 
 class RuleSet(NamedTuple):
-    """The rules of a site, ready for requests. ``problems`` are what cannot be used."""
+    """The rules of a site, ready for requests. ``problems`` are the lines that cannot be used."""
 
     provider: Provider
     rules: Sequence[Rule]
@@ -49,7 +49,7 @@ def _read_headers(content: bytes, file: str, dialect: Dialect) -> Parsed:
 
 
 def _read_vercel_config(content: bytes, file: str, _dialect: Dialect) -> Parsed:
-    # Imported here, and below: a site without such a file does not need it.
+    # Imported here and below, because a site without such a file does not need it.
     from fastfile.rules.vercel import read_vercel_config
 
     provider, rules, header_rules, problems = read_vercel_config(content, file)
@@ -79,7 +79,7 @@ READERS: dict[str, Callable[[bytes, str, Dialect], Parsed]] = {
 
 
 class RuleFile(NamedTuple):
-    """A file by its name, and by the name under which its problems are shown."""
+    """A file by its name, and the name under which its problems are shown."""
 
     name: str
     shown: str
@@ -87,7 +87,7 @@ class RuleFile(NamedTuple):
 
 
 def make_rule_set(files: Sequence[RuleFile], provider: Provider) -> RuleSet:
-    """Return the rules that files make together, in the order of the provider. Raises nothing."""
+    """Return the combined rules of files, in the order of the provider. Raises nothing."""
     rules: list[Rule] = []
     header_rules: list[HeaderRule] = []
     problems: list[Problem] = []
@@ -113,5 +113,5 @@ def _parse(file: RuleFile, dialect: Dialect) -> Parsed:
         return Parsed(problems=[Problem(place, file.file.problem)] if file.file.problem else ())
     try:
         return READERS[file.name](file.file.content, file.shown, dialect)
-    except (ImportError, PermissionError):  # the file has come since, and a worker in its sandbox imports nothing
+    except (ImportError, PermissionError):  # the file is new, and a worker in its sandbox cannot import its reader
         return Parsed(problems=[Problem(place, "the file is new; it takes effect when the server reloads")])

@@ -68,7 +68,7 @@ def parse_redirects(content: bytes, file: str, dialect: Dialect) -> tuple[list[R
 
 
 class RuleParts(NamedTuple):
-    """The parts of a rule as they are written; ``status`` is empty if there is none given."""
+    """The parts of a rule as written; ``status`` is empty if it has none."""
 
     source: bytes
     queries: tuple[bytes, ...]
@@ -79,7 +79,7 @@ class RuleParts(NamedTuple):
 
 
 class _Counts:
-    """How many rules there are. Cloudflare counts a rule after the first dynamic one as dynamic, whatever it is."""
+    """The numbers of rules. Cloudflare counts every rule after the first dynamic one as dynamic."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -104,7 +104,7 @@ class _Counts:
 def _parse_line(line: bytes, place: Place, dialect: Dialect, budget: Budget) -> Rule:
     tokens = line.split()
     if dialect.conditions:
-        # A comment at the end of a line is Netlify's.
+        # Only Netlify has comments at the end of a line.
         tokens = tokens[: next((i for i, token in enumerate(tokens) if token.startswith(b"#")), len(tokens))]
     elif len(tokens) > 3:
         raise ValueError(f"{dialect.name} reads no more than a path, a destination and a status")
@@ -116,7 +116,7 @@ def _parse_line(line: bytes, place: Place, dialect: Dialect, budget: Budget) -> 
 
 
 def make_rule(parts: RuleParts, place: Place, dialect: Dialect, budget: Budget) -> Rule:
-    """Return the rule of a line, or of an entry that says the same. Raises ValueError: a sentence."""
+    """Return the rule of a line, or of an equivalent entry. Raises ValueError: a sentence."""
     source = _parse_source(parts.source, dialect, budget)
     if parts.queries and not dialect.conditions:
         raise ValueError(f"{dialect.name} does not match queries")
@@ -183,7 +183,7 @@ def _parse_status(token: bytes, dialect: Dialect) -> tuple[int, bool]:
 
 def _parse_to(text: bytes | None, source: bytes, status: int, names: set[str]) -> Destination:
     if text is None:
-        # Netlify: without a destination a rule for a folder leaves it as it is, so that no later rule takes it.
+        # Netlify: a rule for a folder without a destination leaves it unchanged, so that no later rule applies.
         if status != 200 or not source.endswith(b"/*"):
             raise ValueError("there is no destination")
         text = source.removesuffix(b"*") + b":splat"

@@ -1,9 +1,9 @@
 """The rules of one root, and when they are read again.
 
-At the start the files are read whole, before anything is served. Later a file that changes is read and made into rules
-in a thread, once it has settled; the rules of before are in force until then. A file that is there is watched by its
-stamp, which goes into every entry that was made under it. One that is not there costs no request anything: the worker
-looks for it once a second, and so does a request that looks on the disk anyway.
+At the start the files are read whole, before anything is served. Later, a changed file is read and made into rules in a
+thread, once it has settled; the old rules apply until then. The stamp of an existing file goes into every entry made
+under it. A missing file costs requests nothing: the worker looks for it once a second, and so does a request that looks
+on the disk anyway.
 """
 
 from __future__ import annotations
@@ -34,28 +34,27 @@ from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
 from fastfile.terminal import printable
 
-MAX_SAID = 20  # problems: who has more will mend one and see the others
-RETRY_S = 0.02  # until files that change, or cannot be read for now, are looked at again
+MAX_SAID = 20  # problems: users with more can fix some and see the others
+RETRY_S = 0.02  # until files that change, or cannot be read at the moment, are read again
 
 Submit = Callable[[Callable[[], Any], Callable[[Future[Any]], None]], Future[Any] | None]
 _Opened = tuple[str, str, OpenedFile]  # the name of a rule file, and the one under which it is shown
 
 
 class _Snapshot(NamedTuple):
-    """What the files were at one time. ``rule_set`` is None if they say what was known already."""
+    """The state of the files at one time. ``rule_set`` is None if it has not changed."""
 
     files: Sequence[RuleFile]
-    watched: Sequence[tuple[Stamp, bool]]  # and whether each shows every change from now on
+    watched: Sequence[tuple[Stamp, bool]]  # with whether each shows every change from now on
     rule_set: RuleSet | None
-    is_busy: bool  # a file that is there could not be read for now
+    is_busy: bool  # an existing file cannot be read at the moment
 
 
 class SiteRules:
-    """``say`` is told once of each load what is wrong with the files. ``submit`` runs work in a thread; without it
-    changes are read at once.
+    """The current rules. ``say`` gets the problems of the files, once per load.
 
-    ``provider`` says which files are read, and is the one that they make of it. ``outer`` is where they are looked for
-    if they are not in the root.
+    ``submit`` runs work in a thread; without it changes are read at once. ``provider`` says which files are read, and
+    becomes the provider that they modify. ``outer`` is searched for files that are not in the root.
     """
 
     def __init__(
@@ -80,14 +79,14 @@ class SiteRules:
         self._is_reading = False
         self._is_changed = False
         self._files: Sequence[RuleFile] = ()
-        self._is_unread = False  # a file that is there could never be read
+        self._is_unread = False  # an existing file could never be read
         self._set = make_rule_set((), provider)
         self._adopt(self._read(self._open()))
         self._is_changed = False
 
     @property
     def provider(self) -> Provider:
-        """The provider that the files make of ours."""
+        """The provider as modified by the files."""
         return self._set.provider
 
     @property
@@ -97,11 +96,11 @@ class SiteRules:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What of the files cannot be used."""
+        """The lines of the files that cannot be used."""
         return self._set.problems
 
     def refresh(self) -> bool:
-        """See whether a file has changed, come or gone; tell whether the rules are others than at the last call."""
+        """Check whether a file changed, appeared or disappeared; tell whether the rules differ since the last call."""
         if not self._is_reading and not self._is_current() and self._clock.monotonic_s >= self._retry_s:
             self._begin_reading()
         changed, self._is_changed = self._is_changed, False
@@ -141,7 +140,7 @@ class SiteRules:
 
     def _open(self) -> list[_Opened]:
         """Open the files, after the places where each was looked for in vain."""
-        self._folder = make_folder_stamp(self._root)  # before what is in it, so that no change is missed
+        self._folder = make_folder_stamp(self._root)  # before its files, so that no change is missed
         opened: list[_Opened] = []
         for name in self._plain_provider.rule_files:
             file = open_deploy_file(self._root, name.encode())
@@ -171,7 +170,7 @@ class SiteRules:
         self._absent = tuple([stamp for stamp, _ in snapshot.watched if not stamp.signature])
         self._is_settled = not snapshot.is_busy and all(settled for _, settled in snapshot.watched)
         if snapshot.is_busy:
-            # The rules of before stay in force; if there are none, nothing is served that a rule might hide.
+            # The old rules stay in force; if there are none, no file is served that a rule might hide.
             self._retry_s = self._clock.monotonic_s + RETRY_S
             self._is_unread = not self._files
             return
@@ -190,17 +189,17 @@ class SiteRules:
             self._say(f"{len(problems) - MAX_SAID} more lines cannot be used")
 
     def stamps(self) -> tuple[Stamp, ...] | None:
-        """Return what shows a change of the rules; None if a change could go unnoticed, so that nothing is kept."""
+        """Return stamps that show a change of the rules; None if a change could go unnoticed."""
         return self._present if self._is_settled else None
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a Target's path is one of the files themselves."""
-        return path.lower() in self._hidden  # some file systems don't tell case apart
+        return path.lower() in self._hidden  # some file systems ignore case
 
     def match(self, page: PagePath, query: bytes | None = None, head: RequestHead | None = None) -> RuleMatch:
-        """Return all that the rules say about a request: where it leads, header changes, Vary. One lookup.
+        """Return the result of the rules for a request: the destination, header changes, Vary. One lookup.
 
-        Without ``head`` it is about all requests for the path. Raises HTTPError: 503 while a rule file cannot be read,
+        Without ``head`` it is for all requests for the path. Raises HTTPError: 503 while a rule file cannot be read,
         414 and 431 for a request that is too long for the rules.
         """
         if self._is_unread:
@@ -216,7 +215,7 @@ class SiteRules:
         return self._set.has_rules and self._set.book.forces(_path_of(PagePath(path, False)))
 
     def changes(self, page: PagePath) -> FieldChanges:
-        """Return what the rules make of the headers of a response at a path."""
+        """Return the rules' changes to the headers of a response at a path."""
         return self._set.fields.changes(_path_of(page)) if self._set.has_fields else NO_CHANGES
 
 

@@ -1,7 +1,7 @@
 """The rules of a site as values: the readers of ``_redirects``, ``_headers`` and other rule files make them.
 
-Owns their shape alone. redirects.py, headers.py and the other readers make them, rulebook.py matches them. Paths are
-matched decoded, with one slash at the start and without dot segments; templates are kept encoded.
+Owns only their shape; rulebook.py matches them. Paths are matched decoded, with one slash at the start and without dot
+segments; templates are kept encoded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """A message to the author of a file, as one sentence; mostly about a line that is left out."""
+    """A message to the author of a file, as one sentence; usually about a line that is ignored."""
 
     place: Place
     text: str
@@ -31,8 +31,8 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.text}"
 
 
-MOST_PROBLEMS = 1000  # of one file; after them the rest of it is not read
-MOST_RULES = 20_000  # of one file; Netlify's documentation warns of 10,000
+MOST_PROBLEMS = 1000  # problems of one file; after them the rest is not read
+MOST_RULES = 20_000  # rules of one file; Netlify's documentation warns of 10,000
 
 
 def check_size(rules: int, problems: int, most: int = MOST_RULES) -> None:
@@ -60,15 +60,15 @@ class Capture(NamedTuple):
     name: str | int
 
 
-# Literal bytes, which may stand in a URI as they are, and captures, which are encoded before they are put in.
+# Literal bytes, which need no escapes in a URI, and captures, which are encoded before they are inserted.
 Template = tuple[bytes | Capture, ...]
 
 
 class Segments(NamedTuple):
     """A path of literal segments (bytes) and placeholders for one segment (their names).
 
-    ``end``: nothing more may follow (``exact``), a slash may (``slash``), a slash and a splat may (``rest``), or have
-    to (``splat``).
+    ``end``: nothing more may follow (``exact``), a slash may (``slash``), a slash and a splat may (``rest``) or must
+    (``splat``).
     """
 
     parts: tuple[bytes | str, ...]
@@ -76,12 +76,11 @@ class Segments(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """Which paths a rule is for: one of ``literals``, or those of ``segments``, or all that ``expression`` matches.
+    """The paths of a rule: one of ``literals``, or those of ``segments``, or all that ``expression`` matches.
 
     ``expression`` is a regular expression over bytes (patterns/syntax.py) for the whole path; its groups, by name or
-    number, are the captures.
-    ``segment`` is the first segment, with its slash, of every path that it can match, and b"" if that is not one
-    and the same (always right): it decides which requests have to try the expression at all.
+    number, are the captures. ``segment`` is the first segment, with its slash, of every path that it can match, and b""
+    if they differ (always correct): it decides which requests have to try the expression at all.
     """
 
     text: str  # as it is written in the file
@@ -92,7 +91,7 @@ class Pattern(NamedTuple):
 
 
 class QueryMatch(NamedTuple):
-    """A parameter that the query has to have: with ``value`` (decoded), or any value, which ``capture`` catches."""
+    """A parameter that the query must have: with ``value`` (decoded), or any value, which ``capture`` captures."""
 
     name: bytes
     value: bytes | None
@@ -100,12 +99,12 @@ class QueryMatch(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A condition on a request, beside its path.
+    """A condition on a request, in addition to its path.
 
-    ``language``: the client's best language is among ``names`` (lower case, as in Accept-Language). ``cookie``: one of
-    the cookies of these names is there. ``header``: one of these fields (lower case) is there. ``host``: the Host is
-    one of these names. ``query``: one of these parameters is there. If there is an ``expression``, the value of it
-    has to match as a whole, and named groups are captures. ``absent`` negates the condition.
+    ``language``: the client's best language is among ``names`` (lower case, as in Accept-Language). ``cookie``: there
+    is a cookie with one of these names. ``header``: there is one of these fields (lower case). ``host``: the Host is
+    one of these names. ``query``: there is one of these parameters. If there is an ``expression``, it must match the
+    whole value, and named groups are captures. ``absent`` negates the condition.
     """
 
     subject: Literal["language", "cookie", "header", "host", "query"]
@@ -115,7 +114,7 @@ class Condition(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """Where a rule leads: ``origin`` is b"" for this site, else a literal ``https://host:port``."""
+    """The destination of a rule: ``origin`` is b"" for this site, else a literal ``https://host:port``."""
 
     text: str  # as it is written in the file
     path: Template
@@ -125,13 +124,13 @@ class Destination(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A line of ``_redirects``, or an entry that says the same.
+    """A line of ``_redirects``, or an equivalent entry.
 
-    A ``status`` of 3xx with a destination redirects; any other answers with what the destination names in this site
-    (200: a rewrite; 404, 410: an error page of the site's own), and with fastfile's page if there is none.
-    ``refusal`` is a sentence: what the rule asks for cannot be done here, and 501 says why. ``forced`` wins over the
-    files. ``query`` says what becomes of the request's: it is ``dropped``, ``kept`` unless
-    the destination has one, or ``merged``: put after the destination's.
+    A ``status`` of 3xx with a destination redirects; any other status serves the destination in this site (200: a
+    rewrite; 404, 410: an error page of the site), or fastfile's page if there is none. ``refusal`` is a sentence:
+    fastfile cannot do what the rule needs, and 501 says why. ``forced`` wins over files. ``query`` says what happens to
+    the request's query: it is ``dropped``, ``kept`` unless the destination has one, or ``merged``: appended to the
+    destination's.
     """
 
     source: Pattern
@@ -146,16 +145,16 @@ class Rule(NamedTuple):
 
 
 class FieldChange(NamedTuple):
-    """A header to send with responses for a path; ``value`` None removes it, also where another rule set it."""
+    """A header to send with responses for a path; ``value`` None removes it, even if another rule set it."""
 
     name: bytes
     value: Template | None
 
 
 class HeaderRule(NamedTuple):
-    """A block of ``_headers``, or an entry that says the same. All that match apply, in their order.
+    """A block of ``_headers``, or an equivalent entry. All matching ones apply, in order.
 
-    It depends on the path alone: the headers of a file are decided once, when it enters the cache.
+    It depends only on the path: the headers of a file are decided once, when it enters the cache.
     """
 
     source: Pattern
@@ -164,19 +163,19 @@ class HeaderRule(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """The differences between providers that read ``_redirects`` and ``_headers``. A limit of 0 is none."""
+    """The differences between providers that read ``_redirects`` and ``_headers``. A limit of 0 means none."""
 
     name: str
     default_status: int
     statuses: frozenset[int]
-    any_slash: bool  # a rule for /a is one for /a/ too, and the other way round
-    placeholders_anywhere: bool  # /a-:b catches; else only what begins a segment is a placeholder
-    splat_anywhere: bool  # a splat in the middle; else only at the end
-    forced: bool  # every rule wins over the files, not only one with "!"
-    conditions: bool  # query matches, conditions and "!" are known
-    joins_fields: bool  # one field in several blocks is joined with ", ", else the last one counts
-    removes_fields: bool  # "! Name" takes a field away
-    fills_values: bool  # placeholders and the splat stand in the values of fields too
+    any_slash: bool  # a rule for /a also matches /a/, and vice versa
+    placeholders_anywhere: bool  # /a-:b captures; otherwise a placeholder must begin a segment
+    splat_anywhere: bool  # a splat may be in the middle; otherwise only at the end
+    forced: bool  # every rule wins over files, not only one with "!"
+    conditions: bool  # query matches, conditions and "!" are supported
+    joins_fields: bool  # a field in several blocks is joined with ", "; otherwise the last one wins
+    removes_fields: bool  # "! Name" removes a field
+    fills_values: bool  # placeholders and the splat work in the values of fields too
     max_static: int = 0
     max_dynamic: int = 0
     max_line: int = 0

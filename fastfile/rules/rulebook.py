@@ -1,4 +1,4 @@
-"""The compiled rules of one site: find the rule for a request, and the place where it leads.
+"""The compiled rules of one site: find the rule for a request, and its destination.
 
 The first rule whose path, query and conditions match applies. A rule that redirects a request to its own URL is
 skipped, as Netlify does, so that no single rule makes a loop.
@@ -19,9 +19,9 @@ from fastfile.rules.rule import Rule, Template
 
 
 class Outcome(NamedTuple):
-    """The rule for a request, and the encoded reference that it leads to: b"" if the rule has no destination.
+    """The rule for a request, and its encoded destination: b"" if the rule has none.
 
-    A reference within this site is a path, with exactly one slash before it, and what belongs to a path.
+    A reference within this site is a path with exactly one slash before it, and possibly a query.
     """
 
     rule: Rule
@@ -34,11 +34,11 @@ class Outcome(NamedTuple):
 
 
 class RuleMatch(NamedTuple):
-    """What the rules say about one request. ``changes`` are those of the response's headers at the requested path."""
+    """The result of the rules for one request. ``changes`` are those of the response's headers at the path."""
 
     outcome: Outcome | None = None
-    is_covered: bool = False  # some rule is for the path, whatever its query and conditions
-    may_be_forced: bool = False  # some rule that wins over the files is
+    is_covered: bool = False  # a rule matches the path, whatever its query and conditions
+    may_be_forced: bool = False  # a rule that wins over files matches the path
     vary: bytes = b""  # request fields that choose among the rules (RFC 9110 §12.5.5)
     changes: FieldChanges = NO_CHANGES
     is_hidden: bool = False  # the path is a rule file, which is never served
@@ -59,9 +59,9 @@ class Rulebook:
         return self._choose(self._index.find(path), path, query, head)
 
     def match(self, path: bytes, query: bytes | None, head: RequestHead | None) -> RuleMatch:
-        """Return all that the rules say about a request for a decoded path, by one lookup.
+        """Return the result of all rules for a request for a decoded path, with one lookup.
 
-        Without ``head`` it is about all requests for the path: there is no outcome.
+        Without ``head`` it is for all requests for the path: there is no outcome.
         """
         found = self._index.find(path)
         if not found:
@@ -99,7 +99,7 @@ def _varies_by(found: list[tuple[Rule, Captures]]) -> tuple[bytes, ...]:
 
 
 def make_reference(rule: Rule, query: bytes | None, captures: Captures) -> bytes:
-    """Return where a rule leads. Captured values are encoded, and no path of this site begins with two slashes."""
+    """Return the destination of a rule, with encoded captures. No path of this site begins with two slashes."""
     destination = rule.destination
     if destination is None:
         return b""
@@ -123,6 +123,6 @@ def fill(template: Template, captures: Captures) -> bytes:
 
 
 def _leads_to(reference: bytes, path: bytes, query: bytes | None) -> bool:
-    """Tell whether a reference is to the path and query themselves, however they are encoded."""
+    """Tell whether a reference is the path and query themselves, however they are encoded."""
     goal, _, own = reference.partition(b"#")[0].partition(b"?")
     return decode_leniently(goal) == path and own == encode_query(query or b"")

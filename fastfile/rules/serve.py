@@ -1,7 +1,8 @@
-"""Read ``serve.json`` as ``serve`` does: clean URLs are on unless it says otherwise.
+"""Read ``serve.json`` as ``serve`` does: clean URLs are on by default.
 
-Owns its keys. Sources are globs or, if they name or group something, patterns; both take a slash at the end. Where
-this differs from ``serve``: a file or a folder with an index is never hidden by a rewrite, and one rewrite is applied.
+Owns its keys. Sources are globs or, if they name or group something, patterns; both match with a slash at the end too.
+It differs from ``serve`` in two ways: a rewrite never hides a file or a folder with an index, and only one rewrite
+applies.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NOT_HERE = {
 
 
 def read_serve_config(content: bytes, file: str = FILE) -> Deployment:
-    """Return what a serve.json says."""
+    """Return the content of a serve.json."""
     document = Document(file, content)
     for entry in document:
         harmless, sentence = _NOT_HERE.get(entry.name, (entry.value, ""))
@@ -127,7 +128,7 @@ def _read_headers(document: Document, entry: Entry) -> HeaderRule | None:
 
 
 def _read_source(source: str) -> tuple[Pattern, Names]:
-    """Return what the source of a redirect or a rewrite is for. Raises ValueError."""
+    """Return the pattern of a redirect's or rewrite's source. Raises ValueError."""
     path = _from_root(source).rstrip("/") or "/"
     if re.search(_NAMING, path):
         return compile_pattern(path.replace("*", "(.*)", 1), "/?")
@@ -136,7 +137,7 @@ def _read_source(source: str) -> tuple[Pattern, Names]:
     either = [translate_glob(source)]
     before, star, after = re.split(r"(/\*\*|\*|\Z)", path, maxsplit=1)
     if not re.search(_GLOB, before + after):
-        # serve matches anything with the first asterisk, slashes too.
+        # In serve, the first asterisk matches anything, even slashes.
         either.append(re.escape(before) + ("(?:/.*)?" if star == "/**" else ".*") + re.escape(after))
     expression = f"(?:{'|'.join(either)})/?"
     check_expression(expression)

@@ -1,7 +1,7 @@
-"""Read ``vercel.json`` as Vercel does: its redirects win over the files, its rewrites after them.
+"""Read ``vercel.json`` as Vercel does: its redirects win over files, its rewrites apply after them.
 
-Owns its keys. ``cleanUrls`` and ``trailingSlash`` become the redirects that Vercel makes of them, before those of the
-file. A key that needs Vercel to run something is a problem; the rest applies.
+Owns its keys. ``cleanUrls`` and ``trailingSlash`` become redirects, as at Vercel, before those of the file. A key for
+features that Vercel has to run is a problem; the rest applies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fastfile.rules.providers import VERCEL, Deployment
 from fastfile.rules.rule import Condition, HeaderRule, Pattern, Rule
 
 FILE = "vercel.json"
-_MOST_CONDITIONS = 16  # of a rule, as at Vercel
+_MOST_CONDITIONS = 16  # conditions of a rule, as at Vercel
 _OURS = ("redirects", "rewrites", "headers", "cleanUrls", "trailingSlash")
 _NOT_HERE = {
     "routes": "the legacy form is not supported; write redirects, rewrites, headers, cleanUrls and trailingSlash",
@@ -41,7 +41,7 @@ _NOT_HERE = {
 
 
 def read_vercel_config(content: bytes, file: str = FILE) -> Deployment:
-    """Return what a vercel.json says."""
+    """Return the content of a vercel.json."""
     document = Document(file, content)
     for entry in document:
         if entry.name in _NOT_HERE:
@@ -151,7 +151,7 @@ def _read_conditions(entry: Entry, key: str) -> Iterator[Condition]:
             raise ValueError(f"{key}: expected objects with a type (header, cookie, query or host) and a key")
         expression = _read_value(key, item.get("value"))
         if not expression and key == "has" and re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            expression = f"(?P<{name}>.*)"  # its value can be referred to by the key
+            expression = f"(?P<{name}>.*)"  # templates can refer to the value by the key
         names = () if kind == "host" else ((name.lower() if kind == "header" else name).encode(),)
         yield Condition(kind, names, expression.encode(), absent=key == "missing")
 

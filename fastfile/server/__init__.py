@@ -1,1 +1,1 @@
-"""Sockets, clocks and processes. Knows a handler only as something that turns a head into a response."""
+"""Sockets, clocks and processes. Treats a handler as a function from a head to a response."""

@@ -15,11 +15,11 @@ class Restarts:
 
     def __init__(self) -> None:
         self.planned: list[tuple[float, int]] = []
-        self._failures: Counter[int] = Counter()  # in a row
+        self._failures: Counter[int] = Counter()  # early ends in a row
 
     @property
     def due_s(self) -> float:
-        """When the next worker is to be started; infinite if there is none."""
+        """When the next worker is due to start; infinite if there is none."""
         return min(self.planned)[0] if self.planned else float("inf")
 
     def count(self, index: int, lived_s: float) -> int:
@@ -28,7 +28,7 @@ class Restarts:
         return self._failures[index]
 
     def delay_s(self, index: int) -> float:
-        """Return how long to wait before a worker is started again, by how often it ended young."""
+        """Return the delay before a worker is started again, by how often it ended early."""
         failures = self._failures[index]
         return 0.0 if failures <= 1 else min(FIRST_DELAY_S * 2 ** (failures - 2), MAX_DELAY_S)
 

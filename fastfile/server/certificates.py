@@ -1,4 +1,4 @@
-"""The certificates that the settings ask for, read in the supervisor: a worker's sandbox hides the files."""
+"""The certificates of the settings, read in the supervisor: a worker's sandbox hides the files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.worker import Plan
 
-LOOK_S = 1.0  # between looks at the files; workers that report wake the supervisor as often
-RENEW_RETRY_S = 3600.0  # between attempts to renew a local certificate, which has 30 days left at the first
+LOOK_S = 1.0  # between checks of the files; reporting workers wake the supervisor this often anyway
+RENEW_RETRY_S = 3600.0  # between attempts to renew a local certificate, the first of which is 30 days before its end
 
 
 def is_secure(config: Config) -> bool:
@@ -45,7 +45,7 @@ def load_contexts(config: Config) -> Contexts | None:
 
 
 class CertificateWatch:
-    """Notices in the supervisor that files of the certificates in use have changed, once they have settled."""
+    """Notices in the supervisor when the files of the certificates in use have changed and settled."""
 
     def __init__(self) -> None:
         self._look_at_s = 0.0
@@ -54,7 +54,7 @@ class CertificateWatch:
         self._tried: tuple[Stamp, ...] = ()
 
     def has_changed(self, contexts: Contexts | None) -> bool:
-        """Tell whether they differ from those in use and are as they were at the last look; True once for a state."""
+        """Tell whether they differ from those in use and equal those of the last check; True once per state."""
         if contexts is None or time.monotonic() < self._look_at_s:
             return False
         from fastfile.server.net.tls.certificates import UNSEEN, read_stamps
@@ -72,7 +72,7 @@ class CertificateWatch:
         return True
 
     def _is_due(self, local: LocalCertificate) -> bool:
-        """Tell whether a local certificate has to be renewed, which reading it again does."""
+        """Tell whether a local certificate must be renewed, which reading it again does."""
         if time.time() < local.renew_at_s or time.monotonic() < self._renew_at_s:
             return False
         self._renew_at_s = time.monotonic() + RENEW_RETRY_S
@@ -82,7 +82,7 @@ class CertificateWatch:
 def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None]) -> Contexts | None:
     """Read the certificates for a reload. Raises StartError.
 
-    Where the same files are not readable any more, since the server is another user by now, those in use stay.
+    If the same files are no longer readable, because the server now runs as another user, those in use stay.
     """
     if not is_secure(config):
         return None
@@ -110,7 +110,7 @@ def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
 
 
 def find_files(config: Config, local: LocalCertificate | None) -> list[CertificateFiles]:
-    """Return the pairs of files that the settings name, or that of the local certificate."""
+    """Return the pairs of files of the settings, or that of the local certificate."""
     from fastfile.server.net.tls.certificates import CertificateFiles
 
     if local is not None:

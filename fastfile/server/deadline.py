@@ -1,4 +1,4 @@
-"""Deadlines for jobs in threads: a disk that hangs keeps no client waiting for ever."""
+"""Deadlines for jobs in threads, so that a hanging disk does not make clients wait forever."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from fastfile.server.threads import Offload, OnDone, Waiter, copy_result
 
 
 class Deadline:
-    """Submits jobs to ``offload``. One that takes longer than ``timeout_s`` fails with TimeoutError.
+    """Submits jobs to ``offload``. A job that takes longer than ``timeout_s`` fails with TimeoutError.
 
-    Its thread is not stopped, since nothing can stop a system call. ``is_stuck``: none has ended since one was late.
+    Its thread is not stopped, because nothing can stop a system call. ``is_stuck``: no job has ended since one was
+    late.
     """
 
     def __init__(self, offload: Offload, loop: asyncio.AbstractEventLoop, clock: Clock, timeout_s: float) -> None:
@@ -25,7 +26,7 @@ class Deadline:
         self.is_stuck = False
 
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
-        """Run ``work`` and then ``on_done`` as Offload.submit() does, but within the time."""
+        """Run ``work`` and then ``on_done`` as Offload.submit() does, but within the deadline."""
         race = _Race(self, on_done)
         job = self._offload.submit(work, race.end)
         if job is None:
@@ -35,7 +36,7 @@ class Deadline:
 
 
 class _Race:
-    """One job and its deadline; ``on_done`` is called for the one that comes first."""
+    """One job and its deadline; ``on_done`` is called for whichever comes first."""
 
     __slots__ = ("_on_done", "_owner", "future", "has_ended", "job", "timer")
 

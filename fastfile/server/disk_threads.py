@@ -1,4 +1,4 @@
-"""The threads of a disk that can hang, apart from those of all others (site/remote.py)."""
+"""The threads of a disk that can hang, separate from all others (site/remote.py)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastfile.clock import Clock
 from fastfile.server.deadline import Deadline
 from fastfile.server.threads import Offload, OnDone
 
-MAX_LOOKUPS = 256  # that wait or run; more get 503 at once
-NICENESS = 10  # of the thread that encodes
+MAX_LOOKUPS = 256  # queued or running lookups; more get 503 at once
+NICENESS = 10  # of the encoding thread
 RETRY_S = 0.1  # after the queue was full
 
 
 class WorkerDiskThreads:
-    """Threads of one disk, started as they are needed: DiskThreads of site/remote.py."""
+    """Threads of one disk, started on demand: DiskThreads of site/remote.py."""
 
     def __init__(
         self,
@@ -59,4 +59,4 @@ class WorkerDiskThreads:
 
 
 def _ignore(job: Future[Any]) -> None:
-    """The result of a report is of no interest."""
+    """Ignore the result of a report."""

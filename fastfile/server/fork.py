@@ -1,6 +1,6 @@
-"""The fork that makes a worker: the signals and descriptors that the new process keeps of the supervisor's.
+"""The fork that makes a worker: the signals and descriptors that the new process inherits from the supervisor.
 
-It does not know when a worker is wanted or what becomes of it; the supervisor does.
+It does not know when a worker is needed or what happens to it; the supervisor does.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from fastfile.server.worker import Plan, Sockets, run_worker
 if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Metering
 
-ENDS_WITHIN_S = 2.0  # a process that was killed, unless a system call of its waits for a disk
+ENDS_WITHIN_S = 2.0  # for a killed process, unless its system call waits for a disk
 LOOK_S = 0.005
 
 
 class Generation(NamedTuple):
-    """The workers that were started together, by one plan; a later one replaces them all."""
+    """The workers that were started together, from one plan; a later one replaces them all."""
 
     number: int
     plan: Plan
@@ -37,7 +37,7 @@ class Generation(NamedTuple):
 
 
 class Forker:
-    """Forks the workers that serve the sockets of ``listening``. Owns the pipe that tells them that we ended."""
+    """Forks the workers for the sockets of ``listening``. Owns the pipe that shows them the end of the supervisor."""
 
     def __init__(
         self, listening: Listening, errors: ErrorLog, metering: Metering | None, redirecting: Listening | None = None
@@ -46,14 +46,14 @@ class Forker:
         self._redirecting = redirecting
         self._errors = errors
         self._metering = metering
-        # The workers hold the reading end: it is at its end when we are, whatever ended us.
+        # The workers hold the reading end, which reaches its end when this process ends for any reason.
         self._alive_r, self._alive_w = os.pipe()
 
     def start_worker(self, index: int, generation: Generation) -> Child:
-        """Fork the worker of an index. Raises OSError: there is no process or descriptor for it."""
+        """Fork the worker of an index. Raises OSError if there is no process or descriptor for it."""
         ours, its = make_channel()
         page = 0 if self._metering is None else self._metering.board.take()
-        # Until the child has its own, a signal to it must neither be lost nor run our handlers.
+        # Until the child has its own handlers, a signal to it must neither be lost nor run the supervisor's.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid = os.fork()
@@ -80,7 +80,7 @@ class Forker:
             self._redirecting.close()
 
     def retire(self, page: int) -> None:
-        """Keep the counts of a worker that has ended."""
+        """Keep the counters of a worker that has ended."""
         if self._metering is not None:
             self._metering.board.retire(page)
 
@@ -90,7 +90,7 @@ class Forker:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
-            # A terminal and `kill` of the whole group send these to workers too; the supervisor acts on them.
+            # A terminal and `kill` of the whole group send these to workers too; only the supervisor acts on them.
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
@@ -99,7 +99,7 @@ class Forker:
             meter = None if self._metering is None else self._metering.make_meter(page)
             redirecting = [] if self._redirecting is None else self._redirecting.take(0, 1)
             port = self._listening.endpoints[0].port
-            gc.freeze()  # nothing that owns one of the descriptors below may be collected and close its number again
+            gc.freeze()  # an owner of one of the descriptors below must not be collected and close its number again
             kept = {
                 self._alive_r,
                 end.fileno(),
@@ -116,7 +116,7 @@ class Forker:
 
 
 def reopen_logs(children: Collection[Child], errors: ErrorLog) -> None:
-    """Open the access logs again, since their files were renamed, and send them to the workers that write them."""
+    """Open the access logs again after their files were renamed, and send them to the workers that write them."""
     for path in {child.log_path for child in children if child.log_path is not None}:
         try:
             fd = open_log(path)
@@ -130,29 +130,29 @@ def reopen_logs(children: Collection[Child], errors: ErrorLog) -> None:
 
 
 def close_descriptors(kept: Iterable[int]) -> None:
-    """Close all descriptors but the standard ones and ``kept``.
+    """Close all descriptors except the standard ones and ``kept``.
 
-    They are the supervisor's own, and those that it was started with. Objects that own them must not be collected
-    afterwards: they would close a descriptor that has their number by then.
+    They belong to the supervisor, or were inherited by it. Their owners must not be collected afterwards: they would
+    close a descriptor that reuses the number.
     """
     remaining = {0, 1, 2, *kept}
     try:
         found = {int(name) for name in os.listdir("/dev/fd")}
-    except OSError:  # no /proc: ask for each
+    except OSError:  # without /proc, try each number
         found = set(range(os.sysconf("SC_OPEN_MAX")))
     for fd in found - remaining:
-        os.closerange(fd, fd + 1)  # one that is closed already, that of listdir() itself, is no error
+        os.closerange(fd, fd + 1)  # one that is closed already, that of listdir() itself, is not a error
 
 
 def describe_end(status: int) -> str:
-    """Return how a process ended, by its wait status."""
+    """Describe how a process ended, from its wait status."""
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"
 
 
 def await_ends(pids: Iterable[int]) -> list[int]:
-    """Wait for children that were killed; return those that have not ended in time, which nothing can end."""
+    """Wait for killed children; return those that have not ended in time, which nothing can end."""
     left = list(pids)
     deadline_s = time.monotonic() + ENDS_WITHIN_S
     while True:

@@ -1,4 +1,4 @@
-"""The addresses that other machines of the network reach this one by."""
+"""The addresses of this machine in the local network."""
 
 from __future__ import annotations
 

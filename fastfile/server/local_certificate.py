@@ -1,6 +1,6 @@
-"""The certificate of --https: for which names it is, whether this machine trusts it, and its renewal.
+"""The certificate of --https: its names, whether this machine trusts it, and its renewal.
 
-Only the supervisor deals with it: a worker's sandbox hides the files, and a worker never has the key of the CA.
+Only the supervisor uses it: a worker's sandbox hides the files, and a worker never has the key of the CA.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def find_local_certificate(config: Config) -> LocalCertificate:
     lan = [] if is_near else _network_names(config)
     leaf = find_leaf(library, authority, [*_own_names(config), *lan], now)
     notices = [] if library.is_trusted(authority) else [f"browsers do not trust the local CA yet: {INSTALL}"]
-    # The host name may have changed since the CA was made; other names were asked for.
+    # The host name may have changed since the CA was made; the user asked for the other names.
     missing = [str(name) for name in leaf.left_out if name not in host_names()]
     if missing:
         notices.append(f"the local certificate is not for {', '.join(missing)}: the CA is limited to local names")
@@ -62,7 +62,7 @@ def _own_names(config: Config) -> list[Name]:
 
 
 def _network_names(config: Config) -> list[Name]:
-    """Return the addresses that other machines reach this server by: those of --bind or --host."""
+    """Return the addresses at which other machines reach this server: those of --bind or --host."""
     host = config.bind.strip("[]")
     if config.host or Endpoint(host, 0).is_wildcard:
         return [ip_address(text) for text in lan_addresses()]

@@ -1,4 +1,4 @@
-"""The change to another user after the bind: a port below 1024 needs root, and serving files does not."""
+"""The switch to another user after binding: a port below 1024 needs root, and serving files does not."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NO_ID = 0xFFFFFFFF  # (gid_t)-1: no group has it
 
 
 def drop_privileges(config: Config, root_path: str) -> None:
-    """Become --user and --group for good. Raises StartError when that is impossible or they may not read the root.
+    """Switch to --user and --group permanently. Raises StartError if that fails or they may not read the root.
 
     The supervisor calls it before the first fork, so no worker ever has more privileges.
     """
     if config.user is None and config.group is None:
         return
-    # Imported here, for the servers that change their user.
+    # Imported here, because only servers that change their user need it.
     import grp
     import pwd
 
@@ -36,21 +36,21 @@ def drop_privileges(config: Config, root_path: str) -> None:
     except (KeyError, ValueError):
         raise StartError(f"--group {printable(config.group or '')}: there is no such group") from None
     _become(uid, gid, name)
-    # A folder that may be searched and not listed (mode 711) has files that can be served.
+    # The files of a folder that may be searched but not listed (mode 711) can be served.
     needed = os.X_OK if os.path.isdir(root_path) else os.R_OK
     if not os.access(root_path, needed):
         raise StartError(f"{printable(root_path)}: user {printable(name or str(uid))} has no permission to read it")
 
 
 def _parse_gid(text: str) -> int:
-    """Return a group by its number, which need not be in the database. Raises ValueError."""
+    """Return a group by its number, which may be missing in the database. Raises ValueError."""
     if len(text) > 10 or int(text) >= NO_ID:
         raise ValueError(text)
     return int(text)
 
 
 def _become(uid: int, gid: int, name: str | None) -> None:
-    """Change the identity: groups first, since a process that is no longer root may change none of them."""
+    """Change the identity: groups first, because a process that is not root may not change them."""
     try:
         if name is None:
             os.setgroups([gid])
@@ -62,7 +62,7 @@ def _become(uid: int, gid: int, name: str | None) -> None:
         raise StartError("--user and --group: only root can become another user") from None
     if uid == 0:
         return
-    # setuid(2) by root sets the saved id too. If it did not (odd capabilities), serving would be a false promise.
+    # setuid(2) by root sets the saved id too. If it did not (unusual capabilities), serving would not be safe.
     for regain in (os.setuid, os.seteuid, os.setgid):
         if regain is os.setgid and gid == 0:
             continue

@@ -1,4 +1,4 @@
-"""What a worker gets by the settings and the system: its log, proxies, names for metrics, TLS, and descriptors."""
+"""Resources of a worker from the settings and the system: log, proxies, metrics names, TLS, and descriptors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
-# Descriptors that a worker needs for itself: the loop, logs, the root, folders on the path to a file; 15 when idle.
+# Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
 
 
 def make_proxies(config: Config) -> TrustedProxies | None:
-    """Return the proxies of --trusted-proxy, None if there are none: most servers start without the module."""
+    """Return the proxies of --trusted-proxy; None if there are none, so that most servers do not import the module."""
     if not config.trusted_proxy:
         return None
     from fastfile.http.forwarded import TrustedProxies
@@ -31,7 +31,7 @@ def make_proxies(config: Config) -> TrustedProxies | None:
 
 
 def make_endpoint(contexts: Contexts) -> TlsEndpoint:
-    """Return what the TLS connections of this worker share. The module was imported with the certificates."""
+    """Return the state that the TLS connections of this worker share. The module was imported with the certificates."""
     from fastfile.server.net.tls.transport import TlsEndpoint
 
     return TlsEndpoint(contexts)
@@ -54,14 +54,14 @@ def make_log(config: Config) -> AccessLog | None:
 
 
 def metrics_hosts(config: Config) -> tuple[bytes, ...]:
-    """Return the names that may ask --metrics: any, but where it listens on loopback, which any page could rebind."""
+    """Return the host names accepted by --metrics: any, except on loopback, where any page could rebind its name."""
     if config.metrics is None or config.metrics.startswith("unix:"):
         return (b"*",)
     return allowed_hosts(config.replace(bind=config.metrics.rpartition(":")[0], host=False))
 
 
 def log_path(config: Config) -> str | None:
-    """Return the path of the file that workers log to, None if they log elsewhere or not at all."""
+    """Return the path of the log file of the workers; None if they log elsewhere or not at all."""
     return None if config.log_format == "none" else config.log_file
 
 
@@ -78,5 +78,5 @@ def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
         return connections, cache_files
     room = max(0, soft - SPARE_DESCRIPTORS)
     cache_files = min(cache_files, room // 4)
-    # Each connection may hold a file beside its socket.
+    # Each connection may have an open file in addition to its socket.
     return max(1, min(connections, (room - cache_files) // 2)), cache_files

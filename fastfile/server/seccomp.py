@@ -1,8 +1,8 @@
-"""The system calls that a worker may not make: a filter of the kernel's own (seccomp(2)), beside Landlock.
+"""The system calls that a worker may not make: a filter in the kernel (seccomp(2)), in addition to Landlock.
 
-Landlock confines opening, TCP and signals, and knows nothing of metadata, other processes, UDP or Unix sockets. The
-filter denies those calls by EPERM and allows all others, since Python and the loops call what they like from version to
-version. It is a program of classic BPF over ``struct seccomp_data``, for x86_64 and aarch64.
+Landlock confines opening, TCP and signals, but not metadata, other processes, UDP or Unix sockets. The filter denies
+those calls with EPERM and allows all others, because Python and the loops use different calls in each version. It is a
+classic BPF program over ``struct seccomp_data``, for x86_64 and aarch64.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import struct
 import sys
 from typing import NamedTuple
 
-# Of each call its number on x86_64 and on aarch64, -1 if there is none (asm/unistd_64.h, asm-generic/unistd.h).
+# The number of each call on x86_64 and on aarch64, -1 if there is none (asm/unistd_64.h, asm-generic/unistd.h).
 DENIED = {
-    # The metadata of files, and names: Landlock denies most of the latter, and only from some ABI on.
+    # The metadata of files, and names: Landlock denies most of the latter, depending on its ABI.
     "chmod": (90, -1),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -54,7 +54,7 @@ DENIED = {
     "rmdir": (84, -1),
     "unlink": (87, -1),
     "unlinkat": (263, 35),
-    # Sockets: what is accepted is all that a worker has.
+    # Sockets: a worker needs only accepted ones.
     "socket": (41, 198),
     "connect": (42, 203),
     "bind": (49, 200),
@@ -94,7 +94,7 @@ DENIED = {
     "msgctl": (71, 187),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
-    # The system, should the server run as root.
+    # The system, in case the server runs as root.
     "unshare": (272, 97),
     "setns": (308, 268),
     "mount": (165, 40),
@@ -139,10 +139,10 @@ DENIED = {
     "request_key": (249, 218),
     "open_by_handle_at": (304, 265),
 }
-# Answered by ENOSYS, as by a kernel that does not know them: glibc then calls clone(2), whose flags can be seen; and
-# libuv epoll_ctl(2), while what goes through an io_uring is seen by no filter.
+# Fail with ENOSYS, as in a kernel without them: glibc then calls clone(2), whose flags a filter can see, and libuv
+# calls epoll_ctl(2); no filter sees calls through an io_uring.
 UNKNOWN = {"clone3": (435, 435), "io_uring_setup": (425, 425)}
-OWN_PID = -1  # stands for the process that is filtered
+OWN_PID = -1  # stands for the filtered process
 _CLONE_THREAD = 0x10000
 _SOCK_STREAM, _SOCK_TYPES = 1, 0xF
 _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902  # input to a terminal, owners of SIGIO
@@ -150,7 +150,7 @@ _F_SETOWN, _F_SETOWN_EX = 8, 15
 
 
 class Condition(NamedTuple):
-    """On an argument of a call: its bits of ``mask`` are one of ``values``, or are none of them."""
+    """A condition on an argument of a call: its bits of ``mask`` are one of ``values``, or none of them."""
 
     argument: int
     values: tuple[int, ...]
@@ -176,10 +176,13 @@ RESTRICTED = {
 }
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, and AUDIT_ARCH
-_X32 = 0x40000000  # from here on the calls of x86_64's other ABI, which has numbers of its own
+_X32 = 0x40000000  # the first number of x86_64's other ABI, x32
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _GET_ACTION_AVAIL = 1, 2
-_TSYNC, _SPEC_ALLOW = 1, 4  # for all threads; and no slower branches, which guard against code that we do not run
+_TSYNC, _SPEC_ALLOW = (
+    1,
+    4,
+)  # for all threads; without slower branches, which protect against code that workers do not run
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _LOAD, _AND, _RETURN, _JUMP, _IF_EQUAL, _IF_AT_LEAST = 0x20, 0x54, 0x06, 0x05, 0x15, 0x35
@@ -187,7 +190,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def why_unavailable() -> str:
-    """Return why this system has no filter for us; an empty string if it has."""
+    """Return why this system has no filter; an empty string if it has."""
     machine = os.uname().machine
     if sys.platform != "linux" or machine not in ARCHITECTURES or sys.maxsize < 1 << 32:
         return f"there is no system call filter for {sys.platform} on {machine}"
@@ -235,13 +238,13 @@ def make_program(machine: str, pid: int) -> bytes:
 
 
 def _make_check(condition: Condition, pid: int, deny: bytes) -> list[bytes]:
-    """Return instructions that deny where the condition does not hold, and go on after them if it does."""
+    """Return instructions that deny the call if the condition does not hold, and continue after them if it does."""
     values = [pid if value == OWN_PID else value for value in condition.values]
-    # The low half of an argument: both machines are little-endian, and all of these are 32 bits wide.
+    # The low half of an argument: both machines are little-endian, and all of these arguments have 32 bits.
     check = [_make(_LOAD, _ARGUMENTS + 8 * condition.argument), _make(_AND, condition.mask)]
     for place, value in enumerate(values):
         after = len(values) - place - 1
-        check.append(_make(_IF_EQUAL, value, after + 1, 0))  # over the instruction that follows the last of these
+        check.append(_make(_IF_EQUAL, value, after + 1, 0))  # skips the instruction after the last comparison
     return [*check, deny] if condition.is_one else [*check, _make(_JUMP, 1), deny]
 
 

@@ -20,7 +20,7 @@ from fastfile.server.worker import Plan
 if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Metering
 
-# Settings of what is bound, or given up for good, at the start: they cannot change in a running server.
+# Settings that take effect only at the start (bound sockets, dropped privileges) and cannot change afterwards.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group")
 
 # Returns the current settings and the path of the root. Raises ConfigError or StartError.
@@ -28,9 +28,9 @@ Reread = Callable[[], tuple[Config, str]]
 
 
 def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | None = None) -> int:
-    """Serve until told to stop: the exit status. Raises StartError when it cannot begin.
+    """Serve until told to stop, and return the exit status. Raises StartError if it cannot begin.
 
-    ``reread`` is called at each reload; without it the settings stay as they are.
+    ``reread`` is called at each reload; without it the settings stay the same.
     """
 
     def make_plan(current: Plan) -> Plan:
@@ -102,7 +102,7 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
     if endpoint.startswith("unix:"):
         host, port = endpoint, "0"
     if host.lower() == "localhost":
-        host = "127.0.0.1"  # one socket: Prometheus is told an address
+        host = "127.0.0.1"  # one socket, because Prometheus needs one address
     try:
         return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
     except StartError as error:
@@ -120,9 +120,9 @@ def listen_for_redirects(config: Config) -> Listening | None:
 
 
 def preload(config: Config) -> list[str]:
-    """Import before the fork what workers in their sandbox cannot import; return notices about it.
+    """Import, before the fork, modules that sandboxed workers cannot import; return notices about them.
 
-    Raises StartError when --loop is not there.
+    Raises StartError if the loop of --loop is not installed.
     """
     if config.auth:
         from fastfile.middleware import auth  # noqa: F401

@@ -1,4 +1,4 @@
-"""The signals of the supervisor: held back until it can act on them, then read from a pipe like any other event.
+"""The signals of the supervisor: held back until it can act on them, then read from a pipe like other events.
 
 SIGHUP has two meanings. A terminal sends it when its window closes: the server must end. A service manager or an
 administrator sends it to a server without a terminal: it reloads.
@@ -11,7 +11,7 @@ import os
 import signal
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-# Their default action would end a server that still starts. SIGTERM and SIGINT may do that.
+# Their default action would end a server that is still starting. Only SIGTERM and SIGINT may do that.
 HELD = (signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -21,7 +21,7 @@ def hold() -> None:
 
 
 def release() -> None:
-    """Let the signals of HELD have their effect again, for commands that serve nothing."""
+    """Let the signals of HELD take effect again, for commands that do not serve."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
@@ -37,7 +37,7 @@ def ends_on_hangup() -> bool:
 
 
 class SignalPipe:
-    """``fd`` is readable when a signal of HANDLED has come."""
+    """``fd`` is readable when a signal of HANDLED has arrived."""
 
     def __init__(self) -> None:
         self.fd, self._writing_fd = os.pipe()
@@ -45,24 +45,24 @@ class SignalPipe:
             os.set_blocking(fd, False)
 
     def open(self) -> None:
-        """Begin to receive signals, also those that hold() kept pending."""
+        """Begin to receive signals, including those that hold() kept pending."""
         for number in HANDLED:
             signal.signal(number, _ignore)
         signal.set_wakeup_fd(self._writing_fd, warn_on_full_buffer=False)
         release()
 
     def take(self) -> bytes:
-        """Return the numbers of the signals that have come since, a byte each."""
+        """Return the numbers of the signals that have arrived since, a byte each."""
         with contextlib.suppress(BlockingIOError):
             return os.read(self.fd, 512)
         return b""
 
     @staticmethod
     def ignore() -> None:
-        """Ignore the signals from now on: one more SIGTERM must not turn a clean end into a death by signal."""
+        """Ignore the signals from now on, so that another SIGTERM does not turn a clean end into a death by signal."""
         for number in HANDLED[1:]:
             signal.signal(number, signal.SIG_IGN)
 
 
 def _ignore(*_: object) -> None:
-    """Python-level handler: the number comes by the pipe."""
+    """Do nothing in Python's handler: the number arrives through the pipe."""

@@ -1,6 +1,6 @@
 """The supervisor: it owns the listening sockets, keeps the workers alive, and acts on signals.
 
-It has no event loop and serves no request: it waits for signals and for messages of its workers, so little can go wrong
+It has no event loop and serves no request: it only waits for signals and its workers' messages, so little can go wrong
 in it.
 """
 
@@ -30,20 +30,20 @@ from fastfile.server.worker import RETIRE, Plan
 if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Metering
 
-MAX_FAILED_STARTS = 3  # of one worker, before the server has begun to serve, or to serve by new settings
-SPAWN_RETRY_S = 1.0  # after the system had no process or descriptor for a worker
-KILL_MARGIN_S = 1.0  # beyond the grace, in which a worker should have ended by itself
+MAX_FAILED_STARTS = 3  # failures of one worker before the server, or a reload, counts as failed
+SPAWN_RETRY_S = 1.0  # delay after the system had no process or descriptor for a worker
+KILL_MARGIN_S = 1.0  # after the grace period, by which a worker should have ended
 LONGEST_SLEEP_S = 86400.0  # poll(2) takes an int of milliseconds
-MAX_DRAINING = 8  # generations whose workers finish their transfers: each holds the memory of all its workers
+MAX_DRAINING = 8  # generations that finish their transfers: each uses the memory of all its workers
 
-# Called once, when all workers serve, with the endpoints, the notices, and the sandbox that is in force.
+# Called once, when all workers are ready, with the endpoints, the notices, and the sandbox in force.
 OnReady = Callable[[Sequence[Endpoint], Sequence[str], str], None]
 
 
 class Supervisor:
     """Runs the workers of ``plan`` on the sockets of ``listening``; run() returns when all have ended.
 
-    ``reread`` makes a new plan from the settings as they are now; it raises ConfigError or StartError.
+    ``reread`` makes a new plan from the current settings; it raises ConfigError or StartError.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Supervisor:
         self._metering = metering
         self._on_ready: OnReady | None = on_ready
         self._current = Generation(0, plan)
-        self._settled = self._current  # the last generation whose workers all serve
+        self._settled = self._current  # the last generation whose workers were all ready
         self._generations = 0
-        self._pending: Callable[[], None] | None = None  # the next replacement, while a generation still starts
+        self._pending: Callable[[], None] | None = None  # the next replacement, while a generation is still starting
         self._children: dict[int, Child] = {}
         self._restarts = Restarts()
         self._stopping = False
@@ -77,9 +77,9 @@ class Supervisor:
         self._ends_on_hangup = ends_on_hangup()
 
     def run(self) -> int:
-        """Start the workers and watch over them until they have ended: the exit status. Raises StartError."""
+        """Start the workers, supervise them until they have ended, and return the exit status. Raises StartError."""
         self._signals.open()
-        gc.freeze()  # what is here now is shared with the workers: let no collection touch it
+        gc.freeze()  # workers share these objects: keep the collector from touching them
         try:
             self._spawn_missing()
             while self._children or self._restarts.planned:
@@ -132,7 +132,7 @@ class Supervisor:
             if fd in connected:
                 self._receive(connected[fd])
         dead = self._reap()
-        # Only now: if a SIGTERM to the whole group has ended a worker, our own is among them, and it was no crash.
+        # Last, because a SIGTERM to the whole group that ended a worker is among the signals: then it was no crash.
         for number in self._signals.take():
             self._on_signal(number)
         for child, status in dead:
@@ -168,7 +168,7 @@ class Supervisor:
             reopen_logs(self._children.values(), self._errors)
 
     def _stop(self) -> None:
-        """Let the workers finish what is in flight, within the grace."""
+        """Let the workers finish requests in flight, within the grace period."""
         if self._stopping:
             return
         self._stopping = True
@@ -176,7 +176,7 @@ class Supervisor:
         self._restarts.clear()
         self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
         self._signal_children(signal.SIGTERM, self._children.values())
-        # Each worker accepts the clients in its queue, then closes it: later ones are refused, not left hanging.
+        # Each worker accepts the clients in its queue, then closes it: later ones are refused instead of left waiting.
         self._forker.close_sockets()
 
     @property
@@ -184,18 +184,18 @@ class Supervisor:
         return self._on_ready is not None or self._current is not self._settled
 
     def _replace_by(self, replace: Callable[[], None]) -> None:
-        """Replace the workers now, or once the generation that is starting serves or has failed.
+        """Replace the workers now, or after the starting generation is ready or has failed.
 
-        So however many signals come, there is one generation that starts and at most one replacement after it.
+        So however many signals arrive, only one generation is starting, with at most one replacement after it.
         """
         if self._is_starting:
-            if self._pending != self._reload:  # which does all that the other replacement does
+            if self._pending != self._reload:  # which includes the other kinds of replacement
                 self._pending = replace
         else:
             replace()
 
     def _reload(self) -> None:
-        """Replace all workers by ones of the settings as they are now; when those are wrong, nothing changes."""
+        """Replace all workers by ones with the current settings; if those are wrong, nothing changes."""
         self._manager.reloading()
         try:
             plan = self._reread(self._current.plan)
@@ -212,11 +212,11 @@ class Supervisor:
         self._manager.ready()
 
     def _renew(self) -> None:
-        """Replace all workers by ones of the same settings: in their sandbox they cannot open the root of now."""
+        """Replace all workers by ones with the same settings, because their sandbox hides the current root."""
         self._begin_generation(self._current.plan, False)
 
     def _renew_certificates(self) -> None:
-        """Replace all workers by ones that have the certificates of now; when those are wrong, nothing changes."""
+        """Replace all workers by ones with the current certificates; if those are wrong, nothing changes."""
         plan = renew(self._current.plan, self._errors.say)
         if plan is not None:
             self._begin_generation(plan, False)
@@ -228,7 +228,7 @@ class Supervisor:
         self._spawn_missing()
 
     def _roll_back(self, cause: str) -> None:
-        """Go on with the settled workers: by the new settings none can serve."""
+        """Continue with the settled workers: no worker can serve with the new settings."""
         self._current = self._settled
         self._retire_others()
         self._restarts.forget()
@@ -237,7 +237,7 @@ class Supervisor:
         self._begin_pending()
 
     def _retire_others(self) -> None:
-        """Let the workers of other generations finish their transfers, and stop the oldest where there are too many."""
+        """Let the workers of other generations finish their transfers, and stop the oldest if there are too many."""
         others = [child for child in self._children.values() if not self._is_current(child)]
         self._signal_children(RETIRE, others)
         too_old = sorted({child.generation for child in others})[:-MAX_DRAINING]
@@ -254,14 +254,14 @@ class Supervisor:
                 child.is_ready = True
                 self._settle(line.removeprefix(READY).decode(errors="replace"))
             elif line == RENEW:
-                # The first of a generation to ask: the others need it as well.
+                # The first request of a generation: the other workers need it too.
                 if not self._stopping and self._is_current(child):
                     self._replace_by(self._renew)
             elif line != ALIVE:
                 child.message += line.decode(errors="replace")
 
     def _settle(self, sandbox: str) -> None:
-        """When the last worker of a generation serves: say so, and retire the generation before."""
+        """When the last worker of a generation is ready, report it, and retire the previous generation."""
         ready = [child for child in self._children.values() if self._is_current(child) and child.is_ready]
         if self._stopping or not self._is_starting or len(ready) < self._config.workers:
             return
@@ -279,14 +279,14 @@ class Supervisor:
         self._begin_pending()
 
     def _reap(self) -> list[tuple[Child, int]]:
-        """Take the workers that have ended out of the children, and return them with their exit statuses."""
+        """Remove ended workers from the children, and return them with their exit statuses."""
         dead = []
         while self._children:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
             child = self._children.pop(pid, None)
-            if child is not None:  # else an orphan of another process, when we are PID 1
+            if child is not None:  # otherwise an orphan of another process, if this one is PID 1
                 dead.append((child, status))
         return dead
 
@@ -300,7 +300,7 @@ class Supervisor:
             self._errors.say(f"worker {child.pid} ended: {child.message}")
 
     def _kill_hung(self) -> None:
-        """Kill the workers that have been silent for too long; they are replaced as any worker that ends."""
+        """Kill workers that were silent for too long; they are replaced like any worker that ends."""
         for child in self._children.values():
             if child.message or not child.is_hung(self._silence_s):
                 continue
@@ -311,7 +311,7 @@ class Supervisor:
             self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:
-        """Log why a worker ended and replace it; raise StartError when the server has not yet begun to serve."""
+        """Log why a worker ended and replace it; raise StartError if the server has not yet begun to serve."""
         cause = child.message or describe_end(status)
         if self._metering is not None:
             self._metering.board.count_restart()
@@ -336,7 +336,7 @@ class Supervisor:
                 os.kill(child.pid, number)
 
     def _kill_all(self) -> None:
-        """Kill all workers and wait for their ends, except for those that a disk holds."""
+        """Kill all workers and wait for their ends, except for those that wait for a disk."""
         self._stopping = True
         self._signal_children(signal.SIGKILL, self._children.values())
         for pid in await_ends(self._children):

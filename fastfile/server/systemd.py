@@ -1,4 +1,4 @@
-"""The service manager: the sockets that it has opened (sd_listen_fds(3)), and messages to it (sd_notify(3)).
+"""The service manager: sockets that it opened (sd_listen_fds(3)), and messages to it (sd_notify(3)).
 
 The protocols are a few lines of environment and datagrams, so libsystemd is not needed.
 """
@@ -14,8 +14,8 @@ from collections.abc import MutableMapping
 from fastfile.errors import StartError
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
-MAX_DIGITS = 5  # of LISTEN_FDS: no process has more descriptors
-LONGEST_WATCHDOG_US = 10**12  # 11 days: a longer time is as good as none
+MAX_DIGITS = 5  # digits of LISTEN_FDS: no process has more descriptors
+LONGEST_WATCHDOG_US = 10**12  # 11 days: a longer time counts as none
 _LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
@@ -45,7 +45,7 @@ def _take(fd: int) -> socket.socket:
     os.set_inheritable(fd, False)
     taken.setblocking(False)
     if taken.family in (socket.AF_INET, socket.AF_INET6):
-        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what is accepted
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     return taken
 
 
@@ -58,10 +58,10 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
         self._is_ready = False
         self._interval_s = _watchdog_s(environ) / 2 if address else float("inf")
-        self.due_s = time.monotonic() + self._interval_s  # of the next WATCHDOG=1
+        self.due_s = time.monotonic() + self._interval_s  # time of the next WATCHDOG=1
 
     def ready(self) -> None:
-        """Report that all workers serve: at the start, and after each reloading()."""
+        """Report that all workers are ready: at the start, and after each reloading()."""
         if not self._is_ready:
             self._is_ready = True
             self._tell(f"READY=1\nMAINPID={os.getpid()}")
@@ -93,7 +93,7 @@ class Manager:
 
 
 def _watchdog_s(environ: MutableMapping[str, str]) -> float:
-    """Return the time within which the manager expects WATCHDOG=1; infinite where it expects none."""
+    """Return the time within which the manager expects WATCHDOG=1; infinite if it expects none."""
     wanted = environ.get("WATCHDOG_USEC", "")
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return float("inf")

@@ -1,5 +1,6 @@
-"""The threads of one worker: what would hold up its event loop - a hash that is slow on purpose, a disk that has to
-be waited for - runs here, and its result comes back in a pass of the loop.
+"""The threads of one worker, for work that would block its event loop: slow hashes, and waits for the disk.
+
+The result returns in a batch of the loop.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from typing import Any
 
 from fastfile.clock import Clock
 
-# Enough for a disk to be asked several things at once; what computes has one core of its worker's anyway.
+# Enough for several concurrent disk reads; computations share the worker's one core anyway.
 THREADS = 4
-# Of what a handler defers, so many jobs wait or run: of a password check's 50 ms each, the last is a second away.
+# Deferred jobs that wait or run: with password checks of 50 ms each, the last one is a second away.
 MAX_JOBS = 64
-# How long a job that computes in Python, the page of a large folder say, keeps the interpreter when the loop wants it
-# back. Python's own 5 ms are what others would wait at every pass of the loop; this costs such a job some percent.
+# How long a job that computes in Python (the page of a large folder) keeps the interpreter when the loop needs it. With
+# Python's default of 5 ms, others would wait that long in every batch; this costs such a job a few per cent.
 SWITCH_S = 0.0005
 
-RETRY_S = 0.01  # after a thread had no memory to report what it did
+RETRY_S = 0.01  # delay after a thread had no memory to report its result
 
 OnDone = Callable[[Future[Any]], None]
 Job = tuple[Callable[[], Any], "Waiter", OnDone]
 
 
 class Waiter(Future[Any]):
-    """What a connection holds of a job. ``has_left``: it was cancelled, whether or not the work had begun by then."""
+    """A connection's handle on a job. ``has_left``: it was cancelled, whether or not the work had begun."""
 
     def __init__(self, on_leave: Callable[[], None]) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class Waiter(Future[Any]):
         self.has_left = False
 
     def cancel(self) -> bool:
-        """Take it back. Returns False if the work has begun."""
+        """Cancel it. Returns False if the work has begun."""
         is_cancelled = super().cancel()
         if not self.has_left:
             self.has_left = True
@@ -51,10 +52,10 @@ class Waiter(Future[Any]):
 
 
 class Offload:
-    """Runs up to ``max_jobs`` in threads, which are started one by one as they are needed: in the sandbox.
+    """Runs up to ``max_jobs`` in threads, which are started one by one on demand, in the sandbox.
 
-    They are daemons: a worker that ends waits for no disk. ``switch_s`` is set for the whole process; 0 leaves the
-    process of an embedding program as it is.
+    They are daemon threads, so a worker that ends does not wait for a disk. ``switch_s`` is set for the whole process;
+    0 leaves the process of an embedding program unchanged.
     """
 
     def __init__(
@@ -73,23 +74,23 @@ class Offload:
         self._max_jobs = max_jobs
         self._waiting: SimpleQueue[Job] = SimpleQueue()
         self._done: deque[Job] = deque()
-        # By the id of a work that is under way: the one that it was begun for, and those that came later.
+        # By the id of running work: the waiter that it was begun for, and those that came later.
         self._leaders: dict[int, Waiter] = {}
         self._followers: dict[int, list[tuple[Waiter, OnDone]]] = {}
-        self.jobs = 0  # that wait, run, or are done and not yet reported
+        self.jobs = 0  # jobs that wait, run, or are done but not yet reported
         self._threads = 0
         self._max_threads = max_threads
         self._niceness = niceness
         self._switch_s = switch_s
 
     def submit(self, work: Callable[[], Any], on_done: OnDone) -> Future[Any] | None:
-        """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None when there is too much to do.
+        """Run ``work`` in a thread, then ``on_done`` with its future on the loop; None if there is too much to do.
 
-        A work that has threads of its own, and so a method ``submit``, runs there.
+        Work with its own threads, and so a method ``submit``, runs there.
 
-        Cancelling the future takes it back: ``work`` is not begun any more. If it has begun, its ``stop()`` is called,
-        if it has one, once all that wait for it have cancelled. ``on_done`` is called all the same.
-        The same object, submitted again while it is under way, is run once for all.
+        Cancelling the future cancels it: ``work`` does not begin. If it has begun, its ``stop()``, if it has one, is
+        called once all its waiters have cancelled. ``on_done`` is still called. The same object, submitted again while
+        it is running, runs once for all.
         """
         submit: Callable[[OnDone], Future[Any] | None] | None = getattr(work, "submit", None)
         if submit is not None:
@@ -111,7 +112,7 @@ class Offload:
         self._waiting.put((work, waiter, on_done))
 
     def _leave(self, work: Callable[[], Any]) -> None:
-        """Stop a work that runs for none any more."""
+        """Stop work that has no waiters left."""
         leader = self._leaders.get(id(work))
         if leader is None or not leader.has_left or not leader.running():
             return
@@ -121,20 +122,20 @@ class Offload:
                 stop()
 
     def _has_thread(self) -> bool:
-        """Start one more where all may be busy; tell whether there is any."""
+        """Start another thread if all may be busy; tell whether there is any."""
         if self._threads <= self.jobs and self._threads < self._max_threads:
             if self._switch_s:
                 sys.setswitchinterval(self._switch_s)
             try:
                 threading.Thread(target=self._run, name="offload", daemon=True).start()
-            except RuntimeError:  # the system has no room for one more (pthread_create(3): EAGAIN)
+            except RuntimeError:  # the system allows no more threads (pthread_create(3): EAGAIN)
                 return self._threads > 0
             self._threads += 1
         return True
 
     def _run(self) -> None:
-        if self._niceness and sys.platform == "linux":  # elsewhere it would be the whole process
-            with contextlib.suppress(OSError):  # a sandbox may refuse it: then the work is done as fast as any other
+        if self._niceness and sys.platform == "linux":  # on other systems it would apply to the whole process
+            with contextlib.suppress(OSError):  # a sandbox may refuse it: then the work has normal priority
                 os.nice(self._niceness)
         while True:
             insist(self._work, self._waiting.get())
@@ -144,7 +145,7 @@ class Offload:
                 return
 
     def _work(self, job: Job) -> None:
-        # A function of its own: a thread that waits for its next job keeps nothing of the last one alive.
+        # A separate function, so that a thread that waits for its next job keeps no object of the last one alive.
         work, future, _ = job
         if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
             try:
@@ -154,7 +155,7 @@ class Offload:
         self._done.append(job)
 
     def _report(self) -> None:
-        """Tell of what is done; each batch is a pass of its own, since time went by for it."""
+        """Report finished jobs; each is a separate batch, because time has passed for it."""
         if self._done:
             self._clock.begin_batch()
         while self._done:
@@ -164,7 +165,7 @@ class Offload:
             followers = self._followers.pop(id(work))
             self._tell(future, on_done)
             for followed, on_followed in followers:
-                if future.cancelled() and not followed.cancelled():  # who began it has gone, who follows has not
+                if future.cancelled() and not followed.cancelled():  # the first waiter has gone, the other has not
                     self._follow(work, followed, on_followed)
                     continue
                 if followed.set_running_or_notify_cancel():
@@ -172,7 +173,7 @@ class Offload:
                 self._tell(followed, on_followed)
 
     def _follow(self, work: Callable[[], Any], waiter: Waiter, on_done: OnDone) -> None:
-        """Begin the work for the first of those who follow; the others follow this one."""
+        """Begin the work for the first follower; the others follow this one."""
         if id(work) in self._followers:
             self._followers[id(work)].append((waiter, on_done))
             return
@@ -197,7 +198,7 @@ def insist(call: Callable[..., Any], *arguments: Any) -> None:
 
 
 def copy_result(source: Future[Any], target: Future[Any]) -> None:
-    """Settle one future as another, which is done, was settled."""
+    """Settle a future like another one, which is done."""
     error = source.exception()
     if error is None:
         target.set_result(source.result())

@@ -1,4 +1,4 @@
-"""A worker: one process, one event loop, one listening socket; it serves until it is told to stop, then drains."""
+"""A worker: one process, one event loop, its listening sockets; it serves until told to stop, then drains."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
-TICK_S = 1.0  # deadlines are this coarse
+TICK_S = 1.0  # the granularity of deadlines
 LOG_TICK_S = 0.1
 # Pause after a failed accept: long enough not to spin, short enough to go unnoticed.
 EXHAUSTED_PAUSE_S = 0.1
-# A client that has connected and sent nothing may have sent its first request already.
+# The first request of a connected, silent client may be in flight.
 SILENT_GRACE_S = 0.7
-# Of the threads that hash: the loop keeps its share of the CPU during a flood of guesses, and log-ins still proceed.
+# Of the hashing threads: during a flood of guesses the loop keeps its share of the CPU, and logins still proceed.
 HASHING_NICENESS = 5
-NICENESS = 10  # of the thread that compresses in the background
-# From the supervisor to a worker that has a successor. A closed terminal sends SIGHUP itself to all its processes.
+NICENESS = 10  # of the background compression thread
+# From the supervisor to a replaced worker. It is not SIGHUP, which a closed terminal sends to all its processes.
 RETIRE = signal.SIGUSR2
 
 
@@ -81,7 +81,7 @@ class Plan(NamedTuple):
 
 
 class Sockets(NamedTuple):
-    """The sockets that a worker listens on: its own, and those of --redirect-http; ``port`` is that of the former."""
+    """The listening sockets of a worker: its own, and those of --redirect-http; ``port`` is that of its own."""
 
     own: list[socket.socket]
     redirecting: list[socket.socket]
@@ -89,7 +89,7 @@ class Sockets(NamedTuple):
 
 
 class Worker:
-    """Serves ``sockets`` until SIGTERM, or until ``channel`` tells that the supervisor has ended."""
+    """Serves ``sockets`` until SIGTERM, or until ``channel`` shows that the supervisor has ended."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Worker:
         self._services = [self._service]
         self._sockets = [*sockets.own, *sockets.redirecting]
         max_connections = connections
-        connections += len(self._sockets) - 1  # each is watched as a connection is
+        connections += len(self._sockets) - 1  # each is watched like a connection
         tls = None if plan.contexts is None else make_endpoint(plan.contexts)
         self._listeners = [
             self._listen(self._service, listening, connections, None if listening.family == socket.AF_UNIX else tls)
@@ -152,7 +152,7 @@ class Worker:
         )
 
     def _open_disk_threads(self) -> WorkerDiskThreads:
-        """Return threads for a disk that can hang. Few servers have one, and import what it needs."""
+        """Return threads for a disk that can hang. Few servers have one, so the import is here."""
         from fastfile.server.disk_threads import WorkerDiskThreads
 
         config = self._config
@@ -160,7 +160,7 @@ class Worker:
         return WorkerDiskThreads(self._loop, self._clock, report, config.disk_timeout, config.max_connections)
 
     def _make_service(self, config: Config, disk: Offload, contexts: Contexts | None) -> Service:
-        """Return what the connections share: the handler inside its middleware, and the threads that it waits for."""
+        """Return the state that connections share: the handler inside its middleware, and its threads."""
         report = self._errors.report_failure
         local = None if contexts is None else contexts.local
         authority = b"" if local is None else local.authority
@@ -178,7 +178,7 @@ class Worker:
         return Service(config, entrance, self._clock, self._poller, *shared, insecure)
 
     def _make_redirecting(self, config: Config, port: int) -> Service:
-        """Return the service of --redirect-http; its challenges have no deferred work that the main one has not."""
+        """Return the service of --redirect-http; its ACME challenges use only deferred work of the main one."""
         main = self._service
         redirect = make_redirect(self._handler, config, port)
         shared = (self._log, self._clients, self._metrics, main.offload, main.disk, self._complaints, self._proxies)
@@ -190,7 +190,7 @@ class Worker:
         return Listener(service, listening, connections, self._complaints, self._on_exhausted, tls)
 
     def run(self, sandbox: str) -> None:
-        """Serve until told to stop; first report to the supervisor, with the sandbox that is in force."""
+        """Serve until told to stop; first report to the supervisor, with the sandbox in force."""
         loop = self._loop
         loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
@@ -207,11 +207,11 @@ class Worker:
             if self._log is not None:
                 self._log.flush()
             self._tell_metrics()
-            # asyncio complains of a signal that comes while its loop is closed.
+            # asyncio warns about a signal that arrives while its loop is closed.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
 
     def stop(self) -> None:
-        """Accept the clients that wait, then no more; finish what is in flight within ``grace``; end the loop."""
+        """Accept the clients that wait, then no more; finish requests in flight within ``grace``; end the loop."""
         self._service.handler.stop()
         self._loop.call_later(self._config.grace, self._loop.stop)
         if not self._service.draining:
@@ -220,9 +220,9 @@ class Worker:
         self._close_quiet(False)
 
     def retire(self) -> None:
-        """Accept no more because a successor serves, and end when all transfers have: within ``drain_timeout``.
+        """Stop accepting because a successor serves, and end when all transfers have: within ``drain_timeout``.
 
-        Idle clients have as long as silent ones to send their next request; its response says Connection: close.
+        Idle clients have as long as silent ones to send their next request; its response has Connection: close.
         """
         if not self._service.draining:
             self._loop.call_later(self._config.drain_timeout, self._loop.stop)
@@ -238,7 +238,7 @@ class Worker:
         self._draining_since_s = self._loop.time()
 
     def _take_up(self, deferring: list[socket.socket]) -> None:
-        """Accept the clients that have connected, and listen on while the kernel holds some of them back."""
+        """Accept the clients that have connected, and keep listening while the kernel holds some of them back."""
         is_time_left = self._loop.time() < self._draining_since_s + LONGEST_S
         if is_time_left and any(map(are_pending, deferring)):
             self._loop.call_later(LOOK_S, self._take_up, deferring)
@@ -253,13 +253,13 @@ class Worker:
         self._end_if_drained()
 
     def _on_orphaned(self) -> None:
-        """Stop: the supervisor has ended, so that nothing would replace or stop this worker."""
+        """Stop: the supervisor has ended, so nothing would replace or stop this worker."""
         self._loop.remove_reader(self._channel.supervisor_fd)
         self._loop.remove_reader(self._channel.socket.fileno())
         self.stop()
 
     def _on_message(self) -> None:
-        """Write the access log to the file that the supervisor has opened again."""
+        """Write the access log to the file that the supervisor has reopened."""
         for fd in self._channel.receive_logs():
             if self._log is not None:
                 self._log.replace(fd)
@@ -269,7 +269,7 @@ class Worker:
         self._channel.send(RENEW)
 
     def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report an exception that the loop caught from a callback; the worker goes on."""
+        """Report an exception that the loop caught from a callback; the worker keeps running."""
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
     def _end_if_drained(self) -> None:
@@ -294,12 +294,12 @@ class Worker:
         self._clock.begin_batch()
         for connection in self._connections():
             if connection.is_quiet(silent_too):
-                connection.on_ready()  # what has arrived already gets its answer
+                connection.on_ready()  # a request that has already arrived gets its response
                 if connection.is_quiet(silent_too):
                     connection.close()
 
     def _tick(self) -> None:
-        self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
+        self._loop.call_later(TICK_S, self._tick)  # first, so that a failure below does not stop all deadlines
         self._channel.send(ALIVE)
         self._errors.flush()
         self._tell_metrics()
@@ -331,7 +331,7 @@ class Worker:
 
 
 def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: ErrorLog, meter: Meter | None) -> int:
-    """Run a worker until it is told to stop; return its exit status. Reports that it serves, or why it cannot start."""
+    """Run a worker until told to stop; return its exit status. Reports that it is ready, or why it cannot start."""
     try:
         problem = filter_calls(plan.config)
         loop = make_loop(plan.config.loop)
@@ -343,7 +343,9 @@ def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: Err
     except (OSError, StartError) as error:
         return _fail(channel, error)
     finally:
-        with contextlib.suppress(Exception):  # one that could not begin cannot always be closed: the process ends
+        with contextlib.suppress(
+            Exception
+        ):  # a half-started worker cannot always be closed, and the process ends anyway
             loop.close()
     return 0
 

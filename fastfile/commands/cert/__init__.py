@@ -1,1 +1,1 @@
-"""``fastfile cert``: the local CA, certificates of it, and the stores that trust it."""
+"""``fastfile cert``: the local CA, certificates that it signs, and the stores that trust it."""

@@ -1,7 +1,7 @@
-"""``fastfile cert``: shows the local CA, makes certificates of it, and adds it to the stores of trusted CAs.
+"""``fastfile cert``: shows the local CA, makes certificates, and adds the CA to the stores of trusted CAs.
 
-Only ``install`` changes what this machine trusts. Owns the arguments and the output; the stores are in modules of their
-own.
+Only ``install`` changes what this machine trusts. Owns the arguments and the output; the stores are in separate
+modules.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _FINDERS: dict[str, Callable[[Machine], Iterable[Store | Absent]]] = {
 
 
 class Outcome(NamedTuple):
-    """What became of one store: a word or two, the store, and a remark."""
+    """The result for one store: a word or two, the store, and a remark."""
 
     word: str
     title: str
@@ -120,17 +120,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def change(stores: Iterable[Store | Absent], path: str, pem: bytes) -> list[Outcome]:
-    """Add a certificate to each store by itself: no failure of one keeps another from it."""
+    """Add a certificate to each store; a failure of one does not affect the others."""
     return [_attempt(store, lambda store: _add(store, path, pem)) for store in stores]
 
 
 def undo(stores: Iterable[Store | Absent]) -> list[Outcome]:
-    """Remove the CA from each store by itself."""
+    """Remove the CA from each store; a failure of one does not affect the others."""
     return [_attempt(store, _remove) for store in stores]
 
 
 def look(stores: Iterable[Store | Absent], pem: bytes) -> list[Outcome]:
-    """Return for each store whether it trusts the certificate."""
+    """Return whether each store trusts the certificate."""
 
     def see(store: Store) -> Outcome:
         return Outcome("trusted" if store.holds(pem) else "not trusted", store.title)
@@ -139,12 +139,12 @@ def look(stores: Iterable[Store | Absent], pem: bytes) -> list[Outcome]:
 
 
 def find_stores(machine: Machine, names: Sequence[str] = ()) -> list[Store | Absent]:
-    """Return the stores of this machine, and the kinds that it does not have."""
+    """Return the stores of this machine, and the missing kinds."""
     return [store for name in names or STORES for store in _FINDERS[name](machine)]
 
 
 def _check(action: str, words: Sequence[str], switches: set[str], values: dict[str, Any]) -> None:
-    """Raise ConfigError for arguments that do not go together."""
+    """Raise ConfigError for arguments that cannot be used together."""
     if action and len(words) > 1:
         raise ConfigError(action, COMMAND_LINE, f'takes no name, got "{printable(words[1])}"')
     if words and "ca_root" in switches:

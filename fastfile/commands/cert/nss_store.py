@@ -88,12 +88,12 @@ class NssStore:
 
 
 def find_nss_stores(machine: Machine, browser: str) -> list[NssStore | Absent]:
-    """Return the databases of Chromium and its kin, or of Firefox."""
+    """Return the databases of Chromium and related browsers, or of Firefox."""
     home = machine.person.home
     patterns = _CHROMIUM_FOLDERS if browser == "Chromium" else _FIREFOX_FOLDERS
     folders = sorted({os.path.realpath(folder) for folder in _databases(home, patterns)})
     if not folders and browser == "Chromium" and any(map(shutil.which, _CHROMIUM_PROGRAMS)):
-        folders = [os.path.join(home, _CHROMIUM_FOLDERS[0])]  # as it makes it when it is first started
+        folders = [os.path.join(home, _CHROMIUM_FOLDERS[0])]  # the folder that Chromium makes at its first start
     if not folders:
         return [Absent(browser, "not installed" if browser == "Chromium" else "no profile found")]
     return [NssStore(browser, folder, machine.person) for folder in folders]

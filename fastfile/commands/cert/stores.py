@@ -1,4 +1,4 @@
-"""The stores of trusted CAs on this machine: what a store is, which ones there are, and the tools that change them."""
+"""The stores of trusted CAs on this machine: their interface, which ones exist, and the tools that change them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOOL_S = 120.0  # on a slow disk update-ca-certificates takes some seconds; a u
 
 
 class StoreError(Exception):
-    """A store cannot be read or changed: why, in one line."""
+    """A store cannot be read or changed; the message is one line."""
 
 
 class Store(Protocol):
@@ -27,7 +27,7 @@ class Store(Protocol):
 
     @property
     def title(self) -> str:
-        """What the store is, and where."""
+        """The kind of store, and its place."""
 
     @property
     def readers(self) -> str:
@@ -37,15 +37,15 @@ class Store(Protocol):
         """Tell whether it trusts the certificate."""
 
     def add(self, path: str) -> None:
-        """Trust the certificate in a file, in place of an earlier one of ours."""
+        """Trust the certificate in a file, replacing an earlier one of fastfile's."""
 
     def remove(self) -> bool:
-        """Remove what we added; False if there was nothing."""
+        """Remove fastfile's certificate; False if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Whose stores they are, and the folder that the system's begin at, such as that of an image; mostly empty."""
+    """The user of the stores, and the root folder of the system's, such as that of an image; usually empty."""
 
     person: Person
     root: str = ""
@@ -60,15 +60,15 @@ class Absent:
 
 
 def check_root(*commands: Sequence[str]) -> None:
-    """Raise StoreError where these commands need root and sudo cannot ask for its password: with what to type."""
+    """Raise StoreError if these commands need root and sudo cannot ask for its password: with what to type."""
     if os.geteuid() != 0 and not (sys.stdin is not None and sys.stdin.isatty() and shutil.which("sudo")):
         raise StoreError("this needs root: " + " && ".join(f"sudo {shlex.join(command)}" for command in commands))
 
 
 def run(command: Sequence[str], person: Person | None = None, as_root: bool = False) -> str:
-    """Run a tool without a terminal, as ``person`` where that is another user; return its output. Raises StoreError.
+    """Run a tool without a terminal, as ``person`` if that is another user; return its output. Raises StoreError.
 
-    ``as_root`` runs it by sudo, which may ask for a password on the terminal (check_root).
+    ``as_root`` runs it with sudo, which may ask for a password if there is a terminal.
     """
     if shutil.which(command[0]) is None:
         raise StoreError(f"{command[0]} is not installed")

@@ -11,7 +11,7 @@ from fastfile.commands.cert.stores import Absent, Machine, StoreError, check_roo
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a family of distributions keeps its anchors."""
+    """The place where a family of distributions keeps its anchors."""
 
     folder: str
     extension: str
@@ -38,7 +38,7 @@ class SystemStore:
 
     @property
     def path(self) -> str:
-        """The file of our anchor: one for each user."""
+        """The file of fastfile's anchor: one for each user."""
         return f"{self.machine.root}{self.family.folder}/fastfile-ca-{self.machine.person.name}{self.family.extension}"
 
     @property

@@ -1,7 +1,7 @@
-"""``fastfile check``: what is wrong with a build, before it is deployed.
+"""``fastfile check``: finds errors in a build before it is deployed.
 
-Owns the order of a run. The application itself answers every question about where a URL leads, under the given options.
-inventory.py lists files, links.py, rules.py and files.py find problems, findings.py reports them.
+Owns the order of a run. The application itself decides where a URL leads, with the given options. inventory.py lists
+files, links.py, rules.py and files.py find problems, findings.py reports them.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 class Check:
-    """One run over what one server would serve; ``count`` is how many files there are. It ends with close()."""
+    """One check of everything that a server would serve; ``count`` is the number of files. It ends with close()."""
 
     def __init__(self, config: Config, root_path: str) -> None:
-        # Passwords are not checked. Nothing is cached, so that every step notes what it does, and no file is
-        # held open.
+        # Passwords are not checked. Nothing is cached, so that every step notes what it does, and no file stays
+        # open.
         config = config.replace(auth=(), auth_file=None, compress=False, cache_size=0, cache_files=0, small_file=0)
         self._config = config
         self._explainer = Explainer(config, root_path)
@@ -104,7 +104,7 @@ class Check:
         self._links = Links(self._explainer, self._trees, self._findings.append)
 
     def run(self) -> list[Finding]:
-        """Return what is wrong, in the order of the files and lines."""
+        """Return the findings, in the order of the files and lines."""
         for point, tree in zip(self._explainer.mount_points, self._trees, strict=True):
             self._check_rules(point, tree)
             self._findings += check_names(tree)
@@ -155,14 +155,14 @@ class Check:
             self._links.check(shown, url, _read_references(path, content), "", None)
 
     def _is_at_other_addresses(self, path: bytes) -> bool:
-        """Tell whether a page answers for missing files, at any depth."""
+        """Tell whether a page is served for missing files, at any depth."""
         if path.rpartition(b"/")[2] == PAGE:
             return path == PAGE or choose_provider(self._config).not_found == "nearest"
         return self._config.spa is not None and path == os.fsencode(self._config.spa)
 
 
 def _read(root: Root, path: bytes) -> bytes:
-    """Return the beginning of a file: one byte more than the most that is read."""
+    """Return the beginning of a file: one byte more than the limit."""
     with open(root.open(path), "rb") as file:
         return file.read(MAX_SIZE + 1)
 

@@ -1,6 +1,4 @@
-"""Find problems of single files: names that clash, variants whose content differs from their original, and long caching
-of names without a hash.
-"""
+"""Problems of single files: clashing names, wrong variants, and long caching of names without a hash."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ def check_names(tree: Tree) -> Iterator[Finding]:
 
 def check_variants(tree: Tree) -> Iterator[Finding]:
     """Yield findings for variants that differ from their original, and for missing ones."""
-    # Of the files of one extension, the smallest that has a variant in a coding: smaller ones may not be worth it.
+    # The smallest file of an extension with a variant in a coding: smaller ones may not be worth compressing.
     least: dict[tuple[bytes, bytes], int] = {}
     lacking: list[tuple[bytes, bytes, int]] = []
     for path, status in tree.files.items():
@@ -62,7 +60,7 @@ def check_variants(tree: Tree) -> Iterator[Finding]:
 
 
 def check_caching(shown: str, path: bytes, cache_control: bytes) -> Finding | None:
-    """Tell whether a file, at its own name, is promised never to change, and nothing in the name says so."""
+    """Report a file that browsers keep for a year, although its name has no hash."""
     lowered = cache_control.lower()
     age = _MAX_AGE.search(lowered)
     if b"immutable" not in lowered and (age is None or int(age[1]) < _YEAR_S):
@@ -106,6 +104,6 @@ def _holds(tree: Tree, path: bytes, coding: bytes, suffix: bytes) -> bool:
 
 
 def _has_hash(path: bytes) -> bool:
-    """Tell whether a name has a hash, as is_immutable() does, and also where that is too careful: in data and maps."""
+    """Tell whether a name has a hash, as is_immutable() does, but also in data and maps, where that is too careful."""
     stem, _, extension = path.removesuffix(b".map").removesuffix(b".LICENSE.txt").rpartition(b".")
     return is_immutable(path) or (bool(extension) and is_immutable(stem + b".js"))

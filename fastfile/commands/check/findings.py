@@ -12,13 +12,14 @@ from fastfile.terminal import BOLD, GREEN, RED, YELLOW, paint, printable
 
 Severity = Literal["error", "warning"]
 _COLOURS = {"error": RED, "warning": YELLOW}
-_FEW = 5  # findings of one cause that are listed one by one; of more, only the first places are
+_FEW = 5  # findings of one cause that are listed one by one; of more, only the first places
 _PLACES = 3
 
 
 class Wrong(NamedTuple):
-    """What is wrong with something: ``message`` is a sentence about it, ``cause`` one that is the same for all that are
-    wrong by one cause, empty if the message is that already.
+    """A problem: ``message`` is a sentence about it.
+
+    ``cause`` is the same for all problems with one cause, and empty if ``message`` already is.
     """
 
     severity: Severity
@@ -28,7 +29,7 @@ class Wrong(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A ``Wrong`` at its place. ``file`` is relative to the folder, ``line`` 0 if the whole file is meant."""
+    """A ``Wrong`` and its place. ``file`` is relative to the folder; ``line`` is 0 for the whole file."""
 
     file: str
     line: int

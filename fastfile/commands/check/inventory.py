@@ -1,4 +1,4 @@
-"""What is in the folders that are served, as ``fastfile check`` sees it: the files, and the names that clash.
+"""The content of the served folders for ``fastfile check``: the files, and the names that clash.
 
 Hidden names are skipped unless they are served. Links to files are followed as the server follows them. Links to
 folders are not: their files have another name, or are outside.
@@ -17,8 +17,9 @@ from fastfile.storage.root import Root
 
 
 class Tree(NamedTuple):
-    """One root. ``base`` is the path that it is mounted at, with a slash after it unless it is empty; ``shown`` goes
-    before the paths of its files where people see them. ``files`` are their statuses by path.
+    """One root. ``base`` is the path of its mount, with a final slash unless it is empty.
+
+    ``shown`` is the prefix of its files' paths in reports. ``files`` are their statuses by path.
     """
 
     root: Root
@@ -30,12 +31,12 @@ class Tree(NamedTuple):
 
 
 def fold(path: bytes) -> str:
-    """Return what two paths have in common that are one on file systems which do not tell case apart."""
+    """Return a key that is equal for paths that are the same on case-insensitive file systems."""
     return unicodedata.normalize("NFC", os.fsdecode(path)).casefold()
 
 
 def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool) -> Tree:
-    """Return what is in a folder, in the order of the paths."""
+    """Return the content of a folder, in the order of the paths."""
     tree = Tree(root, base + b"/" if base else b"", shown, {}, [], [])
     if root.only is not None:
         tree.files[root.only] = root.stat(root.only)

@@ -1,4 +1,4 @@
-"""Check where the references of pages and style sheets lead, by asking the application as a browser would.
+"""Check where the references of pages and style sheets lead, by sending requests to the application like a browser.
 
 Each URL is requested once. Fragments (#id) are checked at the end, page by page.
 """
@@ -19,14 +19,15 @@ from fastfile.http.target import encode_path
 from fastfile.message import FileSlice, Response, close_source
 
 ORIGIN = "http://localhost"
-MAX_SIZE = 16 << 20  # bytes of a page or a sheet that are looked at
-_MAX_KNOWN = 1 << 16  # addresses whose outcome is kept
+MAX_SIZE = 16 << 20  # the largest page or style sheet that is checked
+_MAX_KNOWN = 1 << 16  # URLs whose outcome is cached
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class Outcome(NamedTuple):
-    """What became of an address: ``url`` is where it led in the end, empty off the site; ``has_places``: by a page of
-    its own. ``file`` is what answered, as the site noted it.
+    """The result for a URL: ``url`` is where it led in the end, empty if off the site.
+
+    ``has_places``: the page can contain fragments. ``file`` is the served file, as the site noted it.
     """
 
     status: int
@@ -63,7 +64,7 @@ class Links:
                 self._report(Finding(file, reference.line, *problem))
 
     def address(self, url: str) -> str:
-        """Return the URL at which a page is that has a file's name: that to which the site itself redirects."""
+        """Return the URL of a page by its file name: the one to which the site itself redirects."""
         exchanges = self._explainer.follow(url, NAVIGATION)
         for exchange in exchanges[:-1]:
             if "redirect" not in dict(exchange.notes):
@@ -72,7 +73,7 @@ class Links:
         return url
 
     def check_places(self) -> None:
-        """Check what was referred to within other pages."""
+        """Check the references to fragments of other pages."""
         for url in sorted(self._wanted):
             try:
                 content = read_body(self._explainer.ask(url, NAVIGATION).response)
@@ -86,8 +87,8 @@ class Links:
         self._wanted.clear()
 
     def _check(self, file: str, page: str, reference: Reference, base: str, places: set[str] | None) -> Wrong | None:
-        """Return what is wrong with a reference, if anything is."""
-        text = reference.text.strip()  # line breaks and tabs within go in urljoin()
+        """Return the problem of a reference, if it has one."""
+        text = reference.text.strip()  # urljoin() removes line breaks and tabs inside
         try:
             url, fragment = urldefrag(urljoin(base, _with_slashes(text)))
             parts = urlsplit(url)
@@ -119,14 +120,14 @@ class Links:
         return None
 
     def _find_cause(self, path: bytes, status: int) -> str:
-        """Return why an address does not answer: it does not, or the first of the folders above it is not there."""
+        """Return why a URL fails: the URL itself, or the first missing folder above it."""
         for folder in reversed(_folders_above(path) if status == 404 else []):
             if folder not in self._folders:
                 return f"/{show_path(folder)} does not exist"
         return f"/{show_path(path)} returns {status}"
 
     def ask(self, url: str, goes: bool) -> Outcome:
-        """Return what becomes of a URL of the site."""
+        """Return the outcome of a URL of the site."""
         key = (url, goes)
         outcome = self._known.get(key)
         if outcome is None:
@@ -136,7 +137,7 @@ class Links:
         return outcome
 
     def _other_case(self, path: bytes, goes: bool) -> str:
-        """Return the address of what the reference means, if it differs in case from what is there."""
+        """Return the URL that a reference means, if an existing one differs only by case."""
         for ending in (b"", b"/index.html", b".html"):
             found = self._by_fold.get(fold(path + ending))
             if found is None or found == path + ending:
@@ -154,7 +155,7 @@ class Links:
 
 
 def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Finding]:
-    """Tell what is relative on a page that answers at addresses of any depth: there it leads elsewhere."""
+    """Report relative references on a page that is served at URLs of any depth: there they lead elsewhere."""
     for reference in references:
         text = _with_slashes(reference.text)
         if not text.startswith(("/", "#", "?")) and not _SCHEME.match(text):
@@ -164,7 +165,7 @@ def check_relative(file: str, references: Iterable[Reference]) -> Iterator[Findi
 
 
 def read_body(response: Response) -> bytes | None:
-    """Return the content of a response; None if it is too large to be looked at, or made while it is sent."""
+    """Return the content of a response; None if it is too large to check, or made while it is sent."""
     if response.source is not None or response.body_size > MAX_SIZE:
         return None
     return b"".join([_read(part) for part in response.parts])
@@ -190,7 +191,7 @@ def _judge(url: str, exchanges: Sequence[Exchange]) -> Outcome:
 
 
 def _with_slashes(text: str) -> str:
-    """Return a reference with the slashes that browsers read for backslashes in its path (URL §4.4)."""
+    """Return a reference with slashes instead of the backslashes in its path, as browsers read it (URL §4.4)."""
     if "\\" not in text:
         return text
     end = min((index for mark in "?#" if (index := text.find(mark)) >= 0), default=len(text))
@@ -198,7 +199,7 @@ def _with_slashes(text: str) -> str:
 
 
 def _is_for_scripts(fragment: str) -> bool:
-    """Tell whether it is a route of an app, or text to be searched for."""
+    """Tell whether a fragment is a route of an app, or text to search for."""
     return fragment.startswith(("/", "!", ":~:"))
 
 
@@ -212,7 +213,7 @@ def _missing_place(url: str, fragment: str) -> Wrong:
 
 
 def _folders_above(path: bytes) -> list[bytes]:
-    """Return the folders that a path is in, the nearest one first, each with its slash."""
+    """Return the folders above a path, the nearest one first, each with its slash."""
     folders = []
     while path := path.rstrip(b"/").rpartition(b"/")[0]:
         folders.append(path + b"/")

@@ -14,13 +14,13 @@ _PICTURES = ("icons", "screenshots")
 
 
 def is_manifest(path: bytes) -> bool:
-    """Tell whether a file's name says that it is a manifest, or may be one: build tools have others of that name."""
+    """Tell whether a file's name is that of a manifest, or may be: build tools have others of that name."""
     name = path.rpartition(b"/")[2].lower()
     return name.endswith(b".webmanifest") or name == b"manifest.json"
 
 
 def find_references(content: bytes) -> Iterator[Reference]:
-    """Return the references of a manifest; none where the file is not one."""
+    """Return the references of a manifest; none if the file is not one."""
     text = decode(content)
     try:
         manifest = json.loads(text)
@@ -33,7 +33,7 @@ def find_references(content: bytes) -> Iterator[Reference]:
 
 
 def _places(manifest: object) -> Iterator[tuple[object, bool]]:
-    """Return what may be a URL, and whether a browser goes there."""
+    """Return possible URLs, and whether a browser navigates there."""
     if not isinstance(manifest, dict):
         return
     yield manifest.get("start_url"), True

@@ -1,4 +1,4 @@
-"""The references of an HTML page, and the places in it that others may refer to, as browsers without scripts see them.
+"""The references of an HTML page, and the places that fragments may name, as browsers without scripts see them.
 
 Knows attributes, not URLs: links.py finds where a reference leads. Text that cannot be parsed is skipped.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from fastfile.commands.check.stylesheet import find_references
 
-# By element, the attributes that a browser goes to, and those that it fetches for the page.
+# By element: the attributes that a browser navigates to, and those that it fetches for the page.
 _GOES = {"a": "href", "area": "href", "iframe": "src", "frame": "src"}
 _FETCHES: dict[str, tuple[str, ...]] = {
     "script": ("src",),
@@ -30,7 +30,7 @@ _FETCHES: dict[str, tuple[str, ...]] = {
     "use": ("href", "xlink:href"),
 }
 _SETS = {"img": "srcset", "source": "srcset", "link": "imagesrcset"}
-# Relations of <link> that a browser fetches; "dns-prefetch" and "preconnect" name hosts, the others what one may go to.
+# Relations of <link> that a browser fetches; "dns-prefetch" and "preconnect" name hosts, the others are for navigation.
 _FETCHED = frozenset(("stylesheet", "icon", "preload", "modulepreload", "manifest", "apple-touch-icon", "mask-icon"))
 _HOSTS = frozenset(("dns-prefetch", "preconnect"))
 _CHARSET = re.compile(rb"""<meta[^>]+?charset\s*=\s*["']?([\w-]+)""", re.IGNORECASE)
@@ -40,7 +40,7 @@ _CANDIDATE = re.compile(r"[^\s,]\S*")
 
 
 class Reference(NamedTuple):
-    """``goes``: a browser goes there, as by a link; else it fetches it for the page."""
+    """``goes``: a browser navigates there, as with a link; otherwise it fetches it for the page."""
 
     text: str
     line: int
@@ -58,14 +58,14 @@ class Page(NamedTuple):
 def read_page(content: bytes) -> Page:
     """Return the references and places of a page, valid or not."""
     reader = _Reader()
-    # Not closed: what is unfinished at the end is nothing to a browser either, and html.parser would try it again from
-    # each of its characters.
+    # Not closed: browsers ignore unfinished text at the end too, and html.parser would parse it again from each
+    # character.
     reader.feed(decode(content))
     return Page(reader.references, reader.places, reader.base)
 
 
 def decode(content: bytes) -> str:
-    """Return the text of a page as a browser would read it: by its mark, else by its charset, else as UTF-8."""
+    """Return the text of a page as a browser would read it: by its byte order mark, its charset, or as UTF-8."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -76,12 +76,12 @@ def decode(content: bytes) -> str:
     found = _CHARSET.search(content, 0, _CHARSET_LIMIT)
     try:
         return content.decode(found[1].decode() if found else "utf-8", "replace")
-    except (LookupError, UnicodeError):  # no such coding, or one that is none of text
+    except (LookupError, UnicodeError):  # unknown, or not a text encoding
         return content.decode("utf-8", "replace")
 
 
 def split_srcset(text: str) -> Iterator[str]:
-    """Return the URLs of a srcset: each up to white space, a comma at its end aside (HTML §4.8.4.2.2)."""
+    """Return the URLs of a srcset: each up to white space, without a comma at its end (HTML §4.8.4.2.2)."""
     position = 0
     while found := _CANDIDATE.search(text, position):
         url = found[0].rstrip(",")
@@ -90,7 +90,7 @@ def split_srcset(text: str) -> Iterator[str]:
 
 
 class _Reader(HTMLParser):
-    """Collects while it is fed."""
+    """Collects references and places while it is fed."""
 
     CDATA_CONTENT_ELEMENTS = (  # type: ignore[misc]
         "script",
@@ -98,21 +98,21 @@ class _Reader(HTMLParser):
         "textarea",
         "title",
         "xmp",
-    )  # tags are text in all of them
+    )  # all tags in them are text
 
     def __init__(self) -> None:
         super().__init__()
         self.references: list[Reference] = []
         self.places: set[str] = set()
         self.base = ""
-        self._templates = 0  # what is in one is not on the page yet
+        self._templates = 0  # the content of one is not on the page yet
         self._is_sheet = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "template":
             self._templates += 1
         self._is_sheet = tag == "style"
-        # Of an attribute that comes twice, the first one counts.
+        # If an attribute occurs twice, the first one wins.
         attributes = {name: value for name, value in reversed(attrs) if value is not None}
         if attributes and not self._templates:
             self._take(tag, attributes)
@@ -131,7 +131,7 @@ class _Reader(HTMLParser):
             self._take_sheet(data)
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:
-        """Pass over a ``<![``, as browsers do: in html.parser one of SGML's that it does not know is an error."""
+        """Skip a ``<![``, as browsers do: html.parser raises an error for unknown ones of SGML."""
         end = "]]>" if self.rawdata.startswith("<![CDATA[", i) else ">"
         found = self.rawdata.find(end, i)
         return found + len(end) if found >= 0 else -1

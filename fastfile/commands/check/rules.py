@@ -1,7 +1,7 @@
 """Find problems of a build's rules: lines that cannot be used, loops, and unreachable rules.
 
-Each rule is tried with a request made for it: one segment for a placeholder; one, two and no segments for a splat; and
-the query and headers that it asks for. A pattern for which no such request can be made is skipped.
+Each rule is tested with a request made for it: one segment for a placeholder; one, two and no segments for a splat; and
+the query and headers that it needs. A pattern for which no such request can be made is skipped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastfile.rules.reload import SiteRules
 from fastfile.rules.rule import Capture, Rule
 from fastfile.rules.rulebook import Rulebook
 
-# A segment that no literal is, and that an expression takes only if it takes any: it has letters, a digit and marks.
+# A segment that equals no literal, and that only a general expression matches: it has letters, a digit and marks.
 _SEGMENT = b"Zq7~x.y-z"
 _SPLATS = (_SEGMENT, _SEGMENT + b"/" + _SEGMENT, b"")
 # One path cannot show whether an expression with a lookahead matches everything below it.
@@ -30,11 +30,14 @@ _LOOKAROUND = re.compile(rb"\(\?<?[=!]")
 
 
 def check_rules(explainer: Explainer, rules: SiteRules, prefix: bytes, shown: str) -> Iterator[Finding]:
-    """``prefix`` is the path that the site is mounted at, with a slash at both ends but for the first."""
+    """Yield the problems of a site's rules.
+
+    ``prefix`` is the path of its mount, with a slash at both ends unless it is the root.
+    """
     for problem in rules.problems:
         yield Finding(shown + problem.place.file, problem.place.line, "error", "rule-problem", problem.text)
     shadows = _find_shadows(rules.rules)
-    seen: set[str] = set()  # places of rules whose loop is reported already
+    seen: set[str] = set()  # places of rules whose loop is already reported
     for number, rule in enumerate(rules.rules):
         if number in shadows:
             text = f"{rule.source.text} is unreachable: shadowed by the rule at {shadows[number].place}"
@@ -82,7 +85,8 @@ def _tell_loop(rule: Rule, exchanges: Sequence[Exchange], seen: set[str]) -> Wro
 def _find_shadows(rules: Sequence[Rule]) -> dict[int, Rule]:
     """Return unreachable rules by number, each with the earlier rule that shadows it.
 
-    Where rules lead does not depend on the disk, but for a rule that wins over files and one that goes after them.
+    The destination of a rule does not depend on the disk, except for whether the rule wins over files or applies after
+    them.
     """
     anyones = [(number, rule) for number, rule in enumerate(rules) if not rule.queries and not rule.conditions]
     everywhere = _Takers(anyones)
@@ -114,7 +118,7 @@ class _Takers:
 
 
 def _make_paths(rule: Rule) -> list[bytes]:
-    """Return paths that the rule is for; none if they cannot be made from what is written."""
+    """Return paths that the rule matches; none if they cannot be derived from it."""
     if rule.source.literals:
         return list(rule.source.literals)
     index: PatternIndex[Rule] = PatternIndex([(rule.source, rule)])

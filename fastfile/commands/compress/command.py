@@ -1,6 +1,6 @@
-"""``fastfile compress``: encoded variants beside the files of a folder, made ahead of the first request for them.
+"""``fastfile compress``: encoded variants beside the files of a folder, made ahead of the first request.
 
-Owns the order of a run and what it says; survey.py looks, variantfile.py writes.
+Owns the order of a run and its messages; survey.py reads the folder, variant_file.py writes variants.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Exit status: 0 when every variant is up to date, 1 when some files could not be
 compressed, 2 for a wrong option, 130 when interrupted. No variant is ever left
 incomplete.
 """
-# The next file would meet it too.
+# Errors that the next file would meet too.
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _MAX_FAILURES = 20  # that are listed
 _MAX_STRAYS = 3
@@ -141,7 +141,7 @@ USAGE = Usage(
 
 
 class _Plan(NamedTuple):
-    """What is to be done, and what is right already."""
+    """The variants to make, and those that are up to date."""
 
     tasks: list[Task]
     fresh: list[Row]
@@ -160,7 +160,7 @@ class _Run:
         self._rows: list[Row] = []
 
     def run(self) -> int:
-        """Do it, and return the exit status."""
+        """Run the plan, and return the exit status."""
         found = survey(self._root, frozenset(self._settings["type"]))
         for failed, error in found.failures:
             self._fail(failed, error)
@@ -199,7 +199,7 @@ class _Run:
                     plan.tasks.append(task._replace(exists=True))
                 elif state is State.ABSENT and original.status.st_size >= self._settings["min_size"]:
                     plan.tasks.append(task)
-        # The longest first, so that no core is left alone with one at the end; Brotli takes longest, and is first.
+        # The longest first, so that the cores finish at the same time; Brotli takes longest, and is first.
         plan.tasks.sort(key=lambda task: -task.original.status.st_size)
         return plan
 
@@ -225,7 +225,7 @@ class _Run:
                 write(sys.stdout, f"removed {_show(path)}: its original is gone\n")
 
     def _write(self, plan: _Plan) -> bool:
-        """Write all that is planned; tell whether it was interrupted."""
+        """Write all planned variants; tell whether the run was interrupted."""
         progress = Progress(sys.stderr, sum(task.original.status.st_size for task in plan.tasks))
         levels = {coding: self._settings[f"{coding.decode()}_level"] for coding in self._codings}
         writer = Writer(self._root, levels, self._settings["min_size"], progress.advance)
@@ -285,9 +285,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the codings to make, best first; say which cannot be made here. Raises StartError for one that is asked
-    for by name.
-    """
+    """Return the codings to make, best first; report missing ones. Raises StartError for a requested one."""
     available = available_codings()
     missing = [name.decode() for name in LEVELS if name not in available]
     if refused := [name for name in missing if name.encode() in wanted]:
@@ -301,7 +299,7 @@ def _find_folder(directory: str | None) -> str:
     if directory is None:
         directory = resolve_clear_directory(Config())
         if directory == ".":
-            # Unlike the server, which only reads, this writes files: not all over a checkout.
+            # Unlike the server, which only reads, this command writes files, and must not do so all over a checkout.
             raise ConfigError("DIR", COMMAND_LINE, "name the folder: there is no build folder here")
         write(sys.stdout, f"{directory}\n")
     if not os.path.isdir(directory):
@@ -310,7 +308,7 @@ def _find_folder(directory: str | None) -> str:
 
 
 def _as_completed(futures: Iterable[Future[int | None]], progress: Progress) -> Iterator[Future[int | None]]:
-    """Return each future when it is done, and keep the progress shown meanwhile."""
+    """Yield each future when it is done, and keep updating the progress meanwhile."""
     done: SimpleQueue[Future[int | None]] = SimpleQueue()
     count = 0
     for future in futures:

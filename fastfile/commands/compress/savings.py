@@ -9,7 +9,7 @@ from fastfile.site.pages import readable_size
 
 
 class Row(NamedTuple):
-    """A variant that a run left in place: its coding, and the sizes of original and variant."""
+    """A variant after a run: its coding, and the sizes of original and variant."""
 
     coding: bytes
     before: int
@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 def make_table(rows: Sequence[Row], codings: Sequence[bytes]) -> str:
-    """Return a line for each coding with what it saves; no line if there is no variant."""
+    """Return a line for each coding with its savings; no line if there is no variant."""
     lines = [f"{'coding':<8}{'files':>7}{'before':>12}{'after':>12}{'saved':>8}\n"] if rows else []
     for coding in codings:
         own = [row for row in rows if row.coding == coding]

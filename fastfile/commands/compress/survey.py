@@ -1,7 +1,7 @@
 """The survey of a folder for ``fastfile compress``: originals, lone variants, and leftovers of killed runs.
 
-It changes nothing. Paths are bytes relative to the folder. Hidden names are skipped, since the server does not serve
-them. Links are followed to files inside the folder only, as the server does.
+It changes nothing. Paths are bytes relative to the folder. Hidden names are skipped, because the server does not serve
+them. Links are followed only to files inside the folder, as in the server.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ TEMPORARY = re.compile(rb"\.fastfile-[0-9a-f]{16}\.tmp")
 
 
 class Original(NamedTuple):
-    """A file that may have variants; ``status`` is that of the file, also where the name is a link."""
+    """A file that may have variants; ``status`` is that of the file, even if the name is a link."""
 
     path: bytes
     status: os.stat_result
 
 
 class Survey(NamedTuple):
-    """``orphans`` are variants that fastfile made and that lost their original; ``strays`` may be the user's own."""
+    """``orphans`` are variants made by fastfile that have lost their original; ``strays`` may be the user's own."""
 
     originals: list[Original]
     orphans: list[bytes]
@@ -39,7 +39,7 @@ class Survey(NamedTuple):
 
 
 def survey(root: Root, types: frozenset[str]) -> Survey:
-    """Return what is in the folder, in the order of the paths. ``types`` are compressed beside the usual ones."""
+    """Return the content of the folder, ordered by path. ``types`` are compressed beside the usual ones."""
     found = Survey([], [], [], [], [])
     todo = [b""]
     while todo:
@@ -98,9 +98,8 @@ def _add_original(root: Root, path: bytes, found: Survey) -> None:
 def _tell_orphans(root: Root, lone: list[bytes], found: Survey) -> None:
     """Sort variants without an original into orphans and strays.
 
-    A lone data.csv.gz may be a download, and a lone app.wasm.br may be meant for another server. Orphans are gzip files
-    with our mark, and variants that have another one of the same original beside them, with the same time to the
-    nanosecond.
+    A lone data.csv.gz may be a download, and a lone app.wasm.br may be for another server. Orphans are gzip files with
+    fastfile's mark, and variants beside another variant of the same original with the same time to the nanosecond.
     """
     times: dict[tuple[bytes, int], list[bytes]] = {}
     marked = set()

@@ -1,7 +1,7 @@
-"""One variant file: check whether it is right, and write it so that it is whole or absent.
+"""One variant file: check whether it is up to date, and write it so that it is complete or absent.
 
-A variant is written under a hidden name beside its original and renamed when it is complete. Until then it is locked,
-so that another run can tell a file that is being written from one that a killed run left.
+A variant is written under a hidden name beside its original and renamed when it is complete. It is locked until then,
+so that another run can distinguish it from the leftover of a killed run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from fastfile.storage.root import Root
 
 # Large enough for full speed, small enough to stop within a second at Brotli's 0.5 MB/s.
 PIECE = 256 * 1024
-# A variant that saves less is not worth a file, nor the client's time to decode it.
+# A variant that saves less is not worth a file, or the client's time to decode it.
 LEAST_SAVING = 0.05
-MAX_TRIES = 3  # of a file that changes while it is read
-_ENCODED_PIECE = 16 * 1024  # decoded it may be a thousand times larger
+MAX_TRIES = 3  # attempts for a file that changes while it is read
+_ENCODED_PIECE = 16 * 1024  # the decoded piece may be a thousand times larger
 _CHANGED = -1
 
 _SUFFIX_BY_CODING = dict(SUFFIXES)
@@ -53,19 +53,19 @@ class Task(NamedTuple):
 
 
 class State(Enum):
-    """The state of a variant's name."""
+    """The state of a variant's path."""
 
     ABSENT = "absent"
     FRESH = "fresh"
     STALE = "stale"
-    BLOCKED = "blocked"  # something that is not a file; the user put it there
+    BLOCKED = "blocked"  # something that is not a file, and belongs to the user
 
 
 def judge(root: Root, original: Original, coding: bytes) -> State:
-    """Tell whether there is a variant that holds what the original holds. Raises OSError.
+    """Return the state of a variant: whether it has the content of its original. Raises OSError.
 
     The server accepts any variant that is not older. That is not enough here: an original that was restored to an older
-    state, or whose build gives all files one time, would keep a variant of other content. So a variant with another
+    state, or a build that gives all files one time, would keep a variant with other content. So a variant with another
     time is decoded and compared.
     """
     path = root.absolute(original.path + _SUFFIX_BY_CODING[coding])
@@ -84,7 +84,7 @@ def judge(root: Root, original: Original, coding: bytes) -> State:
 
 
 class Writer:
-    """Makes variants, in several threads. ``advance`` is called with the size of each piece that is done."""
+    """Makes variants, in several threads. ``advance`` is called with the size of each finished piece."""
 
     def __init__(self, root: Root, levels: dict[bytes, int], least: int, advance: Callable[[int], None]) -> None:
         self._root = root
@@ -99,7 +99,7 @@ class Writer:
         self._stopped.set()
 
     def write(self, task: Task) -> int | None:
-        """Write a variant and return its size; None if it saves too little: an existing one is then removed.
+        """Write a variant and return its size; None if it saves too little: then an existing one is removed.
 
         Raises OSError, and Stopped.
         """
@@ -197,7 +197,7 @@ def _make_temporary(folder: int) -> tuple[bytes, int]:
         name = b".fastfile-%b.tmp" % os.urandom(8).hex().encode()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(name, flags, 0o600, dir_fd=folder)
-        with contextlib.suppress(OSError):  # a file system without locks: then no run takes it for a leftover
+        with contextlib.suppress(OSError):  # a file system without locks: other runs may remove it
             fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
             return name, fd
@@ -205,7 +205,7 @@ def _make_temporary(folder: int) -> tuple[bytes, int]:
 
 
 def _make_alike(fd: int, status: os.stat_result) -> None:
-    """Give a variant the permissions, the time and, if permitted, the owner of its original."""
+    """Give a variant the permissions, the time and, if allowed, the owner of its original."""
     with contextlib.suppress(PermissionError):
         os.fchown(fd, status.st_uid, status.st_gid)
     os.fchmod(fd, stat.S_IMODE(status.st_mode) & 0o777)
@@ -219,7 +219,7 @@ def holds(variant: bytes, original: bytes, coding: bytes) -> bool:
         while piece := encoded.read(_ENCODED_PIECE):
             try:
                 decoded = decode(piece)
-            except Exception:  # each library has its own, without a common ancestor
+            except Exception:  # each library has its own exceptions, without a common base class
                 return False
             if plain.read(len(decoded)) != decoded:
                 return False

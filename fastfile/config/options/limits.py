@@ -9,7 +9,7 @@ from fastfile.config.values import CLIENT_LIMIT, MIB, number, seconds, size
 
 
 class LimitOptions(OptionGroup):
-    """How much of what a client or the cache may take."""
+    """The most that a client or the cache may use."""
 
     TITLE: ClassVar = "Limits"
 

@@ -1,4 +1,4 @@
-"""Options: response headers, and who may read the site."""
+"""Options: response headers, and access to the site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastfile.config.values import PATH, SWITCH
 
 
 class HeaderOptions(OptionGroup):
-    """Headers that responses get beside those of HTTP itself."""
+    """Headers that responses get in addition to those of HTTP itself."""
 
     TITLE: ClassVar = "Response headers"
 
@@ -41,7 +41,7 @@ class HeaderOptions(OptionGroup):
 
 
 class AccessOptions(OptionGroup):
-    """Who may read the site."""
+    """Access to the site."""
 
     TITLE: ClassVar = "Access control"
 

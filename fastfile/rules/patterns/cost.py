@@ -1,8 +1,8 @@
-"""How much work Python's ``re`` can have with an expression: an upper bound in steps, for texts of some lengths.
+"""The work of Python's ``re`` with an expression: an upper bound in steps, for texts of some lengths.
 
-``re`` tries every way in which an expression can be laid over a text. Sequences are measured from their end: the steps
-when a part and all that follows it are tried once (``each``), and when they are tried at every place of the text
-(``total``). A run of a set that excludes the byte after it can stop in one place only.
+``re`` tries every way to match an expression against a text. Sequences are measured from their end: the steps to try a
+part and everything after it once (``each``), and at every place of the text (``total``). A run of a set that excludes
+the next byte can stop in only one place.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from fastfile.rules.patterns.syntax import ALL, Atomic, Choice, Edge, Group, Look, Node, Repeat, Sequence, Set
 
-LENGTHS = (1, 256, 512, 1024, 2048, 4096, 8192)  # bytes of text; the first says what each byte costs
-ENDLESS = 1e12  # steps; more is not told apart
+LENGTHS = (1, 256, 512, 1024, 2048, 4096, 8192)  # bytes of text; the first gives the cost of each byte
+ENDLESS = 1e12  # steps; larger numbers are not distinguished
 
 Steps = tuple[float, ...]  # one number for each of LENGTHS
 _ZERO: Steps = (0.0,) * len(LENGTHS)
@@ -67,9 +67,9 @@ def _constant(value: float) -> Steps:
 
 
 def _measure(node: Node, follower: Effort, before: int, is_last: bool = False) -> Effort:
-    """Return the effort of a part without what follows it, which says only where the part can stop.
+    """Return the effort of a part. Its sequence only tells where the part can stop.
 
-    ``before``: the bytes that can stand before it. ``is_last``: nothing at all follows.
+    ``before``: the bytes that can precede it. ``is_last``: nothing follows.
     """
     parts = flatten(node)
     lasts = [before]
@@ -92,7 +92,7 @@ def _measure(node: Node, follower: Effort, before: int, is_last: bool = False) -
 
 
 def _measure_sets(part: Node, count: int, after: Effort) -> Effort:
-    """Return the effort of so many sets in a row, of which ``part`` is the first."""
+    """Return the effort of a row of sets, of which ``part`` is the first."""
     assert isinstance(part, Set)
     each = _add(_constant(count), after.each)
     total = _add(_multiply(_constant(count), _PLACES), after.total)
@@ -119,7 +119,7 @@ def _measure_part(part: Node, before: int, after: Effort, is_last: bool) -> Effo
 
 
 def _make(own: Steps, ways: Steps, after: Effort, first: int, fail: Steps) -> Effort:
-    if after.is_sure:  # the first way in which the part matches is the last that is tried
+    if after.is_sure:  # the first match of the part is also the last one tried
         return Effort(_add(own, after.each), _add(_multiply(_PLACES, own), after.each), ways, first, fail)
     each = _add(own, _multiply(ways, after.each))
     return Effort(each, _multiply(_PLACES, each), ways, first, fail)
@@ -137,13 +137,13 @@ def _measure_choice(choice: Choice, before: int, after: Effort) -> Effort:
 
 
 def _most(repeat: Repeat) -> Steps:
-    """Return how often a repeat can be in texts of each length."""
+    """Return how often a repeat can occur in texts of each length."""
     limits = [length if repeat.most is None else min(repeat.most, length) for length in LENGTHS]
     return tuple([float(max(limit, repeat.least)) for limit in limits])
 
 
 def _measure_run(run: Repeat, set_: Set, before: int, after: Effort, is_last: bool) -> Effort:
-    """Return the effort of a repeated set. Its ways end in different places, so what follows is tried once at each."""
+    """Return the effort of a repeated set. Its matches end in different places, so the rest is tried once at each."""
     most = _most(run)
     first = set_.bits | (after.first if run.least == 0 else 0)
     fail = _add(_ONE, _ONE, after.fail if run.least == 0 else _ZERO)
@@ -156,9 +156,9 @@ def _measure_run(run: Repeat, set_: Set, before: int, after: Effort, is_last: bo
     total = _multiply(_PLACES, each)
     is_sure = is_last and set_.bits == ALL and run.least == 0 and run.most is None
     if is_sure:
-        total = each  # it takes whatever is left, so it is tried once
+        total = each  # it takes the rest of the text, so it is tried once
     elif run.most is None and not before & set_.bits:
-        # The byte before a run ends the run before it, so all of them together go over the text once.
+        # The byte before a run ends the run before it, so all runs together pass over the text once.
         total = _add(_multiply(_PLACES, _add(_constant(2), after.fail)), own, after.total)
     return Effort(each, total, ways, first, fail, is_sure)
 
@@ -176,7 +176,7 @@ def _measure_repeat(repeat: Repeat, before: int, after: Effort) -> Effort:
     if _can_be_empty(repeat.part):
         return _make(_constant(ENDLESS), _ONE, after, ALL, _constant(ENDLESS))
     if inner.ways == _ONE:
-        # All of them together go over the text once.
+        # All runs together pass over the text once.
         own = _add(_ONE, inner.each, _multiply(most, _add(_constant(inner.each[0]), nearest.fail)))
         if repeat.least == repeat.most or not first & after.first:
             return _make(own, _ONE, after, begins, nearest.fail)
@@ -191,7 +191,7 @@ def _measure_repeat(repeat: Repeat, before: int, after: Effort) -> Effort:
 
 
 def _last(node: Node, before: int) -> int:
-    """Return the bytes that a part can end with; ``before`` are those that can stand before it."""
+    """Return the bytes that a part can end with; ``before`` are those that can precede it."""
     if isinstance(node, Set):
         return node.bits
     if isinstance(node, Edge | Look):
@@ -251,7 +251,7 @@ def _start(node: Node, after: Effort) -> tuple[int, Steps]:
 
 
 def _size(node: Node) -> float:
-    """Return the number of steps that a part without repeats has; ENDLESS for one with."""
+    """Return the number of steps of a part without repeats; ENDLESS for others."""
     if isinstance(node, Set | Edge):
         return 1
     if isinstance(node, Repeat):

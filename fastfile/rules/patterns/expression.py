@@ -1,7 +1,7 @@
-"""The regular expressions of a site's files, whoever wrote them: matched by ``re``, in a time that has a bound.
+"""The regular expressions of a site's files: matched by ``re``, in bounded time, whoever wrote them.
 
-An expression that ``re`` could be busy with for long is refused when it is read. What is compiled is written again from
-the parsed tree, so ``re`` gets nothing but what was measured, and has nothing to warn of.
+An expression that could keep ``re`` busy for long is refused when it is read. The compiled source is generated from the
+parsed tree, so ``re`` gets exactly the measured expression, and never warns about it.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from fastfile.rules.patterns.syntax import (
     parse_expression,
 )
 
-CHEAP = 600_000  # steps of ``re`` that one match may take: 2.7 ms at 4.5 ns each, if all were taken
-MOST_BYTES = 64 * 1024  # of the expressions of one file
+CHEAP = 600_000  # steps of ``re`` for one match: at most 2.7 ms, at 4.5 ns each
+MOST_BYTES = 64 * 1024  # bytes of expressions in one file
 Groups = dict[str | int, bytes]
 
 
 class Budget:
-    """How many bytes of expressions one file may have; compiling them takes about 10 us each."""
+    """The remaining bytes of expressions in one file; compiling them takes about 10 us each."""
 
     def __init__(self) -> None:
         self._left = MOST_BYTES
 
     def spend(self, size: int) -> None:
-        """Take some of it. Raises ValueError, a sentence, if no more is left."""
+        """Use a part of it. Raises ValueError, a sentence, if too little is left."""
         self._left -= size
         if self._left < 0:
             raise ValueError(f"no more than {MOST_BYTES} bytes of patterns are read from one file")
 
 
 class Expression:
-    """A compiled expression. ``groups`` are the names of its groups in their order, "" for one without a name.
+    """A compiled expression. ``groups`` are the names of its groups in order, "" for one without a name.
 
-    Raises ValueError with the reason as a sentence: for what is no expression, is not supported, or could take too
-    long on a text of LENGTHS[1] bytes.
+    Raises ValueError with the reason as a sentence: for text that is not an expression, is not supported, or could take
+    too long on a text of LENGTHS[1] bytes.
     """
 
     __slots__ = ("_match", "costs", "groups", "longest")
@@ -57,7 +57,7 @@ class Expression:
         tree = _settle(tree, bool(self.groups))
         self.costs = tuple([int(steps) for steps in measure(tree)])  # in steps, for each of LENGTHS
         lengths = [length for length, steps in zip(LENGTHS, self.costs, strict=True) if steps <= CHEAP]
-        self.longest = max(lengths, default=0)  # bytes of text that it is matched with
+        self.longest = max(lengths, default=0)  # the longest text that it is matched against
         if self.longest < LENGTHS[1]:
             raise ValueError("it could take too long on a long path: several repeats can match the same text")
         try:
@@ -66,7 +66,7 @@ class Expression:
             raise ValueError(f"it cannot be compiled: {error}") from None
 
     def match(self, text: bytes) -> Groups | None:
-        """Match the whole of a text: what its groups caught by number and name, b"" if one was not there.
+        """Match the whole of a text: return the groups by number and name, b"" for one that did not take part.
 
         Raises HTTPError 414 for a text that is too long for the expression.
         """
@@ -83,21 +83,21 @@ class Expression:
         return groups
 
     def cost(self, size: int) -> int:
-        """Return the most steps that a text of so many bytes can take."""
+        """Return the most steps for a text of this many bytes."""
         for length, steps in zip(LENGTHS, self.costs, strict=True):
             if size <= length:
                 return steps
         return self.costs[-1]
 
 
-@lru_cache(maxsize=4096)  # what a reload brings again is not compiled again
+@lru_cache(maxsize=4096)  # a reload does not compile the same expressions again
 def compile_expression(source: bytes) -> Expression:
     """Return a compiled expression. Raises ValueError as Expression does."""
     return Expression(source)
 
 
 def check_expression(source: str, kind: str = "regular expression") -> Expression:
-    """Return an expression of a file's, which was written as a ``kind``. Raises ValueError: a sentence."""
+    """Return an expression of a file, written as a ``kind``. Raises ValueError: a sentence."""
     try:
         return compile_expression(source.encode())
     except ValueError as error:
@@ -105,9 +105,10 @@ def check_expression(source: str, kind: str = "regular expression") -> Expressio
 
 
 def _settle(node: Node, captures: bool) -> Node:
-    """Return a tree that matches the same, in which a run before a literal and a wider run is tried in one place.
+    """Return an equivalent tree in which a run before a literal and a wider run is tried in only one place.
 
-    In ``[^/]+?-[^/]+`` the leftmost dash is as good as any other, since the second run takes whatever the first could.
+    In ``[^/]+?-[^/]+`` the leftmost dash is as good as any other, because the second run takes what the first one
+    leaves.
     """
     if isinstance(node, Sequence):
         return _settle_sequence([_settle(part, captures) for part in node.parts], captures)
@@ -150,7 +151,7 @@ def _settle_sequence(parts: list[Node], captures: bool) -> Node:
 
 
 def _maybe_run(node: Node) -> Repeat | None:
-    """Return the unlimited run of a set that a part is, alone or captured."""
+    """Return a part as an unlimited run of a set, alone or captured; None if it is not one."""
     inner = flatten(node)
     run = inner[0] if len(inner) == 1 else None
     return run if isinstance(run, Repeat) and run.most is None and isinstance(run.part, Set) else None

@@ -1,6 +1,6 @@
-"""Many patterns, and which of them match a path: literals are looked up, the others by their first segment.
+"""Many patterns, and which of them match a path: a dict finds literals, and the first segment selects the others.
 
-So most paths try none or few, however many there are. Measured in tests/rules/test_index.py.
+So most paths try few or none, however many there are. Measured in tests/rules/test_index.py.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from fastfile.rules.rule import Pattern, Segments
 T = TypeVar("T")
 Captures = dict[str | int, bytes]  # encoded, or Raw
 
-MAX_STEPS = 900_000  # of one lookup, 4.5 ns each: 4 ms
+MAX_STEPS = 900_000  # steps of one lookup, 4.5 ns each: 4 ms
 _STEPS_OF_ENTRY = 600  # to try a pattern at all
 _STEPS_OF_PART = 35  # to compare one segment
-MOST_OF_ONE_PATH = 500  # items for one literal path; each is another condition
-_SHORTEST = 1  # in LENGTHS: paths of up to this size are always looked up
+MOST_OF_ONE_PATH = 500  # items for one literal path; each has another condition
+_SHORTEST = 1  # index in LENGTHS: paths of up to this size are always looked up
 
 
 class Raw(bytes):
-    """What a pattern caught, before it is encoded: few of the items that match are followed."""
+    """A captured value before it is encoded: few of the matching items are used."""
 
 
 def encode_capture(value: bytes) -> bytes:
-    """Return what was caught as it goes into a template."""
+    """Return a captured value, encoded for a template."""
     return encode_path(value) if isinstance(value, Raw) else value
 
 
@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
     expression: Expression | None = None  # without both, the path is looked up
 
     def costs(self) -> tuple[int, ...]:
-        """Return the most steps that it takes, for a path of each of LENGTHS."""
+        """Return the most steps for a path of each of LENGTHS."""
         if self.expression is not None:
             return tuple([_STEPS_OF_ENTRY + steps for steps in self.expression.costs])
         parts = len(self.segments.parts) if self.segments is not None else 0
@@ -51,7 +51,7 @@ class _Entry(NamedTuple):
 class PatternIndex(Generic[T]):
     """Items by their patterns, in the order of the file.
 
-    ``refused`` are items that are left out, since a lookup could take more than MAX_STEPS with them.
+    ``refused`` are items that are left out, because a lookup could take more than MAX_STEPS with them.
     """
 
     __slots__ = ("_by_literal", "_by_segment", "_general", "_longest", "refused")
@@ -60,9 +60,9 @@ class PatternIndex(Generic[T]):
         self.refused: list[T] = []
         self._by_literal: dict[bytes, list[_Entry]] = {}
         self._by_segment: dict[bytes, list[_Entry]] = {}
-        self._general: list[_Entry] = []  # those that any first segment may come to
+        self._general: list[_Entry] = []  # those that match any first segment
         costs: dict[bytes, list[int]] = {b"": [0] * len(LENGTHS)}
-        worst = [0] * len(LENGTHS)  # of all segments, without what is general
+        worst = [0] * len(LENGTHS)  # of all segments, without the general ones
         for number, (pattern, item) in enumerate(items):
             if pattern.literals:
                 self._add_literals(number, pattern, item)
@@ -97,7 +97,7 @@ class PatternIndex(Generic[T]):
         (self._by_segment.setdefault(pattern.segment, []) if pattern.segment else self._general).append(entry)
 
     def find(self, path: bytes) -> list[tuple[T, Captures]]:
-        """Return the items for a decoded path, which begins with one slash, and what their patterns catch.
+        """Return the items for a decoded path, which begins with one slash, and their captures.
 
         Raises HTTPError 414 if the path is too long to be looked up in MAX_STEPS.
         """

@@ -1,7 +1,7 @@
 """Translate the globs of serve.json, which are minimatch's: ``**/*.@(jpg|png)``, ``/app/**``, ``!/private/*``.
 
-The result is a regular expression for a whole path, which begins with a slash. A name that begins with a dot is matched
-only by a literal dot.
+The result is a regular expression for a whole path, which begins with a slash. Only a literal dot matches the first dot
+of a name.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ from fastfile.rules.rule import Capture, Destination, Pattern, Template
 _SEGMENT = "[^/]+?"
 _NAME = re.compile(r":(\w+)")
 _MODIFIERS = "*+?"
-# The name of a group: :slug with the modifier or the braces that it has in the pattern, or $1.
+# The name of a group: :slug with the modifier or the braces of the pattern, or $1.
 _REFERENCE = r"\{:(?P<braced>\w+)\}[*+?]?|:(?P<name>\w+)[*+?]?|\$(?P<number>[1-9]\d?)"
 # The references that a template may use, by name or number ($1), and the group of each.
 Names = Mapping[str, int | str]
 
 
 class Group(NamedTuple):
-    """A capturing part of a pattern, with the text around it that is optional with it; ``name`` may be empty."""
+    """A capturing part of a pattern, with the text that is optional together with it; ``name`` may be empty."""
 
     name: str
     expression: str
@@ -35,7 +35,7 @@ class Group(NamedTuple):
 
 
 def compile_pattern(source: str, ending: str = "") -> tuple[Pattern, dict[str, int | str]]:
-    """Return a pattern, and the names that a template may refer to; ``ending`` is an expression for what may follow.
+    """Return a pattern, and the names that a template may use; ``ending`` is an expression for an optional end.
 
     Raises ValueError, with the reason as a sentence.
     """
@@ -63,7 +63,7 @@ def make_value(text: str, names: Names) -> Template:
 
 
 def make_destination(text: str, names: Names) -> Destination:
-    """Return where a rule leads: a path of this site, or an http URL. Raises ValueError: a sentence."""
+    """Return the destination of a rule: a path of this site, or an http URL. Raises ValueError: a sentence."""
     destination = parse_destination(text.encode(), ())
     target = text.partition("#")[0][len(destination.origin) :]
     path, _, query = target.partition("?")
@@ -107,7 +107,7 @@ def _parse(source: str) -> Iterator[str | Group]:
             continue
         group, index = _parse_braces(source, index) if character == "{" else _parse_group(source, index)
         if character != "{" and literal.endswith(("/", ".")):
-            # The slash before an optional group is there only if the group is.
+            # The slash before an optional group is optional together with it.
             literal, group = literal[:-1], group._replace(before=literal[-1])
         if literal:
             yield literal
@@ -167,7 +167,7 @@ def _compile(token: str | Group) -> str:
 
 
 def _first_segment(tokens: list[str | Group]) -> bytes:
-    """Return the first segment where every path that matches has the same."""
+    """Return the first segment if it is the same in every matching path."""
     start = tokens[0] if tokens and isinstance(tokens[0], str) else ""
     after = tokens[1] if len(tokens) > 1 else None
     if isinstance(after, Group):

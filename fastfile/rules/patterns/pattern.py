@@ -36,7 +36,7 @@ def show(text: bytes) -> str:
 
 
 def decode_leniently(text: bytes) -> bytes:
-    """Percent-decode; what is not an escape stands for itself."""
+    """Percent-decode; text that is not an escape stays unchanged."""
     return re.sub(_ESCAPE, lambda match: unhexlify(match[1]), text) if b"%" in text else text
 
 
@@ -118,8 +118,8 @@ def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
             lazy = b"?" if _is_lazy(pieces, number) else b""
             parts.append(rb"(?P<%b>[^/]+%b)" % (pieces[number][1:], lazy))
             continue
-        # With several splats the leftmost place for what stands between them is as good as any other, and is found in
-        # a time that is linear in the path.
+        # With several splats, the leftmost place for the text between them is as good as any other, and is found in
+        # linear time.
         seen += 1
         runs = rb".*" if seen == stars else rb".*?"
         parts.append(rb"(?P<splat>%b)" % runs if seen == 1 else runs)
@@ -138,9 +138,9 @@ def _make_expression(pieces: list[bytes], any_slash: bool) -> bytes:
 
 
 def _is_lazy(pieces: list[bytes], number: int) -> bool:
-    """Tell whether a placeholder takes as little as it can: each but the last of three or more in one segment.
+    """Tell whether a placeholder matches as little as possible: each except the last of three or more in one segment.
 
-    Taking as much as they can, they would need a time that grows with a power of the segment's length.
+    If they matched as much as possible, the time would grow with a power of the segment's length.
     """
     before = number - 2
     while before > 0 and b"/" not in pieces[before + 1] and pieces[before] != b"*":
@@ -152,7 +152,7 @@ def _is_lazy(pieces: list[bytes], number: int) -> bool:
 
 
 def captures_of(pattern: Pattern) -> set[str]:
-    """Return the names that a pattern catches."""
+    """Return the names of the captures of a pattern."""
     if pattern.segments is not None:
         names = {part for part in pattern.segments.parts if isinstance(part, str)}
         return names | {"splat"} if pattern.segments.end in ("rest", "splat") else names
@@ -160,7 +160,7 @@ def captures_of(pattern: Pattern) -> set[str]:
 
 
 def parse_destination(text: bytes, names: Collection[str]) -> Destination:
-    """Parse a path or an http URL; ``names`` are the captures that there are. Raises ValueError: a sentence."""
+    """Parse a path or an http URL; ``names`` are the available captures. Raises ValueError: a sentence."""
     rest, mark, fragment = text.partition(b"#")
     origin = b""
     url = re.fullmatch(_URL, rest)

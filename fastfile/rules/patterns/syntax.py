@@ -1,7 +1,7 @@
 """The regular expressions that rule files may contain: a subset of JavaScript's, parsed into a tree.
 
-Owns the grammar. An expression is over bytes; a character outside ASCII is the sequence of its UTF-8 bytes. What the
-subset leaves out (backreferences, lookbehind, possessive repeats) is refused with a sentence.
+Owns the grammar. An expression is over bytes; a character outside ASCII is the sequence of its UTF-8 bytes. Features
+outside the subset (backreferences, lookbehind, possessive repeats) are refused with a sentence.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Group(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A part that has to follow here, or must not."""
+    """A lookahead: a part that must follow here, or must not."""
 
     part: Node
     negative: bool
@@ -94,7 +94,7 @@ class Syntax(NamedTuple):
 
 
 def parse_expression(source: bytes) -> Syntax:
-    """Parse an expression. Raises ValueError: a sentence. Takes a number of steps that is linear in the source."""
+    """Parse an expression. Raises ValueError: a sentence. Takes linear time."""
     parser = _Parser(source)
     tree = parser.parse_choice(0)
     if parser.at < len(source):
@@ -174,7 +174,7 @@ class _Parser:
         return self._literal(byte + self._take_continuation(byte[0]))
 
     def _take_continuation(self, lead: int) -> bytes:
-        """Take the further bytes of a character outside ASCII, so that a repeat is of all of it."""
+        """Take the further bytes of a character outside ASCII, so that a repeat applies to all of them."""
         start = self.at
         if lead >= 0xC0:
             while self.at < len(self._source) and 0x80 <= self._source[self.at] < 0xC0:
@@ -200,7 +200,7 @@ class _Parser:
         return Set(found) if isinstance(found, int) else self._literal(found)
 
     def _take_escape(self) -> int | bytes:
-        """Take what follows a backslash: a set of bytes, or a character."""
+        """Take the text after a backslash: a set of bytes, or a character."""
         letter = self._source[self.at : self.at + 1]
         if not letter:
             raise ValueError("it ends with a backslash")
