@@ -18,6 +18,7 @@ from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
 DURATION_S = float(os.environ.get("FASTFILE_TEST_RACE_S") or 3)  # make torture takes minutes
+LONGEST_S = DURATION_S + 60
 INSIDE = b"inside: this may be sent"
 SECRET = b"outside: nobody may ever see this"
 SIZES = {"small": 1, "large": 5000}  # sent from memory, and by sendfile
@@ -81,19 +82,23 @@ def swapping(site: Path) -> Iterator[None]:
         process.communicate()
 
 
+def has_met(seen: dict[int, int]) -> bool:
+    """Tell whether responses of both sides of the race were seen; else there was none."""
+    return seen.get(200, 0) > 100 and seen.get(404, 0) > 20
+
+
 @pytest.mark.parametrize("way", KERNEL_KINDS)
 def test_no_byte_from_outside_is_sent_while_links_are_swapped(site: Path, way: str, swapping: None) -> None:
     pure = {"FASTFILE_NO_EXTENSIONS": "1"} if way == "pure" else {}
     seen: dict[int, int] = {}
     with ServerProcess([str(site)], env=pure) as server, RawClient(server.connect()) as client:
-        end_s = time.monotonic() + DURATION_S
-        while time.monotonic() < end_s:
+        began_s = time.monotonic()
+        # On a busy machine both sides of the race take longer to meet.
+        while (now_s := time.monotonic() - began_s) < DURATION_S or (not has_met(seen) and now_s < LONGEST_S):
             for target in TARGETS:
                 response = client.request(target)
                 assert b"outside" not in response.body, target
                 assert b"named-secret" not in response.body, target
                 assert response.status in (200, 404), (target, response)
                 seen[response.status] = seen.get(response.status, 0) + 1
-    # Both sides of the race were met, or it was none.
-    assert seen[200] > 100
-    assert seen[404] > 20
+    assert has_met(seen), seen
