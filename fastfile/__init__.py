@@ -14,6 +14,12 @@ TYPE_CHECKING = False  # type checkers treat it as true; the module typing takes
 if TYPE_CHECKING:
     from fastfile import asgi as asgi
     from fastfile import wsgi as wsgi
+    from fastfile.embedding.process_server import ProcessServer as ProcessServer
+    from fastfile.embedding.request_log import Request as Request
+    from fastfile.embedding.request_log import RequestLog as RequestLog
+    from fastfile.embedding.server import Server as Server
+    from fastfile.embedding.serving import run as run
+    from fastfile.embedding.serving import serve as serve
     from fastfile.errors import ConfigError as ConfigError
     from fastfile.errors import StartError as StartError
 
@@ -21,11 +27,29 @@ __version__ = "0.1.0"
 # The Python API: the module of each name. A name without a module is a module itself.
 _PUBLIC = {
     "ConfigError": "fastfile.errors",
+    "ProcessServer": "fastfile.embedding.process_server",
+    "Request": "fastfile.embedding.request_log",
+    "RequestLog": "fastfile.embedding.request_log",
+    "Server": "fastfile.embedding.server",
     "StartError": "fastfile.errors",
     "asgi": "",
+    "run": "fastfile.embedding.serving",
+    "serve": "fastfile.embedding.serving",
     "wsgi": "",
 }
-__all__ = ["ConfigError", "StartError", "__version__", "asgi", "wsgi"]
+__all__ = [
+    "ConfigError",
+    "ProcessServer",
+    "Request",
+    "RequestLog",
+    "Server",
+    "StartError",
+    "__version__",
+    "asgi",
+    "run",
+    "serve",
+    "wsgi",
+]
 
 
 def __getattr__(name: str) -> object:

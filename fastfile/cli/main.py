@@ -99,7 +99,7 @@ def _run(argv: Sequence[str]) -> int:
 
         write(sys.stdout, make_printout(load(given, os.environ)))
         return 0
-    return _serve(given)
+    return serve_given(given)
 
 
 def _maybe_text(given: dict[str, list[str]]) -> str | None:
@@ -111,7 +111,8 @@ def _maybe_text(given: dict[str, list[str]]) -> str | None:
     return make_version() if "version" in given else None
 
 
-def _serve(given: dict[str, list[str]]) -> int:
+def serve_given(given: dict[str, list[str]]) -> int:
+    """Serve by the texts of the given options, the environment and a configuration file; return the exit status."""
     environ = dict(os.environ)  # a copy: a reload reads the same values
 
     def read() -> tuple[Config, str]:

@@ -16,7 +16,7 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.embedding.heads import make_head
 from fastfile.embedding.options import FilesOptions
-from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory
+from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory, spare_descriptors
 from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.navigation import is_navigation
 from fastfile.http.target import encode_path, join, parse_target
@@ -71,7 +71,7 @@ class Files:
     def __init__(
         self, plan: Plan, mount: str, clock: Clock, submit: Submit | None = None, read: Submit | None = None
     ) -> None:
-        config = plan.config
+        config = spare_descriptors(plan.config)
         base_path = mount.strip("/").encode("utf-8", "surrogateescape")
         if config.health is not None:
             config = config.replace(health=(b"/" + encode_path(base_path)).decode().rstrip("/") + config.health)

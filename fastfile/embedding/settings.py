@@ -6,6 +6,7 @@ Each value becomes the text that the command line would have, so that the rules 
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,6 +57,17 @@ def find_root(config: Config) -> tuple[Config, str]:
     path = os.path.abspath(resolve_directory(config))
     check_page(config, path)
     return with_users(config, path), path
+
+
+def spare_descriptors(config: Config) -> Config:
+    """Return the settings with a share of the descriptors that the program may have; its limit stays as it is."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        return config
+    files, connections = max(1, soft // 8), max(1, soft // 4)
+    return config.replace(
+        cache_files=min(config.cache_files, files), max_connections=min(config.max_connections, connections)
+    )
 
 
 def name_directory(directory: Directory, source: str) -> list[str]:
