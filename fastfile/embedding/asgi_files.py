@@ -10,7 +10,7 @@ from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.embedding.bodies import ColdRead, OpenFile, Pause, read_body
-from fastfile.embedding.files import Files, Plan, report_failure
+from fastfile.embedding.files import PAGE_STATUSES, Files, Plan, report_failure
 from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
 from fastfile.server.threads import Offload
@@ -85,7 +85,10 @@ class AsgiFiles(Files):
         async def send_unless_absent(message: Message) -> None:
             nonlocal page
             if message["type"] == "http.response.start" and message["status"] == 404:
-                page = self.find_page(head)
+                found = self.find_page(head)
+                page = None if found is None else await self.wait_for(found, head)
+                if page is not None and page.status not in PAGE_STATUSES:
+                    page = None
             if page is None:
                 await send(message)
 

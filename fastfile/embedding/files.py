@@ -30,6 +30,7 @@ logger = logging.getLogger("fastfile")
 # give a meaning to a target that no file can have.
 PASSED_ON = frozenset((400, 404))
 MAX_MOUNTS = 16  # paths that one application may be mounted at; each has a cache of its own
+PAGE_STATUSES = frozenset((200, 304))
 MOVED = frozenset((301, 302, 307, 308))
 HINT = ": it is for a server with sockets and processes of its own (fastfile.Server, fastfile.run)"
 
@@ -99,9 +100,11 @@ class Files:
         """Return the response to a request, now or later; it never raises."""
         self.begin()
         response = self._handler.respond(head)
-        if self._has_app and response.__class__ is Response and response.status in MOVED:
-            return self._judge_move(head, response)
-        return response
+        if not self._has_app:
+            return response
+        if isinstance(response, Deferred):
+            return response.map(lambda response: self._judge_move(head, response))
+        return self._judge_move(head, response) if response.status in MOVED else response
 
     def refuse(self, error: HTTPError, head: RequestHead) -> Response:
         """Return the response to a request that the host refuses."""
@@ -116,16 +119,20 @@ class Files:
             for look_around in self._sites:
                 look_around()
 
-    def find_page(self, head: RequestHead) -> Response | None:
-        """Return the app's page for a navigation to a path that the application does not know; None for the rest."""
+    def find_page(self, head: RequestHead) -> Response | Deferred | None:
+        """Return the app's page for a navigation to a path that the application does not know; None for the rest.
+
+        It is that page where its status is in PAGE_STATUSES.
+        """
         if self._pages is None or not is_navigation(head):
             return None
         self.begin()
-        response = self._pages.respond(head)
-        return response if isinstance(response, Response) and response.status in (200, 304) else None
+        return self._pages.respond(head)
 
     def _judge_move(self, head: RequestHead, response: Response) -> Response | Deferred:
         """Return the 404 in place of a redirect to a folder that has no page: its path may be the application's."""
+        if response.status not in MOVED:
+            return response
         location = dict(response.fields).get(b"Location", b"")
         try:
             if parse_target(location).path != parse_target(head.target).path:
@@ -133,7 +140,9 @@ class Files:
         except HTTPError:  # it leads to another site
             return response
         there = self._handler.respond(make_head("GET", location, ()))
-        return there if isinstance(there, Response) and there.status == 404 else response
+        if isinstance(there, Deferred):
+            return there.map(lambda there: there if there.status == 404 else response)
+        return there if there.status == 404 else response
 
     @property
     def has_pages(self) -> bool:

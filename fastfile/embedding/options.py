@@ -65,6 +65,7 @@ class ServerOptions(FilesOptions, total=False):
     idle_timeout: float | str | None
     write_timeout: float | str | None
     write_rate: int | str | None
+    disk_timeout: float | str | None
     backlog: int | str | None
 
 
@@ -100,6 +101,7 @@ class RunOptions(ProcessOptions, total=False):
     hsts: bool | int | str | None
     user: str | None
     group: str | None
+    remote_disk: Literal["auto", "on", "off"] | None
     log_format: Literal["auto", "pretty", "common", "combined", "json", "none"] | None
     log_file: Path | None
     quiet: bool | None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.embedding.bodies import OpenFile, read_body_waiting
-from fastfile.embedding.files import Files, Plan, report_failure
+from fastfile.embedding.files import PAGE_STATUSES, Files, Plan, report_failure
 from fastfile.errors import HTTPError, make_failure
 from fastfile.http.status import REASONS
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
@@ -38,6 +38,17 @@ class WsgiFiles(Files):
         """Return the response to a request."""
         with self._lock:
             response = self.respond(head)
+        return self._wait_for(response, head)
+
+    def find_app_page(self, head: RequestHead) -> Response | None:
+        """Return the app's page for a navigation that the application answers by 404; None for the rest."""
+        with self._lock:
+            found = self.find_page(head)
+        page = None if found is None else self._wait_for(found, head)
+        return page if page is not None and page.status in PAGE_STATUSES else None
+
+    def _wait_for(self, response: Response | Deferred, head: RequestHead) -> Response:
+        """Return a response when its work is done, which is done here."""
         while isinstance(response, Deferred):
             done = run(response.work)
             with self._lock:
@@ -50,10 +61,6 @@ class WsgiFiles(Files):
                     report_failure(error)
                     response = self.refuse(make_failure(), head)
         return response
-
-    def find_page(self, head: RequestHead) -> Response | None:
-        with self._lock:
-            return super().find_page(head)
 
     def send(self, response: Response, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Start a response and return its body."""
@@ -76,7 +83,7 @@ class WsgiFiles(Files):
         self, app: Application, head: RequestHead, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Have ``app`` answer; its 404 for a navigation becomes the page of the single-page app."""
-        answer = Answer(start_response, lambda: self.find_page(head))
+        answer = Answer(start_response, lambda: self.find_app_page(head))
         body = app(environ, answer.start)
         chunks = iter(body)
         first = [] if answer.is_started else [chunk for chunk in (next(chunks, None),) if chunk is not None]

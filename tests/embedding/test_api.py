@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 
 import pytest
+from support.checkout import CHECKOUT
 from support.serverprocess import clean_environment
 
 import fastfile
@@ -40,3 +42,9 @@ def test_each_public_name_is_there_and_documented(name: str) -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         fastfile.nothing  # noqa: B018
+
+
+def test_the_reference_in_the_docs_is_that_of_the_docstrings() -> None:
+    tool = runpy.run_path(str(CHECKOUT / "tests" / "tools" / "api_reference.py"))
+    text = (CHECKOUT / "docs" / "python.md").read_text()
+    assert text == tool["make_page"](text), "run: PYTHONPATH=tests:. python tests/tools/api_reference.py"

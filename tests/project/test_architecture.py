@@ -28,6 +28,7 @@ LAYERS = (
     ("commands",),
     ("embedding",),
     ("asgi", "wsgi"),
+    ("pytest_plugin",),
     ("__main__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
