@@ -84,6 +84,8 @@ class ProcessOptions(ServerOptions, total=False):
 class RunOptions(ProcessOptions, total=False):
     """All options of the command."""
 
+    live: bool | None
+    watch_poll: bool | None
     bind: str | None
     port: int | str | None
     host: bool | None
