@@ -141,7 +141,7 @@ def close_descriptors(kept: Iterable[int]) -> None:
     except OSError:  # without /proc, try each number
         found = set(range(os.sysconf("SC_OPEN_MAX")))
     for fd in found - remaining:
-        os.closerange(fd, fd + 1)  # one that is closed already, that of listdir() itself, is not a error
+        os.closerange(fd, fd + 1)  # ignores a descriptor that is already closed, such as that of listdir()
 
 
 def describe_end(status: int) -> str:
