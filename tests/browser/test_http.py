@@ -144,7 +144,7 @@ def test_fetch_gets_several_ranges_as_multipart(browser: webdriver.Chrome) -> No
     assert [part.partition("\r\n\r\n")[2] for part in parts[1:-1]] == ["ab\r\n", "ef\r\n"]
 
 
-def test_fetch_is_told_that_no_byte_is_in_its_range(browser: webdriver.Chrome) -> None:
+def test_fetch_gets_416_for_a_range_without_bytes(browser: webdriver.Chrome) -> None:
     response = fetch(browser, "letters.txt", Range="bytes=26-")
     assert (response["status"], response["fields"]["content-range"]) == (416, "bytes */26")
 
@@ -173,7 +173,7 @@ def test_a_reload_costs_304_for_the_page_and_what_is_in_it(browser: webdriver.Ch
     assert colour == "rgb(1, 2, 3)", "the style that 304 confirmed is not in use"
 
 
-def test_a_reload_shows_a_page_that_was_written_anew(browser: webdriver.Chrome, site: Path) -> None:
+def test_a_reload_shows_a_page_that_was_written_again(browser: webdriver.Chrome, site: Path) -> None:
     (site / "index.html").write_bytes(PAGE.replace(b"Page", b"Next"))
     browser.refresh()
     title = browser.title

@@ -108,7 +108,7 @@ class Tab:
         return len(documents), failed
 
 
-def test_a_page_is_loaded_anew_where_it_was_scrolled_to(
+def test_a_page_is_reloaded_at_its_scroll_position(
     browser: webdriver.Chrome, server: ServerProcess, root: Path
 ) -> None:
     tab = Tab(browser, server)

@@ -123,7 +123,7 @@ def test_a_reload_transfers_nothing_but_the_head_of_a_304(app: App) -> None:
     assert found[ROUTE].transferred < 500
 
 
-def test_a_route_is_loaded_when_somebody_goes_there(app: App) -> None:
+def test_a_route_is_loaded_when_the_user_opens_it(app: App) -> None:
     found = app.go("")
     assert app.text == "Home"
     assert chunk("v1") not in found

@@ -186,7 +186,7 @@ def test_what_may_have_been_meant_by_a_folder_that_is_not_there_is_said(word, me
 
 
 @pytest.mark.parametrize("spelling", BY_SPELLING)
-def test_what_another_server_has_is_no_option_and_told_by_what_there_is(spelling):
+def test_the_error_for_an_option_of_another_server_names_the_equivalent(spelling):
     with pytest.raises(ConfigError, match="no such option; ") as raised:
         parse_arguments(USAGE, [spelling, "dist"])
     flags = {f"--{word}" for option in OPTIONS for word in (option.key, f"no-{option.key}")} | {"--version"}
@@ -370,7 +370,7 @@ def announce():
     cli.announce(Config(), "./dist", [LOCAL], ["a notice"])
 
 
-def test_the_banner_is_flushed_and_without_colour_where_nobody_looks(capfd):
+def test_the_banner_is_flushed_and_without_colour_if_it_is_not_on_a_terminal(capfd):
     announce()
     out = capfd.readouterr().out
     assert "serving ./dist" in out

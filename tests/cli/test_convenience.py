@@ -97,7 +97,7 @@ def test_it_is_opened_once_and_not_at_a_reload(site: Path) -> None:
 
 
 @as_nobody
-def test_a_browser_that_stays_in_the_foreground_holds_up_nobody(site: Path) -> None:
+def test_a_browser_in_the_foreground_does_not_delay_the_server(site: Path) -> None:
     script = site.parent / "browser"
     script.write_text("#!/bin/sh\nexec sleep 3\n")
     script.chmod(0o755)

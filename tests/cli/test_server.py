@@ -298,7 +298,7 @@ def test_a_strict_port_that_is_busy_is_one_line_and_status_1(folder):
     assert "--port" in done.stderr
 
 
-def test_an_address_that_is_not_ours_is_one_line_and_status_1(folder):
+def test_an_address_of_another_machine_is_one_line_and_status_1(folder):
     done = run("--bind", "192.0.2.200", "--port", "0", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("fastfile: ")
@@ -364,7 +364,7 @@ def test_a_standard_output_without_a_reader_does_not_stop_the_server(folder):
     assert "Traceback" not in errors
 
 
-def test_closed_standard_descriptors_are_never_a_socket_of_ours(folder):
+def test_closed_standard_descriptors_never_become_a_socket(folder):
     command = 'exec "$0" -m fastfile --bind unix:web.sock 0<&- 1>&- 2>&-'
     environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)}
     process = subprocess.Popen(["sh", "-c", command, sys.executable], cwd=folder, env=environ)

@@ -305,7 +305,7 @@ def test_no_rule_file_stops_the_check(files, tmp_path):
     assert all(finding.file in files for finding in find(tmp_path))
 
 
-def test_a_rule_that_nothing_reaches_is_told_in_plain_words(tmp_path):
+def test_an_unreachable_rule_is_reported_in_plain_words(tmp_path):
     make(tmp_path, {"_redirects": "/a /page\n/a /x.html 302", "page.html": "", "x.html": ""})
     assert find(tmp_path)[0].message == "/a is unreachable: shadowed by the rule at _redirects:1"
 
@@ -454,7 +454,7 @@ def test_the_report_is_grouped_by_file():
     }
 
 
-def test_what_has_one_cause_in_many_places_is_told_once(tmp_path):
+def test_a_cause_in_many_places_is_reported_once(tmp_path):
     pages = {f"{folder}/{number}.html": "<a href=../nix>" for folder in "ab" for number in range(3)}
     pages["b/0.html"] += "\n<a href=/api/x><a href=/api/y/><a href=/api/z/z>" * 2
     make(tmp_path, pages | {"index.html": "<a href=mine>"})
@@ -488,7 +488,7 @@ def test_the_exit_status(page, arguments, status, tmp_path):
     assert (done.returncode, bool(done.stderr)) == (status, status == 2)
 
 
-def test_the_folder_is_named_that_nobody_named(tmp_path):
+def test_the_banner_names_a_folder_that_the_user_did_not_name(tmp_path):
     make(tmp_path / "dist", {HTML: ""})
     assert run(cwd=tmp_path).stdout == "./dist\n0 errors, 0 warnings in 1 file\n"
     assert run("--json", cwd=tmp_path).stdout == "[]\n"

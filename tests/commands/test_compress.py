@@ -276,7 +276,7 @@ def test_what_is_no_file_at_a_variants_name_stays_and_is_reported(tmp_path):
 # --clean
 
 
-def test_clean_removes_variants_of_ours_and_nothing_that_may_be_somebodys(tmp_path):
+def test_clean_removes_fastfiles_variants_and_nothing_that_may_be_the_users(tmp_path):
     site = tmp_path / "site"
     site.mkdir()
     for name in ("gone.js", "marked.css", "kept.html"):

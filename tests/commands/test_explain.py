@@ -131,7 +131,7 @@ def test_a_field_of_one_s_own_counts(site):
     assert "Content-Encoding" not in done.stdout
 
 
-def test_rules_and_what_is_wrong_with_them_are_told(tmp_path):
+def test_rules_and_their_problems_are_returned(tmp_path):
     (tmp_path / "new.html").write_text("new")
     (tmp_path / "_redirects").write_text("/old /new.html\n/bad\n")
     done = explain("/old", str(tmp_path))
@@ -162,7 +162,7 @@ def test_a_mistake_is_one_line(arguments, problem):
     assert problem in done.stderr
 
 
-def test_what_is_wrong_with_the_rules_is_told(tmp_path):
+def test_problems_of_the_rules_are_reported(tmp_path):
     (tmp_path / "_redirects").write_text("wrong\n/a /b\n")
     done = explain("/a", str(tmp_path))
     assert done.stderr == "fastfile: _redirects:1: wrong does not begin with a slash\n"

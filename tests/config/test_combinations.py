@@ -45,7 +45,7 @@ USELESS = [
 
 
 @pytest.mark.parametrize(("arguments", "flags"), USELESS, ids=[" ".join(row[0]) for row in USELESS])
-def test_an_option_without_effect_is_told(arguments, flags):
+def test_an_option_without_effect_is_reported(arguments, flags):
     notices = tell_useless(load(arguments, {}), ".")
     assert [notice.split()[0] for notice in notices] == flags
 

@@ -333,7 +333,7 @@ def test_variables_of_the_build_of_the_tests_and_of_others_are_left_alone():
     assert load({}, dict.fromkeys((*build, "FASTFILE_TEST_LOOP", "PORT", "NOT_FASTFILE_PORT"), "x")) == Config()
 
 
-def test_variables_that_kubernetes_makes_for_a_service_named_fastfile_are_not_ours():
+def test_variables_of_a_kubernetes_service_named_fastfile_are_ignored():
     links = {
         "FASTFILE_SERVICE_HOST": "10.0.0.7",
         "FASTFILE_SERVICE_PORT": "80",

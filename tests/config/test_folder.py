@@ -56,7 +56,7 @@ def test_the_first_folder_with_an_index_is_served_else_the_current_one(paths, ex
     assert not choice.others
 
 
-def test_the_first_of_several_is_served_and_the_choice_is_told():
+def test_the_first_of_several_is_served_and_the_choice_is_reported():
     write("build/index.html", "dist/index.html", "storybook-static/index.html")
     choice = choose(Config())
     assert choice.path == "./dist"
@@ -71,7 +71,7 @@ def test_a_build_beside_the_pages_of_the_current_folder_is_a_choice():
     assert (choice.path, choice.others) == ("./dist", (".",))
 
 
-def test_without_an_index_the_current_folder_is_served_and_that_is_told():
+def test_without_an_index_the_current_folder_is_served_and_reported():
     write("dist/a.whl", "notes.txt")
     choice = choose(Config())
     assert (choice.path, choice.is_clear) == (".", False)

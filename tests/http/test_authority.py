@@ -135,7 +135,7 @@ OURS = [
 
 
 @pytest.mark.parametrize(("value", "allowed", "expected"), OURS)
-def test_a_host_is_ours_when_allowed(value: bytes, allowed: tuple[bytes, ...], expected: bool) -> None:
+def test_a_host_is_accepted_if_it_is_allowed(value: bytes, allowed: tuple[bytes, ...], expected: bool) -> None:
     assert check_host(value, allowed) is expected
 
 

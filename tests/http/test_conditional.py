@@ -60,7 +60,7 @@ def test_if_match_by_strong_comparison(method: bytes, value: bytes, expected: Pr
     assert outcome(method, if_match=value) is expected
 
 
-def test_if_match_never_matches_a_weak_tag_of_ours() -> None:
+def test_if_match_never_matches_a_weak_current_tag() -> None:
     assert outcome(etag=b'W/"abc"', if_match=b'W/"abc"') is FAILED
     assert outcome(etag=b'W/"abc"', if_match=b'"abc"') is FAILED
 
@@ -97,7 +97,7 @@ def test_if_none_match_by_weak_comparison(value: bytes, expected: Precondition) 
     assert outcome(b"PUT", if_none_match=value) is (FAILED if expected is NOT_MODIFIED else PROCEED)
 
 
-def test_if_none_match_matches_a_weak_tag_of_ours() -> None:
+def test_if_none_match_matches_a_weak_current_tag() -> None:
     assert outcome(etag=b'W/"abc"', if_none_match=b'"abc"') is NOT_MODIFIED
     assert outcome(etag=b'W/"abc"', if_none_match=b'"x", W/"abc"') is NOT_MODIFIED
 
@@ -198,7 +198,7 @@ def test_if_range_by_strong_comparison(value: bytes, expected: bool) -> None:
     assert if_range_matches(value, ETAG, MTIME_S, NOW_S) is expected
 
 
-def test_if_range_never_matches_a_weak_tag_of_ours() -> None:
+def test_if_range_never_matches_a_weak_current_tag() -> None:
     assert not if_range_matches(b'W/"abc"', b'W/"abc"', MTIME_S, NOW_S)
 
 

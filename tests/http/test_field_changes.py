@@ -7,7 +7,7 @@ from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 OURS = ((b"Cache-Control", b"no-cache"), (b"Vary", b"Accept-Encoding"), (b"ETag", b'"x"'))
 
 
-def test_a_field_comes_in_the_place_of_ours_whatever_its_case() -> None:
+def test_a_field_replaces_the_default_in_any_letter_case() -> None:
     changes = FieldChanges(((b"cache-control", b"max-age=1"), (b"X-A", b"1")))
     assert dict(changes.apply(OURS)) == {
         b"ETag": b'"x"',
@@ -30,7 +30,7 @@ def test_of_two_that_set_a_field_the_later_holds() -> None:
     assert first.then(NO_CHANGES) == NO_CHANGES.then(first) == first
 
 
-def test_what_is_spared_stays_ours() -> None:
+def test_spared_fields_keep_their_defaults() -> None:
     changes = FieldChanges(((b"Cache-Control", b"max-age=1"), (b"X-A", b"1")), frozenset({b"etag"}))
     spared = changes.sparing((b"cache-control", b"etag"))
     assert dict(spared.apply(OURS)) == {**dict(OURS), b"X-A": b"1"}

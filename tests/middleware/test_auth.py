@@ -279,7 +279,7 @@ def test_a_user_that_is_not_there_costs_as_much_as_one_that_is(site: Path, line:
     assert 0.5 < unknown_s / known_s < 2
 
 
-def test_a_flood_of_guesses_is_bounded_and_who_is_in_stays_in(site: Path, line: str) -> None:
+def test_a_flood_of_guesses_is_bounded_and_logged_in_users_stay_logged_in(site: Path, line: str) -> None:
     with ServerProcess(["--auth", line, str(site)]) as server:
         assert b" 200 " in ask(server, "/a.txt", basic("ann", PASSWORD))
         flood = [make_request("/a.txt", "GET", basic("ann", f"guess {number}")) for number in range(3 * MAX_CHECKS)]
@@ -349,7 +349,7 @@ V6, SAME_NET, OTHER_V6 = (socket.inet_pton(socket.AF_INET6, f"2001:db8:0:{end}")
     [(V4, OTHER_V4), (V6, OTHER_V6), (bytes(10) + b"\xff\xff" + V4, bytes(10) + b"\xff\xff" + OTHER_V4)],
     ids=["IPv4", "IPv6", "IPv4 in IPv6"],
 )
-def test_guesses_of_one_client_lock_out_nobody_else(guesser: bytes, user: bytes) -> None:
+def test_guesses_of_one_client_do_not_lock_out_others(guesser: bytes, user: bytes) -> None:
     door = Door(f"ann:{CHEAP}")
     assert flood(door, guesser, 40) == [0] * MAX_CHECKS_OF_CLIENT + [503] * (40 - MAX_CHECKS_OF_CLIENT)
     assert door.ask(user, "ann", "hunter2") == 0
@@ -368,7 +368,9 @@ def test_a_proxy_on_this_machine_is_not_taken_for_one_client(proxy: bytes) -> No
     assert flood(Door(f"ann:{CHEAP}"), proxy, MAX_CHECKS + 1) == [0] * MAX_CHECKS + [503]
 
 
-def test_who_logged_in_before_has_room_when_guesses_fill_all(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_who_logged_in_before_have_room_during_a_flood_of_guesses(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(auth, "ADMITTED_S", 0.0)  # so that it expires at once that the password was right
     door = Door(line)
     assert door.ask(V4, "ann", PASSWORD) == 0
@@ -557,7 +559,7 @@ def test_a_file_of_users_is_not_served(site: Path, tmp_path: Path) -> None:
         assert "served folder" in said
 
 
-def test_a_file_of_users_may_be_beside_what_is_served_where_nobody_can_ask_for_it(site: Path) -> None:
+def test_a_file_of_users_may_be_in_the_folder_if_no_client_can_request_it(site: Path) -> None:
     users = site / ".users"
     users.write_text(f"ann:{make_quick_hash('x')}\n")
     with ServerProcess(["--auth-file", str(users), str(site)]) as server:
@@ -787,7 +789,7 @@ def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_remembers
     assert found == ["refused", "shown"]
 
 
-def test_a_client_that_goes_away_in_between_takes_nobody_with_it(site: Path, line: str) -> None:
+def test_a_client_that_goes_away_in_between_does_not_affect_others(site: Path, line: str) -> None:
     with ServerProcess(["--auth", line, str(site)]) as server:
         request = make_request("/a.txt", "GET", basic("ann", PASSWORD))
         for _ in range(3):

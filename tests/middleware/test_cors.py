@@ -86,7 +86,7 @@ def test_a_named_origin_may_read_every_response(
 
 
 @by_answer
-def test_a_stranger_and_who_has_no_origin_are_told_nothing(
+def test_other_origins_and_requests_without_one_get_no_cors_fields(
     named: ServerProcess, target: str, method: str, fields: list[str], status: int
 ) -> None:
     strangers = (STRANGER, "null", ORIGIN + ".evil.example", "http://app.example", ORIGIN.upper(), f"{ORIGIN}, {OTHER}")
@@ -108,7 +108,7 @@ def test_a_rule_of_the_site_for_a_path_goes_before_the_option(tmp_path: Path) ->
             assert "allow-credentials" not in fields
 
 
-def test_a_preflight_of_a_named_origin_is_told_what_it_may_send(named: ServerProcess) -> None:
+def test_a_preflight_of_a_named_origin_gets_the_allowed_fields(named: ServerProcess) -> None:
     with RawClient(named.connect()) as client:
         response = client.request("/nothing", "OPTIONS", f"Origin: {ORIGIN}", *PREFLIGHT)
         assert response.status == 204

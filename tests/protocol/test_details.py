@@ -80,7 +80,7 @@ def test_a_range_has_the_fields_of_the_whole(client: RawClient) -> None:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain", "text/html", "*/*;q=0"])
 @pytest.mark.parametrize("target", ["/list", "/missing", "/%zz"])
-def test_pages_of_our_own_are_the_same_for_head(client: RawClient, target: str, accept: str) -> None:
+def test_fastfiles_own_pages_are_the_same_for_head(client: RawClient, target: str, accept: str) -> None:
     get = client.request(target, "GET", f"Accept: {accept}")
     head = client.request(target, "HEAD", f"Accept: {accept}")
     assert (head.status, head.lasting()) == (get.status, get.lasting())

@@ -490,7 +490,7 @@ def test_pipeline(site: ServedSite, wire: bytes, expected: str) -> None:
     check_row(site, wire, expected)
 
 
-def test_http_1_0_is_told_that_it_persists(site: ServedSite) -> None:
+def test_http_1_0_gets_connection_keep_alive(site: ServedSite) -> None:
     with site.connect() as client:
         client.connection.sendall(connected(b"Connection: keep-alive", version=b"1.0"))
         assert client.receive().fields["connection"] == "keep-alive"  # §9.3

@@ -335,7 +335,7 @@ def test_a_variant_by_its_own_name_is_a_file(site: ServedSite, name: str, media_
 
 @pytest.mark.parametrize("target", ["/missing", "/list/", "/sub"])
 @pytest.mark.parametrize(("value", "media_type"), ACCEPTS)
-def test_pages_of_our_own_come_as_accept_asks(
+def test_fastfiles_own_pages_have_the_type_that_accept_prefers(
     site: ServedSite, target: str, value: str | None, media_type: str
 ) -> None:
     response = ask(site, target, *[f"Accept: {value}"] * (value is not None))
@@ -345,7 +345,7 @@ def test_pages_of_our_own_come_as_accept_asks(
         json.loads(response.body)
 
 
-def test_a_listing_shows_what_can_be_had(site: ServedSite) -> None:
+def test_a_listing_shows_what_requests_can_get(site: ServedSite) -> None:
     entries = json.loads(ask(site, "/list/", "Accept: application/json").body)
     assert [entry["name"] for entry in entries] == ["more", "<i>&.txt", "b.txt"]
     page = ask(site, "/list/").body
@@ -552,7 +552,7 @@ def test_a_file_that_may_not_be_read_is_403(site: ServedSite) -> None:
     path.unlink()
 
 
-def test_the_root_may_be_switched_built_anew_and_be_away(tmp_path: Path) -> None:
+def test_the_root_may_be_switched_rebuilt_and_missing(tmp_path: Path) -> None:
     for release in ("one", "two"):
         (tmp_path / release).mkdir()
         (tmp_path / release / "index.html").write_bytes(release.encode())

@@ -200,7 +200,7 @@ def test_a_full_socket_takes_a_part_and_then_would_block(sendfile_kernel: Module
     assert sendfile_kernel.send_parts(pair.fd, [huge], sent) > 0
 
 
-def test_sending_to_who_is_gone_is_a_broken_pipe_and_no_signal(sendfile_kernel: ModuleType) -> None:
+def test_sending_to_a_client_that_has_gone_is_a_broken_pipe_and_no_signal(sendfile_kernel: ModuleType) -> None:
     server, client = socket.socketpair()
     with server:
         client.close()
@@ -299,7 +299,9 @@ def test_a_file_that_is_copied_arrives_as_one_that_is_sent(
     assert received == content[10:]
 
 
-def test_a_file_for_who_is_gone_is_a_broken_pipe_and_no_signal(sendfile_kernel: ModuleType, file_fd: int) -> None:
+def test_a_file_for_a_client_that_has_gone_is_a_broken_pipe_and_no_signal(
+    sendfile_kernel: ModuleType, file_fd: int
+) -> None:
     server, client = socket.socketpair()
     with server:
         client.close()
@@ -349,7 +351,7 @@ def test_accepting_leaves_the_listener_open(sendfile_kernel: ModuleType) -> None
                 os.close(sendfile_kernel.accept(listener.fileno())[0])
 
 
-def test_nobody_waiting_is_none(sendfile_kernel: ModuleType) -> None:
+def test_accept_without_a_waiting_client_is_none(sendfile_kernel: ModuleType) -> None:
     with listen(socket.AF_INET, ("127.0.0.1", 0)) as listener:
         assert sendfile_kernel.accept(listener.fileno()) is None
 
@@ -656,7 +658,7 @@ def test_reading_ahead_beyond_the_end_is_nothing(sendfile_kernel: ModuleType, co
     sendfile_kernel.read_ahead(cold_fd, 1 << 30, 1 << 20, 1 << 20)
 
 
-def test_where_nobody_can_tell_it_is_read(sendfile_kernel: ModuleType) -> None:
+def test_if_the_system_cannot_tell_it_is_read(sendfile_kernel: ModuleType) -> None:
     """A file system in memory knows no RWF_NOWAIT, and a pipe has no offsets."""
     if not os.path.isdir("/dev/shm"):
         pytest.skip("no file system in memory")

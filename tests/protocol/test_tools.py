@@ -97,7 +97,7 @@ def test_curl_gets_several_ranges_as_they_are(curl: Curl) -> None:
     assert b"Content-Range: bytes 1048575-1048575/1048576\r\n\r\n\xff\r\n" in result.body
 
 
-def test_curl_is_told_that_a_range_is_beyond_the_end(curl: Curl) -> None:
+def test_curl_gets_416_for_a_range_beyond_the_end(curl: Curl) -> None:
     result = curl("/letters.txt", "--range", "26-", "--fail")
     assert (result.exit_status, result.status) == (22, 416)
 
@@ -184,7 +184,7 @@ def undated(head: bytes) -> list[bytes]:
     return [line for line in head.splitlines() if not line.startswith(b"Date:")]
 
 
-def test_curl_is_not_told_to_go_on_with_a_body_that_is_refused(curl: Curl, tmp_path: Path) -> None:
+def test_curl_gets_no_100_for_a_body_that_is_refused(curl: Curl, tmp_path: Path) -> None:
     upload = tmp_path / "upload"
     upload.write_bytes(LARGE)
     result = curl("/letters.txt", "--upload-file", str(upload), "--header", "Expect: 100-continue", "--verbose")

@@ -123,7 +123,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("dialect", "lines", "number", "text"), MISTAKES, ids=[row[3] for row in MISTAKES])
-def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(
+def test_a_mistake_is_reported_with_its_line_and_the_other_rules_apply(
     dialect: Dialect, lines: bytes, number: int, text: str
 ) -> None:
     content = b"# a file\n\n" + lines + b"\n/*\n X-A: 1"
@@ -132,7 +132,7 @@ def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(
     assert FieldBook(rules, True).changes(b"/a").added == ((b"X-A", b"1"),)
 
 
-def test_a_block_without_fields_is_told() -> None:
+def test_a_block_without_fields_is_reported() -> None:
     rules, problems = parse_headers(b"/a\n/b\n X-A: 1", "_headers", EITHER)
     assert ([rule.source.text for rule in rules], [str(problem) for problem in problems]) == (
         ["/b"],
@@ -211,7 +211,7 @@ def test_a_long_path_costs_steps_that_grow_with_its_length(pattern: bytes) -> No
         b"".join
     )
 )
-def test_whatever_is_in_the_file_is_read_or_told(content: bytes) -> None:
+def test_any_bytes_in_the_file_are_read_or_reported(content: bytes) -> None:
     for dialect in (EITHER, NETLIFY, CLOUDFLARE):
         rules, _ = parse_headers(content, "_headers", dialect)
         FieldBook(rules, dialect.joins_fields).changes(b"/a/b")

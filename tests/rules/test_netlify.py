@@ -98,7 +98,7 @@ def test_headers_are_set_and_a_value_may_have_several_lines() -> None:
     assert added == {b"X-Frame-Options": b"DENY", b"cache-control": b"max-age=0,, no-cache"}
 
 
-def test_what_cannot_be_followed_is_told_with_its_line() -> None:
+def test_what_cannot_be_followed_is_reported_with_its_line() -> None:
     _, _, problems = read_netlify_config(CONFIG.encode())
     assert [str(problem) for problem in problems] == [
         "netlify.toml:16: redirects[2]: https://us-central1-netlify-intercom.cloudfunctions.net/readHeaders/:splat "

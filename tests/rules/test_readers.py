@@ -43,7 +43,7 @@ NUMBERS = [pytest.param(number, id=f"{name} of {provider.name}") for number, (na
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_whatever_is_in_a_file_is_read_or_told_and_matches_any_path(number: int) -> None:
+def test_any_bytes_in_a_file_are_read_or_reported_and_match_any_path(number: int) -> None:
     @settings(max_examples=150, deadline=None, derandomize=True, database=None)
     @example(b"/en/*/assets/*\n X-A: 1")
     @example(b'{"rewrites": [{"source": "' + b"*(" * 40 + b"a" + b")" * 40 + b'", "destination": "/"}]}')

@@ -190,7 +190,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("dialect", "line", "text"), MISTAKES, ids=[row[2] for row in MISTAKES])
-def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(dialect: Dialect, line: bytes, text: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_the_other_rules_apply(
+    dialect: Dialect, line: bytes, text: str
+) -> None:
     rules, problems = parse_redirects(b"\n/first /1\n" + line + b"\n/last /2", "_redirects", dialect)
     assert [rule.source.text for rule in rules] == ["/first", "/last"]
     assert [(str(problem.place), problem.text) for problem in problems] == [("_redirects:3", text)]
@@ -204,7 +206,7 @@ def test_a_mistake_is_told_by_its_line_and_the_other_rules_count(dialect: Dialec
         (b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a Netlify service, which fastfile does not have"),
     ],
 )
-def test_a_rule_that_cannot_be_followed_is_told_and_answers_501(line: bytes, text: str) -> None:
+def test_a_rule_that_cannot_be_followed_is_reported_and_returns_501(line: bytes, text: str) -> None:
     rules, problems = parse_redirects(b"/first /1\n" + line + b"\n/* /2", "_redirects", EITHER)
     assert [(rule.source.text, rule.status) for rule in rules] == [("/first", 301), ("/a", 501), ("/*", 301)]
     assert [str(problem) for problem in problems] == [f"_redirects:2: {text}; /a returns 501"]
@@ -301,7 +303,7 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(_WORDS).map(b"".join))
-def test_whatever_is_in_the_file_is_read_or_told(content: bytes) -> None:
+def test_any_bytes_in_the_file_are_read_or_reported(content: bytes) -> None:
     for dialect in (EITHER, NETLIFY, CLOUDFLARE):
         rules, problems = parse_redirects(content, "_redirects", dialect)
         lines = [line.strip() for line in re.split(rb"[\r\n]", content)]

@@ -179,7 +179,7 @@ def test_rules_at_the_limits_and_a_long_path_are_no_failure(tmp_path: Path, cont
         assert client.request("/x.txt").status == 200
 
 
-def test_what_is_wrong_is_told_when_the_rules_are_made(root: Root, tmp_path: Path) -> None:
+def test_problems_are_reported_when_the_rules_are_made(root: Root, tmp_path: Path) -> None:
     said: list[str] = []
     write(tmp_path, b"wrong\n")
     SiteRules(root, Clock(), said.append)

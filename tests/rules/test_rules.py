@@ -314,7 +314,7 @@ def test_each_mount_has_its_own_rules_and_redirects_within_itself(tmp_path: Path
         assert client.request("/a").status == 404
 
 
-def test_a_file_that_cannot_be_read_is_told_and_the_site_served(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported_and_the_site_is_served(tmp_path: Path) -> None:
     write_files(tmp_path / "site", {"a.txt": b"a"})
     write_files(tmp_path, {"outside": b"/a.txt /b 302!"})
     (tmp_path / "site" / "_redirects").symlink_to(tmp_path / "outside")
@@ -325,7 +325,7 @@ def test_a_file_that_cannot_be_read_is_told_and_the_site_served(tmp_path: Path) 
     assert "_headers" not in server.stderr
 
 
-def test_a_file_that_is_too_large_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_reported(tmp_path: Path) -> None:
     write_files(tmp_path, {"_redirects": b"/a /b\n" * 200_000, "x.txt": b"x"})
     with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
         assert client.request("/x.txt").status == 200
@@ -350,7 +350,7 @@ def test_no_pattern_keeps_a_worker_busy(tmp_path: Path) -> None:
     assert "serve.json:3: rewrites[0]: not a glob that fastfile supports: it could take too long" in server.stderr
 
 
-def test_of_many_mistakes_twenty_are_told(tmp_path: Path) -> None:
+def test_of_many_mistakes_twenty_are_reported(tmp_path: Path) -> None:
     write_files(tmp_path, {"_redirects": b"wrong\n" * 100})
     with ServerProcess([str(tmp_path)]) as server, connect(server) as client:
         client.request("/")

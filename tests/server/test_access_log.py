@@ -123,7 +123,7 @@ def test_close_writes_what_is_left_and_leaves_the_callers_descriptor_open(pipe: 
 
 
 @pytest.mark.usefixtures("no_proc")
-def test_a_pipe_that_nobody_reads_drops_lines_counts_them_and_goes_on_when_read(pipe: tuple[int, int]) -> None:
+def test_a_pipe_without_a_reader_drops_and_counts_lines_until_it_is_read(pipe: tuple[int, int]) -> None:
     log = AccessLog("json", pipe[1], False, now)
     start = time.monotonic()
     record(log, range(20_000))
@@ -251,7 +251,7 @@ def test_a_terminal_that_was_stopped_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["stream", "datagram"])
-def test_a_socket_that_nobody_reads_is_not_waited_for(kind: int) -> None:
+def test_a_socket_without_a_reader_is_not_waited_for(kind: int) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     with ours, theirs:
         log = AccessLog("json", ours.fileno(), False, now)

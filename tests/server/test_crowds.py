@@ -109,7 +109,7 @@ def test_an_address_is_shown_as_it_was(name: str) -> None:
     assert format_address(pack(name)) == name
 
 
-def test_who_waits_for_room_is_called_once_when_somebody_leaves() -> None:
+def test_a_waiter_for_room_is_called_once_when_a_connection_ends() -> None:
     clients = Clients(0)
     called = []
 
@@ -162,7 +162,7 @@ def test_the_connections_that_were_idle_longest_make_room(folder: Path) -> None:
             assert is_closed(client.connection)
 
 
-def test_who_was_idle_for_a_moment_only_is_not_closed_for_a_crowd(folder: Path) -> None:
+def test_a_connection_that_was_idle_only_for_a_moment_is_not_closed_for_a_crowd(folder: Path) -> None:
     with ServerProcess(["--max-connections", "20", str(folder)]) as server, contextlib.ExitStack() as stack:
         client = stack.enter_context(RawClient(server.connect()))
         assert client.request("/").body == b"home"
@@ -171,7 +171,7 @@ def test_who_was_idle_for_a_moment_only_is_not_closed_for_a_crowd(folder: Path) 
         assert client.request("/").body == b"home"
 
 
-def test_who_never_says_anything_makes_room_for_who_asks(folder: Path) -> None:
+def test_silent_connections_are_closed_for_new_requests(folder: Path) -> None:
     args = ["--max-connections", "20", "--head-timeout", "60"]
     with ServerProcess([*args, str(folder)]) as server, connections(server, 25, b"") as silent:
         assert is_served(server)
@@ -223,7 +223,7 @@ def test_bytes_now_and_then_do_not_put_off_the_deadline_of(folder: Path, option:
 
 
 @pytest.mark.parametrize("sip", [0, 1], ids=["nothing", "a byte now and then"])
-def test_who_reads_is_given_up_after_the_write_timeout(folder: Path, sip: int) -> None:
+def test_a_client_that_reads_too_slowly_is_reset_after_the_write_timeout(folder: Path, sip: int) -> None:
     with ServerProcess(["--write-timeout", "1", "--write-rate", "100K", str(folder)]) as server:
         with server.connect() as connection:
             connection.sendall(GET % b"/large.bin")
@@ -237,7 +237,7 @@ def test_who_reads_is_given_up_after_the_write_timeout(folder: Path, sip: int) -
         assert is_served(server)
 
 
-def test_who_reads_above_the_least_rate_gets_all(folder: Path) -> None:
+def test_a_client_that_reads_above_the_least_rate_gets_everything(folder: Path) -> None:
     with ServerProcess(["--write-timeout", "1", "--write-rate", "100K", str(folder)]) as server:
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -253,7 +253,7 @@ def test_who_reads_above_the_least_rate_gets_all(folder: Path) -> None:
         assert is_served(server)
 
 
-def test_a_crowd_of_slow_clients_costs_little_and_delays_nobody(folder: Path) -> None:
+def test_a_crowd_of_slow_clients_costs_little_and_delays_no_other_client(folder: Path) -> None:
     """The large run of this, 300 and 300 and 100, is in SECURITY.md."""
     with ServerProcess([str(folder)]) as server:
         (worker,) = server.worker_pids()
@@ -301,7 +301,7 @@ def test_a_long_pipeline_lets_others_have_their_turn(folder: Path) -> None:
     assert "/absent" in "".join(lines[: PIPELINED // 2])
 
 
-def test_without_descriptors_there_is_no_spinning_and_who_is_there_is_served(folder: Path) -> None:
+def test_without_descriptors_a_worker_does_not_spin_and_serves_its_clients(folder: Path) -> None:
     with ServerProcess([str(folder)]) as server, RawClient(server.connect()) as client:
         (worker,) = server.worker_pids()
         assert client.request("/index.html").body == b"home"

@@ -338,7 +338,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer(server: InProcess, con
         assert client.at_end()
 
 
-def test_jobs_of_those_who_have_gone_are_not_begun(server: InProcess) -> None:
+def test_jobs_of_clients_that_have_gone_are_not_begun(server: InProcess) -> None:
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(server.connect()) for _ in range(THREADS)]
         for client in busy:
@@ -356,7 +356,7 @@ def test_jobs_of_those_who_have_gone_are_not_begun(server: InProcess) -> None:
 
 
 @pytest.mark.parametrize(("target", "status"), [("/gate/expect", 100), ("/refused", 403)])
-def test_who_expects_100_hears_it_when_the_answer_is_known(server: InProcess, target: str, status: int) -> None:
+def test_100_continue_is_sent_when_the_response_is_known(server: InProcess, target: str, status: int) -> None:
     with server.connect() as client:
         client.send(target, "GET", "Content-Length: 4", "Expect: 100-continue")
         if status == 100:

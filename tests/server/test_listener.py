@@ -51,7 +51,7 @@ def test_of_servers_that_claim_a_port_at_once_one_has_it(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_port_of_somebody_who_would_share_it_is_busy(workers: int) -> None:
+def test_a_port_of_a_server_that_would_share_it_is_busy(workers: int) -> None:
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         stranger.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket
 
 
 @linux
-def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
+def test_no_client_that_connects_after_the_last_look_is_kept() -> None:
     listening = listen(Config(bind="127.0.0.1", port=0))
     (own,) = listening.take(0, 1)
     assert kept_s(own) == 1
@@ -166,7 +166,7 @@ def test_nobody_is_kept_who_connects_after_the_last_look() -> None:
 
 
 @linux
-def test_sockets_of_somebody_else_keep_their_setting() -> None:
+def test_sockets_of_other_owners_keep_their_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         (own,) = adopt([theirs]).take(0, 1)
         assert not undefer(own)

@@ -52,7 +52,7 @@ def test_a_pipe_as_the_file_of_users_is_refused(folder: Path, tmp_path: Path) ->
     assert errors.endswith("users is not a regular file\n")
 
 
-def test_a_pipe_that_nobody_reads_is_no_log(folder: Path, tmp_path: Path) -> None:
+def test_a_pipe_without_a_reader_is_refused_as_a_log(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log")
     status, errors = run("--log-file", str(tmp_path / "log"), str(folder))
     assert (status, errors.count("\n")) == (1, 1)

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_worker_that_is_stopped_is_killed_and_replaced_and_that_is_said_once(folder: Path, loop: str) -> None:
+def test_a_stopped_worker_is_killed_replaced_and_logged_once(folder: Path, loop: str) -> None:
     with ServerProcess(["--workers", "2", "--heartbeat-timeout", "1", "--loop", loop, str(folder)]) as server:
         victim, other = server.wait_for_workers(2)
         os.kill(victim, signal.SIGSTOP)
@@ -61,7 +61,7 @@ def test_a_worker_that_never_comes_back_from_a_request_is_killed_and_replaced(fo
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["with its workers", "alone"])
-def test_a_server_that_was_stopped_for_a_while_kills_nobody(folder: Path, whole: bool) -> None:
+def test_a_server_that_was_suspended_kills_no_worker(folder: Path, whole: bool) -> None:
     with ServerProcess(["--workers", "2", "--heartbeat-timeout", "1", str(folder)]) as server:
         workers = server.wait_for_workers(2)
         for number in (signal.SIGSTOP, signal.SIGCONT):
@@ -75,7 +75,7 @@ def test_a_server_that_was_stopped_for_a_while_kills_nobody(folder: Path, whole:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs ptrace")
-def test_a_worker_that_somebody_debugs_is_not_taken_for_hung(folder: Path) -> None:
+def test_a_worker_under_a_debugger_does_not_count_as_hung(folder: Path) -> None:
     ptrace = ctypes.CDLL(None).ptrace
     seize, detach = 0x4206, 17
     with ServerProcess(["--heartbeat-timeout", "1", str(folder)]) as server:
@@ -103,7 +103,7 @@ def fill(writer: int) -> None:
     os.set_blocking(writer, True)
 
 
-def test_a_full_pipe_of_errors_that_nobody_reads_stops_nobody(folder: Path, tmp_path: Path) -> None:
+def test_a_full_pipe_of_errors_without_a_reader_does_not_stop_the_server(folder: Path, tmp_path: Path) -> None:
     """Standard error is a pipe that is full: deaths are said into it, and the next worker starts all the same."""
     reader, writer = os.pipe()
     fill(writer)
@@ -293,7 +293,7 @@ class Manager:
         self._socket.close()
 
 
-def test_a_manager_hears_of_the_start_a_reload_a_refused_one_and_the_stop(folder: Path, tmp_path: Path) -> None:
+def test_a_service_manager_is_notified_of_start_reload_refused_reload_and_stop(folder: Path, tmp_path: Path) -> None:
     with (
         Manager(tmp_path / "notify") as manager,
         ServerProcess(["--workers", "2", str(folder)], manager.environ, str(tmp_path)) as server,
@@ -314,7 +314,7 @@ def test_a_manager_hears_of_the_start_a_reload_a_refused_one_and_the_stop(folder
         assert server.wait() == 0
 
 
-def test_a_watchdog_hears_of_us_twice_within_its_time(folder: Path, tmp_path: Path) -> None:
+def test_the_watchdog_is_notified_twice_within_its_time(folder: Path, tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
         environ = {**manager.environ, "WATCHDOG_USEC": "1000000"}
         with ServerProcess([str(folder)], environ):
@@ -325,7 +325,7 @@ def test_a_watchdog_hears_of_us_twice_within_its_time(folder: Path, tmp_path: Pa
             assert 1.4 < time.monotonic() - began_s < 3.5
 
 
-def test_a_manager_that_is_gone_stops_nobody(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_service_manager_does_not_stop_the_server(folder: Path, tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
         server = ServerProcess([str(folder)], manager.environ)
     with server:
@@ -421,7 +421,7 @@ def test_a_probe_is_answered_whatever_file_is_there_and_whatever_host_it_names(f
         assert client.receive().status == 421
 
 
-def test_a_probe_hears_503_once_the_server_is_told_to_stop_and_not_at_a_reload(folder: Path) -> None:
+def test_a_probe_gets_503_once_the_server_is_told_to_stop_but_not_at_a_reload(folder: Path) -> None:
     with (folder / "huge.bin").open("wb") as file:
         file.truncate(64 << 20)
     with ServerProcess(["--health", "/healthz", str(folder)]) as server:
@@ -473,7 +473,7 @@ class Scraper:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_the_counts_are_those_of_all_workers_whoever_is_asked(folder: Path, tmp_path: Path, loop: str) -> None:
+def test_any_worker_returns_the_counts_of_all_workers(folder: Path, tmp_path: Path, loop: str) -> None:
     scraper = Scraper(tmp_path)
     log = tmp_path / "log"
     arguments = [*scraper.args, "--workers", "3", "--log-file", str(log), "--loop", loop, str(folder)]

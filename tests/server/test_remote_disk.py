@@ -101,7 +101,7 @@ def test_a_file_is_closed_where_that_can_hang(tmp_path: Path, disk: BrokenDisk) 
         disk.release()
 
 
-def test_a_server_that_is_told_to_stop_waits_for_no_disk(server: ServerProcess, disk: BrokenDisk) -> None:
+def test_a_server_that_is_told_to_stop_does_not_wait_for_a_disk(server: ServerProcess, disk: BrokenDisk) -> None:
     disk.hanging.add("lookup")
     with RawClient(server.connect()) as waiting:
         waiting.send("/far/small.txt")

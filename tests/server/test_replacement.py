@@ -88,7 +88,7 @@ def test_a_download_is_whole_after_the_root_was_replaced_by_one_that_only_new_wo
         until(lambda: old not in server.worker_pids(), "the old worker ends with its transfer")
 
 
-def test_a_transfer_that_nobody_reads_ends_with_the_drain_timeout(folder: Path) -> None:
+def test_a_transfer_without_a_reader_ends_with_the_drain_timeout(folder: Path) -> None:
     with ServerProcess(["--drain-timeout", "1", str(folder)]) as server, RawClient(server.connect()) as client:
         (old,) = server.wait_for_workers(1)
         client.send("/huge.bin")
@@ -168,7 +168,7 @@ def test_a_reload_that_is_asked_for_during_another_reads_the_settings_of_then(fo
 
 
 @linux
-def test_descriptors_of_who_started_the_server_are_closed_in_workers(folder: Path) -> None:
+def test_inherited_descriptors_are_closed_in_workers(folder: Path) -> None:
     reader, writer = os.pipe()
     try:
         with ServerProcess(["--workers", "2", str(folder)], pass_fds=[reader, writer]) as server:

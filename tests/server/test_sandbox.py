@@ -360,7 +360,7 @@ def test_a_required_sandbox_cannot_go_with_links_that_lead_outside(folder: Path)
 NO_LANDLOCK = "import fastfile.server.sandbox as s; s.landlock_abi = lambda: 0"
 
 
-def test_a_required_sandbox_that_cannot_be_had_is_one_line_and_status_1(folder: Path) -> None:
+def test_a_required_sandbox_that_is_not_available_is_one_line_and_status_1(folder: Path) -> None:
     done = run("--sandbox", "require", "--port", "0", str(folder), code=NO_LANDLOCK)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "fastfile: --sandbox require: this system has no Landlock\n"
@@ -467,7 +467,7 @@ def test_workers_of_another_user_are_replaced_as_that_user(public: str) -> None:
         pytest.param(["--group", "no-such"], "--group no-such: there is no such group", id="an unknown group"),
     ],
 )
-def test_who_is_not_there_is_one_line_and_status_1(public: str, args: list[str], problem: str) -> None:
+def test_an_unknown_user_is_one_line_and_status_1(public: str, args: list[str], problem: str) -> None:
     done = run(*args, "--port", "0", public)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"fastfile: {problem}\n")
 

@@ -80,7 +80,7 @@ def stop_within(server: ServerProcess, limit_s: float) -> int:
     ],
     ids=["SIGKILL", "SIGSEGV", "SIGABRT", "SIGTERM from somebody else"],
 )
-def test_a_worker_that_dies_has_a_successor_and_its_cause_is_said_once(
+def test_a_worker_that_dies_is_replaced_and_its_cause_is_logged_once(
     folder: Path, loop: str, number: signal.Signals, cause: str
 ) -> None:
     with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
@@ -180,7 +180,7 @@ class Killed:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_slow_download_is_finished_during_a_stop_and_nobody_else_is_let_in(folder: Path, loop: str) -> None:
+def test_a_slow_download_is_finished_during_a_stop_and_new_clients_are_refused(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.send("/huge.bin")
@@ -209,7 +209,7 @@ def test_an_idle_server_stops_within_a_second(folder: Path, loop: str, number: s
         assert server.stderr == ""
 
 
-def test_who_waits_in_the_queue_is_served_before_the_end(folder: Path) -> None:
+def test_clients_in_the_queue_are_served_before_the_end(folder: Path) -> None:
     with ServerProcess([str(folder)]) as server:
         (worker,) = server.wait_for_workers(1)
         os.kill(worker, signal.SIGSTOP)
@@ -225,7 +225,7 @@ def test_who_waits_in_the_queue_is_served_before_the_end(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_who_had_connected_before_a_stop_is_answered_if_he_asks_soon(folder: Path, loop: str) -> None:
+def test_a_client_that_connected_before_a_stop_is_served_if_it_sends_a_request_soon(folder: Path, loop: str) -> None:
     """On Linux such a client is the kernel's alone (TCP_DEFER_ACCEPT), and would be reset with the listening socket."""
     with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
         with RawClient(server.connect()) as idle, contextlib.ExitStack() as stack:
@@ -239,9 +239,7 @@ def test_who_had_connected_before_a_stop_is_answered_if_he_asks_soon(folder: Pat
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_who_says_nothing_during_a_stop_is_not_left_hanging_and_holds_it_up_for_a_moment(
-    folder: Path, loop: str
-) -> None:
+def test_a_silent_client_delays_a_stop_only_for_a_moment_and_is_closed(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as idle:
         assert idle.request("/").status == 200
         with server.connect() as before:
@@ -255,7 +253,7 @@ def test_who_says_nothing_during_a_stop_is_not_left_hanging_and_holds_it_up_for_
         assert time.monotonic() - began_s < 2.5
 
 
-def test_who_has_connected_and_said_nothing_is_served_after_a_reload(folder: Path) -> None:
+def test_a_silent_client_is_served_after_a_reload(folder: Path) -> None:
     with ServerProcess(["--workers", "2", str(folder)]) as server:
         before = set(server.wait_for_workers(2))
         with contextlib.ExitStack() as stack:
@@ -278,7 +276,7 @@ def test_a_second_interrupt_stops_at_once(folder: Path) -> None:
         assert time.monotonic() - began_s < SOON_S
 
 
-def test_a_download_that_nobody_reads_ends_with_the_grace(folder: Path) -> None:
+def test_a_download_without_a_reader_ends_with_the_grace_period(folder: Path) -> None:
     with ServerProcess(["--grace", "1", str(folder)]) as server, RawClient(server.connect()) as client:
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
@@ -477,7 +475,7 @@ def crowded(request: pytest.FixtureRequest, folder: Path) -> Iterator[ServerProc
 
 
 @linux
-def test_a_full_worker_rests_serves_whom_it_has_and_recovers(crowded: ServerProcess) -> None:
+def test_a_full_worker_pauses_serves_its_clients_and_recovers(crowded: ServerProcess) -> None:
     (worker,) = crowded.wait_for_workers(1)
     with RawClient(crowded.connect()) as first:
         assert first.request("/").status == 200

@@ -71,7 +71,7 @@ def disk(root: Path) -> Iterator[BrokenDisk]:
         ("read", True, {200}),
     ],
 )
-def test_a_disk_that_fails_is_an_error_to_who_asks_and_nobody_else(
+def test_a_failing_disk_is_an_error_only_for_requests_that_need_it(
     root: Path, disk: BrokenDisk, operation: str, is_cached: bool, statuses: set[int]
 ) -> None:
     """What is in memory is sent as long as the disk says that it is still that file."""

@@ -86,7 +86,7 @@ def bench() -> Iterator[Bench]:
     loop.close()
 
 
-def test_it_is_done_once_for_all_who_bring_it_and_again_for_who_comes_later(bench: Bench) -> None:
+def test_work_is_done_once_for_simultaneous_waiters_and_again_for_later_ones(bench: Bench) -> None:
     work = Work()
     futures = [bench.submit(work) for _ in range(100)]
     work.may_end.set()
@@ -115,7 +115,7 @@ def test_all_hear_of_its_failure(bench: Bench) -> None:
             future.result()
 
 
-def test_who_goes_away_while_it_runs_takes_it_from_nobody(bench: Bench) -> None:
+def test_a_client_that_leaves_while_work_runs_does_not_stop_it_for_others(bench: Bench) -> None:
     work = Work()
     first, second, third = (bench.submit(work) for _ in range(3))
     assert second.cancel()
@@ -124,7 +124,7 @@ def test_who_goes_away_while_it_runs_takes_it_from_nobody(bench: Bench) -> None:
     assert (first.result(), second.cancelled(), third.result(), work.runs) == (1, True, 1, 1)
 
 
-def test_it_is_done_for_those_who_stay_when_who_began_it_has_gone_before(bench: Bench) -> None:
+def test_work_continues_for_other_waiters_if_the_first_one_leaves(bench: Bench) -> None:
     busy = [Work() for _ in range(THREADS)]
     for work in busy:
         bench.submit(work)
@@ -165,7 +165,7 @@ def test_it_is_stopped_when_all_have_gone_while_it_runs(bench: Bench) -> None:
     assert (work.runs, bench.offload.jobs, bench.failures) == (1, 0, [])
 
 
-def test_it_is_not_stopped_for_one_who_comes_after_the_others_had_gone_before_it_began(bench: Bench) -> None:
+def test_work_is_not_stopped_for_a_waiter_that_comes_after_the_others_left(bench: Bench) -> None:
     busy = [Work() for _ in range(THREADS)]
     for each in busy:
         bench.submit(each)

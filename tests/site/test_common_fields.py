@@ -89,7 +89,7 @@ def test_every_response_has_them(
             assert (response.fields.get("content-security-policy") == POLICY) is is_own
 
 
-def test_a_page_of_ours_keeps_the_stricter_policy_that_fits_it(server: ServerProcess) -> None:
+def test_fastfiles_own_pages_keep_their_stricter_policy(server: ServerProcess) -> None:
     with RawClient(server.connect()) as client:
         listing = client.request("/folder/")
         known = client.request("/folder/", "GET", f"If-None-Match: {listing.fields['etag']}")
@@ -129,7 +129,7 @@ def test_caching_is_as_the_user_says_and_an_error_is_never_kept(site: Path) -> N
     assert nothing.headers.get_all("Cache-Control") == ["no-store"]
 
 
-def test_a_type_for_an_extension_goes_before_our_own_table(site: Path) -> None:
+def test_a_type_for_an_extension_overrides_the_built_in_table(site: Path) -> None:
     (site / "shader.GLSL").write_bytes(TEXT)
     (site / "module.ts").write_bytes(TEXT)
     (site / "latin.txt").write_bytes(TEXT)

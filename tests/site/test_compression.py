@@ -109,7 +109,7 @@ def test_what_is_made_is_what_the_client_likes_best(accepted: bytes | None, made
     assert (coding(response), read(response)) == (made, TEXT)
 
 
-def test_a_hundred_who_ask_at_once_have_it_made_once(site: CompressingAsker) -> None:
+def test_a_hundred_simultaneous_requests_make_a_variant_once(site: CompressingAsker) -> None:
     for _ in range(100):
         assert body(site.ask("/app.js", accept_encoding=ALL)) == TEXT
     assert len(site.jobs) == 1
@@ -219,7 +219,7 @@ def test_the_tag_of_a_variant_is_of_its_bytes(site: CompressingAsker) -> None:
     other.root.close()
 
 
-def test_a_changed_file_is_seen_at_once_and_made_anew(site: CompressingAsker) -> None:
+def test_a_changed_file_is_seen_at_once_and_compressed_again(site: CompressingAsker) -> None:
     for _ in range(2):
         site.ask("/app.js", accept_encoding=ALL)
         site.run_all()

@@ -126,7 +126,7 @@ def test_a_link_that_leads_nowhere_is_seen_when_it_leads_somewhere(tmp_path, ser
     assert client.request("/links/page").body == b"there"
 
 
-def test_a_404_html_is_sent_encoded_to_who_takes_it(tmp_path, serve):
+def test_a_404_html_is_sent_encoded_to_clients_that_accept_it(tmp_path, serve):
     client = serve(make_site(tmp_path, "404.html", "404.html.br"))
     response = client.request("/missing", "GET", "Accept-Encoding: br")
     assert (response.status, response.fields["content-encoding"]) == (404, "br")

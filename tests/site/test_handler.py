@@ -441,7 +441,7 @@ def test_without_descriptors_a_file_is_503_and_served_again_later(site: Asker) -
     assert site.get("/large.bin") == (200, b"x" * LARGE)
 
 
-def test_a_failure_is_told_by_the_nearest_50x_html_also_without_descriptors(tmp_path: Path) -> None:
+def test_a_failure_gets_the_nearest_50x_html_also_without_descriptors(tmp_path: Path) -> None:
     for name in ("50x.html", "docs/50x.html", "docs/deep/x.bin"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode() if name.endswith("html") else b"x" * LARGE)

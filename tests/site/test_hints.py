@@ -191,7 +191,7 @@ runpy.run_module("fastfile", run_name="__main__")
 """
 
 
-def test_a_terminal_is_told_each_cause_once(site):
+def test_a_terminal_shows_each_cause_once(site):
     with (
         ServerProcess([str(site)], interpreter_args=("-c", ON_TERMINAL)) as server,
         RawClient(server.connect()) as client,

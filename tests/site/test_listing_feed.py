@@ -98,7 +98,7 @@ def test_a_failure_ends_the_body_after_what_was_read_before_it() -> None:
     assert source.is_closed
 
 
-def test_a_body_ends_where_no_thread_can_be_had() -> None:
+def test_a_body_ends_if_no_thread_is_available() -> None:
     source, threads = Parts([b"a"]), Threads()
     threads.is_full = True
     with pytest.raises(BlockingIOError):

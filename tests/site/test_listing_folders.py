@@ -147,7 +147,7 @@ def test_a_zip_has_neither_ranges_nor_a_tag(client: RawClient, field: str, statu
     assert client.request("/list/?archive=zip", "HEAD", field).status == status
 
 
-def test_who_has_any_zip_already_is_told_so(server: ServerProcess) -> None:
+def test_if_none_match_with_a_star_gets_304_for_a_zip(server: ServerProcess) -> None:
     """RFC 9110 §13.1.2; there is no tag that the 304 could have."""
     with server.connect() as connection:
         connection.sendall(make_request("/list/?archive=zip", "GET", "If-None-Match: *"))
@@ -165,7 +165,7 @@ def test_who_has_any_zip_already_is_told_so(server: ServerProcess) -> None:
         ("/list/../../?archive=zip", 400),
     ],
 )
-def test_a_zip_is_had_where_a_listing_is(client: RawClient, target: str, status: int) -> None:
+def test_a_folder_has_a_zip_if_it_has_a_listing(client: RawClient, target: str, status: int) -> None:
     response = client.request(target)
     assert response.status == status
     assert response.fields.get("content-type") != "application/zip"
@@ -175,7 +175,7 @@ def test_a_zip_is_had_where_a_listing_is(client: RawClient, target: str, status:
     ("options", "listing", "archive"),
     [(["--no-archive"], 200, 404), (["--no-listing"], 404, 404), (["--limit-archive", "1K"], 200, 403)],
 )
-def test_who_turns_it_off_has_none(site: Path, options: list[str], listing: int, archive: int) -> None:
+def test_no_archive_turns_zips_off(site: Path, options: list[str], listing: int, archive: int) -> None:
     with ServerProcess([*options, str(site)]) as server, RawClient(server.connect()) as client:
         page = client.request("/list/")
         assert page.status == listing

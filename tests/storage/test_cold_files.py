@@ -195,7 +195,7 @@ def test_a_small_file_is_kept_in_memory_from_the_second_answer_on(server: InProc
         assert (server.handler.hits, disk.calls) == (hits + 1, 1)
 
 
-def test_a_small_file_holds_up_nobody_else(server: InProcess, disk: Disk) -> None:
+def test_a_small_file_delays_no_other_client(server: InProcess, disk: Disk) -> None:
     disk.close()
     with server.connect() as waiting, server.connect() as other:
         waiting.send("/small.txt")
@@ -257,7 +257,7 @@ def test_a_deferred_answer_behind_it_comes_in_its_turn(server: InProcess, disk: 
         assert [client.receive().body[:5], client.receive().status] == [b"later", 404]
 
 
-def test_who_takes_nothing_and_who_waits_for_the_disk_are_two_things(server: InProcess, disk: Disk) -> None:
+def test_a_client_that_reads_nothing_differs_from_one_that_waits_for_the_disk(server: InProcess, disk: Disk) -> None:
     with server.connect_to_unix_socket() as client:
         client.send("/large.bin")
         server.wait_until(lambda: server.states() == [SENDING], "its socket is full")
@@ -268,7 +268,7 @@ def test_who_takes_nothing_and_who_waits_for_the_disk_are_two_things(server: InP
         assert client.receive().body == LARGE
 
 
-def test_a_disk_that_fails_ahead_is_asked_again_by_who_sends(server: InProcess, disk: Disk) -> None:
+def test_a_disk_that_fails_ahead_is_read_again_by_the_sender(server: InProcess, disk: Disk) -> None:
     disk.error = OSError(errno.EIO, "the disk failed, this time")
     with server.connect() as client:
         assert client.request("/large.bin").body == LARGE

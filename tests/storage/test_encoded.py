@@ -137,7 +137,7 @@ def test_each_client_gets_what_it_takes_and_ranges_are_of_the_file(served: Serve
         assert client.request("/middle.css").body == content
 
 
-def test_what_is_written_anew_is_encoded_anew(served: ServedSite) -> None:
+def test_a_file_that_was_written_again_is_encoded_again(served: ServedSite) -> None:
     old = ask_until_encoded(served, "/small.js", ALL)
     (served.root / "small.js").write_bytes(TEXT * 3)
     new = ask_until_encoded(served, "/small.js", ALL)

@@ -18,7 +18,7 @@ CLIENTS = 8
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "a connection each"])
-def test_who_asks_after_a_write_gets_what_was_written(tmp_path: Path, loop: str, keep_alive: bool) -> None:
+def test_a_request_after_a_write_gets_the_new_content(tmp_path: Path, loop: str, keep_alive: bool) -> None:
     path = tmp_path / "version.txt"
     path.write_bytes(b"0")
     stopping = threading.Event()

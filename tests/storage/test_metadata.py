@@ -111,7 +111,7 @@ def status_of(mtime_s: int) -> os.stat_result:
         pytest.param(253_402_300_800, None, id="no date has five digits of year"),
     ],
 )
-def test_the_date_that_is_told(time_s: int, told_s: int | None) -> None:
+def test_the_date_of_last_modified(time_s: int, told_s: int | None) -> None:
     assert date_s(status_of(time_s), NOW_S) == told_s
 
 

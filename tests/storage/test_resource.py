@@ -69,7 +69,7 @@ def test_a_short_slice_of_a_larger_file_is_copied(root: Root, tmp_path: Path) ->
     assert open_resource(root, b"file", SMALL).slice(254, 259) == b"\xfe\xff\x00\x01\x02"
 
 
-def test_a_short_slice_of_a_file_that_was_cut_is_left_to_who_sends_it(root: Root, tmp_path: Path) -> None:
+def test_a_short_slice_of_a_file_that_was_cut_is_left_to_the_sender(root: Root, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * LARGE)
     resource = open_resource(root, b"file", SMALL)
     os.truncate(tmp_path / "file", 10)

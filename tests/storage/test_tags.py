@@ -133,7 +133,7 @@ def test_a_file_that_changes_while_it_is_hashed_has_no_tag(tmp_path: Path) -> No
     root.close()
 
 
-def test_jobs_that_nobody_waits_for_take_no_room(tmp_path: Path) -> None:
+def test_jobs_without_a_waiter_take_no_room(tmp_path: Path) -> None:
     root = Root(os.fsencode(tmp_path))
     tags = Tags("auto")
     for number in range(MAX_JOBS * 2):

@@ -245,7 +245,7 @@ def test_a_tls_handshake_is_named_to_the_client_and_to_the_operator(server: InPr
         ((f"Cookie: {'x' * 15000}",) * 3, b"--limit-head"),
     ],
 )
-def test_a_client_that_is_refused_for_its_cookies_is_told_so(
+def test_the_error_for_large_cookies_names_the_cookies(
     server: InProcess, fields: tuple[str, ...], option: bytes
 ) -> None:
     with server.connect() as client:
