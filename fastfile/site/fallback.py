@@ -73,7 +73,7 @@ class Fallback:
         return entry
 
     def failure_page(self, below: bytes) -> bytes | None:
-        """Return the content of the nearest 50x.html that can be read."""
+        """Return the content of the nearest 50x.html that is in memory: the event loop does not wait for it."""
         names = below.split(b"/")[:MAX_DEPTH] if below and self._root.only is None else []
         view = View(self._root, self._context.shared.config.small_file)
         for depth in range(len(names), -1, -1):
@@ -82,8 +82,9 @@ class Fallback:
                 entry = None if self._context.hides(path) else self._open(view, path)
             except (OSError, Unhashed):
                 continue
-            if entry is not None and entry.identity is not None:
-                return entry.identity.resource.read_all()
+            content = None if entry is None or entry.identity is None else entry.identity.resource.maybe_content()
+            if content is not None:
+                return content
         return None
 
     def _find_hint(self, lookup: Lookup, is_answered: bool) -> str:

@@ -59,9 +59,12 @@ class Resource:
                 return copy
         return FileSlice(self, self.fd, start, count)
 
-    def read_all(self) -> bytes:
-        """Return the whole content."""
-        return os.pread(self.fd, self.size, 0) if self.content is None else self.content
+    def maybe_content(self) -> bytes | None:
+        """Return the whole content if it is in memory, or else None."""
+        if self.content is not None:
+            return self.content
+        content = read_cached(self.fd, 0, self.size)
+        return content if content is not None and len(content) == self.size else None
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the content piece by piece, in any thread. Raises OSError if the file changes meanwhile."""
