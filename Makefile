@@ -64,7 +64,7 @@ torture: $(VENV)/ready-test
 	FASTFILE_TEST_RACE_S=$(SECONDS) $(PY) -m pytest tests/storage/test_confinement_race.py $(ARGS)
 
 # Test the kernels under AddressSanitizer and UBSan.
-sanitize: $(VENV)/ready-test $(VENV)/ready-dev
+sanitize: $(VENV)/ready-test $(VENV)/ready-lint
 	$(PY) tests/tools/sanitize.py $(ARGS)
 
 # Measure the parts, then fastfile beside other servers: a quarter of an hour, or two minutes with ARGS=--quick.
@@ -80,13 +80,13 @@ docs: $(VENV)/ready-docs
 screenshots: $(VENV)/ready-test
 	PYTHONPATH=tests $(PY) tests/tools/screenshots.py $(ARGS)
 
-lint: $(VENV)/ready-dev
+lint: $(VENV)/ready-lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	. $(VENV)/bin/activate && cython-lint fastfile  # cython-lint needs pycodestyle on the path
 
-annotate: $(VENV)/ready-dev
+annotate: $(VENV)/ready-lint
 	$(PY) tests/tools/annotate.py
 
 check: lint test test-pure

@@ -48,6 +48,12 @@ def make_banner(facts: Facts, colour: bool) -> str:
     return "".join(f"  {line}".rstrip() + "\n" for line in lines)
 
 
+def network_url(facts: Facts) -> str:
+    """Return the URL for other devices on the network; empty where there is none."""
+    urls = _locations(facts.endpoints, facts.lan, facts.path)
+    return next((url for label, url in urls if label == "Network:"), "")
+
+
 def make_url(host: str, port: int, path: str = "/", is_secure: bool = False) -> str:
     """Return the URL of a path at a host; the default port is left out."""
     name = f"[{host}]" if ":" in host else host

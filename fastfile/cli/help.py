@@ -13,6 +13,7 @@ Usage: fastfile [OPTIONS] [DIR]
        fastfile cert [OPTIONS] [NAME...]
        fastfile check [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
+       fastfile dev [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
        fastfile hash-password [USER]
        fastfile completions bash|zsh|fish
@@ -44,8 +45,8 @@ _site, site and others), else the current folder.
   -w, --workers N      number of processes, or auto: one for each CPU
   --quiet, --log-format pretty|common|combined|json|none
 
-Commands: cert, check, compress, explain URL, hash-password, completions SHELL,
-man.
+Commands: cert, check, compress, dev, explain URL, hash-password,
+completions SHELL, man.
 Each has its own --help. All options: fastfile --help.
 """
 
@@ -65,18 +66,15 @@ current folder. The command line overrides the environment, which overrides the
 file.
 """
 
-USAGE = Usage(
-    INTRODUCTION,
-    OPTIONS,
-    (
-        ("-h", "Show the most used options."),
-        ("--help", "Show this text."),
-        ("-V, --version", "Show the versions in use."),
-        ("--print-config", "Show every setting, its value and where it came from."),
-    ),
-    CONCLUSION,
-    number="port",
+SWITCHES = (
+    ("-h", "Show the most used options."),
+    ("--help", "Show this text."),
+    ("-V, --version", "Show the versions in use."),
+    ("--print-config", "Show every setting, its value and where it came from."),
 )
+USAGE = Usage(INTRODUCTION, OPTIONS, SWITCHES, CONCLUSION, number="port")
+# What ``fastfile dev`` is short for.
+DEV_OPTIONS = ("--live", "--open", "--no-host", "--workers=1", "--log-format=pretty")
 # The modules of the commands, imported when used. main() takes the arguments after the command and returns the exit
 # status; USAGE describes them. To serve a folder with the name of a command, write ./compress.
 COMMANDS = {
@@ -84,6 +82,7 @@ COMMANDS = {
     "check": "fastfile.commands.check.command",
     "completions": "fastfile.commands.completions",
     "compress": "fastfile.commands.compress.command",
+    "dev": "fastfile.commands.dev",
     "explain": "fastfile.commands.explain",
     "hash-password": "fastfile.commands.hash_password",
     "man": "fastfile.commands.man",

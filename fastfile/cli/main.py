@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TextIO
 
 from fastfile import WHY_PURE, __version__
-from fastfile.cli.arguments import make_help, parse_arguments
-from fastfile.cli.help import BRIEF, COMMANDS, USAGE
+from fastfile.cli.arguments import Usage, make_help, parse_arguments
+from fastfile.cli.help import BRIEF, COMMANDS, DEV_OPTIONS, USAGE
 from fastfile.config.combinations import check_page, tell_useless
 from fastfile.config.config import Config, Endpoint
 from fastfile.config.folder import choose
@@ -65,6 +65,8 @@ def describe_kernels() -> str:
 
 def _dispatch(argv: Sequence[str]) -> int:
     argv = translate_word(argv)
+    if argv and argv[0] == "dev":
+        return _run([*DEV_OPTIONS, *argv[1:]], import_module(COMMANDS["dev"]).USAGE)
     command = COMMANDS.get(argv[0]) if argv else None
     if command is None:
         return _run(argv)
@@ -83,9 +85,9 @@ def translate_word(argv: Sequence[str]) -> Sequence[str]:
     return [*rest[:1], "--help"] if rest and rest[0] in COMMANDS else [f"--{word}"]
 
 
-def _run(argv: Sequence[str]) -> int:
-    given = parse_arguments(USAGE, argv)
-    text = _maybe_text(given)
+def _run(argv: Sequence[str], usage: Usage = USAGE) -> int:
+    given = parse_arguments(usage, argv)
+    text = _maybe_text(given, usage)
     if text is not None:
         write(sys.stdout, text)
         return 0
@@ -102,10 +104,10 @@ def _run(argv: Sequence[str]) -> int:
     return serve_given(given)
 
 
-def _maybe_text(given: dict[str, list[str]]) -> str | None:
+def _maybe_text(given: dict[str, list[str]], usage: Usage) -> str | None:
     """Return the text that a switch prints; None to serve."""
     if "help" in given:
-        return make_help(USAGE)
+        return make_help(usage)
     if "h" in given:
         return BRIEF
     return make_version() if "version" in given else None
@@ -117,6 +119,8 @@ def serve_given(given: dict[str, list[str]]) -> int:
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)
+        if config.run is not None and config.directory is not None and not os.path.lexists(config.directory):
+            os.makedirs(config.directory)  # the command will fill it
         choice = choose(config, others=(*COMMANDS, "--help", "--version"))
         check_page(config, choice.path)
         hints[:] = [*choice.notices, *tell_useless(config, choice.path)]
@@ -133,6 +137,10 @@ def serve_given(given: dict[str, list[str]]) -> int:
 
     if config.open:
         from fastfile.cli.browser import open_browser
+    if config.qr:
+        from fastfile.cli.qr import check_qr
+
+        check_qr()
 
     def on_ready(endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str) -> None:
         if config.open:
@@ -178,6 +186,12 @@ def announce(
     stream = sys.stdout
     if _is_writable(stream):
         write(stream, make_banner(facts, wants_colour(stream.isatty())))
+        if config.qr and stream.isatty():
+            from fastfile.cli.banner import network_url
+            from fastfile.cli.qr import make_qr
+
+            url = network_url(facts)
+            write(stream, make_qr(url) if url else "")
 
 
 def _uvloop_version() -> str:

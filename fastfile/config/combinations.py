@@ -81,6 +81,8 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
         for name in ("tls_password_file", "tls_min", "redirect_http", "hsts"):
             if config.given(name):
                 yield f"{BY_NAME[name].flag} has no effect without HTTPS"
+    if config.qr and not config.host and config.bind == "localhost":
+        yield "--qr has no effect without --host: a phone cannot reach this server"
     if config.watch_poll and not config.live:
         yield "--watch-poll has no effect without --live"
     if config.log_file is not None and config.log_format == "none":

@@ -9,12 +9,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
-from fastfile.dev.pages import Pages
+from fastfile.dev.first_build import Command
+from fastfile.dev.pages import Log, Pages
 from fastfile.dev.prints import Submit
+from fastfile.dev.watcher import Watching
 from fastfile.middleware.live import Live
 from fastfile.site.handler import Handler
 from fastfile.site.pages import read_asset
@@ -30,14 +31,6 @@ else:
 SCRIPT = read_asset("fastfile.dev", "live.js").encode()
 
 
-class Log(Protocol):
-    """Where messages to the operator go (server/log/error.py)."""
-
-    def say(self, text: str) -> None: ...
-
-    def report_failure(self, error: BaseException) -> None: ...
-
-
 def make_live(
     handler: Handler,
     config: Config,
@@ -46,10 +39,10 @@ def make_live(
     submit: Submit,
     roots: Sequence[Root],
     log: Log,
+    command: Command | None,
 ) -> tuple[Live, Pages]:
     """Return the middleware around the handler, and the open pages, which the caller closes."""
     paths = [root.absolute(root.only or b"") for root in roots]
-    pages = Pages(
-        handler, loop, clock, submit, paths, config.follow_symlinks, config.watch_poll, log.say, log.report_failure
-    )
+    watching = Watching(tuple(paths), config.follow_symlinks, config.watch_poll)
+    pages = Pages(handler, loop, clock, submit, watching, log, command)
     return Live(handler, config, clock, pages, SCRIPT), pages

@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from math import inf
+from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.dev.burst import Burst
 from fastfile.dev.changes import Change, path_components
+from fastfile.dev.first_build import Command, FirstBuild, describe_failure
 from fastfile.dev.page import Page
 from fastfile.dev.prints import Print, Prints, Submit
-from fastfile.dev.watcher import Watcher
+from fastfile.dev.watcher import Watcher, Watching
 from fastfile.message import Session
 from fastfile.protocol.websocket import GOING_AWAY
 from fastfile.site.handler import Handler
@@ -28,8 +30,17 @@ REFERENCES_S = 1.0  # a page waits so long for what its new version refers to
 NOTICE_S = 5.0  # then a page that waits says so
 LINGER_S = 30.0  # the watcher goes on so long after the last page
 PING_S = 30.0
+COMMAND_S = 0.3  # how often to look whether the command of --run has ended
 WAIT_S = 3.0  # a request for a missing file waits so long for the end of a build
 MAX_WAITING = 48  # such requests, which hold jobs of the worker's threads
+
+
+class Log(Protocol):
+    """Where messages to the operator go (server/log/error.py)."""
+
+    def say(self, text: str) -> None: ...
+
+    def report_failure(self, error: BaseException) -> None: ...
 
 
 class Settling:
@@ -47,7 +58,7 @@ class Settling:
 
 
 class Pages:
-    """Lives on the event loop. ``roots`` are the folders and files that are served."""
+    """Lives on the event loop. ``command`` is that of --run."""
 
     def __init__(
         self,
@@ -55,18 +66,19 @@ class Pages:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         submit: Submit,
-        roots: Sequence[bytes],
-        follow: bool,
-        always_poll: bool,
-        say: Callable[[str], None],
-        on_failure: Callable[[BaseException], None],
+        watching: Watching,
+        log: Log,
+        command: Command | None = None,
     ) -> None:
         self._handler = handler
         self._loop = loop
         self._clock = clock
         self._submit = submit
-        self._roots = [os.path.abspath(root) for root in roots]
-        self._on_failure = on_failure
+        self._roots = [os.path.abspath(root) for root in watching.roots]
+        self._on_failure = log.report_failure
+        self._command = command
+        self._first_build = None if command is None else FirstBuild(self._roots[0], command)
+        self._notice = b""  # on all pages: that the command failed
         self.is_closed = False
         self._pages: set[Page] = set()
         self._burst = Burst()
@@ -82,9 +94,9 @@ class Pages:
 
         def say_on_loop(text: str) -> None:
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(say, text)
+                loop.call_soon_threadsafe(log.say, text)
 
-        self._watcher = Watcher(self._roots, follow, always_poll, report, say_on_loop)
+        self._watcher = Watcher(watching, report, say_on_loop)
 
     def open(self) -> Session:
         """Return the session of a page that connects."""
@@ -92,6 +104,10 @@ class Pages:
 
     def wait(self) -> Callable[[], None] | None:
         """Return work for a thread that waits until the files are settled; None where they are."""
+        if self._first_build is not None:
+            if not self._first_build.is_over():
+                return self._first_build
+            self._first_build = None
         if self._burst.is_empty:
             return None
         if self._settling is None:
@@ -101,6 +117,10 @@ class Pages:
     def close(self) -> None:
         """End all connections, for good: the pages connect again as soon as there is another server."""
         self.is_closed = True
+        if self._first_build is not None:
+            self._first_build.give_up()
+        if self._settling is not None:
+            self._settling.end()
         for page in list(self._pages):
             page.close(GOING_AWAY)
         self._stop_watching()
@@ -110,6 +130,8 @@ class Pages:
         self._watcher.start()
         if len(self._pages) == 1:
             self._set_last_timer(PING_S, self._ping)
+            self._look_at_command()
+        page.show(self._notice)
 
     def _on_page_end(self, page: Page) -> None:
         self._pages.discard(page)
@@ -125,6 +147,17 @@ class Pages:
             page.ping()
         if self._pages:
             self._set_last_timer(PING_S, self._ping)
+
+    def _look_at_command(self) -> None:
+        """Show on all pages that the command of --run has failed, as soon as it has."""
+        if self._command is None or self._notice or not self._pages:
+            return
+        self._notice = describe_failure(self._command)
+        if self._notice:
+            for page in self._pages:
+                page.show(self._notice)
+        elif self._command.end() is None:
+            self._loop.call_later(COMMAND_S, self._look_at_command)
 
     def _set_last_timer(self, delay_s: float, callback: Callable[[], None]) -> None:
         if self._last_timer is not None:
@@ -231,7 +264,7 @@ class Pages:
         changed = await self._find_changed(page, prints)
         if not changed:
             page.held_since_s = inf
-            page.show(b"")
+            page.show(self._notice)
             return
         is_swap = page.target not in changed and all(map(_can_be_swapped, changed.values()))
         missing: set[bytes] = set()
@@ -244,7 +277,7 @@ class Pages:
         page.held_since_s = inf
         page.missing |= missing
         page.prints |= changed
-        page.show(b"")
+        page.show(self._notice)
         page.tell(b"swap " + b" ".join(sorted(changed)) if is_swap else b"reload")
 
     async def _find_changed(self, page: Page, prints: Prints) -> dict[bytes, Print]:

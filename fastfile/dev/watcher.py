@@ -7,6 +7,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from fastfile.dev.changes import Change
 from fastfile.dev.filesystems import find_silent
@@ -24,19 +25,25 @@ def describe_watching(roots: Sequence[str], always_poll: bool) -> str:
     return f"{text}; it looks at all files again and again, since {kind} reports no changes" if kind else text
 
 
+class Watching(NamedTuple):
+    """What is watched: ``roots`` are folders and files; ``follow``: also the folders that links lead to."""
+
+    roots: tuple[bytes, ...]
+    follow: bool
+    always_poll: bool
+
+
 class Watcher:
-    """Watches ``roots`` (absolute paths) from start() to stop().
+    """Watches from start() to stop().
 
     ``report`` is called in the thread: with no changes once everything is watched, later with those that were seen.
     ``say`` gets a line where it has to poll, since the system gives no events; it is called in the thread as well.
     """
 
-    def __init__(
-        self, roots: Sequence[bytes], follow: bool, always_poll: bool, report: Report, say: Callable[[str], None]
-    ) -> None:
-        self._roots = [os.path.abspath(root) for root in roots]
-        self._follow = follow
-        self._always_poll = always_poll
+    def __init__(self, watching: Watching, report: Report, say: Callable[[str], None]) -> None:
+        self._roots = [os.path.abspath(root) for root in watching.roots]
+        self._follow = watching.follow
+        self._always_poll = watching.always_poll
         self._report = report
         self._say = say
         self._thread: threading.Thread | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Metering
 
 # Settings that take effect only at the start (bound sockets, dropped privileges) and cannot change afterwards.
-FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group")
+FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group", "run")
 
 # Returns the current settings and the path of the root. Raises ConfigError or StartError.
 Reread = Callable[[], tuple[Config, str]]
@@ -37,7 +37,8 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         new, path = reread() if reread is not None else (config, root_path)
         check_fixed(config, new)
         preload(new)
-        return Plan(listening.adapt(new), os.fsencode(path), load_contexts_again(new, current, errors.say))
+        contexts = load_contexts_again(new, current, errors.say)
+        return current._replace(config=listening.adapt(new), root_path=os.fsencode(path), contexts=contexts)
 
     notices = preload(config)
     if config.live:
@@ -53,6 +54,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     listening: Listening = adopt(taken) if taken else listen(config)
     listening.notices += notices
     redirecting: Listening | None = None
+    command: Command | None = None
     try:
         if contexts is not None:
             listening.secure()
@@ -66,9 +68,18 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
         drop_privileges(config, root_path)
-        plan = Plan(listening.adapt(config), os.fsencode(root_path), contexts)
+        if config.run is not None:
+            # Imported here: only --run needs it.
+            from fastfile.server.command import Command
+
+            command = Command(config.run)
+            command.start()
+        report = None if command is None else command.report
+        plan = Plan(listening.adapt(config), os.fsencode(root_path), contexts, report)
         return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting).run()
     finally:
+        if command is not None:
+            command.stop()
         if redirecting is not None:
             redirecting.close()
         if metering is not None:

@@ -41,6 +41,7 @@ from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
     from fastfile.dev.pages import Pages
+    from fastfile.server.command import Report
     from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
@@ -78,6 +79,7 @@ class Plan(NamedTuple):
     config: Config
     root_path: bytes
     contexts: Contexts | None = None
+    report: Report | None = None  # of the command of --run
 
 
 class Sockets(NamedTuple):
@@ -120,7 +122,7 @@ class Worker:
         self.roots = [mount_point.root for mount_point in mount_points]
         disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
         self._handler = self._make_handler(config, mount_points, disk)
-        self._service = self._make_service(config, disk, plan.contexts)
+        self._service = self._make_service(config, disk, plan.contexts, plan.report)
         self._services = [self._service]
         self._sockets = [*sockets.own, *sockets.redirecting]
         max_connections = connections
@@ -159,7 +161,9 @@ class Worker:
         report = self._errors.report_failure
         return WorkerDiskThreads(self._loop, self._clock, report, config.disk_timeout, config.max_connections)
 
-    def _make_service(self, config: Config, disk: Offload, contexts: Contexts | None) -> Service:
+    def _make_service(
+        self, config: Config, disk: Offload, contexts: Contexts | None, report_of_command: Report | None
+    ) -> Service:
         """Return the state that connections share: the handler inside its middleware, and its threads."""
         report = self._errors.report_failure
         local = None if contexts is None else contexts.local
@@ -170,7 +174,7 @@ class Worker:
             # Imported here (and by serve.preload()): only --live needs it.
             from fastfile.dev.live import make_live
 
-            surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors)
+            surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors, report_of_command)
             inner, self._pages = make_live(self._handler, config, *surroundings)
         entrance = add_gates(inner, config, self._clock, report, authority)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)

@@ -17,7 +17,7 @@ from fastfile.dev import watcher as watcher_module
 from fastfile.dev.changes import Change, path_components
 from fastfile.dev.filesystems import find_silent
 from fastfile.dev.polling import Polling
-from fastfile.dev.watcher import Watcher
+from fastfile.dev.watcher import Watcher, Watching
 
 TIMEOUT_S = 60
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -34,7 +34,7 @@ class Watched:
         def report(changes: list[Change]) -> None:
             self.reports.put({change.path for change in changes})
 
-        self.watcher = Watcher([os.fsencode(root)], follow, polls, report, self.said.append)
+        self.watcher = Watcher(Watching((os.fsencode(root),), follow, polls), report, self.said.append)
         self.watcher.start()
         assert self.reports.get(timeout=TIMEOUT_S) == set(), "the first report says that all is watched"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fastfile.config.option import OptionGroup, option
-from fastfile.config.values import SWITCH
+from fastfile.config.values import COMMAND, SWITCH
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -20,6 +20,14 @@ class DevOptions(OptionGroup):
         default=False,
         help="Reload open pages when their files change; style sheets and pictures are swapped in place. For "
         "development, with one worker.",
+    )
+    run: str | None = option(
+        COMMAND,
+        metavar="CMD",
+        help="Run this command beside the server, such as 'npm run build -- --watch'. It ends with the server.",
+    )
+    qr: bool = option(
+        SWITCH, default=False, help="Print the URL for the local network as a QR code, for your phone; with --host."
     )
     watch_poll: bool = option(
         SWITCH,
