@@ -109,9 +109,16 @@ def read_authority(path: str, key_path: str, remedy: str, now: datetime, is_fore
         raise refuse(key_path, "this key does not belong to the certificate of the CA")
     if now >= certificate.not_valid_after_utc:
         raise refuse(path, f"the local CA expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
-    if not is_foreign and os.stat(key_path).st_mode & 0o077:
-        raise refuse(key_path, "other users can read the key of the local CA, and could have copied it")
+    if not is_foreign and (problem := _find_stranger(os.stat(key_path))):
+        raise refuse(key_path, problem)
     return Authority(certificate, key, path, is_foreign)
+
+
+def _find_stranger(status: os.stat_result) -> str:
+    """Return why the key of a CA may be known to another user; an empty string where it is not."""
+    if os.geteuid() not in (0, status.st_uid) and status.st_uid != 0:
+        return "another user owns the key of the local CA"
+    return "other users can read the key of the local CA, and could have copied it" if status.st_mode & 0o077 else ""
 
 
 def make_authority(folder: str, person: Person, now: datetime) -> None:

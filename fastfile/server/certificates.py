@@ -36,7 +36,6 @@ def load_contexts(config: Config) -> Contexts | None:
 
     local = None
     if config.https:
-        from fastfile.middleware import ca_download  # noqa: F401
         from fastfile.server.local_certificate import find_local_certificate
 
         local = find_local_certificate(config)

@@ -229,6 +229,14 @@ def test_a_damaged_ca_is_one_line_that_says_what_to_do(damage, problem: str, lib
     assert find_authority(library, NOW).fingerprint != authority.fingerprint
 
 
+def test_a_ca_of_another_user_is_refused(library: Library, authority: Authority, monkeypatch) -> None:
+    # As in a folder that all may write to, where that user made it first.
+    os.chown(f"{library.ca}/fastfile-ca-key.pem", 12345, -1) if os.geteuid() == 0 else None
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(StartError, match="another user owns the key of the local CA"):
+        find_authority(library, NOW)
+
+
 def test_the_key_of_another_ca_is_refused(tmp_path: Path, library: Library, authority: Authority) -> None:
     other = open_library({"HOME": str(tmp_path)})
     find_authority(other, NOW)

@@ -267,6 +267,7 @@ def test_the_settings_say_which_names_are_in_it(
     assert found.authority == (authority.pem if is_offered else b"")
     said = "the local certificate is not for 8.8.8.8: the CA is limited to local names"
     assert (said in found.notices) == ("8.8.8.8" in missing)
+    assert ("phones get the local CA at /.well-known/fastfile-ca.crt: docs/https.md" in found.notices) == is_offered
 
 
 def test_it_is_renewed_thirty_days_before_its_end(home: Path, authority: Authority, monkeypatch) -> None:
