@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the builds first: each takes a minute, and at the end one process would be left alone with them."""
+    """Run the builds first: each takes a minute, and at the end other processes would wait for them."""
     items.sort(key=lambda item: item.path.name != "test_packaging.py")
 
 
@@ -59,7 +59,7 @@ def client(server: ServerProcess) -> Iterator[RawClient]:
 
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    # Selenium is not installed where only tests of the server's core run.
+    # Selenium is not installed for runs of only the server's core tests.
     from support.chromium import open_browser
 
     with open_browser(tmp_path_factory.mktemp("profile")) as browser:

@@ -1,4 +1,4 @@
-"""A real front end, built and large and by other people: JupyterLite, as its wheel carries it.
+"""A real front end, built, large and by others: JupyterLite, from its wheel.
 
 Every file is fetched over keep-alive from four workers; then Chromium opens the application.
 """
@@ -27,7 +27,7 @@ from support.chromium import TIMEOUT_S, console_errors, failed_requests, open_br
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
-# What the build is made of, with the types of the IANA registry; written out here, not taken from our table.
+# The extensions in the build, with the types of the IANA registry; written here, not taken from fastfile's table.
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".eot": "application/vnd.ms-fontobject",
@@ -44,7 +44,7 @@ TYPES = {
     ".woff": "font/woff",
     ".woff2": "font/woff2",
 }
-# `jupyter lite build` writes these beside the application; without them it works, but asks for them and logs the 404s.
+# `jupyter lite build` writes these beside the application; without them it works, but requests them and logs the 404s.
 WRITTEN_BY_A_BUILD = {
     "build/schemas/all_federated.json": "[]",
     "api/translations/all.json": '{"data": {"en": {"displayName": "English", "nativeName": "English"}}, "message": ""}',

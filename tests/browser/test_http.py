@@ -1,6 +1,6 @@
-"""What a browser does with HTTP, against a real server: ranges, revalidation, decoding, a film that seeks.
+"""A browser's use of HTTP, against a real server: ranges, revalidation, decoding, seeking in a film.
 
-What is asserted comes from the page and from the browser's own network records: another implementation's reading.
+Assertions use the page and the browser's network records, so another implementation reads the responses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ fetch(url, {headers: fields, cache: 'no-store'}).then(async response => done({
     status: response.status, fields: Object.fromEntries(response.headers), text: await response.text(),
 }), error => done({status: 0, text: String(error)}));
 """
-# Resolves once a frame from after the seek has been shown and time goes on from there.
+# Resolves once a frame after the seek is shown and playback continues from there.
 SEEK = """
 const [to_s, done] = arguments, film = document.querySelector('video');
 film.onerror = () => done({error: film.error.message});
@@ -207,7 +207,7 @@ def test_a_film_seeks_over_what_was_never_sent_and_plays_on(browser: webdriver.C
     red, _, blue, _ = shown["colour"]
     assert blue > 150 > 100 > red, "not a picture from after the seek"
     asked = [exchange for exchange in exchanges(browser, origin) if exchange.url == "film.webm"]
-    # It may ask once more, conditionally, for what it has: 304 then, though a range is asked for (RFC 9110 §13.2.2).
+    # It may send another, conditional request: then 304, although a range is requested (RFC 9110 §13.2.2).
     assert {exchange.status for exchange in asked} - {304} == {206}
     size = (site / "film.webm").stat().st_size
     starts = []

@@ -1,4 +1,4 @@
-"""The listing in a browser: its filter, its keys, its local time, and a policy that refuses nothing it wants."""
+"""The listing in a browser: its filter, its keys, its local time, and its policy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def chrome(chrome: webdriver.Chrome) -> webdriver.Chrome:
 
 @pytest.fixture
 def page(chrome: webdriver.Chrome, server: ServerProcess) -> webdriver.Chrome:
-    """The browser with the listing of /files/ open, and nothing to complain of in its console."""
+    """The browser with the listing of /files/ open, and nothing on its console."""
     chrome.get(f"http://localhost:{server.port}/files/")
     console_errors(chrome)
     return chrome
@@ -75,7 +75,7 @@ def test_the_policy_refuses_nothing_that_the_page_wants(page: webdriver.Chrome, 
     assert colour == "rgb(181, 122, 10)"  # the style holds
     count, failed = failed_requests(page, origin)
     assert [failure for failure in failed if "favicon" not in failure] == []
-    assert count <= 2  # the page, and what a browser wants of every site
+    assert count <= 2  # the page, and the browser's favicon request
 
 
 def test_the_columns_sort(page: webdriver.Chrome) -> None:

@@ -1,4 +1,4 @@
-"""--live in a real browser: what a change of a file does to the pages that are open."""
+"""--live in a real browser: the effect of changed files on open pages."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class Tab:
         self.browser = browser
         self.origin = f"http://localhost:{server.port}"
         browser.get(self.origin + path)
-        failed_requests(browser, self.origin)  # what was before is not looked at
+        failed_requests(browser, self.origin)  # earlier requests are ignored
 
     def evaluate(self, expression: str) -> object:
         return self.browser.execute_script(f"return {expression}")
 
     def wait_for(self, expression: str) -> None:
-        """Wait until something holds in the page, which may be loading anew."""
+        """Wait until a condition holds in the page, which may be reloading."""
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             try:
@@ -88,7 +88,7 @@ class Tab:
         self.wait_for(f"getComputedStyle(document.querySelector('h1')).color === '{color}'")
 
     def mark(self) -> None:
-        """Leave something in the page that a reload takes away."""
+        """Leave a mark in the page that a reload removes."""
         self.browser.execute_script("window.mark = 1; document.querySelector('input').value = 'typed'")
         self.browser.execute_script("scrollTo(0, 999)")
 
@@ -181,7 +181,7 @@ def test_what_a_page_does_not_use_leaves_it_alone(browser: webdriver.Chrome, ser
     (root / "other.html").write_text(PAGE.format("other"))
     (root / "node_modules").mkdir()
     (root / "node_modules" / "x.js").write_text("1")
-    (root / "app.js").rename(root / "gone.js")  # what is deleted makes nobody load anew
+    (root / "app.js").rename(root / "gone.js")  # a deleted file causes no reload
     (root / "style.css").write_text("h1 { color: green }")  # and this one is told last
     tab.wait_for_color(GREEN)
     assert tab.is_marked()

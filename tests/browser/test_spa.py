@@ -1,7 +1,7 @@
-"""An app of one page in a browser: deep routes, a chunk that is gone, and a new build under the browser's cache.
+"""A single-page app in a browser: deep routes, a missing chunk, and a new build under the browser's cache.
 
-Two builds by Vite (tests/data/spa/README.md), of which the second has another chunk and another entry. What is asserted
-comes from the page and from the browser's own records of its network.
+There are two builds by Vite (tests/data/spa/README.md); the second has another chunk and another entry script.
+Assertions use the page and the browser's network records.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ return loaded && document.documentElement.dataset.shown
 
 
 class App:
-    """A folder with a build in it, its server and a browser with an empty cache."""
+    """A folder with a build, its server, and a browser with an empty cache."""
 
     def __init__(self, folder: Path, origin: str, browser: webdriver.Chrome) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class App:
         shutil.copytree(BUILDS / version, self._folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
     def go(self, route: str) -> dict[str, Load]:
-        """Open an address as a user types it, and return what that loaded, by URL."""
+        """Open a URL as a user types it, and return what it loaded, by URL."""
         self.browser.get(self.origin + route)
         return self.wait_until_shown(route)
 
@@ -161,7 +161,7 @@ def test_a_new_build_is_seen_at_once_and_only_what_changed_is_transferred(app: A
         if go == app.go:
             changed = {f"assets/{name}" for name in NAMES["v2"]} - UNCHANGED
             assert over_the_wire(found) == dict.fromkeys([ROUTE, *changed], 200)
-    # Of the two that changed one is called search-CaVPsU-H.js, which no rule takes for a hash: it is asked for again.
+    # One of the two changed files is search-CaVPsU-H.js, which no rule recognises as a hash: it is requested again.
     assert over_the_wire(found) == {ROUTE: 304, chunk("v2"): 304}
 
 

@@ -123,7 +123,7 @@ def test_closed_standard_descriptors_are_no_failure(closed, tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-# Mistakes: arguments, and the one line that answers them
+# Mistakes: arguments, and their one-line error
 
 MISTAKES = [
     (["--prot", "80"], "--prot (from the command line): no such option; did you mean --port?"),

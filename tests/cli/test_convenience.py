@@ -1,4 +1,4 @@
-"""What makes it pleasant: a browser that opens by itself, and a server that says nothing when nothing is asked."""
+"""Convenience: a browser that opens by itself, and a server that prints nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import pytest
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
 
-# As root no browser is started. If the tests run as root they become nobody, who may read what root may: Python
-# itself may be in root's home.
+# As root no browser is started. Tests that run as root become the user nobody, who must be able to read Python, which
+# may be in root's home.
 AS_NOBODY = """
 import os, sys
 command = [sys.executable, "-m", "fastfile", *sys.argv[1:]]
@@ -32,14 +32,14 @@ as_nobody = pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv")
 
 
 def takes_privileges(port: int) -> bool:
-    """Tell whether this system, Linux alone, keeps a port for the privileged (ip(7))."""
+    """Tell whether this system reserves a port for privileged users, as only Linux can (ip(7))."""
     first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     return first.exists() and port < int(first.read_text())
 
 
 @pytest.fixture
 def site() -> Iterator[Path]:
-    """A folder that everybody may read and write: pytest's own are closed to nobody."""
+    """A folder that every user may read and write: pytest's own are closed to the user nobody."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "site"
         root.mkdir()
@@ -50,7 +50,7 @@ def site() -> Iterator[Path]:
 
 
 class Browser:
-    """What BROWSER names: a program that writes the URL that it is given into a pipe that we read."""
+    """A program for BROWSER: it writes its URL argument into a pipe that the test reads."""
 
     def __init__(self, folder: Path) -> None:
         pipe = folder / "opened"
@@ -76,7 +76,7 @@ class Browser:
 @as_nobody
 def test_the_browser_is_opened_at_the_page_that_is_served(site: Path) -> None:
     browser = Browser(site.parent)
-    # Not to be run: it stands where the standard library's is looked for, were the folder on the path.
+    # Must not run: it would shadow the standard library's module if the folder were on the path.
     (site / "webbrowser.py").write_text("raise SystemExit('this is not the module of that name')")
     with ServerProcess(["--open", "."], browser.environ, str(site), ("-c", AS_NOBODY)) as server:
         assert browser.opened() == f"http://localhost:{server.port}/"
@@ -128,7 +128,7 @@ def test_a_port_that_takes_a_privilege_says_which_take_none(site: Path) -> None:
 
 
 def run_quietly(site: Path, *args: str) -> tuple[str, str]:
-    """Serve until one request is answered: what was printed, on either stream."""
+    """Serve until one request has a response; return the output of both streams."""
     ready = site.parent / "ready"
     path = site.parent / "socket"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

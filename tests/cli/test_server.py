@@ -21,7 +21,7 @@ TIMEOUT_S = 60
 
 
 class Running:
-    """A started command; ``banner`` is what it has said up to the line that says it is ready."""
+    """A started command; ``banner`` is its output up to the line that says that it is ready."""
 
     def __init__(self, process):
         self.process = process
@@ -57,7 +57,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(folder):
-    """Start a command in ``folder`` and wait for its banner; ends what the test leaves running."""
+    """Start a command in ``folder`` and wait for its banner; stop it after the test."""
     with contextlib.ExitStack() as stack:
 
         def start_one(*arguments, **environ):
@@ -77,14 +77,14 @@ def start(folder):
 
 
 def run(*arguments, folder, **environ):
-    """Run a command that is to fail, and return it finished."""
+    """Run a command that should fail, and return it finished."""
     environ = ENVIRON | {"PYTHONPATH": str(CHECKOUT)} | environ
     command = [sys.executable, "-m", "fastfile", *arguments]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
 def end(process):
-    """Stop what still runs; what has ended has been read already."""
+    """Stop the process if it is still running; the output of an ended one was already read."""
     if process.poll() is not None:
         return
     process.terminate()
@@ -106,7 +106,7 @@ def fetch(address, target="/"):
 
 
 def listen(port=0):
-    """Return a listening socket of a stranger on a loopback port."""
+    """Return a listening socket of another program on a loopback port."""
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     taken.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""``fastfile cert``: what it prints, and the stores that it changes, with the real tools in folders of the test."""
+"""``fastfile cert``: its output, and the stores that it changes, with the real tools in folders of the test."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_missing_tool_is_named_with_its_package_and_keeps_no_other_store_from_
         (tmp_path / program).symlink_to(require_program(program))
     stores = [*find_stores(Machine(person), ["chromium"]), find_system_store(Machine(person, str(root)))]
     path = os.environ["PATH"]
-    # update-ca-certificates needs the usual tools, and certutil is among them: so it is called by a script.
+    # update-ca-certificates needs the usual tools, including certutil, so a script calls it.
     (tmp_path / "update-ca-certificates").unlink()
     script = tmp_path / "update-ca-certificates"
     script.write_text(f'#!/bin/sh\nPATH={path} exec update-ca-certificates "$@"\n')
@@ -232,7 +232,7 @@ def test_other_distributions_keep_it_elsewhere(
 
 
 def stand_in(path: Path, script: str = "") -> Path:
-    """Put a script in place of a program that this machine does not have; return the file of its calls."""
+    """Put a script in place of a program that this machine lacks; return the file of its calls."""
     calls = path.with_suffix(".calls")
     path.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n{script}\n')
     path.chmod(0o755)

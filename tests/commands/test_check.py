@@ -1,4 +1,4 @@
-"""``fastfile check``: small folders with one thing wrong each, and builds of real tools with nothing wrong."""
+"""``fastfile check``: small folders with one error each, and builds of real tools without errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fastfile.commands.check.stylesheet import find_references
 from fastfile.config.load import load
 from fastfile.storage.root import Root
 
-SCRIPT = "text " * 400  # smaller when it is encoded, and large enough to be
+SCRIPT = "text " * 400  # smaller when encoded, and large enough to be compressed
 YEAR = "public, max-age=31536000, immutable"
 
 
@@ -55,7 +55,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 HTML = "index.html"
 LINKS = [
-    # The page, what else is there, what is wrong with the page.
+    # The page, the other files, the problem of the page.
     ("a link to nothing", '\n<a href="nix.html">', {}, "2 error broken-link"),
     ("an area", "<map><area href=/nix></map>", {}, "1 error broken-link"),
     ("a frame", "<iframe src=nix.html></iframe>", {}, "1 error broken-link"),

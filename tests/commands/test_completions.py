@@ -1,4 +1,4 @@
-"""``fastfile completions``: what each shell itself offers when a line is typed as far as it is here."""
+"""``fastfile completions``: the offers of real shells for a partly typed line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fastfile.commands.completions import SHELLS
 from fastfile.commands.vocabulary import read_commands
 
 FILES = ("dist/", "report.pdf")
-# What is typed, and all that is offered then.
+# The typed text, and all offers for it.
 ROWS = [
     pytest.param("--log-f", {"--log-format", "--log-file"}, id="options by their beginning"),
     pytest.param("--log-format ", {"auto", "pretty", "common", "combined", "json", "none"}, id="the words of a choice"),
@@ -73,7 +73,7 @@ def ask(command: list[str], folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(("typed", "offered"), ROWS)
 def test_bash_offers(typed: str, offered: set[str], scripts: Path, folder: Path) -> None:
-    # bash makes words of a line by COMP_WORDBREAKS, which has the equals sign in it.
+    # bash splits a line into words by COMP_WORDBREAKS, which contains the equals sign.
     words = ["fastfile", *typed.replace("=", " = ").split(" ")]
     quoted = " ".join(f"'{word}'" for word in words)
     program = f"source {scripts / 'bash'}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _fastfile; "
@@ -104,9 +104,9 @@ class Zsh:
         )
         os.close(its_side)
         self._type(
-            # What is found is printed and not inserted: each match after a mark, and an end.
+            # Matches are printed instead of inserted: each after a mark, and then an end mark.
             f"unsetopt prompt_cr prompt_sp; autoload -U compinit; compinit -D -u; source {script}; "
-            # What is found is printed too, each match between marks; ^X says the end and empties the line.
+            # Matches are printed too, each between marks; ^X prints the end mark and clears the line.
             'compadd() { local -a found; builtin compadd -O found "$@"; '
             'print -rl -- "<"${^found}">"; builtin compadd "$@" }; '
             "finish() { zle -I; print END; zle kill-buffer }; zle -N finish; bindkey '^X' finish; "

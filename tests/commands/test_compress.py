@@ -1,4 +1,4 @@
-"""fastfile compress: what it writes, what it leaves alone, and what is left of it when it is stopped."""
+"""fastfile compress: which files it writes, which it leaves unchanged, and what remains after an interruption."""
 
 import contextlib
 import errno
@@ -58,7 +58,7 @@ def names(folder):
     return sorted(os.fsdecode(os.path.relpath(p, folder)) for p in folder.rglob("*") if not p.is_dir())
 
 
-# What is written
+# Written variants
 
 
 @pytest.mark.parametrize("coding", CODINGS)
@@ -186,7 +186,7 @@ def test_names_of_any_bytes_are_compressed_and_shown_harmlessly(tmp_path):
     assert sorted(os.listdir(os.fsencode(tmp_path))) == [name, name + b".gz"]
 
 
-# What is there already
+# Existing variants
 
 
 def test_a_second_run_writes_nothing(tmp_path):
@@ -287,7 +287,7 @@ def test_clean_removes_fastfiles_variants_and_nothing_that_may_be_the_users(tmp_
     for suffix in (".br", ".zst"):
         (site / f"marked.css{suffix}").unlink()  # its gzip file alone is known by its mark
     somebodys = {
-        "data.csv.gz": gzip.compress(TEXT),  # offered as it is
+        "data.csv.gz": gzip.compress(TEXT),  # a download
         "build.wasm.br": b"what a server with a rule for it sends",
         "archive.tar.gz": encode(b"gzip", 9, TEXT),  # not even of a type that we would compress
         "two.json.gz": gzip.compress(TEXT),
@@ -309,7 +309,7 @@ def test_clean_removes_fastfiles_variants_and_nothing_that_may_be_the_users(tmp_
     assert "4 kept, because fastfile may not have made them: build.wasm.br, data.csv.gz, two.json.br, ..." in output
 
 
-# What goes wrong
+# Failures
 
 
 def test_a_dry_run_changes_nothing(tmp_path):
@@ -376,18 +376,18 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path):
 
 
 def start_long_run(folder):
-    """Start a run of many seconds in a folder, and return it as soon as its temporary file is there."""
+    """Start a run of many seconds in a folder, and return it as soon as its temporary file exists."""
     (folder / "long.js").write_bytes(os.urandom(20_000_000).hex().encode())
     process = subprocess.Popen(
         [*COMMAND, "--coding", "br", "."], cwd=folder, env=clean_environment(), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits ignoring it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job inherits SIG_IGN
     )  # fmt: skip
     deadline = time.monotonic() + TIMEOUT_S
     while not list(folder.glob(".fastfile-*.tmp")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.01)  # nothing tells a bystander of another's file: look again
+        time.sleep(0.01)  # there is no event for another process's file: poll
     return process
 
 

@@ -1,4 +1,4 @@
-"""``fastfile explain``: what it prints is what a client gets, and the steps that led there."""
+"""``fastfile explain``: it prints the response that a client gets, and the steps that led to it."""
 
 from __future__ import annotations
 

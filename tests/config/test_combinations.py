@@ -1,4 +1,4 @@
-"""Options beside each other: contradictions are errors, and what has no effect is a notice."""
+"""Combinations of options: contradictions are errors, and options without effect are notices."""
 
 import pytest
 

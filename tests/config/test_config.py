@@ -1,4 +1,4 @@
-"""Settings: the table, what each kind reads, precedence, provenance, and the sentences about mistakes."""
+"""Settings: the table, the kinds of value, precedence, sources, and the messages about mistakes."""
 
 import math
 import os
@@ -95,7 +95,7 @@ def test_an_unknown_keyword_is_a_mistake():
         Config(prot=1)
 
 
-# Values: one row for each way of writing one
+# Values: one row for each spelling
 
 GOOD = [
     ("port", "0", 0),
@@ -349,7 +349,7 @@ def test_variables_of_a_kubernetes_service_named_fastfile_are_ignored():
 
 
 IN_A_FILE = [option for option in OPTIONS if option.name != "config"]  # a file names no other
-# Options without a default whose values are not just any word.
+# Options without a default that do not accept every word.
 NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
@@ -451,7 +451,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake(folder):
     assert complaint() == "configuration (from fastfile.toml): cannot be read: Is a directory"
 
 
-# Undoing what a source farther off says
+# Undoing a setting of a lower source
 
 UNDONE = [
     ("spa = true", "--no-spa", None),

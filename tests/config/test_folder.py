@@ -1,4 +1,4 @@
-"""Which folder is served without DIR, what is told about the choice, and the sentences about a wrong DIR."""
+"""The folder that is served without DIR, notices about the choice, and the messages about a wrong DIR."""
 
 import os
 import socket

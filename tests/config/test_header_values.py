@@ -1,4 +1,4 @@
-"""Settings that become response fields: what is taken, in which form, and what is refused before the server starts."""
+"""Settings that become response fields: accepted values, their form, and values refused before the server starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fuzz targets share: where they begin, where they keep what they find, how libFuzzer is told.
+"""Common code of the fuzz targets: corpora, findings, and libFuzzer's options.
 
 A crash is written to build/fuzz/NAME-crash-…; its bytes, as a line of tests/corpus/NAME.txt, are the failing test.
 """
@@ -13,11 +13,11 @@ import atheris
 
 FOUND = Path(__file__).parents[2] / "build/fuzz"
 MAX_SIZE = 1024
-SLOW_S = 5  # for one input: far above what any takes, so it is one whose time is not linear
+SLOW_S = 5  # for one input: far more than any linear input takes
 
 
 def fuzz(name: str, seeds: list[bytes], check: Callable[[bytes], None], **options: Callable[..., bytes]) -> None:
-    """Run until the time that the command line gives is over; a failure ends the process with a status of its own."""
+    """Run for the time given on the command line; a failure ends the process with its own status."""
     folder = FOUND / name
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):

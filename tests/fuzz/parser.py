@@ -1,6 +1,6 @@
-"""Fuzz the parser's twins against each other: ``make fuzz-parser SECONDS=60``.
+"""Fuzz the two parsers against each other: ``make fuzz-parser SECONDS=60``.
 
-The first byte of the input chooses head or body and the limits, the second where it is cut. Needs atheris.
+The first byte of the input chooses head or body and the limits, the second where the input is split. Needs atheris.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def compare_twins(data: bytes) -> None:
 
 
 def seed(_: bytes, max_size: int, number: int) -> bytes:
-    """Return the words of the grammar in some order: what libFuzzer alone needs long to find."""
+    """Return the words of the grammar in some order, which libFuzzer alone takes long to find."""
     words = [b"GET / HTTP/1.1\r\n", b"Host: h\r\n", b"\r\n", *CHUNKS, *(line + b"\r\n" for line in FIELDS)]
     picked = [words[number // len(words) ** place % len(words)] for place in range(5)]
     return (bytes([number & 3, number >> 2 & 63]) + b"".join(picked))[:max_size]

@@ -1,4 +1,4 @@
-"""Fuzz the readers of all rule files, and what they make of requests: ``make fuzz-rules SECONDS=60``.
+"""Fuzz the readers of all rule files, and the rules' results for requests: ``make fuzz-rules SECONDS=60``.
 
 The first byte of the input chooses the reader. Needs atheris.
 """
@@ -19,7 +19,7 @@ def hold_reader(data: bytes) -> None:
 
 
 def seed(_: bytes, max_size: int, number: int) -> bytes:
-    """Return words of one format in some order: what libFuzzer alone needs long to find."""
+    """Return words of one format in some order, which libFuzzer alone takes long to find."""
     reader = number % len(rule_inputs.READERS)
     words = rule_inputs.WORDS[rule_inputs.READERS[reader][0]]
     number //= len(rule_inputs.READERS)

@@ -1,4 +1,4 @@
-"""The host: RFC 3986 §3.2.2 by grammar, and which hosts are ours (RFC 9110 §7.2)."""
+"""The host: RFC 3986 §3.2.2 by grammar, and which hosts the server accepts (RFC 9110 §7.2)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Cache-Control by path: what --immutable and --cache-control say of it, as values and then over a socket."""
+"""Cache-Control by path: --immutable and --cache-control, as values and then over a socket."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_glob(glob: str, path: str, expected: bool) -> None:
 
 
 def decided(immutable: str, rules: list[str], path: str, base: bytes = b"", before: FieldChanges = NO_CHANGES) -> str:
-    """Return what is said of a file; an empty text is the server's no-cache."""
+    """Return the Cache-Control of a file; empty for the server's no-cache."""
     config = load({"immutable": [immutable], "cache_control": rules} if rules else {"immutable": [immutable]}, {})
     changes = CachePolicy(config.immutable, config.cache_control, base).apply(path.encode(), path.encode(), before)
     return (changes.value(b"cache-control") or b"").decode()

@@ -1,4 +1,4 @@
-"""Policies that are to allow one script more."""
+"""Extending policies so that they allow one more script."""
 
 import pytest
 
@@ -10,15 +10,15 @@ SCRIPT, SOCKET = b"h/live.js", b"ws://h/live"
 @pytest.mark.parametrize(
     ("policy", "extended"),
     [
-        # Only what restricts is extended, and 'none' cannot stand beside other sources.
+        # Only restricting directives are extended, and 'none' cannot be combined with other sources.
         (b"img-src 'self'", b"img-src 'self'"),
         (b"script-src 'self'", b"script-src 'self' h/live.js"),
         (b"script-src 'none'; connect-src 'none'", b"script-src h/live.js; connect-src ws://h/live"),
         (b"Script-Src 'self' ; ", b"Script-Src 'self' h/live.js"),
-        # The more special directive counts (CSP3 §6.8.1), and of two of one name the first.
+        # The more specific directive applies (CSP3 §6.8.1), and the first of two with one name.
         (b"script-src-elem 'self'; script-src x", b"script-src-elem 'self' h/live.js; script-src x"),
         (b"script-src a; script-src b", b"script-src a h/live.js; script-src b"),
-        # default-src stays as it is for everything else.
+        # default-src stays unchanged for everything else.
         (
             b"default-src 'none'; img-src *",
             b"default-src 'none'; img-src *; script-src h/live.js; connect-src ws://h/live",

@@ -124,7 +124,7 @@ def test_what_is_made_is_read_back(time_s: int) -> None:
     assert maybe_httpdate(make_httpdate(time_s), NOW_S) == time_s
 
 
-@given(st.integers(-62135596800, 253402300799))  # what datetime can hold: from year 1
+@given(st.integers(-62135596800, 253402300799))  # the range of datetime: from year 1
 def test_it_is_what_the_standard_library_makes(time_s: int) -> None:
     moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=time_s)
     assert make_httpdate(time_s) == email.utils.format_datetime(moment, usegmt=True).encode()

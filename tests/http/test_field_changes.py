@@ -1,4 +1,4 @@
-"""What options and rules make of fields: what replaces what, what is joined, what stays."""
+"""Changes of fields by options and rules: replaced, joined and unchanged fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which address counts as the client's: the last that a trusted proxy gave, whatever the client wrote before it."""
+"""The client's address: the last one that a trusted proxy gave, whatever the client wrote before it."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_the_parts_hold_just_the_positions_that_were_asked(
     positions = [position for start, stop in parts for position in range(start, stop)]
     assert len(positions) == len(set(positions))
     assert set(positions) == union
-    # The first part is the one that the first satisfiable range asked for, and so on.
+    # The first part is for the first satisfiable range, and so on.
     order = [next(i for i, one in enumerate(asked) if one and one <= set(range(*part))) for part in parts]
     assert order == sorted(order)
 

@@ -1,4 +1,4 @@
-"""The rules of http_rules.py, over their corpus and what hypothesis makes of it; the fuzzer goes on from there."""
+"""The rules of http_rules.py, for their corpus and hypothesis's inputs; the fuzzer continues from there."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.http_rules import CORPUS, RULES, corpus, naive_ranges
 
-LARGE = 1 << 18  # what no head can hold
+LARGE = 1 << 18  # more than fits into a head
 LIMIT_S = 2.0  # of processor time for LARGE: linear needs a tenth, quadratic needs minutes
 
 
 def spliced(inputs: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Return pieces of the corpus put together again, with foreign bytes between them."""
+    """Return pieces of the corpus combined again, with foreign bytes between them."""
     whole = st.sampled_from(inputs)
     cut = st.builds(lambda text, start, stop: text[start : start + stop], whole, st.integers(0, 40), st.integers(0, 40))
     odd = st.sampled_from([bytes([byte]) for byte in range(256)]) | st.sampled_from(

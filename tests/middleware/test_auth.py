@@ -1,4 +1,4 @@
-"""Who may come in: what is asked of whom, what it costs, and what is told to those who may not."""
+"""Authentication: which requests need a password, its cost, and the responses without one."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ from fastfile.middleware import auth
 from fastfile.middleware.auth import MAX_CHECKS, MAX_CHECKS_OF_CLIENT, Auth, make_private
 
 PASSWORD = "correct horse: battery ü"
-# Costs next to nothing, for what is not about costs.
+# A cheap hash, for tests that are not about costs.
 CHEAP = "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$LZ7WiB/OQIQ6YUhJW7GKnXBmEAvchBZ2Rj8JHqW8yKo"
-DEAR = f"$scrypt$ln=14,r=8,p=5$c2FsdHNhbHQ${'A' * 43}"  # as costly as those that we make; of no known password
+DEAR = f"$scrypt$ln=14,r=8,p=5$c2FsdHNhbHQ${'A' * 43}"  # as costly as those of hash-password; its password is unknown
 TEXT = b"0123456789" * 20
 CHALLENGE = 'Basic realm="Restricted", charset="UTF-8"'
 
 
 def make_quick_hash(password: str) -> str:
-    """Return a hash that costs a fifth of those that we make: enough to be seen."""
+    """Return a hash that costs a fifth of hash-password's: enough to be noticed."""
     digest = hashlib.scrypt(password.encode(), salt=b"salt of 16 bytes", n=1 << 14, r=8, p=1, dklen=32)
     salt_text, digest_text = (base64.b64encode(part).decode().rstrip("=") for part in (b"salt of 16 bytes", digest))
     return f"$scrypt$ln=14,r=8,p=1${salt_text}${digest_text}"
@@ -83,7 +83,7 @@ def server(request: pytest.FixtureRequest, site: Path, line: str) -> Iterator[Se
         yield server
 
 
-# What is not let in
+# Refused requests
 
 WITHOUT = {
     "nothing": [],
@@ -143,7 +143,7 @@ def test_the_path_of_a_probe_needs_no_password_by_any_method(server: ServerProce
             assert response.fields["allow"] == "GET, HEAD, OPTIONS"
 
 
-# What is let in
+# Accepted requests
 
 WITH = {
     "a file": ("/a.txt", [], 200),
@@ -212,7 +212,7 @@ def test_a_head_without_caching_is_made_private() -> None:
     assert make_private(()) == ((b"Cache-Control", b"private"),)
 
 
-# What it costs
+# Costs
 
 
 def cpu_s(server: ServerProcess) -> float:
@@ -228,7 +228,7 @@ def cpu_s(server: ServerProcess) -> float:
 
 
 def ask_at_once(server: ServerProcess, requests: list[bytes]) -> list[int]:
-    """Send each request on its own connection, all before an answer is read; return the statuses."""
+    """Send each request on its own connection, all before reading a response; return the statuses."""
     clients = [RawClient(server.connect()) for _ in requests]
     for client, request in zip(clients, requests, strict=True):
         client.connection.sendall(request)
@@ -241,7 +241,7 @@ def ask_at_once(server: ServerProcess, requests: list[bytes]) -> list[int]:
 
 
 def hash_cost_s(server: ServerProcess) -> float:
-    """Return what the check of one password costs the server: of one that it has not met."""
+    """Return the server's cost of checking one password that it has not cached."""
     before = cpu_s(server)
     count = 5
     for _ in range(count):
@@ -293,7 +293,7 @@ def test_a_flood_of_guesses_is_bounded_and_logged_in_users_stay_logged_in(site: 
     assert statuses.count(401) >= MAX_CHECKS
 
 
-# Whose guesses lock out whom
+# Guesses and lockouts
 
 
 class Everything(Responder):
@@ -307,7 +307,7 @@ class Everything(Responder):
 
 
 class Door:
-    """The middleware without a server: its checks are done when the test says so."""
+    """The middleware without a server: the test decides when its checks are done."""
 
     def __init__(self, *users: str) -> None:
         self._auth = Auth(Everything(), Config(auth=users), Clock(), print)
@@ -371,7 +371,7 @@ def test_a_proxy_on_this_machine_is_not_taken_for_one_client(proxy: bytes) -> No
 def test_users_who_logged_in_before_have_room_during_a_flood_of_guesses(
     line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "ADMITTED_S", 0.0)  # so that it expires at once that the password was right
+    monkeypatch.setattr(auth, "ADMITTED_S", 0.0)  # so that right credentials expire at once
     door = Door(line)
     assert door.ask(V4, "ann", PASSWORD) == 0
     assert door.check_all() == [200]
@@ -383,7 +383,7 @@ def test_users_who_logged_in_before_have_room_during_a_flood_of_guesses(
 
 
 def test_names_that_are_no_users_cost_what_users_cost(line: str) -> None:
-    """Where costs differ, each is met by some names, and each name always meets the same one, in all workers."""
+    """If costs differ, unknown names have different costs too, and each always the same one, in all workers."""
     users = (line, f"bob:{CHEAP}", f"eve:{DEAR}")
     costs = []
     for door in (Door(*users), Door(*users)):
@@ -397,7 +397,7 @@ def test_names_that_are_no_users_cost_what_users_cost(line: str) -> None:
 
 
 def take_costs(door: Door) -> list[tuple[int, int]]:
-    """Forget what waits, and return its costs."""
+    """Forget waiting checks, and return their costs."""
     hashes = [deferred.work.hashed for deferred in door.pending]
     door.pending.clear()
     return [(hashed.log_n, hashed.parallel) for hashed in hashes]
@@ -434,7 +434,7 @@ def test_answers_come_in_order_while_a_password_is_looked_at(server: ServerProce
     assert statuses == [200, 401, 200, 404]
 
 
-# What is written and said
+# Logs and messages
 
 
 def test_no_log_no_error_and_no_setting_shows_a_password_or_a_hash(site: Path, tmp_path: Path, line: str) -> None:
@@ -463,7 +463,7 @@ def test_no_log_no_error_and_no_setting_shows_a_password_or_a_hash(site: Path, t
             assert secret not in text
     let_in, refused = map(json.loads, log.read_text().splitlines())
     assert (let_in["user"], let_in["status"]) == ("ann", 200)
-    assert (refused["user"], refused["status"]) == (None, 401)  # a name that is only claimed is none
+    assert (refused["user"], refused["status"]) == (None, 401)  # a name that is only claimed is not logged
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ def test_a_file_of_users_is_read_again_at_sighup_and_a_wrong_one_changes_nothing
         deadline = time.monotonic() + TIMEOUT_S
         while "the old settings stay in force" not in server.stderr:
             assert time.monotonic() < deadline
-            time.sleep(0.01)  # nothing tells of another's stderr: look again
+            time.sleep(0.01)  # there is no event for another process's stderr: poll
         assert "line 1: SHA-1 hashes are not taken" in server.stderr
         assert b" 200 " in ask(server, "/a.txt", basic("bob", "second"))
 
@@ -517,7 +517,7 @@ FILES = {
 
 
 def refusal(*users: str, **arguments: str) -> str:
-    """Return what is said of settings that cannot be, of the file of users and of what is served."""
+    """Return the error for contradictory settings of the file of users and the served folder."""
     texts = {name: [text] for name, text in arguments.items()}
     with pytest.raises(ConfigError) as refused:
         with_users(load({"auth_file": list(users), **texts}, {}), arguments["directory"])
@@ -718,7 +718,7 @@ def test_a_password_is_typed_without_being_seen(second: str) -> None:
 
 # Pages of other origins, and a browser
 
-# Each origin loads the image of the other, as any page may that does not read it.
+# Each origin loads the image of the other, which every page may do without reading it.
 EMBED = """
 const [url, done] = arguments;
 const picture = new Image();

@@ -1,4 +1,4 @@
-"""Reading from other origins: what a browser is told, for whom, on which responses; and what a browser makes of it."""
+"""Reading from other origins: the CORS fields, by origin and response; and a browser's use of them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_other_origins_and_requests_without_one_get_no_cors_fields(
         with RawClient(named.connect()) as client:
             response = client.request(target, method, *asked, *fields)
         assert (response.status, cors_fields(response)) == (status, {})
-        # A cache that keeps this answer must not give it to the page that may read.
+        # A cache that stores this response must not give it to the allowed page.
         assert "origin" in response.fields["vary"].lower().split(", ")
 
 
@@ -119,7 +119,7 @@ def test_a_preflight_of_a_named_origin_gets_the_allowed_fields(named: ServerProc
         assert fields["allow-private-network"] == "true"
         assert fields["max-age"] == "7200"
         assert cors_fields(client.request("/a.txt", "OPTIONS", f"Origin: {STRANGER}", *PREFLIGHT)) == {}
-        # Without the question it is a request for the methods, as any.
+        # Without Access-Control-Request-Method it is an ordinary OPTIONS request.
         assert "allow-methods" not in cors_fields(client.request("/a.txt", "OPTIONS", f"Origin: {ORIGIN}"))
 
 
@@ -186,7 +186,7 @@ def test_a_browser_lets_the_page_of_a_named_origin_read_and_no_other(chrome: web
             chrome.get(f"{allowed}/")
             whole = fetch("/a.txt")
             assert (whole["status"], whole["text"]) == (200, TEXT.decode())
-            # The next two are asked about before: a browser sends neither field to another origin by itself.
+            # The next two need a preflight: a browser sends neither field to another origin without one.
             known = fetch("/a.txt", headers={"If-None-Match": whole["tag"]})
             assert (known["status"], known["tag"]) == (304, whole["tag"])
             part = fetch("/a.txt", headers={"Range": "bytes=2-4", "X-A": "1"})

@@ -1,4 +1,4 @@
-"""--live: which responses get the script, where in them it goes, and what else is answered."""
+"""--live: which responses get the script, where in them, and the other responses."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_policy_that_trusts_scripts_by_nonce_gets_one(folder: Path, tmp_path: 
         nonce = found[1].decode().split('"')[1]
         assert f"'nonce-{nonce}'" in first.fields["content-security-policy"]
         assert "ws://localhost/.fastfile/live wss://" in first.fields["content-security-policy"]
-        assert first.lasting() == second.lasting()  # a 304 keeps the page of before, and so its nonce
+        assert first.lasting() == second.lasting()  # a 304 keeps the earlier page, and so its nonce
         assert nonce in first.fields["etag"]
     finally:
         server.stop()
@@ -267,7 +267,7 @@ def test_the_script_is_served_for_a_year_under_its_tag(server: Server) -> None:
 def test_a_page_of_this_server_may_open_the_websocket(server: Server, origin: str | None) -> None:
     fields = [f"Origin: {origin}"] if origin else []
     with server.connect() as client:
-        client.send("/index.html", "GET")  # what comes before is answered first
+        client.send("/index.html", "GET")  # earlier requests get their responses first
         client.send("/.fastfile/live", "GET", *HANDSHAKE, *fields)
         assert client.receive().status == 200
         upgraded = client.receive()
@@ -324,7 +324,7 @@ def test_a_client_that_goes_away_or_takes_nothing_is_let_go(server: Server) -> N
         client.send("/.fastfile/live", "GET", *HANDSHAKE)
         assert client.receive().status == 101
         session = server.pages.sessions[-1]
-        for _ in range(100):  # more than the buffers of the kernel and our own hold
+        for _ in range(100):  # more than the buffers of the kernel and of fastfile
             server.ask(lambda: session.channel.send(bytes(1 << 17)))
         assert session.has_ended
     assert server.ask(lambda: server.poller.count) == 2, "the listeners alone"

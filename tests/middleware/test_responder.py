@@ -1,4 +1,4 @@
-"""What middleware is made of: edits of shared fields, what becomes of a deferred response, and health probes."""
+"""The parts of middleware: edits of shared fields, deferred responses, and health probes."""
 
 from concurrent.futures import Future
 

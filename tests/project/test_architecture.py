@@ -1,4 +1,4 @@
-"""The import rule of ARCHITECTURE.md, read from the source: each layer imports only what stands above it."""
+"""The import rule of ARCHITECTURE.md, checked in the source: each layer imports only layers above it."""
 
 import ast
 from pathlib import Path
@@ -35,8 +35,8 @@ DEPTH = {name: depth for depth, row in enumerate(LAYERS) for name in row}
 TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
-# The kernel makes storage/'s system calls. The others open a configuration, a certificate or a log, never what is
-# served; commands/ works on a folder and answers no request.
+# The kernel makes storage/'s system calls. The others open a configuration, a certificate or a log, never served files;
+# commands/ works on a folder and serves no request.
 MAY_OPEN = {
     "storage",
     "terminal",

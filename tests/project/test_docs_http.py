@@ -1,6 +1,6 @@
-"""What docs/ says of tests is true: each row names a test, and each test that is named exists.
+"""The docs are right about tests: each row names a test, and each named test exists.
 
-docs/http.md has a column for it; docs/behaviour.md, which is for users, a comment at the end of each row.
+docs/http.md has a column for it; docs/behaviour.md, which is for users, has a comment at the end of each row.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def pins(document: str, row: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def files_of_tests() -> dict[str, list[str]]:
-    """The files in which a test function of a name stands."""
+    """The files that contain a test function of each name."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in TESTS.rglob("test_*.py"):
         for node in ast.parse(path.read_text()).body:

@@ -1,4 +1,4 @@
-"""The examples of docs/pages.md are served and asked, those of docs/explain.md and docs/scripts.md are run."""
+"""The examples of docs/pages.md are served and requested; those of docs/explain.md and docs/scripts.md are run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILES = ("index.html", "about.html", "404.html", "assets/app.js", "docs/index.ht
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that has the page's two in it."""
+    """The parent of the two folders of the page."""
     folder = tmp_path_factory.mktemp("example")
     for name in (*(f"dist/{name}" for name in FILES), "photos/cat.txt"):
         path = folder / name
@@ -102,7 +102,7 @@ def test_the_fixture_of_scripts_md(folder: Path, commands: dict[str, str]) -> No
 
 
 def command_lines(page: Path) -> list[list[str]]:
-    """Return the arguments of fastfile in each line of a page's shell that begins with it."""
+    """Return the arguments of fastfile in each line of a page's shell examples."""
     examples = re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     lines = [
         line

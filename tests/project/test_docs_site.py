@@ -1,4 +1,4 @@
-"""The site that `make docs` builds, served by fastfile: its links lead somewhere, and a browser does not complain."""
+"""The site that `make docs` builds, served by fastfile: its links work, and a browser reports no error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINKS = {"a": "href", "link": "href", "script": "src", "img": "src"}
 
 
 class Page(HTMLParser):
-    """What a page links to, and the places in it that can be linked to."""
+    """The links of a page, and its anchors."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

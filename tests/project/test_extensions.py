@@ -1,4 +1,4 @@
-"""The extensions are used all together or not at all: whichever is missing or stale, a file is served."""
+"""The extensions are used all together or not at all: if one is missing or stale, pure Python serves a file."""
 
 import os
 import shutil

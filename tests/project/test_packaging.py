@@ -1,4 +1,4 @@
-"""The build: what the wheel and the sdist hold, and that the sdist installs from itself, compiled and pure."""
+"""The build: the content of the wheel and the sdist, and an installation from the sdist, compiled and pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def must(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the sdist, built from a copy of what git would check out and from nothing that lies about beside it."""
+    """Return the sdist, built from a copy of the tracked files only."""
     source = tmp_path_factory.mktemp("source") / "fastfile"
     ignore = shutil.ignore_patterns(".*", "build", "dist", "*.so", "*.c", "*.html", "*.egg-info", "__pycache__", "data")
     shutil.copytree(CHECKOUT, source, ignore=ignore)

@@ -1,6 +1,6 @@
-"""Where fastfile began: a blog's plain-socket server, in three layers, for html, css, js and images.
+"""The origin of fastfile: a blog's plain-socket server, in three layers, for html, css, js and images.
 
-What it did works here; its known faults are rows as well.
+Everything that it did works here; its known faults are rows too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from support.checkout import CHECKOUT
 from support.rawclient import RawClient
 from support.serverprocess import LOOPS, ServerProcess
 
-LARGE = os.urandom(1024) * (16 * 1024)  # 16 MiB: more than all the buffers on the way to a reader who is not reading
+LARGE = os.urandom(1024) * (16 * 1024)  # 16 MiB: more than all buffers on the way to a client that does not read
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 FILES = {
     "index.html": b"<!doctype html><title>seed</title>",

@@ -1,4 +1,4 @@
-"""Short requests that ask for much work: what a head costs is measured, whatever is in it."""
+"""Short requests for much work: the cost of a head is measured, whatever its content."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from support.usage import cpu_s, pss_bytes
 
 from fastfile import WHY_PURE
 
-ROUNDS = 3  # of which the cheapest counts: on a busy machine a request takes more processor time
+ROUNDS = 3  # the cheapest one counts: on a busy machine a request takes more processor time
 REQUESTS = 20
-# A plain request takes 0.01 ms compiled and 0.1 ms in Python; what is measured here was 10 to 30 ms without limits.
+# A plain request takes 0.01 ms compiled and 0.1 ms in Python; these requests took 10 to 30 ms without limits.
 MOST_S = 0.012 if WHY_PURE else 0.005
 LINE = 8000  # below the limit of a field line; four such lines are below that of a head
 
@@ -72,7 +72,7 @@ def test_a_head_costs_no_more_than_its_share(
         for start in range(0, ROUNDS * REQUESTS, REQUESTS):
             before_s = cpu_s(worker)
             for number in range(start, start + REQUESTS):
-                # No two alike, so that no response is remembered.
+                # All different, so that no response is cached.
                 own = [f"{line}{number}" if line.startswith("Accept") else line for line in fields]
                 assert client.request(f"{target}?{number}", "GET", *own).status == status
             spent_s.append(cpu_s(worker) - before_s)

@@ -1,4 +1,4 @@
-"""What we send, read by clients that others wrote: h11 in its strict client mode, and httptools."""
+"""Responses, read by other projects' clients: h11 in its strict client mode, and httptools."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Question(NamedTuple):
     target: str
     fields: tuple[tuple[str, str], ...]
     status: int
-    body: bytes | None = None  # None: not looked at
+    body: bytes | None = None  # None: not checked
 
     def wire(self) -> bytes:
         lines = [f"{self.method} {self.target} HTTP/1.1", "Host: localhost", *map(": ".join, self.fields), "", ""]
@@ -78,7 +78,7 @@ def test_h11_reads_a_response_and_goes_on(server: ServerProcess, question: Quest
             assert status == asked.status
             assert asked.body is None or body == asked.body
             assert machine.trailing_data == (b"", False)
-            machine.start_next_cycle()  # raises where the connection could not be used again
+            machine.start_next_cycle()  # raises if the connection cannot be used again
 
 
 def read_with_h11(machine: h11.Connection, connection: socket.socket) -> tuple[int, bytes]:

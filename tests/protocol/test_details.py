@@ -1,4 +1,4 @@
-"""Corners of RFC 9110 that no table of methods, targets, preconditions or ranges holds, asked in raw bytes."""
+"""Details of RFC 9110 that are in no other table, tested with raw bytes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Every system call that the compiled kernel makes fails, one at a time, in a server as it is: from outside, in C.
+"""Every system call of the compiled kernel fails, one at a time, in a real server.
 
-A library that is preloaded (syscall_faults.c) lets the n-th call of a kind fail, for each n that an exchange reaches,
-in each way that the manual of the call names. The client gets the right bytes, an error answer or a cut connection;
-the worker stays, without a word in its log or a descriptor more, and serves the next client. What test_faults.py is for
-the Python around the calls, this is for the C around them.
+A preloaded C library (syscall_faults.c) makes the n-th call of a kind fail, for each n that an exchange reaches, in
+each way that the call's manual names. The client gets the right bytes, an error response or a reset connection; the
+worker stays, logs nothing, leaks no descriptor, and serves the next client. test_faults.py does the same for the Python
+around the calls.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CALLS = (
     "close",
 )  # fmt: skip
 AT_ANY_CALL = 1 << 62
-# What the manual of each says may happen to a server; what only a bug brings about (EBADF, EFAULT) is not here.
+# Errors that the manual of each call names for a server, without those that only a bug causes (EBADF, EFAULT).
 WAYS = {
     "recv": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.ENOMEM),
     "send": (SHORT, errno.EAGAIN, errno.EINTR, errno.ECONNRESET, errno.EPIPE, errno.ENOBUFS, errno.ENOMEM),
@@ -59,7 +59,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile what is preloaded; if it must not be skipped, a missing compiler or kernel fails."""
+    """Compile the preloaded library; a missing compiler or kernel fails if it must not be skipped."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     missing = "compiled kernel" if WHY_PURE else None if compiler else "C compiler"
     if missing:
@@ -84,7 +84,7 @@ class Faulty:
         self.expected = responses(exchange(self.address))
 
     def set(self, call: str, first: int, last: int, way: int) -> None:
-        """Let the calls of a kind fail from the first to the last; 0: none. Counting begins again."""
+        """Make the calls of a kind fail from the first to the last; 0: none. Counting starts again."""
         ROW.pack_into(self._plan, CALLS.index(call) * ROW.size, 0, first, last, way)
 
     def calls(self, call: str) -> int:
@@ -94,7 +94,7 @@ class Faulty:
         return len(os.listdir(f"/proc/{self.worker}/fd"))
 
     def fail_each(self, call: str, way: int) -> int:
-        """Let call after call fail until an exchange makes no more of them; return how many it makes."""
+        """Make each call fail in turn until an exchange makes no more; return how many it makes."""
         before = self.descriptors()
         for turn in range(1, 1000):
             self.set(call, turn, turn, way)

@@ -1,8 +1,8 @@
-"""Message syntax, framing, pipelining and connection management (RFC 9112), asked of the running server in raw bytes.
+"""Message syntax, framing, pipelining and connection management (RFC 9112), tested with raw bytes.
 
-A row is what a client sends and what must come back: ``"200 H404 400 close"`` is three responses in order, the second
-to a HEAD, and then the end of the connection; without ``close`` the connection must take another request. Every row is
-sent whole, in two pieces cut at several places, and byte by byte where it is short.
+A row is the input of a client and the expected responses: ``"200 H404 400 close"`` is three responses in order, the
+second to a HEAD, and then the end of the connection; without ``close`` the connection must accept another request.
+Every row is sent whole, in two pieces split at several places, and byte by byte if it is short.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def impatient_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 
 def receive_all(site: ServedSite, client: RawClient, expected: str, refused: bool = False) -> list[Received]:
-    """Read what a row says must come, and see that the connection then ends, or goes on.
+    """Read the responses of a row, and check that the connection then ends or persists.
 
-    ``refused``: the server had closed before all was sent, and so its end may be a reset.
+    ``refused``: the server closed before all was sent, so its end may be a reset.
     """
     received = []
     answers = expected.split()

@@ -1,7 +1,7 @@
-"""The whole of the server against a model of about forty lines: any mixture of conditional, range and coding fields.
+"""The whole server against a model of about forty lines: any mixture of conditional, range and coding fields.
 
-The model is made of the naive oracles of semantics_rules.py and knows nothing of the server's code; the answers come
-over a socket, through the checks that every response has to pass.
+The model consists of the naive oracles of semantics_rules.py and uses no server code; the responses come over a socket,
+through the checks for every response.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FIELDS = {
     "If-Range": st.sampled_from([*TAGS, "W/IDENTITY", "*", *DATES]),
     "Accept-Encoding": ENCODINGS,
 }
-# Preconditions stop most requests before their Range is looked at: half of them have none.
+# Preconditions stop most requests before their Range is evaluated, so half of them have none.
 questions = st.fixed_dictionaries({}, optional=FIELDS) | st.fixed_dictionaries(
     {"Range": RANGES}, optional={name: FIELDS[name] for name in ("If-Range", "Accept-Encoding")}
 )

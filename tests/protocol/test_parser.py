@@ -407,7 +407,7 @@ LIMITED_BODIES: list[tuple[str, bytes, bytes, int]] = [
 
 
 def ways(size: int) -> list[tuple[int, ...]]:
-    """Return the cuts that every input is read with: none, each single one, and all of them."""
+    """Return the splits of every input: none, each single one, and all of them."""
     return [(), *((cut,) for cut in range(size + 1)), tuple(range(size + 1))]
 
 
@@ -542,7 +542,7 @@ def test_input_may_move_between_the_calls(parser_kernel):
 
 
 def test_parser_does_not_look_twice_at_a_byte(parser_kernel):
-    # What was given is overwritten with what would be refused; only the values of fields that are read are looked up.
+    # The earlier input is overwritten with invalid bytes; only the values of fields that are read are looked up.
     data = message(b"GET /" + b"x" * 5000 + b" HTTP/1.0", *[b"X-Field: " + b"y" * 3000] * 8)
     parser = parser_kernel.HeadParser(LIMITS)
     buffer = bytearray(len(data))

@@ -1,6 +1,6 @@
-"""Two parsers of others as oracles: what ours accepts, h11 and httptools read as the same message, or refuse.
+"""Two other parsers as oracles: h11 and httptools read each accepted message in the same way, or refuse it.
 
-If they refuse what we accept, DIFFERENCES says why; a row that no longer holds fails.
+If they refuse a message that fastfile accepts, DIFFERENCES says why; a row that is no longer true fails.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastfile.errors import BadRequest
 
 
 class Reading(NamedTuple):
-    """What a parser says about one message; ``size`` counts from its first byte to the end of its body."""
+    """A parser's result for one message; ``size`` counts from its first byte to the end of its body."""
 
     method: bytes
     target: bytes
@@ -108,7 +108,7 @@ def read_httptools(data: bytes, size: int) -> Reading | None:
 
 
 class Difference(NamedTuple):
-    """Messages that we accept and an oracle refuses: which, why, and one of them."""
+    """Messages that fastfile accepts and an oracle refuses: which, why, and one of them."""
 
     sentence: str
     oracle: Callable[[bytes, int], Reading | None]

@@ -1,4 +1,4 @@
-"""Clients that ask for many ranges at once, and read the answer in their own way."""
+"""Clients that request many ranges at once, and parse the response in their own way."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def spread(count: int, size: int) -> list[Range]:
 
 @pytest.mark.parametrize("count", [2, 17, 60, 400, 500])
 def test_electron_updater_gets_all_its_ranges_in_one_response(site: ServedSite, count: int) -> None:
-    """It asks for up to 1000 tasks in one request, every other of them a range, and rejects a 200."""
+    """It puts up to 1000 tasks into one request, every other of them a range, and rejects a 200."""
     ranges = spread(count, 3000)
     field = "Range: bytes=" + ", ".join(f"{start}-{stop - 1}" for start, stop in ranges)
     for client in (site.connect(), site.connect_to_unix_socket()):

@@ -1,7 +1,7 @@
-"""Methods, targets, preconditions, ranges, negotiation, metadata and errors (RFC 9110), asked of the running server.
+"""Methods, targets, preconditions, ranges, negotiation, metadata and errors (RFC 9110), with raw bytes.
 
-Every question is asked by `ask`: twice by GET on one connection (the second answer comes from the cache), by HEAD, by
-HTTP/1.0, and in pieces; and where the answer is 304 or 206 also without what led to it. All answers must agree.
+`ask` sends every request in several ways: twice by GET on one connection (the second response comes from the cache), by
+HEAD, by HTTP/1.0, and in pieces; and for a 304 or 206 also without the fields that led to it. All responses must agree.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def as_head(whole: Received, head: Received) -> dict[str, str]:
-    """Return the fields of a GET that HEAD should have: of a listing all but those of its content (§9.3.2)."""
+    """Return the fields of a GET that HEAD should have: for a listing, all except those of its content (§9.3.2)."""
     left_out = {"content-length", "etag"} - head.fields.keys() if is_listing(head) else set()
     return {name: value for name, value in whole.lasting().items() if name not in left_out}
 
 
 def ask(site: ServedSite, target: str, *fields: str, method: str = "GET") -> Received:
-    """Ask in every way; return the answer that they all agree on."""
+    """Send a request in every way; return the response if all agree."""
     with site.connect() as client:
         response = client.request(target, method, *fields)
         assert same(client.request(target, method, *fields), response), "the second answer is another"

@@ -1,4 +1,4 @@
-"""The kernel of system calls: both twins on real sockets and files, and what the two must agree on."""
+"""The kernel of system calls: both twins on real sockets and files, with the same results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pair:
         return got
 
     def reset(self) -> None:
-        """Close the client's end with a reset: what it has not read makes it one, on a TCP and a Unix socket alike."""
+        """Close the client's end with a reset: unread data causes one, on TCP and Unix sockets."""
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.client.close()
 
@@ -478,7 +478,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
     before = sendfile_kernel.read_signature(os.fsencode(path))
     assert sendfile_kernel.has_signature(os.fsencode(path), before)
     ctime_ns = path.stat().st_ctime_ns
-    while True:  # a clock of the kernel's ticks may not have moved since the file was made: then the next tick tells
+    while True:  # the kernel's clock may not have ticked since the file was made: then the next tick shows it
         change(path)
         if path.stat().st_ctime_ns != ctime_ns:
             break
@@ -488,7 +488,7 @@ def test_every_change_of_a_file_changes_its_signature(sendfile_kernel: ModuleTyp
     assert not sendfile_kernel.has_signature(os.fsencode(path), before)
 
 
-# open_beneath: the compiled twin's; Python has no such call, and says so
+# open_beneath, in the compiled twin only; the Python one raises ENOSYS
 
 
 @pytest.fixture
@@ -580,7 +580,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
     assert facade | {"recv_into", "send_file", "send_parts", "send_response"} <= set(dir(kernel))
 
 
-# What is in memory, and what the disk would have to be waited for.
+# The page cache.
 
 PAGES = os.urandom(1 << 20)
 
@@ -601,7 +601,7 @@ def cold_fd(cached_fd: int) -> int:
     kernel = load_kernel("_sendfile", "pure")
     if not is_seen_once_dropped(cached_fd, lambda: kernel.read_cached(cached_fd, len(PAGES), 1) is None):
         pytest.skip("no preadv2(RWF_NOWAIT) on this file system")
-    # Who asks for a page has it read; at random, or all that is behind it would come too.
+    # Asking for a page makes the kernel read it; at random, because otherwise it reads the following ones too.
     os.posix_fadvise(cached_fd, 0, 0, os.POSIX_FADV_RANDOM)
     return cached_fd
 
@@ -673,4 +673,4 @@ def test_if_the_system_cannot_tell_it_is_read(sendfile_kernel: ModuleType) -> No
 def test_a_disk_that_fails_is_an_error(sendfile_kernel: ModuleType, directory_fd: int, call: str) -> None:
     with pytest.raises(IsADirectoryError):
         getattr(sendfile_kernel, call)(directory_fd, 0, *((1,) if call == "read_cached" else (1, 1)))
-    assert sendfile_kernel.is_cached(directory_fd, 0, 1, 1)  # whoever reads it will see
+    assert sendfile_kernel.is_cached(directory_fd, 0, 1, 1)  # a later read will find out

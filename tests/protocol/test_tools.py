@@ -1,6 +1,6 @@
-"""curl and Python's own client read our responses: what they make of them is a judgement by others.
+"""curl and Python's own client read the responses, as independent judges.
 
-Each test is a thing that people do on a shell: resume a download, revalidate a copy, ask for a part.
+Each test is a common task on a shell: resume a download, revalidate a copy, request a part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MTIME = "Tue, 14 Nov 2023 22:13:20 GMT"
 class Result(NamedTuple):
     exit_status: int
     status: int
-    body: bytes  # what curl wrote out, decoded if it was asked to
+    body: bytes  # curl's output, decoded if requested
 
 
 class Curl:

@@ -1,4 +1,4 @@
-"""Clean URLs: which files an address may mean, and which address a file has; then asked over a socket."""
+"""Clean URLs: the candidate files of a path, and the URL of each file; then over a socket."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_candidates_come_in_order(pages, asked, files):
     assert [file.decode() for file in found] == files
 
 
-# What is asked for, the file that answers, and its address by each --trailing-slash: auto, always, never, keep.
+# The request, the served file, and its URL for each --trailing-slash: auto, always, never, keep.
 ADDRESSES = [
     ("/about", "about.html", "/about", "/about/", "/about", "/about"),
     ("/about/", "about.html", "/about", "/about/", "/about", "/about/"),

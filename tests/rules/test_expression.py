@@ -156,7 +156,7 @@ def test_what_is_not_possible_is_said(source: str, sentence: str) -> None:
 
 
 def calls(source: str) -> int:
-    """Return how many functions the reading of an expression calls."""
+    """Return how many functions parsing an expression calls."""
     count = 0
 
     def see(*_: object) -> None:

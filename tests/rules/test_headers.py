@@ -1,4 +1,4 @@
-"""_headers: how its lines are read, and what they make of the fields of a path. Sources of the rules: docs/rules.md."""
+"""_headers: how its lines are parsed, and their changes to the fields of a path. Sources: docs/rules.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fields_at(path: bytes, text: bytes, dialect: Dialect) -> dict[bytes, bytes]:
 
 
 KEPT = dict(OURS)
-# dialect, file, path, the fields that are other than ours (None: gone), the sentence
+# dialect, file, path, the fields that differ from the default (None: removed), the sentence
 CHANGES: list[tuple[Dialect, bytes, bytes, dict[bytes, bytes | None], str]] = [
     (EITHER, b"/*\n  X-A: 1", b"/", {b"X-A": b"1"}, "a splat is for all"),
     (EITHER, b"/a\n  X-A: 1", b"/b", {}, "a path is for itself alone"),

@@ -63,7 +63,7 @@ def test_segments_match_with_and_without_a_slash(
 
 def test_500_rules_cost_a_path_that_none_is_for_no_more_than_5_do() -> None:
     def calls(index: PatternIndex[bytes]) -> int:
-        """Return how many functions a look-up calls: each expression that is tried is one."""
+        """Return how many functions a lookup calls: each tried expression is one."""
         seen: list[str] = []
         sys.setprofile(lambda frame, event, argument: seen.append(event))
         try:

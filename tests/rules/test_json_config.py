@@ -1,4 +1,4 @@
-"""vercel.json and serve.json may say anything: the readers find rules in it that work, or problems; nothing else."""
+"""Any vercel.json and serve.json: the readers return working rules, or problems, and nothing else."""
 
 from __future__ import annotations
 

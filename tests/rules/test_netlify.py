@@ -1,6 +1,6 @@
-"""netlify.toml: its redirects after those of ``_redirects``, its headers, and what cannot be followed here.
+"""netlify.toml: its redirects after those of ``_redirects``, its headers, and unsupported features.
 
-The examples are those of Netlify's documentation (File-based configuration, Redirect options, Custom headers).
+The examples are from Netlify's documentation (File-based configuration, Redirect options, Custom headers).
 """
 
 from __future__ import annotations

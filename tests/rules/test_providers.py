@@ -1,4 +1,4 @@
-"""--as: each rule that docs/hosts.md has, asked over a socket; a row there and its row here have one name."""
+"""--as: each rule of docs/hosts.md, tested over a socket; a row there and its row here have the same name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastfile.rules.providers import PROVIDERS
 
 PAGE = CHECKOUT / "docs" / "hosts.md"
 
-# The pages of github.com/slorber/trailing-slash-guide, which asked all these hosts, and what else the rules speak of.
+# The pages of github.com/slorber/trailing-slash-guide, which tested all these providers, and other files for the rules.
 PAGES = {
     name: name
     for name in (
@@ -59,12 +59,12 @@ SITES = {
     "no slash": {**PAGES, "vercel.json": '{"cleanUrls": true, "trailingSlash": false}'},
 }
 
-# Those that hold whatever a host says of caching and statuses.
+# The checks that do not depend on a provider's caching and statuses.
 CHECKS = (check_framing, check_validators, check_ranges)
 
 
 class Row(NamedTuple):
-    """A rule of a host, by an example: what a request gets; the answer is a status, and a location or a content."""
+    """A rule of a provider, by an example: the response to a request, as a status and a location or a content."""
 
     provider: str
     rule: str
@@ -208,7 +208,7 @@ ROWS = (
 
 
 class Servers:
-    """Servers of the sites as the hosts, each started when it is asked for first."""
+    """Servers of the sites as the providers, each started at its first request."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._folder = folder

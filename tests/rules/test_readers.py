@@ -13,7 +13,7 @@ from fastfile.rules.patterns.cost import LENGTHS
 from fastfile.rules.patterns.expression import CHEAP, compile_expression
 from fastfile.rules.rule import MOST_PROBLEMS
 
-# Calls of functions that reading takes, for each byte of a file and at all: some five times what was measured.
+# The limits of function calls, per byte of a file and in total: about five times the measured numbers.
 CALLS_PER_BYTE, CALLS = 600, 60_000
 
 

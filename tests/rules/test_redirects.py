@@ -1,4 +1,4 @@
-"""_redirects: how its lines are read, what they match and where they lead. Sources of the rules: docs/rules.md."""
+"""_redirects: how its lines are parsed, what they match and their destinations. Sources of the rules: docs/rules.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastfile.rules.rulebook import Rulebook
 
 
 def lead(text: bytes, target: bytes, dialect: Dialect, *lines: bytes) -> tuple[int, bytes] | None:
-    """Return the status and the reference that rules lead a request to; None if none of them is for it."""
+    """Return the status and the destination of a request; None if no rule matches."""
     rules, problems = parse_redirects(text, "_redirects", dialect)
     assert not problems
     parsed = parse_target(target)
@@ -153,7 +153,7 @@ def test_conditions(rule: bytes, fields: bytes, expected: bytes | None, sentence
     assert found == (None if expected is None else (302, expected))
 
 
-# dialect, line, what is said of it
+# dialect, line, the message about it
 MISTAKES = [
     (EITHER, b"/a", "there is no destination"),
     (EITHER, b"/a b", "there is no destination: a path that begins with a slash, or an http URL"),

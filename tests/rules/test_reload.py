@@ -1,4 +1,4 @@
-"""When rule files are read: whole before anything is served, later in a thread, and never by guessing."""
+"""When rule files are read: whole before the server serves, and later in a thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD_S = 1_000_000_000  # when a settled file was written
 
 
 class Worker:
-    """Runs what is submitted when the test says so, in a thread of its own."""
+    """Runs submitted work in its own thread when the test says so."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[Callable[[], Any], Callable[[Future[Any]], None]]] = []
@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Iterator[Root]:
 
 
 def write(folder: Path, content: bytes, mtime_s: int = OLD_S) -> None:
-    """Write rules that have settled: as if they were written long ago."""
+    """Write rules that have settled: their time is long ago."""
     path = folder / "_redirects"
     path.write_bytes(content)
     os.utime(path, (mtime_s, mtime_s))

@@ -1,4 +1,4 @@
-"""One lookup says everything that the rules make of a request."""
+"""One lookup returns the whole result of the rules for a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A served build with _redirects and _headers: what a client sees of them, and that they cost nothing otherwise.
+"""A served build with _redirects and _headers: the responses, and no cost without them.
 
 The examples of docs/rules.md are run here too.
 """
@@ -373,7 +373,7 @@ def test_a_file_that_is_stored_encoded_is_sent_as_it_is_under_its_coding(tmp_pat
             assert "content-encoding" not in client.request(target).fields
 
 
-# Within the process: what is cached, and under which name
+# In the process: the cached entries and their keys
 
 
 @pytest.fixture
@@ -395,7 +395,7 @@ def hits(site: Asker, target: str) -> int:
 
 
 def write_rules(site: Asker, rules: bytes) -> None:
-    """Write _redirects and wait until it is seen: whoever looks on the disk looks for it too."""
+    """Write _redirects and wait until it takes effect."""
     site.write("_redirects", b"/seen/* /seen 302!\n" + rules)
     site.settle()
     deadline = time.monotonic() + TIMEOUT_S
@@ -465,7 +465,7 @@ def test_rules_are_read_at_the_start_and_not_before_each_request(site: Asker, mo
         return open_now(path, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", watch)
-    site.root._kernel_confines = False  # so that every open is one that we see
+    site.root._kernel_confines = False  # so that the test sees every open
     assert site.ask("/x").status == 301
     assert b"_redirects" not in opened
     write_rules(site, b"/x /z 302")
@@ -520,7 +520,7 @@ def test_an_example_of_the_page(
 
 
 def shown(response: Received, expected: str) -> str:
-    """Return what there is of a response in the words of the page's tables."""
+    """Return a response in the words of the page's tables."""
     if expected.startswith(("`", "no `")):
         name = expected.strip("no `").partition(":")[0]
         value = response.fields.get(name.lower())

@@ -1,6 +1,6 @@
-"""serve.json: what its rules make of requests. The examples are those of serve-handler's documentation.
+"""serve.json: the results of its rules for requests. The examples are from serve-handler's documentation.
 
-What ``serve`` 14.2 itself answers to them was compared by hand; docs/hosts.md says where we differ and why.
+The responses of ``serve`` 14.2 itself were compared by hand; docs/hosts.md lists the differences and their reasons.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""vercel.json: what its rules make of requests, by the examples of Vercel's documentation and of its routing-utils."""
+"""vercel.json: the results of its rules, with the examples of Vercel's documentation and routing-utils."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access log against real pipes, terminals, sockets, files and a full disk: it never waits and loses no count."""
+"""The access log with real pipes, terminals, sockets, files and a full disk: it never waits and loses no count."""
 
 import errno
 import fcntl
@@ -50,7 +50,7 @@ def targets(lines: bytes) -> list[int]:
 
 
 def drain(fd: int) -> bytes:
-    """Read what is there now."""
+    """Read everything available."""
     pieces = []
     while select.select([fd], [], [], 0)[0]:
         piece = os.read(fd, 1 << 20)
@@ -66,7 +66,7 @@ def is_nonblocking(fd: int) -> bool:
 
 @pytest.fixture(autouse=True)
 def descriptors_return_to_their_number() -> Iterator[None]:
-    gc.collect()  # what tests before have left
+    gc.collect()  # objects of earlier tests
     before = sorted(os.listdir("/dev/fd"))
     yield
     assert sorted(os.listdir("/dev/fd")) == before
@@ -85,7 +85,7 @@ def pipe(descriptors_return_to_their_number: None) -> Iterator[tuple[int, int]]:
 
 @pytest.fixture(params=["own description", "poll"])
 def no_proc(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a test as here, and as where a descriptor cannot be opened again through /proc."""
+    """Run a test normally, and as on systems where a descriptor cannot be opened again through /proc."""
     if request.param == "poll":
         system_open = os.open
 
@@ -128,7 +128,7 @@ def test_a_pipe_without_a_reader_drops_and_counts_lines_until_it_is_read(pipe: t
     start = time.monotonic()
     record(log, range(20_000))
     log.flush()
-    assert time.monotonic() - start < 30  # it returned: nobody reads, so a wait would have no end
+    assert time.monotonic() - start < 30  # it returned: without a reader, a wait would never end
     dropped = log.dropped
     assert dropped > 0
     kept = 20_000 - dropped

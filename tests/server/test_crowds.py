@@ -1,4 +1,4 @@
-"""Clients that take much and give little: many connections, slow ones, and a system that has no descriptor left."""
+"""Greedy clients: many connections, slow ones, and a system without free descriptors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def connections(server: ServerProcess, count: int, said: bytes) -> Iterator[list[socket.socket]]:
-    """Have connections that have sent something and read nothing."""
+    """Open connections that have sent something and read nothing."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(server.connect()) for _ in range(count)]
         for connection in opened:
@@ -60,7 +60,7 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
-# Who counts as one client
+# What counts as one client
 
 CLIENTS = [
     pytest.param(0, ["127.0.0.1"], None, id="this machine has no limit by itself"),
@@ -138,7 +138,7 @@ def test_a_connection_beyond_a_clients_limit_is_closed_and_its_place_is_given_ba
 
 
 def wait_until(holds: object) -> bool:
-    """Wait for what nothing tells of: that the server has seen a client close."""
+    """Poll for a state without an event: that the server has noticed a closed client."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(AssertionError, ConnectionError):
@@ -245,7 +245,7 @@ def test_a_client_that_reads_above_the_least_rate_gets_everything(folder: Path) 
             connection.connect(("127.0.0.1", server.port))
             connection.sendall(GET % b"/large.bin")
             received, started = 0, time.monotonic()
-            # Held back for three times the timeout; the rest as fast as it comes.
+            # Held back for three times the timeout; the rest as fast as possible.
             while received < LARGE:
                 received += len(connection.recv(1 << 16))
                 if time.monotonic() - started < 3.0:
@@ -289,7 +289,7 @@ def test_a_long_pipeline_lets_others_have_their_turn(folder: Path) -> None:
             for client in (greedy, other):
                 assert client.request("/").status == 200
             os.kill(worker, signal.SIGSTOP)
-            # Each for another name, which costs a look at the disk: together they are many turns.
+            # Each for another name, which needs the disk: together they take many turns.
             greedy.connection.sendall(b"".join(make_request(f"/g{n}", "HEAD") for n in range(PIPELINED)))
             other.send("/absent", "HEAD")
             os.kill(worker, signal.SIGCONT)

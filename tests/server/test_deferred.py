@@ -1,6 +1,6 @@
-"""Answers that are deferred to a thread: their connection waits, in order; the others do not.
+"""Responses that wait for a thread: their connection waits, in order; others do not.
 
-The handler is the test's own. A target says what becomes of it: `/now` at once, `/later` in a thread, `/gate/NAME` in a
+The handler belongs to the test. A target selects the response: `/now` at once, `/later` in a thread, `/gate/NAME` in a
 thread as soon as the test opens that gate.
 """
 
@@ -39,7 +39,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Gates:
-    """Doors that jobs wait at; each job that came by says so."""
+    """Gates at which jobs wait; each job that arrives reports it."""
 
     def __init__(self) -> None:
         self._open: dict[str, threading.Event] = {}
@@ -58,7 +58,7 @@ class Gates:
 
 
 class Odd(Responder):
-    """Answers as its targets say; its error pages are those of a real handler."""
+    """Responds as its targets say; its error pages are those of a real handler."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
         self._pages = serve_files(folder, clock, log_failure)
@@ -174,7 +174,7 @@ def test_it_is_answered_in_its_turn(server: InProcess, wire: bytes, expected: st
     for cut in range(1, len(wire)):
         with server.connect_to_unix_socket() as client:
             client.connection.sendall(wire[:cut])
-            if b"Expect" not in wire:  # a body that is sent on one's own accord gets no 100
+            if b"Expect" not in wire:  # a body without Expect gets no 100
                 client.wait_until_read()
             with contextlib.suppress(BrokenPipeError):  # it may be refused before it was all sent
                 client.connection.sendall(wire[cut:])
@@ -290,7 +290,7 @@ def test_a_long_pipeline_of_them_is_answered(server: InProcess) -> None:
         assert [client.receive().body for _ in range(500)] == [b"later"] * 500
 
 
-# How a client goes: closing with something unread is a reset too.
+# How a client leaves: closing with unread data is a reset too.
 def reset(client: RawClient) -> None:
     client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     client.connection.close()
@@ -305,7 +305,7 @@ def test_a_client_that_resets_is_let_go_at_once_and_its_result_is_dropped(server
         (waiting,) = [fd for fd, state in server.connections().items() if state == WAITING]
         reset(client)
         server.wait_until(lambda: WAITING not in server.states(), "it is closed")
-        # The next client gets the same descriptor, and waits on it for something else.
+        # The next client gets the same descriptor number for another purpose.
         with server.connect() as successor:
             successor.send("/gate/successor")
             assert server.handler.gates.reached("successor").wait(TIMEOUT_S)

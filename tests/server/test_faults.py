@@ -1,9 +1,9 @@
-"""Every system call of a request fails once: the n-th call, for each n, in each way that the kernel has.
+"""Every system call of a request fails once: the n-th call, for each n, in each way that the kernel can fail.
 
-A worker's listener, connections, handler and root in this process, with the calls that they make replaced. Whatever
-fails, the client gets the right bytes, an error answer or a cut connection, never wrong bytes; nothing is leaked, and
-the next client is served. Compiled connections accept, receive and send in C, where nothing can be replaced: those
-calls fail in test_kernel_faults.py.
+A worker's listener, connections, handler and root run in this process, with their calls replaced. Whatever fails, the
+client gets the right bytes, an error response or a reset connection, never wrong bytes; nothing is leaked, and the next
+client is served. Compiled connections accept, receive and send in C, where nothing can be replaced:
+test_kernel_faults.py makes those calls fail.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from fastfile.storage.root import Root
 
 
 class Faults:
-    """Counts calls, and lets the one whose turn it is fail."""
+    """Counts calls, and makes one of them fail."""
 
     def __init__(self) -> None:
         self.turn = 0  # 0: none
@@ -92,7 +92,7 @@ class Server:
         self._started.wait(TIMEOUT_S)
 
     def note_failure(self, error: BaseException) -> None:
-        """Keep the kind of an exception alone: its frames hold descriptors."""
+        """Keep only the type of an exception: its frames hold descriptors."""
         self.failures.append(type(error))
 
     def _run(self) -> None:
@@ -123,7 +123,7 @@ class Server:
         loop.close()
 
     def open_connections(self) -> int:
-        """Return how many connections there are; asked in the loop, so that what has happened was seen."""
+        """Return the number of connections, from inside the loop, so that all events so far are handled."""
         answer: list[int] = []
         asked = threading.Event()
 
@@ -131,7 +131,7 @@ class Server:
             answer.append(self._poller.count - 1)
             asked.set()
 
-        # Twice through the loop: what was readable when we asked has been read by then.
+        # Twice through the loop: everything readable at the call has been read by then.
         self._loop.call_soon_threadsafe(lambda: self._loop.call_later(0.002, count))
         assert asked.wait(TIMEOUT_S)
         return answer[0]
@@ -176,7 +176,7 @@ def starved(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> A
 
 
 def blocked(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call that would block says so, each in its way."""
+    """Make a call fail as if it would block."""
     if name in ("accept", "read_cached"):
         return None
     if name == "is_cached":
@@ -187,7 +187,7 @@ def blocked(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> A
 
 
 def short(name: str, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call that moves bytes moves one."""
+    """Make a call transfer only one byte."""
     if name == "recv_into":
         fd, buffer = args
         one = bytearray(1)
@@ -235,7 +235,7 @@ def test_the_nth_call_fails(
 
 
 def fail_each(server: Server, faults: Faults, way: Callable[..., Any], may_differ: bool) -> int:
-    """Let call after call fail until there are no more, and return how many there were."""
+    """Make each call fail in turn until there are no more, and return how many there were."""
     calls = [0, 1]
     while calls[-1] != calls[-2] or not is_settled(server.changed, time.time_ns()):
         calls.append(count_calls(server, faults))  # until the cache is as full as it gets

@@ -1,4 +1,4 @@
-"""HTTPS by a whole server: certificates before anything listens and after a reload, names, tickets, redirects."""
+"""HTTPS in a whole server: certificates at the start and after a reload, names, tickets, redirects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def wait_for(server: ServerProcess, text: str) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while text not in server.stderr:
         assert time.monotonic() < deadline, f"{text!r} is not in {server.stderr!r}"
-        time.sleep(0.01)  # nothing tells a reader of a file of more: look again
+        time.sleep(0.01)  # there is no event for more data in a file: poll
 
 
 def wait_for_certificate(server: ServerProcess, pair: Pair) -> None:
@@ -78,7 +78,7 @@ def wait_for_certificate(server: ServerProcess, pair: Pair) -> None:
             if serial(client) == der(pair):
                 return
         assert time.monotonic() < deadline, server.stderr
-        time.sleep(0.02)  # nothing tells a client of another's worker: ask again
+        time.sleep(0.02)  # there is no event for another worker: poll
 
 
 def test_files_are_served_and_urls_say_https(site: Path, pair: Pair) -> None:

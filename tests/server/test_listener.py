@@ -1,4 +1,4 @@
-"""Listening sockets: whose a port is, when several servers ask for it at once, and who is kept from a worker."""
+"""Listening sockets: busy ports, several servers that start at once, and clients that the kernel holds back."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_localhost_is_the_other_address_where_one_family_is_missing(monkeypatch:
     listening.close()
 
 
-# Clients whom the kernel keeps
+# Clients that the kernel holds back
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everybody comes up at once")

@@ -1,4 +1,4 @@
-"""--live as a whole, without a browser: what a page hears of a server in its sandbox."""
+"""--live as a whole, without a browser: messages of a sandboxed server to a page."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_page_hears_what_concerns_it(page: Listener, root: Path) -> None:
     (root / "other.html").write_text("1")
     (root / "a.js").write_text("2")
     assert page.hear() == "reload"
-    (root / "a.js").unlink()  # nothing to load anew
+    (root / "a.js").unlink()  # nothing to load again
     (root / "style.css").write_text("3")
     assert page.hear() == "swap /style.css"
 

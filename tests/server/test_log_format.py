@@ -1,4 +1,4 @@
-"""The lines of the access log: golden ones, and ones that a client tries to forge."""
+"""The lines of the access log: golden ones, and forgery attempts."""
 
 import gc
 import json
@@ -40,7 +40,7 @@ def head(
 
 
 class Logged(NamedTuple):
-    """What a log is told of an exchange."""
+    """The input of a log for an exchange."""
 
     exchange: Exchange
     body_size: int
@@ -243,7 +243,7 @@ def test_escapes_are_hexadecimal_and_never_cut_in_half(value: bytes, limit: int,
 
 
 class Texts(NamedTuple):
-    """What a client may vary from request to request: few values each, so that many exchanges are alike in some."""
+    """Values that a client may vary from request to request: few each, so that exchanges share some."""
 
     methods: tuple[bytes, ...] = (b"GET", b"HEAD", b'G"T')
     targets: tuple[bytes, ...] = (b"/", b"/a", b'/"\\', b"/" + b"a" * 300, b"/\xc3\xa9\x80")

@@ -1,4 +1,4 @@
-"""Starts in odd surroundings end in one line and status 1 or 2, or in a server that works: never in a traceback."""
+"""Starts in unusual environments end in one line and status 1 or 2, or in a working server: never in a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator does to a running server, and what happens to it: hangs, rotated logs, new settings, probes."""
+"""A server in operation: hangs, rotated logs, new settings, probes."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_log_that_cannot_be_opened_again_goes_on_in_the_old_file(folder: Path,
 
 
 class Configured:
-    """A server whose settings are in a file. ``say`` writes other ones there."""
+    """A server with its settings in a file. ``say`` writes other ones there."""
 
     def __init__(self, folder: Path, settings: str, *args: str) -> None:
         self.path = folder.parent / "fastfile.toml"
@@ -191,7 +191,7 @@ class Configured:
         self.server.signal(signal.SIGHUP)
 
     def refused(self, settings: str) -> str:
-        """Reload settings that are refused; return what is said of it."""
+        """Reload refused settings; return the error message."""
         before, workers = self.server.stderr, self.server.worker_pids()
         self.reload(settings)
         until(lambda: self.server.stderr.endswith("\n") and self.server.stderr != before, "it says so")
@@ -275,7 +275,7 @@ def test_the_command_line_and_the_environment_go_before_the_file_at_a_reload_too
 
 
 class Manager:
-    """Who started the server, as systemd would: what it was told, and the sockets that it opened."""
+    """The parent process, like systemd: the notifications that it received, and its sockets."""
 
     def __init__(self, path: Path) -> None:
         self.environ = {"NOTIFY_SOCKET": str(path)}
@@ -333,7 +333,7 @@ def test_a_missing_service_manager_does_not_stop_the_server(folder: Path, tmp_pa
         assert ask(server) == 200
 
 
-# Hands descriptors over as systemd does: numbered from 3, with the pid of the very process.
+# Passes descriptors as systemd does: numbered from 3, with the process's own pid.
 ACTIVATED = """
 import os, runpy, sys
 given = [int(fd) for fd in os.environ.pop("GIVEN").split()]
@@ -375,7 +375,7 @@ def test_sockets_that_the_manager_opened_are_served_by_all_workers(folder: Path,
             assert load.failed == []
             assert server.stderr == "fastfile: reloaded the settings; 3 workers serve\n"
         assert path.exists(), "it is the manager's"
-        # Who comes between two servers waits in the manager's queue.
+        # A client that connects between two servers waits in the manager's queue.
         with RawClient(socket.create_connection(tcp.getsockname(), TIMEOUT_S)) as client:
             client.send("/")
             with activate(folder, [tcp, unix]):
@@ -452,7 +452,7 @@ def test_without_the_option_no_path_is_a_probe_s(folder: Path) -> None:
 
 
 class Scraper:
-    """Who reads the metrics of a server on a Unix socket."""
+    """A reader of the metrics of a server on a Unix socket."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.path = tmp_path / "metrics.sock"

@@ -1,4 +1,4 @@
-"""Workers that are replaced: what they were sending is sent whole, and one generation is left in the end."""
+"""Replaced workers: their transfers are completed, and one generation is left in the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.watching import SMALL, ask, until
 from fastfile.server.sandbox import landlock_abi
 
 HUGE = 64 * 1024 * 1024  # far more than sockets hold
-NO_GRACE = ("--grace", "0")  # a stop ends at once what is under way: nothing else may
+NO_GRACE = ("--grace", "0")  # only a stop may end transfers at once
 RELOADED = "fastfile: reloaded the settings; "
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

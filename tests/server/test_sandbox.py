@@ -1,4 +1,4 @@
-"""The sandbox: what a worker could reach even if a bug of ours let a client say which system calls it makes."""
+"""The sandbox: what a worker could reach if a bug let a client choose its system calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ print(enter_sandbox(config, roots, filter_calls(config)), flush=True)
 
 
 def in_sandbox(folder: Path, code: str, root: str = "project/dist", home: str = "/nowhere") -> str:
-    """Run code in a process that is confined to a root, and return what it printed after it said so."""
+    """Run code in a process that is confined to a root, and return its output after that."""
     done = subprocess.run(
         [sys.executable, "-c", INSIDE + textwrap.dedent(code), str(folder), root],
         env={**clean_environment(), "PYTHONPATH": SOURCE_ROOT, "HOME": home},
@@ -209,11 +209,11 @@ def start(folder: Path, *args: str, **environ: str) -> ServerProcess:
 
 
 def wait_for_successors(server: ServerProcess, workers: list[int]) -> None:
-    """Return when other workers serve, and they alone."""
+    """Return when other workers, and only they, serve."""
     deadline = time.monotonic() + TIMEOUT_S
     while set(now := server.worker_pids()) & set(workers) or len(now) != len(workers):
         assert time.monotonic() < deadline, f"workers {now} after {workers}"
-        time.sleep(0.01)  # nothing tells a bystander of another's child: look again
+        time.sleep(0.01)  # there is no event for another process's child: poll
 
 
 def no_new_privileges(pid: int) -> bool:
@@ -417,7 +417,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def public() -> Iterator[str]:
-    """A site that everybody may read: pytest's own folders are for their user alone."""
+    """A site that every user may read: pytest's own folders are only for their user."""
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         Path(name, "index.html").write_text("home")

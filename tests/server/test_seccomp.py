@@ -36,7 +36,7 @@ def run(program: bytes, architecture: int, number: int, *arguments: int) -> int:
             return int(value)
 
 
-# Calls with what they are asked, on both machines, and what comes of it.
+# Calls with their arguments, on both machines, and the result.
 CASES = [
     ("kill", (PID, 15), ALLOW),
     ("kill", (PID + 1, 15), EPERM),

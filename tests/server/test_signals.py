@@ -1,4 +1,4 @@
-"""What signals do by how the server was started: in a terminal, behind nohup, as a service, and while it starts."""
+"""Signals, by how the server was started: in a terminal, behind nohup, as a service, and during the start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class InTerminal:
-    """A server whose controlling terminal is a pseudo-terminal of ours; its errors go to a file."""
+    """A server whose controlling terminal is a pseudo-terminal of the test; its errors go to a file."""
 
     def __init__(self, folder: Path, *before: str, terminal: bool = True) -> None:
         self._errors = folder.parent / "errors"
@@ -113,7 +113,7 @@ def test_a_server_without_a_controlling_terminal_outlives_the_one_that_it_prints
 
 # While it starts
 
-# Sends itself a signal when a module is imported: at that very moment of its start.
+# Sends itself a signal when a module is imported, at that moment of its start.
 EARLY = """
 import os, runpy, sys
 class Sender:

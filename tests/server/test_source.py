@@ -1,6 +1,6 @@
-"""Bodies that are made while they are sent: asked for part by part, bounded in memory, cut by a reset when they fail.
+"""Bodies that are made while they are sent: taken part by part, bounded in memory, reset if they fail.
 
-The handler is the test's own; a target names the body: `/KIND/SIZE`.
+The handler belongs to the test; a target selects the body: `/KIND/SIZE`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def piece(start: int, size: int) -> bytes:
 
 
 class Body:
-    """A source that says what became of it."""
+    """A source that records what happens to it."""
 
     def __init__(self, parts: Iterator[bytes | FileSlice], clock: Clock) -> None:
         self._parts = parts

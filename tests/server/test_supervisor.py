@@ -22,7 +22,7 @@ from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environ
 from support.watching import SMALL, Load, ask, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
-SOON_S = 20.0  # a busy machine needs seconds for what takes a tenth; who waits for the grace is later
+SOON_S = 20.0  # a busy machine needs seconds for work of a tenth; tests that wait for the grace period take longer
 LONG_GRACE = ("--grace", "60")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_is_replaced_and_its_cause_is_logged_once(
         victim, other = server.wait_for_workers(2)
         os.kill(victim, number)
         until(lambda: victim not in server.worker_pids(), "it is dead")
-        assert all(ask(server) == 200 for _ in range(20))  # whoever got them: the queue is kept
+        assert all(ask(server) == 200 for _ in range(20))  # any worker may get them: the queue is kept
         assert other in server.wait_for_workers(2)
         lines = server.stderr.splitlines()
         assert len(lines) == 1, lines
@@ -161,7 +161,7 @@ def test_workers_end_when_their_supervisor_is_killed(folder: Path, loop: str) ->
     command = ["--workers", "3", "--loop", loop, *LONG_GRACE, str(folder)]
     with contextlib.closing(Killed(ServerProcess(command))) as killed:
         killed.server.wait_for_workers(3)
-        with killed.server.connect():  # one that never says a word
+        with killed.server.connect():  # a silent one
             os.kill(killed.server.pid, signal.SIGKILL)
             until(lambda: not killed.server.survivors(), "every worker ends", SOON_S)
         with pytest.raises(ConnectionRefusedError):
@@ -341,7 +341,7 @@ MOST_STARTS = 5
 
 
 def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
-    """Run a command that ends by itself: its exit status, its stderr, and how long it took."""
+    """Run a command that ends by itself: return its exit status, its stderr, and its duration."""
     began_s = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "fastfile", *args],
@@ -356,7 +356,7 @@ def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
 
 
 def start_s() -> float:
-    """Return what it takes to start and to complain, on this machine, as busy as it is now."""
+    """Return the time to start and fail, on this machine, as busy as it is now."""
     _, _, took_s = run("--no-such-option")
     return took_s
 
@@ -544,7 +544,7 @@ def test_descriptors_and_memory_come_back_to_what_they_were(folder: Path, loop: 
 
 
 def churn(server: ServerProcess, connections: int) -> None:
-    """Come and go in the ways that clients have: politely, without a word, halfway through a request, by a reset."""
+    """Connect and leave as clients do: politely, silently, halfway through a request, with a reset."""
     for number in range(connections // 4):
         with RawClient(server.connect()) as client:
             assert client.request(f"/missing-{number}").status == 404
@@ -616,7 +616,7 @@ def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> N
     with ServerProcess([str(folder)]) as server:
         server.wait_for_workers(1)
         began_s = time.monotonic()
-        while time.monotonic() - began_s < 1:  # longer than it takes; a signal to who has ended does nothing
+        while time.monotonic() - began_s < 1:  # longer than it takes; a signal to an ended process does nothing
             server.signal(signal.SIGTERM)
         assert server.wait() == 0
 
@@ -640,7 +640,7 @@ def test_a_stop_of_the_whole_group_is_no_death_of_its_workers(folder: Path, tmp_
 
 
 def writing_end(pipe: Path) -> BinaryIO | None:
-    """Open a pipe of the file system for writing, if somebody reads."""
+    """Open a named pipe for writing, if it has a reader."""
     try:
         return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "wb")
     except OSError:

@@ -1,4 +1,4 @@
-"""What the machine does to a running server: a disk that fails or is taken away, no memory, a clock that jumps."""
+"""Failures of the machine under a running server: a failing or removed disk, no memory, a clock that jumps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask(server: ServerProcess, target: str, *fields: str, offset_s: float = 0.0)
 
 
 def ask_last(server: ServerProcess, target: str) -> bytes:
-    """Send one request that closes its connection, and return what comes."""
+    """Send one request that closes its connection, and return the response."""
     client = server.connect()
     client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     return receive_all(client)
@@ -113,11 +113,11 @@ def test_a_disk_that_is_pulled_is_an_error_until_another_is_there(root: Path, di
         disk.die()
         assert ask(server, "/small.txt").status in (500, 503)  # 503 where its rules are read first
         disk.unmount()
-        # Whether there are rules is told again, and until then the site is closed.
+        # The server has to find out again whether there are rules, and until then the site is closed.
         until(lambda: ask(server, "/small.txt").status == 404, "the folder without a disk is served")
         with BrokenDisk(root, {b"small.txt": b"another"}):
             until(lambda: ask(server, "/small.txt").body == b"another", "the other disk is served")
-        # Whether there were rules on it could not be told; that is all there was to say.
+        # The only message is that the rules could not be read.
         assert all(line.endswith("the file cannot be read") for line in server.stderr.splitlines())
 
 
@@ -197,7 +197,7 @@ def test_a_worker_without_memory_answers_what_it_can_and_recovers(root: Path) ->
 
 
 class FakeClock:
-    """The wall clock of a server, as libfaketime has it: ``jump`` moves it; what counts time goes on as it did."""
+    """The wall clock of a server, by libfaketime: ``jump`` moves it; monotonic clocks do not change."""
 
     def __init__(self, path: Path) -> None:
         found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1") + glob.glob("/usr/lib/faketime/libfaketime.so.1")

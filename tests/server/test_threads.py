@@ -1,4 +1,4 @@
-"""A work that several bring at once: done once, and its end told to each, whoever goes away in between."""
+"""Work with several waiters: done once, and its end reported to each, whoever leaves in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 60
 
 
 class Work:
-    """Ends when it is told to, and counts how often it was begun."""
+    """Ends when told to, and counts how often it was begun."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.runs = 0
@@ -51,7 +51,7 @@ class Stoppable(Work):
 
 
 class Bench:
-    """An Offload on a loop that runs until so many ends were told."""
+    """An Offload on a loop that runs until a number of ends were reported."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

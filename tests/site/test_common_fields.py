@@ -1,4 +1,4 @@
-"""Fields that the user asks for: on every response, in the place of ours, and never in the way of the message."""
+"""Fields of the user: on every response, in place of the defaults, and never breaking the message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EVERYWHERE = {
     "cross-origin-embedder-policy": "require-corp",
     "cross-origin-resource-policy": "same-origin",
 }
-# What is asked: target, method, fields; the status; and whether the answer is the site's own, so that --csp is for it.
+# The request: target, method, fields; the status; and whether the response is the site's own, so that --csp applies.
 ANSWERS = {
     "a file": ("/a.txt", "GET", [], 200, True),
     "its head": ("/a.txt", "HEAD", [], 200, True),
@@ -94,7 +94,7 @@ def test_fastfiles_own_pages_keep_their_stricter_policy(server: ServerProcess) -
         listing = client.request("/folder/")
         known = client.request("/folder/", "GET", f"If-None-Match: {listing.fields['etag']}")
     assert listing.fields["content-security-policy"] == LISTING_POLICY.decode()
-    # What a 304 says would take its place in a cache (RFC 9111 §3.2).
+    # The fields of a 304 replace those in a cache (RFC 9111 §3.2).
     assert (known.status, known.fields.get("content-security-policy")) == (304, None)
 
 
@@ -105,7 +105,7 @@ def test_what_an_answer_depends_on_stays_in_vary(server: ServerProcess) -> None:
 
 
 def ask(server: ServerProcess, target: str, **fields: str) -> http.client.HTTPResponse:
-    """Return a response whose caching is not ours, which RawClient would not let pass."""
+    """Return a response with non-default caching, which RawClient would refuse."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_S)
     connection.request("GET", target, headers={name.replace("_", "-"): value for name, value in fields.items()})
     response = connection.getresponse()

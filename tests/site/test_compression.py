@@ -1,4 +1,4 @@
-"""--compress on a handler without a network; the tests run the background's jobs themselves."""
+"""--compress on a handler without a network; the tests run the background jobs themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL = b"gzip, deflate, br, zstd"
 
 
 class CompressingAsker(Asker):
-    """``jobs`` are what waits for a thread; there is one, as in a worker."""
+    """``jobs`` are waiting for a thread; there is one, as in a worker."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         super().__init__(folder, **settings)
@@ -48,7 +48,7 @@ class CompressingAsker(Asker):
         return Future()
 
     def run_job(self) -> None:
-        """Run the oldest job, as a thread and then the loop do."""
+        """Run the oldest job, like a thread and then the loop."""
         work, on_done = self.jobs.pop(0)
         future: Future[Any] = Future()
         try:
@@ -332,7 +332,7 @@ def test_a_failure_is_reported_and_the_file_itself_goes_on_being_sent(site: Comp
 
 
 class CountedAsker(CompressingAsker):
-    """With a cache of the test's own, to look into."""
+    """With a cache of the test, so that it can be inspected."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         super().__init__(folder, **settings)
@@ -344,7 +344,7 @@ class CountedAsker(CompressingAsker):
         self.handler = Handler(Mounts([Site(self.root, b"", shared)]), shared, self.failures.append)
 
     def counted(self) -> int:
-        """What the cache counts, which is what is in it."""
+        """Check that the cache's count equals its content."""
         assert self.cache._size == sum(entry.size + len(key) for key, entry in self.cache.entries.items())
         return self.cache._size
 

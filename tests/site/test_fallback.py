@@ -1,4 +1,4 @@
-"""Where no file is: 404.html up the tree, the page of an app for navigations, and that both follow the disk."""
+"""Paths without a file: 404.html up the tree, the page of an app for navigations, and changes on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The handler on a real folder, without a network: what it answers, and that no change of the disk escapes it."""
+"""The handler on a real folder, without a network: its responses, and that it notices every change of the disk."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_a_download_in_flight_stays_of_one_version(site: Asker) -> None:
     assert open_files() <= before + 1
 
 
-# Changes of what is around it
+# Changes around it
 
 
 def test_a_missing_file_is_remembered_until_it_appears(site: Asker) -> None:
@@ -371,7 +371,7 @@ def test_a_variant_behind_a_link_to_nothing_is_used_once_it_is_there(site: Asker
     assert asked_for(site) == (GZIP, b"\x1f\x8bcompressed")
 
 
-# What is never an answer
+# Files that are never served
 
 
 @pytest.mark.parametrize(

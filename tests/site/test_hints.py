@@ -1,4 +1,4 @@
-"""Hints: why nothing is found at a URL. ``fastfile explain`` has them, the log, and the 404 page, only on loopback."""
+"""Hints: why a URL was not found. ``fastfile explain``, the log, and the 404 page (only on loopback) show them."""
 
 from __future__ import annotations
 

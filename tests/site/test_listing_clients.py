@@ -1,4 +1,4 @@
-"""Listings as other programs read them: mirrors, mounts and file systems that look for links in the page."""
+"""Listings in other programs: mirrors, mounts and file systems that look for links in the page."""
 
 from __future__ import annotations
 

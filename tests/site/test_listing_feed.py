@@ -13,7 +13,7 @@ from fastfile.site.listing.feed import PIECE_SIZE, Feed
 
 
 class Threads:
-    """Keeps each job until it is told to run it: then as the worker's threads do, and the end is told on the loop."""
+    """Keeps each job until the test runs it, like a worker's threads, with its end reported on the loop."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[Callable[[], Any], Callable[[Future[Any]], None]]] = []
@@ -36,7 +36,7 @@ class Threads:
 
 
 class Parts:
-    """A generator that says what became of it."""
+    """A generator that records what happens to it."""
 
     def __init__(self, parts: list[bytes], error: Exception | None = None) -> None:
         self.taken = 0
@@ -56,7 +56,7 @@ class Parts:
 
 
 def take(feed: Feed, threads: Threads) -> bytes:
-    """Take the whole body as a connection does."""
+    """Take the whole body like a connection."""
     body = b""
     woken = []
     for piece in feed:

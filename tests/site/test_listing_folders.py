@@ -1,4 +1,4 @@
-"""What a folder answers over a socket: listings by column and format, and itself as a zip."""
+"""Responses for folders over a socket: listings by column and format, and zips."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def test_a_large_folder_is_in_memory_once_however_many_take_it(
     whole = b"".join(sources[0] or ())
     assert b"file 999" in whole
     asker.write("another", b"")
-    monkeypatch.setattr(folders, "MOST_WEIGHT", weight * 3 // 2)  # what was made first is there until the last has it
+    monkeypatch.setattr(folders, "MOST_WEIGHT", weight * 3 // 2)  # the first page exists until the last client has it
     assert asker.ask(target).status == 503
     assert [b"".join(source or ()) for source in sources[1:]] == [whole] * 2
     sources.clear()

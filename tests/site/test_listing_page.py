@@ -1,4 +1,4 @@
-"""Listings, read back by parsers that are not ours."""
+"""Listings, parsed by other projects' parsers."""
 
 import json
 import re
@@ -302,7 +302,7 @@ def test_a_listing_that_is_cut_says_so_in_each_form() -> None:
 
 def test_twenty_thousand_entries_cost_milliseconds() -> None:
     entries = [file(b"assets & more-%05d.js" % number, number * 977, MOMENT + number) for number in range(20_000)]
-    # CPU time, and the best of three: the machine has other things to do.
+    # CPU time, and the best of three, because the machine is shared.
     costs = []
     for _ in range(3):
         start = time.thread_time()

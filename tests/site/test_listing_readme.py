@@ -1,4 +1,4 @@
-"""A README as HTML: what it says is shown, and nothing in it is markup, a link or an image."""
+"""A README as HTML: its text is shown, and nothing in it is markup, a link or an image."""
 
 from __future__ import annotations
 

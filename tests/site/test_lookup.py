@@ -1,4 +1,4 @@
-"""The steps of a site: what a request looks at on the disk, and how often its rules are looked up."""
+"""The steps of a site: what a request reads on the disk, and how often its rules are matched."""
 
 from __future__ import annotations
 

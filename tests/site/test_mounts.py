@@ -1,4 +1,4 @@
-"""Several folders in one server: which one answers, what its redirects say, and that none leads into another."""
+"""Several folders in one server: which one serves a request, its redirects, and that none leads into another."""
 
 from __future__ import annotations
 

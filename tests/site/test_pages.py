@@ -1,4 +1,4 @@
-"""Error pages, read back by parsers that are not ours."""
+"""Error pages, parsed by other projects' parsers."""
 
 import json
 import re

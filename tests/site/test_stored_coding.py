@@ -1,4 +1,4 @@
-"""Files that hold their content encoded and are asked for by their own name."""
+"""Files that are stored encoded and requested by their own name."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_pinned_root_that_was_never_made_is_dropped_without_a_word() -> None:
 
 
 def go_on() -> None:
-    """The check of an archive that somebody waits for."""
+    """The check of an archive that still has a waiter."""
 
 
 def archive_of(root: Root, path: bytes = b"", name: bytes = b"top", limits: ArchiveLimits = LIMITS) -> Archive:
@@ -126,7 +126,7 @@ def test_a_part_is_never_larger_than_was_said(folder: Path, root: Root) -> None:
     assert max(map(len, archive_of(root).parts())) <= PART_SIZE
 
 
-# What belongs to it
+# Its members
 
 
 def test_what_no_request_gets_is_left_out(folder: Path, root: Root) -> None:
@@ -223,7 +223,7 @@ def test_what_is_no_folder_has_no_archive(folder: Path, root: Root, path: bytes)
 # Zip64
 
 
-# So that what the blocks add makes its size in the archive the largest of four bytes, less one.
+# The blocks then make its size in the archive one less than the largest of four bytes.
 LARGE = 0xFFFFFFFF - 1 - 5 * 65533 - 5
 
 
@@ -255,7 +255,7 @@ def test_a_large_file_and_what_follows_it_are_where_the_directory_says(
 
 
 class Tail(io.RawIOBase):
-    """A long file of which only the end can be read."""
+    """A long file whose beginning cannot be read."""
 
     def __init__(self, size: int, end: bytes) -> None:
         self._size = size

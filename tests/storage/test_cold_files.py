@@ -1,7 +1,7 @@
 """Files that are not in memory: their connections wait for the disk, the others do not.
 
-A stand-in says what is in memory, and holds up what reads from the disk, so that a test sees who waits: a real disk has
-read a small file before anybody could look. The last tests ask a real one.
+A fake decides what is in memory, and blocks reads from the disk, so that a test sees which requests wait: a real disk
+reads a small file too quickly. The last tests use a real disk.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Disk:
-    """Stands before the calls of the kernel: all files are on the disk alone, until what is read ahead is in memory.
+    """Replaces the calls of the kernel: all files are only on disk, until they are read ahead.
 
-    While it is closed it holds up who reads ahead.
+    While it is closed it blocks read-ahead.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Disk:
 
     def read_ahead(self, fd: int, offset: int, count: int, more: int) -> None:
         self.calls += 1
-        with self._lock:  # who has asked by the time that it is closed is not held up, nor is he said to wait
+        with self._lock:  # a read that began before it was closed is not blocked, and does not count as waiting
             self.waiting.set()
             is_held_up = not self.open.is_set()
         assert not is_held_up or self.open.wait(TIMEOUT_S)
@@ -104,7 +104,7 @@ class Files(Responder):
 
 
 def settle(folder: Path) -> None:
-    """Wait until a change of a file would be seen: nothing is kept before."""
+    """Wait until a change of a file would be noticed: nothing is cached before."""
     while not all(is_settled(path.stat(), time.time_ns()) for path in (folder, *folder.iterdir())):
         os.sched_yield()
 
@@ -126,7 +126,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def server(shared: InProcess, disk: Disk) -> Iterator[InProcess]:
-    """One server for many tests: nothing is known of its files, and each leaves no connection, descriptor or job."""
+    """One server for many tests: its files are not cached, and each test leaves no connection, descriptor or job."""
     shared.handler.gate.clear()
     for path in shared.folder.glob("*.*"):
         os.utime(path)
@@ -323,7 +323,7 @@ def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
         (tmp_path / name).write_bytes(content)
         with (tmp_path / name).open("rb") as file:
             drop(file.fileno())
-    # Asked of another file: who asks for a page has it read, and much of what is behind it.
+    # With another file: asking for a page makes the kernel read it, and much of the rest.
     (tmp_path / "other").write_bytes(SMALL)
     with (tmp_path / "other").open("rb") as file:
         other_fd = file.fileno()

@@ -1,4 +1,4 @@
-"""Ways out of the root, all of them closed, and none of them telling what is outside."""
+"""Ways out of the root: all are closed, and none reveals what is outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.rawclient import RawClient, Received
 from support.serverprocess import ServerProcess
 
 SECRET = b"nobody may ever see this"
-# With the sandbox off it is the opens alone that keep a request inside; both have to.
+# With the sandbox off, only the opens keep a request inside; each of the two must be enough.
 SANDBOXES = ["off", "auto"]
 
 
@@ -73,7 +73,7 @@ def test_no_absolute_target_leads_out(client: RawClient) -> None:
 
 
 def told(response: Received) -> tuple[int, bytes, frozenset[tuple[str, str]]]:
-    """Return all that a client learns, less the time."""
+    """Return everything that a client learns, except the time."""
     return response.status, response.body, frozenset(response.fields.items()) - {("date", response.fields["date"])}
 
 

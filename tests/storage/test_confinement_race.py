@@ -1,6 +1,6 @@
 """A folder is swapped for a link that leads outside, in a tight loop, while requests go through it.
 
-The one question: was a byte from outside ever sent? By openat2 where the kernel is compiled, and by the walk.
+The test checks that no byte from outside is ever sent, by openat2 if the kernel is compiled, and by the walk.
 """
 
 from __future__ import annotations

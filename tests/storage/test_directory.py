@@ -1,4 +1,4 @@
-"""What a directory's listing has in it, and in which order, against real directories."""
+"""The entries of a directory's listing and their order, in real directories."""
 
 import os
 import socket
@@ -135,7 +135,7 @@ def test_entries_that_cannot_be_statted_are_left_out(folder: Path, root: Root) -
     (folder / "sub").mkdir()
     (folder / "sub" / "file").touch()
     (folder / "sub" / "link").symlink_to("file")
-    (folder / "sub").chmod(0o444)  # names may be read, what they stand for may not
+    (folder / "sub").chmod(0o444)  # names may be read, but not the files
     user = os.geteuid()
     if user == 0:
         os.chown(folder / "sub", 65534, -1)

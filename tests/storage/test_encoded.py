@@ -1,4 +1,4 @@
-"""Compressed answers over real connections: of files that `fastfile compress` wrote, and of those made on the fly."""
+"""Compressed responses over real connections: variants of `fastfile compress`, and variants made on the fly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(response: Received) -> bytes:
 
 
 def curl(port: int, target: str, *options: str) -> tuple[bytes, int]:
-    """Return what curl made of it, and how many bytes came over the wire."""
+    """Return curl's output, and how many bytes came over the wire."""
     program = require_program("curl")
     url = f"http://127.0.0.1:{port}{target}"
     command = [program, "-q", "--silent", "--fail", "--noproxy", "*", "--compressed", *options, url]
@@ -91,7 +91,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedSit
 
 
 def ask_until_encoded(site: ServedSite, target: str, accepted: str) -> Received:
-    """Ask until the answer is encoded; each until then must be right as well."""
+    """Repeat a request until the response is encoded; each response until then must be right too."""
     content = (site.root / (target.strip("/") or "index.html")).read_bytes()
     deadline = time.monotonic() + TIMEOUT_S
     with site.connect() as client:
@@ -101,7 +101,7 @@ def ask_until_encoded(site: ServedSite, target: str, accepted: str) -> Received:
             if "content-encoding" in response.fields:
                 return response
             assert time.monotonic() < deadline, "it was never encoded"
-            time.sleep(0.01)  # nothing tells a client of what is made in the background: ask again
+            time.sleep(0.01)  # there is no event for background work: poll
 
 
 def test_a_hundred_clients_at_once_get_the_right_bytes_and_later_all_the_same_variant(served: ServedSite) -> None:
@@ -159,7 +159,7 @@ def test_curl_and_python_read_what_is_made_on_the_fly(served: ServedSite) -> Non
 
 
 def test_others_are_served_while_much_is_encoded(served: ServedSite) -> None:
-    """Brotli takes a second for these: who asks for something else in the meantime does not notice."""
+    """Brotli takes a second for these; other clients do not notice."""
     for number in range(3):
         (served.root / f"{number}.js").write_bytes(os.urandom(200_000).hex().encode())
     with served.connect() as client, served.connect() as other:

@@ -1,4 +1,4 @@
-"""A write to a served file shows in the next response, also while others ask for the same file all the time."""
+"""A write to a served file shows in the next response, even while others request the same file all the time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Names and fields that want to be something else: markup, a log line, a header, a terminal's command.
+"""Hostile names and fields: markup, log lines, headers, terminal commands.
 
-Every name here is a real file, found again by following the links of listings; nothing that a client or a stranger's
-file name says may break the page, the message or the line that it stands in.
+Every name here is a real file, reached by following the links of listings; no input of a client and no file name may
+break the page, the message or the line that contains it.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def test_an_error_page_repeats_nothing_of_the_request(server: ServerProcess, tar
     readable = target.isascii() and target.isprintable()
     if accept == "text/plain" and readable:
         assert response.fields["content-type"] == "text/plain; charset=utf-8"
-    if accept == "application/json" and readable:  # of a head that cannot be read nothing is believed
+    if accept == "application/json" and readable:  # no field of an unreadable head is used
         assert json.loads(response.body)["status"] == response.status
 
 
@@ -195,7 +195,7 @@ HOSTILE_REQUESTS = [
     b"GET /" + b'"' * 7000 + b" HTTP/1.1\r\nHost: localhost\r\nUser-Agent: " + b'"' * 7000 + b"\r\n\r\n",
     b"HEAD /%1b%5b2J HTTP/1.1\r\nHost: localhost\r\nReferer: a\r\nReferer: b\r\nUser-Agent:\r\n\r\n",
     b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    # What cannot be read is the last of a connection.
+    # An unreadable request is the last one of a connection.
     b"GET /\x1b[2J HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \x1b]0;owned\x07\r\n\r\n",
 ]
 

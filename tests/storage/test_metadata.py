@@ -1,4 +1,4 @@
-"""File times that no clock writes: whatever a file system holds, the file is served and every command works."""
+"""Unusual file times: whatever a file system stores, the file is served and every command works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastfile.storage.metadata import COARSE_SETTLING_NS, SETTLING_NS, date_s, i
 
 SECOND_NS = 1_000_000_000
 NOW_S = 1_800_000_000
-# ext4 holds 1901 to 2446, tmpfs whatever 64 bits of seconds can say.
+# ext4 stores 1901 to 2446, tmpfs any 64 bits of seconds.
 TIMES_S = {
     "the year 2300": 10_413_792_000,
     "the last second of ext4": 15_032_385_535,

@@ -1,4 +1,4 @@
-"""Resources, their variants, stamps and the cache: what is held open, for how long, and when it counts as changed."""
+"""Resources, variants, stamps and the cache: what stays open, for how long, and when it counts as changed."""
 
 from __future__ import annotations
 
@@ -133,10 +133,10 @@ def test_a_file_that_changes_its_length_while_it_is_read_has_the_length_of_its_c
     writer.start()
     try:
         for _ in range(500):
-            # EIO where it never held still: better no answer than a length that does not fit.
+            # EIO if it changed in every read: no response is better than a wrong length.
             with contextlib.suppress(OSError):
                 resource = open_resource(root, b"file", SMALL)
-                if not resource.cold:  # a writer that holds the file is in the way as a disk is
+                if not resource.cold:  # a write lease delays the open like a disk
                     assert resource.content is not None
                     assert len(resource.content) == resource.size
     finally:
@@ -144,7 +144,7 @@ def test_a_file_that_changes_its_length_while_it_is_read_has_the_length_of_its_c
         writer.join()
 
 
-# Whether a change is bound to show
+# Whether every change shows
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The root: what opens beneath it and what does not, by the kernel (openat2) and by the walk, row by row."""
+"""The root: which paths open beneath it and which do not, by the kernel (openat2) and by the walk, row by row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET = b"outside the root"
 
 
 class Tree:
-    """A root with every kind of entry, and what lies around it."""
+    """A root with every kind of entry, and its surroundings."""
 
     def __init__(self, around: Path) -> None:
         self.around = around
@@ -377,7 +377,7 @@ def test_where_openat2_is_refused_the_walk_opens(tmp_path: Path, monkeypatch: py
 
 def test_a_file_that_another_process_has_a_write_lease_on_is_503(tmp_path: Path) -> None:
     (tmp_path / "leased").write_bytes(b"content")
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # what tells the holder that somebody wants to read
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # the signal that tells the holder about a reader
     asker = Asker(tmp_path)
     with open(tmp_path / "leased", "r+b") as file:
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)

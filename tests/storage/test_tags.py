@@ -1,4 +1,4 @@
-"""Entity tags where a file's time says nothing: of the content, made in a thread, the same on every machine."""
+"""Entity tags of files whose time says nothing: hashes of the content, made in a thread, the same on every machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fastfile.storage.tags import MAX_JOBS, NO_TAG, Tags, Unhashed
 SECOND_NS = 1_000_000_000
 LARGE = 300_000  # not in memory
 CONSTANT_TIMES_S = (0, 1, 315532800, 315532801, 315525600, 499162500, 946684800, 1262304000)
-WHOLE_TIMES_S = (1_600_000_000, 1_712_345_678)  # of a commit, say: SOURCE_DATE_EPOCH
+WHOLE_TIMES_S = (1_600_000_000, 1_712_345_678)  # for example of a commit: SOURCE_DATE_EPOCH
 
 
 @pytest.fixture(autouse=True)
 def _without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take files that were just written for settled ones: no test waits for two seconds."""
+    """Treat new files as settled, so that no test waits for two seconds."""
     monkeypatch.setattr(tags_module, "RESTLESS_NS", -1)
 
 

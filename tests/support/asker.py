@@ -1,4 +1,4 @@
-"""A handler on a real folder, asked without a network."""
+"""A handler on a real folder, called without a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastfile.storage.root import Root
 
 
 class Asker:
-    """Asks a handler as the connection does; each request is a pass of its own."""
+    """Calls a handler like the connection; each request is a separate batch."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
@@ -47,14 +47,14 @@ class Asker:
         return path
 
     def settle(self) -> None:
-        """Wait until any change from now on is bound to show in a signature: until then nothing is kept."""
+        """Wait until every change from now on shows in a signature: nothing is cached before."""
         for path in (self.folder, *self.folder.rglob("*")):
             while path.exists() and not is_settled(path.stat(), time.time_ns()):
                 os.sched_yield()
 
 
 def complete(response: Response | Deferred) -> Response:
-    """Do here and now what a connection leaves to a thread."""
+    """Do the work of a thread at once."""
     while isinstance(response, Deferred):
         future: Future[object] = Future()
         try:

@@ -1,4 +1,4 @@
-"""A plain backtracking matcher that counts its steps: a check of what rules/patterns measures."""
+"""A plain backtracking matcher that counts its steps, to check the bounds of rules/patterns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastfile.rules.patterns.syntax import Atomic, Choice, Edge, Group, Look, No
 
 
 class Backtracking:
-    """Matches trees over one text. ``steps`` counts bytes and edges that were looked at."""
+    """Matches trees against one text. ``steps`` counts the checked bytes and edges."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -17,7 +17,7 @@ class Backtracking:
         self._groups = 0
 
     def matches(self, tree: Node, groups: int) -> bool:
-        """Match the whole text; ``spans`` are those of the groups then, (-1, -1) where one was not there."""
+        """Match the whole text; ``spans`` are those of the groups, (-1, -1) for a group without a match."""
         self._numbers: dict[int, int] = {}
         self._number(tree)
         self.spans = [(-1, -1)] * groups
@@ -33,7 +33,7 @@ class Backtracking:
             self._number(node.part)
 
     def _ways(self, node: Node, at: int) -> Iterator[int]:
-        """Yield where the node can end that begins at ``at``, in the order in which ``re`` tries them."""
+        """Yield where the node that begins at ``at`` can end, in the order in which ``re`` tries them."""
         self.steps += 1
         if isinstance(node, Set):
             if at < len(self._text) and node.bits >> self._text[at] & 1:

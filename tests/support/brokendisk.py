@@ -61,14 +61,14 @@ class BrokenDisk:
         self.unmount()
 
     def die(self) -> None:
-        """End what answers, as when a disk is pulled: it stays mounted, and all is ENOTCONN."""
+        """Stop responding, like a removed disk: it stays mounted, and every operation is ENOTCONN."""
         if self._end_w >= 0:
             os.close(self._end_w)
             self._end_w = -1
             self._thread.join(20)
 
     def unmount(self) -> None:
-        """Take it away, whoever still uses it."""
+        """Unmount it, even while it is used."""
         self.die()
         libc.umount2(self._folder, MNT_DETACH)
 
@@ -94,11 +94,11 @@ class BrokenDisk:
             self._respond(request)
 
     def is_asked(self) -> bool:
-        """Tell whether somebody waits for a hanging operation."""
+        """Tell whether a process waits for a hanging operation."""
         return bool(self._held)
 
     def release(self) -> None:
-        """Answer what hangs, and let nothing hang any more."""
+        """Complete the hanging operations, and hang no more."""
         self.hanging.clear()
         while self._held:
             self._respond(self._held.pop())
@@ -117,7 +117,7 @@ class BrokenDisk:
         return int(struct.unpack_from("QQ", request, HEAD.size)[1]) < self.readable
 
     def _answer(self, opcode: int, inode: int, body: bytes) -> tuple[int, bytes]:
-        """Return an errno, 0 for none, and what the kernel asked for."""
+        """Return an errno, 0 for none, and the kernel's data."""
         if opcode == LOOKUP:
             name = body.rstrip(b"\0")
             if name not in self._files:

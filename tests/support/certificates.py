@@ -1,6 +1,6 @@
-"""Certificates for tests, made when they are needed: self-signed, of a CA, expired, with an encrypted key.
+"""Certificates for tests, made on demand: self-signed, of a CA, expired, with an encrypted key.
 
-The package cryptography makes them, which the extra ``https`` brings; a leg of CI goes without.
+The package cryptography makes them; the extra ``https`` installs it, and one leg of CI runs without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the checkout and the tests' own data are."""
+"""The folders of the checkout and of the test data."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ TIMEOUT_S = 60  # for Chromium and a page of 14 MB on a busy machine
 
 
 class Exchange(NamedTuple):
-    """A request of a page and what came back, as the browser recorded it. Names of fields are in lower case."""
+    """A request of a page and its response, as the browser recorded it. Names of fields are in lower case."""
 
     url: str
     status: int  # as it came over the wire: 304 if a page is shown 200
@@ -28,7 +28,7 @@ class Exchange(NamedTuple):
 
 
 class Load(NamedTuple):
-    """How a page got what it asked for: over the wire, with the status there, or (None) out of the browser's cache."""
+    """How a page got a file: over the wire, with its status, or (None) from the browser's cache."""
 
     url: str
     status: int | None
@@ -37,7 +37,7 @@ class Load(NamedTuple):
 
 @contextlib.contextmanager
 def open_browser(profile: Path, home: Path | None = None, flags: Sequence[str] = ()) -> Iterator[webdriver.Chrome]:
-    """Start a headless Chromium with a profile of its own; missing, it fails the test where it is required.
+    """Start a headless Chromium with a separate profile; without Chromium, skip the test, or fail it if required.
 
     It trusts the CAs of the store in ``home``; ``flags`` are more of its arguments.
     """
@@ -94,7 +94,7 @@ def failed_requests(browser: webdriver.Chrome, origin: str) -> tuple[int, list[s
 
 
 def exchanges(browser: webdriver.Chrome, origin: str) -> list[Exchange]:
-    """Return what pages of this origin asked for over the wire and got, since the last look at the network."""
+    """Return the requests and responses of this origin's pages over the wire, since the last call."""
     urls: dict[str, str] = {}
     sent: dict[str, dict[str, str]] = {}
     received: dict[str, tuple[int, dict[str, str]]] = {}
@@ -114,7 +114,7 @@ def exchanges(browser: webdriver.Chrome, origin: str) -> list[Exchange]:
 
 
 def loads(browser: webdriver.Chrome, origin: str) -> list[Load]:
-    """Return what pages of this origin asked for there, and how they got it, since the last look at the network."""
+    """Return the files that pages of this origin loaded there, and how, since the last call."""
     urls: dict[str, str] = {}
     statuses: dict[str, int] = {}
     sizes: dict[str, int] = {}

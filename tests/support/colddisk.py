@@ -1,4 +1,4 @@
-"""Files that are on the disk alone: the memory that holds them is let go."""
+"""Files that are only on the disk: their page cache is dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRIES = 20
 
 
 def drop(fd: int) -> None:
-    """Let a file be on the disk alone, if the kernel will. Where nobody can ask for it, there is nothing to test."""
+    """Drop a file from the page cache, if the kernel allows it. If nothing can check that, skip the test."""
     if not hasattr(os, "posix_fadvise"):
         pytest.skip("nothing can be dropped from memory here")
     os.fsync(fd)
@@ -19,10 +19,10 @@ def drop(fd: int) -> None:
 
 
 def is_seen_once_dropped(fd: int, seen: Callable[[], bool]) -> bool:
-    """Tell whether something is so of a file that is dropped, in one of many tries.
+    """Tell whether a condition holds for a dropped file, in one of many tries.
 
-    The kernel keeps what it is about to sort into its lists; and who looks for a page has it read: on a busy machine it
-    may have come before they look.
+    The kernel keeps pages that it is about to sort into its lists, and checking a page makes it read: on a busy machine
+    the page may be there before the check.
     """
     for _ in range(TRIES):
         drop(fd)

@@ -1,4 +1,4 @@
-"""What the tests of compression share: decoders that are not ours, and content that gets smaller."""
+"""Common code of the compression tests: independent decoders, and compressible content."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from fastfile.storage.encoders import available_codings, zstd_library
 
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
-# A program that begins so finds no library.
+# A program with this beginning finds no library.
 NO_LIBRARIES = "import sys; sys.modules.update({n: None for n in ('brotli', 'compression.zstd', 'backports.zstd')})"
 TEXT = b"".join(b"export const name%d = 'what a bundler writes, line %d';\n" % (n * 7919, n) for n in range(400))
 
 
 def require_all_codings() -> None:
-    """Skip where a library is missing; fail where nothing may be skipped, as in CI."""
+    """Skip if a library is missing; fail if nothing may be skipped, as in CI."""
     missing = {name.encode() for name in SUFFIXES} - set(available_codings())
     if missing and os.environ.get("FASTFILE_REQUIRE_EXTENSIONS", "") not in ("", "0"):
         pytest.fail(f"required here: {missing}; pip install 'fastfile[compress]'")

@@ -1,4 +1,4 @@
-"""Requests whose answers are known, for the tests that make system calls fail."""
+"""Requests with known responses, for the tests that make system calls fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATHS = ["/", "/large.bin", "/folder/", "/folder", "/missing", "/link", "/app.js
 STATUSES = [200, 200, 200, 301, 404, 200, 200, 200]
 
 
-# What each request may be answered with when a call fails under it.
+# The allowed responses of each request if a call fails during it.
 EXCUSES = {500, 503}
 
 
@@ -30,7 +30,7 @@ Answer = tuple[int, bytes, bool]  # status, content, whether it is whole
 
 
 def make_folder(path: Path) -> Path:
-    """Make what PATHS name."""
+    """Make the files of PATHS."""
     site = path / "site"
     (site / "folder").mkdir(parents=True)
     (site / "index.html").write_text("home")
@@ -44,9 +44,9 @@ def make_folder(path: Path) -> Path:
 
 
 def exchange(address: tuple[str, int]) -> bytes:
-    """Send all requests but the last at once, and that when they are answered: it finds nothing queued.
+    """Send all requests except the last at once, and the last one after their responses, when nothing is queued.
 
-    Returns all that comes back until the end or a reset.
+    Returns everything received until the end or a reset.
     """
     received = bytearray()
     with socket.create_connection(address, timeout=TIMEOUT_S) as client:
@@ -68,7 +68,7 @@ def exchange(address: tuple[str, int]) -> bytes:
 
 
 def responses(stream: bytes) -> list[Answer]:
-    """Cut a stream into status, content and whether it is whole."""
+    """Split a stream into status, content and completeness."""
     found = []
     while stream:
         head, end, stream = stream.partition(b"\r\n\r\n")
@@ -87,7 +87,7 @@ def check(got: list[Answer], expected: list[Answer], may_differ: bool, where: st
         assert got == expected, where
     assert len(got) <= len(expected), where
     for (status, content, whole), (good_status, good_content, _) in zip(got, expected, strict=False):
-        if content == b"plain app":  # the variant could not be opened: that is no reason to send nothing
+        if content == b"plain app":  # the variant could not be opened: then the file itself is sent
             assert good_content == PACKED, where
         elif status == good_status:
             assert content == good_content if whole else good_content.startswith(content), where

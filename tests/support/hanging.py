@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# A worker that is asked for /hang never comes back from it.
+# A request for /hang never returns in its worker.
 HANGING = """
 import runpy, sys
 from fastfile.site.lookup import Site

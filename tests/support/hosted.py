@@ -1,6 +1,7 @@
-"""Hosts for the ASGI and WSGI applications in this process: they call one as a server would, and check what it says.
+"""Hosts for the ASGI and WSGI applications in this process: they call one like a server, and check its messages.
 
-A host keeps the rules of its specification and no more, so that every rule of HTTP is the application's.
+A host follows the rules of its specification and no others, so that the application is responsible for every rule of
+HTTP.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the functions of http/ must keep for any input: the fuzzer and hypothesis try to break it.
+"""Properties of the functions of http/ for any input; the fuzzer and hypothesis try to break them.
 
-A rule takes raw bytes, gives them to one function, and fails by assertion. An exception other than HTTPError is a
-failure too. The oracles are regular expressions, sets and the standard library, slow and plain.
+A rule takes raw bytes, passes them to one function, and fails by assertion. An exception other than HTTPError is a
+failure too. The oracles are regular expressions, sets and the standard library, slow and simple.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def naive_outcome(
     etag: bytes,
     mtime_s: int,
 ) -> int:
-    """Return what the preconditions of a GET come to: 412, 304, or 0 for going on."""
+    """Return the result of a GET's preconditions: 412, 304, or 0 to proceed."""
     date_s, before_s = (None if text is None else maybe_httpdate(text, NOW_S) for text in (modified, unmodified))
     if match is not None:
         failed = match != b"*" and etag not in (naive_tags(match) or [])
@@ -190,7 +190,7 @@ def naive_outcome(
 
 
 def naive_weights(value: bytes) -> list[tuple[bytes, float]] | None:
-    """Return names and weights of a list in its plainest form; None for what needs a real parser."""
+    """Return names and weights of a simple list; None for one that needs a real parser."""
     found = []
     for element in filter(None, (element.strip(b" \t") for element in value.split(b","))):
         weighted = WEIGHTED.fullmatch(element)
@@ -211,7 +211,7 @@ def coding_rule(data: bytes) -> None:
 
 
 def naive_coding(value: bytes) -> bytes | None:
-    """Return the coding to send; None for what needs a real parser."""
+    """Return the coding to send; None for input that needs a real parser."""
     if len(value) > VALUE_LIMIT:
         return b"identity"
     listed = naive_weights(value)

@@ -1,7 +1,7 @@
-"""A worker's listener, connections and threads in this process, with a handler of the test's own.
+"""A worker's listener, connections and threads in this process, with a handler of the test.
 
-For what no file can bring about on demand: an answer that is deferred until the test says so, a body that fails in the
-middle. Clients are real sockets.
+For situations that no file can produce on demand: a response that waits until the test says so, a body that fails in
+the middle. Clients are real sockets.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class InProcess:
         pair: Pair | None = None,
     ) -> None:
         self.failures: list[BaseException] = []
-        self.said: list[str] = []  # what an operator is told
+        self.said: list[str] = []  # messages to the operator
         self.log_path = folder / "log"
         self.counts = memoryview(bytearray(8 * SLOTS)).cast("q")
         self._socket_path = os.fspath(folder / "socket")
@@ -124,7 +124,7 @@ class InProcess:
         loop.close()
 
     def _tick(self) -> None:
-        """What a worker does about deadlines, only more often."""
+        """Check deadlines like a worker, but more often."""
         self._loop.call_later(TICK_S, self._tick)
         self.clock.begin_batch()
         for connection in self.open_connections():
@@ -135,11 +135,11 @@ class InProcess:
         return [watcher for watcher in self.poller.watchers() if isinstance(watcher, Connection)]
 
     def states(self) -> list[int]:
-        """Return the state of each open connection; for questions on the loop."""
+        """Return the state of each open connection; call it on the loop."""
         return [connection.state for connection in self.open_connections()]
 
     def ask(self, question: Callable[[], T]) -> T:
-        """Call something on the loop, after what has happened by now was seen, and return what it returns."""
+        """Call a function on the loop, after all events so far were handled, and return its result."""
         answer: list[T] = []
         asked = threading.Event()
 
@@ -160,7 +160,7 @@ class InProcess:
         return self.ask(lambda: {connection.fd: connection.state for connection in self.open_connections()})
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
-        """Ask between passes of the loop until something is so; time enough for a loaded machine."""
+        """Check a condition between batches of the loop, with enough time for a loaded machine."""
         for _ in range(TIMEOUT_S * 400):
             if self.ask(holds):
                 return
@@ -170,7 +170,7 @@ class InProcess:
         self.wait_until(lambda: not self.open_connections(), "all connections are closed")
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Return what was logged since the last call."""
+        """Return the lines logged since the last call."""
         self.ask(self._log.flush)
         lines = [json.loads(line) for line in self.log_path.read_text().splitlines()]
         os.truncate(self.log_path, 0)

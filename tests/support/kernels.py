@@ -17,7 +17,7 @@ KERNEL_KINDS = ("pure",) if flag("FASTFILE_NO_EXTENSIONS") else ("compiled", "pu
 
 
 def load_kernel(name: str, kind: str) -> ModuleType:
-    """Import one twin of a kernel; a compiled one that is missing fails where it is required, else is skipped."""
+    """Import one twin of a kernel; if a compiled one is missing, fail if it is required, else skip."""
     if kind == "pure":
         return importlib.import_module(f"fastfile.{name}_py")
     try:

@@ -1,4 +1,4 @@
-"""What a request looks at on the disk: the names that it stats or opens, in their order."""
+"""The file system accesses of a request: the names that it stats or opens, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALLS = ((os, "stat"), (os, "open"), (os, "readlink"), (view, "read_signature"),
 
 
 class Looks:
-    """Notes each system call on a name beneath a folder; ``names`` are relative to it, "." is the folder."""
+    """Records each system call on a name beneath a folder; ``names`` are relative to it, "." is the folder."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: list[str] = []

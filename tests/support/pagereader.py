@@ -1,4 +1,4 @@
-"""What a browser would find on a page, read by a parser that is not ours."""
+"""The content of a page as a browser finds it, by an independent parser."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-# What no page of ours has: nothing is loaded or referred to from elsewhere.
+# Elements that fastfile's pages do not have: they load nothing from elsewhere.
 FOREIGN = {"link", "img", "iframe", "base", "object", "embed"}
 
 
 class Page(HTMLParser):
-    """What a browser would find: links with their texts, queries of forms, tags, attributes, text by tag."""
+    """The content of a page: links with their texts, queries of forms, tags, attributes, text by tag."""
 
     def __init__(self, markup: bytes) -> None:
         super().__init__()
@@ -55,6 +55,6 @@ class Page(HTMLParser):
 
 
 def hashes_of(page: bytes, tag: str) -> list[str]:
-    """Return what a Content-Security-Policy calls the inline contents of an element."""
+    """Return the Content-Security-Policy hashes of an element's inline contents."""
     contents = re.findall(rf"<{tag}>(.*?)</{tag}>".encode(), page, re.DOTALL)
     return [f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'" for content in contents]

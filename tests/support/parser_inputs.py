@@ -1,4 +1,4 @@
-"""What the parser's tests share: running a kernel over an input cut anyhow, and inputs made at random."""
+"""Common code of the parser tests: running a kernel on an input split anywhere, and random inputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Outcome = str | tuple[int, str] | dict[str, object]
 
 
 def part(*lines: bytes) -> bytes:
-    """Return the lines as a head that has not ended: each with its CRLF."""
+    """Return the lines as an incomplete head: each with its CRLF."""
     return b"".join(line + b"\r\n" for line in lines)
 
 
@@ -140,7 +140,7 @@ CHUNKS = [
     b"g",
 ]
 
-# Bytes that mean something somewhere, to be put where they do not belong.
+# Bytes with a meaning somewhere, to be inserted where they do not belong.
 ODD_BYTES = b'\r\n\t :;,="\\\x00\x7f\x80\xff0aAgG/'
 
 

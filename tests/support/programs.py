@@ -1,4 +1,4 @@
-"""Programs of others that tests ask: skipped where one is missing, a failure where nothing may be skipped, as in CI."""
+"""External programs for tests: skipped if one is missing, a failure if nothing may be skipped, as in CI."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A client that speaks HTTP over a bare socket, reads exactly one response per request, and believes nothing.
+"""An HTTP client on a bare socket that reads exactly one response per request, and trusts nothing.
 
-Every response that it reads goes through `check_response`: the invariants of RFC 9110 and 9112 that hold for whatever
-was asked. No code of the server is used here: what both got wrong would look right.
+Every response goes through `check_response`: the invariants of RFC 9110 and 9112 for any request. It uses no server
+code, because an error in common code would go unnoticed.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Received(NamedTuple):
     body: bytes
 
     def lasting(self) -> dict[str, str]:
-        """The fields that must be the same whenever the same is asked: all but Date, Connection and boundaries."""
+        """The fields that must be the same for the same request: all except Date, Connection and boundaries."""
         kept = {name: value for name, value in self.fields.items() if name not in ("date", "connection")}
         if MULTIPART.fullmatch(kept.get("content-type", "")):
             kept["content-type"] = "multipart/byteranges"
         return kept
 
     def parts(self) -> list[tuple[str, bytes]]:
-        """Take a multipart/byteranges body apart: Content-Range and bytes of each part (RFC 9110 §14.6)."""
+        """Split a multipart/byteranges body: Content-Range and bytes of each part (RFC 9110 §14.6)."""
         boundary = MULTIPART.fullmatch(self.fields["content-type"])
         assert boundary, self.fields["content-type"]
         delimiter = b"\r\n--" + boundary[1].encode()
@@ -66,8 +66,8 @@ Check = Callable[[Received, str], None]
 class RawClient:
     """Speaks HTTP over a connected socket, which it owns; ``with`` closes it.
 
-    ``checks`` are those of CHECKS that hold: the rules of a site may say otherwise than ours. ``offset_s`` is how far
-    the server's clock is ahead of ours.
+    ``checks`` are the applicable ones of CHECKS: the rules of a site may differ from the defaults. ``offset_s`` is how
+    far the server's clock is ahead of the test's.
     """
 
     def __init__(self, connection: socket.socket, checks: Sequence[Check] | None = None, offset_s: float = 0.0) -> None:
@@ -83,15 +83,15 @@ class RawClient:
         self.connection.sendall(make_request(target, method, *fields))
 
     def send_in_pieces(self, wire: bytes, size: int) -> None:
-        """Send so many bytes at a time, each piece after the server has read the one before it."""
+        """Send this many bytes at a time, each piece after the server has read the previous one."""
         for start in range(0, len(wire), size):
             self.connection.sendall(wire[start : start + size])
             self.wait_until_read()
 
     def wait_until_read(self) -> None:
-        """Wait until the server has read what was sent, taking in what it answers meanwhile.
+        """Wait until the server has read the input, and receive its responses meanwhile.
 
-        Only a Unix socket of Linux can tell; elsewhere it returns at once.
+        Only Linux's Unix sockets can tell; elsewhere it returns at once.
         """
         if self.connection.family != socket.AF_UNIX or sys.platform != "linux":
             return
@@ -132,7 +132,7 @@ class RawClient:
         return received
 
     def take_until(self, holds: Callable[[], bool]) -> None:
-        """Take what comes until something is so, without looking at it."""
+        """Receive data until a condition holds, without checking it."""
         while not holds():
             if select.select([self.connection], [], [], 0.01)[0]:  # it may come to be so with nothing more to take
                 self._fill()
@@ -163,7 +163,7 @@ def make_request(target: str, method: str = "GET", *fields: str, version: str = 
 
 
 def seconds_of(date: str) -> int:
-    """Return the time of an HTTP-date in the one form that may be sent (RFC 9110 §5.6.7)."""
+    """Return the time of an HTTP-date in the only form that may be sent (RFC 9110 §5.6.7)."""
     parsed = parsedate(date)
     assert HTTP_DATE.fullmatch(date), f"not an IMF-fixdate: {date}"
     assert parsed, date
@@ -171,9 +171,9 @@ def seconds_of(date: str) -> int:
 
 
 def check_response(response: Received, method: str, checks: Sequence[Check]) -> None:
-    """Fail unless the response keeps the rules that do not depend on what was asked."""
+    """Fail unless the response follows the rules that do not depend on the request."""
     if response.status < 200:
-        assert response.status == 101 or response == (100, {}, b"")  # RFC 9110 §15.2: we have nothing more to say
+        assert response.status == 101 or response == (100, {}, b"")  # RFC 9110 §15.2: no fields are needed
         return
     for check in checks:
         check(response, method)
@@ -185,7 +185,7 @@ def check_date(response: Received, asked_s: float, offset_s: float) -> None:
 
 
 def is_listing(response: Received) -> bool:
-    """Tell it by the policy that no other page has."""
+    """Recognise a listing by its policy, which no other page has."""
     return "form-action 'self'; require-trusted-types" in response.fields.get("content-security-policy", "")
 
 
@@ -195,7 +195,7 @@ def check_framing(response: Received, method: str) -> None:
         # §8.6: MUST NOT in 204; in 304 only if it is that of the 200, which nobody needs.
         assert length is None
         assert "content-type" not in response.fields
-    elif not (method == "HEAD" and is_listing(response)):  # §9.3.2: it need not say what only its content tells
+    elif not (method == "HEAD" and is_listing(response)):  # §9.3.2: fields that depend on the content may be omitted
         assert length is not None
         assert re.fullmatch(r"0|[1-9]\d*", length)
     assert response.fields.get("connection") in (None, "close", "keep-alive") or response.status == 426
@@ -220,7 +220,7 @@ def check_caching(response: Received, _: str) -> None:
     vary = [name.strip().lower() for name in fields.get("vary", "").split(",")]
     if response.status >= 400:
         assert fields["cache-control"] == "no-store"
-        # An error's body is chosen by it, but where the site has its own.
+        # An error's body depends on it, unless the site has its own page.
         assert "accept" in vary or response.status == 404
     elif response.status != 204:
         assert fields["cache-control"] == "no-cache" or response.status in (200, 206, 304)
@@ -229,7 +229,7 @@ def check_caching(response: Received, _: str) -> None:
 
 
 def check_status(response: Received, method: str) -> None:
-    """What a status code cannot be without (RFC 9110 §15)."""
+    """Check the required fields of a status code (RFC 9110 §15)."""
     fields = response.fields
     assert "allow" in fields if response.status in (204, 405) else "allow" not in fields or response.status == 501
     assert ("location" in fields) == (300 <= response.status < 304)
@@ -246,7 +246,7 @@ def check_status(response: Received, method: str) -> None:
 
 
 def check_ranges(response: Received, method: str) -> None:
-    """Content-Range: where it must be, where it must not, and what it must say (RFC 9110 §14.4, §15.3.7)."""
+    """Check Content-Range: where it is required, where it is forbidden, and its value (RFC 9110 §14.4, §15.3.7)."""
     content_range = response.fields.get("content-range")
     if response.status == 416:
         assert content_range is not None

@@ -1,4 +1,4 @@
-"""Inputs for the readers of all rule files, and what holds of each: used by the fuzzer and by a property test."""
+"""Inputs for the readers of all rule files, and properties of each: for the fuzzer and a property test."""
 
 from __future__ import annotations
 
@@ -115,18 +115,18 @@ HEADS = (
 
 
 def read(number: int, content: bytes) -> RuleSet:
-    """Return what a reader makes of a file."""
+    """Return a reader's result for a file."""
     name, provider = READERS[number % len(READERS)]
     return make_rule_set([RuleFile(name, name, DeployFile(content, Stamp(b"", b""), True))], provider)
 
 
 def hold(number: int, content: bytes) -> RuleSet:
-    """Raise AssertionError, or whatever a reader or a rule raises, if one of the promises is broken."""
+    """Raise AssertionError, or the exception of a reader or a rule, if a property is violated."""
     rule_set = read(number, content)
     lines = content.count(b"\n") + content.count(b"\r") + 1
     for problem in rule_set.problems:
         assert 0 <= problem.place.line <= lines, problem
-        # Such a line stops nothing, but it is a bug of a reader.
+        # Such a line does no harm, but it is a reader's bug.
         assert "the rule cannot be read" not in problem.text or "RecursionError" in problem.text, problem
     for path in PATHS:
         for head in HEADS:

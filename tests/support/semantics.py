@@ -1,7 +1,7 @@
-"""What a client may ask of a folder, and what it gets: tables of RFC 9110, a row for each sentence.
+"""Requests to a folder and their responses: tables of RFC 9110, a row for each sentence.
 
-The server's own tests ask every row over sockets (protocol/test_semantics.py); those of the ASGI and WSGI applications
-ask them in process, and of real frameworks.
+The server's own tests send every row over sockets (protocol/test_semantics.py); those of the ASGI and WSGI
+applications, in process; and those of real frameworks, to them.
 """
 
 from __future__ import annotations
@@ -479,7 +479,7 @@ def add_a_variant(path: Path) -> None:
 
 
 def keep_its_mtime(path: Path) -> None:
-    """What a careful liar does: other content of the same size and mtime."""
+    """Write other content with the same size and mtime."""
     status = path.stat()
     path.write_bytes(b"same old")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

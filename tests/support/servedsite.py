@@ -32,20 +32,21 @@ class ServedSite:
         return RawClient(connection)
 
     def is_alive(self, client: RawClient) -> bool:
-        """Tell whether the connection takes another request and answers it right."""
+        """Tell whether the connection accepts another request and responds correctly."""
         response = client.request("/probe.txt")
         return (response.status, response.body) == (200, PROBE)
 
 
 @contextlib.contextmanager
 def serve_twice(root: Path, loop: str, *args: str) -> Iterator[ServedSite]:
-    """Serve a folder under one event loop; a file /probe.txt is added to it.
+    """Serve a folder with one event loop; a file /probe.txt is added to it.
 
-    The server on TCP sends small files from memory, the other sends all by sendfile: their answers must be the same.
+    The server on TCP sends small files from memory, the other sends all with sendfile: their responses must be the
+    same.
     """
     (root / "probe.txt").write_bytes(PROBE)
     path = os.path.join(root.parent, "socket")
-    # A server that has a name for others gives no hints on its 404 pages: on a Unix socket it never does.
+    # With an allowed host, the server shows no hints on its 404 pages, as on a Unix socket.
     options = ["--loop", loop, "--allowed-host", "localhost", *args, str(root)]
     with ServerProcess(options) as server, ServerProcess(["--bind", f"unix:{path}", "--small-file", "0", *options]):
         yield ServedSite(root, server, path)

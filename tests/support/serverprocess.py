@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import fastfile
 
-TIMEOUT_S = 60.0  # far above what any of it takes: reaching it is a failure, not a slow machine
+TIMEOUT_S = 60.0  # far more than any step takes, so reaching it is a failure, not a slow machine
 # The banner's line of the address: a URL with its port, or the path of a Unix socket.
 ADDRESS_LINE = re.compile(rb"https?://\S*:(\d+)/|Socket:")
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fastfile.__file__)))
@@ -57,9 +57,9 @@ def processes() -> list[Process]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without options of fastfile, and with what makes a child import the same one.
+    """Return this process's environment without options of fastfile; a child imports the same package.
 
-    Variables of the tests and of CI go too: the command line refuses a FASTFILE_ name that it does not know.
+    Variables of the tests and of CI are removed too: the command line refuses an unknown FASTFILE_ name.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
     pure = os.environ.get("FASTFILE_NO_EXTENSIONS", "")

@@ -1,7 +1,7 @@
-"""A worker's parts in one thread, whose n-th allocation fails when its parent says so. Run as a program.
+"""A worker's parts in one thread, whose n-th allocation fails on demand of its parent. Run as a program.
 
 Arguments: the folder to serve, and a descriptor on which the parent writes numbers, a line each, and gets a byte back:
-n lets the n-th allocation from there on fail, 0 none any more.
+n makes the n-th allocation from then on fail, 0 none.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def serve(folder: str, control: int) -> None:
             failures.append(repr(error))
 
     def obey() -> None:
-        # Into a buffer that is there: os.read() can fail after it has read. A loop that failed may call this twice.
+        # Into an existing buffer, because os.read() can fail after it has read. A failed loop may call this twice.
         try:
             count = commands.recv_into(said)
         except (MemoryError, BlockingIOError):
@@ -70,7 +70,7 @@ def serve(folder: str, control: int) -> None:
     while True:
         try:
             loop.run_forever()
-        except MemoryError:  # the loop's own: a worker would end, and have a successor
+        except MemoryError:  # in the loop itself: a worker would end and be replaced
             continue
 
 

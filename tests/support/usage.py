@@ -1,4 +1,4 @@
-"""What a process has used: processor time and memory."""
+"""Processor time and memory of a process."""
 
 from __future__ import annotations
 

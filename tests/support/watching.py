@@ -1,4 +1,4 @@
-"""Waiting for what a server does, and load beside it."""
+"""Waiting for a server's actions, and load during them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = b"<h1>home</h1>"
 
 
 def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
-    """Wait for something that only looking can tell, another process's state, and return what was seen."""
+    """Poll for a state without an event, such as another process's, and return it."""
     deadline_s = time.monotonic() + timeout_s
     while not (seen := condition()):
         assert time.monotonic() < deadline_s, what
@@ -34,9 +34,10 @@ def ask(server: ServerProcess) -> int:
 
 
 class Load:
-    """Clients in threads: each asks until it is told to stop. ``failed`` says what went wrong.
+    """Clients in threads: each sends requests until it is told to stop. ``failed`` lists errors.
 
-    A connection that the server closes after ``Connection: close`` is no failure; nor, with ``tolerant``, any other.
+    A connection that the server closes after ``Connection: close`` is not a failure; with ``tolerant``, no closed
+    connection is.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ def is_listening(path: Path) -> bool:
 
 
 def receive_all(client: socket.socket) -> bytes:
-    """Return what comes until the end, or until a reset, and close the client."""
+    """Return the data until the end, or until a reset, and close the client."""
     received = b""
     with client:
         try:

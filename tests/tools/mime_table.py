@@ -1,6 +1,6 @@
-"""Write fastfile/http/content/mime_db.py from tests/data/mime-db.json: each extension that our own table lacks.
+"""Write fastfile/http/content/mime_db.py from tests/data/mime-db.json: the extensions that fastfile's table lacks.
 
-``python tests/tools/mime_table.py``
+python tests/tools/mime_table.py
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def make_table() -> str:
 
 
 def make_module(old: str) -> str:
-    """Return the module with the table of today."""
+    """Return the text of the module."""
     before, _, rest = old.partition('TABLE = b"""\n')
     return f'{before}TABLE = b"""\n{make_table()}\n"""{rest.partition(chr(34) * 3)[2]}'
 

@@ -1,7 +1,7 @@
 """Compile the kernels with AddressSanitizer and UBSan, and run their tests: an over-read or an overflow ends the run.
 
-``make sanitize``. The build is apart, in build/sanitized, and of the two kernels and the messages that they make: the
-other extensions are Python sources, which have no pointers.
+``make sanitize``. The build is separate, in build/sanitized, and only of the two kernels and their messages: the other
+extensions are Python sources, which have no pointers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
     extensions = COPY / "fastfile" / "_extensions.py"
     extensions.write_text(SOURCES.sub('COMPILED_SOURCES = ("message",)\n', extensions.read_text()))
     subprocess.run([sys.executable, "-c", BUILD % (list(FLAGS),)], cwd=COPY, check=True)
-    shutil.copy(CHECKOUT / "pyproject.toml", COPY)  # pytest's part of it; the build has no use for it
+    shutil.copy(CHECKOUT / "pyproject.toml", COPY)  # for pytest's settings; the build does not need it
     libraries = [
         subprocess.check_output(["cc", f"-print-file-name={name}"], text=True).strip()
         for name in ("libasan.so", "libubsan.so")

@@ -1,6 +1,6 @@
 """Make the images of docs/listing.md and README.md again: `make screenshots`.
 
-Serves a folder made for the purpose, with fixed names, sizes and times, and takes its pages with Chromium.
+Serves a folder made for this, with fixed names, sizes and times, and captures its pages with Chromium.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A server under everything at once, for half an hour or as long as is asked: ``make soak SECONDS=60``.
+"""A server under everything at once, for half an hour or a given time: ``make soak SECONDS=60``.
 
-Good clients check every byte, rude ones do what they can, files change under both; meanwhile an operator kills and
-stops workers, reloads and rotates logs. It ends with status 1 and says why when a byte was wrong, an answer was lost
-that no killed worker can be blamed for, or memory or descriptors grew. docs/reliability.md holds the figures of a run.
+Good clients check every byte, malformed ones do their worst, files change under both; meanwhile an operator kills and
+stops workers, reloads and rotates logs. It ends with status 1 and the reason if a byte was wrong, a response was lost
+without a killed worker, or memory or descriptors grew. docs/reliability.md has the figures of a run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.serverprocess import ServerProcess, processes
 
 WORKERS = 3
 SIZES = (0, 700, 5_000, 60_000, 70_000, 1_500_000)
-PERIOD_S = 3.0  # between two deeds of the operator
+PERIOD_S = 3.0  # between two actions of the operator
 HEARTBEAT_S = 1.0
 REQUESTS = 60  # of one good connection
 RUDE = (
@@ -43,18 +43,18 @@ RUDE = (
 
 
 class Lost(Exception):
-    """The connection ended before the answer did."""
+    """The connection ended before the response did."""
 
 
 def make_content(name: str, version: int) -> bytes:
-    """Return what a version of a file holds: every line of it says whose it is, so that no mixture passes for one."""
+    """Return the content of a version of a file: every line names the version, so a mixture is recognised."""
     line = b"%b version %012d\n" % (name.encode(), version)
     size = SIZES[int(name.partition("-")[0])]
     return (line * (size // len(line) + 1))[:size]
 
 
 class Soak:
-    """What all threads share. ``wrong`` is what must not be; ``lost`` holds when a connection was made and lost."""
+    """The state that all threads share. ``wrong`` lists errors; ``lost`` has the times of lost connections."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "dist"
@@ -76,7 +76,7 @@ class Soak:
         self.server = ServerProcess([*arguments, str(self.root)])
 
     def thread(self, deed: Callable[[random.Random], None], seed: int) -> threading.Thread:
-        """Return a thread that does it again and again; whatever goes wrong in it is kept."""
+        """Return a thread that repeats an action; its exceptions are kept."""
         chance = random.Random(seed)
 
         def run() -> None:
@@ -101,7 +101,7 @@ class Soak:
             self.lost.append((began_s, time.monotonic()))
 
     def ask(self, client: RawClient, chance: random.Random) -> bool:
-        """Ask for something and check it whole; False when the server closes the connection, as it said."""
+        """Send a request and check the whole response; False if the server closes the connection, as announced."""
         name = chance.choice(self.names)
         kind = chance.choice(("plain", "plain", "plain", "head", "range", "condition", "health", "missing"))
         start = chance.randrange(2000)
@@ -115,7 +115,7 @@ class Soak:
             assert (response.status, response.body) == (200, b"ok\n"), response
         elif kind == "missing":
             assert response.status == 404, response
-        elif response.status != 404:  # the file is just away
+        elif response.status != 404:  # the file is missing at the moment
             self.check(name, kind, response, start)
         return "close" not in response.fields.get("connection", "")
 
@@ -146,7 +146,7 @@ class Soak:
         line = body[begin : begin + line_size]
         return int(line.split()[2]) if len(line) == line_size else None
 
-    # Rude ones
+    # Malformed clients
 
     def be_rude(self, chance: random.Random) -> None:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError, TimeoutError):
@@ -203,7 +203,7 @@ class Soak:
             self.deaths.append((began_s, time.monotonic()))
 
     def unexcused(self) -> list[tuple[float, float]]:
-        """Return the connections that were lost though no worker died while they stood."""
+        """Return the connections that were lost although no worker died during them."""
         return [
             (made_s, lost_s)
             for made_s, lost_s in self.lost
@@ -242,7 +242,7 @@ class Gauge:
                 tenth[f"{kind} KiB"] = max(tenth[f"{kind} KiB"], pages * os.sysconf("SC_PAGE_SIZE") // 1024)
 
     def growth(self) -> list[str]:
-        """Return what is more in the last third than in the third after the start, by more than noise."""
+        """Return the growth of the last third over the one after the start, beyond noise."""
         found = []
         for name in sorted(self.most[0]):
             before, after = (max(tenth[name] for tenth in part) for part in (self.most[1:4], self.most[7:]))
@@ -253,7 +253,7 @@ class Gauge:
 
 
 def soak(seconds: float, folder: Path) -> list[str]:
-    """Run it, print the figures, and return what was wrong."""
+    """Run it, print the figures, and return the errors."""
     run = Soak(folder)
     gauge = Gauge(seconds)
     deeds = [run.be_good] * 6 + [run.be_rude] * 2 + [run.change, run.operate]

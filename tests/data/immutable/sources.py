@@ -1,4 +1,4 @@
-"""Write the sources that each tool built: 80 pages that are loaded lazily, every fifth with a style, and 24 assets.
+"""Write the sources that each tool built: 80 lazily loaded pages, every fifth with a style, and 24 assets.
 
 python sources.py FOLDER SEED [PAGES [EXTENSION]]
 """
@@ -31,7 +31,7 @@ def png(source: random.Random, side: int) -> bytes:
 
 
 def write_assets(folder: Path, source: random.Random) -> list[str]:
-    """Write images and fonts that are too large to be put into the scripts, and return their names."""
+    """Write images and fonts that are too large to be inlined into the scripts, and return their names."""
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for i in range(24):

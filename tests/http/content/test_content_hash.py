@@ -1,4 +1,4 @@
-"""Names with a content hash: real names out of real builds, and names that only look like it."""
+"""Names with a content hash: real names from real builds, and names that only look like it."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from fastfile.http.content.content_hash import is_immutable
 
 DATA = DATA / "immutable"
 
-# The least that must be recognised of each tool's names. What is missed costs a 304.
+# The least number of recognised names of each tool. A missed name costs a 304.
 RECALL = [
     ("vite8", 106, 122),
     ("vite7", 96, 122),
@@ -22,7 +22,7 @@ RECALL = [
     ("rollup-base36", 0, 122),  # looks like words with numbers
     ("webpack", 122, 122),
     ("webpack-short", 117, 122),
-    ("esbuild", 71, 123),  # its images lie beside the page, and so may others, named by people
+    ("esbuild", 71, 123),  # its images are beside the page, like images named by people
     ("parcel", 98, 122),  # so do Parcel's
     ("angular", 99, 106),
     ("next-webpack", 89, 92),
@@ -33,7 +33,7 @@ RECALL = [
     ("docusaurus", 56, 60),
 ]
 
-# What the tools of the data do not write, and others do: names of their documentation or of published sites.
+# Names that other tools write, from their documentation or from published sites.
 FURTHER = [
     pytest.param("static/js/main.8d3db4a1.chunk.js", id="Create React App"),
     pytest.param("static/media/logo.6ce24c58023cc2f8fd88fe9d219db6c6.svg", id="Create React App, media"),

@@ -1,4 +1,4 @@
-"""Media types: what the web ships, compared with mime-db; every difference is listed here with its reason."""
+"""Media types: files of the web, compared with mime-db; every difference is listed here with its reason."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from fastfile.http.content.media_types import media_type
 
 MIME_DB = json.loads((DATA / "mime-db.json").read_text())["types"]
 
-# extensions -> why ours is not the type that mime-db prefers
+# extensions -> why fastfile's type differs from mime-db's
 DEVIATIONS = {
     "cjs": "a browser refuses application/node for a script under nosniff, and what is served is for browsers",
     "c cc cpp cxx h java jsx less lua pl sass scss styl dart": "source code without a registered type that browsers "
@@ -37,7 +37,7 @@ DEVIATIONS = {
 }
 DEVIATING = {extension for group in DEVIATIONS for extension in group.split()}
 
-# extensions -> why they are in our table though mime-db has none
+# extensions -> why they are in fastfile's table although mime-db has none
 ADDITIONS = {
     "astro bash cs cts glsl frag vert hlsl go gql graphql hpp kt proto ps1 py pyi rb swift svelte tsx vue zig": "source"
     " code is text/plain whatever its language",
@@ -91,7 +91,7 @@ def test_nothing_is_listed_that_is_not_in_the_table() -> None:
     assert OURS.keys() >= DEVIATING | ADDED
 
 
-# What front-end builds, media and downloads are made of today.
+# Common files of front-end builds, media and downloads.
 SHIPPED = """html htm xhtml css js mjs cjs map json jsonl ndjson json5 jsonld webmanifest wasm md markdown txt text
 log csv tsv yaml yml toml xml xsl rss atom svg svgz png jpg jpeg jfif gif webp avif apng ico bmp tif tiff
 jxl heic heif jp2 woff woff2 ttf otf ttc eot mp3 m4a aac ogg oga opus wav flac weba mid mp4 m4v webm mov

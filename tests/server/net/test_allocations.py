@@ -1,7 +1,7 @@
-"""Each allocation fails once while clients are served: what fails closes a connection, and harms nothing else.
+"""Each allocation fails once while clients are served: only its own connection closes.
 
-The n-th allocation of the server's process fails, for each n that an exchange reaches. Every client gets an answer or a
-closed connection; the next one is served, no descriptor is leaked, and the readers that connections share are whole.
+The n-th allocation of the server's process fails, for each n that an exchange reaches. Every client gets a response or
+a closed connection; the next one is served, no descriptor is leaked, and shared readers stay intact.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fastfile import WHY_PURE
 
 TIMEOUT_S = 60
 pytest.importorskip("_testcapi")
-# In pure Python the interpreter's own socket.accept() loses what it has accepted when an allocation fails in it; there
-# the calls that are made fail by MemoryError in test_faults.py.
+# In pure Python, the interpreter's own socket.accept() loses an accepted socket if an allocation fails in it; there,
+# test_faults.py makes the calls fail with MemoryError.
 pytestmark = pytest.mark.skipif(bool(WHY_PURE), reason=f"no extensions here: {WHY_PURE}")
 CLOSE = ("GET", "Connection: close")
 REQUESTS = (
@@ -40,14 +40,14 @@ class Starving:
         self._control, theirs = socket.socketpair()
         self._control.settimeout(TIMEOUT_S)
         command = [sys.executable, str(TESTS / "support" / "starving.py"), str(folder), str(theirs.fileno())]
-        # The debug allocator sees what is written outside of a block, where another would crash later, or never.
+        # The debug allocator detects writes outside of a block, for which others would crash later, or never.
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONMALLOC": "debug", "PYTHONHASHSEED": "0"}
         self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), env=environment)
         theirs.close()
         self.address = ("127.0.0.1", int(self._control.recv(16)))
 
     def fail(self, number: int) -> None:
-        """Let the allocation of that number fail; 0: none. Says what has failed for another reason."""
+        """Make the allocation of that number fail; 0: none. Reports failures for other reasons."""
         self._control.sendall(b"%d\n" % number)
         assert self._control.recv(1) == b"."
 
@@ -55,7 +55,7 @@ class Starving:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def exchange(self) -> list[bytes]:
-        """Ask on some connections at once, and return what each got by its end."""
+        """Send requests on several connections at once, and return everything that each received."""
         clients = []
         for request in REQUESTS:
             clients.append(socket.create_connection(self.address, timeout=TIMEOUT_S))

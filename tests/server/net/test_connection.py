@@ -1,7 +1,7 @@
-"""The connection as a state machine: what each state makes of each event, over real sockets.
+"""The connection as a state machine: the effect of each event in each state, over real sockets.
 
-A row of the table is a state, how a client brings it about, and the state after each event; None is a connection that
-is closed. The states are those of connection.py, which compiled are no attributes of its module.
+A row of the table is a state, the input that leads to it, and the state after each event; None is a closed connection.
+The states are those of states.py, which are no module attributes when compiled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LARGE = 32 << 20  # more than the buffers of both ends hold
 
 
 class Endless:
-    """A source that has nothing until it is told to end."""
+    """A source without data until it is told to end."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -80,12 +80,12 @@ class Machine(Responder):
 class Row(NamedTuple):
     name: str
     state: int
-    said: bytes  # that brings the state about
+    said: bytes  # the input that leads to the state
     readable: int | None  # after one more whole request has arrived
-    result: int | None  # after what it waits for has come: a job, the disk, the source, the client's room
+    result: int | None  # after the awaited event: a job, the disk, the source, the client's room
     deadline: int | None
     half_close: int | None  # after the client has sent the end of its stream
-    # A client that has gone altogether, by a reset, closes every one.
+    # A reset by the client closes the connection in every state.
 
 
 BODY_HEAD = make_request("/", "POST", "Content-Length: 2")
@@ -104,7 +104,7 @@ by_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
 class Disk:
-    """Says what is in memory, and holds up what reads from the disk until it is let go."""
+    """Decides what is in memory, and blocks reads from the disk until it is released."""
 
     def __init__(self) -> None:
         self.is_cold = False
@@ -152,7 +152,7 @@ def reach(server: InProcess, disk: Disk, row: Row) -> RawClient:
 
 
 def is_settled(server: InProcess, row: Row) -> bool:
-    """Tell whether what was said has been read: a new connection is in the state of one in a head."""
+    """Tell whether the input has been read: a new connection is in the same state as one in a head."""
     (connection,) = server.open_connections()
     return row.name == "silent" or not connection.is_quiet(True) or row.state == IDLE
 

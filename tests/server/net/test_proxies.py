@@ -1,4 +1,4 @@
-"""The client's address behind trusted proxies: in the log, per request or per connection, and what strangers say."""
+"""The client's address behind trusted proxies: in the log, per request or per connection, and forged ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def peers(server: ServerProcess) -> list[str]:
-    """Return whom the log names; the server has stopped."""
+    """Return the clients in the log; the server has stopped."""
     return [json.loads(line)["peer"] for line in server.stdout.splitlines() if line.startswith("{")]
 
 

@@ -1,4 +1,4 @@
-"""Bodies of unknown size, and sources that have nothing yet: chunks, the end of the connection, and an idle loop."""
+"""Bodies of unknown size, and sources without data: chunks, the end of the connection, and an idle loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Channel:
-    """A source that is given its parts from outside; None ends it."""
+    """A source that gets its parts from outside; None ends it."""
 
     def __init__(self) -> None:
         self.parts: list[bytes | FileSlice | None] = []
@@ -209,7 +209,7 @@ def test_a_pipeline_goes_on_behind_chunks(server: InProcess) -> None:
 
 
 def pending(server: InProcess, kind: str = "pending") -> tuple[RawClient, Channel]:
-    """Ask for a body whose source has nothing yet, and wait until it is waited for."""
+    """Request a body whose source has no data yet, and wait until the connection waits for it."""
     client = server.connect()
     client.connection.sendall(make_request(f"/{kind}"))
     server.wait_until(lambda: STATE_PENDING in server.states(), "its source is waited for")
