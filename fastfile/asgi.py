@@ -6,12 +6,10 @@ app = fastfile.asgi.StaticFiles("static", app=app, prefix="/static")
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import Unpack
 
-from fastfile.embedding.asgi_files import Application, AsgiFiles, Receive, Scope, Send
-from fastfile.embedding.files import MAX_MOUNTS, PASSED_ON, make_plan
+from fastfile.embedding.asgi_files import Application, AsgiMounts, Receive, Scope, Send
+from fastfile.embedding.files import PASSED_ON, make_plan
 from fastfile.embedding.heads import make_head
 from fastfile.embedding.options import FilesOptions
 from fastfile.embedding.settings import Directory
@@ -40,8 +38,7 @@ class StaticFiles:
         **options: Unpack[FilesOptions],
     ) -> None:
         self.app = app
-        self._plan = make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()")
-        self._local = threading.local()
+        self._mounts = AsgiMounts(make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope (ASGI 3)."""
@@ -60,7 +57,7 @@ class StaticFiles:
             mount, target = find_place(raw_path, scope["path"], scope.get("root_path", ""))
         query = scope.get("query_string")
         head = make_head(method, target + b"?" + query if query else target, scope["headers"])
-        files = self._find_files(mount)
+        files = self._mounts.find(mount)
         found = files.respond(head)
         response = found if isinstance(found, Response) else await files.wait_for(found, head)
         if app is None or response.status not in PASSED_ON:
@@ -71,19 +68,6 @@ class StaticFiles:
             await files.ask(app, head, scope, receive, send)
         else:
             await app(scope, receive, send)
-
-    def _find_files(self, mount: str) -> AsgiFiles:
-        """Return the files for a mount, of this thread and its event loop."""
-        local = self._local
-        loop = asyncio.get_running_loop()
-        if getattr(local, "loop", None) is not loop:
-            local.loop, local.files = loop, {}
-        files: AsgiFiles | None = local.files.get(mount)
-        if files is None:
-            if len(local.files) >= MAX_MOUNTS:
-                local.files.clear()
-            files = local.files[mount] = AsgiFiles(self._plan, mount, loop)
-        return files
 
 
 class StaticFilesMiddleware(StaticFiles):

@@ -6,16 +6,15 @@ app = fastfile.wsgi.StaticFiles("static", app=flask_app, prefix="/static")
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import Unpack
 
-from fastfile.embedding.files import MAX_MOUNTS, PASSED_ON, make_plan
+from fastfile.embedding.files import PASSED_ON, make_plan
 from fastfile.embedding.heads import make_head, read_environ
 from fastfile.embedding.options import FilesOptions
 from fastfile.embedding.settings import Directory
 from fastfile.embedding.targets import find_wsgi_place
-from fastfile.embedding.wsgi_files import Application, Environ, StartResponse, WsgiFiles
+from fastfile.embedding.wsgi_files import Application, Environ, StartResponse, WsgiMounts
 from fastfile.message import close_source
 
 
@@ -40,9 +39,7 @@ class StaticFiles:
         **options: Unpack[FilesOptions],
     ) -> None:
         self.app = app
-        self._plan = make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()")
-        self._lock = threading.Lock()
-        self._files: dict[str, WsgiFiles] = {}
+        self._mounts = WsgiMounts(make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()"))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -56,21 +53,12 @@ class StaticFiles:
         if query:
             target += b"?" + query.encode("latin-1", "replace")
         head = make_head(method, target, read_environ(environ))
-        files = self._find_files(mount)
+        files = self._mounts.find(mount)
         response = files.find(head)
         if app is None or response.status not in PASSED_ON:
             return files.send(response, environ, start_response)
         close_source(response.source)
         return files.ask(app, head, environ, start_response) if files.has_pages else app(environ, start_response)
-
-    def _find_files(self, mount: str) -> WsgiFiles:
-        files = self._files.get(mount)
-        if files is None:
-            with self._lock:
-                if len(self._files) >= MAX_MOUNTS:
-                    self._files = {}
-                files = self._files.setdefault(mount, WsgiFiles(self._plan, mount))
-        return files
 
 
 class StaticFilesMiddleware(StaticFiles):

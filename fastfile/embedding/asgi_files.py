@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.embedding.bodies import ColdRead, OpenFile, Pause, read_body
-from fastfile.embedding.files import PAGE_STATUSES, Files, Plan, report_failure
+from fastfile.embedding.files import MAX_MOUNTS, PAGE_STATUSES, Files, Plan, report_failure
 from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
 from fastfile.server.threads import Offload
@@ -107,23 +109,35 @@ class AsgiFiles(Files):
                 self._headers[head] = headers
         return headers
 
-    async def _send_pieces(self, response: Response, receive: Receive, send: Send) -> None:
-        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
-        sent = 0
+    async def pieces(self, response: Response, gone: asyncio.Future[None] | None = None) -> AsyncGenerator[bytes]:
+        """Yield the body of a response. It waits for the disk in a thread, and for a source until ``gone`` is done."""
         try:
             for step in read_body(response):
                 if isinstance(step, Pause):
                     await self._wait_for_source(step, gone)
+                elif isinstance(step, ColdRead):
+                    yield (await self._run(step.work)).result()
                 else:
-                    piece = (await self._run(step.work)).result() if isinstance(step, ColdRead) else step
-                    if not gone.done():
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    yield step
+                if gone is not None and gone.done():
+                    return
+        finally:
+            close_source(response.source)
+
+    async def _send_pieces(self, response: Response, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        sent = 0
+        try:
+            async with aclosing(self.pieces(response, gone)) as pieces:
+                async for piece in pieces:
+                    if gone.done():
+                        return
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                     sent += 1
                     if sent % TURN_PIECES == 0:
                         await asyncio.sleep(0)
-                if gone.done():
-                    return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()
 
@@ -151,10 +165,31 @@ class AsgiFiles(Files):
             job.cancel()
             raise
 
-    async def _wait_for_source(self, pause: Pause, gone: asyncio.Future[None]) -> None:
+    async def _wait_for_source(self, pause: Pause, gone: asyncio.Future[None] | None) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
         pause.wait(partial(_settle, ready, None))
-        await asyncio.wait((ready, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ready,) if gone is None else (ready, gone), return_when=asyncio.FIRST_COMPLETED)
+
+
+class AsgiMounts:
+    """The files of one application: for each thread, its event loop, and each path that it is mounted at."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._local = threading.local()
+
+    def find(self, mount: str) -> AsgiFiles:
+        """Return the files for a mount, of this thread and its event loop."""
+        local = self._local
+        loop = asyncio.get_running_loop()
+        if getattr(local, "loop", None) is not loop:
+            local.loop, local.files = loop, {}
+        files: AsgiFiles | None = local.files.get(mount)
+        if files is None:
+            if len(local.files) >= MAX_MOUNTS:
+                local.files.clear()
+            files = local.files[mount] = AsgiFiles(self._plan, mount, loop)
+        return files
 
 
 def _settle(future: asyncio.Future[Any], result: Any) -> None:

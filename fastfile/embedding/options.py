@@ -85,6 +85,8 @@ class RunOptions(ProcessOptions, total=False):
     """All options of the command."""
 
     live: bool | None
+    run: str | None
+    qr: bool | None
     watch_poll: bool | None
     bind: str | None
     port: int | str | None

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.embedding.bodies import OpenFile, read_body_waiting
-from fastfile.embedding.files import PAGE_STATUSES, Files, Plan, report_failure
+from fastfile.embedding.files import MAX_MOUNTS, PAGE_STATUSES, Files, Plan, report_failure
 from fastfile.errors import HTTPError, make_failure
 from fastfile.http.status import REASONS
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
@@ -74,8 +74,9 @@ class WsgiFiles(Files):
             [part] = parts
             if isinstance(part, bytes):
                 return (part,)
-            if response.status == 200 and FILE_WRAPPER in environ and _is_whole(part):
-                body: Iterable[bytes] = environ[FILE_WRAPPER](OpenFile(part), PIECE)
+            file = whole_file(response)
+            if file is not None and FILE_WRAPPER in environ:
+                body: Iterable[bytes] = environ[FILE_WRAPPER](OpenFile(file), PIECE)
                 return body
         return Body(response)
 
@@ -101,6 +102,25 @@ class WsgiFiles(Files):
                     self._headers.clear()
                 self._headers[head] = headers
         return headers
+
+
+class WsgiMounts:
+    """The files of one application, for each path that it is mounted at."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._files: dict[str, WsgiFiles] = {}
+
+    def find(self, mount: str) -> WsgiFiles:
+        """Return the files for a mount."""
+        files = self._files.get(mount)
+        if files is None:
+            with self._lock:
+                if len(self._files) >= MAX_MOUNTS:
+                    self._files = {}
+                files = self._files.setdefault(mount, WsgiFiles(self._plan, mount))
+        return files
 
 
 class Answer:
@@ -194,6 +214,11 @@ def close_body(body: Iterable[bytes]) -> None:
         close()
 
 
-def _is_whole(part: FileSlice) -> bool:
-    """Tell whether a part is its whole file: hosts send what a file wrapper holds to its end."""
-    return isinstance(part.owner, Resource) and part.count == part.owner.size
+def whole_file(response: Response) -> FileSlice | None:
+    """Return the file of a response that sends it whole: hosts send what a file wrapper holds to its end."""
+    if response.status != 200 or response.source is not None or len(response.parts) != 1:
+        return None
+    [part] = response.parts
+    if isinstance(part, FileSlice) and isinstance(part.owner, Resource) and part.count == part.owner.size:
+        return part
+    return None

@@ -15,9 +15,9 @@ import pytest
 from support.hosted import AsgiHost, read_messages
 from support.rawclient import Received
 
-import fastfile
 from fastfile.asgi import StaticFiles, StaticFilesMiddleware
 from fastfile.config.passwords import make_hash
+from fastfile.embedding import bodies
 from fastfile.embedding.bodies import BrokenBody
 
 BIG = os.urandom(1 << 20)
@@ -312,15 +312,14 @@ def test_a_file_that_is_cut_while_it_is_sent_breaks_the_body(site: Path) -> None
 
 def test_a_cold_file_is_read_in_a_thread_and_the_loop_goes_on(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is made slow where the application meets it: what is not in memory, and the read that waits."""
-    bodies = fastfile.asgi.StaticFiles.__call__.__globals__["AsgiFiles"].__init__.__globals__["read_body"].__globals__
     begun, go_on = threading.Event(), threading.Event()
 
     def read_slowly(*_: object) -> None:
         begun.set()
         assert go_on.wait(TIMEOUT_S)
 
-    monkeypatch.setitem(bodies, "read_cached", lambda *_: None)
-    monkeypatch.setitem(bodies, "read_ahead", read_slowly)
+    monkeypatch.setattr(bodies, "read_cached", lambda *_: None)
+    monkeypatch.setattr(bodies, "read_ahead", read_slowly)
 
     async def ask() -> None:
         client = Client(StaticFiles(site), "/big.bin")

@@ -42,6 +42,7 @@ DATA_REQUEST = "Sec-Fetch-Mode: cors"
 IMPOSSIBLE = {
     ("Django on gunicorn", "a path that is too long"),  # it refuses request lines of more than 4094 bytes itself
     ("Flask on gunicorn", "a path that is too long"),
+    ("Django on gunicorn", "bytes that are not UTF-8"),  # Django writes other text in their place, and so loses them
 }
 
 

@@ -27,7 +27,7 @@ LAYERS = (
     ("cli",),
     ("commands",),
     ("embedding",),
-    ("asgi", "wsgi"),
+    ("asgi", "wsgi", "django"),
     ("pytest_plugin",),
     ("__main__",),
 )

@@ -90,7 +90,7 @@ def serve_granian(root: str, listening: socket.socket) -> None:
     Granian(target, address=host, port=port, interface=Interfaces.ASGI, factory=True, log_access=False).serve()
 
 
-def configure_django() -> None:
+def configure_django(root: str) -> None:
     from django.conf import settings
     from django.http import JsonResponse
     from django.urls import path
@@ -99,22 +99,31 @@ def configure_django() -> None:
         return JsonResponse({"method": request.method})
 
     settings.configure(
-        ROOT_URLCONF=type("Urls", (), {"urlpatterns": [path("api/found", found)]}), ALLOWED_HOSTS=["*"], SECRET_KEY="x"
+        ROOT_URLCONF=type("Urls", (), {"urlpatterns": [path("api/found", found)]}),
+        ALLOWED_HOSTS=["*"],
+        SECRET_KEY="x",
+        STATIC_ROOT=root,
+        STATIC_URL="static/",
+        MIDDLEWARE=[
+            "django.middleware.security.SecurityMiddleware",
+            "fastfile.django.StaticFilesMiddleware",
+            "django.middleware.common.CommonMiddleware",
+        ],
     )
 
 
 def serve_django_asgi(root: str, listening: socket.socket) -> None:
     from django.core.asgi import get_asgi_application
 
-    configure_django()
-    run_uvicorn(fastfile.asgi.StaticFiles(root, app=get_asgi_application(), prefix="/static"), listening)
+    configure_django(root)
+    run_uvicorn(get_asgi_application(), listening)
 
 
 def serve_django_wsgi(root: str, listening: socket.socket) -> None:
     from django.core.wsgi import get_wsgi_application
 
-    configure_django()
-    run_gunicorn(fastfile.wsgi.StaticFiles(root, app=get_wsgi_application(), prefix="/static"), listening)
+    configure_django(root)
+    run_gunicorn(get_wsgi_application(), listening)
 
 
 def make_flask(root: str) -> Any:
