@@ -16,6 +16,7 @@ cdef class Connection(Watcher):
     cdef Transport _transport
     cdef int _interest, _rest
     cdef Py_ssize_t _lingered
+    cdef _set_up(self, Service service, Transport transport)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cpdef bytearray read_first(self, double kept_s)
     cpdef start(self, bytearray data)

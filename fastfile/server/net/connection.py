@@ -26,6 +26,10 @@ class Connection(Watcher):
     __slots__ = ("_interest", "_lingered", "_rest", "_service", "_transport", "deadline_s", "state")
 
     def __init__(self, service: Service, transport: Transport) -> None:
+        self._set_up(service, transport)
+
+    def _set_up(self, service: Service, transport: Transport) -> None:
+        """Set the first values. Subclasses call it instead of super().__init__(), which costs 600 instructions."""
         self._service = service
         self._transport = transport
         self.state = HEAD

@@ -2,10 +2,10 @@ cimport cython
 
 from fastfile._sendfile cimport accept, close
 from fastfile.server.net.connection cimport Connection
-from fastfile.server.net.http1.connection cimport Http1Connection
+from fastfile.server.net.http1.connection cimport make_connection
 from fastfile.server.net.poller cimport Poller, Watcher
 from fastfile.server.net.service cimport Service
-from fastfile.server.net.transport cimport PlainTransport, Transport
+from fastfile.server.net.transport cimport Transport, make_plain_transport
 
 cdef int ACCEPTS, SECURE_ACCEPTS, TOGETHER
 

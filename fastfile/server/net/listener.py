@@ -11,10 +11,10 @@ from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import kept_s
-from fastfile.server.net.http1.connection import Http1Connection
+from fastfile.server.net.http1.connection import make_connection
 from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
-from fastfile.server.net.transport import PlainTransport, Transport
+from fastfile.server.net.transport import Transport, make_plain_transport
 
 if TYPE_CHECKING:
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -126,7 +126,7 @@ class Listener(Watcher):
                 continue
             connection: Connection | None = None
             try:
-                connection = Http1Connection(service, self._make_transport(fd, address))
+                connection = make_connection(service, self._make_transport(fd, address))
                 data = connection.read_first(self._kept_s)
                 if data is not None:
                     said.append(data)
@@ -139,7 +139,7 @@ class Listener(Watcher):
 
     def _make_transport(self, fd: int, address: bytes) -> Transport:
         if self._tls is None:
-            return PlainTransport(fd, address, self._service.copying)
+            return make_plain_transport(fd, address, self._service.copying)
         service = self._service
         has_preface = service.has_prefaces and service.proxies.are_trusted(address)  # type: ignore[union-attr]
         return self._tls.make_transport(fd, address, has_preface)

@@ -27,6 +27,7 @@ cdef class Copying:
 
 cdef class PlainTransport(Transport):
     cdef Copying _copying
+    cdef _set_up(self, int fd, bytes peer, Copying copying)
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     @cython.locals(sent=Py_ssize_t)
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
@@ -37,3 +38,7 @@ cdef class PlainTransport(Transport):
     cpdef shutdown_write(self)
     cpdef close(self)
     cpdef reset(self)
+
+
+@cython.locals(transport=PlainTransport)
+cpdef PlainTransport make_plain_transport(int fd, bytes peer, Copying copying)

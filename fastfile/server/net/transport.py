@@ -102,6 +102,9 @@ class PlainTransport(Transport):
     __slots__ = ("_copying",)
 
     def __init__(self, fd: int, peer: bytes, copying: Copying) -> None:
+        self._set_up(fd, peer, copying)
+
+    def _set_up(self, fd: int, peer: bytes, copying: Copying) -> None:
         self.fd = fd
         self.peer = peer
         self.kind = PLAIN
@@ -141,3 +144,11 @@ class PlainTransport(Transport):
 
     def reset(self) -> None:
         reset(self.fd)
+
+
+def make_plain_transport(fd: int, peer: bytes, copying: Copying) -> PlainTransport:
+    """Return the transport of an accepted socket."""
+    # Without __init__: compiled, its call costs more than all that it does.
+    transport = PlainTransport.__new__(PlainTransport)
+    transport._set_up(fd, peer, copying)
+    return transport

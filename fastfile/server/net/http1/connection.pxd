@@ -5,6 +5,7 @@ from fastfile.server.net.http1.deferral cimport Deferral
 from fastfile.server.net.http1.output cimport Output
 from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.service cimport Service
+from fastfile.server.net.transport cimport Transport
 
 cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, MORE, NOTHING, PLAIN, SECURE
@@ -12,6 +13,7 @@ cdef Py_ssize_t LOOK_EACH
 
 cdef class Http1Connection(Output):
     cdef RequestReader _reader
+    cdef _set_up_http1(self, Service service, Transport transport)
     cdef object _opening
     cpdef bint is_quiet(self, bint silent_too) except -1
     cdef _go_on(self)
@@ -46,3 +48,7 @@ cdef class Http1Connection(Output):
     cdef _hand_over(self)
     @cython.locals(reader=RequestReader)
     cdef _drop_work(self)
+
+
+@cython.locals(connection=Http1Connection)
+cpdef Http1Connection make_connection(Service service, Transport transport)

@@ -36,7 +36,10 @@ class Http1Connection(Output):
     __slots__ = ("_opening", "_reader")
 
     def __init__(self, service: Service, transport: Transport) -> None:
-        super().__init__(service, transport)
+        self._set_up_http1(service, transport)
+
+    def _set_up_http1(self, service: Service, transport: Transport) -> None:
+        self._set_up_output(service, transport)
         self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
         self._opening: Opening | None = None  # what comes before the first request
         if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
@@ -372,3 +375,11 @@ class Http1Connection(Output):
                 self._drop_deferral()
         finally:
             Output._drop_work(self)
+
+
+def make_connection(service: Service, transport: Transport) -> Http1Connection:
+    """Return a new connection."""
+    # Without __init__: compiled, its call costs more than all that it does.
+    connection = Http1Connection.__new__(Http1Connection)
+    connection._set_up_http1(service, transport)
+    return connection

@@ -7,6 +7,7 @@ from fastfile.server.net.connection cimport Connection
 from fastfile.server.net.http1.deferral cimport Deferral
 from fastfile.server.net.http1.send_queue cimport SendQueue
 from fastfile.server.net.service cimport Service
+from fastfile.server.net.transport cimport Transport
 
 cdef int IDLE, WAITING, SENDING, READING, PENDING
 cdef int WRITE, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
@@ -18,6 +19,7 @@ cdef class Output(Connection):
     cdef Py_ssize_t _requests
     cdef Deferral _deferral
     cdef bint _closing
+    cdef _set_up_output(self, Service service, Transport transport)
     cpdef on_wake(self, Py_ssize_t number)
     @cython.locals(journal=Journal, queue=SendQueue)
     cdef _drop_work(self)

@@ -23,8 +23,8 @@ class Output(Connection):
 
     __slots__ = ("_closing", "_deferral", "_journal", "_queue", "_reading", "_requests", "_session")
 
-    def __init__(self, service: Service, transport: Transport) -> None:
-        super().__init__(service, transport)
+    def _set_up_output(self, service: Service, transport: Transport) -> None:
+        self._set_up(service, transport)
         self._queue: SendQueue | None = None  # once the socket does not take something at once
         self._journal: Journal | None = None  # where there is a log or metrics
         self._reading: Future[None] | None = None  # the job that reads what is to be sent from the disk
