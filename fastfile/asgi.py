@@ -18,15 +18,15 @@ from fastfile.message import Response, close_source
 
 
 class StaticFiles:
-    """Serves a folder, or one file, by HTTP; with ``app``, the files come first and ``app`` answers the rest.
+    """Serves a folder, or one file, over HTTP; with ``app``, files win and ``app`` handles all other requests.
 
-    ``prefix`` is the path of the folder; a framework may mount the application at another path besides. The options are
+    ``prefix`` is the path of the folder; a framework may mount the application at another path as well. The options are
     those of the command line. Folders are not listed unless ``listing=True``, and host names are not checked unless
-    ``allowed_host`` gives them. Raises ConfigError for an option that is wrong or has no effect here, and StartError
-    where the folder cannot be read.
+    ``allowed_host`` gives them. Raises ConfigError for an option that is wrong or has no effect here, and StartError if
+    the folder cannot be read.
 
-    With ``app``, it gets every method but GET and HEAD, every path without a file, and what is not HTTP. With ``spa``
-    too, its 404 for a navigation becomes the page of the single-page app.
+    ``app`` gets every method except GET and HEAD, every path without a file, and everything that is not HTTP. With
+    ``spa`` too, its 404 for a navigation becomes the page of the single-page app.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class StaticFiles:
 
 
 class StaticFilesMiddleware(StaticFiles):
-    """StaticFiles with the application as its first argument, as ``add_middleware`` of the frameworks has it."""
+    """StaticFiles with the application as its first argument, for the ``add_middleware`` of frameworks."""
 
     def __init__(
         self, app: Application, directory: Directory, *, prefix: str = "", **options: Unpack[FilesOptions]
@@ -80,7 +80,7 @@ class StaticFilesMiddleware(StaticFiles):
 
 
 async def _refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer what is not HTTP: nothing begins or ends with the application, and it has no WebSocket."""
+    """Respond to a scope that is not HTTP: there are no lifespan events, and no WebSocket."""
     if scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})

@@ -19,15 +19,16 @@ from fastfile.message import close_source
 
 
 class StaticFiles:
-    """Serves a folder, or one file, by HTTP; with ``app``, the files come first and ``app`` answers the rest.
+    """Serves a folder, or one file, over HTTP; with ``app``, files win and ``app`` handles all other requests.
 
-    ``prefix`` is the path of the folder; a framework may mount the application at another path besides. The options are
+    ``prefix`` is the path of the folder; a framework may mount the application at another path as well. The options are
     those of the command line. Folders are not listed unless ``listing=True``, and host names are not checked unless
-    ``allowed_host`` gives them. Raises ConfigError for an option that is wrong or has no effect here, and StartError
-    where the folder cannot be read.
+    ``allowed_host`` gives them. Raises ConfigError for an option that is wrong or has no effect here, and StartError if
+    the folder cannot be read.
 
-    With ``app``, it gets every method but GET and HEAD, and every path without a file. With ``spa`` too, its 404 for a
-    navigation becomes the page of the single-page app. Whole files go by ``wsgi.file_wrapper`` where the host has one.
+    ``app`` gets every method except GET and HEAD, and every path without a file. With ``spa`` too, its 404 for a
+    navigation becomes the page of the single-page app. Whole files are sent with ``wsgi.file_wrapper`` if the host has
+    one.
     """
 
     def __init__(

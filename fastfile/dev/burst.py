@@ -1,4 +1,4 @@
-"""When a burst of changes is over: a build writes many files, and no page should be loaded in the middle of them."""
+"""The end of a burst of changes: a build writes many files, and no page should reload in the middle of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fastfile.dev.changes import Change
 # A reload waits until nothing has changed for twice the largest gap of the burst, within these bounds.
 LEAST_QUIET_S = 0.02
 MOST_QUIET_S = 1.0
-# A file that is open for writing holds everything for so long, and each file prolongs a burst for so long: a log that
-# is written on and on holds nothing up.
+# The longest time that a file open for writing delays everything, and that each file prolongs a burst, so that a log
+# that is written continuously delays nothing.
 OPEN_S = 1.0
 
 
@@ -31,7 +31,7 @@ class Burst:
         return not self._first_s
 
     def note(self, changes: Iterable[Change], now_s: float) -> None:
-        """Take up changes that were seen now."""
+        """Record changes that were seen now."""
         prolongs = False
         for path, is_open in changes:
             if path in self._tired:
@@ -55,7 +55,7 @@ class Burst:
         return max([quiet_s, *(self._first_s[path] + OPEN_S for path in self._open)])
 
     def clear(self, keeps_rhythm: bool) -> None:
-        """Begin anew; ``keeps_rhythm``: what comes next belongs to the same build, with gaps as long as before."""
+        """Start again; ``keeps_rhythm``: the next changes belong to the same build, with gaps as long as before."""
         if not keeps_rhythm:
             self._gap_s = 0.0
             self._last_s = -inf

@@ -1,4 +1,4 @@
-"""A change of a file, and which paths count: what every way of watching has in common."""
+"""A change of a file, and which paths count: common to every way of watching."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Folders that no page is made of, and that change all the time.
+# Folders without files of pages that change all the time.
 IGNORED = frozenset((b"node_modules", b".git", b".hg", b".svn", b".jj"))
 _MAX_LINKS = 40  # in the path to a root, as in the kernel
 
 
 class Change(NamedTuple):
-    """``path`` changed. ``is_open``: a program has it open and writes on, as far as is known."""
+    """``path`` changed. ``is_open``: a program has it open and is still writing, as far as is known."""
 
     path: bytes
     is_open: bool = False
@@ -24,9 +24,9 @@ def is_ignored(name: bytes) -> bool:
 
 
 def path_components(path: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each folder and the name in it that the way to a path goes through, the links in it followed.
+    """Yield each folder and the name in it on the way to a path, following links.
 
-    Whatever happens to one of these names, the path may lead elsewhere afterwards.
+    If any of these names changes, the path may lead elsewhere.
     """
     pending = [name for name in reversed(path.split(b"/")) if name]
     folder, links = b"/", 0

@@ -1,4 +1,4 @@
-"""Which file systems report the changes that other machines, hosts or programs make: by type, from mountinfo."""
+"""Which file systems report changes by other machines, hosts or programs: by type, from mountinfo."""
 
 from __future__ import annotations
 

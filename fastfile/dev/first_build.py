@@ -9,12 +9,12 @@ from typing import Protocol
 
 WAIT_S = 10.0
 LOOK_S = 0.05
-QUIET_S = 0.2  # nothing at the top of the root has changed for so long
+QUIET_S = 0.2  # the top of the root has not changed for this time
 _COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Command(Protocol):
-    """The command of --run, as workers see it (server/command.py)."""
+    """The command of --run, from a worker's view (server/command.py)."""
 
     command: str
 
@@ -23,7 +23,7 @@ class Command(Protocol):
 
 
 class FirstBuild:
-    """Work for a thread: waits until something is in the root, and has settled. All requests share one."""
+    """Work for a thread: waits until the root has content that has settled. All requests share one."""
 
     def __init__(self, root: bytes, command: Command) -> None:
         self._root = root
@@ -40,7 +40,7 @@ class FirstBuild:
         return self._is_given_up or self._command.end() is not None or self._is_there()
 
     def give_up(self) -> None:
-        """Let all that wait go on: the server is about to stop."""
+        """Release all waiters: the server is about to stop."""
         self._is_given_up = True
 
     def _is_there(self) -> bool:
@@ -55,7 +55,7 @@ class FirstBuild:
 
 
 def describe_failure(command: Command) -> bytes:
-    """Return the notice about a command that has failed; empty where it has not."""
+    """Return the notice about a failed command; empty if it has not failed."""
     end = command.end()
     if end is None or end[0] == 0:
         return b""

@@ -1,6 +1,6 @@
-"""The events of Linux's inotify(7), by ctypes: what happens in folders, beneath them, and to the paths that lead there.
+"""The events of Linux's inotify(7), by ctypes: changes in folders, below them, and on the paths that lead there.
 
-Works inside Landlock, which knows nothing of watches. Used by one thread (watcher.py).
+Works inside Landlock, which does not restrict watches. Used by one thread (watcher.py).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class _Event(NamedTuple):
 
 
 class Inotify:
-    """Watches ``roots`` (absolute paths of folders and files). Raises OSError: ENOSPC or EMFILE where no watch is left.
+    """Watches ``roots`` (absolute paths of folders and files). Raises OSError: ENOSPC or EMFILE if no watch is left.
 
-    ``fd`` is readable when something happened. ``follow``: folders that links lead to are watched as well.
+    ``fd`` is readable when something happened. ``follow``: folders behind links are watched too.
     """
 
     def __init__(self, roots: Iterable[bytes], follow: bool) -> None:
@@ -55,17 +55,17 @@ class Inotify:
         return len(self._folders) + len(self._parents)
 
     def close(self) -> None:
-        """Let go of all watches."""
+        """Release all watches."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
     def read(self) -> list[Change]:
-        """Return what has happened since the last call. Raises OSError as the constructor does."""
+        """Return the changes since the last call. Raises OSError as the constructor does."""
         changes: list[Change] = []
         for event in self._events():
             if event.mask & (_OVERFLOW | _UNMOUNT) or self._concerns_path(event):
-                # Events were lost, or a root is another folder now: begin anew. What is not read is about the old one.
+                # Events were lost, or a root is another folder now: start again. Unread events are about the old one.
                 self._begin()
                 return [*changes, *(Change(root) for root in self._roots)]
             folder = self._folders.get(event.watch)
@@ -96,7 +96,7 @@ class Inotify:
                     self._folders[watch] = os.path.dirname(root)
 
     def _enter(self, folder: bytes) -> Iterator[bytes]:
-        """Watch a folder and all beneath it; yield the files that are there, which came before the watch."""
+        """Watch a folder and everything below it; yield existing files, which appeared before the watch."""
         pending = [folder]
         while pending:
             folder = pending.pop()
@@ -113,11 +113,11 @@ class Inotify:
                             pending.append(entry.path)
                         else:
                             yield entry.path
-            except OSError:  # it went meanwhile, or may not be read: then nothing in it is served
+            except OSError:  # it disappeared, or may not be read: then nothing in it is served
                 continue
 
     def _is_new_target(self, entry: os.DirEntry[bytes]) -> bool:
-        """Tell whether an entry is a link to a folder that no link before has led to: links may lead in circles."""
+        """Tell whether an entry is a link to a folder that no earlier link led to: links may form loops."""
         try:
             if not entry.is_symlink() or not entry.is_dir():
                 return False
@@ -143,18 +143,18 @@ class Inotify:
         changes.append(Change(path, is_open))
 
     def _leave(self, folder: bytes) -> None:
-        """Stop watching a folder that was moved away, and what is beneath it."""
+        """Stop watching a folder that was moved away, and everything below it."""
         inside = folder + b"/"
         for watch in [watch for watch, path in self._folders.items() if path == folder or path.startswith(inside)]:
             del self._folders[watch]
             self._libc.inotify_rm_watch(self.fd, watch)
 
     def _concerns_path(self, event: _Event) -> bool:
-        """Tell whether an event changes where a path to a root leads."""
+        """Tell whether an event changes the target of a path to a root."""
         return bool(event.mask & _NAMES) and event.name in self._parents.get(event.watch, ())
 
     def _add(self, folder: bytes, mask: int) -> int | None:
-        """Watch a folder; None where there is none that may be read. Raises OSError where no watch is left."""
+        """Watch a folder; None if there is no readable one. Raises OSError if no watch is left."""
         watch = self._libc.inotify_add_watch(self.fd, folder, ctypes.c_uint32(mask | _ONLY_DIR | _ADD_TO_MASK))
         if watch >= 0:
             return int(watch)

@@ -1,6 +1,6 @@
 """Sets up --live: the open pages, and the middleware that lets them connect.
 
-Imports all that is needed later, since a worker in its sandbox cannot read its own modules.
+Imports everything that is needed later, because a sandboxed worker cannot read its own modules.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastfile.site.pages import read_asset
 from fastfile.storage.root import Root
 
 if sys.platform == "linux":
-    with suppress(ImportError):  # a Python without libffi has no ctypes: then we poll
+    with suppress(ImportError):  # a Python without libffi has no ctypes: then poll
         from fastfile.dev import inotify  # noqa: F401
 else:
     with suppress(ImportError):

@@ -10,11 +10,11 @@ from watchfiles._rust_notify import RustNotify
 from fastfile.dev.changes import Change, is_ignored
 
 _STEP_MS = 10
-_TIMEOUT_MS = 500  # so often it looks whether it has to stop, and whether a root is another folder now
+_TIMEOUT_MS = 500  # how often it checks whether to stop, and whether a root is another folder now
 
 
 class Native:
-    """Watches ``roots``; it is made anew when one of them is another folder, to which watchfiles is blind."""
+    """Watches ``roots``; it is made again when one of them is another folder, which watchfiles does not notice."""
 
     def __init__(self, roots: Sequence[bytes]) -> None:
         self._roots = tuple(roots)

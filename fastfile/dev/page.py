@@ -1,4 +1,4 @@
-"""An open page: its WebSocket, what it has loaded, and what it waits for."""
+"""An open page: its WebSocket, the files that it has loaded, and what it waits for."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from fastfile.protocol.websocket import (
     make_frame,
 )
 
-MAX_TARGETS = 10_000  # that are remembered of a page; of one with more, changes go unnoticed
+MAX_TARGETS = 10_000  # files that are tracked for a page; changes of further ones go unnoticed
 MAX_TARGET = 8192  # bytes
-_COARSE_NS = 10_000_000  # times of files are that coarse: a tick of the slowest kernel clock
+_COARSE_NS = 10_000_000  # the resolution of file times: a tick of the slowest kernel clock
 _STALE = Print(0)
 
 
 class Page:
-    """One page in a browser. It says what it has loaded, and when, counted from when it began to load.
+    """One page in a browser. It reports which files it has loaded, and when, counted from the start of its load.
 
-    ``on_begin`` is called when it has connected, ``on_news`` when it has said something, ``on_end`` when its connection
-    has ended.
+    ``on_begin`` is called when it has connected, ``on_news`` when it has reported something, ``on_end`` when its
+    connection has ended.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Page:
         self._reader = FrameReader()
         self._channel: Channel | None = None
         self._began_ns = 0  # when it connected
-        self.target = b""  # of the page itself; empty until it has said so
-        self.prints: dict[bytes, Print] = {}  # of all that it has loaded, as it was then
-        self.news: dict[bytes, int] = {}  # what it has loaded since the last look, and when, in ns of the system's time
+        self.target = b""  # of the page itself; empty until it has reported it
+        self.prints: dict[bytes, Print] = {}  # of everything that it has loaded, at that time
+        self.news: dict[bytes, int] = {}  # loads since the last check, and when, in ns of the system's time
         self.loaded_ns = 0
-        self.missing: set[bytes] = set()  # what was missing when it was loaded, and so need not come
-        self.held_since_s = inf  # since when a change waits for more, on the monotonic scale
+        self.missing: set[bytes] = set()  # files that were missing when it was loaded, and need not appear
+        self.held_since_s = inf  # since when a change waits for others, on the monotonic scale
         self.notice = b""
-        self.is_answering = True  # it has said something since the last ping
+        self.is_answering = True  # it has sent something since the last ping
 
     def begin(self, channel: Channel) -> None:
         self._channel = channel
@@ -87,7 +87,7 @@ class Page:
             self.tell(b"notice " + notice)
 
     def ping(self) -> None:
-        """Ask for a sign of life; close where the last one did not come."""
+        """Send a ping; close the connection if the last one got no reply."""
         if not self.is_answering and self._channel is not None:
             self._channel.close()
             return
@@ -101,7 +101,7 @@ class Page:
             self._channel.close()
 
     def look_at_news(self, prints: dict[bytes, Print]) -> bool:
-        """Take up what was loaded; ``prints`` are those of now. Tell whether something has changed since then."""
+        """Record new loads; ``prints`` are the current ones. Tell whether something has changed since then."""
         has_changed = False
         for target, seen in prints.items():
             fetched_ns = self.news.pop(target)
@@ -111,14 +111,14 @@ class Page:
         return has_changed
 
     def forget_all(self) -> None:
-        """Count everything as changed: the page was loaded from another folder."""
+        """Treat everything as changed: the page was loaded from another folder."""
         self.prints = dict.fromkeys(self.prints, _STALE)
 
     def _take(self, lines: Iterable[bytes]) -> None:
-        """Take up lines of ``MILLISECONDS TARGET``.
+        """Record lines of ``MILLISECONDS TARGET``.
 
-        The first of all is the page itself and its age. It says so after it has connected, so it is no younger than
-        that makes it, however long its message took. The others are what it has loaded, and when in its life.
+        The first line is the page itself and its age. The page sends it after it has connected, so it is at least that
+        old, however long the message took. The other lines are the files that it has loaded, and when in its life.
         """
         for line in lines:
             time_ms, _, target = line.partition(b" ")

@@ -1,7 +1,7 @@
-"""The open pages, and what each is told when files change: to swap a style sheet or a picture, or to load anew.
+"""The open pages, and their messages when files change: swap a style sheet or an image, or reload.
 
-A page is told once the burst of changes is over and it would load without a miss: its URL answers as well as before,
-and what its new version refers to is there, which is waited for a second.
+A page is told when the burst of changes is over and it would load without a miss: its URL works as well as before, and
+the references of its new version exist, for which it waits up to a second.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from fastfile.message import Session
 from fastfile.protocol.websocket import GOING_AWAY
 from fastfile.site.handler import Handler
 
-REFERENCES_S = 1.0  # a page waits so long for what its new version refers to
-NOTICE_S = 5.0  # then a page that waits says so
-LINGER_S = 30.0  # the watcher goes on so long after the last page
+REFERENCES_S = 1.0  # how long a page waits for the references of its new version
+NOTICE_S = 5.0  # then a waiting page shows a notice
+LINGER_S = 30.0  # how long the watcher runs after the last page
 PING_S = 30.0
-COMMAND_S = 0.3  # how often to look whether the command of --run has ended
-WAIT_S = 3.0  # a request for a missing file waits so long for the end of a build
-MAX_WAITING = 48  # such requests, which hold jobs of the worker's threads
+COMMAND_S = 0.3  # how often to check whether the command of --run has ended
+WAIT_S = 3.0  # how long a request for a missing file waits for the end of a build
+MAX_WAITING = 48  # the most such requests, which occupy the worker's threads
 
 
 class Log(Protocol):
-    """Where messages to the operator go (server/log/error.py)."""
+    """The destination of messages to the operator (server/log/error.py)."""
 
     def say(self, text: str) -> None: ...
 
@@ -53,7 +53,7 @@ class Settling:
         self._event.wait(WAIT_S)
 
     def end(self) -> None:
-        """Let all that wait go on."""
+        """Release all waiters."""
         self._event.set()
 
 
@@ -103,7 +103,7 @@ class Pages:
         return Page(self._on_page_begin, self._on_news, self._on_page_end)
 
     def wait(self) -> Callable[[], None] | None:
-        """Return work for a thread that waits until the files are settled; None where they are."""
+        """Return work for a thread that waits until the files are settled; None if they are."""
         if self._first_build is not None:
             if not self._first_build.is_over():
                 return self._first_build
@@ -115,7 +115,7 @@ class Pages:
         return self._settling
 
     def close(self) -> None:
-        """End all connections, for good: the pages connect again as soon as there is another server."""
+        """End all connections permanently: the pages connect again as soon as there is another server."""
         self.is_closed = True
         if self._first_build is not None:
             self._first_build.give_up()
@@ -165,7 +165,7 @@ class Pages:
         self._last_timer = self._loop.call_later(delay_s, callback) if delay_s < inf else None
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        """Take up what the watcher has seen; nothing at all means that from now on everything is seen."""
+        """Record the watcher's changes; none at all means that from now on everything is seen."""
         if changes:
             self._burst.note(changes, time.monotonic())
         self._schedule(0.0)
@@ -174,7 +174,7 @@ class Pages:
         self._schedule(0.0)
 
     def _schedule(self, due_s: float) -> None:
-        """Look at the pages as soon as the burst is over, or at ``due_s``, whichever is later."""
+        """Check the pages when the burst is over, or at ``due_s``, whichever is later."""
         if self._timer is not None:
             self._timer.cancel()
         delay_s = max(due_s, self._burst.over_s()) - time.monotonic()
@@ -205,7 +205,7 @@ class Pages:
         return min((due_s for due_s in dues if due_s > now_s), default=inf)
 
     async def _look(self) -> None:
-        """See what each page has to be told."""
+        """Decide what to tell each page."""
         self._clock.begin_batch()
         prints = Prints(self._handler, self._loop, self._submit, self._known_references)
         for page in list(self._pages):
@@ -281,7 +281,7 @@ class Pages:
         page.tell(b"swap " + b" ".join(sorted(changed)) if is_swap else b"reload")
 
     async def _find_changed(self, page: Page, prints: Prints) -> dict[bytes, Print]:
-        """Return the targets that a page would load anew. What was deleted is not among them."""
+        """Return the targets that a page would load again. Deleted ones are not among them."""
         changed = {}
         for target, before in list(page.prints.items()):
             now = await prints.look(target, target == page.target)

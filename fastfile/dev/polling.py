@@ -1,4 +1,4 @@
-"""Polling: looks at every file beneath the roots again and again, where the system reports no changes."""
+"""Polling: checks every file beneath the roots again and again, if the system reports no changes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from fastfile.dev.changes import Change, is_ignored
 
 LEAST_S = 0.3
-SHARE = 20  # it sleeps this many times as long as a look takes: 5 % of one CPU at most
+SHARE = 20  # it sleeps this many times as long as a check takes: at most 5 % of one CPU
 
 _Stamp = tuple[int, int, int]
 
 
 class Polling:
-    """The files beneath ``roots`` (absolute paths), as they were at the last look; ``interval_s`` until the next."""
+    """The files beneath ``roots`` (absolute paths), as of the last check; ``interval_s`` until the next."""
 
     def __init__(self, roots: Iterable[bytes], follow: bool) -> None:
         self._roots = tuple(roots)
@@ -29,7 +29,7 @@ class Polling:
         return len(self._files)
 
     def read(self) -> list[Change]:
-        """Look again, and return what differs. A file that is written right now counts as open until it rests."""
+        """Check again, and return the differences. A file that is being written counts as open until it rests."""
         before, self._files = self._files, self._look()
         if before == self._files:
             return []

@@ -1,6 +1,6 @@
-"""What a URL leads to at this moment, asked of the handler itself, so rules, fallback pages and mounts are followed.
+"""The current content of a URL, from the handler itself, so that rules, fallback pages and mounts apply.
 
-Two equal prints mean that a page which loaded the URL has nothing new to load.
+Two equal prints mean that a page that loaded the URL has nothing new to load.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Print(NamedTuple):
         return (self.status, self.tag, self.kind) == (other.status, other.tag, other.kind)
 
     def is_worse(self, before: Print) -> bool:
-        """Tell whether an error or a listing answers where something better did before."""
+        """Tell whether a URL now gets an error or a listing instead of a better response."""
         return (self.status >= 400 and before.status < 400) or (before.is_file and not self.is_file)
 
 
@@ -72,7 +72,7 @@ class Prints:
         return found
 
     async def find_missing(self, target: bytes, as_page: bool) -> set[bytes]:
-        """Return what is missing of all that a target loads, and that those files load in their turn."""
+        """Return what is missing among the loads of a target, and the loads of those files."""
         missing: set[bytes] = set()
         seen = {target}
         pending = [(target, as_page)]
@@ -146,7 +146,7 @@ class Prints:
                 await self._run(unhashed.job)
         while isinstance(found, Deferred):
             found = found.finish(await self._run(found.work))
-        if found is None:  # it changes faster than it is hashed
+        if found is None:  # it changes faster than it can be hashed
             raise HTTPError(503, "The file is changing.")
         return found
 

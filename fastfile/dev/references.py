@@ -1,6 +1,6 @@
-"""The files that a page cannot do without: its scripts, style sheets and pictures, and what those load in their turn.
+"""The files that a page needs: its scripts, style sheets and images, and the files that those load.
 
-Reads bytes by their patterns, as fast as a reload needs it. What is missed is only not waited for.
+Reads bytes by patterns, quickly enough for a reload. A missed reference is only not waited for.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _read_element(element: bytes) -> list[bytes]:
 
 
 def _join(base: bytes, reference: bytes) -> bytes:
-    """Return the target that a reference leads to; empty where that is no file of this server."""
+    """Return the target of a reference; empty if it is not a file of this server."""
     try:
         text = html.unescape(reference.decode().strip())
         if not text or text.startswith(("data:", "blob:", "javascript:", "mailto:", "#")):

@@ -1,4 +1,4 @@
-"""The watcher: a thread that reports the changes beneath the roots, in the best way that this system has."""
+"""The watcher: a thread that reports changes beneath the roots, in the best way of this system."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe_watching(roots: Sequence[str], always_poll: bool) -> str:
 
 
 class Watching(NamedTuple):
-    """What is watched: ``roots`` are folders and files; ``follow``: also the folders that links lead to."""
+    """The watched paths: ``roots`` are folders and files; ``follow``: also folders behind links."""
 
     roots: tuple[bytes, ...]
     follow: bool
@@ -36,8 +36,8 @@ class Watching(NamedTuple):
 class Watcher:
     """Watches from start() to stop().
 
-    ``report`` is called in the thread: with no changes once everything is watched, later with those that were seen.
-    ``say`` gets a line where it has to poll, since the system gives no events; it is called in the thread as well.
+    ``report`` is called in the thread: without changes once everything is watched, later with the changes. ``say`` gets
+    a line if it has to poll because the system gives no events; it is called in the thread too.
     """
 
     def __init__(self, watching: Watching, report: Report, say: Callable[[str], None]) -> None:
@@ -54,14 +54,14 @@ class Watcher:
         return self._thread is not None
 
     def start(self) -> None:
-        """Begin to watch; nothing where it does already."""
+        """Begin to watch; do nothing if it already does."""
         if self._thread is None:
             self._stop_r, self._stop_w = os.pipe()
             self._thread = threading.Thread(target=self._run, args=(self._stop_r,), name="watcher", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching, and let go of all watches. Does not wait for the thread."""
+        """Stop watching, and release all watches. Does not wait for the thread."""
         if self._thread is not None:
             os.close(self._stop_w)
             self._thread = None

@@ -1,1 +1,1 @@
-"""fastfile inside other Python programs: what the public modules asgi, wsgi, django and pytest_plugin share."""
+"""fastfile inside other Python programs: common code of the public modules asgi, wsgi, django and pytest_plugin."""

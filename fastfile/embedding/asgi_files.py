@@ -1,4 +1,4 @@
-"""The files of one thread and its event loop, answering by ASGI messages."""
+"""The files of one thread and its event loop, sent with ASGI messages."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class AsgiFiles(Files):
             close_source(response.source)
 
     async def ask(self, app: Application, head: RequestHead, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have ``app`` answer; its 404 for a navigation becomes the page of the single-page app."""
+        """Call ``app``; its 404 for a navigation becomes the page of the single-page app."""
         page: Response | None = None
 
         async def send_unless_absent(message: Message) -> None:

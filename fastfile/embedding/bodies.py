@@ -1,4 +1,4 @@
-"""Bodies in pieces, for hosts that take bytes: what is in memory at once, what is on the disk when it has been read."""
+"""Bodies in pieces, for hosts that take bytes: from memory, or from the disk after a read in a thread."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import partial
 from fastfile.message import FileSlice, Pending, Response, Source
 from fastfile.sendfile import read_ahead, read_cached
 
-PIECE = 64 * 1024  # large enough that the host's cost for each does not count, small enough to hold for many clients
+PIECE = 64 * 1024  # large enough to make the host's cost per piece negligible, small enough for many clients
 # On a page-cache miss, read 1 MiB in a thread and ask the kernel to prefetch 7 MiB more, as the server does.
 READ_SIZE = 1024 * 1024
 AHEAD_SIZE = 7 * 1024 * 1024
 
 
 class BrokenBody(Exception):
-    """A body that cannot be as long as its Content-Length: the file was cut, or cannot be read any more."""
+    """A body shorter than its Content-Length: the file was truncated, or can no longer be read."""
 
 
 class ColdRead:
@@ -27,9 +27,9 @@ class ColdRead:
 
 
 class OpenFile:
-    """A part of a file as a file object: ``fileno()`` for sendfile, or reads at a position of its own.
+    """A part of a file as a file object: ``fileno()`` for sendfile, or reads at its own position.
 
-    The descriptor is shared between responses, so its own position is never moved.
+    Responses share the descriptor, so the descriptor's own position never moves.
     """
 
     mode = "rb"
@@ -67,7 +67,7 @@ class OpenFile:
 
 
 class Pause:
-    """The source has nothing yet: call its ``wait``."""
+    """The source has no data yet: call its ``wait``."""
 
     def __init__(self, source: Source) -> None:
         self.wait: Callable[[Callable[[], None]], None] = source.wait  # type: ignore[attr-defined]
@@ -77,9 +77,9 @@ Step = bytes | ColdRead | Pause
 
 
 def read_body(response: Response) -> Iterator[Step]:
-    """Yield the body of a response, in pieces of at most PIECE where it comes from files; it never waits.
+    """Yield the body of a response, in pieces of at most PIECE if it comes from files; never waits.
 
-    The caller does the work of a ColdRead and waits for a Pause before it asks for the next. Raises BrokenBody.
+    The caller does the work of a ColdRead and waits for a Pause before it takes the next piece. Raises BrokenBody.
     """
     for part in response.parts:
         yield from _read_part(part)
@@ -100,7 +100,7 @@ def read_body(response: Response) -> Iterator[Step]:
 
 
 def read_body_waiting(response: Response) -> Iterator[bytes]:
-    """Yield the body of a response; wait for the disk where that is necessary. Raises BrokenBody."""
+    """Yield the body of a response; wait for the disk if necessary. Raises BrokenBody."""
     steps = read_body(response)
     for step in steps:
         assert not isinstance(step, Pause), "a source pends only where it was given threads"

@@ -45,9 +45,9 @@ def main() -> int:
 
 
 def end_with_parent(fd: int) -> None:
-    """Have SIGTERM sent to this process when the other end of a pipe is closed, by intent or by a crash.
+    """Make the kernel send SIGTERM to this process when the other end of a pipe is closed, even by a crash.
 
-    The kernel signals it (fcntl(2), O_ASYNC), since the supervisor has no event loop, and forks, so it has no threads.
+    The kernel does it (fcntl(2), O_ASYNC), because the supervisor has no event loop, and no threads, since it forks.
     """
     signal.signal(signal.SIGIO, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())

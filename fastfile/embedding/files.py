@@ -1,4 +1,4 @@
-"""The files of one folder as the handler sees them, for a program that receives the requests itself.
+"""The files of one folder, for a program that receives the requests itself.
 
 It has the semantics, caches and pages of the server (application.py); a host has the sockets. One Files belongs to one
 thread, or to the holder of a lock.
@@ -26,8 +26,8 @@ from fastfile.site.compression import Submit
 
 logger = logging.getLogger("fastfile")
 
-# Responses that say that no file is at a path, so that the application behind the files is asked. An application may
-# give a meaning to a target that no file can have.
+# Statuses that mean that there is no file at a path, so that the application behind the files gets the request. An
+# application may give a meaning to a target that no file can have.
 PASSED_ON = frozenset((400, 404))
 MAX_MOUNTS = 16  # paths that one application may be mounted at; each has a cache of its own
 PAGE_STATUSES = frozenset((200, 304))
@@ -63,7 +63,7 @@ def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix
 
 
 class Files:
-    """Answers requests whose targets begin with ``mount``, a decoded path.
+    """Responds to requests whose targets begin with ``mount``, a decoded path.
 
     ``submit`` runs background work in a thread, ``read`` reads that a body waits for; without them there is no
     compression, and bodies wait for the disk.
@@ -111,7 +111,7 @@ class Files:
         return self._handler.refuse(error, head)
 
     def begin(self) -> None:
-        """Note that time has gone by: the disk may have changed."""
+        """Note that time has passed: the disk may have changed."""
         clock = self.clock
         clock.begin_batch()
         if clock.wall_s != self._looked_s:
@@ -130,7 +130,7 @@ class Files:
         return self._pages.respond(head)
 
     def _judge_move(self, head: RequestHead, response: Response) -> Response | Deferred:
-        """Return the 404 in place of a redirect to a folder that has no page: its path may be the application's."""
+        """Return the 404 instead of a redirect to a folder without a page: its path may be the application's."""
         if response.status not in MOVED:
             return response
         location = dict(response.fields).get(b"Location", b"")

@@ -18,8 +18,8 @@ from fastfile.embedding.settings import Directory, find_root, make_config, make_
 from fastfile.errors import StartError
 
 HINT = ": it is for a server that the program does not watch (fastfile.run)"
-GRACE_S = 0.2  # a program that stops its server waits for no client; the command gives more
-START_S = 60.0  # far above what a start takes: reaching it is a failure, not a slow machine
+GRACE_S = 0.2  # a program that stops its server does not wait for clients; the command gives more
+START_S = 60.0  # far more than a start takes, so reaching it is a failure, not a slow machine
 END_S = 5.0  # beyond the grace
 # The path of the package comes last, so that it hides no module of Python.
 CODE = "import sys; sys.path.append(sys.argv[1]); from fastfile.embedding.child import main; sys.exit(main())"
@@ -86,7 +86,7 @@ class ProcessServer(RunningServer):
         return self
 
     def stop(self) -> None:
-        """Stop the processes, and free the port; transfers get the grace. It does nothing after that."""
+        """Stop the processes, and free the port; transfers get the grace period. Does nothing afterwards."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -113,7 +113,7 @@ class ProcessServer(RunningServer):
             _abandoned.append(process)
 
     def _read(self, stdout: IO[bytes]) -> None:
-        """Read what the processes print: that they serve, or why they do not, then a line for each request."""
+        """Read the processes' output: that they are ready, or the problem, then a line for each request."""
         for line in stdout:
             try:
                 said = json.loads(line)

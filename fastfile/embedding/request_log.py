@@ -1,4 +1,4 @@
-"""The requests of a server as objects, for tests: what was requested, how it was answered, and waiting for more."""
+"""The requests of a server as objects, for tests: the request, its status, and waiting for more."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class RequestLog:
     def assert_requested(
         self, path: str, *, method: str | None = None, status: int | None = None, count: int | None = None
     ) -> Request:
-        """Return the last request for a path; fail where there is none, or not ``count`` of them."""
+        """Return the last request for a path; fail if there is none, or not ``count`` of them."""
         __tracebackhide__ = True
         found = self.find(path, method=method, status=status)
         wanted = _describe(path, method, status)
@@ -95,7 +95,7 @@ class RequestLog:
         return found[-1]
 
     def assert_not_requested(self, path: str, *, method: str | None = None, status: int | None = None) -> None:
-        """Fail where a path was requested."""
+        """Fail if a path was requested."""
         __tracebackhide__ = True
         if self.find(path, method=method, status=status):
             raise AssertionError(f"{_describe(path, method, status)} was requested\n{self.show()}")
@@ -136,7 +136,7 @@ class RequestLog:
         return "\n".join(["requests:", *lines, *(f"  {request}" for request in shown[-MAX_SHOWN:])])
 
     def renew_lock(self) -> None:
-        """Make the lock anew in a forked child: the thread that may have held it is not there."""
+        """Make the lock again in a forked child: the thread that may have held it does not exist there."""
         self._changed = threading.Condition()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What the servers of the Python API share: URL, log of requests, ``with``, and that they end with the program."""
+"""Common code of the servers of the Python API: URL, log of requests, ``with``, and ending with the program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _running: weakref.WeakSet[RunningServer] = weakref.WeakSet()
 
 
 class RunningServer:
-    """A server that is started and stopped: by its methods, by ``with``, or by ``async with``."""
+    """A server with methods to start and stop it, which ``with`` and ``async with`` call."""
 
     def __init__(self, config: Config, root_path: str, host: str, port: int) -> None:
         self.requests = RequestLog()
@@ -41,7 +41,7 @@ class RunningServer:
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Let go of the descriptors in a forked child: the server is its parent's."""
+        """Release the descriptors in a forked child: the server belongs to its parent."""
         raise NotImplementedError
 
     def _note_start(self) -> None:

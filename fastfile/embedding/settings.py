@@ -60,7 +60,7 @@ def find_root(config: Config) -> tuple[Config, str]:
 
 
 def spare_descriptors(config: Config) -> Config:
-    """Return the settings with a share of the descriptors that the program may have; its limit stays as it is."""
+    """Return the settings with a share of the descriptors that the program may have; its limit does not change."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY:
         return config

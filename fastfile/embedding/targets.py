@@ -1,8 +1,8 @@
-"""Where a request leads, from what host servers and frameworks say about its path.
+"""The target of a request, from what host servers and frameworks provide about its path.
 
-They say it three times: the path as it came (raw), the decoded path, and the path that the application is mounted at
-(ASGI's root_path, WSGI's SCRIPT_NAME). The raw path goes first, since decoding loses bytes; the others say whether a
-mount was taken off, or a middleware has chosen another path.
+They provide three values: the path as received (raw), the decoded path, and the path of the application's mount (ASGI's
+root_path, WSGI's SCRIPT_NAME). The raw path is preferred, because decoding loses bytes; the others show whether a mount
+was removed, or whether a middleware has changed the path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files of one WSGI application, for all threads of its host: one lock around what they share."""
+"""The files of one WSGI application, for all threads of its host: one lock around their shared state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILE_WRAPPER = "wsgi.file_wrapper"
 
 
 class WsgiFiles(Files):
-    """Files for several threads. Work that a response waits for is done by the thread that asks."""
+    """Files for several threads. The requesting thread does the work that its response waits for."""
 
     def __init__(self, plan: Plan, mount: str) -> None:
         self._lock = threading.RLock()
@@ -83,7 +83,7 @@ class WsgiFiles(Files):
     def ask(
         self, app: Application, head: RequestHead, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Have ``app`` answer; its 404 for a navigation becomes the page of the single-page app."""
+        """Call ``app``; its 404 for a navigation becomes the page of the single-page app."""
         answer = Answer(start_response, lambda: self.find_app_page(head))
         body = app(environ, answer.start)
         chunks = iter(body)
@@ -124,7 +124,7 @@ class WsgiMounts:
 
 
 class Answer:
-    """The answer of the application behind the files: passed on, unless ``find_page`` has a page for its 404."""
+    """The response of the application behind the files: passed on, unless ``find_page`` has a page for its 404."""
 
     def __init__(self, start_response: StartResponse, find_page: Callable[[], Response | None]) -> None:
         self._start_response = start_response

@@ -1,4 +1,4 @@
-"""Content Security Policies (CSP Level 3) that are to allow one script more: its source, and what it connects to."""
+"""Content Security Policies (CSP Level 3) with one more allowed script: its source, and its connections."""
 
 from __future__ import annotations
 

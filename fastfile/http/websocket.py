@@ -15,7 +15,7 @@ _UPGRADE: tuple[Field, ...] = ((b"Upgrade", b"websocket"), (b"Connection", b"Upg
 
 
 def accept_handshake(head: RequestHead) -> tuple[Field, ...]:
-    """Return the fields of the 101 for an opening handshake (§4.2.2). Raises HTTPError where it is none."""
+    """Return the fields of the 101 for an opening handshake (§4.2.2). Raises HTTPError if it is not one."""
     upgrade = [name.lower() for name in split_list(head.field(b"upgrade") or b"")]
     connection = [name.lower() for name in split_list(head.field(b"connection") or b"")]
     if head.method != b"GET" or b"websocket" not in upgrade or b"upgrade" not in connection or not head.minor_version:

@@ -1,6 +1,6 @@
-"""A certificate authority: a certificate and its key, read from a folder or made again, and what it may certify.
+"""A certificate authority: a certificate and its key, read from a folder or made, and the names that it may certify.
 
-Imported when it is used, since the package ``cryptography`` may be missing (library.py).
+Imported when it is used, because the package ``cryptography`` may be missing (library.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fastfile.local_ca.tlds import TOP_LEVEL_DOMAINS
 from fastfile.terminal import printable
 
 LIFETIME = timedelta(days=3650)
-CLOCK_SKEW = timedelta(hours=1)  # of a phone whose clock is slow
+CLOCK_SKEW = timedelta(hours=1)  # for phones whose clock is slow
 CERTIFICATE, KEY = "fastfile-ca.pem", "fastfile-ca-key.pem"
 _MAX_COMMON_NAME = 64  # X.520, ub-common-name
 _PEM = serialization.Encoding.PEM
@@ -115,7 +115,7 @@ def read_authority(path: str, key_path: str, remedy: str, now: datetime, is_fore
 
 
 def _find_stranger(status: os.stat_result) -> str:
-    """Return why the key of a CA may be known to another user; an empty string where it is not."""
+    """Return why the key of a CA may be known to another user; an empty string if it is not."""
     if os.geteuid() not in (0, status.st_uid) and status.st_uid != 0:
         return "another user owns the key of the local CA"
     return "other users can read the key of the local CA, and could have copied it" if status.st_mode & 0o077 else ""
@@ -128,7 +128,7 @@ def make_authority(folder: str, person: Person, now: datetime) -> None:
     parent = os.path.dirname(folder)
     make_folder(parent, person)
     try:
-        # Made aside, and put in place by one rename: a process finds a whole CA or none.
+        # Made under another name and renamed, so that other processes find a whole CA or none.
         staging = tempfile.mkdtemp(prefix=".ca-", dir=parent)
     except OSError as error:
         raise make_refusal(error) from None
@@ -149,7 +149,7 @@ def to_pem(key: PrivateKey) -> bytes:
 
 
 def choose_domains(hosts: Sequence[str]) -> list[str]:
-    """Return the domains that a CA is limited to. One of the internet is left out."""
+    """Return the domains that a CA is limited to, without those of the internet."""
     return [*LOCAL_DOMAINS, *(host for host in hosts if not is_local(host) and host not in TOP_LEVEL_DOMAINS)]
 
 
@@ -183,7 +183,7 @@ def _make_certificate(
 
 
 def key_usage(signs_certificates: bool) -> x509.KeyUsage:
-    """Return what a key is for: to sign certificates, or handshakes."""
+    """Return the usage of a key: signing certificates, or handshakes."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

@@ -1,6 +1,6 @@
-"""Where the local CA and its certificates are kept: the user's data folder. Writes files whole or not at all.
+"""The folder of the local CA and its certificates, in the user's data folder. Writes files whole or not at all.
 
-Under sudo it is the folder of the user who called it, so that the server and the browser know the same CA.
+Under sudo it is the folder of the user who called it, so that the server and the browser use the same CA.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastfile.terminal import printable
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The user whose CA it is."""
+    """The user who owns the CA."""
 
     name: str
     home: str
@@ -45,7 +45,7 @@ def find_person(environ: Mapping[str, str]) -> Person:
 
 
 def data_home(person: Person, environ: Mapping[str, str]) -> str:
-    """Return the folder of the user's data, as the XDG Base Directory Specification or macOS has it."""
+    """Return the folder of the user's data, by the XDG Base Directory Specification or macOS's rules."""
     given = environ.get("XDG_DATA_HOME", "")
     if os.path.isabs(given):
         return given
@@ -80,7 +80,7 @@ def make_refusal(error: OSError) -> StartError:
 
 
 def give(path: str, person: Person) -> None:
-    """Give a new file of root's to the user who called sudo."""
+    """Give a new file of root to the user who called sudo."""
     if os.geteuid() == 0 != person.uid:
         os.chown(path, person.uid, person.gid)
 

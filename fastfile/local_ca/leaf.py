@@ -18,7 +18,7 @@ from fastfile.local_ca.authority import CLOCK_SKEW, Authority, key_usage, to_pem
 from fastfile.local_ca.names import Name
 
 LIFETIME = timedelta(days=90)  # Let's Encrypt's; browsers accept up to 398 days
-RENEWAL = timedelta(days=30)  # before the end: a server that is started each month never serves an expired one
+RENEWAL = timedelta(days=30)  # before the end, so that a server that is started each month never serves an expired one
 _MAX_COMMON_NAME = 64
 _PEM = serialization.Encoding.PEM
 

@@ -1,6 +1,6 @@
-"""The CA in use, and the certificate that ``--https`` serves: found where they are, made where they are not.
+"""The CA in use, and the certificate of ``--https``: found if they exist, made if not.
 
-Imports nothing of the package ``cryptography`` until one of them is asked for.
+Imports the package ``cryptography`` only when one of them is needed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Library:
 
     @property
     def mark(self) -> str:
-        """A file that is there while some store has the CA: so a start need not ask each store."""
+        """A file that exists while some store has the CA, so that a start need not check each store."""
         return os.path.join(self.folder, "installed")
 
     def is_trusted(self, authority: Authority) -> bool:
@@ -61,7 +61,7 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A certificate that can be served: one file with the key. ``left_out`` are names that the CA may not certify."""
+    """A certificate to serve: one file with the key. ``left_out`` are names that the CA may not certify."""
 
     path: str
     expires: datetime
@@ -69,7 +69,7 @@ class Leaf:
 
 
 def utc_now() -> datetime:
-    """Return the time of now."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
@@ -84,7 +84,7 @@ def check_package() -> None:
 
 
 def open_library(environ: Mapping[str, str]) -> Library:
-    """Return where the files of the user are. Raises StartError if there is no home."""
+    """Return the places of the user's files. Raises StartError if there is no home."""
     person = find_person(environ)
     caroot = _find_caroot(person, environ)
     return Library(person, os.path.join(data_home(person, environ), "fastfile"), caroot, bool(environ.get("CAROOT")))
@@ -132,7 +132,7 @@ def find_leaf(library: Library, authority: Authority, names: Sequence[Name], now
 
     allowed = [name for name in dict.fromkeys(names) if authority.may_certify(name)]
     left_out = tuple(name for name in dict.fromkeys(names) if name not in allowed)
-    # A name for each set of names: two servers with different names do not replace each other's certificates.
+    # A file for each set of names, so that servers with different names do not replace each other's certificates.
     digest = sha256(" ".join(sorted(map(str, allowed))).encode()).hexdigest()[:12]
     path = os.path.join(library.leaves, f"https-{digest}.pem")
     content = b""
@@ -161,7 +161,7 @@ def _find_caroot(person: Person, environ: Mapping[str, str]) -> str:
 
 
 def _remove_expired(folder: str, now: datetime) -> None:
-    """Remove certificates that were made longer ago than any of them lasts: a laptop gets a new address each day."""
+    """Remove certificates older than their lifetime: a laptop gets a new address each day."""
     from fastfile.local_ca.leaf import LIFETIME
 
     with suppress(OSError), os.scandir(folder) as files:

@@ -1,6 +1,6 @@
-"""The names that a local certificate is for: host names and addresses of this machine and of private networks.
+"""The names of a local certificate: host names and addresses of this machine and of private networks.
 
-Knows nothing of certificates.
+Knows nothing about certificates.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def is_local(name: Name) -> bool:
 
 
 def host_names() -> list[str]:
-    """Return this machine's host name, and the one that its network knows it by (multicast DNS); empty without one."""
+    """Return this machine's host name, and its name in the local network (multicast DNS); empty without one."""
     try:
         name = parse_name(socket.gethostname())
     except ValueError:

@@ -1,7 +1,7 @@
-"""Live reload (--live): middleware that puts a script into pages, and answers what the script asks for.
+"""Live reload (--live): middleware that puts a script into pages, and responds to the script's requests.
 
-A page is HTML that answers a navigation. Downloads, fragments that scripts fetch, XHTML, SVG and XML stay as they are.
-The script opens a WebSocket, by which dev/ tells the page what has changed.
+A page is HTML in the response to a navigation. Downloads, fragments that scripts fetch, XHTML, SVG and XML do not
+change. The script opens a WebSocket, through which dev/ tells the page what has changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SCRIPT_TYPE: Field = (b"Content-Type", b"text/javascript; charset=utf-8")
 _FOR_A_YEAR: Field = (b"Cache-Control", b"max-age=31536000, immutable")
 _VARY: Final = FieldChanges(((b"Vary", b"Accept, Sec-Fetch-Dest"),))
 _NAME = re.compile(rb"[A-Za-z0-9.-]+(?::[0-9]+)?")  # an authority as CSP can name it
-# For a service worker that an earlier project left on this port: the script that its browser asks for ends it.
+# For a service worker that an earlier project left on this port: the script that its browser requests ends it.
 _END_OF_WORKER = b"""\
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(end()));

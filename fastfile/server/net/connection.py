@@ -1,7 +1,7 @@
-"""A connection of whatever protocol: what it waits for, until when, and how it ends. It knows no requests.
+"""The common part of a connection, in any protocol: what it waits for, its deadline, and its end. Knows no requests.
 
-http1/ and http2/ extend it. Closing is the one thing that must not fail half-way: whatever is raised, the descriptor
-and the client's place are given back.
+http1/ and http2/ extend it. Closing must never fail half-way: whatever is raised, the descriptor and the client's place
+are released.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, UNKNOWN
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
 
-# Lingering close: what a client may still send after our last response before we hang up. It is what the buffers of
-# both ends hold at most (6 MiB and 4 MiB on Linux), and more: a client that sends a body before it looks gets to look.
+# Lingering close: the input that is read after the last response before the close. It is more than the buffers of both
+# ends (6 MiB and 4 MiB on Linux), so a client that sends a body before it reads still gets the response.
 LINGER_SIZE = 16 * 1024 * 1024
 LINGER_S = 2.0
 
@@ -34,7 +34,7 @@ class Connection(Watcher):
         self._transport = transport
         self.state = HEAD
         self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
-        self._interest = -1  # what the poller watches for; -1: it does not know us yet
+        self._interest = -1  # the event that the poller watches for; -1: not registered yet
         self._rest = UNKNOWN
         self._lingered = 0  # bytes read since the last response
 
@@ -43,10 +43,10 @@ class Connection(Watcher):
         return self._transport.fd
 
     def read_first(self, kept_s: float) -> bytearray | None:
-        """Return a copy of what a new client has sent, which is usually there already; None if it has gone.
+        """Return a copy of a new client's input, which has usually arrived already; None if the client has gone.
 
-        start() then responds to it: between the two a batch can begin whose checks of files hold for it. A client that
-        has sent nothing was silent for ``kept_s`` already (handshakes.py).
+        start() then responds to it: in between, a batch can begin whose file checks are valid for it. A client without
+        input was silent for ``kept_s`` already (handshakes.py).
         """
         buffer = self._service.buffer
         try:
@@ -64,7 +64,7 @@ class Connection(Watcher):
         return bytearray()
 
     def start(self, data: bytearray) -> None:
-        """Respond to what read_first() returned; a client whose connection is over then never costs a poller entry."""
+        """Respond to the result of read_first(); a connection that ends at once never costs a poller entry."""
         try:
             if data:
                 self._process(data, len(data))
@@ -77,7 +77,7 @@ class Connection(Watcher):
             raise
 
     def on_ready(self) -> None:
-        """Go on where the socket stopped us. Called by the poller; a failing socket ends the connection, silently."""
+        """Continue where the socket blocked. Called by the poller; a failing socket ends the connection, silently."""
         try:
             self._go_on()
         except OSError:
@@ -87,7 +87,7 @@ class Connection(Watcher):
             raise
 
     def on_deadline(self) -> None:
-        """Give up what took too long."""
+        """Give up a request or response that took too long."""
         try:
             self._give_up()
         except OSError:
@@ -97,11 +97,11 @@ class Connection(Watcher):
             raise
 
     def is_quiet(self, silent_too: bool) -> bool:
-        """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
+        """Tell whether no request is in progress; ``silent_too``: a client that never sent a byte counts as quiet."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the socket and let go of everything, whatever fails on the way."""
+        """Close the socket and release everything, whatever fails on the way."""
         if self.state != CLOSED:
             self._let_go(False)
 
@@ -123,23 +123,23 @@ class Connection(Watcher):
                     self._drop_work()
 
     def _abort(self) -> None:
-        """Close with a reset: the client must not take what it has for the whole."""
+        """Close with a reset, so that the client does not mistake a part for the whole."""
         self._let_go(True)
 
     def _takes_requests(self) -> bool:
         return self.state == IDLE or self.state == HEAD or self.state == BODY
 
     def _has_hung_up(self) -> bool:
-        """Tell whether the client is gone; what it sends stays in the kernel while its response is awaited."""
+        """Tell whether the client has gone; its input stays in the kernel while its response is pending."""
         poll = select.poll()
         poll.register(self._transport.fd, 0)
         return bool(poll.poll(0))
 
     def _finish(self) -> None:
-        """Close; if the client may still be sending, let it see our response first (RFC 9112 §9.6).
+        """Close; if the client may still be sending, let it read the response first (RFC 9112 §9.6).
 
-        Closing a socket with something unread in it is a reset, which takes what the client has not read yet. It needs
-        no look where ``close`` was asked for and responded to at once: nothing may follow it.
+        Closing a socket with unread input is a reset, which destroys data that the client has not read yet. A client
+        that sent ``close`` and has its response needs no check: nothing may follow it.
         """
         service = self._service
         if self._rest != MORE and (self._rest == NOTHING or self._transport.recv_into(service.buffer) <= 0):
@@ -174,7 +174,7 @@ class Connection(Watcher):
         elif count < 0:
             self._wait_for(READ if count == WOULD_BLOCK_READ else WRITE)
         else:
-            self.close()  # the end of the stream: what was asked is answered, and half a request is none
+            self.close()  # the end of the stream: all requests have responses, and half a request is ignored
 
     def _fail(self) -> None:
         """Close after a failure; what all connections share is made again, since it may have stopped half-way."""
@@ -183,21 +183,21 @@ class Connection(Watcher):
             self._let_go(self._is_sending())
 
     def _process(self, data: bytearray, count: int) -> None:
-        """Respond to every whole request in what was kept and ``data[:count]``; keep the rest."""
+        """Respond to every whole request in the kept input and ``data[:count]``; keep the rest."""
         raise NotImplementedError
 
     def _go_on(self) -> None:
-        """Go on where the socket stopped us."""
+        """Continue where the socket blocked."""
         raise NotImplementedError
 
     def _give_up(self) -> None:
-        """Give up what took too long."""
+        """Give up a request or response that took too long."""
         raise NotImplementedError
 
     def _is_sending(self) -> bool:
-        """Tell whether responses are under way, so that a client must not take a close for their end."""
+        """Tell whether responses are in flight, so that a close must not look like their end."""
         raise NotImplementedError
 
     def _drop_work(self) -> None:
-        """Let go of what is under way; the descriptor is closed already."""
+        """Release the work in progress; the descriptor is already closed."""
         raise NotImplementedError

@@ -1,6 +1,6 @@
-"""The transport of one connection: bytes in and out over a socket. It knows no HTTP.
+"""The transport of one connection: bytes in and out over a socket. Knows no HTTP.
 
-Every call returns at once. Results are byte counts, or WOULD_BLOCK_READ and WOULD_BLOCK_WRITE, which say what to wait
+Every call returns at once. Results are byte counts, or WOULD_BLOCK_READ and WOULD_BLOCK_WRITE, which tell what to wait
 for; a TLS transport may have to write before it can read. Failures are OSErrors.
 """
 
@@ -27,8 +27,8 @@ WOULD_BLOCK_WRITE = -2
 # The kinds of transport.
 PLAIN = 0
 SECURE = 1  # TLS
-INSECURE = 2  # a client speaks plain HTTP where TLS is expected
-# What sendfile(2) says if it cannot send from a file system (vboxsf, GPFS), or a filter of system calls refuses it.
+INSECURE = 2  # plain HTTP on a port for TLS
+# Errors of sendfile(2) if it cannot send from a file system (vboxsf, GPFS), or a system call filter refuses it.
 REFUSALS = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
@@ -49,23 +49,23 @@ class Transport:
         self.is_handshaking = False
 
     def recv_into(self, buffer: bytearray) -> int:
-        """Read what has arrived into ``buffer`` from its start; 0 is the end of the stream."""
+        """Read available input into ``buffer`` from its start; 0 is the end of the stream."""
         raise NotImplementedError
 
     def end_preface(self, rest: bytearray) -> bool:
-        """End what a proxy says, behind which ``rest`` came; False if that is plain already."""
+        """End the preface of a proxy, which ``rest`` follows; False if the rest is plain already."""
         return False
 
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
-        """Send a head, its end and the leading bytes objects among ``parts``; return how much was taken."""
+        """Send a head, its end and the leading bytes objects among ``parts``; return the number of sent bytes."""
         raise NotImplementedError
 
     def send_parts(self, parts: list[bytes | FileSlice], skip: int) -> int:
-        """Send the leading bytes objects among ``parts``, less the first ``skip`` bytes of the first of them."""
+        """Send the leading bytes objects among ``parts``, without the first ``skip`` bytes."""
         raise NotImplementedError
 
     def send_file(self, part: FileSlice, skip: int, count: int) -> int:
-        """Send ``count`` bytes of a file slice behind its first ``skip``; 0 is the end of the file."""
+        """Send ``count`` bytes of a file slice after its first ``skip``; 0 is the end of the file."""
         raise NotImplementedError
 
     def shutdown_write(self) -> None:
@@ -76,12 +76,12 @@ class Transport:
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Close so that the client sees an error, and does not take a cut body for a whole one."""
+        """Close so that the client sees an error, and does not mistake a cut body for a whole one."""
         raise NotImplementedError
 
 
 class Copying:
-    """The file systems from which files are read and sent, since sendfile(2) refuses them; all connections share it."""
+    """The file systems whose files are read and sent because sendfile(2) refuses them; all connections share it."""
 
     __slots__ = ("_devices",)
 

@@ -1,1 +1,1 @@
-"""HTTP/1 over a connection."""
+"""HTTP/1 connections."""

@@ -1,11 +1,11 @@
-"""An HTTP/1 connection: reads requests and responds to them in their order, RFC 9112.
+"""An HTTP/1 connection: reads requests and responds to them in order (RFC 9112).
 
-Bytes move through its transport, become requests in the reader, and responses in the handler that the Service carries;
-what the socket does not take at once waits in the send queue. Nothing here knows files or HTTP semantics.
+Bytes move through its transport, become requests in the reader, and responses in the Service's handler; data that the
+socket does not take at once waits in the send queue. Nothing here knows files or HTTP semantics.
 
-The way through: on_ready → _receive → _process → _take_request → _respond, which sends at once or queues → _send →
-_settle (what comes next). Two things stop it on the way: a response that is deferred (_advance, on_result), which its
-pipeline waits for while what arrives stays in the kernel; and a turn that is over, after which it is writable at once.
+The path of a request: on_ready → _receive → _process → _take_request → _respond, which sends at once or queues → _send
+→ _settle (what comes next). It can stop in two places: at a deferred response (_advance, on_result), which its pipeline
+waits for while input stays in the kernel; and at the end of a turn, after which it is writable at once.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
 from fastfile.server.net.transport import PLAIN, SECURE, Transport
 
-# After this many requests of a pipeline the time is looked at: each look costs as much as a fiftieth of a request.
+# After this many requests of a pipeline the time is checked: each check costs a fiftieth of a request.
 LOOK_EACH = 4
 
 
 class Http1Connection(Output):
-    """Reads requests and responds to them, in their order."""
+    """Reads requests and responds to them, in order."""
 
     __slots__ = ("_opening", "_reader")
 
@@ -40,13 +40,13 @@ class Http1Connection(Output):
 
     def _set_up_http1(self, service: Service, transport: Transport) -> None:
         self._set_up_output(service, transport)
-        self._reader: RequestReader | None = None  # once something is kept in it; else the service's, which all share
-        self._opening: Opening | None = None  # what comes before the first request
+        self._reader: RequestReader | None = None  # once it keeps input; otherwise the service's shared one
+        self._opening: Opening | None = None  # input before the first request
         if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
             self._opening = Opening()
 
     def on_result(self, job: Future[Any]) -> None:
-        """Go on with what a job found; a connection that has closed or given it up ignores it."""
+        """Continue with the result of a job; a connection that has closed or given it up ignores it."""
         deferral = self._deferral
         if deferral is None or job is not deferral.job:
             return
@@ -64,7 +64,7 @@ class Http1Connection(Output):
             raise
 
     def is_quiet(self, silent_too: bool) -> bool:
-        """Tell whether no request is under way; ``silent_too``: a client that never sent a byte counts as quiet."""
+        """Tell whether no request is in progress; ``silent_too``: a client that never sent a byte counts as quiet."""
         return self.state == IDLE or (silent_too and self.state == HEAD and self._reader is None)
 
     def _go_on(self) -> None:
@@ -111,7 +111,7 @@ class Http1Connection(Output):
             self._wait()
 
     def _open(self, data: bytearray, count: int) -> bytearray:
-        """Return what follows the opening, as far as it has come; empty if the connection is refused."""
+        """Return the input after the opening, if it is complete; empty if the connection is refused."""
         assert self._opening is not None
         try:
             rest = self._opening.read(data[:count], self._service, self._transport)
@@ -126,7 +126,7 @@ class Http1Connection(Output):
         return rest
 
     def _take_requests(self, reader: RequestReader) -> None:
-        """Respond to one request after the other, until one stops us or no whole one is left."""
+        """Respond to one request after the other, until one blocks or no whole one is left."""
         while reader.has_more() and not self._closing and self._takes_requests():
             if self._queue is not None and self._queue.is_full():
                 self._send()
@@ -134,11 +134,11 @@ class Http1Connection(Output):
             if not self._take_request(reader):
                 return
             if reader.has_more() and self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
-                self._wait_to_send()  # it can be sent to at once: that is when it goes on
+                self._wait_to_send()  # the socket is writable at once: then it continues
                 return
 
     def _take_request(self, reader: RequestReader) -> bool:
-        """Use up the next request or the next bytes of its body; False when more has to come."""
+        """Consume the next request or the next bytes of its body; False if more input is needed."""
         if reader.is_in_body():
             head = reader.read_body()
             if head is not None:
@@ -164,7 +164,7 @@ class Http1Connection(Output):
         return True
 
     def _is_secure(self, head: RequestHead) -> bool:
-        """Note that a request came over TLS; refuse one that came in plain HTTP where TLS is expected."""
+        """Note that a request arrived over TLS; refuse plain HTTP on a port for TLS."""
         service = self._service
         if self._transport.kind == SECURE:
             head.is_secure = True
@@ -174,7 +174,7 @@ class Http1Connection(Output):
         return False
 
     def _keep(self, reader: RequestReader) -> None:
-        """Keep what is unread for later."""
+        """Keep unread input for later."""
         if self._closing:
             if reader.has_more():
                 self._rest = MORE
@@ -191,7 +191,7 @@ class Http1Connection(Output):
                 self._reader, self._service.reader = reader, None
 
     def _begin_body(self, head: RequestHead, reader: RequestReader) -> None:
-        """Read a body before the response, so that a message with broken framing gets one response: 400."""
+        """Read a body before the response, so that a message with broken framing gets only one response: 400."""
         service = self._service
         refusal = None
         has_body = head.chunked or head.content_length != 0
@@ -206,7 +206,7 @@ class Http1Connection(Output):
         elif head.content_length > service.limits.body or (
             head.expect and head.minor_version and not reader.has_more()
         ):
-            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
+            # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
             self._advance(head, service.handler.respond(head), service.clock.monotonic_s, True)
             return
         if refusal is not None:
@@ -215,7 +215,7 @@ class Http1Connection(Output):
         reader.begin_body(head)
 
     def _decide_on_body(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
+        """Refuse a body before it is sent, or request it and keep the response until the body is read."""
         service = self._service
         if response.status >= 400:
             self._refuse_body(head, response, began_s)
@@ -240,7 +240,7 @@ class Http1Connection(Output):
         self._put(head, response, began_s)
 
     def _respond(self, head: RequestHead, reader: RequestReader) -> None:
-        """Respond to a request; where nothing else has arrived, its response need not wait for others."""
+        """Respond to a request; if no other input has arrived, its response does not wait for others."""
         service = self._service
         answer = service.handler.respond(head)
         began_s = service.clock.monotonic_s
@@ -260,7 +260,7 @@ class Http1Connection(Output):
             self._send_at_once(head, response, began_s)
 
     def _advance(self, head: RequestHead, answer: Response | Deferred, began_s: float, is_early: bool) -> None:
-        """Take the next step with a request whose response may be deferred; it was asked for at ``began_s``."""
+        """Take the next step with a possibly deferred response to a request that arrived at ``began_s``."""
         if isinstance(answer, Deferred):
             offload = self._service.offload
             job = None if offload is None else offload.submit(answer.work, self.on_result)
@@ -284,7 +284,7 @@ class Http1Connection(Output):
         return self._service.handler.refuse(busy, head)
 
     def _resume(self, answer: Response | Deferred) -> None:
-        """Take up the pipeline again where it waits for this response."""
+        """Continue the pipeline if it waits for this response."""
         deferral = self._deferral
         assert deferral is not None
         self._drop_deferral()
@@ -295,7 +295,7 @@ class Http1Connection(Output):
             self._process(self._service.buffer, 0)
 
     def _give_up(self) -> None:
-        """Give up what took too long: with 408 if a request had begun, by reset where a response is stuck."""
+        """Give up what took too long: with 408 if a request had begun, with a reset if a response is stuck."""
         if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
             assert self._reader is not None
             self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
@@ -310,9 +310,9 @@ class Http1Connection(Output):
             self.close()
 
     def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
-        """Queue the one response to a message that cannot be read on, and close after it.
+        """Queue the only response to an unreadable message, and close after it.
 
-        ``is_head``: what could be read of it says that it is a HEAD, so that no body may follow (RFC 9110 §9.3.2).
+        ``is_head``: the readable part shows that it is a HEAD, so no body may follow (RFC 9110 §9.3.2).
         """
         self._closing = True
         self._rest = MORE
@@ -332,7 +332,7 @@ class Http1Connection(Output):
         self._refuse(error, reader, reader.is_at_head_request())
 
     def _settle(self, responded: bool) -> None:
-        """Everything is sent: say what comes next, and until when (RFC 9112 §9.5)."""
+        """Everything is sent: decide what to wait for, and until when (RFC 9112 §9.5)."""
         if self._closing:
             if self._session is not None and self._rest != MORE:
                 self._hand_over()
@@ -358,8 +358,8 @@ class Http1Connection(Output):
         self._wait_for(READ)
 
     def _hand_over(self) -> None:
-        """Leave the connection to the session of a 101."""
-        # Imported here (and by serve.preload()): only --live needs it.
+        """Give the connection to the session of a 101."""
+        # Imported here (and by serve.preload()), because only --live needs it.
         from fastfile.server.net.upgraded import hand_over
 
         assert self._session is not None

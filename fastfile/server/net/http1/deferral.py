@@ -1,4 +1,4 @@
-"""A request whose response is deferred, and the job that its connection waits for."""
+"""A request with a deferred response, and the job that its connection waits for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastfile.message import Deferred, RequestHead
 
 
 class Deferral:
-    """A request whose response is deferred. ``is_early``: its body is read after it."""
+    """A request with a deferred response. ``is_early``: its body is read after it."""
 
     __slots__ = ("began_s", "deferred", "head", "is_early", "job")
 
@@ -23,5 +23,5 @@ class Deferral:
 
 
 def is_continue(expect: bytes) -> bool:
-    """Tell whether every expectation of the list is 100-continue, the only one that there is (RFC 9110 §10.1.1)."""
+    """Tell whether every expectation of the list is 100-continue, the only defined one (RFC 9110 §10.1.1)."""
     return all(element.lower() == b"100-continue" for element in split_list(expect))

@@ -1,4 +1,4 @@
-"""What precedes the first request of a connection: the PROXY protocol of a trusted proxy."""
+"""Input before the first request of a connection: the PROXY protocol of a trusted proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastfile.server.net.transport import Transport
 
 
 class Opening:
-    """Reads who the client of a proxy is, as far as it has come."""
+    """Reads the client's address from a proxy, piece by piece."""
 
     __slots__ = ("_data",)
 
@@ -17,7 +17,7 @@ class Opening:
         self._data = bytearray()
 
     def read(self, data: bytearray, service: Service, transport: Transport) -> bytearray | None:
-        """Return what follows the preface, or None when more of it has to come.
+        """Return the input after the preface; None if more is needed.
 
         Raises ValueError, with a complaint for the operator, if the connection is refused.
         """

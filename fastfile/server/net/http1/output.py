@@ -1,4 +1,4 @@
-"""The output of an HTTP/1 connection: responses leave at once, or by its send queue; the journal hears of what left."""
+"""The output of an HTTP/1 connection: responses are sent at once, or through its send queue, and recorded."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from fastfile.server.net.transport import Transport
 
 
 class Output(Connection):
-    """Queue and journal are made once they are needed: most responses leave at once, and no log asks for them."""
+    """Queue and journal are made when they are needed: most responses leave at once, without a log."""
 
     __slots__ = ("_closing", "_deferral", "_journal", "_queue", "_reading", "_requests", "_session")
 
     def _set_up_output(self, service: Service, transport: Transport) -> None:
         self._set_up(service, transport)
-        self._queue: SendQueue | None = None  # once the socket does not take something at once
-        self._journal: Journal | None = None  # where there is a log or metrics
-        self._reading: Future[None] | None = None  # the job that reads what is to be sent from the disk
-        self._requests = 0  # that were responded to
-        self._closing = False  # after what is queued
-        self._session: Session | None = None  # what takes over once all is sent
-        self._deferral: Deferral | None = None  # a response that goes behind what is queued
+        self._queue: SendQueue | None = None  # made when the socket blocks for the first time
+        self._journal: Journal | None = None  # made if there is a log or metrics
+        self._reading: Future[None] | None = None  # the job that reads the next part from the disk
+        self._requests = 0  # requests that have responses
+        self._closing = False  # closes after the queue is sent
+        self._session: Session | None = None  # takes over once all is sent
+        self._deferral: Deferral | None = None  # a response after the queued ones
 
     def on_read(self, job: Future[None]) -> None:
-        """Go on sending: what was missing is in memory now. A disk that failed fails again in the call that sends."""
+        """Continue sending: the missing part is in memory now. A failed disk fails again in the call that sends."""
         if job is self._reading:
             self._reading = None
             self.state = SENDING
@@ -42,15 +42,15 @@ class Output(Connection):
             self.on_ready()
 
     def on_wake(self, number: int) -> None:
-        """Go on, when the poller says so, with a source that had nothing for the ``number``th time.
+        """Continue, in the next turn, with a source that had no data for the ``number``th time.
 
-        Not at once: whoever wakes us may be in the midst of another connection's turn, and of the shared buffer.
+        Not at once: the caller may be in another connection's turn, which uses the shared buffer.
         """
         if self.state == PENDING and self._queue is not None and self._queue.pends == number:
             self._wait_to_send()
 
     def _drop_work(self) -> None:
-        """Log what has left, and drop what has not, the source of more, and the jobs."""
+        """Log what was sent, and drop the rest, the source and the jobs."""
         journal, queue = self._journal, self._queue
         reading, self._reading = self._reading, None
         if reading is not None:
@@ -82,7 +82,7 @@ class Output(Connection):
         self._send_queue().put(response, head_of(response.head), tail, is_unknown and is_current)
 
     def _send_at_once(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Send a response when nothing is queued; only what the socket does not take of it is queued."""
+        """Send a response when nothing is queued; only the part that the socket does not take is queued."""
         tail = self._note(head, response, began_s)
         wire_head = head_of(response.head)
         size = len(wire_head) + len(tail) + response.body_size
@@ -107,7 +107,7 @@ class Output(Connection):
         return queue
 
     def _note(self, head: RequestHead | None, response: Response, began_s: float) -> bytes:
-        """Count a response that is to be sent, and return the end of its head."""
+        """Count a response that is about to be sent, and return the end of its head."""
         service = self._service
         self._requests += 1
         if service.is_observed:
@@ -130,7 +130,7 @@ class Output(Connection):
             self._journal.note_all_sent(self._transport.peer)
 
     def _send(self) -> None:
-        """Send what is queued, until something must be waited for."""
+        """Send the queue until it must wait."""
         service, queue = self._service, self._queue
         if queue is None:
             self._end_sending()
@@ -156,7 +156,7 @@ class Output(Connection):
         self._note_all_sent()
 
     def _read_from_disk(self, queue: SendQueue) -> bool:
-        """Have a thread read what the queue needs, and go on when it has (on_read); False if none can."""
+        """Have a thread read the part that the queue needs, and continue then (on_read); False if none can."""
         service = self._service
         if service.disk is None:
             return False
@@ -169,14 +169,14 @@ class Output(Connection):
         return True
 
     def _wait_for_source(self, queue: SendQueue) -> None:
-        """Wait until the source wakes us, or the client hangs up: how long is the source's business."""
+        """Wait until the source wakes the connection, or the client hangs up; the source decides how long."""
         self.state = PENDING
         self.deadline_s = inf
         self._wait_for(0)
         queue.call_when_ready(partial(self.on_wake, queue.pends))
 
     def _wait_to_send(self) -> None:
-        """Wait for the client; its time begins again only when it has taken what the least rate makes of that time."""
+        """Wait for the client; the timeout restarts only when it has read as much as the least rate requires."""
         service, queue = self._service, self._queue
         if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
             self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
@@ -189,7 +189,7 @@ class Output(Connection):
         return self._queue is not None and self._queue.has_any()
 
     def _wait(self) -> None:
-        """All responses before it are sent: wait for the job, as long as for a client that takes nothing."""
+        """Wait for the job, as long as for a client that reads nothing: all earlier responses are sent."""
         service = self._service
         self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self._wait_for(0)

@@ -1,6 +1,6 @@
-"""The send queue of one connection: what the socket did not take at once, files, and bodies made while they are sent.
+"""The send queue of one connection: data that the socket did not take at once, files, and bodies made on the fly.
 
-It sends over a transport and says where it stopped; it knows neither deadlines nor the poller's interests.
+It sends over a transport and returns where it stopped; it knows neither deadlines nor the poller.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from fastfile.server.net.transport import Transport
 
 # Where pump() stopped.
 DRAINED = 0  # everything is sent
-BLOCKED = 1  # the socket takes no more now
-TURN_OVER = 2  # other connections have their turn
-COLD = 3  # the next part of a file is not in memory: do what reading() returns, in a thread
-STARVED = 4  # the source has nothing yet; it calls ``wake``
-BROKEN = 5  # the body cannot be as long as was promised
+BLOCKED = 1  # the socket is full
+TURN_OVER = 2  # it is other connections' turn
+COLD = 3  # the next part of a file is not in memory: run the result of reading() in a thread
+STARVED = 4  # the source has no data yet; it calls ``wake``
+BROKEN = 5  # the body is shorter than promised
 
-# A pipeline is answered in batches of about this many bytes or parts, so that no client can make us hold more.
+# Responses to a pipeline are made in batches of about this many bytes or parts, to bound a client's memory.
 BATCH_SIZE = 256 * 1024
 BATCH_PARTS = 48
-# The most of a file that one call sends: about 0.1 ms of a turn.
+# The most bytes of a file that one call sends: about 0.1 ms of a turn.
 SEND_SIZE = 1024 * 1024
-# The most of a body made while it is sent that is in memory, and the least that each of its parts counts.
+# The most bytes in memory of a body made while it is sent, and the least that each of its parts counts.
 PULL_SIZE = 64 * 1024
 PART_SIZE = 4 * 1024
 # Check page-cache residency 4 MiB at a time by probing the first and last byte: two calls of 0.25 us, 0.1 %.
 CHECK_SIZE = 4 * 1024 * 1024
-CHECK_S = 1.0  # a file that is no larger is checked no more often: the kernel does not drop what is in use sooner
+CHECK_S = 1.0  # a file of at most one window is checked this often: the kernel does not drop pages in use sooner
 # On a page-cache miss, read 1 MiB in a thread and ask the kernel to prefetch 7 MiB more.
 READ_SIZE = 1024 * 1024
 AHEAD_SIZE = 7 * 1024 * 1024
 
 
 class SendQueue:
-    """``unsent`` counts the bytes in the queue and those that its source has promised; ``sent`` all that have left."""
+    """``unsent`` counts the bytes in the queue and those that its source has promised; ``sent`` all sent bytes."""
 
     __slots__ = (
         "_cached",
@@ -60,21 +60,21 @@ class SendQueue:
 
     def __init__(self) -> None:
         self._parts: list[bytes | FileSlice] = []
-        self._skip = 0  # how much of the first part is sent
-        self._source: Source | None = None  # where more parts come from
-        self._response: Response | None = None  # whose body of unknown size it makes
-        self._unpulled = 0  # bytes that are to come from there; UNKNOWN_SIZE: until it ends
+        self._skip = 0  # sent bytes of the first part
+        self._source: Source | None = None  # yields more parts
+        self._response: Response | None = None  # the response whose body of unknown size it makes
+        self._unpulled = 0  # bytes still to come from the source; UNKNOWN_SIZE: until it ends
         self._is_chunked = False
-        self._is_pending = False  # it had nothing, and what came before that is being sent
-        self.pends = 0  # how often it had nothing
-        self._cached = 0  # how much of the first part is in memory, as far as was checked
-        self._is_cold = False  # some of it was not
-        self.progress = 0  # bytes that the client took since its deadline was set
+        self._is_pending = False  # it had no data, and earlier parts are being sent
+        self.pends = 0  # how often it had no data
+        self._cached = 0  # bytes of the first part that are known to be in memory
+        self._is_cold = False  # some of it was not in memory
+        self.progress = 0  # bytes that the client read since its deadline was set
         self.sent = 0
         self.unsent = 0
 
     def put(self, response: Response, head: bytes, tail: bytes, is_chunked: bool) -> None:
-        """Queue a response; ``head`` and ``tail`` are its head on the wire, ``is_chunked`` says how its body goes."""
+        """Queue a response; ``head`` and ``tail`` are its head on the wire, ``is_chunked`` its body's framing."""
         self.put_bytes(head)
         self.put_bytes(tail)
         self._is_chunked = is_chunked
@@ -84,7 +84,7 @@ class SendQueue:
         self._response = None
         if response.body_size == UNKNOWN_SIZE:
             self._response = response
-            response.body_size = 0  # from here on what was made of it, for the log
+            response.body_size = 0  # from now on the bytes made so far, for the log
         else:
             self.unsent += response.body_size
         for part in response.parts:
@@ -97,15 +97,15 @@ class SendQueue:
         self.unsent += len(part)
 
     def has_any(self) -> bool:
-        """Tell whether parts are queued or are to come from a source."""
+        """Tell whether parts are queued or will come from a source."""
         return len(self._parts) != 0 or self._source is not None
 
     def is_full(self) -> bool:
-        """Tell whether the queue is to be sent before more requests are responded to."""
+        """Tell whether the queue must be sent before more responses are made."""
         return self._source is not None or len(self._parts) > BATCH_PARTS or self.unsent > BATCH_SIZE
 
     def pump(self, transport: Transport, poller: Poller, clock: Clock) -> int:
-        """Send until the queue is empty or something must be waited for; say which."""
+        """Send until the queue is empty or has to wait; return which."""
         while self._parts or self._source is not None:
             if not self._parts:
                 outcome = self._pull(poller)
@@ -118,7 +118,7 @@ class SendQueue:
                     return COLD
                 count = min(part.count, self._cached) - self._skip
                 sent = transport.send_file(part, self._skip, min(count, SEND_SIZE))
-                if sent == 0:  # the file was cut since its length was promised: not one byte of padding
+                if sent == 0:  # the file was truncated since its length was promised: send no padding
                     return BROKEN
             else:
                 sent = transport.send_parts(self._parts, self._skip)
@@ -130,7 +130,7 @@ class SendQueue:
         return DRAINED
 
     def drop_sent(self, sent: int) -> None:
-        """Take what was sent off the queue."""
+        """Remove the sent bytes from the queue."""
         self.sent += sent
         self.progress += sent
         self.unsent -= sent
@@ -153,28 +153,28 @@ class SendQueue:
         self._skip = sent
 
     def reading(self) -> partial[None]:
-        """Return the work that brings the next of a file that is not in memory there; then it counts as cached."""
+        """Return work that reads the next part of a file into memory; afterwards the part counts as cached."""
         part = self._parts[0]
         assert isinstance(part, FileSlice)
         start = self._skip
         count = min(part.count - start, READ_SIZE)
         more = min(part.count - start - count, AHEAD_SIZE)
         self._cached = start + count
-        # The part goes with the work: it keeps the file open.
+        # The work holds the part, which keeps the file open.
         return partial(_read_ahead, part, part.offset + start, count, more)
 
     def trust_cache(self) -> None:
-        """Take the next of a file for cached where no thread can read it: then the event loop waits for the disk."""
+        """Treat the next part of a file as cached if no thread can read it: then the event loop waits for the disk."""
         part = self._parts[0]
         assert isinstance(part, FileSlice)
         self._cached = min(part.count, self._skip + CHECK_SIZE)
 
     def call_when_ready(self, wake: Callable[[], None]) -> None:
-        """Have the source that pends call ``wake``."""
+        """Have the pending source call ``wake``."""
         self._source.wait(wake)  # type: ignore[union-attr]  # a source that pends has it
 
     def drop(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self._parts.clear()
         if self._source is not None:
             self._drop_source()
@@ -184,14 +184,14 @@ class SendQueue:
         close_source(source)
 
     def _is_cached(self, part: FileSlice, now_s: float) -> bool:
-        """Check whether the next of a file is in memory, and note how much of it was checked."""
+        """Check whether the next part of a file is in memory, and note how much was checked."""
         if now_s - part.cached_s < CHECK_S:
             self._cached = part.count
             return True
         start = self._skip
         if start == 0:
             self._is_cold = False
-        # If a part was on disk the rest is checked closely: what was prefetched arrives in any order.
+        # If a part was on disk, check the rest closely, because prefetched data arrives in any order.
         count = min(part.count - start, READ_SIZE if self._is_cold else CHECK_SIZE)
         if is_cached(part.fd, part.offset + start, count, READ_AHEAD_STEP if self._is_cold else CHECK_SIZE):
             self._cached = start + count
@@ -202,9 +202,9 @@ class SendQueue:
         return False
 
     def _pull(self, poller: Poller) -> int:
-        """Queue the next parts of a body that is made while it is sent: DRAINED where that is done.
+        """Queue the next parts of a body that is made while it is sent: DRAINED if that succeeds.
 
-        TURN_OVER and STARVED: nothing came of it. BROKEN: it is shorter than was promised, or the disk fails.
+        TURN_OVER and STARVED: there was no part. BROKEN: the body is shorter than promised, or the disk fails.
         """
         source = self._source
         assert source is not None

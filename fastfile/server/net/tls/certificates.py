@@ -1,6 +1,6 @@
-"""A certificate and its key: reads them into a context, and says in one line what is wrong with them.
+"""A certificate and its key: reads them into a context, and reports errors in one line.
 
-The standard library decodes a certificate for its peer alone, so one handshake in memory is made with each. That also
+The standard library decodes a certificate only for its peer, so one handshake in memory is made with each. That also
 proves that it can be used.
 """
 
@@ -20,17 +20,17 @@ from fastfile.errors import StartError, Unreadable
 from fastfile.terminal import printable
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is decoded too, to say since when
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is decoded too, for the date in the message
 HELLO_STEPS = 6  # of a handshake in memory; TLS 1.3 takes two and TLS 1.2 three
 
 
 Stamp = tuple[int, int, int] | None  # device, inode and modification time of a file; None where there is none
 
-UNSEEN = (-1, -1, -1)  # the stamp of a file in a folder that this process may not search: nothing is known of it
+UNSEEN = (-1, -1, -1)  # the stamp of a file in a folder that this process may not search
 
 
 class CertificateFiles(NamedTuple):
-    """The paths of a certificate (PEM, its chain behind it) and of its key; ``is_local``: our own CA made it."""
+    """The paths of a certificate (PEM, followed by its chain) and its key; ``is_local``: the local CA made it."""
 
     certificate: str
     key: str
@@ -47,13 +47,13 @@ class Certificate:
     expires_s: float
 
     def covers(self, host: str) -> bool:
-        """Tell whether it is for a host: a name, or an IP address without brackets."""
+        """Tell whether it is valid for a host: a name, or an IP address without brackets."""
         host = host.lower().rstrip(".")
         return host in self.names or "*." + host.partition(".")[2] in self.names
 
 
 def read_certificate(files: CertificateFiles, context: ssl.SSLContext, password: str | None = None) -> Certificate:
-    """Load a certificate and its key into a context that has none. Raises StartError with one line."""
+    """Load a certificate and its key into a context without one. Raises StartError with one line."""
     path = files.certificate
     chain = _split(path, _read(path, "--tls-cert"))
     _check_key(files.key, is_shared=files.key == path)
@@ -73,7 +73,7 @@ def read_certificate(files: CertificateFiles, context: ssl.SSLContext, password:
 
 
 def read_stamps(pairs: Sequence[CertificateFiles]) -> tuple[Stamp, ...]:
-    """Return the state of all files, by which a change is noticed."""
+    """Return the state of all files, to notice changes."""
     return tuple(_stamp(path) for pair in pairs for path in (pair.certificate, pair.key))
 
 
@@ -114,7 +114,7 @@ def _split(path: str, text: str) -> list[str]:
 
 
 def _check_key(path: str, is_shared: bool) -> None:
-    """Refuse a key that any user may read, as OpenSSH does: it may have been copied."""
+    """Refuse a key that any user may read, as OpenSSH does, because it may have been copied."""
     text = _read(path, "--tls-key")
     if "PRIVATE KEY-----" not in text:
         hint = ": give it by --tls-key" if is_shared else ""
@@ -153,8 +153,8 @@ def _load(files: CertificateFiles, chain: Sequence[str], context: ssl.SSLContext
 def _fits_another(
     files: CertificateFiles, others: Sequence[str], context: ssl.SSLContext, get_password: Callable[[], str]
 ) -> bool:
-    """Tell whether the key is that of another certificate of the chain."""
-    import tempfile  # for this mistake alone
+    """Tell whether the key belongs to another certificate of the chain."""
+    import tempfile  # only for this mistake
 
     for pem in others:
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:

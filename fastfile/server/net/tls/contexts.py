@@ -1,7 +1,7 @@
-"""The contexts of TLS: one for each certificate, made in the supervisor before the fork, so that workers share tickets.
+"""TLS contexts: one for each certificate, made in the supervisor before the fork, so that workers share tickets.
 
-It knows the policy (versions, ciphers, no renegotiation) and chooses a certificate by the name that a client asks for.
-certificates.py checks the files.
+Owns the policy (versions, ciphers, no renegotiation) and selects a certificate by the requested name. certificates.py
+checks the files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, 
 if TYPE_CHECKING:
     from fastfile.server.local_certificate import LocalCertificate
 
-# Mozilla's intermediate profile (version 5.7) without the finite-field ciphers, which need parameters of their own:
-# each has forward secrecy and authenticated encryption. TLS 1.3 has ciphers of its own, and all of them are good.
+# Mozilla's intermediate profile (version 5.7) without the finite-field ciphers, which need extra parameters: each has
+# forward secrecy and authenticated encryption. TLS 1.3 has separate ciphers, and all of them are good.
 CIPHERS = ":".join(
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -34,7 +34,7 @@ HTTP_1 = ("http/1.1",)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """``protocols`` are offered by ALPN, in our order of preference."""
+    """``protocols`` are offered by ALPN, in the server's order of preference."""
 
     minimum: str = "1.2"
     protocols: Sequence[str] = HTTP_1
@@ -43,7 +43,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Contexts:
-    """``default`` is for clients that name no host, or one that no certificate has. All hand over to the right one."""
+    """``default`` is for clients that send no name, or an unknown one. All contexts switch to the right one."""
 
     default: ssl.SSLContext
     certificates: tuple[Certificate, ...]
@@ -51,7 +51,7 @@ class Contexts:
     stamps: tuple[Stamp, ...] = ()  # of the files, from before they were read
 
     def of(self, context: ssl.SSLContext) -> Certificate:
-        """Return the certificate of a context that a handshake ended with."""
+        """Return the certificate of the context of a finished handshake."""
         for certificate in self.certificates:
             if certificate.context is context:
                 return certificate
@@ -61,7 +61,7 @@ class Contexts:
 def load(files: Sequence[CertificateFiles], options: Policy, local: LocalCertificate | None = None) -> Contexts:
     """Read certificates and keys, check them, and make their contexts. Raises StartError with one line.
 
-    Each call makes new contexts, with ticket keys of their own; those of before stay as they are.
+    Each call makes new contexts, with new ticket keys; earlier ones do not change.
     """
     stamps = read_stamps(files)
     certificates = tuple(read_certificate(pair, make_context(options), options.password) for pair in files)
@@ -72,12 +72,12 @@ def load(files: Sequence[CertificateFiles], options: Policy, local: LocalCertifi
 
 
 def make_context(options: Policy) -> ssl.SSLContext:
-    """Return the context of a server by our policy, without a certificate."""
+    """Return a server context with the policy, without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = MINIMUM[options.minimum]
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # All ciphers are strong, so the client chooses the one that is fast on its processor (Mozilla, intermediate).
+    # All ciphers are strong, so the client may choose the fastest one for its processor (Mozilla, intermediate).
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if options.protocols:
         context.set_alpn_protocols(list(options.protocols))

@@ -1,7 +1,7 @@
-"""The transport of a connection over TLS: plaintext in and out, ciphertext on the socket (RFC 8446). It knows no HTTP.
+"""The transport of a connection over TLS: plaintext in and out, ciphertext on the socket (RFC 8446). Knows no HTTP.
 
-OpenSSL reads from and writes to memory, so that many records leave in one call. What the socket does not take is held:
-meanwhile nothing is read and nothing more encrypted.
+OpenSSL reads from and writes to memory, so that many records leave in one call. Ciphertext that the socket does not
+take is held: meanwhile nothing is read and nothing more is encrypted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIRST_LETTER, LAST_LETTER = 65, 90  # of a method of HTTP; the first byte of a r
 
 
 class TlsEndpoint:
-    """What the TLS connections of one worker share. ``wire`` holds ciphertext from the kernel for one call."""
+    """State that the TLS connections of one worker share. ``wire`` holds ciphertext from the kernel for one call."""
 
     __slots__ = ("contexts", "wire")
 
@@ -50,7 +50,7 @@ class TlsEndpoint:
 
 
 class TlsTransport(Transport):
-    """``alpn`` is None until the handshake is done, then the protocol that was negotiated; b"" if none was."""
+    """``alpn`` is None until the handshake is done, then the negotiated protocol; b"" if there is none."""
 
     __slots__ = (
         "_endpoint",
@@ -77,17 +77,17 @@ class TlsTransport(Transport):
         self._outgoing = MemoryBIO()
         # Any: typeshed says that read() into a buffer returns bytes, and it is their number.
         self._object: Any = endpoint.contexts.default.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._is_fresh = True  # nothing has come yet
-        self._is_raw = has_preface  # what comes is not encrypted yet
+        self._is_fresh = True  # no input yet
+        self._is_raw = has_preface  # the input is not encrypted yet
         self._held: bytes | None = None  # ciphertext that the socket did not take, from _held_start on
         self._held_start = 0
         self._plain = 0  # the bytes that it is the ciphertext of
-        self._reported = 0  # those of them that have left, by the share of the ciphertext
-        self._left = 0  # bytes that have left, of which the caller has not heard
+        self._reported = 0  # sent plaintext bytes, by the share of the ciphertext
+        self._left = 0  # sent bytes that were not reported to the caller yet
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the certificate that the client was shown."""
+        """The names of the certificate that the client got."""
         return self._endpoint.contexts.of(self._object.context).names
 
     def end_preface(self, rest: bytearray) -> bool:
@@ -98,7 +98,7 @@ class TlsTransport(Transport):
         return True
 
     def recv_into(self, buffer: bytearray) -> int:
-        """As Transport has it; ``buffer`` has 64 KiB. No whole record is left behind for which no event would come."""
+        """As in Transport; ``buffer`` has 64 KiB. Reads all whole records: no event would come for others."""
         if self._is_raw or self.kind == INSECURE:
             return self._receive_raw(buffer)
         if self._held is not None and not self._flush():
@@ -126,19 +126,19 @@ class TlsTransport(Transport):
             raise
 
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
-        """As Transport has it, and the beginning of a file that follows where it is in memory."""
+        """As in Transport, together with the beginning of a following file if it is in memory."""
         if self.kind == INSECURE:
             return _count(send_response(self.fd, head, tail, parts))
         return self._send([head, tail, *parts], 0)
 
     def send_parts(self, parts: list[bytes | FileSlice], skip: int) -> int:
-        """As send_response(). Bytes that a call did not count are offered again, first, by the next one."""
+        """As send_response(). The next call begins with the bytes that a call did not count."""
         if self.kind == INSECURE:
             return _count(send_parts(self.fd, parts, skip))
         return self._send(parts, skip)
 
     def send_file(self, part: FileSlice, skip: int, count: int) -> int:
-        """As Transport has it. What it reads is in memory: the send queue has seen to that."""
+        """As in Transport. The send queue makes sure that the part is in memory."""
         if self.kind == INSECURE:
             content = os.pread(part.fd, min(count, PIECE), part.offset + skip)
             return _count(send_parts(self.fd, [content], 0)) if content else 0
@@ -167,7 +167,7 @@ class TlsTransport(Transport):
         reset(self.fd)
 
     def _note_first(self, first: int) -> None:
-        """Tell plain HTTP by the first byte of a client."""
+        """Recognise plain HTTP by the first byte of a client."""
         self._is_fresh = False
         if FIRST_LETTER <= first <= LAST_LETTER:
             self.kind = INSECURE
@@ -182,7 +182,7 @@ class TlsTransport(Transport):
         return recv_into(self.fd, buffer)
 
     def _shake_hands(self) -> bool:
-        """Go on with the handshake; False when more has to come."""
+        """Continue the handshake; False if more input is needed."""
         try:
             self._object.do_handshake()
         except SSLWantReadError:
@@ -192,7 +192,7 @@ class TlsTransport(Transport):
         return True
 
     def _decrypt(self, buffer: bytearray) -> int:
-        """Read all whole records. Those that the handshake wrote leave with the response, if a request is here."""
+        """Read all whole records. Those that the handshake wrote leave with the response, if there is a request."""
         count = 0
         if self._incoming.pending:
             try:
@@ -210,7 +210,7 @@ class TlsTransport(Transport):
         return count or self._settle()
 
     def _settle(self) -> int:
-        """Send what OpenSSL has to say; return what to wait for."""
+        """Send OpenSSL's own messages; return what to wait for."""
         return WOULD_BLOCK_READ if self._flush() else WOULD_BLOCK_WRITE
 
     def _send(self, parts: list[bytes | FileSlice], skip: int) -> int:
@@ -221,7 +221,7 @@ class TlsTransport(Transport):
         for part in parts:
             room = LARGEST - size
             if isinstance(part, FileSlice):
-                # The first of a file leaves with its head; a part that is not in memory is not waited for here.
+                # The beginning of a file leaves with its head, but only if it is in memory.
                 content = read_cached(part.fd, part.offset, min(part.count, PIECE, room)) if room > 0 else None
                 if content:
                     pieces.append(content)
@@ -248,7 +248,7 @@ class TlsTransport(Transport):
                 self._object.write(view[start : start + RECORD])
 
     def _dispatch(self, plain: int) -> int:
-        """Send what was encrypted; return how much of its plaintext has left."""
+        """Send encrypted records; return how much of their plaintext was sent."""
         held = self._outgoing.read()
         sent = send_parts(self.fd, [held], 0)
         if sent == len(held):
@@ -261,7 +261,7 @@ class TlsTransport(Transport):
         return self._take_left()
 
     def _resume(self) -> int:
-        """Send what is held. Return what has left, WOULD_BLOCK_WRITE, or 0 if the way is free."""
+        """Send held data. Return the sent bytes, WOULD_BLOCK_WRITE, or 0 if nothing is held any more."""
         if self._held is not None:
             self._flush()
         return self._take_left()
@@ -273,14 +273,14 @@ class TlsTransport(Transport):
         self._reported = share
 
     def _take_left(self) -> int:
-        """Return how much has left unheard of; else WOULD_BLOCK_WRITE where something is held, and 0 if not."""
+        """Return the sent but unreported bytes; else WOULD_BLOCK_WRITE if data is held, and 0 if not."""
         left, self._left = self._left, 0
         if left == 0 and self._held is not None:
             return WOULD_BLOCK_WRITE
         return left
 
     def _flush(self) -> bool:
-        """Send what is held or waits in memory; False if the socket does not take all of it."""
+        """Send data that is held or waits in memory; False if the socket does not take all of it."""
         if self._held is None:
             if self._outgoing.pending == 0:
                 return True
@@ -300,7 +300,7 @@ class TlsTransport(Transport):
         if self.is_handshaking or self.kind == INSECURE or self._held is not None:
             return
         with contextlib.suppress(OSError):
-            with contextlib.suppress(SSLWantReadError):  # the client has not said the same yet
+            with contextlib.suppress(SSLWantReadError):  # the client has not sent its close_notify yet
                 self._object.unwrap()
             self._flush()
 
