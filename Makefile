@@ -50,7 +50,7 @@ find-python-%:
 	@echo $(call find-python,$*)
 
 # Run each fuzzer for SECONDS; new inputs stay in build/fuzz, where the next run begins.
-fuzz: fuzz-parser fuzz-http fuzz-rules
+fuzz: fuzz-parser fuzz-http fuzz-http2 fuzz-rules
 
 fuzz-%: $(VENV)/ready-fuzz
 	PYTHONPATH=tests $(PY) -m fuzz.$* -max_total_time=$(SECONDS)

@@ -205,6 +205,10 @@ def add_gates(
         from fastfile.middleware.health import Health
 
         handler = Health(handler, config.health, common_changes(config))
+    if config.http == "2":
+        from fastfile.middleware.http2 import Http2Only
+
+        handler = Http2Only(handler)
     if config.cors and config.cors != ("*",):
         from fastfile.middleware.cors import Cors
 

@@ -23,7 +23,7 @@ cdef class FileSlice:
 cdef class ResponseHead:
     cdef readonly int status
     cdef tuple _fields
-    cdef public bytes http1
+    cdef public bytes http1, http2
     cdef tuple _make_fields(self)
 
 cdef class PartialHead(ResponseHead):

@@ -16,6 +16,7 @@ Field = tuple[bytes, bytes]
 
 # The size of a body that is known only at the end of its source.
 UNKNOWN_SIZE: Final = -1
+HTTP_2: Final = 2  # the minor_version of a request of HTTP/2
 
 
 class ParserLimits(NamedTuple):
@@ -82,7 +83,7 @@ class RequestHead:
     ) -> None:
         self.method = method
         self.target = target
-        self.minor_version = minor_version  # 0 or 1; a higher minor version is read as 1 (RFC 9110 §2.5)
+        self.minor_version = minor_version  # 0 or 1, which a higher one is read as (RFC 9110 §2.5); or HTTP_2
         self.size = size  # bytes from the start of the input (leading empty lines too) to the end of the head
         self.field_lines = field_lines  # the raw section, each line with its CRLF, without the empty line
         self.keep_alive = keep_alive  # the connection persists after the response (RFC 9112 §9.3)
@@ -179,16 +180,17 @@ class Source(Protocol):
 class ResponseHead:
     """A status and its fields, independent of the protocol: name and value pairs, with the letter case of HTTP/1.1.
 
-    Heads are shared between responses and never changed. ``http1`` caches the bytes that protocol/http1.py makes of the
-    head; None until then.
+    Heads are shared between responses and never changed. ``http1`` and ``http2`` cache the bytes that protocol/ makes
+    of the head; None until then.
     """
 
-    __slots__ = ("_fields", "http1", "status")
+    __slots__ = ("_fields", "http1", "http2", "status")
 
     def __init__(self, status: int, fields: tuple[Field, ...]) -> None:
         self.status = status
         self._fields: tuple[Field, ...] | None = fields
         self.http1: bytes | None = None
+        self.http2: bytes | None = None
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -213,7 +215,7 @@ class PartialHead(ResponseHead):
     def __init__(self, base: ResponseHead, start: int, stop: int, size: int) -> None:
         self.status = base.status
         self._fields = None
-        self.http1 = None
+        self.http1 = self.http2 = None
         self.base = base
         self.start = start
         self.stop = stop
@@ -299,6 +301,7 @@ def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: byt
     head.status = base.status
     head._fields = None
     head.http1 = None
+    head.http2 = None
     head.base = base
     head.start = start
     head.stop = stop

@@ -20,10 +20,11 @@ from fastfile.config.folder import resolve_directory
 from fastfile.config.load import COMMAND_LINE, load
 from fastfile.config.option import Option
 from fastfile.config.values import Kind
-from fastfile.errors import BadRequest, ConfigError
+from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.status import REASONS
-from fastfile.message import Deferred, Response
+from fastfile.message import Deferred, RequestHead, Response
 from fastfile.parser import HeadParser
+from fastfile.protocol.http2.constants import StreamFailure
 from fastfile.terminal import printable, write
 
 INTRODUCTION = """\
@@ -71,7 +72,11 @@ FIELD = Option(
 USAGE = Usage(
     INTRODUCTION,
     (FIELD,),
-    (("--fetch", "Send the request as a page loads its parts, instead of as a browser navigates."), HELP),
+    (
+        ("--fetch", "Send the request as a page loads its parts, instead of as a browser navigates."),
+        ("--http2", "Ask in HTTP/2, and show its pseudo-headers."),
+        HELP,
+    ),
     CONCLUSION,
     further=OPTIONS,
 )
@@ -80,6 +85,7 @@ USAGE = Usage(
 class Exchange(NamedTuple):
     """A request and its response. ``notes`` are the steps that led to the response, with their results."""
 
+    is_http2: bool
     request: str
     notes: list[tuple[str, str]]
     response: Response
@@ -92,12 +98,13 @@ def main(argv: Sequence[str]) -> int:
         write(sys.stdout, make_help(USAGE))
         return 0
     url = _read_url(argv[0])
+    is_http2 = bool(arguments.pop("http2", None))
     fields = {**(FETCH if arguments.pop("fetch", None) else NAVIGATION), "Accept-Encoding": "gzip, deflate, br, zstd"}
     fields |= dict(read_values(USAGE, arguments)[FIELD.name])
     arguments.pop(FIELD.name, None)  # the others are options of the server
     config = load(arguments, os.environ)
     explainer = Explainer(config, resolve_directory(config))
-    exchanges = explainer.follow(url, fields)
+    exchanges = explainer.follow(url, fields, is_http2)
     explainer.close()
     write(sys.stdout, "\n".join(make_text(exchange) for exchange in exchanges))
     return 0 if exchanges[-1].response.status < 400 else 1
@@ -134,12 +141,12 @@ class Explainer:
     def _note(self, step: str, subject: bytes) -> None:
         self._notes.append((step, printable(os.fsdecode(subject))))
 
-    def follow(self, url: str, fields: dict[str, str]) -> list[Exchange]:
+    def follow(self, url: str, fields: dict[str, str], is_http2: bool = False) -> list[Exchange]:
         """Return the exchanges up to the first that is not a redirect within the site."""
         exchanges: list[Exchange] = []
         seen: set[str] = set()
         while True:
-            exchange = self.ask(url, fields)
+            exchange = self.ask(url, fields, is_http2)
             exchanges.append(exchange)
             seen.add(url)
             location = location_of(exchange.response)
@@ -153,30 +160,54 @@ class Explainer:
                 return exchanges
             url = next_url
 
-    def ask(self, url: str, fields: dict[str, str]) -> Exchange:
+    def ask(self, url: str, fields: dict[str, str], is_http2: bool = False) -> Exchange:
         """Return the exchange for one request."""
         parts = urlsplit(url)
         # As in a browser: bytes that a request cannot contain are encoded, escapes stay unchanged.
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         if parts.query:
             target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|\\^`{}")
-        lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{name}: {fields[name]}" for name in fields)]
-        wire = "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
         self._notes = []
         self._clock.begin_batch()
         try:
-            head = HeadParser(self._limits).parse(bytearray(wire), 0, len(wire))
-        except BadRequest as error:
+            head = self._read_head(target, parts.netloc, parts.scheme, fields, is_http2)
+        except HTTPError as error:
             response: Response | Deferred = self._application.refuse(error, None)
         else:
-            assert head is not None
             response = self._application.respond(head)
         while isinstance(response, Deferred):
             response = response.finish(_run(response))
         if self._failures:
             raise self._failures[0]
         self._add_hint(response.status, urlsplit(url).hostname or "")
-        return Exchange(f"GET {target}", self._notes, response)
+        request = f"GET {target}"
+        if is_http2:
+            request = f":method: GET\n:scheme: {parts.scheme}\n:authority: {printable(parts.netloc)}\n:path: {target}"
+        return Exchange(is_http2, request, self._notes, response)
+
+    def _read_head(
+        self, target: str, authority: str, scheme: str, fields: dict[str, str], is_http2: bool
+    ) -> RequestHead:
+        """Return the head as a connection reads it. Raises HTTPError."""
+        if is_http2:
+            from fastfile.protocol.http2.heads import HeadReader
+            from fastfile.protocol.http2.hpack import encode_field
+
+            pseudo = ((":method", "GET"), (":scheme", scheme), (":authority", authority), (":path", target))
+            pairs = (*pseudo, *((name.lower(), value) for name, value in fields.items()))
+            reader = HeadReader(self._limits)
+            try:
+                head = reader.read(b"".join(encode_field(name.encode(), value.encode()) for name, value in pairs))
+            except StreamFailure:
+                raise HTTPError(400, "HTTP/2 has no such request.") from None
+            if reader.refusal is not None:
+                raise reader.refusal
+            return head
+        lines = [f"GET {target} HTTP/1.1", f"Host: {authority}", *(f"{name}: {fields[name]}" for name in fields)]
+        wire = "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
+        parsed = HeadParser(self._limits).parse(bytearray(wire), 0, len(wire))
+        assert parsed is not None
+        return parsed
 
     def _add_hint(self, status: int, name: str) -> None:
         """Note why no site serves the request."""
@@ -223,5 +254,10 @@ def make_text(exchange: Exchange) -> str:
     response = exchange.response
     fields = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in response.fields]
     lines = [f"HTTP/1.1 {response.status} {REASONS[response.status]}", *fields]
+    if exchange.is_http2:
+        lines = [
+            f":status: {response.status}",
+            *(f"{name.decode('latin-1').lower()}: {value.decode('latin-1')}" for name, value in response.fields),
+        ]
     head = "".join([printable(line) + "\n" for line in lines])
     return f"{exchange.request}\n{steps}\n{head}"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.worker import Plan
 
+# What is offered by ALPN, for each --http; a client that offers nothing gets HTTP/1.1.
+PROTOCOLS = {"auto": ("h2", "http/1.1"), "1": ("http/1.1",), "2": ("h2",)}
 LOOK_S = 1.0  # between checks of the files; reporting workers wake the supervisor this often anyway
 RENEW_RETRY_S = 3600.0  # between attempts to renew a local certificate, the first of which is 30 days before its end
 
@@ -39,7 +41,7 @@ def load_contexts(config: Config) -> Contexts | None:
         from fastfile.server.local_certificate import find_local_certificate
 
         local = find_local_certificate(config)
-    policy = Policy(minimum=config.tls_min, password=_read_password(config))
+    policy = Policy(config.tls_min, PROTOCOLS[config.http], _read_password(config))
     return load(find_files(config, local), policy, local)
 
 

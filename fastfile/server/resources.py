@@ -7,6 +7,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.server.log.access import AccessLog, open_log
 from fastfile.site.handler import allowed_hosts
@@ -14,6 +15,7 @@ from fastfile.terminal import wants_colour
 
 if TYPE_CHECKING:
     from fastfile.http.forwarded import TrustedProxies
+    from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
@@ -28,6 +30,16 @@ def make_proxies(config: Config) -> TrustedProxies | None:
     from fastfile.http.forwarded import TrustedProxies
 
     return TrustedProxies(config.trusted_proxy)
+
+
+def make_http2(config: Config, clock: Clock) -> Http2 | None:
+    """Return what HTTP/2 connections share; None where --http has only HTTP/1: their modules are not imported then."""
+    if config.http == "1":
+        return None
+    from fastfile.server.net.http2.connection import Http2Connection
+    from fastfile.server.net.http2.shared import Http2
+
+    return Http2(config, clock, Http2Connection)
 
 
 def make_endpoint(contexts: Contexts) -> TlsEndpoint:

@@ -146,6 +146,10 @@ def preload(config: Config) -> list[str]:
         from fastfile.server.net import upgraded  # noqa: F401
     if config.rules != "off":
         from fastfile.rules import reload  # noqa: F401
+    if config.http != "1":
+        from fastfile.server.net.http2 import connection  # noqa: F401
+    if config.http == "2":
+        from fastfile.middleware import http2  # noqa: F401
     if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401

@@ -34,7 +34,14 @@ from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undef
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
-from fastfile.server.resources import make_endpoint, make_log, make_proxies, metrics_hosts, share_descriptors
+from fastfile.server.resources import (
+    make_endpoint,
+    make_http2,
+    make_log,
+    make_proxies,
+    metrics_hosts,
+    share_descriptors,
+)
 from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
@@ -179,7 +186,9 @@ class Worker:
         entrance = add_gates(inner, config, self._clock, report, authority)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         insecure = make_refusal(config) if is_secure(config) else None
-        return Service(config, entrance, self._clock, self._poller, *shared, insecure)
+        service = Service(config, entrance, self._clock, self._poller, *shared, insecure)
+        service.http2 = make_http2(config, self._clock)
+        return service
 
     def _make_redirecting(self, config: Config, port: int) -> Service:
         """Return the service of --redirect-http; its ACME challenges use only deferred work of the main one."""
@@ -237,6 +246,8 @@ class Worker:
         self._clock.begin_batch()
         for service in self._services:
             service.drain(SILENT_GRACE_S)
+        for connection in self._connections():
+            connection.drain()
         if self._pages is not None:
             self._pages.close()
         self._draining_since_s = self._loop.time()
@@ -300,7 +311,7 @@ class Worker:
             if connection.is_quiet(silent_too):
                 connection.on_ready()  # a request that has already arrived gets its response
                 if connection.is_quiet(silent_too):
-                    connection.close()
+                    connection.leave()
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first, so that a failure below does not stop all deadlines

@@ -30,6 +30,7 @@ from fastfile.server.net.connection import Connection
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
+from fastfile.server.resources import make_http2
 from fastfile.server.threads import Offload
 from fastfile.server.worker import make_loop
 from fastfile.site.handler import Handler
@@ -104,6 +105,7 @@ class InProcess:
         shared = (self._log, Clients(1000), metrics, self.offload, self.disk, complaints)
         refusal = None if self._pair is None else make_refusal(self._config)
         self.service = Service(self._config, self.handler, clock, self.poller, *shared, insecure=refusal)
+        self.service.http2 = make_http2(self._config, clock)
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         listening[1].bind(self._socket_path)
         listening[1].listen()

@@ -102,6 +102,14 @@ class LimitOptions(OptionGroup):
         reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
         peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     )
+    http2_streams: int = option(
+        number(1, 10000),
+        default=128,
+        metavar="N",
+        help="Most requests that a connection may have under way in HTTP/2; more are refused.",
+        reason="a page asks for some dozens at once; each that waits holds a file and some memory",
+        peers="nginx 128; h2o, httpd and Envoy 100; Go and Caddy 250",
+    )
     head_timeout: float = option(
         seconds(0.1, 86400),
         default=10.0,

@@ -40,6 +40,13 @@ class ListenOptions(OptionGroup):
         SWITCH, default=False, help="Listen on all interfaces, for the local network. --host=ADDR is --bind ADDR."
     )
     open: bool = option(SWITCH, default=False, help="Open the browser when the server is ready.")
+    http: Literal["auto", "1", "2"] = option(
+        choice("auto", "1", "2"),
+        default="auto",
+        metavar="VERSION",
+        help="HTTP versions to speak: 1 (HTTP/1.1), 2 (HTTP/2), or auto: both. A client chooses HTTP/2 by its first "
+        "bytes.",
+    )
     strict_port: bool = option(
         SWITCH, default=False, help="Fail when the port is in use, instead of taking the next free one."
     )

@@ -37,6 +37,7 @@ _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = tuple(bytes((byte,)) if byte in _PLAIN else b"\\x%02x" % byte for byte in range(256))
 
 
+_VERSIONS = (b"1.0", b"1.1", b"2.0")  # by minor_version
 _NOBODY = b" - -"  # between peer and time, if there is no user
 
 
@@ -85,7 +86,7 @@ class ApacheLines(Lines):
         if head is None:
             return b"-"
         method, target = escape(head.method, _METHOD_LIMIT), escape(head.target, _TARGET_LIMIT)
-        return b"%b %b HTTP/1.%d" % (method, target, head.minor_version)
+        return b"%b %b HTTP/%b" % (method, target, _VERSIONS[head.minor_version])
 
     def _make_outcome(self, status: int, body_size: int) -> bytes:
         return b'" %d %d' % (status, body_size) if body_size else b'" %d -' % status
@@ -129,7 +130,7 @@ class JsonLines(Lines):
         if head is None:
             return b'"method":null,"target":null,"version":null'
         method, target = _string(head.method, _METHOD_LIMIT), _string(head.target, _TARGET_LIMIT)
-        return b'"method":%b,"target":%b,"version":"HTTP/1.%d"' % (method, target, head.minor_version)
+        return b'"method":%b,"target":%b,"version":"HTTP/%b"' % (method, target, _VERSIONS[head.minor_version])
 
     def _make_outcome(self, status: int, body_size: int) -> bytes:
         return b',"status":%d,"size":%d,"seconds":' % (status, body_size)

@@ -6,7 +6,7 @@ mode needs files and takes microseconds per request, and the text format is a pa
 
 from __future__ import annotations
 
-from fastfile.message import RequestHead, Response
+from fastfile.message import HTTP_2, RequestHead, Response
 
 METHODS = ("GET", "HEAD", "other", "unreadable")
 CLASSES = 5  # of status codes
@@ -15,8 +15,8 @@ BOUNDS_US = (1_000, 5_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000)
 REQUESTS = 0
 DURATIONS = len(METHODS) * CLASSES
 DURATION_US = DURATIONS + len(BOUNDS_US) + 1
-SENT, HITS, DROPPED, OPEN, RESTARTS = range(DURATION_US + 1, DURATION_US + 6)
-SLOTS = RESTARTS + 1
+SENT, HITS, DROPPED, OPEN, RESTARTS, OVER_HTTP_2 = range(DURATION_US + 1, DURATION_US + 7)
+SLOTS = OVER_HTTP_2 + 1
 
 
 class Metrics:
@@ -29,6 +29,8 @@ class Metrics:
         """Count a response; ``head`` is None when the request could not be read."""
         method = 3 if head is None else 0 if head.method == b"GET" else 1 if head.method == b"HEAD" else 2
         self._slots[method * 5 + response.status // 100 - 1] += 1
+        if head is not None and head.minor_version == 2:
+            self._slots[34] += 1
 
     def measure(self, duration_s: float, responses: int) -> None:
         """Count the durations of responses that were sent together, from the request to the last byte."""
@@ -58,4 +60,5 @@ class Metrics:
 
 # The numbers above, which the hot methods repeat as literals.
 assert (REQUESTS, CLASSES, DURATIONS, DURATION_US, SENT, HITS, DROPPED, OPEN) == (0, 5, 20, 28, 29, 30, 31, 32)
+assert (OVER_HTTP_2, HTTP_2) == (34, 2)
 assert BOUNDS_US[0] == 1000

@@ -27,6 +27,7 @@ from fastfile.server.metrics.counters import (
     HITS,
     METHODS,
     OPEN,
+    OVER_HTTP_2,
     REQUESTS,
     RESTARTS,
     SENT,
@@ -187,6 +188,11 @@ def make_text(totals: list[int]) -> bytes:
         for column in range(CLASSES):
             count = totals[REQUESTS + row * CLASSES + column]
             lines.append(f'fastfile_requests_total{{method="{method}",status="{column + 1}xx"}} {count}')
+    lines += _family("protocol_requests_total", "counter", "Responses, by the protocol of their requests.")
+    over_http_2 = totals[OVER_HTTP_2]
+    over_http_1 = sum(totals[REQUESTS : REQUESTS + len(METHODS) * CLASSES]) - over_http_2
+    for protocol, count in (("HTTP/1", over_http_1), ("HTTP/2", over_http_2)):
+        lines.append(f'fastfile_protocol_requests_total{{protocol="{protocol}"}} {count}')
     lines += _histogram(totals)
     for name, kind, text, slot in (
         ("sent_bytes_total", "counter", "Bytes sent, including headers.", SENT),

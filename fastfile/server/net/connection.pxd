@@ -23,6 +23,8 @@ cdef class Connection(Watcher):
     cpdef on_ready(self)
     cpdef on_deadline(self)
     cpdef bint is_quiet(self, bint silent_too) except -1
+    cpdef drain(self)
+    cpdef leave(self)
     cpdef close(self)
     @cython.locals(service=Service, transport=Transport)
     cdef _let_go(self, bint by_reset)

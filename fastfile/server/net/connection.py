@@ -100,6 +100,13 @@ class Connection(Watcher):
         """Tell whether no request is in progress; ``silent_too``: a client that never sent a byte counts as quiet."""
         raise NotImplementedError
 
+    def drain(self) -> None:
+        """Prepare the client for the end, where the protocol has words for it outside of a response."""
+
+    def leave(self) -> None:
+        """Close, since the server stops; no request is under way."""
+        self.close()
+
     def close(self) -> None:
         """Close the socket and release everything, whatever fails on the way."""
         if self.state != CLOSED:

@@ -21,5 +21,7 @@ cdef class Journal:
     @cython.locals(log=AccessLog, head=RequestHead, client=bytes, response=Response, unlogged=list,
                    index=Py_ssize_t, body_size=cython.longlong)
     cdef report(self, bytes peer, long long unsent)
+    @cython.locals(service=Service)
+    cpdef record(self, RequestHead head, Response response, double began_s, long long body_size)
     @cython.locals(missing=cython.longlong, response=Response)
     cdef list _sent_sizes(self, long long unsent)

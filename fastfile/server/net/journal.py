@@ -60,6 +60,16 @@ class Journal:
             body_size = response.body_size if sizes is None else sizes[index]
             log.record(self._client, exchange, body_size, self._service.clock.wall_s)
 
+    def record(self, head: RequestHead, response: Response, began_s: float, body_size: int) -> None:
+        """Report a response that is over, apart from those that were noted; note() did not count it."""
+        service = self._service
+        if service.log is not None:
+            if self._client is None or head.peer != self._peer:
+                self._client, self._peer = service.log.make_client(format_address(head.peer)), head.peer
+            service.log.record(self._client, (head, response, began_s), body_size, service.clock.wall_s)
+        if service.metrics is not None:
+            service.metrics.measure(monotonic() - began_s, 1)
+
     def _sent_sizes(self, unsent: int) -> list[int]:
         """Return how many bytes of each body were sent, given the unsent bytes at the end."""
         sizes = []

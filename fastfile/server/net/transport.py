@@ -56,6 +56,10 @@ class Transport:
         """End the preface of a proxy, which ``rest`` follows; False if the rest is plain already."""
         return False
 
+    def covers(self, authority: bytes | None) -> bool:
+        """Tell whether the certificate of TLS is for a host, or there is none."""
+        return True
+
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
         """Send a head, its end and the leading bytes objects among ``parts``; return the number of sent bytes."""
         raise NotImplementedError

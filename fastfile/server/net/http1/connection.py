@@ -13,14 +13,13 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from fastfile.errors import BadRequest, HTTPError, make_unavailable
+from fastfile.errors import BadRequest, HTTPError
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE
-from fastfile.server.net.clients import format_address
 from fastfile.server.net.http1.deferral import Deferral, is_continue
 from fastfile.server.net.http1.opening import Opening
-from fastfile.server.net.http1.output import Output
 from fastfile.server.net.http1.reader import RequestReader
+from fastfile.server.net.http1.refusals import Refusals
 from fastfile.server.net.poller import READ
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
@@ -30,7 +29,7 @@ from fastfile.server.net.transport import PLAIN, SECURE, Transport
 LOOK_EACH = 4
 
 
-class Http1Connection(Output):
+class Http1Connection(Refusals):
     """Reads requests and responds to them, in order."""
 
     __slots__ = ("_opening", "_reader")
@@ -99,8 +98,11 @@ class Http1Connection(Output):
             try:
                 self._take_requests(reader)
             except BadRequest as error:
-                self._refuse_unreadable(error, reader)
                 service.reader = None
+                if self._may_be_http2() and reader.is_at_http2():
+                    self._become_http2(reader.unread())
+                    return
+                self._refuse_unreadable(error, reader)
             self._keep(reader)
         is_waiting = self.state == WAITING
         if (is_waiting or self._takes_requests()) and self._queue is not None and self._queue.has_any():
@@ -109,6 +111,18 @@ class Http1Connection(Output):
             self._settle(self._requests != before)
         elif self.state == WAITING:
             self._wait()
+
+    def _may_be_http2(self) -> bool:
+        """Tell whether the client may begin as HTTP/2 does; over TLS that was negotiated (RFC 9113 §3.3)."""
+        is_allowed = self._transport.kind == PLAIN or self._transport.alpn == b"h2"
+        return self._requests == 0 and self._service.http2 is not None and is_allowed
+
+    def _become_http2(self, data: bytearray) -> None:
+        """Let an HTTP/2 connection go on with the socket and with what has arrived."""
+        assert self._service.http2 is not None
+        self._reader = None
+        self.state = CLOSED
+        self._service.http2.take_over(self._service, self._transport, self._interest, self.deadline_s, data)
 
     def _open(self, data: bytearray, count: int) -> bytearray:
         """Return the input after the opening, if it is complete; empty if the connection is refused."""
@@ -234,11 +248,6 @@ class Http1Connection(Output):
         if self._reader is None:
             self._reader, service.reader = reader, None
 
-    def _refuse_body(self, head: RequestHead, response: Response, began_s: float) -> None:
-        self._closing = True
-        self._rest = MORE
-        self._put(head, response, began_s)
-
     def _respond(self, head: RequestHead, reader: RequestReader) -> None:
         """Respond to a request; if no other input has arrived, its response does not wait for others."""
         service = self._service
@@ -279,10 +288,6 @@ class Http1Connection(Output):
             self._closing = True
         self._put(head, response, began_s)
 
-    def _refusal_for_now(self, head: RequestHead) -> Response:
-        busy = make_unavailable("The server has too much to do; try again in a moment.")
-        return self._service.handler.refuse(busy, head)
-
     def _resume(self, answer: Response | Deferred) -> None:
         """Continue the pipeline if it waits for this response."""
         deferral = self._deferral
@@ -308,28 +313,6 @@ class Http1Connection(Output):
             self._resume(self._refusal_for_now(self._deferral.head))
         else:
             self.close()
-
-    def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
-        """Queue the only response to an unreadable message, and close after it.
-
-        ``is_head``: the readable part shows that it is a HEAD, so no body may follow (RFC 9110 §9.3.2).
-        """
-        self._closing = True
-        self._rest = MORE
-        reader.drop_early()
-        head = reader.head  # None: it could not be read
-        response = self._service.handler.refuse(error, head)
-        if is_head and head is None:
-            response = Response(response.head, (), 0, True)
-        self._put(head, response, self._service.clock.monotonic_s)
-
-    def _refuse_unreadable(self, error: BadRequest, reader: RequestReader) -> None:
-        if reader.is_at_tls():
-            error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
-            if self._service.complaints is not None:
-                peer = format_address(self._transport.peer)
-                self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
-        self._refuse(error, reader, reader.is_at_head_request())
 
     def _settle(self, responded: bool) -> None:
         """Everything is sent: decide what to wait for, and until when (RFC 9112 §9.5)."""
@@ -374,7 +357,7 @@ class Http1Connection(Output):
             if self._deferral is not None:
                 self._drop_deferral()
         finally:
-            Output._drop_work(self)
+            Refusals._drop_work(self)
 
 
 def make_connection(service: Service, transport: Transport) -> Http1Connection:

@@ -21,6 +21,8 @@ cdef class RequestReader:
     cdef bint is_in_head(self) noexcept
     cdef bint is_at_head_request(self) except -1
     cdef bint is_at_tls(self) except -1
+    cdef bint is_at_http2(self) except -1
+    cdef bytearray unread(self)
     @cython.locals(head=RequestHead)
     cdef RequestHead read_head(self)
     cdef begin_body(self, RequestHead head)

@@ -10,6 +10,7 @@ from fastfile.message import ParserLimits, RequestHead, Response, close_source
 from fastfile.parser import BodyParser, HeadParser
 
 TLS_HANDSHAKE = 22  # the content type of its records
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # of HTTP/2
 
 
 class RequestReader:
@@ -77,6 +78,15 @@ class RequestReader:
         """Tell whether the unread input begins with a HEAD request, which gets no body (RFC 9110 §9.3.2)."""
         start = self._start
         return bytes(self._data[start : min(self._end, start + 64)]).lstrip(b"\r\n").startswith(b"HEAD ")
+
+    def is_at_http2(self) -> bool:
+        """Tell whether what is unread begins as HTTP/2 does (RFC 9113 §3.4); the parser refuses its version."""
+        unread = bytes(self.unread()[: len(PREFACE)])
+        return unread.startswith(b"PRI * HTTP/2.0\r") and PREFACE.startswith(unread)
+
+    def unread(self) -> bytearray:
+        """Return a copy of what is unread."""
+        return self._data[self._start : self._end]
 
     def is_at_tls(self) -> bool:
         """Tell whether the unread input begins with a TLS handshake (RFC 8446 §5.1), by its first byte."""

@@ -20,6 +20,7 @@ cdef class TlsTransport(Transport):
     cdef Py_ssize_t _held_start
     cdef long long _plain, _reported, _left
     cpdef bint end_preface(self, bytearray rest) except -1
+    cpdef bint covers(self, bytes authority) except -1
     @cython.locals(count=Py_ssize_t)
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3

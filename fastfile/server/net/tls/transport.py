@@ -11,6 +11,8 @@ import os
 from ssl import MemoryBIO, SSLError, SSLWantReadError
 from typing import Any
 
+from fastfile.errors import HTTPError
+from fastfile.http.authority import is_address, is_loopback_host, parse_host
 from fastfile.message import FileSlice
 from fastfile.sendfile import (
     WOULD_BLOCK,
@@ -89,6 +91,17 @@ class TlsTransport(Transport):
     def names(self) -> tuple[str, ...]:
         """The names of the certificate that the client got."""
         return self._endpoint.contexts.of(self._object.context).names
+
+    def covers(self, authority: bytes | None) -> bool:
+        """As Transport has it. An address or a loopback name is no mistake: no client reuses a connection for it."""
+        try:
+            host = parse_host(authority or b"")[0]
+        except HTTPError:  # the handler refuses it
+            return True
+        if is_address(host) or is_loopback_host(host):
+            return True
+        name = host.decode("ascii", "replace")
+        return name in self.names or "*." + name.partition(".")[2] in self.names
 
     def end_preface(self, rest: bytearray) -> bool:
         self._is_raw = False

@@ -1,0 +1,16 @@
+"""--http 2: refuses requests of HTTP/1."""
+
+from __future__ import annotations
+
+from fastfile.errors import HTTPError
+from fastfile.message import HTTP_2, Deferred, RequestHead, Response
+from fastfile.responder import Middleware
+
+
+class Http2Only(Middleware):
+    """Lets requests of HTTP/2 through."""
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        if head.minor_version == HTTP_2:
+            return self.handler.respond(head)
+        return self.refuse(HTTPError(505, "This server speaks HTTP/2 alone; --http auto makes it speak both."), head)

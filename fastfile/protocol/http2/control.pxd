@@ -1,0 +1,27 @@
+cimport cython
+
+from fastfile.protocol.http2.frames cimport FrameReader
+from fastfile.protocol.http2.sender cimport Flow, Sender
+from fastfile.protocol.http2.stream cimport Stream
+
+cdef int ACK, GOAWAY, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE
+cdef long long MAX_WINDOW
+
+cdef class Control(Sender):
+    cdef readonly FrameReader frames
+    cdef readonly Stream stream
+    @cython.locals(frames=FrameReader, size=Py_ssize_t, is_of_stream=bint)
+    cdef int _on_control(self, int kind) except -1
+    @cython.locals(frames=FrameReader, flow=Flow, stream_id=cython.longlong, more=cython.longlong, stream=Stream)
+    cdef int _on_window_update(self, Py_ssize_t size) except -1
+    @cython.locals(stream_id=cython.longlong, stream=Stream)
+    cdef int _on_reset(self, Py_ssize_t size) except -1
+    @cython.locals(frames=FrameReader, stream_id=cython.longlong, stream=Stream)
+    cdef int _on_priority(self, Py_ssize_t size) except -1
+    @cython.locals(frames=FrameReader, stream_id=cython.longlong, stream=Stream)
+    cdef _on_priority_update(self, Py_ssize_t size)
+    @cython.locals(frames=FrameReader)
+    cdef _on_settings(self, Py_ssize_t size)
+    @cython.locals(flow=Flow, stream=Stream)
+    cdef _set(self, long long key, long long value)
+    cdef int _fail_stream(self, Stream stream, code) except -1

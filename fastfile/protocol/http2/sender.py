@@ -1,0 +1,112 @@
+"""What a session of HTTP/2 sends (RFC 9113): heads and data within the windows, resets, and the last word."""
+
+from __future__ import annotations
+
+from fastfile.message import ResponseHead
+from fastfile.protocol.http2.blocks import CONTINUE, block_of
+from fastfile.protocol.http2.budget import Budget
+from fastfile.protocol.http2.constants import (
+    CONTINUATION,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_SIZE,
+    GOAWAY,
+    HEADERS,
+    MAX_STREAM_ID,
+    RST_STREAM,
+    WINDOW_SIZE,
+    WINDOW_UPDATE,
+)
+from fastfile.protocol.http2.frames import FrameWriter
+from fastfile.protocol.http2.stream import Stream
+
+MAX_RESETS = 256  # streams of which it is remembered that we reset them: the client may not know yet
+
+
+class Flow:
+    """The windows of a connection (§5.2), and what the client's settings say about them."""
+
+    __slots__ = ("frame_size", "initial", "left", "window")
+
+    def __init__(self) -> None:
+        self.window = WINDOW_SIZE  # bytes that we may send
+        self.initial = WINDOW_SIZE  # the same of a new stream
+        self.frame_size = FRAME_SIZE  # the most that one frame of ours may hold
+        self.left = WINDOW_SIZE  # bytes that the client may send
+
+
+class Sender:
+    """Writes frames to ``writer``. ``streams`` are open; ``last_id`` is the highest that the client opened."""
+
+    __slots__ = ("_resets", "budget", "flow", "last_id", "streams", "writer")
+
+    def __init__(self, now_s: float) -> None:
+        self._resets: dict[int, None] = {}
+        self.budget = Budget(now_s)
+        self.flow = Flow()
+        self.last_id = 0
+        self.streams: dict[int, Stream] = {}
+        self.writer = FrameWriter()
+
+    def drop(self, stream: Stream, code: int) -> None:
+        """Reset an open stream."""
+        if not stream.is_closed:
+            self.reset(stream.id, code)
+            self.close(stream)
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """End a stream with RST_STREAM; what makes us do so without end is charged (CVE-2025-8671)."""
+        self.writer.put(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
+        if len(self._resets) >= MAX_RESETS:
+            del self._resets[next(iter(self._resets))]
+        self._resets[stream_id] = None
+        self.budget.spend(1)
+
+    def close(self, stream: Stream) -> None:
+        """Forget a stream that is over."""
+        stream.is_closed = True
+        self.streams.pop(stream.id, None)
+
+    def put_continue(self, stream: Stream) -> None:
+        """Ask for a body (RFC 9110 §10.1.1)."""
+        self.writer.put(HEADERS, END_HEADERS, stream.id, CONTINUE)
+
+    def put_head(self, stream_id: int, head: ResponseHead, date: bytes, is_end: bool) -> None:
+        """Write the head of a response; ``date`` is the block of Date."""
+        block = block_of(head)
+        flags = END_STREAM if is_end else 0
+        if len(block) + len(date) <= self.flow.frame_size:
+            self.writer.put_block(HEADERS, flags | END_HEADERS, stream_id, block, date)
+            return
+        block += date
+        kind = HEADERS
+        while len(block) > self.flow.frame_size:
+            self.writer.put(kind, flags, stream_id, block[: self.flow.frame_size])
+            block = block[self.flow.frame_size :]
+            kind, flags = CONTINUATION, 0
+        self.writer.put(kind, flags | END_HEADERS, stream_id, block)
+
+    def put_data(self, stream_id: int, piece: bytes, is_end: bool) -> None:
+        """Write a piece of a body, for which the windows have room; a larger one than a frame is cut."""
+        flow = self.flow
+        size = len(piece)
+        flow.window -= size
+        self.budget.earn(size)
+        if size <= flow.frame_size:
+            self.writer.put_data(END_STREAM if is_end else 0, stream_id, piece)
+            return
+        for start in range(0, size, flow.frame_size):
+            stop = start + flow.frame_size
+            self.writer.put_data(END_STREAM if is_end and stop >= size else 0, stream_id, piece[start:stop])
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether the windows have room for the whole body of a new stream."""
+        return size <= self.flow.window and size <= self.flow.initial
+
+    def put_goaway(self, code: int, detail: str, is_final: bool = True) -> None:
+        """Say that no further streams are taken; before the last word streams on their way are (§6.8)."""
+        last = self.last_id if is_final else MAX_STREAM_ID
+        self.writer.put(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + detail.encode())
+
+    def _widen(self, stream_id: int, size: int) -> None:
+        self.writer.put(WINDOW_UPDATE, 0, stream_id, size.to_bytes(4, "big"))

@@ -1,0 +1,263 @@
+"""An HTTP/2 session of a server (RFC 9113): bytes in, events out; what is to be sent is in ``writer``. No I/O.
+
+Call receive(), then next_event() until it returns MORE. An event names ``stream_id`` and ``head``, and ``stream`` where
+there is one: a finished request whose response leaves at once needs no Stream. Then call end_batch().
+"""
+
+from __future__ import annotations
+
+from fastfile.message import ParserLimits, RequestHead
+from fastfile.protocol.http2.constants import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    HAS_PRIORITY,
+    HEADERS,
+    MAX_CONCURRENT_STREAMS,
+    MAX_HEADER_LIST_SIZE,
+    NO_RFC7540_PRIORITIES,
+    PREFACE,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    SETTINGS,
+    STREAM_CLOSED,
+    WINDOW_SIZE,
+    ConnectionFailure,
+    StreamFailure,
+)
+from fastfile.protocol.http2.control import BODY, END, MORE, REQUEST, TOO_LARGE, Control
+from fastfile.protocol.http2.heads import LISTS_PER_HEAD, HeadReader
+from fastfile.protocol.http2.stream import Stream
+
+MAX_CONTINUATIONS = 8
+SMALL_DATA = 64  # bytes; a frame of less that does not end a body is waste
+
+# What next_event() expects.
+START, FIRST_SETTINGS, ANY, NOTHING = range(4)
+
+
+class PartialBlock:
+    """A header block of which more has to come in CONTINUATION frames (§6.10)."""
+
+    __slots__ = ("block", "flags", "frames", "is_circular", "stream_id")
+
+    def __init__(self, stream_id: int, block: bytes, flags: int, is_circular: bool) -> None:
+        self.stream_id = stream_id
+        self.block = block
+        self.flags = flags
+        self.is_circular = is_circular
+        self.frames = 0
+
+
+class Session(Control):
+    """``streams`` are those that are open. Raises ConnectionFailure where it cannot go on: then call end()."""
+
+    __slots__ = (
+        "_limits",
+        "_max_streams",
+        "_partial",
+        "_phase",
+        "head",
+        "heads",
+        "stream_id",
+    )
+
+    def __init__(self, limits: ParserLimits, max_streams: int, now_s: float) -> None:
+        super().__init__(now_s)
+        self._limits = limits
+        self._max_streams = max_streams
+        self._partial: PartialBlock | None = None
+        self._phase = START
+        self.heads = HeadReader(limits)
+        self.head: RequestHead | None = None
+        self.stream_id = 0
+        settings = (
+            (MAX_CONCURRENT_STREAMS, max_streams),
+            (MAX_HEADER_LIST_SIZE, limits.head),
+            (NO_RFC7540_PRIORITIES, 1),  # RFC 9218 §2.1
+        )
+        payload = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings)
+        self.writer.put(SETTINGS, 0, 0, payload)
+
+    def receive(self, data: bytearray, count: int, now_s: float) -> None:
+        """Take ``data[:count]``, which may be used for others after end_batch()."""
+        self.frames.feed(data, count)
+        self.budget.now_s = now_s
+
+    def end_batch(self) -> None:
+        """Keep what is unread."""
+        self.frames.keep()
+
+    def is_between(self) -> bool:
+        """Tell whether nothing is under way: no stream, no part of a frame or of a header block."""
+        return not self.streams and self._partial is None and self.frames.is_empty()
+
+    def end(self, code: int, detail: str) -> None:
+        """Write the last word: nothing that comes behind it is read."""
+        self._phase = NOTHING
+        self.put_goaway(code, detail)
+
+    def has_ended(self) -> bool:
+        """Tell whether the last word is written."""
+        return self._phase == NOTHING
+
+    def next_event(self) -> int:
+        """Read frames up to the next event. Raises ConnectionFailure."""
+        frames = self.frames
+        if self._phase == NOTHING:
+            return MORE
+        if self._phase == START:
+            if not frames.skip(PREFACE):
+                return MORE
+            self._phase = FIRST_SETTINGS
+        event = MORE
+        while event == MORE and frames.next():
+            kind = frames.kind
+            if self._phase == FIRST_SETTINGS:
+                if kind != SETTINGS or frames.flags & ACK:
+                    raise ConnectionFailure(PROTOCOL_ERROR, "the first frame is not SETTINGS")
+                self._phase = ANY
+            if self._partial is not None and (kind != CONTINUATION or frames.stream_id != self._partial.stream_id):
+                raise ConnectionFailure(PROTOCOL_ERROR, "another frame within a header block")
+            if kind == HEADERS:
+                event = self._on_headers()
+            elif kind == DATA:
+                event = self._on_data()
+            elif kind == CONTINUATION:
+                event = self._on_continuation()
+            else:
+                event = self._on_control(kind)
+        return event
+
+    def _on_headers(self) -> int:
+        frames = self.frames
+        frames.unpad()
+        is_circular = False
+        if frames.flags & HAS_PRIORITY:
+            if frames.stop - frames.start < 5:
+                raise ConnectionFailure(FRAME_SIZE_ERROR, "HEADERS is cut")
+            is_circular = frames.number(frames.start) & 0x7FFFFFFF == frames.stream_id
+            frames.start += 5
+        if frames.flags & END_HEADERS:
+            return self._take_block(frames.stream_id, frames.payload(), frames.flags, is_circular)
+        self._partial = PartialBlock(frames.stream_id, frames.payload(), frames.flags, is_circular)
+        return MORE
+
+    def _on_continuation(self) -> int:
+        partial, frames = self._partial, self.frames
+        if partial is None:
+            raise ConnectionFailure(PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        partial.frames += 1
+        partial.block += frames.payload()
+        if partial.frames > MAX_CONTINUATIONS or len(partial.block) > LISTS_PER_HEAD * self._limits.head:
+            raise ConnectionFailure(ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
+        if not frames.flags & END_HEADERS:
+            return MORE
+        self._partial = None
+        return self._take_block(partial.stream_id, partial.block, partial.flags, partial.is_circular)
+
+    def _take_block(self, stream_id: int, block: bytes, flags: int, is_circular: bool) -> int:
+        """Take up a request, or the trailers of one; ``is_circular``: it depends on itself (RFC 7540 §5.3.1)."""
+        is_end = flags & END_STREAM != 0
+        if stream_id & 1 == 0:
+            raise ConnectionFailure(PROTOCOL_ERROR, "a client's stream has an odd number")
+        if stream_id <= self.last_id:
+            return self._take_trailers(stream_id, block, is_end)
+        self.last_id = stream_id
+        try:
+            head = self.heads.read(block)
+        except StreamFailure as failure:
+            self.reset(stream_id, failure.code)
+            return MORE
+        if is_circular or (is_end and head.content_length > 0):  # §8.1.1
+            self.reset(stream_id, PROTOCOL_ERROR)
+            return MORE
+        if self.heads.refusal is not None:
+            self.budget.spend(1 + self.heads.list_size / 128)
+        if len(self.streams) >= self._max_streams:
+            self.reset(stream_id, REFUSED_STREAM)
+            return MORE
+        self.stream_id = stream_id
+        self.head = head
+        self.stream = None
+        if is_end:
+            return REQUEST
+        self.open(False)
+        return BODY
+
+    def open(self, is_complete: bool) -> Stream:
+        """Return the stream of the current event, and keep it, since its request or response is not at its end."""
+        assert self.head is not None
+        stream = self.stream
+        if stream is None:
+            stream = Stream(self.stream_id, self.head, self.flow.initial, is_complete)
+            self.stream = self.streams[self.stream_id] = stream
+        return stream
+
+    def _take_trailers(self, stream_id: int, block: bytes, is_end: bool) -> int:
+        stream = self.streams.get(stream_id)
+        if stream is None and stream_id not in self._resets:
+            raise ConnectionFailure(STREAM_CLOSED, "HEADERS for a stream that is over")
+        try:
+            self.heads.read_trailers(block)
+            if stream is not None and is_end and not stream.is_complete:
+                stream.take(0, True)
+        except StreamFailure as failure:
+            return MORE if stream is None else self._fail_stream(stream, failure.code)
+        if stream is None:
+            self.budget.spend(1)
+            return MORE
+        if stream.is_complete or not is_end:
+            return self._fail_stream(stream, STREAM_CLOSED if stream.is_complete else PROTOCOL_ERROR)
+        return self._end_body(stream)
+
+    def _end_body(self, stream: Stream) -> int:
+        stream.is_complete = True
+        self.stream = stream
+        self.stream_id = stream.id
+        self.head = stream.head
+        return END
+
+    def _on_data(self) -> int:
+        frames, flow = self.frames, self.flow
+        stream_id = frames.stream_id
+        if stream_id == 0 or stream_id > self.last_id:
+            raise ConnectionFailure(PROTOCOL_ERROR, "DATA for no stream")
+        size = frames.stop - frames.start
+        flow.left -= size
+        if flow.left < 0:
+            raise ConnectionFailure(FLOW_CONTROL_ERROR, "more DATA than the window")
+        if flow.left < WINDOW_SIZE // 2:
+            self._widen(0, WINDOW_SIZE - flow.left)
+            flow.left = WINDOW_SIZE
+        frames.unpad()
+        content = frames.stop - frames.start
+        is_end = frames.flags & END_STREAM != 0
+        if content < SMALL_DATA and not is_end:
+            self.budget.spend(1)
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            if stream_id in self._resets:
+                self.budget.spend(1)
+            else:
+                self.reset(stream_id, STREAM_CLOSED)
+            return MORE
+        if stream.is_complete:
+            return self._fail_stream(stream, STREAM_CLOSED)
+        try:
+            stream.take(content, is_end)
+        except StreamFailure as failure:
+            return self._fail_stream(stream, failure.code)
+        if is_end:
+            return self._end_body(stream)
+        if stream.received > self._limits.body:
+            self._end_body(stream)
+            return TOO_LARGE
+        if size:
+            self._widen(stream_id, size)
+        return MORE

@@ -1,0 +1,54 @@
+"""A stream of HTTP/2 that is open: a request whose body is being read, or a response that did not leave at once."""
+
+from __future__ import annotations
+
+from fastfile.message import RequestHead
+from fastfile.protocol.http2.constants import PROTOCOL_ERROR, StreamFailure
+from fastfile.protocol.http2.priority import URGENCY, parse_priority
+
+
+class Stream:
+    """``window`` is what the client lets us send. ``transfer`` is the server's, with the response.
+
+    ``is_ranked``: the client has said a priority. ``is_complete``: the request has been read to its end.
+    """
+
+    __slots__ = (
+        "_expected",
+        "head",
+        "id",
+        "is_closed",
+        "is_complete",
+        "is_incremental",
+        "is_ranked",
+        "received",
+        "transfer",
+        "urgency",
+        "window",
+    )
+
+    def __init__(self, id: int, head: RequestHead, window: int, is_complete: bool) -> None:
+        self.id = id
+        self.head = head
+        self.window = window
+        self.is_complete = is_complete
+        self.is_closed = False
+        self.transfer: object = None
+        self.received = 0  # bytes of the body
+        self._expected = -1 if head.field(b"content-length") is None else head.content_length
+        self.urgency = URGENCY
+        self.is_incremental = self.is_ranked = False
+        priority = head.field(b"priority")
+        if priority is not None:
+            self.rank(priority)
+
+    def rank(self, priority: bytes) -> None:
+        """Take on a priority (RFC 9218 §4)."""
+        self.urgency, self.is_incremental = parse_priority(priority)
+        self.is_ranked = True
+
+    def take(self, size: int, is_end: bool) -> None:
+        """Count bytes of the body. Raises StreamFailure where they do not fit Content-Length (RFC 9113 §8.1.1)."""
+        self.received += size
+        if self._expected >= 0 and (self.received > self._expected or (is_end and self.received < self._expected)):
+            raise StreamFailure(PROTOCOL_ERROR)

@@ -1,0 +1,52 @@
+cimport cython
+
+from fastfile.message cimport RequestHead, Response
+from fastfile.protocol.http2.session cimport Session
+from fastfile.protocol.http2.stream cimport Stream
+from fastfile.server.net.http2.output cimport Http2Output
+from fastfile.server.net.http2.transfer cimport Transfer
+from fastfile.server.net.poller cimport Poller
+from fastfile.server.net.service cimport Service
+from fastfile.server.net.transport cimport Transport
+
+cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
+cdef int BODY_EVENT, END, MORE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
+cdef Py_ssize_t FULL
+
+cdef class Http2Connection(Http2Output):
+    cdef long long _answered_id
+    cdef bytes _covered
+    cdef bint _is_behind
+    cdef double _sending_until_s
+    cpdef take_over(self, int interest, double deadline_s)
+    cpdef bint is_quiet(self, bint silent_too) except -1
+    cpdef drain(self)
+    cpdef leave(self)
+    cdef _process(self, bytearray data, Py_ssize_t count)
+    @cython.locals(buffer=bytearray, count=Py_ssize_t)
+    cdef _go_on(self)
+    cdef _end_turn(self)
+    @cython.locals(session=Session, poller=Poller, event=int)
+    cdef _take_events(self)
+    @cython.locals(session=Session, service=Service, head=RequestHead)
+    cdef _respond(self)
+    @cython.locals(transport=Transport)
+    cdef _check(self, RequestHead head)
+    @cython.locals(head=RequestHead, service=Service)
+    cdef _advance(self, Transfer transfer, answer)
+    cdef _on_reset(self, Stream stream)
+    @cython.locals(stream=Stream, transfer=Transfer)
+    cdef _on_body(self, int event)
+    @cython.locals(service=Service, head=RequestHead, now_s=double, transfer=Transfer)
+    cdef _begin_body(self, Stream stream)
+    @cython.locals(service=Service, head=RequestHead)
+    cdef _decide_on_body(self, Transfer transfer, Response response)
+    cdef _refuse(self, Transfer transfer, error)
+    @cython.locals(transfers=list, transfer=Transfer)
+    cdef _end(self, code, str detail)
+    @cython.locals(session=Session, service=Service, size=cython.longlong, now_s=double, interest=int)
+    cdef _settle(self)
+    @cython.locals(session=Session, service=Service, deadline_s=double, transfer=Transfer)
+    cdef _set_deadline(self, double now_s)
+    @cython.locals(now_s=double, is_stuck=bint, transfer=Transfer)
+    cdef _give_up(self)

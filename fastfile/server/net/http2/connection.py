@@ -1,0 +1,323 @@
+"""An HTTP/2 connection: requests and responses on streams that share it (RFC 9113).
+
+The way through: on_ready → _go_on → _take_events, which asks the handler → _deliver, at once or by a transfer
+(output.py) → _pump → _settle (what comes next). What a stream waits for - a deferred response, a disk, a source, a
+window - holds up that stream alone.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from math import inf
+from typing import Any
+
+from fastfile.errors import HTTPError, make_unavailable
+from fastfile.message import Deferred, RequestHead, Response, close_source
+from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, NO_ERROR, ConnectionFailure
+from fastfile.protocol.http2.control import BODY as BODY_EVENT
+from fastfile.protocol.http2.control import MORE, REQUEST, RESET, TOO_LARGE
+from fastfile.protocol.http2.stream import Stream
+from fastfile.server.net.http1.deferral import is_continue
+from fastfile.server.net.http2.output import FULL, Http2Output
+from fastfile.server.net.http2.shared import Http2
+from fastfile.server.net.http2.transfer import Transfer
+from fastfile.server.net.poller import READ, WRITE
+from fastfile.server.net.service import Service
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, SENDING, WAITING
+from fastfile.server.net.states import MORE as MORE_FOLLOWS
+from fastfile.server.net.transport import SECURE, WOULD_BLOCK_READ, Transport
+
+# After this many requests of a batch the time is looked at.
+LOOK_EACH = 4
+
+
+class Http2Connection(Http2Output):
+    """Takes over from HTTP/1 once the preface of a client has begun to arrive."""
+
+    __slots__ = ("_answered_id", "_covered", "_is_behind", "_sending_until_s")
+
+    def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
+        super().__init__(service, transport, shared)
+        self._answered_id = 0  # the last stream when it was idle
+        self._covered: bytes | None = None  # the last authority that the certificate is for
+        self._is_behind = False  # frames that have arrived wait for their turn
+        self._sending_until_s = inf  # the deadline of what is written and not sent
+
+    def take_over(self, interest: int, deadline_s: float) -> None:
+        """Be told of the socket instead of the connection before; ``interest`` as that one had it."""
+        self.deadline_s = deadline_s
+        self._interest = interest
+        if interest >= 0:
+            self._service.poller.replace(self._transport.fd, self)
+
+    def is_quiet(self, silent_too: bool) -> bool:
+        return self.state == IDLE or (silent_too and self.state == HEAD and self._session.last_id == 0)
+
+    def drain(self) -> None:
+        """Tell the client to open a new connection for its next requests; those on their way are served."""
+        if self.state not in (LINGERING, CLOSED) and not self._session.has_ended():
+            self._session.put_goaway(NO_ERROR, "", False)
+            self._end_turn()
+
+    def leave(self) -> None:
+        if self.state not in (LINGERING, CLOSED):
+            self._end(NO_ERROR, "")
+            self._end_turn()
+
+    def on_result(self, transfer: Transfer, deferred: Deferred, job: Future[Any]) -> None:
+        """Go on with what a job found for a response; a stream that is over ignores it."""
+        if transfer.job is not job or transfer.state != WAITING:
+            return
+        transfer.job = None
+        self._service.poller.begin_turn()
+        head = transfer.stream.head
+        try:
+            try:
+                answer = deferred.finish(job)
+            except HTTPError as error:
+                answer = self._service.handler.refuse(error, head)
+            self._advance(transfer, answer)
+            self._end_turn()
+        except OSError:
+            self._fail()
+        except BaseException:
+            self._fail()
+            raise
+
+    def _process(self, data: bytearray, count: int) -> None:
+        self._session.receive(data, count, self._service.clock.monotonic_s)
+        self._take_events()
+        self._end_turn()
+
+    def _go_on(self) -> None:
+        if self.state == LINGERING:
+            self._linger()
+            return
+        if self.state == CLOSED:
+            return
+        if self._session.writer.size > FULL and not self._flush():
+            self._settle()
+            return
+        if self._is_behind:
+            self._take_events()
+        elif not self._session.has_ended():
+            buffer = self._service.buffer
+            count = self._transport.recv_into(buffer)
+            if count == 0:
+                self.close()
+                return
+            if count > 0:
+                self._session.receive(buffer, count, self._service.clock.monotonic_s)
+                self._take_events()
+            elif count != WOULD_BLOCK_READ:
+                self._is_behind = True  # it has to write before it can read
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        """Send what can be sent, and say what comes next."""
+        if self._pump():
+            self._is_behind = True
+        if self.state != CLOSED:
+            self._settle()
+
+    def _take_events(self) -> None:
+        """Respond to the requests that have arrived, until too much is written or the turn is over."""
+        session, poller = self._session, self._service.poller
+        self._is_behind = False
+        try:
+            event = session.next_event()
+            while event != MORE:
+                if event == REQUEST:
+                    self._respond()
+                elif event == RESET:
+                    self._on_reset(session.stream)
+                else:
+                    self._on_body(event)
+                if session.writer.size > FULL and not self._flush():
+                    self._is_behind = True
+                    break
+                if session.stream_id % (2 * LOOK_EACH) == 1 and poller.is_turn_over():
+                    self._is_behind = True
+                    break
+                event = session.next_event()
+        except ConnectionFailure as failure:
+            self._end(failure.code, failure.detail)
+        session.end_batch()
+
+    def _respond(self) -> None:
+        """Respond to the request of the current event."""
+        session, service = self._session, self._service
+        head = session.head
+        assert head is not None
+        refusal = self._check(head)
+        if refusal is not None:
+            self._deliver(head, service.handler.refuse(refusal, head), service.clock.monotonic_s)
+            return
+        answer = service.handler.respond(head)
+        if isinstance(answer, Deferred):
+            self._advance(self._transfer(service.clock.monotonic_s), answer)
+        else:
+            self._deliver(head, answer, service.clock.monotonic_s)
+
+    def _check(self, head: RequestHead) -> HTTPError | None:
+        """Return what is wrong with a head, and note who sent it, and how."""
+        transport = self._transport
+        head.peer = transport.peer
+        head.is_secure = transport.kind == SECURE
+        proxies = self._service.proxies
+        if proxies is not None:
+            head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
+        refusal: HTTPError | None = self._session.heads.refusal
+        if refusal is None and head.is_secure and head.authority is not self._covered:
+            if not transport.covers(head.authority):  # RFC 9110 §7.4, RFC 9113 §9.1.2
+                return HTTPError(421, "The certificate of this connection is not for that host: open another one.")
+            self._covered = head.authority
+        return refusal
+
+    def _advance(self, transfer: Transfer, answer: Response | Deferred) -> None:
+        """Take the next step with a request whose response may be deferred."""
+        head = transfer.stream.head
+        if isinstance(answer, Deferred):
+            service = self._service
+            transfer.state = WAITING
+            if service.offload is not None:
+                transfer.job = service.offload.submit(answer.work, partial(self.on_result, transfer, answer))
+            if transfer.job is not None:
+                transfer.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+                return
+            busy = make_unavailable("The server has too much to do; try again in a moment.")
+            answer = service.handler.refuse(busy, head)
+        if transfer.stream.is_complete:
+            self._begin(transfer, answer)
+        else:
+            self._decide_on_body(transfer, answer)
+
+    def _on_reset(self, stream: Stream | None) -> None:
+        if stream is not None and stream.transfer is not None:
+            self._forget(stream.transfer)  # type: ignore[arg-type]
+
+    def _on_body(self, event: int) -> None:
+        """Read a body before the response, so that a request that is malformed gets no response."""
+        stream = self._session.stream
+        assert stream is not None
+        if event == BODY_EVENT:
+            self._begin_body(stream)
+            return
+        transfer: Transfer = stream.transfer  # type: ignore[assignment]
+        if transfer.state != BODY:
+            return  # the response is under way, or will be, and did not need the body
+        if event == TOO_LARGE:
+            self._refuse(transfer, HTTPError(413, "The request body is too large."))
+        elif transfer.response is not None:
+            self._begin(transfer, transfer.response)
+        else:
+            self._advance(transfer, self._service.handler.respond(stream.head))
+
+    def _begin_body(self, stream: Stream) -> None:
+        service, head = self._service, stream.head
+        now_s = service.clock.monotonic_s
+        transfer = stream.transfer = Transfer(stream, BODY, now_s, now_s + service.body_timeout_s)
+        self._transfers.append(transfer)
+        refusal = self._check(head)
+        if refusal is None and head.expect is not None and not is_continue(head.expect):
+            refusal = HTTPError(417, "Only 100-continue can be expected.")
+        if refusal is not None:
+            self._refuse(transfer, refusal)
+        elif head.expect is not None or head.content_length > service.limits.body:
+            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
+            self._advance(transfer, service.handler.respond(head))
+
+    def _decide_on_body(self, transfer: Transfer, response: Response) -> None:
+        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
+        service, head = self._service, transfer.stream.head
+        if response.status >= 400:
+            self._begin(transfer, response)
+        elif head.content_length > service.limits.body:
+            close_source(response.source)
+            self._refuse(transfer, HTTPError(413, "The request body is too large."))
+        else:
+            transfer.response = response
+            transfer.state = BODY
+            transfer.deadline_s = service.clock.monotonic_s + service.body_timeout_s
+            if head.expect is not None:
+                self._session.put_continue(transfer.stream)
+
+    def _refuse(self, transfer: Transfer, error: HTTPError) -> None:
+        self._begin(transfer, self._service.handler.refuse(error, transfer.stream.head))
+
+    def _end(self, code: int, detail: str) -> None:
+        """Send the last word, and close once it has left (RFC 9113 §5.4.1)."""
+        if self._session.has_ended():
+            return
+        self._is_behind = False
+        transfers, self._transfers = self._transfers, []
+        for transfer in transfers:
+            self._session.close(transfer.stream)
+            self._log_and_drop(transfer)
+        self._session.end(code, detail)
+
+    def _settle(self) -> None:
+        """Say what comes next, and until when."""
+        session, service = self._session, self._service
+        size = session.writer.size
+        now_s = service.clock.monotonic_s
+        if size == 0:
+            self._sending_until_s = inf
+            if session.has_ended():
+                self._rest = MORE_FOLLOWS  # who gets a reset does not see the last word
+                self._finish()
+                return
+        elif self._sending_until_s == inf or session.writer.progress >= service.least_progress:
+            self._sending_until_s = now_s + service.write_timeout_s
+            session.writer.progress = 0
+        self._set_deadline(now_s)
+        interest = WRITE if size or self._is_behind else 0
+        if size <= FULL and not session.has_ended():
+            interest |= READ
+        if interest != self._interest:
+            self._wait_for(interest)
+
+    def _set_deadline(self, now_s: float) -> None:
+        session, service = self._session, self._service
+        if self._transfers or session.writer.size:
+            self.state = SENDING
+            deadline_s = self._sending_until_s
+            for transfer in self._transfers:
+                deadline_s = min(deadline_s, transfer.deadline_s)
+            self.deadline_s = deadline_s
+        elif not session.is_between():
+            if self.state != HEAD:
+                self.state = HEAD
+                self.deadline_s = now_s + service.head_timeout_s
+        elif self.state != IDLE or self._answered_id != session.last_id:
+            self.state = IDLE
+            self._answered_id = session.last_id
+            self.deadline_s = now_s + service.idle_timeout_s
+
+    def _give_up(self) -> None:
+        """Give up what took too long: streams by themselves, and all where none of them gets on."""
+        now_s = self._service.clock.monotonic_s
+        if self.state == LINGERING or self.state == CLOSED:
+            self.close()
+            return
+        if self._session.writer.size and self._sending_until_s < now_s:
+            self._abort()
+            return
+        if not self._transfers and not self._session.writer.size:
+            self._end(NO_ERROR, "")
+        is_stuck = False
+        for transfer in [each for each in self._transfers if each.deadline_s < now_s]:
+            if transfer.state == BODY:
+                self._refuse(transfer, HTTPError(408, "The request took too long to arrive."))
+            elif transfer.state == WAITING:
+                assert transfer.job is not None
+                transfer.job.cancel()
+                transfer.job = None
+                busy = make_unavailable("The server has too much to do; try again in a moment.")
+                self._refuse(transfer, busy)
+            elif self._expire(transfer, now_s):
+                is_stuck = True
+        if is_stuck and not self._transfers:
+            self._end(ENHANCE_YOUR_CALM, "no window was opened in time")
+        self._end_turn()

@@ -1,0 +1,50 @@
+cimport cython
+
+from fastfile.message cimport RequestHead, Response
+from fastfile.protocol.http2.frames cimport FrameWriter
+from fastfile.protocol.http2.sender cimport Flow
+from fastfile.protocol.http2.session cimport Session
+from fastfile.protocol.http2.stream cimport Stream
+from fastfile.server.net.connection cimport Connection
+from fastfile.server.net.http2.shared cimport Http2
+from fastfile.server.net.http2.transfer cimport Transfer
+from fastfile.server.net.journal cimport Journal
+from fastfile.server.net.poller cimport Poller
+from fastfile.server.net.service cimport Service
+from fastfile.server.net.transport cimport Transport
+
+cdef int CLOSED, PENDING, READING, SENDING, READ, WRITE
+cdef Py_ssize_t BATCH_SIZE, AT_ONCE
+
+cdef class Http2Output(Connection):
+    cdef Http2 _shared
+    cdef Session _session
+    cdef Journal _journal
+    cdef list _transfers
+    cdef long long _turns
+    cpdef on_wake(self, Transfer transfer)
+    cdef _wake(self, Transfer transfer)
+    cdef bint _is_sending(self) except -1
+    cdef _drop_work(self)
+    @cython.locals(session=Session, size=cython.longlong, parts=tuple, stream_id=cython.longlong)
+    cdef _deliver(self, RequestHead head, Response response, double began_s)
+    @cython.locals(stream=Stream)
+    cdef Transfer _transfer(self, double began_s)
+    cdef _begin(self, Transfer transfer, Response response)
+    @cython.locals(stream=Stream)
+    cdef _complete(self, Transfer transfer)
+    cdef _cut(self, Transfer transfer, code)
+    cdef _forget(self, Transfer transfer)
+    @cython.locals(response=Response)
+    cdef _log_and_drop(self, Transfer transfer)
+    @cython.locals(session=Session, poller=Poller, transfer=Transfer)
+    cdef bint _pump(self) except -1
+    @cython.locals(best=Transfer, transfer=Transfer)
+    cdef Transfer _choose(self)
+    @cython.locals(session=Session, stream=Stream, flow=Flow, left=Py_ssize_t, room=cython.longlong, piece=bytes,
+                   is_end=bint)
+    cdef _send_pieces(self, Transfer transfer)
+    cdef _read_from_disk(self, Transfer transfer)
+    @cython.locals(writer=FrameWriter, transport=Transport, sent=Py_ssize_t)
+    cdef bint _flush(self) except -1
+    cdef bint _expire(self, Transfer transfer, double now_s) except -1

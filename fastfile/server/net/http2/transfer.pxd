@@ -1,0 +1,35 @@
+cimport cython
+
+from fastfile.message cimport FileSlice, Response
+from fastfile.protocol.http2.stream cimport Stream
+
+cdef int CLOSED, PENDING, READING, SENDING, UNKNOWN_SIZE
+cdef Py_ssize_t READ_SIZE, AHEAD_SIZE
+
+cdef class Transfer:
+    cdef readonly Stream stream
+    cdef public int state
+    cdef readonly double began_s
+    cdef public double deadline_s
+    cdef public object job
+    cdef public Response response
+    cdef public long long progress
+    cdef readonly long long sent
+    cdef public long long turn
+    cdef tuple _parts
+    cdef Py_ssize_t _index
+    cdef long long _skip, _left, _trusted
+    cdef object _source
+    cpdef begin(self, Response response, double deadline_s)
+    cpdef bint is_done(self) except -1
+    @cython.locals(size=cython.longlong, count=cython.longlong, piece=bytes)
+    cpdef bytes take(self, long long room)
+    cpdef call_when_ready(self, wake)
+    @cython.locals(response=Response)
+    cpdef drop(self)
+    @cython.locals(mine=Stream, its=Stream, is_whole=bint)
+    cpdef bint is_before(self, Transfer other) except -1
+    @cython.locals(offset=cython.longlong, piece=bytes)
+    cdef bytes _read(self, FileSlice part, long long count)
+    @cython.locals(size=cython.longlong)
+    cdef bint _pull(self) except -1

@@ -1,0 +1,81 @@
+"""The session by itself: any input, however it is cut; what repeats is read once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from support.http2_rules import BLOCKS, session_rule
+
+from fastfile.errors import HTTPError
+from fastfile.message import ParserLimits
+from fastfile.protocol.http2.constants import StreamFailure
+from fastfile.protocol.http2.heads import HeadReader
+from fastfile.protocol.http2.hpack import encode_field
+from fastfile.protocol.http2.priority import parse_priority
+
+SEEDS = (
+    bytes((1, 5, 1, 0xC0, 1, 5, 3, 0xC1, 1, 5, 5, 0xC1)),
+    bytes((1, 4, 1, 0xC2, 0, 1, 1, 2)) + b"ab" + bytes((1, 5, 3, 0xC0)),
+    bytes((1, 4, 1, 0xC2, 1, 5, 1, 0xC4)),
+    bytes((1, 1, 1, 0xC0, 9, 4, 1, 0)),
+    bytes((4, 0, 0, 6)) + b"\0\4\0\0\0\1" + bytes((8, 0, 0, 4)) + b"\0\0\0\1" + bytes((6, 0, 0, 8)) + bytes(8),
+    bytes((1, 4, 1, 0xC0, 3, 0, 1, 4)) + b"\0\0\0\x08" + bytes((0xF0, 0, 0, 7)) + b"\0\0\0\1u=1",
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
+def test_a_session_does_the_same_however_its_input_is_cut(seed: bytes) -> None:
+    session_rule(seed)
+
+
+def test_no_input_breaks_a_session() -> None:
+    source = random.Random(3)
+    for _ in range(1500):
+        data = bytearray(source.choice(SEEDS) + source.choice(SEEDS) + source.randbytes(source.randrange(30)))
+        for _ in range(source.randrange(5)):
+            data[source.randrange(len(data))] = source.choice((0, 1, 4, 5, 8, 9, 0xC0, source.randrange(256)))
+        session_rule(bytes(data))
+
+
+def test_a_block_that_repeats_is_read_once_and_not_across_a_change_of_the_table() -> None:
+    reader = HeadReader(ParserLimits())
+    reader.read(BLOCKS[0])  # it adds an entry
+    first = reader.read(BLOCKS[1])
+    assert reader.read(BLOCKS[1]) is first
+    reader.read(b"\x82\x86\x84\x41\x07another")
+    assert reader.read(BLOCKS[1]).authority == b"another"
+    assert reader.read(BLOCKS[2]) is not reader.read(BLOCKS[3])
+
+
+def test_a_refusal_is_not_kept_for_the_next_head() -> None:
+    reader = HeadReader(ParserLimits(head=400))
+    reader.read(BLOCKS[2])
+    reader.read(BLOCKS[2] + encode_field(b"x", b"y" * 300))
+    assert isinstance(reader.refusal, HTTPError)
+    assert reader.refusal.status == 431
+    reader.read(BLOCKS[2])
+    assert reader.refusal is None
+    with pytest.raises(StreamFailure):
+        reader.read(b"\x82")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"", (3, False)),
+        (b"u=0", (0, False)),
+        (b"u=7, i", (7, True)),
+        (b"i", (3, True)),
+        (b"i=?1", (3, True)),
+        (b"i=?0, u=1", (1, False)),
+        (b"u=8", (3, False)),
+        (b"u=-1", (3, False)),
+        (b"u=1;x=2, i;y", (1, True)),
+        (b"u=5,u=2", (2, False)),
+        (b"x=1, U=1", (3, False)),
+        (b",,,", (3, False)),
+    ],
+)
+def test_a_priority_is_read(value: bytes, expected: tuple[int, bool]) -> None:
+    assert parse_priority(value) == expected

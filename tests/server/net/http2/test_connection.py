@@ -1,0 +1,577 @@
+"""HTTP/2 over a worker's connection: streams that share it, what each waits for, floods, deadlines and the end.
+
+The handler is the test's own: a target says what becomes of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import colddisk
+from support.inprocess import TIMEOUT_S, InProcess, serve_files
+from support.rawclient import make_request
+
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.errors import HTTPError
+from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Response, ResponseHead
+from fastfile.message import Pending as Nothing
+from fastfile.responder import Responder
+from fastfile.site.representation import make_response
+
+http2peer = pytest.importorskip("support.http2peer")
+Peer, GET, POST, PREFACE, make_frame = (
+    http2peer.Peer,
+    http2peer.GET,
+    http2peer.POST,
+    http2peer.PREFACE,
+    http2peer.make_frame,
+)
+frames = http2peer.frames
+
+CANCEL, CALM, INTERNAL, NO_ERROR = 8, 11, 2, 0
+LARGE_SIZE = 3_000_000
+PLAIN = (b"Content-Type", b"text/plain")
+CACHING = ((b"Cache-Control", b"no-cache"), (b"X-Content-Type-Options", b"nosniff"))
+
+
+class Channel:
+    """A source that is given its parts by the test; None ends it."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes | None] = []
+        self.asked = 0
+        self.wake: Callable[[], None] | None = None
+        self.closed = threading.Event()
+
+    def __next__(self) -> bytes | FileSlice | Nothing:
+        self.asked += 1
+        if not self.parts:
+            return PENDING
+        part = self.parts.pop(0)
+        if part is None:
+            raise StopIteration
+        return part
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        self.wake = wake
+
+    def close(self) -> None:
+        assert not self.closed.is_set()
+        self.closed.set()
+
+    def give(self, *parts: bytes | None) -> None:
+        """To be called on the loop."""
+        self.parts.extend(parts)
+        wake, self.wake = self.wake, None
+        if wake is not None:
+            wake()
+
+
+class Odd(Responder):
+    """Answers by target: /small, /large, /file, /gate (deferred until it is opened), /source, /short, /broken."""
+
+    def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
+        self.pages = serve_files(folder, clock, log_failure)
+        self.gate = threading.Event()
+        self.heads: list[RequestHead] = []
+        self.channel = Channel()
+        (folder / "large").write_bytes(bytes(LARGE_SIZE))
+        self.file = (folder / "large").open("rb")
+
+    def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
+        return self.pages.refuse(error, head)
+
+    def respond(self, head: RequestHead) -> Response | Deferred:
+        self.heads.append(head)
+        name = head.target.decode().partition("?")[0]
+        if head.method == b"POST":
+            return make_response(200, (PLAIN,), b"posted")
+        if name == "/gate":
+
+            def finish(future: Future[Any]) -> Response:
+                assert future.result()
+                return make_response(200, (PLAIN,), b"opened")
+
+            return Deferred(lambda: self.gate.wait(TIMEOUT_S), finish)
+        if name == "/large":
+            return make_response(200, (PLAIN,), b"l" * LARGE_SIZE)
+        if name in ("/file", "/short"):
+            size = LARGE_SIZE + (name == "/short")
+            length = (b"Content-Length", b"%d" % size)
+            return Response(ResponseHead(200, (PLAIN, length)), (FileSlice(self, self.file.fileno(), 0, size),), size)
+        if name == "/source":
+            return Response(ResponseHead(200, (PLAIN,)), (b"first ",), UNKNOWN_SIZE, source=self.channel)
+        return make_response(200, (PLAIN, *CACHING, (b"Keep-Alive", b"9")), b"small")
+
+
+@pytest.fixture
+def config() -> Config:
+    return Config()
+
+
+@pytest.fixture
+def served(tmp_path: Path, config: Config) -> Iterator[InProcess]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    server = InProcess(tmp_path, "asyncio", lambda clock, log: Odd(folder, clock, log), config)
+    yield server
+    handler: Odd = server.handler  # type: ignore[assignment]
+    handler.gate.set()
+    server.stop()
+    handler.file.close()
+    assert not server.failures
+
+
+def connect(served: InProcess, **options: Any) -> Any:
+    return Peer(served.connect().connection, **options)
+
+
+def odd(served: InProcess) -> Odd:
+    return served.handler  # type: ignore[return-value]
+
+
+def test_a_small_response_is_not_stuck_behind_a_large_one(served: InProcess) -> None:
+    with connect(served, settings={4: 1 << 20}) as peer:
+        peer.send(frames.WindowUpdateFrame(0, window_increment=1 << 20))
+        peer.ask(1, b"/large")
+        peer.ask(3, b"/small")
+        peer.wait(3)
+        assert not peer.responses[1].ended
+        assert peer.wait(1).body == b"l" * LARGE_SIZE
+
+
+def test_large_responses_share_the_connection_where_no_priority_is_said(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.send(*(peer.headers(number, (*GET[:2], (b":path", b"/large"), GET[3])) for number in (1, 3)))
+        for number in (1, 3):
+            assert peer.wait(number).body == b"l" * LARGE_SIZE
+        half = peer.order[: len(peer.order) // 2]
+        assert min(half.count(1), half.count(3)) > len(half) // 10
+
+
+@pytest.mark.parametrize("first", ["header", "update"])
+def test_a_more_urgent_response_goes_first(served: InProcess, first: str) -> None:
+    with connect(served) as peer:
+        peer.widens = False
+        later, sooner = ((b"priority", b"u=5"), (b"priority", b"u=1" if first == "header" else b"u=6"))
+        peer.send(
+            peer.headers(1, (*GET[:2], (b":path", b"/large"), GET[3], later)),
+            peer.headers(3, (*GET[:2], (b":path", b"/large"), GET[3], sooner)),
+        )
+        peer.wait_alive()  # the window of the connection is used up
+        if first == "update":
+            peer.frame(16, 0, 0, (3).to_bytes(4, "big") + b"u=1")
+        peer.order.clear()
+        peer.send(
+            frames.WindowUpdateFrame(0, window_increment=30000), frames.WindowUpdateFrame(3, window_increment=60000)
+        )
+        peer.wait_alive()
+        assert set(peer.order) == {3}
+
+
+def test_whole_responses_come_one_after_the_other(served: InProcess) -> None:
+    with connect(served, settings={4: 1 << 24}) as peer:
+        fields = (*GET[:2], (b":path", b"/large"), GET[3], (b"priority", b"u=3"))
+        peer.send(*(peer.headers(number, fields) for number in (1, 3)))
+        peer.wait(3)
+        assert peer.order.index(3) > len(peer.order) // 3
+        peer.order.clear()
+        shared = (*fields[:-1], (b"priority", b"i"))
+        peer.send(*(peer.headers(number, shared) for number in (5, 7)))
+        peer.wait(5)
+        peer.wait(7)
+        assert peer.order.index(7) < 20
+
+
+def test_a_deferred_response_holds_up_its_stream_alone(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.ask(1, b"/gate")
+        assert peer.get(3).body == b"small"
+        odd(served).gate.set()
+        assert peer.wait(1).body == b"opened"
+
+
+def test_a_deferred_response_of_a_stream_that_was_reset_is_dropped(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.ask(1, b"/gate")
+        peer.send(frames.RstStreamFrame(1, error_code=CANCEL))
+        peer.wait_alive()
+        odd(served).gate.set()
+        assert peer.get(3).status == 200
+        assert not peer.responses.get(1)
+
+
+def test_a_source_that_pends_holds_up_its_stream_alone_and_costs_nothing(served: InProcess) -> None:
+    channel = odd(served).channel
+    with connect(served) as peer:
+        peer.ask(1, b"/source")
+        assert peer.get(3).body == b"small"
+        peer.wait_alive()
+        assert (peer.responses[1].body, channel.asked) == (b"first ", 1)
+        served.ask(lambda: channel.give(b"second", None))
+        assert peer.wait(1).body == b"first second"
+        assert channel.closed.wait(TIMEOUT_S)
+        assert "content-length" not in peer.responses[1].fields
+
+
+def test_the_source_of_a_stream_that_was_reset_is_closed(served: InProcess) -> None:
+    channel = odd(served).channel
+    with connect(served) as peer:
+        peer.ask(1, b"/source")
+        peer.send(frames.RstStreamFrame(1, error_code=CANCEL))
+        assert channel.closed.wait(TIMEOUT_S)
+        served.ask(lambda: channel.give(b"late"))
+        assert peer.get(3).status == 200
+
+
+def test_a_file_is_sent_whole_from_memory_and_from_the_disk(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert peer.get(1, b"/file").body == bytes(LARGE_SIZE)
+        colddisk.drop(odd(served).file.fileno())
+        assert peer.get(3, b"/file").body == bytes(LARGE_SIZE)
+
+
+def test_a_file_that_is_shorter_than_promised_resets_its_stream_alone(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert peer.get(1, b"/short").reset == INTERNAL
+        assert peer.get(3).status == 200
+
+
+def test_a_client_that_leaves_in_the_middle_lets_go_of_everything(served: InProcess) -> None:
+    with connect(served) as peer:
+        for number in (1, 3, 5, 7):
+            peer.ask(number, (b"/large", b"/file", b"/gate", b"/source")[number // 2])
+        peer.wait_alive()
+    served.wait_until_closed()
+    assert odd(served).channel.closed.wait(TIMEOUT_S)
+    logged = served.log_lines()
+    assert {line["target"] for line in logged} == {"/large", "/file", "/source"}
+    assert all(line["version"] == "HTTP/2.0" and line["size"] < LARGE_SIZE for line in logged)
+
+
+def test_a_response_is_logged_and_counted_once(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.get(1)
+        peer.get(3, b"/large")
+        peer.get(5, method=b"HEAD")
+        peer.wait_alive()
+    served.wait_until_closed()
+    logged = [(line["target"], line["status"], line["size"], line["version"]) for line in served.log_lines()]
+    assert logged == [("/", 200, 5, "HTTP/2.0"), ("/large", 200, LARGE_SIZE, "HTTP/2.0"), ("/", 200, 5, "HTTP/2.0")]
+    assert served.ask(lambda: served.counts[1]) == 2  # GET 2xx
+
+
+def test_connection_fields_of_a_handler_are_left_out(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert "keep-alive" not in peer.get(1).fields
+
+
+def test_a_request_looks_as_that_of_http_1(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.get(1, b"/small?q", (b"cookie", b"a=1"), (b"accept", b"x/y"), (b"cookie", b"b=2"), (b"range", b"bytes=1-"))
+        peer.get(3, b"/small?q", (b"cookie", b"a=1"), (b"accept", b"x/y"), (b"cookie", b"b=2"), (b"range", b"bytes=1-"))
+    for head in odd(served).heads:
+        assert (head.method, head.target, head.authority) == (b"GET", b"/small?q", b"localhost")
+        assert (head.range, head.plain, head.peer) == (b"bytes=1-", False, bytes((127, 0, 0, 1)))
+        assert head.field(b"cookie") == b"a=1; b=2"
+        assert head.field(b"accept") == b"x/y"
+
+
+# Bodies of requests.
+
+
+def post(peer: Any, stream_id: int, body: bytes, *fields: tuple[bytes, bytes]) -> Any:
+    peer.send(peer.headers(stream_id, (*POST, *fields), end=False))
+    for start in range(0, len(body), 16384):
+        peer.frame(0, 0, stream_id, body[start : start + 16384])
+    peer.frame(0, 1, stream_id, b"")
+    return peer.wait(stream_id)
+
+
+def test_a_body_is_read_before_the_response(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert post(peer, 1, b"x" * 200_000).body == b"posted"
+        assert post(peer, 3, b"x" * 200_000, (b"content-length", b"200000")).body == b"posted"
+        assert peer.responses[1].reset is None
+
+
+def test_a_body_that_is_too_large_is_refused_on_its_stream(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.send(peer.headers(1, (*POST, (b"content-length", b"300000")), end=False))
+        response = peer.wait(1)
+        peer.frame(0, 0, 1, bytes(16000))  # the client has not heard of it yet
+        peer.wait_alive()
+        assert (response.status, response.reset) == (413, NO_ERROR)
+        peer.send(peer.headers(3, POST, end=False))
+        sent = 0
+        while sent < 400_000 and not (sent and peer.responses[3].status):
+            peer.frame(0, 0, 3, bytes(16000))
+            sent += 16000
+            peer.wait_alive()
+        assert peer.wait(3).status == 413
+        assert peer.get(5).status == 200
+
+
+def test_100_continue_asks_for_the_body_or_refuses_it(served: InProcess) -> None:
+    expecting = (b"expect", b"100-continue")
+    with connect(served) as peer:
+        peer.send(peer.headers(1, (*POST, expecting), end=False))
+        peer.wait_alive()
+        assert (peer.responses[1].informational, peer.responses[1].status) == (["100"], 0)
+        peer.frame(0, 1, 1, b"body")
+        assert peer.wait(1).body == b"posted"
+        peer.send(peer.headers(3, (*POST, (b"expect", b"miracles")), end=False))
+        assert peer.wait(3).status == 417
+        peer.send(peer.headers(5, (*POST, expecting, (b"content-length", b"999999")), end=False))
+        assert peer.wait(5).status == 413
+        assert peer.get(7).status == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (((b"x-long", b"x" * 20000),), 431),
+        (tuple((b"x-%d" % number, b"y" * 400) for number in range(90)), 431),
+        (tuple((b"x-%d" % number, b"y") for number in range(120)), 431),
+        (((b"x", b"y"),) * 101, 431),
+    ],
+    ids=["a field", "the list", "their number", "their number of one name"],
+)
+def test_a_head_beyond_the_limits_is_refused_on_its_stream(
+    served: InProcess, fields: tuple[tuple[bytes, bytes], ...], status: int
+) -> None:
+    with connect(served) as peer:
+        block = peer.encoder.encode([*GET, *fields])
+        first, *others = [block[start : start + 16384] for start in range(0, len(block), 16384)]
+        peer.frame(1, 1 | (0 if others else 4), 1, first)
+        for place, piece in enumerate(others, 1):
+            peer.frame(9, 4 * (place == len(others)), 1, piece)
+        assert peer.wait(1).status == status
+        assert peer.get(3).status == 200
+
+
+def test_a_target_beyond_the_limit_is_refused(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert peer.get(1, b"/" + b"x" * 9000).status == 414
+        assert peer.get(3).status == 200
+
+
+# Floods: each ends with ENHANCE_YOUR_CALM, and soon.
+
+
+def flood_resets(peer: Any) -> None:
+    peer.send(*(each for n in range(1500) for each in (peer.headers(1 + 2 * n), frames.RstStreamFrame(1 + 2 * n))))
+
+
+def flood_resets_of_uploads(peer: Any) -> None:
+    for n in range(1500):
+        peer.send(peer.headers(1 + 2 * n, POST, end=False), frames.RstStreamFrame(1 + 2 * n))
+
+
+def flood_made_resets(peer: Any) -> None:
+    """MadeYouReset: requests that make the server reset their streams."""
+    for n in range(1500):
+        peer.send(peer.headers(1 + 2 * n, POST, end=False), frames.WindowUpdateFrame(1 + 2 * n, window_increment=1))
+        peer.frame(8, 0, 1 + 2 * n, bytes(4))
+
+
+def flood_malformed(peer: Any) -> None:
+    peer.send(*(peer.headers(1 + 2 * n, (*GET, (b"connection", b"x"))) for n in range(1500)))
+
+
+def flood_refused(peer: Any) -> None:
+    peer.send(*(peer.headers(1 + 2 * n, POST, end=False) for n in range(1500)))
+
+
+def flood_continuations(peer: Any) -> None:
+    peer.frame(1, 1, 1, b"")
+    for _ in range(100):
+        peer.frame(9, 0, 1, b"")
+
+
+def flood_large_continuations(peer: Any) -> None:
+    peer.frame(1, 1, 1, b"\0" * 16000)
+    for _ in range(9):
+        peer.frame(9, 0, 1, b"\x40\x01a\x7f" + b"x" * 16000)
+
+
+def flood_bomb(peer: Any) -> None:
+    """A short block of a list beyond four times the limit of a head."""
+    peer.frame(1, 5, 1, peer.encoder.encode([*GET, (b"a", b"x" * 4000)]))
+    peer.frame(1, 5, 3, peer.encoder.encode([*GET]) + b"\xbe" * 16000)
+
+
+def flood_large_heads(peer: Any) -> None:
+    peer.frame(1, 5, 1, peer.encoder.encode([*GET, (b"a", b"x" * 4000)]))
+    for n in range(1, 300):
+        peer.frame(1, 5, 1 + 2 * n, peer.encoder.encode([*GET]) + b"\xbe" * 20)
+
+
+def flood(kind: int, flags: int, stream_id: int, payload: bytes, times: int = 1500) -> Callable[[Any], None]:
+    return lambda peer: peer.send_raw(make_frame(kind, flags, stream_id, payload) * times)
+
+
+def flood_empty_data(peer: Any) -> None:
+    peer.send(peer.headers(1, POST, end=False))
+    flood(0, 0, 1, b"")(peer)
+
+
+def flood_bytes(peer: Any) -> None:
+    peer.send(peer.headers(1, POST, end=False))
+    flood(0, 0, 1, b"x")(peer)
+
+
+def flood_windows_of_a_byte(peer: Any) -> None:
+    """Each byte of window makes the server send a frame of a byte."""
+    peer.widens = False
+    peer.send(frames.SettingsFrame(0, settings={4: 0}))
+    peer.ask(1, b"/large")
+    flood(8, 0, 1, (1).to_bytes(4, "big"))(peer)
+
+
+FLOODS = {
+    "rapid reset (CVE-2023-44487)": flood_resets,
+    "rapid reset of uploads": flood_resets_of_uploads,
+    "MadeYouReset (CVE-2025-8671)": flood_made_resets,
+    "malformed requests": flood_malformed,
+    "streams beyond the limit": flood_refused,
+    "CONTINUATION (CVE-2024-27316)": flood_continuations,
+    "large CONTINUATION": flood_large_continuations,
+    "HPACK bomb (CVE-2016-6581)": flood_bomb,
+    "heads beyond the limit": flood_large_heads,
+    "PING (CVE-2019-9512)": flood(6, 0, 0, b"12345678"),
+    "PING with ACK": flood(6, 1, 0, b"12345678"),
+    "SETTINGS (CVE-2019-9515)": flood(4, 0, 0, b""),
+    "long SETTINGS": flood(4, 0, 0, b"\0\xff\0\0\0\1" * 2700, 100),
+    "SETTINGS with ACK": flood(4, 1, 0, b""),
+    "PRIORITY (CVE-2019-9513)": flood(2, 0, 1, bytes(4) + b"\1"),
+    "PRIORITY_UPDATE": flood(16, 0, 0, b"\0\0\0\1u=1"),
+    "WINDOW_UPDATE": flood(8, 0, 0, (1).to_bytes(4, "big")),
+    "unknown frames": flood(99, 0, 0, b""),
+    "empty DATA (CVE-2019-9518)": flood_empty_data,
+    "DATA of a byte": flood_bytes,
+    "windows of a byte (CVE-2019-9511)": flood_windows_of_a_byte,
+}
+
+
+@pytest.mark.parametrize("attack", FLOODS.values(), ids=FLOODS)
+def test_a_flood_ends_the_connection(served: InProcess, attack: Callable[[Any], None]) -> None:
+    with connect(served) as peer:
+        attack(peer)
+        peer.wait_end()
+        assert peer.goaway == CALM
+    served.wait_until_closed()
+
+
+def test_a_client_that_reads_nothing_makes_the_server_hold_little(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.connection.settimeout(0.5)
+        request = peer.headers(1).serialize()
+        sent = 0
+        try:
+            for n in range(200_000):
+                sent += peer.connection.send(request[:5] + (1 + 2 * n).to_bytes(4, "big") + request[9:])
+        except TimeoutError:
+            pass
+        else:
+            pytest.fail("the server takes whatever is sent")
+        assert served.ask(lambda: len(served.open_connections())) == 1
+
+
+def test_a_download_outlasts_the_budget_for_window_updates(served: InProcess) -> None:
+    with connect(served) as peer:
+        for number in range(1, 15, 2):
+            assert len(peer.get(number, b"/large").body) == LARGE_SIZE  # some 200 frames and 400 updates each
+
+
+# Deadlines.
+
+
+@pytest.mark.parametrize("config", [Config().replace(write_timeout=0.2)], ids=[""])
+def test_a_stream_whose_window_stays_shut_is_reset_and_then_the_connection_ends(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.widens = False
+        peer.ask(1, b"/large")
+        assert peer.wait(1).reset == CANCEL
+        peer.wait_end()
+        assert peer.goaway == CALM
+
+
+@pytest.mark.parametrize("config", [Config().replace(body_timeout=0.2)], ids=[""])
+def test_a_body_that_does_not_come_gets_408(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.send(peer.headers(1, POST, end=False))
+        assert peer.wait(1).status == 408
+        assert peer.get(3).status == 200
+
+
+@pytest.mark.parametrize("config", [Config().replace(write_timeout=0.2)], ids=[""])
+def test_a_deferred_response_that_takes_too_long_is_503(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert peer.get(1, b"/gate").status == 503
+        assert peer.get(3).status == 200
+
+
+@pytest.mark.parametrize("config", [Config().replace(idle_timeout=0.2)], ids=[""])
+def test_an_idle_connection_ends_with_a_last_word(served: InProcess) -> None:
+    with connect(served) as peer:
+        assert peer.get(1).status == 200
+        peer.wait_end()
+        assert peer.goaway == NO_ERROR
+
+
+@pytest.mark.parametrize("config", [Config().replace(head_timeout=0.2)], ids=[""])
+@pytest.mark.parametrize("sent", [PREFACE[:20], PREFACE + b"\0\0", PREFACE + make_frame(4, 0, 0, b"") + bytes(12)])
+def test_a_part_of_a_head_has_the_head_timeout(served: InProcess, sent: bytes) -> None:
+    with connect(served, greet=False) as peer:
+        peer.send_raw(sent)
+        began_s = time.monotonic()
+        peer.wait_end()
+        assert time.monotonic() - began_s < 30
+
+
+# The end.
+
+
+def test_draining_says_so_and_serves_what_is_on_its_way(served: InProcess) -> None:
+    def drain() -> None:
+        served.service.drain(0.3)
+        for connection in served.open_connections():
+            connection.drain()
+
+    with connect(served) as peer:
+        peer.ask(1, b"/gate")
+        peer.wait_alive()
+        served.ask(drain)
+        while peer.goaway is None:
+            peer.read()
+        assert peer.get(3).status == 200
+        odd(served).gate.set()
+        assert peer.wait(1).body == b"opened"
+        peer.wait_end()
+        assert peer.goaway == NO_ERROR
+
+
+# Beside HTTP/1.
+
+
+def test_a_connection_may_begin_with_http_1_and_not_change(served: InProcess) -> None:
+    with served.connect() as client:
+        assert client.request("/").status == 200
+        client.connection.sendall(PREFACE)
+        assert client.receive().status == 505
+
+
+@pytest.mark.parametrize("config", [Config().replace(http="1")], ids=[""])
+def test_http_1_alone_refuses_the_preface(served: InProcess) -> None:
+    with served.connect() as client:
+        client.connection.sendall(PREFACE)
+        assert client.receive().status == 505
+        assert make_request("/")
