@@ -38,7 +38,7 @@ class Folder(NamedTuple):
 
 
 class StaticFilesMiddleware:
-    """Serves STATIC_ROOT at STATIC_URL, and FASTFILE_ROOT, where it is set, at the root of the site.
+    """Serves STATIC_ROOT at STATIC_URL, and FASTFILE_ROOT, if it is set, at the root of the site.
 
     Put it after SecurityMiddleware and before all others. ``FASTFILE_`` settings are the options, such as
     ``FASTFILE_COMPRESS = True``. Names that ManifestStaticFilesStorage has hashed are immutable. A request for no file

@@ -49,7 +49,7 @@ def make_banner(facts: Facts, colour: bool) -> str:
 
 
 def network_url(facts: Facts) -> str:
-    """Return the URL for other devices on the network; empty where there is none."""
+    """Return the URL for other devices on the network; empty if there is none."""
     urls = _locations(facts.endpoints, facts.lan, facts.path)
     return next((url for label, url in urls if label == "Network:"), "")
 

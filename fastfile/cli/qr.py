@@ -9,7 +9,7 @@ _BLACK_ON_WHITE, _PLAIN = "\x1b[30;107m", "\x1b[0m"
 
 
 def check_qr() -> None:
-    """Raise StartError where the library is missing."""
+    """Raise StartError if the library is missing."""
     try:
         import segno  # noqa: F401
     except ImportError:

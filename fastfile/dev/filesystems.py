@@ -12,7 +12,7 @@ _MOUNTS = "/proc/self/mountinfo"
 
 
 def find_silent(paths: Iterable[bytes], mounts: str = _MOUNTS) -> str:
-    """Return the type of a file system beneath one of ``paths`` that reports no changes; empty where all do."""
+    """Return the type of a file system beneath one of ``paths`` that reports no changes; empty if all do."""
     try:
         with open(mounts, "rb") as lines:
             types = dict(_read_mount(line) for line in lines)

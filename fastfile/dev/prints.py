@@ -33,7 +33,7 @@ _TRIES = 3
 class Print(NamedTuple):
     """``tag`` is another whenever the content may be; ``kind`` is the media type.
 
-    ``is_file``: a file answers, and not a listing or a rule. ``changed_ns`` is the file's ctime; 0 where there is none.
+    ``is_file``: the response is a file, not a listing or a rule. ``changed_ns`` is its ctime; 0 if there is none.
     """
 
     status: int

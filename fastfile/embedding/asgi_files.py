@@ -154,7 +154,7 @@ class AsgiFiles(Files):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _run(self, work: Callable[[], Any]) -> Future[Any]:
-        """Return the done future of work in a thread. Raises HTTPError 503 where there is too much of it."""
+        """Return the done future of work in a thread. Raises HTTPError 503 if there is too much of it."""
         done: asyncio.Future[Future[Any]] = self._loop.create_future()
         job = self._disk.submit(work, partial(_settle, done))
         if job is None:

@@ -52,7 +52,7 @@ def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix
             raise ConfigError("--base", source, "cannot go with prefix: they mean the same")
         texts["base"] = ["/" + prefix.strip("/")]
     texts["directory"] = name_directory(directory, source)
-    # Of a host's names the host knows; it sends a Server field, and a list of files is no page of an application.
+    # Host names are the host's business, like the Server field, and a list of files is not a page of an application.
     config = make_config(texts, source, allowed_host=("*",), listing=False, server_header=False)
     if has_app and (config.auth or config.auth_file is not None):
         raise ConfigError("--auth", source, "cannot go with app=: the application decides who may read")

@@ -51,7 +51,7 @@ class ProcessServer(RunningServer):
 
     @property
     def pid(self) -> int:
-        """The process of the supervisor. Raises RuntimeError where the server does not run."""
+        """The process of the supervisor. Raises RuntimeError if the server does not run."""
         if self._process is None:
             raise RuntimeError("the server does not run")
         return self._process.pid

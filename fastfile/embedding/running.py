@@ -33,11 +33,11 @@ class RunningServer:
         self._port = 0
 
     def start(self) -> Self:
-        """Serve from now on, and return the server. Raises StartError where the address cannot be used."""
+        """Serve from now on, and return the server. Raises StartError if the address cannot be used."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop, and free the port. It does nothing where the server has stopped."""
+        """Stop, and free the port. It does nothing if the server has stopped."""
         raise NotImplementedError
 
     def abandon(self) -> None:
@@ -61,7 +61,7 @@ class RunningServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on. Raises RuntimeError where it does not run."""
+        """The port that it listens on. Raises RuntimeError if it does not run."""
         if not self._port:
             raise RuntimeError("the server does not run: call start(), or use it in a with statement")
         return self._port
@@ -107,7 +107,7 @@ class RunningServer:
 
 
 def check_host(host: str, source: str) -> None:
-    """Raise ConfigError where there would be no port."""
+    """Raise ConfigError if there would be no port."""
     if host.startswith("unix:"):
         raise ConfigError("--bind", source, "expected an address or a host name, got a Unix socket")
 

@@ -43,7 +43,7 @@ class Server(RunningServer):
     """Serves a folder, or one file, at ``host`` and ``port``, in a thread; port 0 takes a free one.
 
     The options are those of the command line. Raises ConfigError for an option that is wrong or has no effect here, and
-    StartError where the folder cannot be read.
+    StartError if the folder cannot be read.
 
     with fastfile.Server("dist", spa=True) as server:
         urllib.request.urlopen(server.url)
@@ -61,7 +61,7 @@ class Server(RunningServer):
         self._engine: Engine | None = None
 
     def start(self) -> Self:
-        """Serve from now on, and return the server. Raises StartError where the address cannot be used."""
+        """Serve from now on, and return the server. Raises StartError if the address cannot be used."""
         if self._engine is None:
             listening = listen(self._host, self._wanted_port, self._config.backlog)
             try:
@@ -75,7 +75,7 @@ class Server(RunningServer):
         return self
 
     def stop(self) -> None:
-        """Stop, and free the port; transfers are cut off. It does nothing where the server has stopped."""
+        """Stop, and free the port; transfers are cut off. It does nothing if the server has stopped."""
         engine, self._engine = self._engine, None
         if engine is not None:
             self._note_stop()

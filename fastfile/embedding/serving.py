@@ -21,10 +21,10 @@ OF_PROCESSES = frozenset(ProcessOptions.__annotations__) - frozenset(ServerOptio
 def serve(
     directory: Directory, *, host: str = "127.0.0.1", port: int = 0, **options: Unpack[ProcessOptions]
 ) -> Server | ProcessServer:
-    """Start a server of a folder, or of one file, and return it: for ``with``, ``async with``, or ``stop()``.
+    """Start a server for a folder, or for one file, and return it: for ``with``, ``async with``, or ``stop()``.
 
-    It is a Server, in a thread; with an option of processes, such as ``workers=4``, it is a ProcessServer. It answers
-    when this returns. Raises ConfigError and StartError.
+    It is a Server, in a thread; with an option for processes, such as ``workers=4``, it is a ProcessServer. It accepts
+    requests when this returns. Raises ConfigError and StartError.
 
     with fastfile.serve("dist", spa=True) as server:
         urllib.request.urlopen(server.url)
@@ -34,10 +34,10 @@ def serve(
 
 
 def run(directory: Directory | None = None, **options: Unpack[RunOptions]) -> int:
-    """Serve until SIGINT or SIGTERM, as the command does, and return its exit status.
+    """Serve until SIGINT or SIGTERM, like the command, and return its exit status.
 
-    It reads the environment and the configuration file too, prints the banner, and takes every option. Without a folder
-    it takes the first build folder. It forks its workers and handles signals, so it must be called in the main thread.
+    It also reads the environment and the configuration file, prints the banner, and takes every option. Without a
+    folder it serves the first build folder. It forks its workers and handles signals, so call it in the main thread.
     Raises ConfigError and StartError.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -54,7 +54,7 @@ def run(directory: Directory | None = None, **options: Unpack[RunOptions]) -> in
 
 @contextmanager
 def _kept_process() -> Iterator[None]:
-    """Give signals and the garbage collector back as they were."""
+    """Restore the signals and the garbage collector."""
     handlers = {number: signal.getsignal(number) for number in HANDLED}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     wakeup_fd = signal.set_wakeup_fd(-1)

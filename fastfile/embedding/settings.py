@@ -45,7 +45,7 @@ def make_texts(
 
 
 def make_config(texts: Mapping[str, list[str]], source: str, **defaults: Any) -> Config:
-    """Return the settings of ``texts``; ``defaults`` go before those of the command line. Raises ConfigError."""
+    """Return the settings of ``texts``; ``defaults`` win over those of the command line. Raises ConfigError."""
     values = {name: parse_texts(BY_NAME[name], text, source) for name, text in texts.items()}
     config = Config(sources=dict.fromkeys(values, source), **{**defaults, **values})
     check_together(config)

@@ -9,7 +9,7 @@ _NONE = b"'none'"
 
 
 def needs_nonce(value: bytes) -> bool:
-    """Tell whether one of the policies of a field trusts scripts by nonce alone (§6.7.2.3, ``'strict-dynamic'``)."""
+    """Tell whether one of the policies of a field trusts scripts only by nonce (§6.7.2.3, ``'strict-dynamic'``)."""
     return b"'strict-dynamic'" in value.lower()
 
 

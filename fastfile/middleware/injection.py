@@ -26,7 +26,7 @@ _OF_CONTENT = (b"content-type", b"accept-ranges", b"x-content-type-options")
 
 
 def find_start(head: bytes) -> int | None:
-    """Return where a script can be put into a page of which this is the beginning; None where that is not known.
+    """Return where a script can be put into a page of which this is the beginning; None if that is not known.
 
     It is before the first element, and behind a doctype, which would have no effect after an element.
     """

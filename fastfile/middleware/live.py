@@ -55,7 +55,7 @@ class Pages(Protocol):
         """Return the session of a page that connects."""
 
     def wait(self) -> Callable[[], None] | None:
-        """Return work for a thread that waits until the files are settled; None where they are."""
+        """Return work for a thread that waits until the files are settled; None if they are."""
 
 
 class Live(Middleware):

@@ -1,7 +1,7 @@
 """WebSocket on the wire, as the dev loop needs it: the frames of a server (RFC 6455 §5).
 
 Our own instead of the package ``websockets``: of the protocol we need text to the client and short messages from it,
-without extensions, so these are fewer lines than an adapter, and nothing has to be installed. No I/O.
+without extensions, so these are fewer lines than an adapter, and nothing must be installed. No I/O.
 """
 
 from __future__ import annotations

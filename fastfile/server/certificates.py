@@ -100,7 +100,7 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
 
 
 def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
-    """Return a plan with the certificates of now; None where they are wrong, which ``say`` is told."""
+    """Return a plan with the certificates of now; None, with a line to ``say``, if they are wrong."""
     try:
         contexts = load_contexts(plan.config)
     except StartError as error:

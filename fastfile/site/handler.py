@@ -93,7 +93,7 @@ class Handler(Responder):
     def find(self, head: RequestHead) -> Entry | Response | Deferred:
         """Return what a target leads to, whatever the request says of representations; for the dev loop.
 
-        Raises HTTPError, OSError, and Unhashed where a hash has to be made first.
+        Raises HTTPError, OSError, and Unhashed if a hash must be made first.
         """
         site, target = self._mounts.find(parse_target(head.target))
         found = site.find(target, head)

@@ -24,7 +24,7 @@ NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is decoded
 HELLO_STEPS = 6  # of a handshake in memory; TLS 1.3 takes two and TLS 1.2 three
 
 
-Stamp = tuple[int, int, int] | None  # device, inode and modification time of a file; None where there is none
+Stamp = tuple[int, int, int] | None  # device, inode and modification time of a file; None if there is none
 
 UNSEEN = (-1, -1, -1)  # the stamp of a file in a folder that this process may not search
 
