@@ -49,6 +49,11 @@ class Asked:
         return [(name, value) for name, equals, value in pairs if equals]
 
     @cached_property
+    def cookie_names(self) -> frozenset[bytes]:
+        """The names of the cookies."""
+        return frozenset([name for name, _ in self.cookies])
+
+    @cached_property
     def language(self) -> bytes:
         """The language range that the client likes best, in lower case, or b"" (RFC 9110 §12.5.4)."""
         for name, value in self.cookies:
@@ -89,9 +94,20 @@ def match_queries(matches: Iterable[QueryMatch], asked: Asked, captures: Capture
     return True
 
 
+def check_conditions(conditions: Iterable[Condition], asked: Asked, captures: Captures) -> bool:
+    """Tell whether all conditions hold, and capture the named groups of their expressions."""
+    for condition in conditions:
+        asked.spend(_STEPS_OF_CONDITION)
+        if condition.subject == "cookie" and not condition.expression:  # a thousand rules may have one each
+            if asked.cookie_names.isdisjoint(condition.names) != condition.absent:
+                return False
+        elif not check_condition(condition, asked, captures):
+            return False
+    return True
+
+
 def check_condition(condition: Condition, asked: Asked, captures: Captures) -> bool:
     """Tell whether a condition holds, and capture the named groups of its expression."""
-    asked.spend(_STEPS_OF_CONDITION)
     holds = any(_matches(condition, value, asked, captures) for value in _values(condition, asked))
     return holds != condition.absent
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
-from fastfile.rules.condition import Asked, check_condition, match_queries, varies_by
+from fastfile.rules.condition import Asked, check_conditions, match_queries, varies_by
 from fastfile.rules.patterns.index import Captures, PatternIndex, encode_capture
 from fastfile.rules.patterns.pattern import decode_leniently
 from fastfile.rules.rule import Rule, Template
@@ -77,7 +77,7 @@ class Rulebook:
         for rule, captures in found:
             if rule.queries and not match_queries(rule.queries, asked, captures):
                 continue
-            if not all(check_condition(condition, asked, captures) for condition in rule.conditions):
+            if rule.conditions and not check_conditions(rule.conditions, asked, captures):
                 continue
             outcome = Outcome(rule, make_reference(rule, query, captures))
             if outcome.is_redirect and _leads_to(outcome.reference, path, query):

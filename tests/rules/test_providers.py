@@ -357,7 +357,7 @@ def test_serve_json_makes_a_folder_what_serve_makes_of_it(tmp_path: Path) -> Non
             assert time.monotonic() < deadline
         assert client.request("/docs").fields["location"] == "/docs/"
         assert client.request("/empty/").status == 200
-    assert "fastfile: serve.json:6: unlisted: not followed here" in server.stderr
+    assert "fastfile: serve.json:6: unlisted: not supported" in server.stderr
 
 
 def test_serve_json_is_a_file_with_rules_off_and_as_a_host(tmp_path: Path) -> None:
