@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -172,6 +173,19 @@ static int ff_stat(const char *path, ff_signature *signature, int follow)
     signature->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
     signature->ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec;
     return 0;
+}
+
+/* The thread that imported the module, which is that of the event loop. */
+static pthread_t ff_main;
+
+static void ff_note_main(void)
+{
+    ff_main = pthread_self();
+}
+
+static int ff_is_main(void)
+{
+    return pthread_equal(ff_main, pthread_self());
 }
 
 /* Make close() send RST instead of FIN: the client must not mistake a cut body for a whole one. */

@@ -49,7 +49,10 @@ cdef extern from "_sendfile.h" nogil:
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     int ff_open_beneath(int directory, const char *path)
     int ff_stat(const char *path, ff_signature *signature, int follow)
+    void ff_note_main()
+    int ff_is_main()
 
+ff_note_main()
 assert FF_MAX_PARTS == MAX_PARTS and FF_BATCH == BATCH, "the twins disagree on a size"
 
 
@@ -306,6 +309,17 @@ def open_beneath(int directory_fd, bytes path):
             PyErr_SetFromErrno(OSError)
 
 
+cdef inline int look(const char *name, ff_signature *signature, bint follow) noexcept:
+    # The event loop keeps the GIL: what it looks at in each batch is in the kernel's caches, and letting go of it costs
+    # a sixth more. Another thread looks at a disk that can hang (site/remote.py).
+    cdef int failed
+    if ff_is_main():
+        return ff_stat(name, signature, follow)
+    with nogil:
+        failed = ff_stat(name, signature, follow)
+    return failed
+
+
 cdef inline bytes signature_of_failure():
     return b"" if errno == ENOENT or errno == ENOTDIR else b"!"
 
@@ -313,16 +327,15 @@ cdef inline bytes signature_of_failure():
 cpdef bytes read_signature(bytes path, bint follow=True):
     cdef const char *name = path
     cdef ff_signature signature
-    if ff_stat(name, &signature, follow) == 0:
+    if look(name, &signature, follow) == 0:
         return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
     return signature_of_failure()
 
 
 cpdef bint has_signature(bytes path, bytes signature) except -1:
-    # With the GIL: files that each batch checks are in the kernel's caches, and releasing it costs a sixth more.
     cdef const char *name = path
     cdef const char *expected = signature
     cdef ff_signature found
-    if ff_stat(name, &found, True) == 0:
+    if look(name, &found, True) == 0:
         return PyBytes_GET_SIZE(signature) == sizeof(found) and memcmp(expected, &found, sizeof(found)) == 0
     return signature == signature_of_failure()
