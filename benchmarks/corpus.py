@@ -5,7 +5,14 @@ import random
 from pathlib import Path
 
 KIB, MIB = 1024, 1024 * 1024
-FILES = {"1k.js": KIB, "10k.js": 10 * KIB, "100k.js": 100 * KIB, "1m.bin": MIB, "100m.bin": 100 * MIB}
+FILES = {
+    "1k.js": KIB,
+    "10k.js": 10 * KIB,
+    "100k.js": 100 * KIB,
+    "1m.bin": MIB,
+    "10m.bin": 10 * MIB,
+    "100m.bin": 100 * MIB,
+}
 # A script and its encoded variants; both variants have one length, so that whichever a server knows costs the same.
 VARIANTS = {"app.js": 4 * KIB, "app.js.br": KIB, "app.js.gz": KIB}
 MANY = {f"many/{number}.js": 4 * KIB for number in range(1000)}

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,10 +40,22 @@ class Load(NamedTuple):
     p99_us: int
 
 
-def fetch(port: int, path: str, fields: Sequence[str] = ()) -> Entry:
+def connect(port: int, tls: bool) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S)
+    return unverified().wrap_socket(client) if tls else client
+
+
+def unverified() -> ssl.SSLContext:
+    """Return the context of a client that takes any certificate, as wrk does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def fetch(port: int, path: str, fields: Sequence[str] = (), tls: bool = False) -> Entry:
     """Ask once over a raw socket."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", ""]
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as client:
+    with connect(port, tls) as client:
         client.sendall("\r\n".join(lines).encode("ascii"))
         received = b""
         while b"\r\n\r\n" not in received:
@@ -94,11 +107,11 @@ def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], E
     """
     fields = list(scenario.fields)
     if any(ETAG in field for field in fields):
-        etag = fetch(port, path).fields.get("etag")
+        etag = fetch(port, path, tls=scenario.tls).fields.get("etag")
         if etag is None:
             raise WrongAnswerError("sends no ETag")
         fields = [field.replace(ETAG, etag) for field in fields]
-    answer = fetch(port, path, fields)
+    answer = fetch(port, path, fields, scenario.tls)
     if answer.status != scenario.status:
         raise WrongAnswerError(f"answers {answer.status}")
     if scenario.body is not None and answer.body_size != scenario.body:
@@ -116,8 +129,12 @@ def run_wrk(
     command += ["-s", str(SCRIPTS / scenario.script)]
     for field in fields:
         command += ["-H", field]
+    command.append(f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}{path}")
+    if scenario.handshakes:
+        command = [sys.executable, "-m", "benchmarks.handshakes", str(port), path, scenario.handshakes]
     process = subprocess.Popen(
-        [*command, f"http://127.0.0.1:{port}{path}"],
+        command,
+        cwd=SCRIPTS.parent.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

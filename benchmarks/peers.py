@@ -49,15 +49,36 @@ class Contender(NamedTuple):
 
 def configured(name: str, setting: Setting) -> str:
     """Fill in benchmarks/peers/NAME and return the path of the result."""
-    active = [tag for tag, on in (("#log: ", setting.scenario.log), ("#encoded: ", setting.scenario.encoded)) if on]
+    scenario = setting.scenario
+    tags = {
+        "#log: ": scenario.log,
+        "#encoded: ": scenario.encoded,
+        "#tls: ": scenario.tls,
+        "#plain: ": not scenario.tls,
+    }
+    active = [tag for tag, on in tags.items() if on]
     text = (HERE / "peers" / name).read_text("ascii")
     for tag in active:
         text = text.replace(tag, "")
-    for key, value in (("ROOT", setting.root), ("WORK", setting.work), ("LOG", setting.log), ("PORT", setting.port)):
+    names = {"ROOT": setting.root, "WORK": setting.work, "LOG": setting.log, "PORT": setting.port}
+    if scenario.tls:
+        names["CERT"], names["KEY"] = make_certificate(setting.work)
+    for key, value in names.items():
         text = text.replace(f"@{key}@", str(value))
     path = setting.work / name
     path.write_text(text, "ascii")
     return str(path)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a self-signed certificate (ECDSA P-256) for 127.0.0.1 in a folder; return its path and that of its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if not certificate.exists():
+        how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=benchmark"]
+        names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+        command = [program("openssl"), "req", "-x509", *how, *names, "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 def program(name: str) -> str:
@@ -130,6 +151,9 @@ def fastfile_command(*options: str) -> Callable[[Setting], list[str]]:
         if setting.scenario.log:
             log = ["combined", "--log-file", str(setting.log)]
         where = ["--workers", "1", "--port", str(setting.port), "--strict-port", "--log-format", *log]
+        if setting.scenario.tls:
+            certificate, key = make_certificate(setting.work)
+            where += ["--tls-cert", str(certificate), "--tls-key", str(key)]
         return [sys.executable, "-m", "fastfile", *where, *options, str(setting.root)]
 
     return command

@@ -11,6 +11,8 @@ from benchmarks.corpus import KIB, MIB
 
 Results = Callable[[str, str], float | None]
 
+# Those that serve HTTPS.
+SECURE = ("fastfile", "nginx", "h2o", "caddy")
 # What `--peers` means when it is not given. The slow ones are measured where a comparison says something, at 1 KiB.
 FAST = ("floor", "fastfile", "nginx", "lighttpd", "h2o")
 PEERS = ("nginx", "lighttpd", "h2o", "caddy", "granian", "aiohttp", "starlette", "http.server", "sirv", "serve")
@@ -44,6 +46,9 @@ class Target(NamedTuple):
 class Scenario(NamedTuple):
     """One row of the table. `body` is the length of the right answer's body; None: any.
 
+    `tls`: over HTTPS. `handshakes`: each request on a connection of its own, whose handshake is `full` or `resumed`;
+    handshakes.py asks instead of wrk.
+
     `downloads`: so many clients pull a large file meanwhile. What a request costs cannot be told then, so the figure of
     the scenario is how long the slowest of a hundred requests takes.
     """
@@ -63,6 +68,8 @@ class Scenario(NamedTuple):
     close: bool = False
     quick: bool = False
     downloads: int = 0
+    tls: bool = False
+    handshakes: str = ""
 
     @property
     def figure(self) -> str:
@@ -90,6 +97,20 @@ def best_peer(times: float, scenario: str) -> Target:
         return times * min(costs) if costs else None
 
     return Target("< best peer" if times == 1 else f"≤ {times:.2f} × best peer", limit)
+
+
+def tls_target(times: tuple[float, float | None], scenario: str) -> Target:
+    """Return the target against nginx, and against h2o where there is a second factor."""
+    of_nginx, of_h2o = times
+
+    def limit(cost: Results) -> float | None:
+        nginx, h2o = cost(scenario, "nginx"), cost(scenario, "h2o")
+        limits = [of_nginx * nginx] if nginx is not None else []
+        limits += [of_h2o * h2o] if h2o is not None and of_h2o is not None else []
+        return min(limits, default=None)
+
+    text = f"≤ {of_nginx:.2f} × nginx" + (f" and {of_h2o:.2f} × h2o" if of_h2o else "")
+    return Target(text, limit)
 
 
 def logging_cost(cost: Results) -> float | None:
@@ -219,5 +240,15 @@ SCENARIOS = (
         connections=4,
         contenders=("fastfile", "nginx", "lighttpd", "h2o"),
         downloads=8,
+    ),
+    *(
+        Scenario(f"tls-{name}", title, path, size, tls_target(times, f"tls-{name}"), tls=True, contenders=SECURE, **how)
+        for name, title, path, size, times, how in (
+            ("1k", "HTTPS: 1 KiB, keep-alive", "/1k.js", KIB, (0.9, 1.1), {}),
+            ("100k", "HTTPS: 100 KiB", "/100k.js", 100 * KIB, (0.95, None), {"connections": 16}),
+            ("10m", "HTTPS: 10 MiB, 4 connections", "/10m.bin", 10 * MIB, (1.0, None), {"connections": 4}),
+            ("full", "HTTPS: a full handshake per request", "/1k.js", KIB, (1.15, None), {"handshakes": "full"}),
+            ("resumed", "HTTPS: a resumed session per request", "/1k.js", KIB, (1.15, None), {"handshakes": "resumed"}),
+        )
     ),
 )

@@ -104,7 +104,7 @@ def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
     try:
         contexts = load_contexts(plan.config)
     except StartError as error:
-        say(f"the certificates stay as they were: {error}")
+        say(f"the old certificates stay in force: {error}")
         return None
     say("the files of the certificates have changed: they are read again")
     return plan._replace(contexts=contexts)

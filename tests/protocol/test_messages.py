@@ -8,7 +8,6 @@ Every row is sent whole, in two pieces split at several places, and byte by byte
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.rawclient import RawClient, Received
-from support.servedsite import PROBE, ServedSite, serve_twice
+from support.servedsite import PROBE, TLS, ServedSite, serve_twice
 from support.serverprocess import LOOPS
 
 PAGE = b"<!doctype html><title>home</title>"
@@ -36,7 +35,7 @@ def make_site(folder: Path) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=[*LOOPS, TLS])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     with serve_twice(make_site(tmp_path_factory.mktemp("messages")), request.param) as served:
         yield served
@@ -578,7 +577,7 @@ def test_a_client_that_has_ended_its_side_gets_all_answers(
 ) -> None:
     with site.connect() as client:
         client.connection.sendall(wire)
-        client.connection.shutdown(socket.SHUT_WR)
+        client.end_writing()
         assert [client.receive().body for _ in expected] == expected
         assert client.at_end()
 
@@ -594,7 +593,7 @@ def test_a_client_that_has_ended_its_side_gets_all_answers(
 def test_half_a_request_is_none(site: ServedSite, wire: bytes) -> None:
     with site.connect() as client:
         client.connection.sendall(wire)
-        client.connection.shutdown(socket.SHUT_WR)
+        client.end_writing()
         assert client.at_end()
 
 
@@ -603,7 +602,7 @@ def test_a_slow_reader_gets_a_pipeline_of_large_files_whole(site: ServedSite) ->
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(60)
     connection.connect(("127.0.0.1", site.server.port))
-    with RawClient(connection) as client:
+    with site.begin(connection) as client:
         client.connection.sendall((b"GET /large.bin HTTP/1.1\r\n" + HOST + b"\r\n" + HEAD) * 2)
         with site.connect() as other:  # nobody waits for the one who does not read
             assert site.is_alive(other)
@@ -687,7 +686,7 @@ def test_an_idle_connection_is_closed_without_a_word(
 def test_a_head_that_comes_by_the_byte_is_timed_out_all_the_same(impatient_site: ServedSite) -> None:
     with impatient_site.connect() as client:
         began_s = time.monotonic()
-        while not select.select([client.connection], [], [], 0.1)[0]:
+        while not client.hears(0.1):
             assert time.monotonic() - began_s < 10
             client.connection.sendall(b"a")
         assert client.receive().status == 408

@@ -137,11 +137,11 @@ def test_a_renewed_certificate_that_is_wrong_leaves_the_old_one_in_use(site: Pat
     other = make_pair(tmp_path, stem="other")
     with ServerProcess([str(site), *pair.options()]) as server:
         shutil.copy(other.certificate_path, pair.certificate_path)
-        wait_for(server, "the certificates stay as they were: --tls-key")
+        wait_for(server, "the old certificates stay in force: --tls-key")
         with connect(server, pair.client()) as client:
             assert client.request("/").status == 200
         server.signal(signal.SIGHUP)
-        wait_for(server, "the settings stay as they were: --tls-key")
+        wait_for(server, "the old settings stay in force: --tls-key")
         shutil.copy(other.key_path, pair.key_path)
         wait_for_certificate(server, other)
 

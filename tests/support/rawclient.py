@@ -131,6 +131,27 @@ class RawClient:
         check_response(received, method, CHECKS if self._checks is None else self._checks)
         return received
 
+    def begin_receiving(self) -> bytes:
+        """Wait for the beginning of a response, and return its first 12 bytes; receive() still gets all of it."""
+        while len(self._unread) < 12:
+            self._fill()
+        return bytes(self._unread[:12])
+
+    def hears(self, seconds: float) -> bool:
+        """Wait for a part of a response for so long, and tell whether one has come; receive() still gets all of it."""
+        self.connection.settimeout(seconds)
+        try:
+            self._fill()
+        except TimeoutError:
+            return False
+        finally:
+            self.connection.settimeout(TIMEOUT_S)
+        return True
+
+    def end_writing(self) -> None:
+        """Send the end of the stream, below TLS where that is spoken."""
+        socket.socket.shutdown(self.connection, socket.SHUT_WR)
+
     def take_until(self, holds: Callable[[], bool]) -> None:
         """Receive data until a condition holds, without checking it."""
         while not holds():
