@@ -131,7 +131,7 @@ def run_wrk(
         command += ["-H", field]
     command.append(f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}{path}")
     if scenario.handshakes:
-        command = [sys.executable, "-m", "benchmarks.handshakes", str(port), path, scenario.handshakes]
+        command = [sys.executable, "-m", "benchmarks.handshakes", str(port), path, scenario.handshakes, str(seconds)]
     process = subprocess.Popen(
         command,
         cwd=SCRIPTS.parent.parent,
@@ -141,7 +141,8 @@ def run_wrk(
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     try:
-        output = process.communicate(timeout=seconds)[0]
+        # handshakes.py ends by itself, after the time that Python takes to start.
+        output = process.communicate(timeout=WRK_TIMEOUT_S if scenario.handshakes else seconds)[0]
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=WRK_TIMEOUT_S)[0]

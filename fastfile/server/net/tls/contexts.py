@@ -79,6 +79,7 @@ def make_context(options: Policy) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # All ciphers are strong, so the client may choose the fastest one for its processor (Mozilla, intermediate).
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 1  # as Go; OpenSSL would copy, encrypt and send the session twice
     if options.protocols:
         context.set_alpn_protocols(list(options.protocols))
     return context

@@ -1,11 +1,11 @@
 cimport cython
 
-from fastfile._sendfile cimport close, recv_into, reset, send_parts, send_response, shutdown_write
+from fastfile._sendfile cimport close, copy_of, recv_into, reset, send_parts, send_response, shutdown_write
 from fastfile.message cimport FileSlice
 from fastfile.server.net.transport cimport Transport
 
 cdef int WOULD_BLOCK, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, SECURE, INSECURE
-cdef Py_ssize_t RECORD, PIECE, LARGEST, WIRE_SIZE
+cdef Py_ssize_t RECORD, PIECE, LARGEST, COPIED, WIRE_SIZE
 cdef int FIRST_LETTER, LAST_LETTER
 
 cdef class TlsEndpoint:
@@ -14,7 +14,7 @@ cdef class TlsEndpoint:
 
 cdef class TlsTransport(Transport):
     cdef TlsEndpoint _endpoint
-    cdef object _incoming, _outgoing, _object
+    cdef object _incoming, _outgoing, _object, _engine
     cdef bint _is_fresh, _is_raw
     cdef bytes _held
     cdef Py_ssize_t _held_start
@@ -25,7 +25,7 @@ cdef class TlsTransport(Transport):
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
-    @cython.locals(content=bytes, left=Py_ssize_t)
+    @cython.locals(content=bytes, left=Py_ssize_t, records=list)
     cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3
     cpdef shutdown_write(self)
     cpdef close(self)
@@ -37,12 +37,12 @@ cdef class TlsTransport(Transport):
     @cython.locals(count=Py_ssize_t, more=Py_ssize_t)
     cdef Py_ssize_t _decrypt(self, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3
-    @cython.locals(left=Py_ssize_t, pieces=list, size=Py_ssize_t, room=Py_ssize_t, content=bytes)
+    @cython.locals(left=Py_ssize_t, pieces=list, size=Py_ssize_t, room=Py_ssize_t, content=bytes, piece=bytes, records=list)
     cdef Py_ssize_t _send(self, list parts, Py_ssize_t skip) except -3
-    @cython.locals(start=Py_ssize_t)
-    cdef _encrypt(self, bytes data)
-    @cython.locals(held=bytes, sent=Py_ssize_t)
-    cdef Py_ssize_t _dispatch(self, Py_ssize_t plain) except -3
+    @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
+    cdef _encrypt(self, data, list records)
+    @cython.locals(record=bytes, sent=Py_ssize_t, size=Py_ssize_t)
+    cdef Py_ssize_t _dispatch(self, list records, Py_ssize_t plain) except -3
     cdef Py_ssize_t _resume(self) except -3
     @cython.locals(share=cython.longlong)
     cdef _note_progress(self)

@@ -17,6 +17,7 @@ from fastfile.message import FileSlice
 from fastfile.sendfile import (
     WOULD_BLOCK,
     close,
+    copy_of,
     read_cached,
     recv_into,
     reset,
@@ -32,6 +33,8 @@ RECORD = 16 * 1024  # the most plaintext in one record (RFC 8446 §5.1)
 PIECE = 4 * RECORD
 # A piece grows by up to a record, so that a head and a body of 64 KiB leave together.
 LARGEST = PIECE + RECORD
+# Parts up to this size are gathered into one record; a larger one has records of its own, which saves its copy.
+COPIED = 8 * 1024
 # One read from the socket: with the 18 KiB of an incomplete record before it, its plaintext fits in 64 KiB.
 WIRE_SIZE = 45 * 1024
 FIRST_LETTER, LAST_LETTER = 65, 90  # of a method of HTTP; the first byte of a record is 20 to 23, or 128 for SSL 2
@@ -56,6 +59,7 @@ class TlsTransport(Transport):
 
     __slots__ = (
         "_endpoint",
+        "_engine",
         "_held",
         "_held_start",
         "_incoming",
@@ -79,6 +83,8 @@ class TlsTransport(Transport):
         self._outgoing = MemoryBIO()
         # Any: typeshed says that read() into a buffer returns bytes, and it is their number.
         self._object: Any = endpoint.contexts.default.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # What SSLObject wraps: each of its calls costs 0.1 us less, of some 12 for a response.
+        self._engine: Any = getattr(self._object, "_sslobj", self._object)
         self._is_fresh = True  # no input yet
         self._is_raw = has_preface  # the input is not encrypted yet
         self._held: bytes | None = None  # ciphertext that the socket did not take, from _held_start on
@@ -125,8 +131,7 @@ class TlsTransport(Transport):
                 if self.kind == INSECURE:
                     buffer[:count] = memoryview(self._endpoint.wire)[:count]
                     return count
-            with memoryview(self._endpoint.wire) as view:
-                self._incoming.write(view[:count])
+            self._incoming.write(copy_of(self._endpoint.wire, count))
         elif self._incoming.pending == 0:
             return self._settle()
         try:
@@ -160,8 +165,9 @@ class TlsTransport(Transport):
         content = os.pread(part.fd, min(count, PIECE), part.offset + skip)
         if not content:
             return 0
-        self._encrypt(content)
-        return self._dispatch(len(content))
+        records: list[bytes] = []
+        self._encrypt(content, records)
+        return self._dispatch(records, len(content))
 
     def shutdown_write(self) -> None:
         """Send close_notify and the end of the stream."""
@@ -209,14 +215,12 @@ class TlsTransport(Transport):
         count = 0
         if self._incoming.pending:
             try:
-                count = self._object.read(len(buffer), buffer)
+                count = self._engine.read(len(buffer), buffer)
                 if count == 0:
                     return 0
-                while self._incoming.pending:
-                    with memoryview(buffer) as view:
-                        more = self._object.read(len(buffer) - count, view[count:])
-                    if more == 0:
-                        break
+                more = count
+                while more and self._incoming.pending:
+                    more = self._engine.read(len(buffer) - count, memoryview(buffer)[count:])
                     count += more
             except SSLWantReadError:
                 pass
@@ -229,44 +233,64 @@ class TlsTransport(Transport):
     def _send(self, parts: list[bytes | FileSlice], skip: int) -> int:
         if (self._held is not None or self._left) and (left := self._resume()):
             return left
-        pieces: list[bytes | memoryview] = []
+        pieces: list[bytes] = []
         size = 0
+        large: bytes | memoryview | None = None
         for part in parts:
             room = LARGEST - size
             if isinstance(part, FileSlice):
                 # The beginning of a file leaves with its head, but only if it is in memory.
                 content = read_cached(part.fd, part.offset, min(part.count, PIECE, room)) if room > 0 else None
                 if content:
-                    pieces.append(content)
-                    size += len(content)
+                    large = content
                 break
-            piece: bytes | memoryview = part
-            if skip or len(part) > room + skip:
-                piece = memoryview(part)[skip : skip + room]
-                skip = 0
+            if len(part) - skip > COPIED:
+                large = part if skip == 0 and len(part) <= room else memoryview(part)[skip : skip + room]
+                break
+            piece = part[skip:] if skip else part
+            skip = 0
             pieces.append(piece)
             size += len(piece)
-            if size >= LARGEST:
+            if size > LARGEST - COPIED:
                 break
-        self._encrypt(b"".join(pieces))
-        return self._dispatch(size)
+        if large is not None and size + len(large) <= RECORD:
+            pieces.append(bytes(large))
+            size += len(large)
+            large = None
+        records: list[bytes] = []
+        if size:
+            self._encrypt(b"".join(pieces), records)
+        if large is not None:
+            self._encrypt(large, records)
+            size += len(large)
+        return self._dispatch(records, size)
 
-    def _encrypt(self, data: bytes) -> None:
-        """Write the records of some bytes into memory; one call of OpenSSL makes one record."""
-        if len(data) <= RECORD:
-            self._object.write(data)
+    def _encrypt(self, data: bytes | memoryview, records: list[bytes]) -> None:
+        """Append the records of some bytes; one call of OpenSSL makes one.
+
+        Each is taken out of OpenSSL's memory at once, which so stays small and in the processor's cache.
+        """
+        size = len(data)
+        if size <= RECORD:
+            self._engine.write(data)
+            records.append(self._outgoing.read())
             return
-        with memoryview(data) as view:
-            for start in range(0, len(data), RECORD):
-                self._object.write(view[start : start + RECORD])
+        view = memoryview(data)
+        start = 0
+        while start < size:
+            self._engine.write(view[start : start + RECORD])
+            records.append(self._outgoing.read())
+            start += RECORD
 
-    def _dispatch(self, plain: int) -> int:
-        """Send encrypted records; return how much of their plaintext was sent."""
-        held = self._outgoing.read()
-        sent = send_parts(self.fd, [held], 0)
-        if sent == len(held):
+    def _dispatch(self, records: list[bytes], plain: int) -> int:
+        """Send records; return how much of their plaintext has left."""
+        sent = send_parts(self.fd, records, 0)
+        size = 0
+        for record in records:
+            size += len(record)
+        if sent == size:
             return plain
-        self._held = held
+        self._held = b"".join(records)
         self._held_start = max(sent, 0)
         self._plain = plain
         self._reported = 0
