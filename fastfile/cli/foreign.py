@@ -52,7 +52,7 @@ _MEANINGS = {
     _LOG: "-L --no-request-logging --access-log -U --utc --log-ip --log",
     _TLS: "--tls --ssl -k --cert -K --key --ssl-cert --ssl-key",
     "use --tls-password-file FILE": "--pass --ssl-pass",
-    "HTTP/2 needs a proxy in front: sudo caddy reverse-proxy --to localhost:8000": "--http2",
+    "HTTP/2 is on; --http 1 turns it off": "--http2",
 }
 BY_SPELLING = {spelling: meaning for meaning, spellings in _MEANINGS.items() for spelling in spellings.split()}
 
