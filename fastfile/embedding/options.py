@@ -60,6 +60,7 @@ class ServerOptions(FilesOptions, total=False):
     limit_chunk_line: int | str | None
     max_connections: int | str | None
     max_per_client: int | str | None
+    http2_streams: int | str | None
     head_timeout: float | str | None
     body_timeout: float | str | None
     idle_timeout: float | str | None
@@ -92,6 +93,7 @@ class RunOptions(ProcessOptions, total=False):
     port: int | str | None
     host: bool | None
     open: bool | None
+    http: Literal["auto", "1", "2"] | None
     strict_port: bool | None
     socket_mode: str | None
     metrics: str | None
