@@ -93,12 +93,18 @@ def test_the_shell_s_example_of_scripts_md(folder: Path, commands: dict[str, str
     assert (done.returncode, done.stdout, done.stderr) == (0, "index.html", "")
 
 
-def test_the_fixture_of_scripts_md(folder: Path, commands: dict[str, str]) -> None:
-    (fixture,) = re.findall(r"^```python\n(.*?)^```$", SCRIPTS, re.MULTILINE | re.DOTALL)
-    test = "def test_it(site):\n    assert urlopen(site).read() == b'index.html'\n"
-    (folder / "test_site.py").write_text(f"from urllib.request import urlopen\n{fixture}\n\n{test}")
-    done = run_in(folder, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_site.py"], commands)
+def test_the_python_of_scripts_md(folder: Path, commands: dict[str, str]) -> None:
+    """Run its test with a page that is no browser's, and its program."""
+    example, program = re.findall(r"^```python\n(.*?)^```$", SCRIPTS, re.MULTILINE | re.DOTALL)
+    fixture = "@pytest.fixture\ndef page():\n    return SimpleNamespace(goto=lambda url: urlopen(url).close())\n"
+    imports = "import pytest\nfrom types import SimpleNamespace\nfrom urllib.request import urlopen\n"
+    (folder / "test_site.py").write_text(imports + fixture + example.replace('"login"', '""'))
+    options = ["-q", "-p", "no:cacheprovider", "-p", "fastfile.pytest_plugin", "--fastfile-dir", "dist"]
+    environ = {**commands, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = run_in(folder, [sys.executable, "-m", "pytest", *options, "test_site.py"], environ)
     assert done.returncode == 0, done.stdout
+    done = run_in(folder, [sys.executable, "-c", program], commands)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", done.stdout), done.stderr
 
 
 def command_lines(page: Path) -> list[list[str]]:
@@ -129,5 +135,5 @@ def test_the_commands_of_a_page_have_options_that_there_are(
 
 
 def test_all_examples_were_found() -> None:
-    assert len(command_lines(DOCS.parent / "README.md")) == 12
+    assert len(command_lines(DOCS.parent / "README.md")) == 13
     assert (len(PAGES), len(EXPLANATIONS)) == (10, 5)
