@@ -82,6 +82,8 @@ def test_chromium_trusts_the_ca_once_it_is_installed_and_nothing_beyond_its_limi
         for host in ("localhost", "127.0.0.1", "[::1]", "shop.test", "app.localhost"):
             assert PAGE_TITLE in visit(browser, f"https://{host}:{server.port}/"), host
             assert browser.execute_script("return window.isSecureContext")
+            protocol = browser.execute_script("return performance.getEntriesByType('navigation')[0].nextHopProtocol")
+            assert protocol == "h2"
         shown = visit(browser, f"https://www.example.com:{foreign.port}/")
         assert "ERR_CERT_" in shown
         assert PAGE_TITLE not in shown

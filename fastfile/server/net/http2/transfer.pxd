@@ -4,7 +4,7 @@ from fastfile.message cimport FileSlice, Response
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CLOSED, PENDING, READING, SENDING, UNKNOWN_SIZE
-cdef Py_ssize_t READ_SIZE, AHEAD_SIZE
+cdef Py_ssize_t READ_SIZE, AHEAD_SIZE, SMALL_PART
 
 cdef class Transfer:
     cdef readonly Stream stream
@@ -22,8 +22,10 @@ cdef class Transfer:
     cdef object _source
     cpdef begin(self, Response response, double deadline_s)
     cpdef bint is_done(self) except -1
-    @cython.locals(size=cython.longlong, count=cython.longlong, piece=bytes)
+    @cython.locals(size=cython.longlong, piece=bytes, pieces=list)
     cpdef bytes take(self, long long room)
+    @cython.locals(size=cython.longlong, count=cython.longlong, piece=bytes)
+    cdef bytes _take_part(self, long long room)
     cpdef call_when_ready(self, wake)
     @cython.locals(response=Response)
     cpdef drop(self)

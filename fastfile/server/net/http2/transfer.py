@@ -18,6 +18,7 @@ from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
 # On a page-cache miss, read 1 MiB in a thread and ask the kernel to prefetch 7 MiB more, as the send queue does.
 READ_SIZE = 1024 * 1024
 AHEAD_SIZE = 7 * 1024 * 1024
+SMALL_PART = 4096  # bytes; a frame of its own for each of a thousand ranges would be mostly framing
 
 
 class Transfer:
@@ -76,10 +77,25 @@ class Transfer:
         return self._left == 0
 
     def take(self, room: int) -> bytes:
-        """Return the next piece of the body, of at most ``room`` bytes.
+        """Return the next piece of the body, of at most ``room`` bytes; small parts are gathered.
 
         b"" where there is none: ``is_done()``, or ``state`` says what it waits for, CLOSED that the body is broken.
         """
+        piece = self._take_part(room)
+        size = len(piece)
+        if size == 0 or size > SMALL_PART or size == room:
+            return piece
+        pieces = [piece]
+        while size < room and self.state == SENDING and self._left != 0:
+            piece = self._take_part(room - size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces)
+
+    def _take_part(self, room: int) -> bytes:
+        """Return the next of the current part, or of the one behind it."""
         if self._index == len(self._parts) and not self._pull():
             return b""
         part = self._parts[self._index]
