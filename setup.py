@@ -1,6 +1,6 @@
-"""Builds the extensions where a C compiler works, and leaves pure Python where none does: all of them or none.
+"""Builds the extensions if a C compiler works, and leaves pure Python otherwise: all of them or none.
 
-FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a failed build fatal; neither: what works.
+FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a failed build fatal.
 """
 
 import os
@@ -18,10 +18,10 @@ def flag(name: str) -> bool:
 
 
 def extension_build() -> dict[str, object]:
-    """Return setup()'s arguments for the extensions: none of them when they are switched off."""
+    """Return setup()'s arguments for the extensions: empty if they are switched off."""
     if flag("FASTFILE_NO_EXTENSIONS"):
         return {}
-    # cythonize() would translate before it is known whether a compiler works, so Cython's own build_ext does it.
+    # cythonize() would translate before a compiler is known to work, so Cython's own build_ext does it.
     from Cython.Build import build_ext
     from Cython.Compiler.Errors import CompileError as TranslationError
     from Cython.Distutils.extension import Extension
@@ -29,7 +29,7 @@ def extension_build() -> dict[str, object]:
 
     class BuildAllOrNone(build_ext):
         def build_extensions(self) -> None:
-            """Try the least first: Cython need not translate for a minute what no compiler would take."""
+            """Try the smallest one first, so that Cython does not translate for a minute without a working compiler."""
             try:
                 with tempfile.TemporaryDirectory() as folder:
                     source = Path(folder, "least.c")
@@ -50,8 +50,8 @@ def extension_build() -> dict[str, object]:
         return Extension(
             f"fastfile.{module}",
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
-            depends=declarations,  # a layout that changes changes every extension that knows it
-            # Python's flags ask for -g too: a third more time to build, and seven times the size.
+            depends=declarations,  # a changed layout changes every extension that uses it
+            # Python's flags include -g, which costs a third more build time and seven times the size.
             extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2 -g0").split(),
             # C types are those of the .pxd; an annotation of int means a Python int.
             cython_directives={"language_level": "3", "annotation_typing": False},

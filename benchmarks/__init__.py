@@ -1,1 +1,1 @@
-"""fastfile's benchmarks: `python -m benchmarks` measures it beside its peers, `pytest benchmarks/` its parts."""
+"""fastfile's benchmarks: `python -m benchmarks` compares servers, `pytest benchmarks/` times fastfile's parts."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: fastfile beside its peers, as a Markdown table, JSON and an SVG chart."""
+"""`python -m benchmarks`: fastfile and other servers, as a Markdown table, JSON and an SVG chart."""
 
 import argparse
 import signal
@@ -40,7 +40,7 @@ def main() -> int:
     scenarios = [s for s in SCENARIOS if (s.name in names if names else s.quick or not arguments.quick)]
     rounds = arguments.rounds or (3 if arguments.quick else 5)
     seconds = arguments.seconds or (0.7 if arguments.quick else 1.5)
-    # The servers end with the run, however it ends: each is closed by its context manager.
+    # The servers end with the run, however it ends, because each has a context manager.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         program("wrk")

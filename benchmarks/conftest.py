@@ -1,4 +1,4 @@
-"""Prints what test_bench_server.py measured: pytest-benchmark's own table has no column for it."""
+"""Prints the results of test_bench_server.py, for which pytest-benchmark's own table has no column."""
 
 import pytest
 

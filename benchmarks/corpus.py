@@ -1,4 +1,4 @@
-"""The folder that every server serves: made again for a run, its bytes the same each time, its times long past."""
+"""The folder that every server serves: made again for each run, with the same bytes and old times."""
 
 import os
 import random
@@ -13,16 +13,16 @@ FILES = {
     "10m.bin": 10 * MIB,
     "100m.bin": 100 * MIB,
 }
-# A script and its encoded variants; both variants have one length, so that whichever a server knows costs the same.
+# A script and its encoded variants of equal length, so that either variant costs the same.
 VARIANTS = {"app.js": 4 * KIB, "app.js.br": KIB, "app.js.gz": KIB}
 MANY = {f"many/{number}.js": 4 * KIB for number in range(1000)}
 
-# A file that is seconds old gets weak validators, or is kept out of the caches, by some peers.
+# Some servers give new files weak validators, or do not cache them.
 MTIME_S = 1_700_000_000
 
 
 def make_corpus(root: Path) -> None:
-    """Write the files beneath `root`, readable by a server that gives up its rights."""
+    """Write the files beneath `root`, readable by a server that drops its privileges."""
     (root / "many").mkdir(parents=True)
     source = random.Random(1)
     block = source.randbytes(MIB).hex().encode("ascii")[:MIB]

@@ -1,7 +1,7 @@
-"""Clients that pull a large file again and again: `python -m benchmarks.downloads PORT PATH COUNT`.
+"""Clients that download a large file again and again: `python -m benchmarks.downloads PORT PATH COUNT`.
 
-They take as fast as the server sends, and what comes is thrown away in the kernel (MSG_TRUNC, tcp(7)), so that their
-core has time for whoever measures on it. They run until they are terminated.
+They receive as fast as the server sends, and the kernel discards the data (MSG_TRUNC, tcp(7)), so that their core has
+time for the measurement. They run until they are terminated.
 """
 
 import os
@@ -10,12 +10,12 @@ import socket
 import sys
 
 RECEIVE_SIZE = 1 << 20
-AHEAD = 4  # requests that are under way on each connection: one is followed by the next without a pause
-NICENESS = 10  # the one who measures goes first
+AHEAD = 4  # pipelined requests on each connection, so that there is no pause between them
+NICENESS = 10  # the measurement has priority
 
 
 class Download:
-    """One connection; the length of an answer is that of the first one."""
+    """One connection; the length of a response is that of the first one."""
 
     def __init__(self, port: int, path: str) -> None:
         self.request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode("ascii")

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.flame`: where the time of a plain request goes, by perf, as folded stacks and a flame graph.
+"""`python -m benchmarks.flame`: the time of a plain request, by perf, as folded stacks and a flame graph.
 
-Folded stacks ("frame;frame;frame count") are what inferno, flamegraph.pl and speedscope.app read.
+inferno, flamegraph.pl and speedscope.app read folded stacks ("frame;frame;frame count").
 """
 
 import argparse
@@ -20,13 +20,13 @@ from benchmarks.peers import CONTENDERS, MissingError, program
 from benchmarks.processes import process_tree
 from benchmarks.scenarios import SCENARIOS
 
-FREQUENCY = 997  # Hz; a prime, so that it does not march with the ticks
+FREQUENCY = 997  # Hz; a prime, so that it is not in step with the ticks
 WIDTH, ROW, CHARACTER = 1200, 17, 6.6
-LEAST = 0.002  # of the width: narrower frames are left out
+LEAST = 0.002  # share of the width; narrower frames are left out
 
 
 def fold(script: str) -> Counter[tuple[str, ...]]:
-    """Return how often each stack of `perf script` was seen, the outermost frame first."""
+    """Return how often each stack of `perf script` occurs, the outermost frame first."""
     stacks: Counter[tuple[str, ...]] = Counter()
     for block in script.split("\n\n"):
         frames = re.findall(r"^\s+[0-9a-f]+ (.+?)(?:\+0x[0-9a-f]+)?$", block, re.MULTILINE)
@@ -36,7 +36,7 @@ def fold(script: str) -> Counter[tuple[str, ...]]:
 
 
 def shorten(frame: str) -> str:
-    """Return a frame without what Cython puts before the module's name."""
+    """Return a frame without Cython's prefix."""
     return re.sub(r"^__pyx_p?[fwt]_8fastfile_", "", frame)
 
 
@@ -89,7 +89,7 @@ def record(scenario_name: str, seconds: float, work: Path) -> str:
     cores = pick_cores()
     with Running(CONTENDERS["fastfile"], scenario, root, cores) as running:
         worker = process_tree(running.process.pid)[-1]
-        # The clock, since a virtual machine often has no cycle counter.
+        # The clock, because a virtual machine often has no cycle counter.
         command = [
             program("perf"),
             "record",

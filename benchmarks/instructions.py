@@ -1,9 +1,9 @@
-"""How many instructions a worker spends on a request, counted by valgrind: ``python -m benchmarks.instructions``.
+"""The instructions of a worker for a request, counted by valgrind: ``python -m benchmarks.instructions``.
 
-Unlike times, counts depend little on how busy the machine is. The package measured is the one on
-PYTHONPATH (default: this checkout), compiled or not; compare two trees by two runs. The kernel's part is not counted.
+Unlike times, counts depend little on the machine's load. The package measured is the one on PYTHONPATH (default: this
+checkout), compiled or not; compare two trees with two runs. The kernel's part is not counted.
 
-Each request comes when the one before it has been answered. Needs valgrind with its headers, and a C compiler.
+Each request is sent when the previous one has its response. Needs valgrind with its headers, and a C compiler.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pathlib import Path
 from benchmarks.processes import process_tree
 
 START_TIMEOUT_S = 180.0  # under valgrind, on a busy machine
-WARM_UP = 100  # requests of each case, before those that are counted
+WARM_UP = 100  # uncounted requests of each case
 ROUNDS = 10
-SMALL = 1024  # bytes of the file that plain requests get, and of a range
+SMALL = 1024  # bytes of the plain file, and of a range
 LARGE = 1_000_000
 PORT_LINE = re.compile(r"http://\S*:(\d+)/")
 OPTIONS = ["--port", "0", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
 
 
 class Client:
-    """Asks one request at a time, over a connection that stays or over one for each."""
+    """Sends one request at a time, over one connection or over a new one for each."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -49,7 +49,7 @@ class Client:
         assert b" 304 " in self._exchange(self._kept, b"/small", b"If-None-Match: %b\r\n" % self._tag)
 
     def partial(self, number: int) -> None:
-        # Another range each time: those that repeat are kept, as every response to a plain request is.
+        # Another range each time, because repeated ones are cached, like every response to a plain request.
         start = number * 7 % (LARGE - SMALL)
         lines = b"Range: bytes=%d-%d\r\n" % (start, start + SMALL - 1)
         assert b" 206 " in self._exchange(self._kept, b"/large", lines)
@@ -63,7 +63,7 @@ class Client:
         return socket.create_connection(("127.0.0.1", self._port), timeout=START_TIMEOUT_S)
 
     def _exchange(self, connection: socket.socket, target: bytes, lines: bytes) -> bytes:
-        """Return the head of the response, when all of its body has come."""
+        """Return the head of the response when its whole body has arrived."""
         connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, lines))
         received = b""
         while b"\r\n\r\n" not in received:
@@ -166,7 +166,7 @@ def measure(server: Counted, cases: Sequence[str], requests: int) -> None:
             server.take()
             ask(client, case, requests)
             counts.append(server.take())
-        # The least: a round may hold the work of a second's tick, or a collection of garbage.
+        # The minimum, because a round may include a tick or a garbage collection.
         print(f"{case:<12} {min(counts) / requests:>8.0f} instructions a request", flush=True)
     client.close()
 

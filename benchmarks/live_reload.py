@@ -1,4 +1,4 @@
-"""From the write of a file to the browser's navigation, and to a swapped style sheet: fastfile and others, in one run.
+"""The time from a write to the browser's navigation, and to a swapped style sheet, for fastfile and others, in one run.
 
 ``python -m benchmarks.live_reload NODE_MODULES`` needs Chromium, selenium, and a folder node_modules with browser-sync,
 live-server and vite. It prints a table for docs/dev.md.
@@ -45,7 +45,7 @@ def servers(node_modules: str, port: int) -> dict[str, list[str]]:
 
 @contextlib.contextmanager
 def running(command: list[str], folder: Path, port: int) -> Iterator[None]:
-    """Run a server until the block ends; it answers when the block begins."""
+    """Run a server until the block ends; it is ready when the block begins."""
     output, environment = subprocess.DEVNULL, clean_environment()
     process = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, env=environment
@@ -63,7 +63,7 @@ def running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 
 def wait_for(browser: Chrome, expression: str) -> bool:
-    """Wait until something holds in the page; False where it never comes to this."""
+    """Wait for a condition in the page; return False if it never holds."""
     deadline = time.monotonic() + TIMEOUT_S / 6
     while time.monotonic() < deadline:
         with contextlib.suppress(Exception):

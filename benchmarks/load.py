@@ -1,4 +1,4 @@
-"""One request by hand, to see that a server answers rightly, and a run of wrk, to count what it answers."""
+"""One request by hand, to check a server's response, and a run of wrk, to count its responses."""
 
 import contextlib
 import json
@@ -18,12 +18,12 @@ SCRIPTS = Path(__file__).parent / "wrk"
 DOWNLOADED = "/100m.bin"
 ANSWER_TIMEOUT_S = 10.0
 WRK_TIMEOUT_S = 20.0
-# From this body length on, whole responses are too few in a run to count: bytes are counted instead.
+# From this body length on, a run has too few whole responses: bytes are counted instead.
 COUNT_BYTES_FROM = 1024 * 1024
 
 
 class WrongAnswerError(Exception):
-    """The server, or the run, did not do what the scenario is about; the text says what it did."""
+    """The server, or the run, did not do what the scenario needs; the text says what it did."""
 
 
 class Entry(NamedTuple):
@@ -53,7 +53,7 @@ def unverified() -> ssl.SSLContext:
 
 
 def fetch(port: int, path: str, fields: Sequence[str] = (), tls: bool = False) -> Entry:
-    """Ask once over a raw socket."""
+    """Send one request over a raw socket."""
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", ""]
     with connect(port, tls) as client:
         client.sendall("\r\n".join(lines).encode("ascii"))
@@ -77,7 +77,7 @@ def fetch(port: int, path: str, fields: Sequence[str] = (), tls: bool = False) -
 
 
 def read_body(client: socket.socket, size: int, length: int | None) -> int:
-    """Read to `length`, or to the end of the stream, and return how much there was; `size` of it is read already."""
+    """Read to `length`, or to the end of the stream, and return the total; `size` bytes are already read."""
     while length is None or size < length:
         part = client.recv(1 << 20)
         if not part:
@@ -87,7 +87,7 @@ def read_body(client: socket.socket, size: int, length: int | None) -> int:
 
 
 def read_chunked(client: socket.socket, received: bytes) -> int:
-    """Return the length of the content of a chunked body, whose beginning is read already."""
+    """Return the length of the content of a chunked body, whose beginning is already read."""
     while not received.endswith(b"0\r\n\r\n"):
         part = client.recv(1 << 20)
         if not part:
@@ -101,9 +101,9 @@ def read_chunked(client: socket.socket, received: bytes) -> int:
 
 
 def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], Entry]:
-    """Return the scenario's fields, filled in for this server, and its answer to them.
+    """Return the scenario's fields, filled in for this server, and its response to them.
 
-    Raises WrongAnswerError if that is not the scenario's.
+    Raises WrongAnswerError for an unexpected response.
     """
     fields = list(scenario.fields)
     if any(ETAG in field for field in fields):
@@ -123,8 +123,8 @@ def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], E
 def run_wrk(
     scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int
 ) -> dict[str, float]:
-    """Load the server from `core` and return wrk's own summary, unjudged."""
-    # wrk takes whole seconds only: it is given more and stopped by SIGINT, upon which it reports as usual.
+    """Load the server from `core` and return wrk's own summary, without checks."""
+    # wrk accepts only whole seconds: it gets more and is stopped by SIGINT, after which it reports as usual.
     command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{int(seconds) + 5}s"]
     command += ["-s", str(SCRIPTS / scenario.script)]
     for field in fields:
@@ -154,7 +154,7 @@ def run_wrk(
 
 @contextlib.contextmanager
 def run_downloads(scenario: Scenario, port: int, *, core: int) -> Iterator[None]:
-    """Let the scenario's other clients pull a large file meanwhile, on the core of who measures."""
+    """Run the scenario's other clients, which download a large file, on the core of the measurement."""
     if not scenario.downloads:
         yield
         return
@@ -177,7 +177,7 @@ def run_downloads(scenario: Scenario, port: int, *, core: int) -> Iterator[None]
 
 
 def judge(scenario: Scenario, answer: Entry, summary: dict[str, float]) -> Load:
-    """Return the run's count, or raise WrongAnswerError if a request did not get the scenario's answer."""
+    """Return the run's count, or raise WrongAnswerError if a request got an unexpected response."""
     errors = {kind: int(summary[kind]) for kind in ("connect", "read", "write", "timeout") if summary[kind]}
     refused = int(summary["status"])  # wrk counts every status above 399
     if refused != (summary["requests"] if scenario.status > 399 else 0):

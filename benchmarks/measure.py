@@ -1,7 +1,6 @@
-"""A run: for each scenario start its contenders, check their answers, load them turn by turn, and keep every sample.
+"""A run: for each scenario start its contenders, check their responses, load them in turns, and keep every sample.
 
-The server's core and wrk's core are different ones. What goes wrong with one contender is written down as its result;
-the others go on.
+The server and wrk use different cores. A contender's failure is recorded as its result; the others continue.
 """
 
 import os
@@ -27,7 +26,7 @@ class Cores(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One run of wrk: CPU time of the server's whole tree against the requests that it answered."""
+    """One run of wrk: CPU time of the server's whole tree, and the number of responses."""
 
     cpu_us: float
     user_ticks: int
@@ -38,7 +37,7 @@ class Sample(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All samples of one contender in one scenario; `failure` says why there are none, or why they don't count."""
+    """All samples of one contender in one scenario; `failure` says why there are none, or why they do not count."""
 
     samples: tuple[Sample, ...] = ()
     failure: str = ""
@@ -50,7 +49,7 @@ class Result(NamedTuple):
 
     @property
     def user_us(self) -> float:
-        """The user part of cpu_us: its share of the ticks of all samples, as one sample has few."""
+        """The user part of cpu_us, by its share of the ticks of all samples, because one sample has few."""
         user = sum(sample.user_ticks for sample in self.samples)
         ticks = user + sum(sample.system_ticks for sample in self.samples)
         return (self.cpu_us or 0.0) * user / ticks if ticks else 0.0
@@ -63,7 +62,7 @@ class Result(NamedTuple):
 
 
 class Running:
-    """A started contender with what the scenario asks of it. Ends it on exit."""
+    """A started contender, with the scenario's request. Ends it on exit."""
 
     def __init__(self, contender: Contender, scenario: Scenario, root: Path, cores: Cores) -> None:
         if scenario.log and not contender.logs:
@@ -74,7 +73,7 @@ class Running:
         self.path = contender.prefix + scenario.path
         with ExitStack() as undo:
             work = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-            work.chmod(0o777)  # a server that gives up its rights opens its log here
+            work.chmod(0o777)  # a server that drops its privileges opens its log here
             command = contender.command(Setting(scenario, root, work, self.port))
             env = {**contender.env, "PYTHONPATH": str(REPOSITORY)}
             self.process = start(command, port=self.port, core=cores.server, log=work / "output", env=env)
@@ -120,7 +119,7 @@ def find_versions(names: Sequence[str]) -> dict[str, tuple[bool, str]]:
 def run_scenario(
     scenario: Scenario, names: Sequence[str], root: Path, cores: Cores, *, rounds: int, seconds: float
 ) -> dict[str, Result]:
-    """Measure the contenders `names`, turn by turn; a contender that fails once is out, with its reason."""
+    """Measure the contenders `names` in turns; one that fails once is left out, with its reason."""
     failures: dict[str, str] = {}
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
-"""The contenders: how each is found, what version it is, and how it is started at its best honest configuration.
+"""The contenders: how to find each, its version, and its start in the best fair configuration.
 
-One worker, log off, its own caches on, connections kept. Configuration files stand in benchmarks/peers/, to be argued
-with. Programs come from PATH, Python packages from the running interpreter.
+One worker, no log, the server's own caches on, connections kept. Configuration files are in benchmarks/peers/. Programs
+come from PATH, Python packages from the running interpreter.
 """
 
 import importlib.metadata
@@ -26,7 +26,7 @@ class MissingError(Exception):
 
 
 class Setting(NamedTuple):
-    """What a command is made from: the scenario, the folder to serve, a folder for the server's own files, the port."""
+    """The values for a command: the scenario, the served folder, a folder for the server's own files, the port."""
 
     scenario: Scenario
     root: Path
@@ -82,7 +82,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def program(name: str) -> str:
-    """Return the path of a program; sbin is looked at too, where Debian puts servers."""
+    """Return the path of a program; also searches sbin, where Debian installs servers."""
     path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
     if path is None:
         raise MissingError(f"no program {name} on PATH")
@@ -90,7 +90,7 @@ def program(name: str) -> str:
 
 
 def output_of(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return what a command says of itself, its lines joined: its version."""
+    """Return the output of a command, as one line: its version."""
     result = subprocess.run(
         command,
         capture_output=True,
@@ -118,7 +118,7 @@ def program_version(name: str, *arguments: str) -> Callable[[], str]:
 
 
 def floor_program() -> Path:
-    """Compile floor.c where it is newer than its program."""
+    """Compile floor.c if it is newer than its program."""
     source, target = HERE / "floor.c", REPOSITORY / "build" / "floor"
     if not target.exists() or target.stat().st_mtime_ns < source.stat().st_mtime_ns:
         compiler = os.environ.get("CC") or shutil.which("cc")

@@ -1,7 +1,7 @@
-"""Processes of the harness: started in a group of their own on one core, timed as a tree, ended by their id.
+"""Processes of the harness: started in a separate group on one core, timed as a tree, ended by their id.
 
-CPU time is each process's own CPU clock (clock_getcpuclockid(3): nanoseconds, all its threads, also those that ended).
-/proc/PID/stat counts the same time, but shows it in ticks of 10 ms; only the user share is taken from there.
+CPU time is each process's own CPU clock (clock_getcpuclockid(3): nanoseconds, all its threads, including ended ones).
+/proc/PID/stat counts the same time, but in ticks of 10 ms; only the user share comes from there.
 """
 
 import os
@@ -16,14 +16,14 @@ from typing import NamedTuple
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
-CPUCLOCK_SCHED = 2  # linux/posix-timers.h: the clock of what the scheduler gave the process
+CPUCLOCK_SCHED = 2  # linux/posix-timers.h: the clock of scheduled time
 
 
 Process = subprocess.Popen[bytes]
 
 
 class StartError(Exception):
-    """The server did not come up; the text says why."""
+    """The server did not start; the text says why."""
 
 
 class CPUTime(NamedTuple):
@@ -43,7 +43,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_time(pid: int) -> CPUTime:
-    """Return what the whole tree of `pid` has used until now."""
+    """Return the time that the whole tree of `pid` has used so far."""
     total_s, user, system = 0.0, 0, 0
     pids = process_tree(pid)
     for member in pids:
@@ -70,7 +70,7 @@ def free_port() -> int:
 
 
 def start(command: Sequence[str], *, port: int, core: int, log: Path, env: Mapping[str, str]) -> Process:
-    """Start a server on `core` and return when `port` accepts; StartError carries the end of its output."""
+    """Start a server on `core` and return when `port` accepts; StartError has the end of its output."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -95,7 +95,7 @@ def start(command: Sequence[str], *, port: int, core: int, log: Path, env: Mappi
 
 
 def stop(process: Process) -> None:
-    """End the process and the group that it leads: first asked, then forced."""
+    """End the process and its group: first with a request, then by force."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, signal_number)

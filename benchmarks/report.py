@@ -1,4 +1,4 @@
-"""What a run is shown as: a Markdown page, JSON with every sample, an SVG chart. Losing rows are shown like others."""
+"""The results of a run: a Markdown page, JSON with every sample, an SVG chart. Lost rows are shown like others."""
 
 import json
 import os
@@ -64,14 +64,14 @@ def verdict(run: Run, scenario: Scenario) -> list[str]:
 
 
 def targets_table(run: Run) -> str:
-    # Those that only a few scenarios are about stand in these scenarios' own tables.
+    # Contenders of only a few scenarios are only in the tables of those.
     half = len(run.scenarios) / 2
     columns = [name for name in run.contenders if sum(name in run.results[s.name] for s in run.scenarios) >= half]
     rows = []
     for scenario in run.scenarios:
         results = run.results[scenario.name]
         target = scenario.target
-        # A target that is about another way to run fastfile shows that one's cost in fastfile's column.
+        # A target for another way to run fastfile shows its cost in fastfile's column.
         shown = {"fastfile": target.contender} if target and target.contender != "fastfile" else {}
         cells = [figure(scenario, results.get(shown.get(name, name))) for name in columns]
         rows.append([scenario.title, *cells, *verdict(run, scenario)])
@@ -79,7 +79,7 @@ def targets_table(run: Run) -> str:
 
 
 def latency_table(scenario: Scenario, results: dict[str, Result]) -> str:
-    """Return the rows of a scenario that is about time alone."""
+    """Return the rows of a scenario that measures only time."""
     done = sorted((result.median("p99_us"), name) for name, result in results.items() if not result.failure)
     rows = []
     for p99_us, name in done:
@@ -171,7 +171,7 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
     """Return a scenario's bars, cheapest first, and the height that they take."""
     measured = {name: result for name, result in results.items() if not result.failure}
     bars = sorted((result.cpu_us or 0.0, name, result.user_us) for name, result in measured.items())
-    # The slow ones would squeeze the others: the scale ends at thrice the middle, and a longer bar is drawn broken.
+    # The scale ends at three times the median, so that slow ones do not squeeze the others; longer bars are broken.
     scale = min(bars[-1][0], 3 * bars[len(bars) // 2][0]) if bars else 1.0
     room = PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH
     out = [f'<text class="title" x="{x}" y="{y + 12}">{escape(scenario.title)}</text>']
@@ -197,7 +197,7 @@ def panel(scenario: Scenario, results: dict[str, Result], x: int, y: int) -> tup
 
 
 def legend(y: int, columns: int) -> tuple[str, int]:
-    """Return what the shades and a gap mean, and the height that it takes."""
+    """Return the legend of the shades and the gap, and its height."""
     gap = "A bar with a gap is longer than drawn."
     entries = (("user", 16, "in the program"), ("sys", 140, "in the kernel"))
     shades = "".join(

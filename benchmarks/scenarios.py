@@ -1,7 +1,7 @@
-"""The scenarios and their targets: what is asked, what counts as the right answer, what fastfile may cost.
+"""The scenarios and their targets: the request, the right response, and the allowed cost of fastfile.
 
 A target's limit is computed from the results of the same run by `Results`: a call with (scenario, contender) gives the
-median of the scenario's figure, CPU microseconds per request mostly, or None if it was not measured.
+median of the scenario's figure, usually CPU microseconds per request, or None if it was not measured.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ Results = Callable[[str, str], float | None]
 
 # Those that serve HTTPS.
 SECURE = ("fastfile", "nginx", "h2o", "caddy")
-# What `--peers` means when it is not given. The slow ones are measured where a comparison says something, at 1 KiB.
+# The default of `--peers`. Slow servers are measured only at 1 KiB.
 FAST = ("floor", "fastfile", "nginx", "lighttpd", "h2o")
 PEERS = ("nginx", "lighttpd", "h2o", "caddy", "granian", "aiohttp", "starlette", "http.server", "sirv", "serve")
 
-ETAG = "{etag}"  # in a field: replaced by the ETag that the server gave
+ETAG = "{etag}"  # in a field: replaced by the server's ETag
 
 BROWSER = (
     "Connection: keep-alive",
@@ -44,13 +44,10 @@ class Target(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """One row of the table. `body` is the length of the right answer's body; None: any.
+    """One row of the table. `body` is the length of the right response's body; None: any.
 
-    `tls`: over HTTPS. `handshakes`: each request on a connection of its own, whose handshake is `full` or `resumed`;
-    handshakes.py asks instead of wrk.
-
-    `downloads`: so many clients pull a large file meanwhile. What a request costs cannot be told then, so the figure of
-    the scenario is how long the slowest of a hundred requests takes.
+    `downloads`: the number of clients that download a large file meanwhile. The cost of a request is unknown then, so
+    the scenario's figure is the time of the slowest of a hundred requests.
     """
 
     name: str
@@ -73,12 +70,12 @@ class Scenario(NamedTuple):
 
     @property
     def figure(self) -> str:
-        """Which figure of a sample the scenario is about."""
+        """The figure of a sample that the scenario measures."""
         return "p99_us" if self.downloads else "cpu_us"
 
 
 def at_most(times: float, contender: str, scenario: str) -> Callable[[Results], float | None]:
-    """Return the limit `times` what `contender` cost in `scenario`."""
+    """Return the limit: `times` the cost of `contender` in `scenario`."""
 
     def limit(cost: Results) -> float | None:
         reference = cost(scenario, contender)

@@ -1,6 +1,6 @@
-"""What reading one request head costs: ``python -m pytest benchmarks/test_bench_parser.py``.
+"""The cost of parsing one request head: ``python -m pytest benchmarks/test_bench_parser.py``.
 
-Each reader gets the whole head in one piece, as a connection mostly does, and keeps its values as bytes.
+Each parser gets the whole head in one piece, as usual on a connection, and keeps its values as bytes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Recorder:
 
 
 def make_httptools() -> Callable[[bytes], object]:
-    # One parser for the connection, as uvicorn has it.
+    # One parser for the connection, as in uvicorn.
     recorder = Recorder()
     parser = httptools.HttpRequestParser(recorder)
     feed = parser.feed_data

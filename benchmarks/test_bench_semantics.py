@@ -1,4 +1,4 @@
-"""Each semantic function on a usual input, in a group with what other packages take for the same."""
+"""Each semantic function on a typical input, grouped with the equivalents of other packages."""
 
 import importlib
 import mimetypes
@@ -102,7 +102,7 @@ ROWS = (
     Row("media type", "known", media_type, (b"index-4f6b2c1e.css",), b"text/css; charset=utf-8"),
 )
 
-# (group, name, module, how to call what the module has): skipped where the module is not installed.
+# (group, name, module, how to call its function): skipped if the module is not installed.
 REFERENCES = (
     ("target", "urllib.parse.unquote", "urllib.parse", lambda _: lambda: unquote("/a%20b/%C3%BC.js")),
     ("path encoding", "urllib.parse.quote", "urllib.parse", lambda _: lambda: quote("a b/ü.js")),

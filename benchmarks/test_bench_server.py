@@ -1,7 +1,7 @@
 """The running server under wrk, beside http.server: CPU µs per request, printed after the run and kept in extra_info.
 
-What pytest-benchmark times here is a run of wrk, of fixed length: extra_info is what counts. The whole comparison is
-`python -m benchmarks`.
+pytest-benchmark times a run of wrk of fixed length here; the result is extra_info. The whole comparison is `python -m
+benchmarks`.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Trials: what a cost per request cannot say - a second worker's share, a long run, latency at half the load.
+"""Trials, beyond a cost per request: a second worker's share, a long run, latency at half the load.
 
-Each returns lines for the reader, the verdict last. They are run by name only: `--scenarios second-worker,steady,half`.
+Each returns lines for the reader, the verdict last. They run only by name: `--scenarios second-worker,steady,half`.
 """
 
 import os
@@ -36,7 +36,7 @@ def verdict(met: bool, text: str) -> str:
 
 
 def load_workers(root: Path, workers: int, cores: list[int], rounds: int, seconds: float) -> float:
-    """Return the requests per second of so many workers, a core each, with the last cores as clients."""
+    """Return the requests per second of this many workers, a core each, with the last cores as clients."""
     contender = CONTENDERS["fastfile"]
     several = contender._replace(
         command=lambda setting: [*contender.command(setting)[:-1], "--workers", str(workers), str(setting.root)]
@@ -63,7 +63,7 @@ def second_worker(root: Path, rounds: int, seconds: float) -> list[str]:
 
 
 def steady(root: Path, rounds: int, seconds: float) -> list[str]:
-    """Load one worker until it has answered ten million requests; ``rounds`` and ``seconds`` have no say."""
+    """Load one worker until it has served ten million requests; ``rounds`` and ``seconds`` are ignored."""
     del rounds, seconds
     costs: list[float] = []
     with Running(CONTENDERS["fastfile"], LOAD, root, pick_cores()) as running:

@@ -1,4 +1,4 @@
-"""Hooks of the site's build: pages that stand outside docs/ join it, and links lead to pages of the site or nowhere."""
+"""Hooks of the site's build: add pages from outside docs/, and make links lead to pages of the site or nowhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from properdocs.structure.files import File, Files
 
 REPOSITORY = Path(__file__).parent.parent
-# Pages of the site by the file that they are made from; of docs/ each goes by its own name.
+# Pages of the site by their source; those of docs/ keep their names.
 OUTSIDE = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
@@ -35,11 +35,11 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
     def fit(link: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[3]))
         if not (REPOSITORY / path).exists():
-            return link[0]  # for the build to complain of
+            return link[0]  # the build reports it
         found = OUTSIDE.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else None)
         if not found:
             return link[2]
-        # A path is the right word for a link in the repository; here it is the page's name.
+        # In the repository the text of a link is a path; here it is the page's name.
         text = found.removesuffix(".md") if link[2].endswith(".md") else link[2]
         return f"{link[1]}[{text}]({found}{link[4] or ''})"
 

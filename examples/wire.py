@@ -1,7 +1,7 @@
 """Sends one request over a bare socket and prints it and its response as they go over the wire.
 
-It uses no HTTP library, so what it shows is what was sent. The lines of a head are printed with their ends visible;
-a body is shown when it is text, and counted when it is not.
+It uses no HTTP library, so it shows exactly what was sent. The lines of a head are printed with visible line ends; a
+body is shown if it is text, and counted if it is not.
 """
 
 import argparse
@@ -19,9 +19,9 @@ def make_request(method: str, target: str, host: str, fields: list[str]) -> byte
 
 
 def exchange(host: str, port: int, request: bytes) -> bytes:
-    """Send the request and return all that comes back until the server closes."""
+    """Send the request and return everything until the server closes."""
     with socket.create_connection((host, port), timeout=10) as connection:
-        connection.sendall(request)  # not send(): that may take only a part
+        connection.sendall(request)  # not send(), which may take only a part
         received = bytearray()
         while chunk := connection.recv(RECEIVE_SIZE):
             received += chunk

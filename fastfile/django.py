@@ -1,4 +1,4 @@
-"""Static files of a Django project: a middleware for WSGI and ASGI, in the place of whitenoise's.
+"""Static files of a Django project: a middleware for WSGI and ASGI, in place of whitenoise's.
 
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "fastfile.django.StaticFilesMiddleware", ...]
 """
@@ -25,12 +25,12 @@ from fastfile.embedding.wsgi_files import Body, WsgiMounts, whole_file
 from fastfile.message import Response, close_source
 
 PREFIX = "FASTFILE_"
-# What ManifestStaticFilesStorage adds to a name: twelve digits of a hash of the content.
+# ManifestStaticFilesStorage adds twelve digits of a content hash to a name.
 MANIFEST_NAMES = r"\.[0-9a-f]{12}(\.[^./]+)?$"
 
 
 class Folder(NamedTuple):
-    """A folder with the path that begins its URLs; its files by WSGI and by ASGI."""
+    """A folder and the path that begins its URLs; its files for WSGI and ASGI."""
 
     prefix: str
     wsgi: WsgiMounts
@@ -41,8 +41,8 @@ class StaticFilesMiddleware:
     """Serves STATIC_ROOT at STATIC_URL, and FASTFILE_ROOT, if it is set, at the root of the site.
 
     Put it after SecurityMiddleware and before all others. ``FASTFILE_`` settings are the options, such as
-    ``FASTFILE_COMPRESS = True``. Names that ManifestStaticFilesStorage has hashed are immutable. A request for no file
-    goes on to the project. Works in WSGI and ASGI. Raises ConfigError for a setting that is wrong.
+    ``FASTFILE_COMPRESS = True``. Names that ManifestStaticFilesStorage has hashed are immutable. The project handles
+    requests without a file. Works in WSGI and ASGI. Raises ConfigError for a wrong setting.
     """
 
     sync_capable = True

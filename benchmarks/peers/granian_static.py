@@ -1,4 +1,4 @@
-"""The application that granian asks for: its own static route, in Rust, answers every request of the benchmark."""
+"""The application that granian requires; its static route, in Rust, handles every request of the benchmark."""
 
 
 async def app(scope, receive, send):

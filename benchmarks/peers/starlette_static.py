@@ -1,4 +1,4 @@
-"""starlette's static files for uvicorn; the root comes in BENCHMARK_ROOT."""
+"""starlette's static files for uvicorn; the root is in BENCHMARK_ROOT."""
 
 import os
 

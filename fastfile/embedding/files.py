@@ -29,14 +29,14 @@ logger = logging.getLogger("fastfile")
 # Statuses that mean that there is no file at a path, so that the application behind the files gets the request. An
 # application may give a meaning to a target that no file can have.
 PASSED_ON = frozenset((400, 404))
-MAX_MOUNTS = 16  # paths that one application may be mounted at; each has a cache of its own
+MAX_MOUNTS = 16  # paths at which one application may be mounted; each has its own cache
 PAGE_STATUSES = frozenset((200, 304))
 MOVED = frozenset((301, 302, 307, 308))
 HINT = ": it is for a server with sockets and processes of its own (fastfile.Server, fastfile.run)"
 
 
 class Plan(NamedTuple):
-    """What to serve: settings that are checked, the folder, and whether an application is behind the files."""
+    """What to serve: checked settings, the folder, and whether there is an application behind the files."""
 
     config: Config
     root_path: str
@@ -120,9 +120,9 @@ class Files:
                 look_around()
 
     def find_page(self, head: RequestHead) -> Response | Deferred | None:
-        """Return the app's page for a navigation to a path that the application does not know; None for the rest.
+        """Return the app's page for a navigation to a path that the application does not know; None for other requests.
 
-        It is that page where its status is in PAGE_STATUSES.
+        The result is that page only if its status is in PAGE_STATUSES.
         """
         if self._pages is None or not is_navigation(head):
             return None

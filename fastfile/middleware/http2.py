@@ -1,4 +1,4 @@
-"""--http 2: refuses requests of HTTP/1."""
+"""--http 2: refuses HTTP/1 requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastfile.responder import Middleware
 
 
 class Http2Only(Middleware):
-    """Lets requests of HTTP/2 through."""
+    """Passes on only HTTP/2 requests."""
 
     def respond(self, head: RequestHead) -> Response | Deferred:
         if head.minor_version == HTTP_2:

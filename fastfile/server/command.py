@@ -1,7 +1,7 @@
-"""``--run``: a command that runs beside the server, and ends with it, also when the server is killed.
+"""``--run``: a command that runs beside the server, and ends with it, even if the server is killed.
 
-A small process of our own keeps it: it prefixes the command's output, and ends it once the supervisor has ended. The
-command has a group of its own, so what it starts ends with it.
+A small keeper process prefixes the command's output, and ends it once the supervisor has ended. The command has its own
+process group, so its child processes end with it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import NamedTuple
 from fastfile.server.fork import close_descriptors
 from fastfile.terminal import DIM, paint, wants_colour
 
-PATIENCE_S = 3.0  # time that the command has to end by itself
-LOOK_S = 0.1  # how often to look whether it has ended, while something else holds its output open
-TAIL_LINES = 12  # of its output, for the notice in the pages
+PATIENCE_S = 3.0  # time for the command to end by itself
+LOOK_S = 0.1  # how often to check whether it has ended, while another process holds its output open
+TAIL_LINES = 12  # last lines of its output, for the notice in the pages
 MAX_LINE = 4096  # bytes; a longer one is cut
 _SIZE = 8192
 _HEAD = struct.Struct("=iiI")  # whether it has ended, its exit status, the length of the tail
@@ -31,14 +31,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class End(NamedTuple):
-    """How a command ended. ``status`` is as of subprocess: negative for a signal. ``tail`` is its last output."""
+    """How a command ended. ``status`` is as in subprocess: negative for a signal. ``tail`` is its last output."""
 
     status: int
     tail: bytes
 
 
 class Report:
-    """What the keeper writes and workers read: one page of memory that all of them share."""
+    """Written by the keeper and read by workers: one page of shared memory."""
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -50,7 +50,7 @@ class Report:
         return End(status, self._memory[_HEAD.size : _HEAD.size + size]) if has_ended else None
 
     def note_end(self, status: int, tail: bytes) -> None:
-        """Write it down; what says that it is there comes last."""
+        """Record the end; the flag that it exists is written last."""
         tail = tail[-(_SIZE - _HEAD.size) :]
         self._memory[_HEAD.size : _HEAD.size + len(tail)] = tail
         _HEAD.pack_into(self._memory, 0, 0, status, len(tail))
@@ -63,7 +63,7 @@ class Command:
     def __init__(self, text: str) -> None:
         self.report = Report(text)
         self._pid = 0
-        self._alive_w = -1  # its other end tells the keeper that we have ended
+        self._alive_w = -1  # its other end tells the keeper that the server has ended
 
     def start(self) -> None:
         """Fork the keeper, which starts the command. Raises OSError."""
@@ -90,7 +90,7 @@ class Command:
 
 
 class Keeper:
-    """The process that keeps the command; ``alive_fd`` is at its end once the server is."""
+    """The process that keeps the command; ``alive_fd`` reaches its end when the server ends."""
 
     def __init__(self, report: Report, alive_fd: int) -> None:
         self._report = report
@@ -103,13 +103,13 @@ class Keeper:
         """Start the command, pass its output on, and end it with the server."""
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number in _SIGNALS:  # they are for the supervisor, which ends us
+        for number in _SIGNALS:  # they are for the supervisor, which ends this process
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         environment = dict(os.environ)
         if wants_colour(os.isatty(2)):
             environment.setdefault("FORCE_COLOR", "1")
-        # Its input stays open, since many tools that watch end with it.
+        # Its input stays open, because many watch modes end with it.
         process = subprocess.Popen(
             self._report.command,
             shell=True,
@@ -164,7 +164,7 @@ class Keeper:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a command with all that it has started: by SIGTERM, and by SIGKILL what does not end by itself."""
+    """End a command and all its child processes: by SIGTERM, and then by SIGKILL."""
     until_s = time.monotonic() + PATIENCE_S
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGTERM)
@@ -182,7 +182,7 @@ def _restore_signals() -> None:
 
 
 def _print(text: bytes) -> None:
-    """Write to standard error; a terminal that is gone is no reason to end."""
+    """Write to standard error; a closed terminal is not a reason to end."""
     while text:
         try:
             text = text[os.write(2, text) :]

@@ -1,8 +1,8 @@
-"""A site on a disk that can hang: a network or FUSE file system. The event loop never looks anything up there.
+"""A site on a disk that can hang: a network or FUSE file system. The event loop never looks up files there.
 
-One thread owns all of it: a handler with a cache and a clock of its own, which it asks for one request after the other.
-Bodies are read in other threads, since sendfile would wait for such a disk. A request that takes too long gets 503, and
-while nothing comes back all others get it at once.
+One thread owns all of it: a handler with its own cache and clock, which gets one request after the other. Other threads
+read bodies, because sendfile would wait for such a disk. A request that takes too long gets 503, and while no result
+comes back all others get it at once.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from fastfile.storage.root import os_error
 
 
 class DiskThreads(Protocol):
-    """The threads of one disk: one that looks up, some that read bodies, and one that encodes in the background."""
+    """The threads of one disk: one for lookups, some that read bodies, and one that encodes in the background."""
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the thread that looks up is overdue."""
+        """Whether the lookup thread is overdue."""
 
     def look_up(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any] | None: ...
 
@@ -40,22 +40,22 @@ class DiskThreads(Protocol):
         """Call a function on the event loop soon, from any thread."""
 
     def encode(self, work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any]:
-        """Run both in threads, ``on_done`` in the one that looks up; to be called there."""
+        """Run both in threads, ``on_done`` in the lookup thread; call it there."""
 
 
 class RemoteSite:
-    """Stands for a Site in Mounts. ``handler`` serves the site at the same path, and ``clock`` is its clock."""
+    """Replaces a Site in Mounts. ``handler`` serves the site at the same path, and ``clock`` is its clock."""
 
     def __init__(self, base: bytes, handler: Handler, clock: Clock, threads: DiskThreads) -> None:
         self.base = base
         self.handler = handler
         self.clock = clock
         self.threads = threads
-        self.discarded: deque[object] = deque()  # what holds files that are to be closed, in the thread
+        self.discarded: deque[object] = deque()  # owners of files that the thread has to close
         self._is_looking = False
 
     def find(self, target: Target, head: RequestHead) -> Deferred:
-        """Return the response as the work of the site's thread. Raises HTTPError 503 while that is stuck."""
+        """Return the response as work for the site's thread. Raises HTTPError 503 while that is stuck."""
         if self.threads.is_stuck:
             raise _make_stuck()
         return Deferred(LookUp(self, head), self._finish)
@@ -66,7 +66,7 @@ class RemoteSite:
             self._is_looking = self.threads.look_up(self._look_around, self._note_looked) is not None
 
     def failure_page(self, path: bytes) -> bytes | None:
-        """Return None: to read the page would be to wait for the disk."""
+        """Return None, because reading the page would mean waiting for the disk."""
 
     def _look_around(self) -> None:
         self.discarded.clear()
@@ -90,7 +90,7 @@ class RemoteSite:
 
 
 class LookUp:
-    """The work for one request. It names its own thread: whoever runs it there asks ``submit``."""
+    """The work for one request. It has a method ``submit``, which runs it in its own thread."""
 
     __slots__ = ("_head", "_site")
 
@@ -122,7 +122,7 @@ class LookUp:
 
 
 class Held:
-    """A response whose files are closed in the thread of its site, since closing can wait for the disk too."""
+    """A response whose files are closed in the site's thread, because closing can wait for the disk too."""
 
     __slots__ = ("_discarded", "response")
 
@@ -149,13 +149,13 @@ def _read_slice(part: FileSlice) -> Generator[bytes, None, None]:
     while offset < end:
         piece = os.pread(part.fd, min(PIECE_SIZE, end - offset), offset)
         if not piece:
-            raise os_error(errno.ESTALE)  # the file is shorter now
+            raise os_error(errno.ESTALE)  # the file has become shorter
         offset += len(piece)
         yield piece
 
 
 def encoder(threads: DiskThreads, clock: Clock) -> Submit:
-    """Return what runs the background work of a site, and tells of it in its thread."""
+    """Return a function that runs a site's background work and reports to its thread."""
 
     def submit(work: Callable[[], Any], on_done: Callable[[Future[Any]], None]) -> Future[Any]:
         def tell(job: Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The header blocks of responses: made once for each head, and kept beside its HTTP/1.1 form."""
+"""The header blocks of responses: made once for each head, and cached beside its HTTP/1.1 form."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from fastfile.message import PartialHead, ResponseHead
 from fastfile.protocol.http2.hpack import encode_field
 
 CONTINUE = encode_field(b":status", b"100")
-# RFC 9113 §8.2.2: fields of a connection have no place here, even where a site sets them.
+# RFC 9113 §8.2.2: connection fields are not allowed here, even if a site sets them.
 CONNECTION_SPECIFIC = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 
 
 def block_of(head: ResponseHead) -> bytes:
-    """Return the block of a head, to which that of Date is added."""
+    """Return the block of a head, without that of Date."""
     if head.http2 is None:
         head.http2 = _encode_partial(head) if isinstance(head, PartialHead) else _encode(head)
     return head.http2
 
 
 def make_date_block(date_s: int) -> bytes:
-    """Return the field Date, which all responses of a second share."""
+    """Return the field Date, which all responses in a second share."""
     return encode_field(b"date", make_httpdate(date_s))
 
 

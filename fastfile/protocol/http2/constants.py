@@ -1,4 +1,4 @@
-"""The numbers of HTTP/2 (RFC 9113 §6 and §7, RFC 9218 §7.1), and what is wrong with a connection."""
+"""The numbers of HTTP/2 (RFC 9113 §6 and §7, RFC 9218 §7.1), and its errors."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ NO_RFC7540_PRIORITIES = 9
 ) = range(12)
 
 FRAME_HEAD = 9  # bytes
-FRAME_SIZE = 16384  # the most that a frame may hold where a peer has not said otherwise
-WINDOW_SIZE = 65535  # where a peer has not said otherwise
+FRAME_SIZE = 16384  # the default limit of a frame's payload
+WINDOW_SIZE = 65535  # the default window
 MAX_WINDOW = (1 << 31) - 1
 MAX_STREAM_ID = (1 << 31) - 1
 
 
 class ConnectionFailure(Exception):
-    """A connection cannot go on: it ends with GOAWAY and ``code`` (RFC 9113 §5.4.1); ``detail`` is debug data."""
+    """A connection has to end, with GOAWAY and ``code`` (RFC 9113 §5.4.1); ``detail`` is debug data."""
 
     def __init__(self, code: int, detail: str) -> None:
         super().__init__(code, detail)
@@ -58,7 +58,7 @@ class ConnectionFailure(Exception):
 
 
 class StreamFailure(Exception):
-    """A stream cannot go on: it ends with RST_STREAM and ``code`` (RFC 9113 §5.4.2)."""
+    """A stream has to end, with RST_STREAM and ``code`` (RFC 9113 §5.4.2)."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

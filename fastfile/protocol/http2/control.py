@@ -1,4 +1,4 @@
-"""The control frames of a session (RFC 9113 §6): settings, windows, resets, pings. They bring no response."""
+"""The control frames of a session (RFC 9113 §6): settings, windows, resets, pings. They get no response."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from fastfile.protocol.http2.sender import Sender
 from fastfile.protocol.http2.stream import Stream
 
 # Events.
-MORE = 0  # more has to come
+MORE = 0  # more input is needed
 REQUEST = 1  # a request without a body; ``stream`` is None
 BODY = 2  # the head of a request that has a body
 END = 3  # the body of ``stream`` was read to its end
 TOO_LARGE = 4  # it is larger than the limit
-RESET = 5  # ``stream`` is over: the client has reset it, or we did because of what it sent
+RESET = 5  # ``stream`` has ended: the client reset it, or the server did because of its input
 
 
 class Control(Sender):
-    """Reads ``frames``. ``stream`` is that of the last event."""
+    """Reads ``frames``. ``stream`` is the stream of the last event."""
 
     __slots__ = ("frames", "stream")
 
@@ -47,7 +47,7 @@ class Control(Sender):
         self.stream: Stream | None = None
 
     def _on_control(self, kind: int) -> int:
-        """Take a frame that is neither HEADERS nor DATA; most of them bring no response, and are charged."""
+        """Handle a frame other than HEADERS and DATA; most get no response, and are charged."""
         frames = self.frames
         size = frames.stop - frames.start
         self.budget.spend(1 + size / 64)
@@ -117,7 +117,7 @@ class Control(Sender):
         return RESET
 
     def _on_priority(self, size: int) -> int:
-        """Check the frame; what it says has no meaning any more (§5.3.2)."""
+        """Check the frame; its content has no meaning any more (§5.3.2)."""
         frames = self.frames
         stream_id = frames.stream_id
         code = NO_ERROR
@@ -136,7 +136,7 @@ class Control(Sender):
         return MORE
 
     def _on_priority_update(self, size: int) -> None:
-        """RFC 9218 §7.1. For a stream that is not open yet it is ignored: the request says its priority itself."""
+        """Handle RFC 9218 §7.1. It is ignored for a stream that is not open yet: the request itself has a priority."""
         frames = self.frames
         if size < 4:
             raise ConnectionFailure(FRAME_SIZE_ERROR, "PRIORITY_UPDATE is cut")

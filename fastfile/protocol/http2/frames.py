@@ -1,4 +1,4 @@
-"""Frames (RFC 9113 §4.1): cut from what arrives, and written for what is sent."""
+"""Frames (RFC 9113 §4.1): split from the input, and written for the output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastfile.protocol.http2.constants import (
 
 
 class FrameReader:
-    """Reads the frames of one connection: next() makes one current, of which ``data[start:stop]`` is the payload."""
+    """Reads the frames of one connection: next() makes one current, with the payload ``data[start:stop]``."""
 
     __slots__ = ("_end", "_is_own", "_position", "data", "flags", "kind", "start", "stop", "stream_id")
 
@@ -27,7 +27,7 @@ class FrameReader:
         self.kind = self.flags = self.stream_id = self.start = self.stop = 0
 
     def feed(self, data: bytearray, count: int) -> None:
-        """Read on in ``data[:count]``, which is the caller's: keep() has to be called in the end."""
+        """Continue reading in ``data[:count]``; the caller owns ``data`` and must call keep() at the end."""
         if self._position == self._end:
             self.data = data
             self._position = 0
@@ -40,7 +40,7 @@ class FrameReader:
             self._is_own = True
 
     def keep(self) -> None:
-        """Copy what is unread."""
+        """Copy unread input."""
         if not self._is_own:
             self.data = self.data[self._position : self._end]
             self._position = 0
@@ -48,11 +48,11 @@ class FrameReader:
             self._is_own = True
 
     def is_empty(self) -> bool:
-        """Tell whether nothing is unread."""
+        """Tell whether there is no unread input."""
         return self._position == self._end
 
     def skip(self, expected: bytes) -> bool:
-        """Read these bytes; False where more has to come. Raises ConnectionFailure where others came."""
+        """Read these bytes; False if more input is needed. Raises ConnectionFailure for other bytes."""
         size = min(len(expected), self._end - self._position)
         if self.data[self._position : self._position + size] != expected[:size]:
             raise ConnectionFailure(PROTOCOL_ERROR, "no connection preface")
@@ -62,7 +62,7 @@ class FrameReader:
         return True
 
     def next(self) -> bool:
-        """Read a frame; False where more has to come. Raises ConnectionFailure where it is too large."""
+        """Read a frame; False if more input is needed. Raises ConnectionFailure if it is too large."""
         position, data = self._position, self.data
         if self._end - position < FRAME_HEAD:
             return False
@@ -86,7 +86,7 @@ class FrameReader:
         return value
 
     def unpad(self) -> None:
-        """Leave out the padding of DATA and HEADERS (§6.1)."""
+        """Remove the padding of DATA and HEADERS (§6.1)."""
         if self.flags & PADDED:
             if self.start == self.stop:
                 raise ConnectionFailure(FRAME_SIZE_ERROR, "a padded frame is empty")
@@ -100,15 +100,15 @@ class FrameReader:
 
 
 class FrameWriter:
-    """What is to be sent: ``parts`` less the first ``skip`` bytes, ``size`` in all. Small frames are gathered.
+    """The output: ``parts`` without the first ``skip`` bytes, ``size`` in all. Small frames are gathered.
 
-    ``progress`` counts what was sent, for a deadline.
+    ``progress`` counts sent bytes, for a deadline.
     """
 
     __slots__ = ("_tail", "parts", "progress", "size", "skip")
 
     def __init__(self) -> None:
-        self.parts: list[bytes | FileSlice] = []  # bytes alone: the type is that of Transport
+        self.parts: list[bytes | FileSlice] = []  # only bytes: the type is that of Transport
         self._tail = bytearray()
         self.size = self.skip = self.progress = 0
 
@@ -119,7 +119,7 @@ class FrameWriter:
         self.size += FRAME_HEAD + len(payload)
 
     def put_block(self, kind: int, flags: int, stream_id: int, first: bytes, second: bytes) -> None:
-        """Write a frame whose payload is in two pieces: a response's own fields, and those of all responses."""
+        """Write a frame whose payload has two pieces: a response's own fields, and those of all responses."""
         size = len(first) + len(second)
         self._begin(size, kind, flags, stream_id)
         self._tail += first
@@ -139,14 +139,14 @@ class FrameWriter:
         self.size += FRAME_HEAD + size
 
     def gather(self) -> list[bytes | FileSlice]:
-        """Return all parts, to be sent in their order."""
+        """Return all parts, in the order of sending."""
         if self._tail:
             self.parts.append(bytes(self._tail))
             self._tail.clear()
         return self.parts
 
     def drop_sent(self, sent: int) -> None:
-        """Take what was sent off the parts."""
+        """Remove the sent bytes from the parts."""
         self.size -= sent
         self.progress += sent
         sent += self.skip

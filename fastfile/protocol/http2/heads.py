@@ -1,6 +1,6 @@
-"""From header blocks to request heads (RFC 9113 §8.3). A block that a client repeats is read once.
+"""From header blocks to request heads (RFC 9113 §8.3). A repeated block is parsed only once.
 
-A head is that of HTTP/1.1, so that the handler sees no difference: ``minor_version`` alone says HTTP_2.
+A head has the form of HTTP/1.1, so that the handler sees no difference: only ``minor_version`` is HTTP_2.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ from fastfile.protocol.http2.hpack import (
     HeaderField,
 )
 
-# A list beyond so many times the limit of a head ends the connection; a shorter one is decoded, and refused with 431.
+# A list beyond this multiple of a head's limit ends the connection; a shorter one is decoded, and refused with 431.
 LISTS_PER_HEAD = 4
 MAX_REMEMBERED = 32  # blocks
-MAX_BLOCK = 1024  # bytes of one that is remembered
+MAX_BLOCK = 1024  # the largest cached block
 SCHEMES = (b"https", b"http")
 
 
 class HeadReader:
-    """Reads the header blocks of one connection. ``refusal`` is the error that the last head deserves, or None."""
+    """Reads the header blocks of one connection. ``refusal`` is the error for the last head, or None."""
 
     __slots__ = ("_changes", "_decoder", "_limits", "_remembered", "refusal")
 
@@ -60,23 +60,23 @@ class HeadReader:
         self._limits = limits
         self._decoder = HeaderDecoder(LISTS_PER_HEAD * limits.head)
         self._remembered: dict[bytes, RequestHead] = {}
-        self._changes = 0  # of the dynamic table, for which they hold
+        self._changes = 0  # changes of the dynamic table for which the cache is valid
         self.refusal: HTTPError | None = None
 
     @property
     def list_size(self) -> int:
-        """The size of the last list that was decoded."""
+        """The size of the last decoded list."""
         return self._decoder.list_size
 
     def read(self, block: bytes) -> RequestHead:
-        """Return the head of a request. Raises ConnectionFailure, and StreamFailure where the request is malformed."""
+        """Return the head of a request. Raises ConnectionFailure, and StreamFailure for a malformed request."""
         self.refusal = None
         head = self._remembered.get(block)
         if head is not None:
             return head
         fields = self._decoder.decode(block)
         is_lasting = self._decoder.changes == self._changes
-        if not is_lasting:  # the block is needed again, for what it adds to the table
+        if not is_lasting:  # the block must be decoded again, because it changes the table
             self._changes = self._decoder.changes
             self._remembered.clear()
         head = self._make_head(fields, len(block))
@@ -146,7 +146,7 @@ class HeadReader:
     def _find_refusal(
         self, values: list[bytes | None], authority: bytes | None, line: int, longest: int, count: int
     ) -> None:
-        """Note what is wrong with a head that is well-formed: the limits are those of HTTP/1.1."""
+        """Note the error of a well-formed head: the limits are those of HTTP/1.1."""
         limits = self._limits
         if line + len(b"  HTTP/1.1\r\n") > limits.request_line:
             self.refusal = HTTPError(*REQUEST_LINE_SIZE)
@@ -154,7 +154,7 @@ class HeadReader:
             self.refusal = HTTPError(*FIELD_LINE_SIZE)
         elif self._decoder.list_size > limits.head:
             self.refusal = HTTPError(*HEAD_SIZE)
-        elif count > limits.fields + 4:  # pseudo-header fields are none
+        elif count > limits.fields + 4:  # pseudo-header fields do not count
             self.refusal = HTTPError(*FIELD_COUNT)
         elif not authority:
             self.refusal = HTTPError(400, "The field :authority is missing.")

@@ -1,7 +1,7 @@
 """Header compression (RFC 7541): header blocks to fields, and the fields of responses to literals.
 
-Our responses add nothing to the client's table: their blocks depend on nothing and are cached. What a client's blocks
-say is limited, so that a short block cannot stand for a long list.
+Responses add nothing to the client's table, so their blocks depend on nothing and are cached. The decoded size of a
+client's blocks is limited, so that a short block cannot stand for a long list.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from fastfile._parser_rules import FIELD_VALUE, TOKEN
 from fastfile.protocol.http2.constants import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionFailure
 from fastfile.protocol.http2.huffman import make_huffman
 
-OVERHEAD = 32  # bytes that each field counts beside its name and value (§4.1, RFC 9113 §6.5.2)
-TABLE_SIZE = 4096  # of the dynamic table, which we do not change
-MAX_INTEGER = 1 << 24  # none that means something here is larger
+OVERHEAD = 32  # bytes that each field counts in addition to its name and value (§4.1, RFC 9113 §6.5.2)
+TABLE_SIZE = 4096  # of the dynamic table; the server keeps the default
+MAX_INTEGER = 1 << 24  # no meaningful integer is larger
 OWS = b" \t"
 LOWER_TOKEN = bytes(byte for byte in TOKEN if not 65 <= byte <= 90)  # RFC 9113 §8.2.1
 
@@ -41,7 +41,7 @@ STATIC_TABLE = (
 )
 STATIC_SIZE = len(STATIC_TABLE)
 
-# The fields that a request head needs; the others are lines for whoever reads them.
+# The fields that a request head needs; the others are kept as lines.
 (
     OTHER,
     AUTHORITY,
@@ -62,7 +62,7 @@ STATIC_SIZE = len(STATIC_TABLE)
     IF_NONE_MATCH,
     IF_MODIFIED_SINCE,
     IF_UNMODIFIED_SINCE,
-    FIELD_KINDS,  # how many there are
+    FIELD_KINDS,  # the number of fields
 ) = range(20)
 KINDS = {
     b":authority": AUTHORITY,
@@ -91,9 +91,9 @@ KINDS = {
 
 
 class HeaderField:
-    """A field, judged once: what a client repeats by its table costs no look at its bytes.
+    """A field, checked once: a repeated field from the table needs no look at its bytes.
 
-    ``is_valid``: name and value are of the form that RFC 9113 §8.2.1 asks for. ``line`` is that of HTTP/1.1.
+    ``is_valid``: name and value have the form that RFC 9113 §8.2.1 requires. ``line`` is that of HTTP/1.1.
     """
 
     __slots__ = ("is_valid", "kind", "line", "name", "size", "value")
@@ -117,7 +117,7 @@ STATIC_FIELDS = [HeaderField(name, value) for name, value in STATIC_TABLE]
 
 
 class HeaderDecoder:
-    """Decodes the header blocks of one connection, in their order.
+    """Decodes the header blocks of one connection, in order.
 
     ``list_size`` is that of the last list (RFC 9113 §6.5.2). ``changes`` counts the changes of the dynamic table.
     """
@@ -140,8 +140,8 @@ class HeaderDecoder:
     def decode(self, data: bytes) -> list[HeaderField]:
         """Return the fields of a block.
 
-        Raises ConnectionFailure where it is malformed, since the table is then unknown, and where the list is longer
-        than the limit, since it would have to be read to its end.
+        Raises ConnectionFailure if it is malformed, because the table is then unknown, and if the list is longer than
+        the limit, because the rest of it would have to be read.
         """
         self._data = data
         self._position = 0
@@ -155,7 +155,7 @@ class HeaderDecoder:
             elif first >= 0x40:  # §6.2.1: literal, added to the table
                 field = self._literal(6)
                 self._add(field)
-            elif first >= 0x20:  # §6.3: at the start of a block alone (§4.2)
+            elif first >= 0x20:  # §6.3: only at the start of a block (§4.2)
                 if fields:
                     raise ConnectionFailure(COMPRESSION_ERROR, "a table size update after a field")
                 self._resize(self._integer(5))
@@ -169,7 +169,7 @@ class HeaderDecoder:
         return fields
 
     def _integer(self, bits: int) -> int:
-        """Read an integer with a prefix of so many bits (§5.1)."""
+        """Read an integer with a prefix of this many bits (§5.1)."""
         data = self._data
         end = len(data)
         most = (1 << bits) - 1
@@ -238,7 +238,7 @@ class HeaderDecoder:
         self._evict(size)
 
     def _evict(self, size: int) -> None:
-        """Drop the oldest entries until no more than so many bytes are left."""
+        """Drop the oldest entries until at most this many bytes are left."""
         entries = self._entries
         while self._size > size and self._first < len(entries):
             entry = entries[self._first]
@@ -250,7 +250,7 @@ class HeaderDecoder:
 
 
 def encode_integer(value: int, bits: int, first: int) -> bytes:
-    """Return an integer with a prefix of so many bits, whose other bits are those of ``first`` (§5.1)."""
+    """Return an integer with a prefix of this many bits, whose other bits are those of ``first`` (§5.1)."""
     most = (1 << bits) - 1
     if value < most:
         return bytes((first | value,))

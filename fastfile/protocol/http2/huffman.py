@@ -14,7 +14,7 @@ LENGTHS = bytes.fromhex(
     "1b1b1b1b1b1a1e"
 )
 EOS = 256
-# What a step means: the symbol is complete; the string may end here; no code goes on so.
+# The results of a step: a complete symbol; a possible end of the string; an invalid code.
 EMITS, ENDS, FAILS = 1, 2, 4
 
 
@@ -28,7 +28,7 @@ class Huffman:
         self._next, self._symbols, self._flags = _make_steps(self.codes)
 
     def maybe_decode(self, data: bytes) -> bytes | None:
-        """Return the text of an encoded string; None where it is malformed."""
+        """Return the text of an encoded string; None if it is malformed."""
         text = bytearray()
         following, symbols, flags = self._next, self._symbols, self._flags
         state = 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-URGENCY = 3  # where none is said
+URGENCY = 3  # the default
 _PARAMETER = re.compile(rb"(?:^|,)[ \t]*([a-z*][a-z0-9_.*-]*)(=[^,]*)?")
 
 
 def parse_priority(value: bytes) -> tuple[int, bool]:
     """Return the urgency, 0 (first) to 7, and whether the response is incremental.
 
-    What is malformed or unknown is ignored (§4): of the dictionary (RFC 8941 §3.2) two members matter.
+    Malformed and unknown input is ignored (§4): of the dictionary (RFC 8941 §3.2), two members matter.
     """
     urgency, is_incremental = URGENCY, False
     for match in _PARAMETER.finditer(value):

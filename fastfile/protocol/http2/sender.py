@@ -1,4 +1,4 @@
-"""What a session of HTTP/2 sends (RFC 9113): heads and data within the windows, resets, and the last word."""
+"""The output of an HTTP/2 session (RFC 9113): heads and data within the windows, resets, and GOAWAY."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from fastfile.protocol.http2.constants import (
 from fastfile.protocol.http2.frames import FrameWriter
 from fastfile.protocol.http2.stream import Stream
 
-MAX_RESETS = 256  # streams of which it is remembered that we reset them: the client may not know yet
+MAX_RESETS = 256  # remembered streams that the server has reset: the client may not know yet
 
 
 class Flow:
-    """The windows of a connection (§5.2), and what the client's settings say about them."""
+    """The windows of a connection (§5.2), and the client's settings for them."""
 
     __slots__ = ("frame_size", "initial", "left", "window")
 
     def __init__(self) -> None:
-        self.window = WINDOW_SIZE  # bytes that we may send
+        self.window = WINDOW_SIZE  # bytes that the server may send
         self.initial = WINDOW_SIZE  # the same of a new stream
-        self.frame_size = FRAME_SIZE  # the most that one frame of ours may hold
+        self.frame_size = FRAME_SIZE  # the largest payload of a frame to the client
         self.left = WINDOW_SIZE  # bytes that the client may send
 
 
 class Sender:
-    """Writes frames to ``writer``. ``streams`` are open; ``last_id`` is the highest that the client opened."""
+    """Writes frames to ``writer``. ``streams`` are open; ``last_id`` is the highest one that the client opened."""
 
     __slots__ = ("_resets", "budget", "flow", "last_id", "streams", "writer")
 
@@ -55,7 +55,7 @@ class Sender:
             self.close(stream)
 
     def reset(self, stream_id: int, code: int) -> None:
-        """End a stream with RST_STREAM; what makes us do so without end is charged (CVE-2025-8671)."""
+        """End a stream with RST_STREAM; endless causes for resets are charged (CVE-2025-8671)."""
         self.writer.put(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
         if len(self._resets) >= MAX_RESETS:
             del self._resets[next(iter(self._resets))]
@@ -63,12 +63,12 @@ class Sender:
         self.budget.spend(1)
 
     def close(self, stream: Stream) -> None:
-        """Forget a stream that is over."""
+        """Forget a stream that has ended."""
         stream.is_closed = True
         self.streams.pop(stream.id, None)
 
     def put_continue(self, stream: Stream) -> None:
-        """Ask for a body (RFC 9110 §10.1.1)."""
+        """Request a body (RFC 9110 §10.1.1)."""
         self.writer.put(HEADERS, END_HEADERS, stream.id, CONTINUE)
 
     def put_head(self, stream_id: int, head: ResponseHead, date: bytes, is_end: bool) -> None:
@@ -87,7 +87,7 @@ class Sender:
         self.writer.put(kind, flags | END_HEADERS, stream_id, block)
 
     def put_data(self, stream_id: int, piece: bytes, is_end: bool) -> None:
-        """Write a piece of a body, for which the windows have room; a larger one than a frame is cut."""
+        """Write a piece of a body within the windows; one larger than a frame is split."""
         flow = self.flow
         size = len(piece)
         flow.window -= size
@@ -104,7 +104,7 @@ class Sender:
         return size <= self.flow.window and size <= self.flow.initial
 
     def put_goaway(self, code: int, detail: str, is_final: bool = True) -> None:
-        """Say that no further streams are taken; before the last word streams on their way are (§6.8)."""
+        """Announce that no further streams are accepted; before the final GOAWAY, streams may still arrive (§6.8)."""
         last = self.last_id if is_final else MAX_STREAM_ID
         self.writer.put(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + detail.encode())
 

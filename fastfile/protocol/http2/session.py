@@ -1,6 +1,6 @@
-"""An HTTP/2 session of a server (RFC 9113): bytes in, events out; what is to be sent is in ``writer``. No I/O.
+"""An HTTP/2 session of a server (RFC 9113): bytes in, events out; ``writer`` has the output. No I/O.
 
-Call receive(), then next_event() until it returns MORE. An event names ``stream_id`` and ``head``, and ``stream`` where
+Call receive(), then next_event() until it returns MORE. An event has ``stream_id`` and ``head``, and ``stream`` if
 there is one: a finished request whose response leaves at once needs no Stream. Then call end_batch().
 """
 
@@ -35,14 +35,14 @@ from fastfile.protocol.http2.heads import LISTS_PER_HEAD, HeadReader
 from fastfile.protocol.http2.stream import Stream
 
 MAX_CONTINUATIONS = 8
-SMALL_DATA = 64  # bytes; a frame of less that does not end a body is waste
+SMALL_DATA = 64  # bytes; a smaller frame that does not end a body is charged
 
 # What next_event() expects.
 START, FIRST_SETTINGS, ANY, NOTHING = range(4)
 
 
 class PartialBlock:
-    """A header block of which more has to come in CONTINUATION frames (§6.10)."""
+    """A header block that continues in CONTINUATION frames (§6.10)."""
 
     __slots__ = ("block", "flags", "frames", "is_circular", "stream_id")
 
@@ -55,7 +55,7 @@ class PartialBlock:
 
 
 class Session(Control):
-    """``streams`` are those that are open. Raises ConnectionFailure where it cannot go on: then call end()."""
+    """``streams`` are the open ones. Raises ConnectionFailure if it has to end: then call end()."""
 
     __slots__ = (
         "_limits",
@@ -85,25 +85,25 @@ class Session(Control):
         self.writer.put(SETTINGS, 0, 0, payload)
 
     def receive(self, data: bytearray, count: int, now_s: float) -> None:
-        """Take ``data[:count]``, which may be used for others after end_batch()."""
+        """Take ``data[:count]``, whose buffer may be reused after end_batch()."""
         self.frames.feed(data, count)
         self.budget.now_s = now_s
 
     def end_batch(self) -> None:
-        """Keep what is unread."""
+        """Keep unread input."""
         self.frames.keep()
 
     def is_between(self) -> bool:
-        """Tell whether nothing is under way: no stream, no part of a frame or of a header block."""
+        """Tell whether nothing is in progress: no stream, no part of a frame or of a header block."""
         return not self.streams and self._partial is None and self.frames.is_empty()
 
     def end(self, code: int, detail: str) -> None:
-        """Write the last word: nothing that comes behind it is read."""
+        """Write the final GOAWAY: later input is not read."""
         self._phase = NOTHING
         self.put_goaway(code, detail)
 
     def has_ended(self) -> bool:
-        """Tell whether the last word is written."""
+        """Tell whether the final GOAWAY is written."""
         return self._phase == NOTHING
 
     def next_event(self) -> int:
@@ -162,7 +162,7 @@ class Session(Control):
         return self._take_block(partial.stream_id, partial.block, partial.flags, partial.is_circular)
 
     def _take_block(self, stream_id: int, block: bytes, flags: int, is_circular: bool) -> int:
-        """Take up a request, or the trailers of one; ``is_circular``: it depends on itself (RFC 7540 §5.3.1)."""
+        """Handle the head of a request, or its trailers; ``is_circular``: it depends on itself (RFC 7540 §5.3.1)."""
         is_end = flags & END_STREAM != 0
         if stream_id & 1 == 0:
             raise ConnectionFailure(PROTOCOL_ERROR, "a client's stream has an odd number")
@@ -191,7 +191,7 @@ class Session(Control):
         return BODY
 
     def open(self, is_complete: bool) -> Stream:
-        """Return the stream of the current event, and keep it, since its request or response is not at its end."""
+        """Return the stream of the current event, and keep it, because its request or response has not ended."""
         assert self.head is not None
         stream = self.stream
         if stream is None:

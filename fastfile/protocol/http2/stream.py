@@ -1,4 +1,4 @@
-"""A stream of HTTP/2 that is open: a request whose body is being read, or a response that did not leave at once."""
+"""An open HTTP/2 stream: a request whose body is being read, or a response that did not leave at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fastfile.protocol.http2.priority import URGENCY, parse_priority
 
 
 class Stream:
-    """``window`` is what the client lets us send. ``transfer`` is the server's, with the response.
+    """``window`` is what the client lets the server send. ``transfer`` is the server's, with the response.
 
-    ``is_ranked``: the client has said a priority. ``is_complete``: the request has been read to its end.
+    ``is_ranked``: the client has given a priority. ``is_complete``: the request has been read to its end.
     """
 
     __slots__ = (
@@ -43,12 +43,12 @@ class Stream:
             self.rank(priority)
 
     def rank(self, priority: bytes) -> None:
-        """Take on a priority (RFC 9218 §4)."""
+        """Set a priority (RFC 9218 §4)."""
         self.urgency, self.is_incremental = parse_priority(priority)
         self.is_ranked = True
 
     def take(self, size: int, is_end: bool) -> None:
-        """Count bytes of the body. Raises StreamFailure where they do not fit Content-Length (RFC 9113 §8.1.1)."""
+        """Count bytes of the body. Raises StreamFailure if they do not match Content-Length (RFC 9113 §8.1.1)."""
         self.received += size
         if self._expected >= 0 and (self.received > self._expected or (is_end and self.received < self._expected)):
             raise StreamFailure(PROTOCOL_ERROR)

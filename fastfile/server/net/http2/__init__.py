@@ -1,1 +1,1 @@
-"""HTTP/2 over a connection."""
+"""HTTP/2 connections."""

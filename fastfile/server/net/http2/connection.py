@@ -1,8 +1,8 @@
 """An HTTP/2 connection: requests and responses on streams that share it (RFC 9113).
 
-The way through: on_ready → _go_on → _take_events, which asks the handler → _deliver, at once or by a transfer
-(output.py) → _pump → _settle (what comes next). What a stream waits for - a deferred response, a disk, a source, a
-window - holds up that stream alone.
+The path of a request: on_ready → _go_on → _take_events, which calls the handler → _deliver, at once or by a transfer
+(output.py) → _pump → _settle (what comes next). A wait of a stream, for a deferred response, a disk, a source or a
+window, blocks only that stream.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, SEND
 from fastfile.server.net.states import MORE as MORE_FOLLOWS
 from fastfile.server.net.transport import SECURE, WOULD_BLOCK_READ, Transport
 
-# After this many requests of a batch the time is looked at.
+# After this many requests of a batch the time is checked.
 LOOK_EACH = 4
 
 
@@ -41,11 +41,11 @@ class Http2Connection(Http2Output):
         super().__init__(service, transport, shared)
         self._answered_id = 0  # the last stream when it was idle
         self._covered: bytes | None = None  # the last authority that the certificate is for
-        self._is_behind = False  # frames that have arrived wait for their turn
-        self._sending_until_s = inf  # the deadline of what is written and not sent
+        self._is_behind = False  # arrived frames wait for their turn
+        self._sending_until_s = inf  # the deadline of written but unsent frames
 
     def take_over(self, interest: int, deadline_s: float) -> None:
-        """Be told of the socket instead of the connection before; ``interest`` as that one had it."""
+        """Take the socket from the previous connection; ``interest`` is that connection's."""
         self.deadline_s = deadline_s
         self._interest = interest
         if interest >= 0:
@@ -55,7 +55,7 @@ class Http2Connection(Http2Output):
         return self.state == IDLE or (silent_too and self.state == HEAD and self._session.last_id == 0)
 
     def drain(self) -> None:
-        """Tell the client to open a new connection for its next requests; those on their way are served."""
+        """Tell the client to open a new connection for its next requests; those in flight are served."""
         if self.state not in (LINGERING, CLOSED) and not self._session.has_ended():
             self._session.put_goaway(NO_ERROR, "", False)
             self._end_turn()
@@ -66,7 +66,7 @@ class Http2Connection(Http2Output):
             self._end_turn()
 
     def on_result(self, transfer: Transfer, deferred: Deferred, job: Future[Any]) -> None:
-        """Go on with what a job found for a response; a stream that is over ignores it."""
+        """Continue with the result of a job for a response; an ended stream ignores it."""
         if transfer.job is not job or transfer.state != WAITING:
             return
         transfer.job = None
@@ -115,14 +115,14 @@ class Http2Connection(Http2Output):
         self._end_turn()
 
     def _end_turn(self) -> None:
-        """Send what can be sent, and say what comes next."""
+        """Send as much as possible, and decide what to wait for."""
         if self._pump():
             self._is_behind = True
         if self.state != CLOSED:
             self._settle()
 
     def _take_events(self) -> None:
-        """Respond to the requests that have arrived, until too much is written or the turn is over."""
+        """Respond to the requests that have arrived, until too much output is pending or the turn is over."""
         session, poller = self._session, self._service.poller
         self._is_behind = False
         try:
@@ -161,7 +161,7 @@ class Http2Connection(Http2Output):
             self._deliver(head, answer, service.clock.monotonic_s)
 
     def _check(self, head: RequestHead) -> HTTPError | None:
-        """Return what is wrong with a head, and note who sent it, and how."""
+        """Return the error of a head, and record who sent it, and how."""
         transport = self._transport
         head.peer = transport.peer
         head.is_secure = transport.kind == SECURE
@@ -198,7 +198,7 @@ class Http2Connection(Http2Output):
             self._forget(stream.transfer)  # type: ignore[arg-type]
 
     def _on_body(self, event: int) -> None:
-        """Read a body before the response, so that a request that is malformed gets no response."""
+        """Read a body before the response, so that a malformed request gets no response."""
         stream = self._session.stream
         assert stream is not None
         if event == BODY_EVENT:
@@ -206,7 +206,7 @@ class Http2Connection(Http2Output):
             return
         transfer: Transfer = stream.transfer  # type: ignore[assignment]
         if transfer.state != BODY:
-            return  # the response is under way, or will be, and did not need the body
+            return  # the response has begun, or will, without the body
         if event == TOO_LARGE:
             self._refuse(transfer, HTTPError(413, "The request body is too large."))
         elif transfer.response is not None:
@@ -225,11 +225,11 @@ class Http2Connection(Http2Output):
         if refusal is not None:
             self._refuse(transfer, refusal)
         elif head.expect is not None or head.content_length > service.limits.body:
-            # RFC 9110 §10.1.1: a client that will be refused hears so now, and need not send the body.
+            # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
             self._advance(transfer, service.handler.respond(head))
 
     def _decide_on_body(self, transfer: Transfer, response: Response) -> None:
-        """Refuse a body before it is sent, or ask for it and keep the response until the body is read."""
+        """Refuse a body before it is sent, or request it and keep the response until the body is read."""
         service, head = self._service, transfer.stream.head
         if response.status >= 400:
             self._begin(transfer, response)
@@ -247,7 +247,7 @@ class Http2Connection(Http2Output):
         self._begin(transfer, self._service.handler.refuse(error, transfer.stream.head))
 
     def _end(self, code: int, detail: str) -> None:
-        """Send the last word, and close once it has left (RFC 9113 §5.4.1)."""
+        """Send the final GOAWAY, and close once it has left (RFC 9113 §5.4.1)."""
         if self._session.has_ended():
             return
         self._is_behind = False
@@ -258,14 +258,14 @@ class Http2Connection(Http2Output):
         self._session.end(code, detail)
 
     def _settle(self) -> None:
-        """Say what comes next, and until when."""
+        """Decide what to wait for, and until when."""
         session, service = self._session, self._service
         size = session.writer.size
         now_s = service.clock.monotonic_s
         if size == 0:
             self._sending_until_s = inf
             if session.has_ended():
-                self._rest = MORE_FOLLOWS  # who gets a reset does not see the last word
+                self._rest = MORE_FOLLOWS  # a client that gets a reset does not read the GOAWAY
                 self._finish()
                 return
         elif self._sending_until_s == inf or session.writer.progress >= service.least_progress:
@@ -296,7 +296,7 @@ class Http2Connection(Http2Output):
             self.deadline_s = now_s + service.idle_timeout_s
 
     def _give_up(self) -> None:
-        """Give up what took too long: streams by themselves, and all where none of them gets on."""
+        """Give up what took too long: single streams, or all if none makes progress."""
         now_s = self._service.clock.monotonic_s
         if self.state == LINGERING or self.state == CLOSED:
             self.close()

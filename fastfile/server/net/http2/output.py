@@ -18,15 +18,15 @@ from fastfile.server.net.service import Service
 from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
 from fastfile.server.net.transport import Transport
 
-# Frames are gathered up to this size before they are sent, and no more requests are taken up while more than FULL of
-# them wait, so that no client can make us hold more.
+# Frames are gathered up to this size before they are sent, and no more requests are read while more than FULL bytes
+# wait, to bound a client's memory.
 BATCH_SIZE = 64 * 1024
 FULL = 256 * 1024
 AT_ONCE = 64 * 1024  # the largest body that is sent without a transfer
 
 
 class Http2Output(Connection):
-    """Sends for a session. ``_transfers`` are the streams that are under way."""
+    """Sends for a session. ``_transfers`` are the active streams."""
 
     __slots__ = ("_journal", "_session", "_shared", "_transfers", "_turns")
 
@@ -36,16 +36,16 @@ class Http2Output(Connection):
         self._session = Session(service.limits, shared.max_streams, service.clock.monotonic_s)
         self._journal = Journal(service) if service.is_observed else None
         self._transfers: list[Transfer] = []
-        self._turns = 0  # pieces that were sent, for the order among transfers
+        self._turns = 0  # number of sent pieces, for the order of transfers
 
     def on_read(self, transfer: Transfer, job: Future[None]) -> None:
-        """Go on with a file: what was missing is in memory now."""
+        """Continue with a file: the missing part is in memory now."""
         if transfer.job is job and transfer.state == READING:
             transfer.job = None
             self._wake(transfer)
 
     def on_wake(self, transfer: Transfer) -> None:
-        """Go on, when the poller says so, with a source that had nothing."""
+        """Continue, in the next turn, with a source that had no data."""
         if transfer.state == PENDING:
             self._wake(transfer)
 
@@ -69,7 +69,7 @@ class Http2Output(Connection):
                 self._log_and_drop(transfer)
 
     def _deliver(self, head: RequestHead, response: Response, began_s: float) -> None:
-        """Send the response of the current event; where it does not fit at once, by a transfer."""
+        """Send the response of the current event; if it does not fit at once, by a transfer."""
         session = self._session
         size = response.body_size
         parts = response.parts
@@ -90,7 +90,7 @@ class Http2Output(Connection):
         self._begin(self._transfer(began_s), response)
 
     def _transfer(self, began_s: float) -> Transfer:
-        """Return the transfer of the current event's stream, which is kept from now on."""
+        """Return the transfer of the current event's stream, which exists from now on."""
         stream = self._session.open(True)
         transfer: Transfer | None = stream.transfer  # type: ignore[assignment]
         if transfer is None:
@@ -111,7 +111,7 @@ class Http2Output(Connection):
             self._complete(transfer)
 
     def _complete(self, transfer: Transfer) -> None:
-        """All of a response is written. A request that has not ended is not waited for (RFC 9113 §8.1)."""
+        """All of a response is written. An unfinished request is not waited for (RFC 9113 §8.1)."""
         stream = transfer.stream
         if stream.is_complete:
             self._session.close(stream)
@@ -137,7 +137,7 @@ class Http2Output(Connection):
             transfer.drop()
 
     def _pump(self) -> bool:
-        """Send what the windows and the socket allow; True where it stopped because the turn is over."""
+        """Send what the windows and the socket allow; True if it stopped because the turn is over."""
         session, poller = self._session, self._service.poller
         while self._transfers:
             if session.writer.size >= BATCH_SIZE and not self._flush():
@@ -153,7 +153,7 @@ class Http2Output(Connection):
         return False
 
     def _choose(self) -> Transfer | None:
-        """Return the transfer whose turn it is, of those that can go on."""
+        """Return the transfer whose turn it is, among those that can continue."""
         best = None
         if self._session.flow.window <= 0:
             return None
@@ -196,7 +196,7 @@ class Http2Output(Connection):
             self._cut(transfer, INTERNAL_ERROR)
 
     def _read_from_disk(self, transfer: Transfer) -> None:
-        """Have a thread read what the transfer needs, which waits alone; where none can, the event loop reads it."""
+        """Have a thread read what the transfer needs; if none can, the event loop reads it."""
         service = self._service
         work = transfer.reading()
         if service.disk is not None:
@@ -205,7 +205,7 @@ class Http2Output(Connection):
             transfer.state = SENDING
 
     def _flush(self) -> bool:
-        """Send the frames that are written; False where the socket does not take all of them."""
+        """Send the written frames; False if the socket does not take all of them."""
         writer, transport = self._session.writer, self._transport
         while writer.size:
             sent = transport.send_parts(writer.gather(), writer.skip)
@@ -220,7 +220,7 @@ class Http2Output(Connection):
         return True
 
     def _expire(self, transfer: Transfer, now_s: float) -> bool:
-        """Give up a transfer whose client took too little; False where it may go on."""
+        """Give up a transfer whose client read too little; False if it may continue."""
         service = self._service
         if transfer.progress >= service.least_progress:
             transfer.progress = 0

@@ -1,4 +1,4 @@
-"""What the HTTP/2 connections of one worker share, and how one takes over from HTTP/1."""
+"""State that the HTTP/2 connections of one worker share, and the switch from HTTP/1."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Http2:
     def take_over(
         self, service: Service, transport: Transport, interest: int, deadline_s: float, data: bytearray
     ) -> None:
-        """Go on with a connection in HTTP/2, with ``data`` that has arrived; see Http2Connection.take_over()."""
+        """Continue a connection in HTTP/2, with ``data`` that has arrived; see Http2Connection.take_over()."""
         connection = self._make_connection(service, transport, self)
         connection.take_over(interest, deadline_s)
         connection.start(data)
 
     def date(self) -> bytes:
-        """Return the field Date of now, encoded."""
+        """Return the current Date field, encoded."""
         if self._date_s != self._clock.wall_s:
             self._date_s = self._clock.wall_s
             self._date = make_date_block(self._date_s)

@@ -1,4 +1,4 @@
-"""A response that does not leave at once: its body, as far as it has not been taken, and what it waits for.
+"""A response that does not leave at once: the rest of its body, and what it waits for.
 
 It knows neither frames nor windows.
 """
@@ -58,8 +58,8 @@ class Transfer:
         self.turn = 0
         self._parts: tuple[bytes | FileSlice, ...] = ()
         self._index = 0
-        self._skip = 0  # bytes of the current part that were taken
-        self._left = 0  # bytes that are to come; UNKNOWN_SIZE: until the source ends
+        self._skip = 0  # taken bytes of the current part
+        self._left = 0  # bytes still to come; UNKNOWN_SIZE: until the source ends
         self._source: Source | None = None
         self._trusted = 0  # bytes of the current part that a thread has read
 
@@ -73,13 +73,13 @@ class Transfer:
         self._source = response.source
 
     def is_done(self) -> bool:
-        """Tell whether all of the body was taken."""
+        """Tell whether the whole body was taken."""
         return self._left == 0
 
     def take(self, room: int) -> bytes:
         """Return the next piece of the body, of at most ``room`` bytes; small parts are gathered.
 
-        b"" where there is none: ``is_done()``, or ``state`` says what it waits for, CLOSED that the body is broken.
+        b"" if there is none: ``is_done()``, or ``state`` shows what it waits for, CLOSED that the body is broken.
         """
         piece = self._take_part(room)
         size = len(piece)
@@ -119,7 +119,7 @@ class Transfer:
         return piece
 
     def reading(self) -> partial[None]:
-        """Return the work that brings the next of a file into memory."""
+        """Return work that reads the next part of a file into memory."""
         part = self._parts[self._index]
         assert isinstance(part, FileSlice)
         count = min(part.count - self._skip, READ_SIZE)
@@ -128,11 +128,11 @@ class Transfer:
         return partial(_read_ahead, part, part.offset + self._skip, count, more)
 
     def call_when_ready(self, wake: Any) -> None:
-        """Have the source that pends call ``wake``."""
+        """Have the pending source call ``wake``."""
         self._source.wait(wake)  # type: ignore[union-attr]  # a source that pends has it
 
     def drop(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self.state = CLOSED
         self._parts = ()
         job, self.job = self.job, None
