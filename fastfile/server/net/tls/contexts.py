@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, Stamp, read_certificate, read_stamps
+from fastfile.server.net.tls.groups import limit_groups
 
 if TYPE_CHECKING:
     from fastfile.server.local_certificate import LocalCertificate
@@ -76,6 +77,7 @@ def make_context(options: Policy) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = MINIMUM[options.minimum]
     context.set_ciphers(CIPHERS)
+    limit_groups(context)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # All ciphers are strong, so the client may choose the fastest one for its processor (Mozilla, intermediate).
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
