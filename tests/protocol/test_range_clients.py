@@ -123,6 +123,16 @@ def test_zsync_updates_a_file_by_the_parts_that_differ(site: ServedSite, tmp_pat
     assert "checksum matches OK" in done.stdout
 
 
+def test_curl_resumes_a_download(site: ServedSite, tmp_path: Path) -> None:
+    curl, part = require_program("curl"), tmp_path / "part"
+    url = f"http://127.0.0.1:{site.server.port}/app.exe"
+    for size in (1, 1_234_567, len(CONTENT) - 1):
+        part.write_bytes(CONTENT[:size])
+        command = [curl, "-q", "--silent", "--fail", "--noproxy", "*", "--continue-at", "-", "--output", part, url]
+        subprocess.run(command, check=True, timeout=TIMEOUT_S)
+        assert part.read_bytes() == CONTENT
+
+
 def test_a_range_of_a_small_file_a_thousand_times_is_the_whole_file(site: ServedSite) -> None:
     field = "Range: bytes=" + ",".join(f"{number * 2}-{number * 2}" for number in range(1000))
     path = site.root / "small.txt"

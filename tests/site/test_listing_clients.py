@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,7 +16,7 @@ import pytest
 from support.pagereader import Page
 from support.programs import require_program
 from support.rawclient import RawClient
-from support.serverprocess import ServerProcess
+from support.serverprocess import TIMEOUT_S, ServerProcess
 
 FILES = {
     "README.md": "# A [link](https://elsewhere.example/x)\n",
@@ -59,6 +62,25 @@ def test_wget_mirrors_the_files_and_one_page_for_each_folder(server: ServerProce
 # Copies of the patterns of programs that are too large for the tests, or that need a screen.
 FSSPEC = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")  # HTTPFileSystem 2025.9
 KODI = re.compile(r'<a href="([^"]*)"[^>]*>\s*(.*?)\s*</a>(.+?)(?=<a|</tr|$)', re.DOTALL)  # CHTTPDirectory, Kodi 21
+
+
+def test_pip_takes_a_listed_folder_for_an_index(tmp_path: Path) -> None:
+    pytest.importorskip("pip")
+    folder = tmp_path / "index"
+    wheel = folder / "simple" / "demo" / "demo-1.0-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("demo.py", "")
+        archive.writestr("demo-1.0.dist-info/METADATA", metadata)
+        archive.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("demo-1.0.dist-info/RECORD", "")
+    with ServerProcess([str(folder)]) as registry:
+        index = f"http://localhost:{registry.port}/simple/"
+        options = ["--isolated", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", *options, "--index-url", index, "--dest", str(tmp_path / "got"), "demo"]
+        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S, env={"PATH": os.environ["PATH"]})
+    assert (tmp_path / "got" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_fsspec_finds_the_entries_and_nothing_else(server: ServerProcess) -> None:
