@@ -22,7 +22,7 @@ def with_users(config: Config, root_path: str) -> Config:
         users = config.auth
     else:
         for root in (root_path, *(folder for _, folder in config.mount)):
-            if _is_beneath(config.auth_file, root, config.dotfiles):
+            if _is_beneath(config.auth_file, root, config.dotfiles or bool(config.dotfile)):
                 raise _problem(config, f"the file is inside the served folder {printable(root)}: move it elsewhere")
         users = (*config.auth, *_read_users(config, config.auth_file))
         if not users:

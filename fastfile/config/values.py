@@ -210,6 +210,10 @@ CLIENT_LIMIT = Kind(
 )
 WORKERS = Kind("auto or a number from 1 to 1024", _parse_workers, words=("auto",))
 BIND = Kind("an address or a host name without a port, or unix:PATH", _parse_bind)
+DOT_NAME = Kind(
+    "a name that begins with a dot, without a slash",
+    lambda text: _require(_parse_file_name(text), text.startswith(".")),
+)
 FILE_NAME = Kind("the name of a file, without a slash", _parse_file_name)
 HOST = Kind("a host name or an address without a port, .NAME or *.NAME for all names below it, or *", _parse_host)
 PATH = Kind("a path", _parse_path, names_file=True)

@@ -7,6 +7,7 @@ here make good error messages; they are not the confinement.
 from __future__ import annotations
 
 from binascii import unhexlify
+from collections.abc import Collection
 from typing import NamedTuple
 
 from fastfile.errors import HTTPError, make_not_found
@@ -173,8 +174,13 @@ def join(folder: bytes, name: bytes) -> bytes:
     return folder + b"/" + name if folder else name
 
 
-def is_hidden(path: bytes) -> bool:
-    """Tell whether a segment of a Target's path begins with a dot, other than a first ``.well-known`` (RFC 8615)."""
+def is_hidden(path: bytes, shown: Collection[bytes] = ()) -> bool:
+    """Tell whether a segment of a Target's path begins with a dot, other than a first ``.well-known`` (RFC 8615).
+
+    The names in ``shown`` do not count.
+    """
+    if shown:
+        path = b"/".join([name for name in path.split(b"/") if name not in shown])
     if b"/." in path:
         return True
     return path.startswith(b".") and path.partition(b"/")[0] != b".well-known"

@@ -54,6 +54,8 @@ class SiteContext:
         self.provider = provider
         self.urls = CleanUrls(provider.pages, provider.slash, tuple(os.fsencode(name) for name in config.index))
         self.rules = rules
+        self._has_dotfiles = config.dotfiles
+        self._dotfile = frozenset(map(os.fsencode, config.dotfile))
         self._prefix = b"/" + encode_path(base) if base else b""
         self._caching = FieldChanges(((b"Cache-Control", provider.cache_control),) if provider.cache_control else ())
         # No provider treats file names specially, unless the option asks for it.
@@ -62,7 +64,7 @@ class SiteContext:
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a path is treated as absent: a hidden name, or a file that contains rules."""
-        if is_hidden(path) and not self.shared.config.dotfiles:
+        if not self._has_dotfiles and is_hidden(path, self._dotfile):
             return True
         return self.rules is not None and self.rules.hides(path)
 

@@ -49,7 +49,9 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
             f"rules {path!r}", f"{_show(path)} configures the server, so it is not served. --rules off serves it."
         )
     if is_hidden(path) and context.hides(path):
-        return Hint("hidden", "Names that begin with a dot are not served. --dotfiles serves them.")
+        return Hint(
+            "hidden", "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them."
+        )
     return (
         _explain_rule(lookup)
         or _explain_name(lookup)

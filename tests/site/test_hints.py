@@ -59,8 +59,16 @@ OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks foll
         ("/docs/guide.html", [], f"Docs/Guide.html {CASE}"),
         ("/docs/GUIDE", [], f"Docs/Guide.html {CASE}"),
         ("/docs-2/X.TXT", [], f"docs-2/x.txt {CASE}"),
-        ("/.ENV", [], "Names that begin with a dot are not served. --dotfiles serves them."),
-        ("/.env", [], "Names that begin with a dot are not served. --dotfiles serves them."),
+        (
+            "/.ENV",
+            [],
+            "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them.",
+        ),
+        (
+            "/.env",
+            [],
+            "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them.",
+        ),
         ("/.ENV", ["--dotfiles"], f".env {CASE}"),
         ("/_headers", [], "_headers configures the server, so it is not served. --rules off serves it."),
         ("/outside.txt", [], f"outside.txt {OUTSIDE}"),

@@ -95,3 +95,11 @@ def test_a_page_for_failures_in_a_hidden_folder_is_not_sent(tmp_path):
     site = Site(asker.root, b"", Shared(config, Clock(), cache, ErrorPages(NO_CHANGES), NO_CHANGES, Tags(config.etag)))
     assert site.failure_page(b".next/x") == b"top"
     assert site.failure_page(b"docs/x") == b"docs"
+
+
+def test_a_dot_name_that_is_given_is_served_and_no_other(tmp_path):
+    files = {".zgroup": "{}", "a/.zarray": "[]", "a/0.0": "data", ".env": "SECRET", ".git/.zgroup": "hidden"}
+    asker = make_asker(tmp_path, files, dotfile=(".zgroup", ".zarray"))
+    expected = {"/.zgroup": 200, "/a/.zarray": 200, "/a/0.0": 200, "/.env": 404, "/.git/.zgroup": 404, "/.zattrs": 404}
+    assert {target: asker.ask(target).status for target in expected} == expected
+    assert [name in body(asker.ask("/")) for name in (b".zgroup", b".env", b".git")] == [*(True, False, False)]

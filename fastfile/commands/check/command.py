@@ -96,7 +96,7 @@ class Check:
         self._explainer = Explainer(config, root_path)
         shown = ["", *(folder.rstrip("/") + "/" for _, folder in config.mount)]
         self._trees = [
-            take_inventory(point.root, point.base, name, config.dotfiles)
+            take_inventory(point.root, point.base, name, config.dotfiles, frozenset(map(os.fsencode, config.dotfile)))
             for point, name in zip(self._explainer.mount_points, shown, strict=True)
         ]
         self.count = sum(len(tree.files) for tree in self._trees)

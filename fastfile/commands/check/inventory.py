@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from fastfile.http.target import is_hidden, join
@@ -35,8 +35,8 @@ def fold(path: bytes) -> str:
     return unicodedata.normalize("NFC", os.fsdecode(path)).casefold()
 
 
-def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool) -> Tree:
-    """Return the content of a folder, in the order of the paths."""
+def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool, dotfile: Collection[bytes] = ()) -> Tree:
+    """Return the content of a folder, in the order of the paths; ``dotfile`` names the dot files that are served."""
     tree = Tree(root, base + b"/" if base else b"", shown, {}, [], [])
     if root.only is not None:
         tree.files[root.only] = root.stat(root.only)
@@ -51,7 +51,11 @@ def take_inventory(root: Root, base: bytes, shown: str, dotfiles: bool) -> Tree:
             tree.failures.append((folder, error))
             continue
         paths = [join(folder, entry.name) for entry in entries]
-        seen = [(path, entry) for path, entry in zip(paths, entries, strict=True) if dotfiles or not is_hidden(path)]
+        seen = [
+            (path, entry)
+            for path, entry in zip(paths, entries, strict=True)
+            if dotfiles or not is_hidden(path, dotfile)
+        ]
         _find_clashes([path for path, _ in seen], tree.clashes)
         for path, entry in seen:
             if not entry.is_dir(follow_symlinks=False):

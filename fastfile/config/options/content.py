@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from fastfile.config.cache_values import CACHE_RULE, ENCODED, IMMUTABLE
 from fastfile.config.header_values import MIME
 from fastfile.config.option import OptionGroup, option, repeatable
-from fastfile.config.values import FILE_NAME, MOUNT, PAGE, PATH, SWITCH, TARGET, choice
+from fastfile.config.values import DOT_NAME, FILE_NAME, MOUNT, PAGE, PATH, SWITCH, TARGET, choice
 
 
 class ContentOptions(OptionGroup):
@@ -31,6 +31,11 @@ class ContentOptions(OptionGroup):
     listing: bool = option(SWITCH, default=True, help="List the content of a folder that has no index file.")
     archive: bool = option(SWITCH, default=True, help="Offer each listed folder as a zip download, at ?archive=zip.")
     dotfiles: bool = option(SWITCH, default=False, help="Serve names that begin with a dot.")
+    dotfile: tuple[str, ...] = repeatable(
+        DOT_NAME,
+        metavar="NAME",
+        help="Serve this name although it begins with a dot, such as .zgroup; repeat it for more.",
+    )
     follow_symlinks: bool = option(SWITCH, default=False, help="Follow symbolic links that lead outside the folder.")
     base: str | None = option(TARGET, metavar="/PATH", help="Serve the folder below a path, such as /app.")
     mount: tuple[tuple[str, str], ...] = repeatable(

@@ -11,6 +11,7 @@ gone.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -147,6 +148,7 @@ class Folders:
         self._clock = shared.clock
         self._pages = shared.pages
         self._dotfiles = shared.config.dotfiles
+        self._dotfile = frozenset(map(os.fsencode, shared.config.dotfile))
         self._hides = hides
         self._withholds = withholds
         self._read = shared.read
@@ -218,7 +220,9 @@ class Folders:
         return Page(parts)
 
     def _shows(self, path: bytes) -> bool:
-        if not self._dotfiles and path.rpartition(b"/")[2].startswith(b"."):  # the well-known folder among them
+        name = path.rpartition(b"/")[2]
+        # The well-known folder is not listed.
+        if not self._dotfiles and name.startswith(b".") and name not in self._dotfile:
             return False
         return not self._hides(path)
 
