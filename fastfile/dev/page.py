@@ -24,6 +24,7 @@ MAX_TARGETS = 10_000  # files that are tracked for a page; changes of further on
 MAX_TARGET = 8192  # bytes
 _COARSE_NS = 10_000_000  # the resolution of file times: a tick of the slowest kernel clock
 _STALE = Print(0)
+GONE = Print(0, is_file=True)  # a page that was there when it was loaded, and is not any more
 
 
 class Page:

@@ -19,8 +19,9 @@ from fastfile.clock import Clock
 from fastfile.dev.burst import Burst
 from fastfile.dev.changes import Change, path_components
 from fastfile.dev.first_build import Command, FirstBuild, describe_failure
-from fastfile.dev.page import Page
+from fastfile.dev.page import GONE, Page
 from fastfile.dev.prints import Print, Prints, Submit
+from fastfile.dev.served import Served
 from fastfile.dev.watcher import Watcher, Watching
 from fastfile.message import Session
 from fastfile.protocol.websocket import GOING_AWAY
@@ -28,11 +29,11 @@ from fastfile.site.handler import Handler
 
 REFERENCES_S = 1.0  # how long a page waits for the references of its new version
 NOTICE_S = 5.0  # then a waiting page shows a notice
+EARLY_S = 0.05  # how early a timer may fire
 LINGER_S = 30.0  # how long the watcher runs after the last page
 PING_S = 30.0
 COMMAND_S = 0.3  # how often to check whether the command of --run has ended
 WAIT_S = 3.0  # how long a request for a missing file waits for the end of a build
-MAX_WAITING = 48  # the most such requests, which occupy the worker's threads
 
 
 class Log(Protocol):
@@ -82,6 +83,8 @@ class Pages:
         self.is_closed = False
         self._pages: set[Page] = set()
         self._burst = Burst()
+        self._changed_s = -inf
+        self._served = Served()
         self._known_references: dict[tuple[bytes, bytes], set[bytes]] = {}
         self._settling: Settling | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -102,13 +105,25 @@ class Pages:
         """Return the session of a page that connects."""
         return Page(self._on_page_begin, self._on_news, self._on_page_end)
 
-    def wait(self) -> Callable[[], None] | None:
-        """Return work for a thread that waits until the files are settled; None if they are."""
+    def note(self, target: bytes) -> None:
+        """Note that a target is about to be looked up for a client."""
+        self._served.note(target)
+
+    def note_found(self, target: bytes, is_file: bool) -> None:
+        """Note that something is there."""
+        self._served.note_found(target, is_file)
+
+    def wait(self, target: bytes, is_missing: bool) -> Callable[[], None] | None:
+        """Return work for a thread that waits until the files are settled; None if they are.
+
+        What was there and is missing since the last change is waited for as well: many tools delete a build first.
+        """
         if self._first_build is not None:
             if not self._first_build.is_over():
                 return self._first_build
             self._first_build = None
-        if self._burst.is_empty:
+        is_gone = is_missing and self._served.was_found(target) and time.monotonic() < self._changed_s + WAIT_S
+        if self._burst.is_empty and not is_gone:
             return None
         if self._settling is None:
             self._settling = Settling()
@@ -167,7 +182,8 @@ class Pages:
     def _on_changes(self, changes: Sequence[Change]) -> None:
         """Record the watcher's changes; none at all means that from now on everything is seen."""
         if changes:
-            self._burst.note(changes, time.monotonic())
+            self._changed_s = time.monotonic()
+            self._burst.note(changes, self._changed_s)
         self._schedule(0.0)
 
     def _on_news(self) -> None:
@@ -224,8 +240,12 @@ class Pages:
 
     async def _take_news(self, page: Page, prints: Prints) -> None:
         is_new = bool(page.target) and page.target not in page.prints
+        for target, time_ns in page.news.items():
+            page.news[target] = self._served.first_since(target, time_ns)
         news = list(page.news)
         has_changed = page.look_at_news({target: await prints.look(target, target == page.target) for target in news})
+        if is_new and self._served.was_file(page.target) and not page.prints[page.target].is_file:
+            page.prints[page.target] = GONE
         if is_new and self._moved_ns() > page.loaded_ns:
             page.forget_all()
             has_changed = True
@@ -258,7 +278,7 @@ class Pages:
         before = page.prints.get(page.target, own)
         if own.is_worse(before):
             self._hold(page, now_s)
-            if now_s - page.held_since_s >= NOTICE_S:
+            if now_s - page.held_since_s >= NOTICE_S - EARLY_S:
                 page.show(b"This page is missing from the last build. It loads again as soon as it is back.")
             return
         changed = await self._find_changed(page, prints)
@@ -272,7 +292,7 @@ class Pages:
             missing |= await prints.find_missing(target, target == page.target)
         if missing - page.missing:
             self._hold(page, now_s)
-            if now_s - page.held_since_s < REFERENCES_S:
+            if now_s - page.held_since_s < REFERENCES_S - EARLY_S:
                 return
         page.held_since_s = inf
         page.missing |= missing

@@ -133,8 +133,9 @@ class Prints:
         content = b"".join(part for part in response.parts if not isinstance(part, FileSlice))
         self._contents[asked] = content[:LIMIT]
         kind = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        etag = fields.get(b"etag")  # of a file on a disk that can hang, which is looked up in a thread of its own
-        return Print(response.status, etag or hash_content((content,)), kind, etag is not None), b""
+        # A file on a disk that can hang is looked up in a thread of its own. A listing has no ranges.
+        is_file = response.status == 200 and b"accept-ranges" in fields
+        return Print(response.status, fields.get(b"etag") or hash_content((content,)), kind, is_file), b""
 
     async def _find(self, head: RequestHead) -> Entry | Response:
         found: Entry | Response | Deferred | None = None

@@ -30,6 +30,7 @@ from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, m
 
 PATH = b"/.fastfile/live"
 SCRIPT_PATH = PATH + b".js"
+WAIT_S = 3.0  # a request waits so long for a build to end, in all
 _DOCUMENTS = (b"document", b"iframe", b"frame")
 _SCRIPT_TYPE: Field = (b"Content-Type", b"text/javascript; charset=utf-8")
 _FOR_A_YEAR: Field = (b"Cache-Control", b"max-age=31536000, immutable")
@@ -54,7 +55,13 @@ class Pages(Protocol):
     def open(self) -> Session:
         """Return the session of a page that connects."""
 
-    def wait(self) -> Callable[[], None] | None:
+    def note(self, target: bytes) -> None:
+        """Note that a target is about to be looked up for a client."""
+
+    def note_found(self, target: bytes, is_file: bool) -> None:
+        """Note that something is there."""
+
+    def wait(self, target: bytes, is_missing: bool) -> Callable[[], None] | None:
         """Return work for a thread that waits until the files are settled; None if they are."""
 
 
@@ -82,7 +89,8 @@ class Live(Middleware):
                 return self._respond_ourselves(head, path, query)
             except HTTPError as error:
                 return self.handler.refuse(error, head)
-        return self._look_at(head, self._ask(head), True)
+        self._pages.note(head.target)
+        return self._look_at(head, self._ask(head), self._clock.monotonic_s + WAIT_S)
 
     def _respond_ourselves(self, head: RequestHead, path: bytes, query: bytes) -> Response:
         if path == PATH:
@@ -122,23 +130,30 @@ class Live(Middleware):
         """Return the handler's response: for a page without conditions and ranges, since they hold for what is sent."""
         return self.handler.respond(_copy(head, head.accept_encoding) if is_page_request(head) else head)
 
-    def _look_at(self, head: RequestHead, response: Response | Deferred, waits: bool) -> Response | Deferred:
+    def _look_at(self, head: RequestHead, response: Response | Deferred, until_s: float) -> Response | Deferred:
+        """Return what a request gets, for which the handler has this response; it waits for a build at most so long."""
         if isinstance(response, Deferred):
-            return response.map(lambda response: self._look_at(head, response, waits))
+            return response.map(lambda response: self._look_at(head, response, until_s))
         is_missing = response.status == 404 and head.method in (b"GET", b"HEAD")
         if is_missing and head.field(b"service-worker") == b"script":
             return self._end_of_worker
         is_page = is_page_request(head)
-        if waits and (is_missing or is_page):
+        if (is_missing or is_page) and self._clock.monotonic_s < until_s:
             # In the middle of a build, what is missing may be there in a moment, and a page may have new parts.
-            work = self._pages.wait()
+            work = self._pages.wait(head.target, is_missing)
             if work is not None:
-                return Deferred(work, lambda future: self._look_at(head, self._ask(head), False))
+                return Deferred(work, lambda future: self._look_again(head, until_s))
+        if response.status < 400:
+            self._pages.note_found(head.target, has_field(response.fields, b"accept-ranges"))  # no listing has it
         if not is_page:
             return response
         if _is_page(response) and has_field(response.fields, b"content-encoding"):
             return self._inject(head, self.handler.respond(_copy(head, None)))
         return self._inject(head, response)
+
+    def _look_again(self, head: RequestHead, until_s: float) -> Response | Deferred:
+        self._pages.note(head.target)
+        return self._look_at(head, self._ask(head), until_s)
 
     def _inject(self, head: RequestHead, response: Response | Deferred) -> Response | Deferred:
         if isinstance(response, Deferred):

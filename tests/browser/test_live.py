@@ -28,6 +28,7 @@ self.onfetch = (event) => event.respondWith(new Response("<title>old</title>", {
 """
 GREEN = "rgb(0, 128, 0)"
 REBUILDS = 10
+BUILDS = Path(__file__).parents[1] / "data" / "builds"
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,32 @@ def test_rebuilds_that_delete_and_write_all_show_no_broken_page(
     count, failed = tab.navigations()
     assert failed == []
     assert REBUILDS <= count <= 2 * REBUILDS
+
+
+@pytest.mark.parametrize("tool", ["vite", "eleventy"])
+def test_real_builds_in_turn_are_each_shown_once_and_whole(
+    browser: webdriver.Chrome, tmp_path: Path, tool: str
+) -> None:
+    root = tmp_path / "dist"
+    shutil.copytree(BUILDS / f"{tool}-2", root)
+    with ServerProcess(["--live", str(root)]) as server:
+        tab = Tab(browser, server)
+        has_all = "window.lazy" if tool == "vite" else "true"  # else the next build takes away what is still loaded
+        tab.wait_for(has_all)
+        for number in range(REBUILDS):
+            source = BUILDS / f"{tool}-{1 + number % 2}"
+            shutil.rmtree(root)
+            root.mkdir()
+            for path in sorted(source.rglob("*")):
+                time.sleep(0.025)  # as slow as these tools are on a busy machine
+                if path.is_file():
+                    (root / path.relative_to(source)).write_bytes(path.read_bytes())
+                else:
+                    (root / path.relative_to(source)).mkdir()
+            tab.wait_for(f"document.querySelector('h1').textContent === 'Build {1 + number % 2}'")
+            tab.wait_for_color(GREEN)
+            tab.wait_for(has_all)
+        assert tab.navigations()[1] == []
 
 
 @pytest.mark.parametrize("way", ["renamed into place", "removed and made", "switched by a link"])

@@ -65,7 +65,13 @@ class FakePages:
         self.sessions.append(Echo())
         return self.sessions[-1]
 
-    def wait(self) -> Callable[[], None] | None:
+    def note(self, target: bytes) -> None:
+        pass
+
+    def note_found(self, target: bytes, is_file: bool) -> None:
+        pass
+
+    def wait(self, target: bytes, is_missing: bool) -> Callable[[], None] | None:
         work, self.work = self.work, None
         return work
 

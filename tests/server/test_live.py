@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.livepage import HANDSHAKE, Listener
+from support.rawclient import RawClient
 from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 PAGE = "<!doctype html><link rel=stylesheet href=/style.css><script src={}></script>"
@@ -60,6 +61,21 @@ def test_a_change_of_before_the_page_said_so_is_told(server: ServerProcess, root
     page = Listener(server, "60000 /", "59999 /style.css", "0 /a.js")
     assert page.hear() == "reload"
     page.close()
+
+
+def test_a_file_that_was_there_is_waited_for_while_a_build_is_without_it(
+    page: Listener, server: ServerProcess, root: Path
+) -> None:
+    with RawClient(server.connect()) as client:
+        assert client.request("/a.js").status == 200
+        (root / "style.css").write_text("2")
+        assert page.hear() == "swap /style.css", "by now the folder is watched"
+        (root / "a.js").unlink()
+        client.send("/a.js")
+        (root / "other.js").write_text("1")
+        (root / "a.js").write_text("again")
+        assert client.receive().body == b"again"
+        assert client.request("/never.js").status == 404
 
 
 def test_a_page_waits_for_what_its_new_version_refers_to(page: Listener, root: Path) -> None:

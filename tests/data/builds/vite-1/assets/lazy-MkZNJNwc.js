@@ -1,0 +1,1 @@
+export{t as value}from"./index-CwzvbD5I.js";

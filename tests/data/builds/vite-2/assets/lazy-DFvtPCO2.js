@@ -1,0 +1,1 @@
+export{t as value}from"./index-B0doEigh.js";
