@@ -166,7 +166,7 @@ def _exists(name: str) -> bool:
     if not folder:
         return False
     if not os.path.isdir(folder):
-        logger.warning("%s is not there: %s", name, folder)
+        logger.warning("%s does not exist: %s", name, folder)
         return False
     return True
 

@@ -34,10 +34,10 @@ def check_together(config: Config) -> None:
         problem = f"expected one for each {other}, got {len(getattr(config, name))}"
         raise ConfigError(flag, config.source(name), problem)
     if config.https and config.tls_cert:
-        problem = "cannot go with --tls-cert, which names another certificate"
+        problem = "cannot be used with --tls-cert, which gives another certificate"
         raise ConfigError("--https", config.source("https"), problem)
     if config.live and config.workers > 1:
-        problem = f"the pages of one site are told by one worker, and --workers is {config.workers}"
+        problem = f"it works only with one worker, and --workers is {config.workers}"
         raise ConfigError("--live", config.source("live"), problem)
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:

@@ -223,5 +223,5 @@ PAGE = Kind("the path of a page beneath the folder, without a slash before it", 
 MOUNT = Kind("/PATH=FOLDER", _parse_mount, "=".join)
 PROXY = Kind("a network such as 10.0.0.0/8, an address, or unix", _parse_proxy)
 METRICS = Kind("HOST:PORT or unix:PATH", _parse_metrics)
-COMMAND = Kind("a command of the shell", _parse_path)
+COMMAND = Kind("a shell command", _parse_path)
 NAME = Kind("a name or a number", _parse_path)

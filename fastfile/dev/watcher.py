@@ -20,9 +20,9 @@ def describe_watching(roots: Sequence[str], always_poll: bool) -> str:
     """Return how changes are found, as the banner says it."""
     text = "live: open pages reload when their files change"
     if always_poll:
-        return f"{text}; it looks at all files again and again (--watch-poll)"
+        return f"{text}; it polls all files (--watch-poll)"
     kind = find_silent([os.fsencode(root) for root in roots])
-    return f"{text}; it looks at all files again and again, since {kind} reports no changes" if kind else text
+    return f"{text}; it polls all files, because {kind} reports no changes" if kind else text
 
 
 class Watching(NamedTuple):
@@ -73,7 +73,7 @@ class Watcher:
                 return
             why = self._watch(stop_fd)
             if why:
-                self._say(f"--live looks at all files again and again: {why}")
+                self._say(f"--live polls all files: {why}")
                 self._poll(stop_fd)
         finally:
             os.close(stop_fd)

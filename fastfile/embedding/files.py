@@ -32,7 +32,7 @@ PASSED_ON = frozenset((400, 404))
 MAX_MOUNTS = 16  # paths at which one application may be mounted; each has its own cache
 PAGE_STATUSES = frozenset((200, 304))
 MOVED = frozenset((301, 302, 307, 308))
-HINT = ": it is for a server with sockets and processes of its own (fastfile.Server, fastfile.run)"
+HINT = ": it is for a server with its own sockets and processes (fastfile.Server, fastfile.run)"
 
 
 class Plan(NamedTuple):
@@ -49,13 +49,13 @@ def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix
     texts = make_texts(options, FilesOptions.__annotations__, source, HINT)
     if prefix.strip("/"):
         if "base" in texts:
-            raise ConfigError("--base", source, "cannot go with prefix: they mean the same")
+            raise ConfigError("--base", source, "cannot be used with prefix: they mean the same")
         texts["base"] = ["/" + prefix.strip("/")]
     texts["directory"] = name_directory(directory, source)
     # Host names are the host's business, like the Server field, and a list of files is not a page of an application.
     config = make_config(texts, source, allowed_host=("*",), listing=False, server_header=False)
     if has_app and (config.auth or config.auth_file is not None):
-        raise ConfigError("--auth", source, "cannot go with app=: the application decides who may read")
+        raise ConfigError("--auth", source, "cannot be used with app=: the application controls access")
     config, root_path = find_root(config)
     for mount_point in open_roots(config, os.fsencode(root_path)):
         mount_point.root.close()  # it could be opened

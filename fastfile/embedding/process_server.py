@@ -17,7 +17,7 @@ from fastfile.embedding.running import RunningServer, check_host
 from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory
 from fastfile.errors import StartError
 
-HINT = ": it is for a server that the program does not watch (fastfile.run)"
+HINT = ": it is for a server that the program does not supervise (fastfile.run)"
 GRACE_S = 0.2  # a program that stops its server does not wait for clients; the command gives more
 START_S = 60.0  # far more than a start takes, so reaching it is a failure, not a slow machine
 END_S = 5.0  # beyond the grace

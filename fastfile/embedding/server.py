@@ -29,7 +29,7 @@ from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.threads import Offload
 
-HINT = ": it is for a server with processes of its own (fastfile.ProcessServer, fastfile.run)"
+HINT = ": it is for a server with its own processes (fastfile.ProcessServer, fastfile.run)"
 TICK_S = 1.0  # deadlines are this coarse
 EXHAUSTED_PAUSE_S = 0.1  # after a failed accept
 JOIN_S = 10.0  # far above what the thread takes to end

@@ -98,13 +98,13 @@ def read_authority(path: str, key_path: str, remedy: str, now: datetime, is_fore
         certificate = x509.load_pem_x509_certificate(content)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (ValueError, x509.ExtensionNotFound):
-        raise refuse(path, "this is no certificate of a CA") from None
+        raise refuse(path, "this is not a certificate of a CA") from None
     try:
         key = serialization.load_pem_private_key(key_content, None)
     except (ValueError, TypeError):  # TypeError: it has a password
-        raise refuse(key_path, "this is no private key, or it has a password") from None
+        raise refuse(key_path, "this is not a private key, or it has a password") from None
     if not constraints.ca:
-        raise refuse(path, "this is no certificate of a CA")
+        raise refuse(path, "this is not a certificate of a CA")
     if not isinstance(key, PrivateKey) or key.public_key() != certificate.public_key():
         raise refuse(key_path, "this key does not belong to the certificate of the CA")
     if now >= certificate.not_valid_after_utc:

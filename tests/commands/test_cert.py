@@ -340,10 +340,10 @@ REFUSALS = [
     (["http://a.test/"], 'NAME (from the command line): expected a host name or an IP address, got "http://a.test/"'),
     (["--store", "opera"], "--store (from the command line): expected one of system, chromium, firefox"),
     (["--ca-rot"], "--ca-rot (from the command line): no such option; did you mean --ca-root?"),
-    (["--ca-root", "a.test"], '--ca-root (from the command line): cannot go with "a.test"'),
+    (["--ca-root", "a.test"], '--ca-root (from the command line): cannot be used with "a.test"'),
     (["--out", "."], "--out (from the command line): is for a certificate: give a NAME too"),
     (["install", "a.test", "--store", "chromium"], 'install (from the command line): takes no name, got "a.test"'),
-    (["uninstall", "--new", "--store", "chromium"], "--new (from the command line): cannot go with uninstall"),
+    (["uninstall", "--new", "--store", "chromium"], "--new (from the command line): cannot be used with uninstall"),
 ]
 
 

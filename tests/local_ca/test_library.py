@@ -204,8 +204,12 @@ def spoil(name: str, content: bytes) -> object:
 
 
 DAMAGES = [
-    pytest.param(spoil("fastfile-ca.pem", b"nonsense"), "fastfile-ca.pem: this is no certificate of a CA", id="no PEM"),
-    pytest.param(spoil("fastfile-ca-key.pem", b""), "fastfile-ca-key.pem: this is no private key", id="an empty key"),
+    pytest.param(
+        spoil("fastfile-ca.pem", b"nonsense"), "fastfile-ca.pem: this is not a certificate of a CA", id="no PEM"
+    ),
+    pytest.param(
+        spoil("fastfile-ca-key.pem", b""), "fastfile-ca-key.pem: this is not a private key", id="an empty key"
+    ),
     pytest.param(
         lambda folder: (folder / "fastfile-ca-key.pem").unlink(),
         "fastfile-ca-key.pem: the local CA cannot be read: No such file or directory",
@@ -246,7 +250,7 @@ def test_the_key_of_another_ca_is_refused(tmp_path: Path, library: Library, auth
 
 def test_a_certificate_that_is_no_ca_is_refused(tmp_path: Path, authority: Authority) -> None:
     leaf = write_leaf(tmp_path, authority, "localhost")
-    with pytest.raises(StartError, match="this is no certificate of a CA"):
+    with pytest.raises(StartError, match="this is not a certificate of a CA"):
         read_authority(str(leaf), str(leaf), "", NOW)
 
 

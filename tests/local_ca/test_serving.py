@@ -288,7 +288,12 @@ def test_nothing_is_said_where_the_ca_is_trusted(
 
 
 FAILURES: list[tuple[Sequence[str], dict[str, str], int, str]] = [
-    (["--https", "--tls-cert", "a.pem", "--tls-key", "a.pem"], {}, 2, "--https (from the command line): cannot go"),
+    (
+        ["--https", "--tls-cert", "a.pem", "--tls-key", "a.pem"],
+        {},
+        2,
+        "--https (from the command line): cannot be used",
+    ),
     (["--https"], {"HOME": __file__}, 1, f"cannot keep the local CA: {__file__}/.local: Not a directory; "),
 ]
 

@@ -148,9 +148,9 @@ def _check(action: str, words: Sequence[str], switches: set[str], values: dict[s
     if action and len(words) > 1:
         raise ConfigError(action, COMMAND_LINE, f'takes no name, got "{printable(words[1])}"')
     if words and "ca_root" in switches:
-        raise ConfigError("--ca-root", COMMAND_LINE, f'cannot go with "{printable(words[0])}"')
+        raise ConfigError("--ca-root", COMMAND_LINE, f'cannot be used with "{printable(words[0])}"')
     if action == "uninstall" and "new" in switches:
-        raise ConfigError("--new", COMMAND_LINE, "cannot go with uninstall")
+        raise ConfigError("--new", COMMAND_LINE, "cannot be used with uninstall")
     if values["out"] is not None and (action or not words):
         raise ConfigError("--out", COMMAND_LINE, "is for a certificate: give a NAME too")
 

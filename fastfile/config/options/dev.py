@@ -32,5 +32,5 @@ class DevOptions(OptionGroup):
     watch_poll: bool = option(
         SWITCH,
         default=False,
-        help="Let --live look at all files again and again, where the system reports no changes of them.",
+        help="Make --live poll all files, for file systems that do not report changes.",
     )

@@ -106,8 +106,8 @@ class LimitOptions(OptionGroup):
         number(1, 10000),
         default=128,
         metavar="N",
-        help="Most requests that a connection may have under way in HTTP/2; more are refused.",
-        reason="a page asks for some dozens at once; each that waits holds a file and some memory",
+        help="Most concurrent requests on an HTTP/2 connection; more are refused.",
+        reason="a page requests dozens at once; each waiting one holds a file and some memory",
         peers="nginx 128; h2o, httpd and Envoy 100; Go and Caddy 250",
     )
     head_timeout: float = option(
@@ -154,7 +154,7 @@ class LimitOptions(OptionGroup):
         seconds(0.1, 86400),
         default=15.0,
         metavar="TIME",
-        help="Time for one look-up or read on a network disk (--remote-disk); then the response is 503, or cut.",
+        help="Time for one lookup or read on a network disk (--remote-disk); then the response is 503, or cut off.",
         reason="a disk that sleeps needs 10 s to spin up; one that hangs may never come back",
         peers="nginx, Caddy and httpd wait as long as the disk does",
     )

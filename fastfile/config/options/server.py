@@ -137,7 +137,7 @@ class ProcessOptions(OptionGroup):
         choice("auto", "on", "off"),
         default="auto",
         metavar="MODE",
-        help="Look files up in a thread, so that a disk that hangs stops nothing else: auto (on a network or FUSE file "
+        help="Look up files in a thread, so that a hanging disk stops nothing else: auto (on a network or FUSE file "
         "system), on, or off.",
     )
 

@@ -24,8 +24,8 @@ class TlsOptions(OptionGroup):
     tls_cert: tuple[str, ...] = repeatable(
         PATH,
         metavar="FILE",
-        help="Serve HTTPS with this certificate (PEM, its chain behind it). Repeat it with --tls-key for more host "
-        "names; the first is for clients that name none.",
+        help="Serve HTTPS with this certificate (PEM, followed by its chain). Repeat it with --tls-key for more host "
+        "names; the first is for clients that send no name.",
     )
     tls_key: tuple[str, ...] = repeatable(
         PATH, metavar="FILE", help="Private key of the certificate (PEM): one for each --tls-cert, in the same order."
@@ -46,6 +46,6 @@ class TlsOptions(OptionGroup):
         number(0, 10 * YEAR_S),
         bare=str(YEAR_S),
         metavar="SECONDS",
-        help="Tell browsers to use HTTPS alone for this host from now on, for a year or the time given "
-        "(Strict-Transport-Security). Never with a local certificate.",
+        help="Tell browsers to use only HTTPS for this host, for a year or the given time "
+        "(Strict-Transport-Security). Never sent with a local certificate.",
     )
