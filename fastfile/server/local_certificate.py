@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from fastfile.config.config import Config, Endpoint
-from fastfile.local_ca.library import find_authority, find_leaf, open_library
+from fastfile.local_ca.library import find_authority, find_leaf, open_library, utc_now
 from fastfile.local_ca.names import LOOPBACK_NAMES, Name, host_names, is_local, parse_name
 from fastfile.middleware.ca_download import PATH
 from fastfile.server.lan import lan_addresses
@@ -37,7 +36,7 @@ def find_local_certificate(config: Config) -> LocalCertificate:
     """Return the certificate for what the settings serve; make it if there is none. Raises StartError."""
     from fastfile.local_ca.leaf import RENEWAL
 
-    now = datetime.now(UTC)
+    now = utc_now()
     library = open_library(os.environ)
     authority = find_authority(library, now)
     is_near = not config.host and Endpoint(config.bind.strip("[]"), 0).is_near
