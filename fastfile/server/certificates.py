@@ -29,8 +29,10 @@ def is_secure(config: Config) -> bool:
 
 def load_contexts(config: Config) -> Contexts | None:
     """Read the certificates of the settings; None if HTTPS is off. Raises StartError with one line."""
-    if not is_secure(config):
-        return None
+    return _load(config) if is_secure(config) else None
+
+
+def _load(config: Config) -> Contexts:
     # Imported here: most servers start without OpenSSL. The workers need the transport, and cannot import it later.
     from fastfile.middleware import https  # noqa: F401
     from fastfile.server.net.tls import transport  # noqa: F401
@@ -102,7 +104,7 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
 def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
     """Return a plan with the certificates of now; None, with a line to ``say``, if they are wrong."""
     try:
-        contexts = load_contexts(plan.config)
+        contexts = _load(plan.config)  # with sockets of a service manager, --bind may be a Unix socket by now
     except StartError as error:
         say(f"the old certificates stay in force: {error}")
         return None

@@ -22,7 +22,6 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
 from fastfile.responder import Responder
-from fastfile.server.certificates import is_secure
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.deadline import Deadline
 from fastfile.server.log.complaints import Complaints
@@ -185,7 +184,7 @@ class Worker:
             inner, self._pages = make_live(self._handler, config, *surroundings)
         entrance = add_gates(inner, config, self._clock, report, authority)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
-        insecure = make_refusal(config) if is_secure(config) else None
+        insecure = None if contexts is None else make_refusal(config)
         service = Service(config, entrance, self._clock, self._poller, *shared, insecure)
         service.http2 = make_http2(config, self._clock)
         return service

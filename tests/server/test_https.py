@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.activation import serve_given
 from support.certificates import DAY, Pair, make_pair
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
@@ -262,3 +263,17 @@ def test_absolute_targets_may_be_https_over_tls_alone(site: Path, pair: Pair) ->
     with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
         client.connection.sendall(b"GET https://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.receive().status == 421
+
+
+def test_of_the_sockets_of_a_service_manager_those_of_tcp_speak_tls(site: Path, pair: Pair, tmp_path: Path) -> None:
+    path = os.fspath(tmp_path / "socket")
+    with serve_given([str(site), *pair.options()], path) as server:
+        with RawClient(server.connect()) as client:
+            client.send("/")
+            assert client.receive().status == 400
+        renewed = make_pair(tmp_path, stem="renewed")
+        copy_over(renewed, pair)
+        wait_for_certificate(server, renewed)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+            assert RawClient(connection).request("/").status == 200

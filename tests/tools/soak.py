@@ -1,8 +1,9 @@
 """A server under everything at once, for half an hour or a given time: ``make soak SECONDS=60``.
 
-Good clients check every byte, malformed ones do their worst, files change under both; meanwhile an operator kills and
-stops workers, reloads and rotates logs. It ends with status 1 and the reason if a byte was wrong, a response was lost
-without a killed worker, or memory or descriptors grew. docs/reliability.md has the figures of a run.
+Good clients, half of them over TLS, check every byte, malformed ones do their worst, files change under both;
+meanwhile an operator kills and stops workers, reloads and rotates logs. It ends with status 1 and the reason if a byte
+was wrong, a response was lost without a killed worker, or memory or descriptors grew. docs/reliability.md has the
+figures of a run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -21,6 +23,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from support.activation import serve_given
+from support.certificates import make_pair
 from support.rawclient import RawClient, Received
 from support.serverprocess import ServerProcess, processes
 
@@ -73,7 +77,26 @@ class Soak:
         arguments = ["--workers", str(WORKERS), "--log-file", str(self.log), "--log-format", "json"]
         arguments += ["--heartbeat-timeout", str(HEARTBEAT_S), "--head-timeout", "2", "--health", "/healthz"]
         arguments += ["--metrics", f"unix:{folder}/metrics"]
-        self.server = ServerProcess([*arguments, str(self.root)])
+        # As a service manager gives them: TLS on the TCP socket, plain HTTP on the Unix socket, the same workers.
+        pair = make_pair(folder)
+        self.client = pair.client()
+        self.path = os.fspath(folder / "socket")
+        self.server = serve_given([*arguments, *pair.options(), str(self.root)], self.path)
+
+    def connect(self) -> socket.socket:
+        """Connect to the Unix socket."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(60)
+        connection.connect(self.path)
+        return connection
+
+    def connect_securely(self) -> ssl.SSLSocket:
+        plain = self.server.connect()
+        try:
+            return self.client.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+        except BaseException:
+            plain.close()
+            raise
 
     def thread(self, deed: Callable[[random.Random], None], seed: int) -> threading.Thread:
         """Return a thread that repeats an action; its exceptions are kept."""
@@ -93,11 +116,13 @@ class Soak:
     def be_good(self, chance: random.Random) -> None:
         began_s = time.monotonic()
         try:
-            with RawClient(self.server.connect()) as client:
+            is_secure = chance.random() < 0.5
+            with RawClient(self.connect_securely() if is_secure else self.connect()) as client:
+                self.counts["over TLS" if is_secure else "plain"] += 1
                 for _ in range(REQUESTS):
                     if self.is_over.is_set() or not self.ask(client, chance):
                         return
-        except (Lost, ConnectionResetError, BrokenPipeError, TimeoutError):
+        except (Lost, ConnectionResetError, BrokenPipeError, TimeoutError, ssl.SSLError):
             self.lost.append((began_s, time.monotonic()))
 
     def ask(self, client: RawClient, chance: random.Random) -> bool:
@@ -150,7 +175,7 @@ class Soak:
 
     def be_rude(self, chance: random.Random) -> None:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError, TimeoutError):
-            with self.server.connect() as connection:
+            with self.server.connect() if chance.random() < 0.5 else self.connect() as connection:
                 for _ in range(chance.randrange(1, 4)):
                     connection.sendall(chance.choice(RUDE))
                 way = chance.randrange(4)
