@@ -46,6 +46,7 @@ COMPILED_SOURCES = (
     "server.net.connection",
     "server.net.http1.output",
     "server.net.http1.refusals",
+    "server.net.http1.handover",
     "server.log.lines",
     "server.log.format",
     "server.log.access",

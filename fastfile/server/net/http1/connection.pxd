@@ -2,7 +2,7 @@ cimport cython
 
 from fastfile.message cimport Deferred, RequestHead, Response
 from fastfile.server.net.http1.deferral cimport Deferral
-from fastfile.server.net.http1.refusals cimport Refusals
+from fastfile.server.net.http1.handover cimport Handover
 from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
@@ -11,7 +11,7 @@ cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
 cdef int READ, MORE, NOTHING, PLAIN, SECURE
 cdef Py_ssize_t LOOK_EACH
 
-cdef class Http1Connection(Refusals):
+cdef class Http1Connection(Handover):
     cdef RequestReader _reader
     cdef _set_up_http1(self, Service service, Transport transport)
     cdef object _opening
@@ -19,8 +19,6 @@ cdef class Http1Connection(Refusals):
     cdef _go_on(self)
     @cython.locals(service=Service, reader=RequestReader, before=Py_ssize_t, is_waiting=bint)
     cdef _process(self, bytearray data, Py_ssize_t count)
-    cdef bint _may_be_http2(self) except -1
-    cdef _become_http2(self, bytearray data)
     cdef bytearray _open(self, bytearray data, Py_ssize_t count)
     cdef _take_requests(self, RequestReader reader)
     @cython.locals(head=RequestHead, early=Response)
@@ -42,7 +40,6 @@ cdef class Http1Connection(Refusals):
     cdef _give_up(self)
     @cython.locals(service=Service, now_s=double, before=int, reader=RequestReader, is_in_head=bint)
     cdef _settle(self, bint responded)
-    cdef _hand_over(self)
     @cython.locals(reader=RequestReader)
     cdef _drop_work(self)
 

@@ -17,9 +17,9 @@ from fastfile.errors import BadRequest, HTTPError
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE
 from fastfile.server.net.http1.deferral import Deferral, is_continue
+from fastfile.server.net.http1.handover import Handover
 from fastfile.server.net.http1.opening import Opening
 from fastfile.server.net.http1.reader import RequestReader
-from fastfile.server.net.http1.refusals import Refusals
 from fastfile.server.net.poller import READ
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
@@ -29,7 +29,7 @@ from fastfile.server.net.transport import PLAIN, SECURE, Transport
 LOOK_EACH = 4
 
 
-class Http1Connection(Refusals):
+class Http1Connection(Handover):
     """Reads requests and responds to them, in order."""
 
     __slots__ = ("_opening", "_reader")
@@ -100,6 +100,7 @@ class Http1Connection(Refusals):
             except BadRequest as error:
                 service.reader = None
                 if self._may_be_http2() and reader.is_at_http2():
+                    self._reader = None
                     self._become_http2(reader.unread())
                     return
                 self._refuse_unreadable(error, reader)
@@ -111,18 +112,6 @@ class Http1Connection(Refusals):
             self._settle(self._requests != before)
         elif self.state == WAITING:
             self._wait()
-
-    def _may_be_http2(self) -> bool:
-        """Tell whether the client may begin as HTTP/2 does; over TLS that was negotiated (RFC 9113 §3.3)."""
-        is_allowed = self._transport.kind == PLAIN or self._transport.alpn == b"h2"
-        return self._requests == 0 and self._service.http2 is not None and is_allowed
-
-    def _become_http2(self, data: bytearray) -> None:
-        """Let an HTTP/2 connection go on with the socket and with what has arrived."""
-        assert self._service.http2 is not None
-        self._reader = None
-        self.state = CLOSED
-        self._service.http2.take_over(self._service, self._transport, self._interest, self.deadline_s, data)
 
     def _open(self, data: bytearray, count: int) -> bytearray:
         """Return the input after the opening, if it is complete; empty if the connection is refused."""
@@ -340,15 +329,6 @@ class Http1Connection(Refusals):
             self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
         self._wait_for(READ)
 
-    def _hand_over(self) -> None:
-        """Give the connection to the session of a 101."""
-        # Imported here (and by serve.preload()), because only --live needs it.
-        from fastfile.server.net.upgraded import hand_over
-
-        assert self._session is not None
-        self.state = CLOSED
-        hand_over(self._service, self._transport, self._session, self._interest >= 0)
-
     def _drop_work(self) -> None:
         reader, self._reader = self._reader, None
         try:
@@ -357,7 +337,7 @@ class Http1Connection(Refusals):
             if self._deferral is not None:
                 self._drop_deferral()
         finally:
-            Refusals._drop_work(self)
+            Handover._drop_work(self)
 
 
 def make_connection(service: Service, transport: Transport) -> Http1Connection:
