@@ -17,6 +17,7 @@ class FilesOptions(TypedDict, total=False):
     listing: bool | None
     archive: bool | None
     dotfiles: bool | None
+    dotfile: Sequence[str] | None
     follow_symlinks: bool | None
     base: str | None
     mount: Pairs | None
