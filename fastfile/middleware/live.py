@@ -75,7 +75,7 @@ class Live(Middleware):
         self._allowed = allowed_hosts(config)
         self._max_ranges = config.limit_ranges
         self._tag = hashlib.blake2b(script, digest_size=6).hexdigest().encode()
-        # A 304 leaves the page of before as it was, so the nonce has to last as long as the entity tag.
+        # A 304 does not change the earlier page, so the nonce must last as long as the entity tag.
         self._nonce = secrets.token_urlsafe(12).encode()
         fields = (_SCRIPT_TYPE, NO_SNIFFING)
         self._script = make_response(200, (*fields, _FOR_A_YEAR), script)

@@ -183,7 +183,7 @@ def test_what_a_page_does_not_use_leaves_it_alone(browser: webdriver.Chrome, ser
     (root / "node_modules").mkdir()
     (root / "node_modules" / "x.js").write_text("1")
     (root / "app.js").rename(root / "gone.js")  # a deleted file causes no reload
-    (root / "style.css").write_text("h1 { color: green }")  # and this one is told last
+    (root / "style.css").write_text("h1 { color: green }")  # and this change is reported last
     tab.wait_for_color(GREEN)
     assert tab.is_marked()
     assert tab.navigations() == (0, [])

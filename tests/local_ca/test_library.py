@@ -272,7 +272,7 @@ def test_a_relative_data_folder_is_ignored_as_xdg_says(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mkcert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root as mkcert makes it: RSA, without constraints, the key for its user alone."""
+    """A root as mkcert makes it: RSA, without constraints, and a key that only its user can read."""
     folder = tmp_path_factory.mktemp("mkcert")
     command = [require_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9"]
     command += ["-keyout", "rootCA-key.pem", "-out", "rootCA.pem", "-subj", "/O=mkcert development CA/CN=mkcert a@b"]

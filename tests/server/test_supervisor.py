@@ -87,7 +87,7 @@ def test_a_worker_that_dies_is_replaced_and_its_cause_is_logged_once(
         victim, other = server.wait_for_workers(2)
         os.kill(victim, number)
         until(lambda: victim not in server.worker_pids(), "it is dead")
-        assert all(ask(server) == 200 for _ in range(20))  # any worker may get them: the queue is kept
+        assert all(ask(server) == 200 for _ in range(20))  # whichever worker gets them, the queue is kept
         assert other in server.wait_for_workers(2)
         lines = server.stderr.splitlines()
         assert len(lines) == 1, lines

@@ -251,7 +251,7 @@ def test_a_discarded_entry_makes_room() -> None:
 
 
 def test_the_bytes_of_the_cache_are_about_those_of_the_memory() -> None:
-    """A flood of long targets that are not there is the cheapest way to fill it."""
+    """A flood of long, missing targets is the cheapest way to fill it."""
     limit = 4_000_000
     cache: Cache[Entry] = Cache(limit, 10)
     tracemalloc.start()

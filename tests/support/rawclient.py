@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 RECEIVE_SIZE = 262144
 TIMEOUT_S = 60
-CLOCK_SLACK_S = 1.1  # a Date is of whole seconds, rounded down
+CLOCK_SLACK_S = 1.1  # a Date has whole seconds, rounded down
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([\x20-\x7e]+)")  # RFC 9112 §4; a server of 1.1 says so (RFC 9110 §2.5)
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x21-\x7e]|[\x21-\x7e][\x20-\x7e]*[\x21-\x7e])")

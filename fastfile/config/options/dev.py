@@ -18,7 +18,7 @@ class DevOptions(OptionGroup):
     live: bool = option(
         SWITCH,
         default=False,
-        help="Reload open pages when their files change; style sheets and pictures are swapped in place. For "
+        help="Reload open pages when their files change; style sheets and images are swapped in place. For "
         "development, with one worker.",
     )
     run: str | None = option(
