@@ -434,3 +434,9 @@ def test_a_standard_output_that_is_gone_does_not_stop_the_server(kind, monkeypat
         stdout.close()
     monkeypatch.setattr(sys, "stdout", stdout)
     announce()
+
+
+def test_help_imports_nothing_that_compiles_source_or_runs_a_server():
+    program = "import sys; before = {*sys.modules}; import fastfile.cli.main; print(*{*sys.modules} - before)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"dataclasses", "inspect", "asyncio", "ssl", "fastfile.server.worker"} & set(run.stdout.split())

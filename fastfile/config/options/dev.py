@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from fastfile.config.option import OptionGroup, option
 from fastfile.config.values import COMMAND, SWITCH
 
 
-@dataclass(frozen=True, init=False, repr=False, eq=False)
 class DevOptions(OptionGroup):
     """What helps while a site is being made."""
 
