@@ -32,7 +32,8 @@ def check_together(config: Config) -> None:
         flag, other = ("--tls-key", "--tls-cert") if config.tls_cert else ("--tls-cert", "--tls-key")
         name = flag.lstrip("-").replace("-", "_")
         problem = f"expected one for each {other}, got {len(getattr(config, name))}"
-        raise ConfigError(flag, config.source(name), problem)
+        given = name if getattr(config, name) else other.lstrip("-").replace("-", "_")
+        raise ConfigError(flag, config.source(given), problem)
     if config.https and config.tls_cert:
         problem = "cannot be used with --tls-cert, which gives another certificate"
         raise ConfigError("--https", config.source("https"), problem)

@@ -127,7 +127,7 @@ def listen_for_redirects(config: Config) -> Listening | None:
     try:
         return listen(config.replace(port=config.redirect_http, workers=1, strict_port=True))
     except StartError as error:
-        raise StartError(f"--redirect-http: {error}") from None
+        raise StartError(f"--redirect-http: {str(error).replace('--port', '--redirect-http')}") from None
 
 
 def preload(config: Config) -> list[str]:

@@ -21,6 +21,8 @@ CONTRADICTIONS = [
     ({"cors": ["*"], "header": ["Access-Control-Max-Age: 1"]}, "cannot be used with --cors"),
     ({"mount": ["/a=x", "/a/=y"]}, "--mount .*: y: /a/ is already used"),
     ({"base": ["/a"], "mount": ["/a=x"]}, "--mount .*: x: /a is already used"),
+    ({"tls_cert": ["a.pem"]}, r"--tls-key \(from the command line\): expected one for each --tls-cert, got 0"),
+    ({"tls_key": ["a.key"]}, r"--tls-cert \(from the command line\): expected one for each --tls-key, got 0"),
 ]
 
 
@@ -40,6 +42,9 @@ USELESS = [
     ({"listing": ["false"], "archive": ["true"]}, ["--archive"]),
     ({"archive": ["false"], "limit_archive": ["1G"]}, ["--limit-archive"]),
     ({"spa": ["index.html"]}, []),
+    ({"hsts": ["300"]}, ["--hsts"]),
+    ({"redirect_http": ["80"], "tls_min": ["1.3"]}, ["--tls-min", "--redirect-http"]),
+    ({"tls_cert": ["a.pem"], "tls_key": ["a.key"], "hsts": ["300"], "redirect_http": ["80"]}, []),
     ({"port": ["3000"], "strict_port": ["true"], "spa": ["index.html"], "dotfiles": ["true"]}, []),
 ]
 
