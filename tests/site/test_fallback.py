@@ -60,7 +60,7 @@ def test_a_page_in_a_hidden_folder_answers_only_where_hidden_names_are_served(tm
     root = make_site(tmp_path, *pages)
     client = serve(root)
     for target in ("/.next/server/pages/missing", "/.next/server/missing", "/.next/server/.well-known/missing"):
-        assert b"There is nothing at this address" in client.request(target).body
+        assert b"There is nothing at this URL" in client.request(target).body
     client = serve(root, "--dotfiles")
     assert client.request("/.next/server/pages/missing").body == b"this is .next/server/404.html"
 
@@ -87,7 +87,7 @@ def test_a_404_html_that_comes_changes_and_goes_is_seen_at_once(tmp_path, serve)
     def ask() -> bytes:
         return client.request("/docs/missing").body
 
-    assert b"There is nothing at this address" in ask()
+    assert b"There is nothing at this URL" in ask()
     for _ in range(3):
         (tmp_path / "404.html").write_text("first")
         assert (ask(), ask()) == (b"first", b"first")
@@ -98,7 +98,7 @@ def test_a_404_html_that_comes_changes_and_goes_is_seen_at_once(tmp_path, serve)
         (tmp_path / "docs" / "404.html").unlink()
         assert (ask(), ask()) == (b"second", b"second")
         (tmp_path / "404.html").unlink()
-        assert b"There is nothing at this address" in ask()
+        assert b"There is nothing at this URL" in ask()
 
 
 def test_a_file_that_comes_where_none_was_is_seen_at_once(tmp_path, serve):

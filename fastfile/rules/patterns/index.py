@@ -54,10 +54,11 @@ class PatternIndex(Generic[T]):
     ``refused`` are items that are left out, because a lookup could take more than MAX_STEPS with them.
     """
 
-    __slots__ = ("_by_literal", "_by_segment", "_general", "_longest", "refused")
+    __slots__ = ("_by_literal", "_by_segment", "_general", "_longest", "_segments", "refused")
 
     def __init__(self, items: list[tuple[Pattern, T]]) -> None:
         self.refused: list[T] = []
+        self._segments: dict[Segments, Segments] = {}  # equal ones are one object
         self._by_literal: dict[bytes, list[_Entry]] = {}
         self._by_segment: dict[bytes, list[_Entry]] = {}
         self._general: list[_Entry] = []  # those that match any first segment
@@ -84,7 +85,8 @@ class PatternIndex(Generic[T]):
 
     def _add(self, number: int, pattern: Pattern, item: T, costs: dict[bytes, list[int]], worst: list[int]) -> None:
         expression = compile_expression(pattern.expression) if pattern.segments is None else None
-        entry = _Entry(number, item, pattern.segments, expression)
+        segments = None if pattern.segments is None else self._segments.setdefault(pattern.segments, pattern.segments)
+        entry = _Entry(number, item, segments, expression)
         own = entry.costs()
         bucket = costs.setdefault(pattern.segment, [0] * len(LENGTHS))
         others = worst if not pattern.segment else costs[b""]
@@ -112,9 +114,13 @@ class PatternIndex(Generic[T]):
             raise HTTPError(414, f"The rules of this site support only paths of up to {self._longest} bytes.")
         found: list[tuple[T, Captures]] = []
         parts = path[1:].split(b"/")
+        known: Segments | None = None  # many rules in a row may have one pattern: they differ by their conditions
+        caught: Captures | None = None
         for _, item, segments, expression in entries:
             if segments is not None:
-                captures = _match_segments(segments, parts, path)
+                if segments is not known:
+                    known, caught = segments, _match_segments(segments, parts, path)
+                captures = None if caught is None else caught.copy()
             elif expression is not None:
                 groups = expression.match(path)
                 captures = None if groups is None else {name: Raw(value) for name, value in groups.items()}
