@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
-from watchfiles._rust_notify import RustNotify
+from watchfiles import watch
 
 from fastfile.dev.changes import Change, is_ignored
 
@@ -22,19 +23,32 @@ class Native:
 
     def read(self) -> list[Change]:
         """Wait for changes, half a second at most, and return them."""
-        found = self._events.watch(_STEP_MS, _STEP_MS, _TIMEOUT_MS, None)
+        found: Iterable[tuple[object, str]] = ()
+        if self._events is not None:
+            found = next(self._events)
+        else:
+            time.sleep(_TIMEOUT_MS / 1000)
         if self._identify() != self._identities:
             self._begin()
             return [Change(root) for root in self._roots]
-        if not isinstance(found, set):  # "timeout", "stop" or "signal"
-            return []
         paths = {os.fsencode(path) for _, path in found}
         return [Change(path) for path in sorted(paths) if not any(map(is_ignored, path.split(b"/")))]
 
     def _begin(self) -> None:
         self._identities = self._identify()
         present = [os.fsdecode(root) for root, identity in zip(self._roots, self._identities, strict=True) if identity]
-        self._events = RustNotify(present, False, False, 0, True, True)
+        self._events = None
+        if present:
+            self._events = watch(
+                *present,
+                watch_filter=None,
+                debounce=_STEP_MS,
+                step=_STEP_MS,
+                rust_timeout=_TIMEOUT_MS,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            )
+            next(self._events)  # it begins to watch with the first call
 
     def _identify(self) -> list[tuple[int, int] | None]:
         return [_identity(root) for root in self._roots]

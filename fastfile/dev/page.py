@@ -20,8 +20,8 @@ from fastfile.protocol.websocket import (
     make_frame,
 )
 
-MAX_TARGETS = 10_000  # files that are tracked for a page; changes of further ones go unnoticed
-MAX_TARGET = 8192  # bytes
+MAX_TARGETS = 5000  # files that are tracked for a page; changes of further ones go unnoticed
+MAX_TARGET = 2048  # bytes
 _COARSE_NS = 10_000_000  # the resolution of file times: a tick of the slowest kernel clock
 _STALE = Print(0)
 GONE = Print(0, is_file=True)  # a page that was there when it was loaded, and is not any more

@@ -24,11 +24,12 @@ from fastfile.dev.prints import Print, Prints, Submit
 from fastfile.dev.served import Served
 from fastfile.dev.watcher import Watcher, Watching
 from fastfile.message import Session
-from fastfile.protocol.websocket import GOING_AWAY
+from fastfile.protocol.websocket import GOING_AWAY, TRY_LATER
 from fastfile.site.handler import Handler
 
 REFERENCES_S = 1.0  # how long a page waits for the references of its new version
 NOTICE_S = 5.0  # then a waiting page shows a notice
+MAX_PAGES = 256  # open at once; the news of each can take some MB
 EARLY_S = 0.05  # how early a timer may fire
 LINGER_S = 30.0  # how long the watcher runs after the last page
 PING_S = 30.0
@@ -141,6 +142,9 @@ class Pages:
         self._stop_watching()
 
     def _on_page_begin(self, page: Page) -> None:
+        if len(self._pages) >= MAX_PAGES:
+            page.close(TRY_LATER)
+            return
         self._pages.add(page)
         self._watcher.start()
         if len(self._pages) == 1:
