@@ -112,13 +112,15 @@ class AsgiFiles(Files):
     async def pieces(self, response: Response, gone: asyncio.Future[None] | None = None) -> AsyncGenerator[bytes]:
         """Yield the body of a response. It waits for the disk in a thread, and for a source until ``gone`` is done."""
         try:
-            for step in read_body(response):
+            for number, step in enumerate(read_body(response), 1):
                 if isinstance(step, Pause):
                     await self._wait_for_source(step, gone)
                 elif isinstance(step, ColdRead):
                     yield (await self._run(step.work)).result()
                 else:
                     yield step
+                if number % TURN_PIECES == 0:  # sending to a client that has gone never waits
+                    await asyncio.sleep(0)
                 if gone is not None and gone.done():
                     return
         finally:
@@ -126,16 +128,12 @@ class AsgiFiles(Files):
 
     async def _send_pieces(self, response: Response, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_wait_for_disconnect(receive))
-        sent = 0
         try:
             async with aclosing(self.pieces(response, gone)) as pieces:
                 async for piece in pieces:
                     if gone.done():
                         return
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    sent += 1
-                    if sent % TURN_PIECES == 0:
-                        await asyncio.sleep(0)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:

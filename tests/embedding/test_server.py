@@ -170,7 +170,7 @@ def test_the_requests_of_processes_come_from_their_log(site: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "text"),
     [
-        (Server, {"workers": 2}, "--workers (from Server()): has no effect here: it is for a server with processes"),
+        (Server, {"workers": 2}, "--workers (from Server()): has no effect here: it is for a server with "),
         (Server, {"log_file": "x"}, "--log-file (from Server()): has no effect here"),
         (Server, {"trusted_proxy": ["10.0.0.0/8"]}, "--trusted-proxy (from Server()): has no effect here"),
         (Server, {"host": "unix:/x"}, "--bind (from Server()): "),
