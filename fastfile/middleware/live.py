@@ -130,15 +130,17 @@ class Live(Middleware):
         """Return the handler's response: for a page without conditions and ranges, since they hold for what is sent."""
         return self.handler.respond(_copy(head, head.accept_encoding) if is_page_request(head) else head)
 
-    def _look_at(self, head: RequestHead, response: Response | Deferred, until_s: float) -> Response | Deferred:
+    def _look_at(
+        self, head: RequestHead, response: Response | Deferred, until_s: float, again: bool = False
+    ) -> Response | Deferred:
         """Return what a request gets, for which the handler has this response; it waits for a build at most so long."""
         if isinstance(response, Deferred):
-            return response.map(lambda response: self._look_at(head, response, until_s))
+            return response.map(lambda response: self._look_at(head, response, until_s, again))
         is_missing = response.status == 404 and head.method in (b"GET", b"HEAD")
         if is_missing and head.field(b"service-worker") == b"script":
             return self._end_of_worker
         is_page = is_page_request(head)
-        if (is_missing or is_page) and self._clock.monotonic_s < until_s:
+        if (is_missing or (is_page and not again)) and self._clock.monotonic_s < until_s:
             # In the middle of a build, what is missing may be there in a moment, and a page may have new parts.
             work = self._pages.wait(head.target, is_missing)
             if work is not None:
@@ -153,7 +155,7 @@ class Live(Middleware):
 
     def _look_again(self, head: RequestHead, until_s: float) -> Response | Deferred:
         self._pages.note(head.target)
-        return self._look_at(head, self._ask(head), until_s)
+        return self._look_at(head, self._ask(head), until_s, True)
 
     def _inject(self, head: RequestHead, response: Response | Deferred) -> Response | Deferred:
         if isinstance(response, Deferred):
