@@ -278,8 +278,8 @@ def test_a_number_that_names_a_folder_is_that_folder(tmp_path, monkeypatch):
 
 
 def test_options_are_not_abbreviated():
-    with pytest.raises(ConfigError, match="did you mean --dotfiles"):
-        parse_arguments(USAGE, ["--dotfile"])
+    with pytest.raises(ConfigError, match="did you mean --listing"):
+        parse_arguments(USAGE, ["--listin"])
 
 
 # The banner
