@@ -171,6 +171,7 @@ READERS = {
     "_sendfile_py.py:recv_into": "a socket",
     "_sendfile_py.py:copy_file": "the send queue, which has looked that the part is in memory",
     "server/net/tls/certificates.py:_read": "the start, and a reload; not of the site",
+    "server/net/http2/transfer.py:_read": "the send queue, which has looked that the part is in memory",
     "server/net/tls/transport.py:send_file": "the send queue, which has looked that the part is in memory",
 }
 SERVING = ("http", "storage", "rules", "site", "middleware", "protocol", "server/net")
