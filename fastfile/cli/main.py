@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_version() -> str:
     """Return the text of ``--version``: Python, uvloop, whether the kernels are compiled, and the sandbox."""
-    from fastfile.server.sandbox import describe_system
+    from fastfile.server.confinement.sandbox import describe_system
 
     python = ".".join(map(str, sys.version_info[:3]))
     uvloop = _uvloop_version()

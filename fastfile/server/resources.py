@@ -1,10 +1,12 @@
-"""Resources of a worker from the settings and the system: log, proxies, metrics names, TLS, and descriptors."""
+"""Resources of a worker from the settings and the system: loop, log, proxies, TLS, threads, and descriptors."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastfile.clock import Clock
@@ -15,12 +17,26 @@ from fastfile.terminal import wants_colour
 
 if TYPE_CHECKING:
     from fastfile.http.forwarded import TrustedProxies
+    from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
+
+
+def make_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Return the event loop of --loop; ``auto`` is uvloop if it is installed."""
+    if name != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise
+        else:
+            return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
 
 
 def make_proxies(config: Config) -> TrustedProxies | None:
@@ -47,6 +63,15 @@ def make_endpoint(contexts: Contexts) -> TlsEndpoint:
     from fastfile.server.net.tls.transport import TlsEndpoint
 
     return TlsEndpoint(contexts)
+
+
+def open_disk_threads(
+    config: Config, loop: asyncio.AbstractEventLoop, clock: Clock, report: Callable[[BaseException], None]
+) -> WorkerDiskThreads:
+    """Return threads for a disk that can hang. Few servers have one, so the import is here."""
+    from fastfile.server.disk_threads import WorkerDiskThreads
+
+    return WorkerDiskThreads(loop, clock, report, config.disk_timeout, config.max_connections)
 
 
 def make_log(config: Config) -> AccessLog | None:

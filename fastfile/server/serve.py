@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.certificates import is_secure, load_contexts, load_contexts_again
+from fastfile.server.confinement.privileges import drop_privileges
+from fastfile.server.confinement.sandbox import rehearse
+from fastfile.server.https.certificates import is_secure, load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
-from fastfile.server.privileges import drop_privileges
-from fastfile.server.sandbox import rehearse
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 from fastfile.server.worker import Plan

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
-from fastfile.server.certificates import CertificateWatch, renew
 from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
 from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reopen_logs
+from fastfile.server.https.certificates import CertificateWatch, renew
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
 from fastfile.server.signals import SignalPipe, ends_on_hangup

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastfile.application import (
@@ -23,6 +24,7 @@ from fastfile.config.config import Config
 from fastfile.errors import StartError, describe
 from fastfile.responder import Responder
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
+from fastfile.server.confinement.sandbox import enter_sandbox, filter_calls
 from fastfile.server.deadline import Deadline
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
@@ -37,18 +39,18 @@ from fastfile.server.resources import (
     make_endpoint,
     make_http2,
     make_log,
+    make_loop,
     make_proxies,
     metrics_hosts,
+    open_disk_threads,
     share_descriptors,
 )
-from fastfile.server.sandbox import enter_sandbox, filter_calls
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
     from fastfile.dev.pages import Pages
     from fastfile.server.command import Report
-    from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -64,19 +66,6 @@ HASHING_NICENESS = 5
 NICENESS = 10  # of the background compression thread
 # From the supervisor to a replaced worker. It is not SIGHUP, which a closed terminal sends to all its processes.
 RETIRE = signal.SIGUSR2
-
-
-def make_loop(name: str) -> asyncio.AbstractEventLoop:
-    """Return the event loop of --loop; ``auto`` is uvloop if it is installed."""
-    if name != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if name == "uvloop":
-                raise
-        else:
-            return uvloop.new_event_loop()
-    return asyncio.new_event_loop()
 
 
 class Plan(NamedTuple):
@@ -154,18 +143,10 @@ class Worker:
         report, say = self._errors.report_failure, self._errors.say_once
         submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
         read = Deadline(disk, self._loop, self._clock, config.disk_timeout).submit
-        open_threads = self._open_disk_threads
+        open_threads = partial(open_disk_threads, config, self._loop, self._clock, report)
         return make_application(
             config, mount_points, self._clock, report, submit, say=say, read=read, open_threads=open_threads
         )
-
-    def _open_disk_threads(self) -> WorkerDiskThreads:
-        """Return threads for a disk that can hang. Few servers have one, so the import is here."""
-        from fastfile.server.disk_threads import WorkerDiskThreads
-
-        config = self._config
-        report = self._errors.report_failure
-        return WorkerDiskThreads(self._loop, self._clock, report, config.disk_timeout, config.max_connections)
 
     def _make_service(
         self, config: Config, disk: Offload, contexts: Contexts | None, report_of_command: Report | None
@@ -357,9 +338,8 @@ def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: Err
     except (OSError, StartError) as error:
         return _fail(channel, error)
     finally:
-        with contextlib.suppress(
-            Exception
-        ):  # a half-started worker cannot always be closed, and the process ends anyway
+        # A half-started worker cannot always be closed, and the process ends anyway.
+        with contextlib.suppress(Exception):
             loop.close()
     return 0
 

@@ -28,7 +28,7 @@ class Root:
 
     With ``follow_symlinks`` links may lead outside. A served single file may be such a link too: the user named it, and
     no request can name another. ``on_lost`` is called once, when the folder was replaced by one that a sandbox hides
-    from this process (server/sandbox.py).
+    from this process (server/confinement/sandbox.py).
     """
 
     def __init__(self, path: bytes, follow_symlinks: bool = False, on_lost: Callable[[], None] | None = None) -> None:

@@ -33,9 +33,9 @@ from fastfile.local_ca.authority import Authority
 from fastfile.local_ca.leaf import make_leaf
 from fastfile.local_ca.library import Library, find_authority, open_library
 from fastfile.local_ca.names import host_names, parse_name
-from fastfile.server import local_certificate
-from fastfile.server.certificates import CertificateWatch, load_contexts, renew
-from fastfile.server.local_certificate import LocalCertificate, find_local_certificate
+from fastfile.server.https import local_certificate
+from fastfile.server.https.certificates import CertificateWatch, load_contexts, renew
+from fastfile.server.https.local_certificate import LocalCertificate, find_local_certificate
 from fastfile.server.worker import Plan
 
 TEXT = "served over TLS"

@@ -34,7 +34,7 @@ from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.credentials import maybe_basic
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import Responder
-from fastfile.server.seccomp import why_unavailable
+from fastfile.server.confinement.seccomp import why_unavailable
 from fastfile.site.representation import make_response
 
 if TYPE_CHECKING:
@@ -406,7 +406,7 @@ def take_costs(door: Door) -> list[tuple[int, int]]:
 # The service manager of a hardened unit refuses setpriority(2) like this.
 NO_PRIORITIES = """
 import runpy, sys
-import fastfile.server.seccomp as filter
+import fastfile.server.confinement.seccomp as filter
 tables = filter.DENIED, filter.UNKNOWN, filter.RESTRICTED
 filter.DENIED, filter.UNKNOWN, filter.RESTRICTED = {"setpriority": filter.RESTRICTED["setpriority"][0]}, {}, {}
 filter.deny_calls()

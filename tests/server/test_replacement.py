@@ -16,7 +16,7 @@ from support.rawclient import RawClient
 from support.serverprocess import LOOPS, ServerProcess
 from support.watching import SMALL, ask, until
 
-from fastfile.server.sandbox import landlock_abi
+from fastfile.server.confinement.sandbox import landlock_abi
 
 HUGE = 64 * 1024 * 1024  # far more than sockets hold
 NO_GRACE = ("--grace", "0")  # only a stop may end transfers at once

@@ -18,8 +18,8 @@ import pytest
 from support.rawclient import RawClient
 from support.serverprocess import LOOPS, SOURCE_ROOT, TIMEOUT_S, ServerProcess, clean_environment
 
-from fastfile.server import sandbox
-from fastfile.server.sandbox import landlock_abi
+from fastfile.server.confinement import sandbox
+from fastfile.server.confinement.sandbox import landlock_abi
 from fastfile.storage.root import Root
 
 HAS_LANDLOCK = landlock_abi() > 0
@@ -29,7 +29,7 @@ INSIDE = """
 import errno, os, signal, socket, sys
 from fastfile.config.config import Config
 from fastfile.storage.root import Root
-from fastfile.server.sandbox import enter_sandbox, filter_calls
+from fastfile.server.confinement.sandbox import enter_sandbox, filter_calls
 import ctypes, fcntl, resource, termios
 os.chdir(sys.argv[1])
 outer = os.getppid()
@@ -357,7 +357,7 @@ def test_a_required_sandbox_cannot_go_with_links_that_lead_outside(folder: Path)
     assert done.stderr == "fastfile: --sandbox (from the command line): require cannot be used with --follow-symlinks\n"
 
 
-NO_LANDLOCK = "import fastfile.server.sandbox as s; s.landlock_abi = lambda: 0"
+NO_LANDLOCK = "import fastfile.server.confinement.sandbox as s; s.landlock_abi = lambda: 0"
 
 
 def test_a_required_sandbox_that_is_not_available_is_one_line_and_status_1(folder: Path) -> None:
@@ -366,7 +366,7 @@ def test_a_required_sandbox_that_is_not_available_is_one_line_and_status_1(folde
     assert done.stderr == "fastfile: --sandbox require: this system has no Landlock\n"
 
 
-NO_FILTER = "import fastfile.server.sandbox as s; s.why_unavailable = lambda: 'this system has no seccomp'"
+NO_FILTER = "import fastfile.server.confinement.sandbox as s; s.why_unavailable = lambda: 'this system has no seccomp'"
 
 
 @needs_landlock
@@ -382,7 +382,10 @@ def test_where_the_kernel_has_no_filter_landlock_alone_is_used_unless_both_are_r
 @needs_landlock
 def test_a_filter_that_the_kernel_refuses_is_one_line(folder: Path) -> None:
     """It refuses one of more than 4096 instructions, for one."""
-    code = "import fastfile.server.seccomp as s; make = s.make_program; s.make_program = lambda *a: make(*a) * 30"
+    code = (
+        "import fastfile.server.confinement.seccomp as s; "
+        "make = s.make_program; s.make_program = lambda *a: make(*a) * 30"
+    )
     done = run("--sandbox", "require", "--port", "0", str(folder), code=code)
     assert (done.returncode, done.stderr) == (1, "fastfile: --sandbox require: seccomp: Invalid argument\n")
 
@@ -494,7 +497,7 @@ def test_only_root_can_become_another_user() -> None:
 import grp, os, pwd
 from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.privileges import drop_privileges
+from fastfile.server.confinement.privileges import drop_privileges
 drop_privileges(Config(user="nobody"), "/")
 try:
     drop_privileges(Config(user="daemon"), "/")

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from fastfile.server.seccomp import ARCHITECTURES, DENIED, RESTRICTED, UNKNOWN, make_program
+from fastfile.server.confinement.seccomp import ARCHITECTURES, DENIED, RESTRICTED, UNKNOWN, make_program
 
 PID = 4711
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS

@@ -20,8 +20,8 @@ from support.serverprocess import ServerProcess
 from fastfile.http.content.disposition import make_attachment
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.site.listing import folders
-from fastfile.storage.archive import MEMBER_WEIGHT
 from fastfile.storage.directory import Entries
+from fastfile.storage.zip.archive import MEMBER_WEIGHT
 
 FILES = {
     "b10.txt": (b"x" * 30, 3),

@@ -14,9 +14,9 @@ from support.programs import require_program
 
 from fastfile.errors import HTTPError
 from fastfile.http.target import is_hidden
-from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, Member, make_archive
 from fastfile.storage.root import PinnedRoot, Root
-from fastfile.storage.zip_format import (
+from fastfile.storage.zip.archive import PART_SIZE, Archive, ArchiveLimits, Member, make_archive
+from fastfile.storage.zip.zip_format import (
     BLOCK_SIZE,
     make_central_header,
     make_descriptor,

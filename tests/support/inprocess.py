@@ -30,9 +30,8 @@ from fastfile.server.net.connection import Connection
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
-from fastfile.server.resources import make_http2
+from fastfile.server.resources import make_http2, make_loop
 from fastfile.server.threads import Offload
-from fastfile.server.worker import make_loop
 from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:

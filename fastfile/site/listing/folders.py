@@ -30,10 +30,10 @@ from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_lis
 from fastfile.site.pages import HTML, JSON, TEXT
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES
 from fastfile.site.shared import Shared
-from fastfile.storage.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order, list_directory, read_beginning
 from fastfile.storage.resource import hash_content
 from fastfile.storage.root import PinnedRoot, Root
+from fastfile.storage.zip.archive import PART_SIZE, Archive, ArchiveLimits, make_archive
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that exists is shown
 README_SIZE = 64 * 1024  # the rest is not shown

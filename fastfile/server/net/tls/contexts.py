@@ -15,7 +15,7 @@ from fastfile.server.net.tls.certificates import Certificate, CertificateFiles, 
 from fastfile.server.net.tls.groups import limit_groups
 
 if TYPE_CHECKING:
-    from fastfile.server.local_certificate import LocalCertificate
+    from fastfile.server.https.local_certificate import LocalCertificate
 
 # Mozilla's intermediate profile (version 5.7) without the finite-field ciphers, which need extra parameters: each has
 # forward secrecy and authenticated encryption. TLS 1.3 has separate ciphers, and all of them are good.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
 from fastfile.errors import StartError
-from fastfile.server.seccomp import deny_calls, why_unavailable
+from fastfile.server.confinement.seccomp import deny_calls, why_unavailable
 from fastfile.storage.root import Root
 
 if TYPE_CHECKING:

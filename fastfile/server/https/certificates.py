@@ -11,7 +11,7 @@ from fastfile.errors import StartError, Unreadable
 from fastfile.terminal import printable
 
 if TYPE_CHECKING:
-    from fastfile.server.local_certificate import LocalCertificate
+    from fastfile.server.https.local_certificate import LocalCertificate
     from fastfile.server.net.tls.certificates import CertificateFiles, Stamp
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.worker import Plan
@@ -40,7 +40,7 @@ def _load(config: Config) -> Contexts:
 
     local = None
     if config.https:
-        from fastfile.server.local_certificate import find_local_certificate
+        from fastfile.server.https.local_certificate import find_local_certificate
 
         local = find_local_certificate(config)
     policy = Policy(config.tls_min, PROTOCOLS[config.http], _read_password(config))

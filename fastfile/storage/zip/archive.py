@@ -22,7 +22,7 @@ from fastfile.storage.directory import sort_in_runs
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.root import PinnedRoot, Root
-from fastfile.storage.zip_format import (
+from fastfile.storage.zip.zip_format import (
     BLOCK_SIZE,
     LAST_BLOCK,
     central_size,

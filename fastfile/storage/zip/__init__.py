@@ -1,0 +1,1 @@
+"""The zip of a folder, written while it is sent."""
