@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from support.checkout import CHECKOUT
 
-from fastfile.cli.banner import lan_addresses, make_url
+from fastfile.cli.banner import make_url
+from fastfile.server.lan import lan_addresses
 
 PASSED_ON = ("FASTFILE_NO_EXTENSIONS",)
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_") or name in PASSED_ON}

@@ -72,18 +72,7 @@ MISTAKES = set(range(2, 10))
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as a wheel has it, unpacked where a checker looks."""
     folder = tmp_path_factory.mktemp("installed")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(folder),
-        ".",
-    ]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder), "."]
     source = folder / "source"
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{CHECKOUT}", str(source)], check=True)
     environment = {**clean_environment(), "FASTFILE_NO_EXTENSIONS": "1"}

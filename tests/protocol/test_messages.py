@@ -125,7 +125,6 @@ REQUEST_LINES = [
     pytest.param(line(b"GET /probe.txt HTTP/2.0"), "505 close", id="RFC 9110 §15.6.6 HTTP/2.0"),
     pytest.param(line(b"GET /probe.txt HTTP/0.9"), "505 close", id="RFC 9110 §15.6.6 HTTP/0.9"),
     pytest.param(line(b"GET /probe.txt HTTP/9.9"), "505 close", id="RFC 9110 §15.6.6 HTTP/9.9"),
-    pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505 close", id="RFC 9113 §3.4 the preface of HTTP/2"),
     pytest.param(line(b"GET /probe.txt http/1.1"), "400 close", id="§2.3 the name is case-sensitive"),
     pytest.param(line(b"GET /probe.txt HTTP/1"), "400 close", id="§2.3 no minor version"),
     pytest.param(line(b"GET /probe.txt HTTP/1.10"), "400 close", id="§2.3 two digits"),

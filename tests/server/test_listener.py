@@ -88,7 +88,7 @@ ipv6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_localhost_is_listened_on_at_both_addresses_by_each_worker(workers: int) -> None:
     listening = listen(Config(port=0, workers=workers))
     port = listening.endpoints[0].port
-    assert [tuple(endpoint) for endpoint in listening.endpoints] == [("localhost", port, "")]
+    assert [tuple(endpoint) for endpoint in listening.endpoints] == [("localhost", port, "", False)]
     names = [each.getsockname()[:2] for each in listening.sockets]
     assert names == [("127.0.0.1", port), ("::1", port)] * workers
     own = listening.take(workers - 1, workers)
