@@ -113,6 +113,11 @@ class Peer:
         while len(self.pings) == count and not self.closed:
             self.read()
 
+    def wait_content(self, size: int) -> None:
+        """Read until the bodies of all streams have that many bytes, or the connection is over."""
+        while sum(len(response.body) for response in self.responses.values()) < size and not self.closed:
+            self.read()
+
     def read(self) -> None:
         """Read some frames."""
         try:

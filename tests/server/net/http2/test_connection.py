@@ -166,14 +166,14 @@ def test_a_more_urgent_response_goes_first(served: InProcess, first: str) -> Non
             peer.headers(1, (*GET[:2], (b":path", b"/large"), GET[3], later)),
             peer.headers(3, (*GET[:2], (b":path", b"/large"), GET[3], sooner)),
         )
-        peer.wait_alive()  # the window of the connection is used up
+        peer.wait_content(65535)  # the window of the connection is used up
         if first == "update":
             peer.frame(16, 0, 0, (3).to_bytes(4, "big") + b"u=1")
         peer.order.clear()
         peer.send(
             frames.WindowUpdateFrame(0, window_increment=30000), frames.WindowUpdateFrame(3, window_increment=60000)
         )
-        peer.wait_alive()
+        peer.wait_content(65535 + 30000)
         assert set(peer.order) == {3}
 
 
