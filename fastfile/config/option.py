@@ -77,7 +77,7 @@ class OptionGroup:
     """A frozen record of settings, one for each option; the constructor takes those that differ from the defaults.
 
     ``TITLE`` is the heading in help and in the docs. ``sources`` is a field of Config. No dataclass: ``dataclasses``
-    compiles source for each class, which took a tenth of the time to the first response.
+    compiles source for each class, a tenth of the work of all imports.
     """
 
     TITLE: ClassVar[str]
