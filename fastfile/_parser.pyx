@@ -533,13 +533,16 @@ cdef bytes value_of(Head *h, uchar *data, RequestHead head, int field):
     return slice_of(data, h.values[field].start, h.values[field].end)
 
 
-cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
+cdef inline bytes repeated_slice(uchar *data, Py_ssize_t start, Py_ssize_t end, bytes last):
     # Reuse the last object if the bytes are the same, as they mostly are: its hash is already computed.
-    cdef Py_ssize_t size = h.values[field].end - h.values[field].start
-    if last is not None and PyBytes_GET_SIZE(last) == size:
-        if memcmp(PyBytes_AS_STRING(last), data + h.values[field].start, size) == 0:
+    if last is not None and PyBytes_GET_SIZE(last) == end - start:
+        if memcmp(PyBytes_AS_STRING(last), data + start, end - start) == 0:
             return last
-    return slice_of(data, h.values[field].start, h.values[field].end)
+    return slice_of(data, start, end)
+
+
+cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
+    return repeated_slice(data, h.values[field].start, h.values[field].end, last)
 
 
 cdef inline RequestHead take_spare(HeadParser parser):
@@ -556,10 +559,10 @@ cdef RequestHead make_head(HeadParser parser, uchar *data):
     cdef Head *h = &parser.head
     cdef bint is_rare = h.seen & RARE != 0
     head.method = method_of(data, h.request_line, h.method_end)
-    head.target = slice_of(data, h.method_end + 1, h.target_end)
+    head.target = repeated_slice(data, h.method_end + 1, h.target_end, head.target)
     head.minor_version = h.minor_version
     head.size = h.section.position
-    head.field_lines = slice_of(data, h.fields_start, h.section.line)
+    head.field_lines = repeated_slice(data, h.fields_start, h.section.line, head.field_lines)
     head.keep_alive = not h.close and (h.minor_version >= 1 or h.keep_alive)
     head.content_length = h.content_length
     head.chunked = h.chunked > 0
