@@ -30,11 +30,16 @@ cdef class EpollPoller(Poller):
     cdef KernelEpoll _epoll
     cdef bytearray _weights
     cdef object _heavy
+    cdef int _told
     cpdef change(self, int fd, int interest)
     cdef _add(self, int fd, int interest)
     cdef _remove(self, int fd)
-    @cython.locals(count=int, index=int, _=int, fd=int)
+    @cython.locals(count=int, _=int)
     cpdef _run(self)
+    @cython.locals(fd=int)
+    cdef _tell_ready(self, int count)
+    @cython.locals(fd=int)
+    cdef _tell_heavy(self)
     @cython.locals(watcher=Watcher)
     cdef _tell(self, int fd)
 
