@@ -17,7 +17,7 @@ cdef class Http1Connection(Handover):
     cdef object _opening
     cpdef bint is_quiet(self, bint silent_too) except -1
     cdef _go_on(self)
-    @cython.locals(service=Service, reader=RequestReader, before=Py_ssize_t, is_waiting=bint)
+    @cython.locals(service=Service, reader=RequestReader, before=Py_ssize_t)
     cdef _process(self, bytearray data, Py_ssize_t count)
     cdef bytearray _open(self, bytearray data, Py_ssize_t count)
     cdef _take_requests(self, RequestReader reader)

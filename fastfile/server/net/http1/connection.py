@@ -104,9 +104,11 @@ class Http1Connection(Handover):
                     self._become_http2(reader.unread())
                     return
                 self._refuse_unreadable(error, reader)
-            self._keep(reader)
-        is_waiting = self.state == WAITING
-        if (is_waiting or self._takes_requests()) and self._queue is not None and self._queue.has_any():
+            if reader.is_empty() and not self._closing:
+                self._reader = None
+            else:
+                self._keep(reader)
+        if self._queue is not None and self._queue.has_any() and (self.state == WAITING or self._takes_requests()):
             self._send()
         if self._takes_requests():
             self._settle(self._requests != before)
@@ -134,9 +136,9 @@ class Http1Connection(Handover):
             if self._queue is not None and self._queue.is_full():
                 self._send()
                 continue
-            if not self._take_request(reader):
+            if not self._take_request(reader) or not reader.has_more():
                 return
-            if reader.has_more() and self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
+            if self._requests % LOOK_EACH == 0 and self._service.poller.is_turn_over():
                 self._wait_to_send()  # the socket is writable at once: then it continues
                 return
 
@@ -183,8 +185,6 @@ class Http1Connection(Handover):
                 self._rest = MORE
             self._reader = None
             reader.drop()
-        elif reader.is_empty():
-            self._reader = None
         elif self.state == CLOSED:
             reader.drop()
             self._service.reader = None
@@ -242,10 +242,10 @@ class Http1Connection(Handover):
         service = self._service
         answer = service.handler.respond(head)
         began_s = service.clock.monotonic_s
-        if isinstance(answer, Deferred):
+        if isinstance(answer, Response):
+            self._deliver(head, answer, reader, began_s)
+        else:
             self._advance(head, answer, began_s, False)
-            return
-        self._deliver(head, answer, reader, began_s)
 
     def _deliver(self, head: RequestHead, response: Response, reader: RequestReader, began_s: float) -> None:
         if response.close or not head.keep_alive or self._service.draining:

@@ -91,8 +91,9 @@ class Output(Connection):
             journal.unsent = size
         sent = self._transport.send_response(wire_head, tail, response.parts)
         if sent == size:
-            self._note_sent(sent)
-            self._note_all_sent()
+            if self._service.is_observed:
+                self._note_sent(sent)
+                self._note_all_sent()
             return
         queue = self._send_queue()
         queue.put(response, wire_head, tail, False)
