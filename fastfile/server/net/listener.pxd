@@ -20,7 +20,8 @@ cdef class Listener(Watcher):
     cpdef on_ready(self)
     @cython.locals(more=bint, fresh=list, said=list, connection=Connection, is_checked=bint)
     cdef _accept(self, int most)
-    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, data=bytearray, is_admitted=bint)
+    @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, data=bytearray,
+                   is_admitted=bint)
     cdef bint _gather(self, list fresh, list said, int most) except -1
     @cython.locals(service=Service)
     cdef Transport _make_transport(self, int fd, bytes address)

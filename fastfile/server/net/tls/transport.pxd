@@ -37,7 +37,8 @@ cdef class TlsTransport(Transport):
     @cython.locals(count=Py_ssize_t, more=Py_ssize_t)
     cdef Py_ssize_t _decrypt(self, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3
-    @cython.locals(left=Py_ssize_t, pieces=list, size=Py_ssize_t, room=Py_ssize_t, content=bytes, piece=bytes, records=list)
+    @cython.locals(left=Py_ssize_t, pieces=list, size=Py_ssize_t, room=Py_ssize_t, content=bytes, piece=bytes,
+                   records=list)
     cdef Py_ssize_t _send(self, list parts, Py_ssize_t skip) except -3
     @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
     cdef _encrypt(self, data, list records)
