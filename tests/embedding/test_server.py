@@ -314,7 +314,9 @@ THREAD = """
 import sys, threading
 import fastfile
 server = fastfile.Server(sys.argv[1]).start()
-threading.Thread(target=lambda: fastfile.Server(sys.argv[1]).start()).start()
+other = threading.Thread(target=lambda: fastfile.Server(sys.argv[1]).start())
+other.start()
+other.join()  # Python 3.12 starts no thread once the main one has ended
 print(server.port)
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-TRIES = 20
+TRIES = 200
 
 
 def drop(fd: int) -> None:
