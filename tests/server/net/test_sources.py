@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.channel import Channel
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import RawClient, make_request
 from support.serverprocess import LOOPS
 
 from fastfile.clock import Clock
 from fastfile.errors import HTTPError
-from fastfile.message import PENDING, UNKNOWN_SIZE, FileSlice, RequestHead, Response, ResponseHead
-from fastfile.message import Pending as Nothing
+from fastfile.message import UNKNOWN_SIZE, FileSlice, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless
 
@@ -26,41 +26,6 @@ TEXT = bytes(range(256)) * 1000
 STATE_PENDING = 8
 FIELDS = (NO_CACHE, NO_SNIFFING, (b"Content-Type", b"text/plain"))
 RESET = struct.pack("ii", 1, 0)
-
-
-class Channel:
-    """A source that gets its parts from outside; None ends it."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes | FileSlice | None] = []
-        self.asked = 0
-        self.waits = 0
-        self.wake: Callable[[], None] | None = None
-        self.closed = threading.Event()
-
-    def __next__(self) -> bytes | FileSlice | Nothing:
-        self.asked += 1
-        if not self.parts:
-            return PENDING
-        part = self.parts.pop(0)
-        if part is None:
-            raise StopIteration
-        return part
-
-    def wait(self, wake: Callable[[], None]) -> None:
-        self.waits += 1
-        self.wake = wake
-
-    def close(self) -> None:
-        assert not self.closed.is_set()
-        self.closed.set()
-
-    def give(self, *parts: bytes | None) -> None:
-        """To be called on the loop."""
-        self.parts.extend(parts)
-        wake, self.wake = self.wake, None
-        if wake is not None:
-            wake()
 
 
 class Bodies(Responder):

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from support import colddisk
+from support.channel import Channel
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import make_request
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import HTTPError
-from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Response, ResponseHead
-from fastfile.message import Pending as Nothing
+from fastfile.message import UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Response, ResponseHead
 from fastfile.responder import Responder
 from fastfile.server.net.states import LINGERING
 from fastfile.site.representation import make_response
@@ -40,39 +40,6 @@ CANCEL, CALM, INTERNAL, NO_ERROR = 8, 11, 2, 0
 LARGE_SIZE = 3_000_000
 PLAIN = (b"Content-Type", b"text/plain")
 CACHING = ((b"Cache-Control", b"no-cache"), (b"X-Content-Type-Options", b"nosniff"))
-
-
-class Channel:
-    """A source that is given its parts by the test; None ends it."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes | None] = []
-        self.asked = 0
-        self.wake: Callable[[], None] | None = None
-        self.closed = threading.Event()
-
-    def __next__(self) -> bytes | FileSlice | Nothing:
-        self.asked += 1
-        if not self.parts:
-            return PENDING
-        part = self.parts.pop(0)
-        if part is None:
-            raise StopIteration
-        return part
-
-    def wait(self, wake: Callable[[], None]) -> None:
-        self.wake = wake
-
-    def close(self) -> None:
-        assert not self.closed.is_set()
-        self.closed.set()
-
-    def give(self, *parts: bytes | None) -> None:
-        """To be called on the loop."""
-        self.parts.extend(parts)
-        wake, self.wake = self.wake, None
-        if wake is not None:
-            wake()
 
 
 class Odd(Responder):
