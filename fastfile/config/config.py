@@ -83,7 +83,7 @@ class Config(
 
     @property
     def is_secure(self) -> bool:
-        """Whether the server speaks HTTPS: never on a Unix socket."""
+        """True if the server speaks HTTPS. A Unix socket never does."""
         return (self.https or self.tls_cert != ()) and not self.bind.startswith("unix:")
 
     @property

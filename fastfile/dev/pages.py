@@ -117,7 +117,7 @@ class Pages:
     def wait(self, target: bytes, is_missing: bool) -> Callable[[], None] | None:
         """Return work for a thread that waits until the files are settled; None if they are.
 
-        What was there and is missing since the last change is waited for as well: many tools delete a build first.
+        It also waits for files that the last change has deleted, since many tools delete a build before they write it.
         """
         if self._first_build is not None:
             if not self._first_build.is_over():

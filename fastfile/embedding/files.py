@@ -36,7 +36,7 @@ HINT = ": it is for a server with its own sockets and processes (fastfile.Server
 
 
 class Plan(NamedTuple):
-    """What to serve: checked settings, the folder, and whether there is an application behind the files."""
+    """Checked settings, the folder to serve, and whether there is an application behind the files."""
 
     config: Config
     root_path: str

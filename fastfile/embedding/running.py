@@ -15,7 +15,7 @@ from fastfile.embedding.request_log import RequestLog
 from fastfile.errors import ConfigError
 from fastfile.http.target import encode_path
 
-# What a URL path and query may hold as it is, and the escapes that are in it already (RFC 3986 §3.3, §3.4).
+# Characters that a URL path and query may contain unescaped, and "%" for existing escapes (RFC 3986 §3.3, §3.4).
 _URL_SAFE = "/?#[]@!$&'()*+,;=:%"
 
 _running: weakref.WeakSet[RunningServer] = weakref.WeakSet()
@@ -56,7 +56,7 @@ class RunningServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it serves."""
+        """True while the server accepts requests."""
         return self._port != 0
 
     @property

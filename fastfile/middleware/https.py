@@ -1,4 +1,4 @@
-"""What plain HTTP gets where HTTPS is served: a redirect on the port of --redirect-http, 400 on the port for TLS."""
+"""Responses to plain HTTP from an HTTPS server: a redirect on the port of --redirect-http, 400 on the TLS port."""
 
 from __future__ import annotations
 

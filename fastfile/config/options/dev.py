@@ -9,7 +9,7 @@ from fastfile.config.values import COMMAND, SWITCH
 
 
 class DevOptions(OptionGroup):
-    """What helps while a site is being made."""
+    """Options for developing a site."""
 
     TITLE: ClassVar = "Development"
 
