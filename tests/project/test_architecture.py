@@ -23,6 +23,7 @@ LAYERS = (
     ("protocol",),
     ("application",),
     ("dev",),
+    ("releases",),
     ("server",),
     ("cli",),
     ("commands",),
@@ -36,7 +37,7 @@ TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel makes storage/'s system calls. The others open a configuration, a certificate or a log, never served files;
-# commands/ works on a folder and serves no request.
+# releases/ opens objects of a store; commands/ works on a folder and serves no request.
 MAY_OPEN = {
     "storage",
     "terminal",
@@ -45,6 +46,7 @@ MAY_OPEN = {
     "config",
     "local_ca",
     "dev",
+    "releases",
     "server",
     "cli",
     "commands",

@@ -1,0 +1,236 @@
+"""The manifest of a release: every file with its content, size and time, and where the store has the content.
+
+A manifest has one form: sorted JSON, compressed. Reading is strict, because the files become paths of a disk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT
+from fastfile.releases.store import MIB, Corrupt, Store, Stored
+
+FORMAT = 1
+EMPTY = sha256().hexdigest()
+# Limits against a hostile or broken store. 200,000 files take about 50 MiB of text, and 300 MiB of memory to parse.
+MAX_FILES = 200_000
+MAX_TEXT = 64 * MIB
+MAX_BODY = 32 * MIB
+MAX_SIZE = 5 << 40  # the largest object of S3
+MAX_PACK = 32 * MIB
+_LATEST_S = 253402300799  # 9999-12-31: datetime and HTTP-date know no later time
+_RELEASE_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class ManifestFile(NamedTuple):
+    """One file. ``path`` is relative, without a slash at its ends. A carried file belongs to an earlier release."""
+
+    path: bytes
+    sha256: str
+    size: int
+    mtime_ns: int
+    carried_until_s: int | None = None
+
+
+class Place(NamedTuple):
+    """Where a pack has a blob."""
+
+    pack: str
+    offset: int
+
+
+class Manifest(NamedTuple):
+    """A release. ``files`` are sorted by path. A blob without a place is an object of its own; the empty one is none.
+
+    ``previous`` is the release that was current when this one was published.
+    """
+
+    id: str
+    created_s: int
+    previous: str | None
+    files: tuple[ManifestFile, ...]
+    places: Mapping[str, Place]
+
+    def to_bytes(self) -> bytes:
+        """Return the object."""
+        return zlib.compress(_make_text(self), 6)
+
+
+def manifest_key(id: str) -> str:
+    """Return the key of a release's manifest."""
+    return f"releases/{id}"
+
+
+def is_release_id(text: str) -> bool:
+    """Tell whether a text has the form of a release id."""
+    return _RELEASE_ID.fullmatch(text) is not None
+
+
+def make_manifest(
+    created_s: int, previous: str | None, files: Sequence[ManifestFile], places: Mapping[str, Place]
+) -> Manifest:
+    """Return the manifest of files in any order; places of other blobs are left out."""
+    used = {file.sha256 for file in files if file.size}
+    kept = {blob: place for blob, place in places.items() if blob in used}
+    manifest = Manifest("", created_s, previous, tuple(sorted(files)), kept)
+    return manifest._replace(id=_make_id(created_s, _make_text(manifest)))
+
+
+def read_manifest(store: Store, id: str, digest: str | None = None) -> Manifest:
+    """Return a release's manifest, whose object has the given SHA-256 if one is given. Raises StoreError."""
+    key = manifest_key(id)
+    found = store.get(key, limit=MAX_BODY)
+    if not isinstance(found, Stored):
+        raise Corrupt(f"{store.location}: there is no release {id}")
+    if digest is not None and sha256(found.body).hexdigest() != digest:
+        raise Corrupt(f"{store.location}: {key} has other bytes than the pointer says")
+    try:
+        manifest = parse_manifest(found.body)
+    except ValueError as error:
+        raise Corrupt(f"{store.location}: {key}: {error}") from None
+    if manifest.id != id:
+        raise Corrupt(f"{store.location}: {key} is the manifest of {manifest.id}")
+    return manifest
+
+
+def parse_manifest(body: bytes) -> Manifest:
+    """Return the manifest of an object. Raises ValueError for any other text than ``to_bytes()`` compresses."""
+    text = _decompress(body)
+    if text.count(b"[") > 4 * MAX_FILES:  # empty lists take twenty times as much memory as text
+        raise ValueError(f"more than {MAX_FILES} files")
+    try:
+        manifest = _parse(json.loads(text))
+    except (TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        raise ValueError("not a manifest") from None
+    if _make_text(manifest) != text:
+        raise ValueError("not in canonical form")
+    return manifest._replace(id=_make_id(manifest.created_s, text))
+
+
+def _make_id(created_s: int, text: bytes) -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(created_s))}-{sha256(text).hexdigest()[:12]}"
+
+
+def _make_text(manifest: Manifest) -> bytes:
+    """Return the JSON text, which is ASCII. Bytes of paths that are not UTF-8 are lone surrogates (PEP 383)."""
+    sizes = {file.sha256: file.size for file in manifest.files}
+    blobs = sorted(sizes)
+    packs = sorted({place.pack for place in manifest.places.values()})
+    numbers = {name: number for number, name in enumerate(blobs)}
+    pack_numbers = {name: number for number, name in enumerate(packs)}
+    rows: list[list[str | int]] = []
+    for blob in blobs:
+        place = manifest.places.get(blob)
+        rows.append([blob, sizes[blob], *((pack_numbers[place.pack], place.offset) if place else ())])
+    content = {
+        "format": FORMAT,
+        "created": manifest.created_s,
+        "previous": manifest.previous,
+        "packs": packs,
+        "blobs": rows,
+        "files": [
+            [
+                file.path.decode("utf-8", "surrogateescape"),
+                numbers[file.sha256],
+                file.mtime_ns,
+                *(() if file.carried_until_s is None else (file.carried_until_s,)),
+            ]
+            for file in manifest.files
+        ],
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _decompress(body: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(body, MAX_TEXT + 1)
+    except zlib.error:
+        raise ValueError("not compressed as a manifest is") from None
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"larger than {MAX_TEXT} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("truncated, or followed by other bytes")
+    return text
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    if content["format"] != FORMAT:
+        raise ValueError("of another version of fastfile: update this one")
+    blobs, files = content["blobs"], content["files"]
+    if len(files) > MAX_FILES:
+        raise ValueError(f"more than {MAX_FILES} files")
+    created_s = _number(content["created"], 0, _LATEST_S)
+    previous = content["previous"]
+    if previous is not None and not is_release_id(previous):
+        raise ValueError("a wrong id")
+    packs = [_digest(pack) for pack in content["packs"]]
+    sizes: dict[str, int] = {}
+    places: dict[str, Place] = {}
+    for blob, size, *place in blobs:
+        sizes[_digest(blob)] = _number(size, 0, MAX_SIZE)
+        if (size == 0) != (blob == EMPTY):
+            raise ValueError("a wrong size")
+        if place:
+            pack, offset = place
+            places[blob] = Place(packs[_number(pack, 0, len(packs) - 1)], _number(offset, 0, MAX_PACK - size))
+    names = list(sizes)
+    found = []
+    for path, number, mtime_ns, *until in files:
+        blob = names[_number(number, 0, len(names) - 1)]
+        if len(until) > 1:
+            raise ValueError("too long a row")
+        carried_until_s = _number(until[0], 0, _LATEST_S) if until else None
+        found.append(
+            ManifestFile(_path(path), blob, sizes[blob], _number(mtime_ns, 0, _LATEST_S * 10**9), carried_until_s)
+        )
+    _check_tree([file.path for file in found])
+    return Manifest("", created_s, previous, tuple(found), places)
+
+
+def _number(value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError("a wrong number")
+    return value
+
+
+def _digest(value: str) -> str:
+    if _SHA256.fullmatch(value) is None:
+        raise ValueError("a wrong digest")
+    return value
+
+
+def _path(text: str) -> bytes:
+    try:
+        path = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError("a wrong path") from None
+    segments = path.split(b"/")
+    # An absolute path, and one with a slash at its end, have an empty segment.
+    if {b"", b".", b".."} & set(segments) or b"\0" in path or len(path) > PATH_LIMIT:
+        raise ValueError("a wrong path")
+    if max(map(len, segments)) > SEGMENT_LIMIT:
+        raise ValueError("a wrong path")
+    return path
+
+
+def _check_tree(paths: Sequence[bytes]) -> None:
+    """Raise ValueError if paths are not in order, or repeated, or if one is both a file and a folder."""
+    files = set(paths)
+    if list(paths) != sorted(files):
+        raise ValueError("paths not in order, or repeated")
+    folders: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    if files & folders:
+        raise ValueError("a file and a folder of one name")
