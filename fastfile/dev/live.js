@@ -4,6 +4,7 @@
   const script = document.currentScript;
   if (!script || window.fastfileLive || self.origin === "null") return;
   window.fastfileLive = true;
+  const STYLE = "";
   const endpoint = new URL("live", script.src);
   const ownPath = endpoint.pathname;
   endpoint.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
@@ -12,7 +13,7 @@
   const page = targetOf(location.href);
   const loaded = new Map(); // by target: when it was loaded last, in ms since the page began to load
   const pictures = new Set(); // targets that were swapped
-  let socket, timer, bar;
+  let socket, timer, notice;
   let delay = FIRST_DELAY_MS;
   let isAway = false;
   let version = Date.now();
@@ -171,37 +172,29 @@
     return isFound;
   }
 
-  // A bar at the foot of the page, which can be closed. Styles are set by script: a policy may forbid the attribute.
+  // A notice at the foot of the page, which can be closed. Its shadow tree keeps the page's style out, and its style
+  // sheet is made by script, because a policy may forbid the element.
   function show(text) {
-    if (bar) bar.remove();
-    bar = null;
+    if (notice) notice.remove();
+    notice = null;
     if (!text) return;
-    bar = document.createElement("div");
-    bar.setAttribute("role", "status");
-    Object.assign(bar.style, {
-      all: "initial",
-      position: "fixed",
-      inset: "auto 0 0 0",
-      zIndex: "2147483647",
-      display: "flex",
-      gap: "1em",
-      maxHeight: "40vh",
-      overflow: "auto",
-      padding: "0.75em 1em",
-      font: "14px/1.4 ui-monospace, monospace",
-      whiteSpace: "pre-wrap",
-      color: "#fff",
-      background: "#7a1f1f",
-    });
+    notice = document.createElement("fastfile-notice");
+    const root = notice.attachShadow({ mode: "open" });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    const box = document.createElement("div");
+    box.className = "notice";
+    box.setAttribute("role", "status");
     const label = document.createElement("span");
     label.textContent = text;
-    label.style.flex = "1";
     const button = document.createElement("button");
     button.textContent = "Close";
-    button.style.alignSelf = "start";
     button.onclick = () => show("");
-    bar.append(label, button);
-    document.documentElement.append(bar);
+    box.onkeydown = (event) => event.key === "Escape" && show("");
+    box.append(label, button);
+    root.append(box);
+    document.documentElement.append(notice);
   }
 
   addEventListener("pagehide", () => {

@@ -18,7 +18,7 @@ from fastfile.dev.prints import Submit
 from fastfile.dev.watcher import Watching
 from fastfile.middleware.live import Live
 from fastfile.site.handler import Handler
-from fastfile.site.pages import read_asset
+from fastfile.site.pages import STYLE, escape_json, read_asset
 from fastfile.storage.root import Root
 
 if sys.platform == "linux":
@@ -28,7 +28,8 @@ else:
     with suppress(ImportError):
         from fastfile.dev import native  # noqa: F401
 
-SCRIPT = read_asset("fastfile.dev", "live.js").encode()
+_STYLE = STYLE.replace(":root", ":host") + read_asset("fastfile.dev", "notice.css")
+SCRIPT = read_asset("fastfile.dev", "live.js").replace('STYLE = ""', f"STYLE = {escape_json(_STYLE)}").encode()
 
 
 def make_live(

@@ -6,8 +6,10 @@ styles, which are read at import; no clock.
 
 from __future__ import annotations
 
+import hashlib
 import pkgutil
 import re
+from base64 import b64encode
 from json.encoder import encode_basestring_ascii
 
 from fastfile.http.status import REASONS
@@ -36,7 +38,7 @@ def read_asset(package: str, name: str) -> str:
 
 
 STYLE = read_asset("fastfile.site", "style.css")
-_ERROR_STYLE = STYLE + read_asset("fastfile.site", "error.css")
+MESSAGE_STYLE = STYLE + read_asset("fastfile.site", "message.css")
 _LINKED_HOME = (403, 404, 410)  # statuses for which another page of the site may help
 
 _HEAD = (
@@ -60,11 +62,11 @@ def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "",
     """
     reason = REASONS[status]
     if media_type == HTML:
-        home = '<p><a href="/">Go to the home page</a></p>\n' if status in _LINKED_HOME else ""
+        home = '<p><a href="/" class=go>Go to the home page</a></p>\n' if status in _LINKED_HOME else ""
         if link:
-            home += f'<p><a href="{escape_html(link)}">{escape_html(link)}</a></p>\n'
+            home += f'<p><a href="{escape_html(link)}" class=go>{escape_html(link)}</a></p>\n'
         page = (
-            f"{make_html_head(f'{status} {reason}', _ERROR_STYLE)}<main><h1><b>{status}</b> {reason}</h1>\n"
+            f"{make_html_head(f'{status} {reason}', MESSAGE_STYLE)}<main><h1><b>{status}</b> {reason}</h1>\n"
             f"<p>{escape_html(detail)}</p>\n{_html_hint(hint) if hint else ''}{home}</main>\n"
         )
     elif media_type == TEXT:
@@ -89,6 +91,11 @@ def _html_hint(hint: str) -> str:
 def make_html_head(title: str, style: str) -> str:
     """Return the beginning of a page, up to its style; ``title`` is HTML."""
     return f"{_HEAD}{title}</title>\n<style>{style}</style>\n"
+
+
+def source_hash(content: str) -> bytes:
+    """Return the source expression of an element's content (CSP Level 3 §2.3.1)."""
+    return b"'sha256-%b'" % b64encode(hashlib.sha256(content.encode()).digest())
 
 
 def escape_html(text: str) -> str:

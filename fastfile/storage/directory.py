@@ -10,6 +10,7 @@ import heapq
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -22,6 +23,12 @@ from fastfile.storage.root import Root
 RUN = 1024
 
 _DIGITS = re.compile(rb"\d+")
+_NUMBER = re.compile(r"\d+")
+_ABOVE = 200  # combining classes from here on are accents, around a letter (Unicode §4.3)
+_BREVE = "\u0306"
+_LETTERS = str.maketrans(
+    {_BREVE: "\uffff", "\u0131": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"}
+)  # the rest do not decompose
 _WIDTHS = tuple(b"%03d" % width for width in range(256))
 
 
@@ -68,7 +75,7 @@ def list_directory(
     """Return the first files and directories of a directory, at most ``limit``, whose paths ``shows`` allows.
 
     Directories come first, then files, each by the column of the order and then by name. Names are in natural order,
-    "a2" before "a10", without regard to ASCII case. Directories have no size.
+    "a2" before "a10", without regard to case and accents. Directories have no size.
 
     A symlink counts as its target, and is left out if that is outside the root or does not exist. FIFOs, sockets and
     devices, files that disappear during the listing, and entries without search permission are left out too. A file
@@ -205,13 +212,32 @@ def _key(order: Order, name: bytes, is_directory: bool, number: int) -> Any:
 
 def _natural(name: bytes) -> str:
     # str, because Python compares it twice as fast as bytes. No name contains NUL, which sorts before everything else.
-    return (_DIGITS.sub(_comparable_number, name.lower()) + b"\0" + name).decode("latin-1")
+    if name.isascii():
+        return (_DIGITS.sub(_comparable_number, name.lower()) + b"\0" + name).decode("ascii")
+    text = name.decode("utf-8", "surrogateescape")
+    return _NUMBER.sub(_comparable_text, _fold(text)) + "\0" + text
+
+
+def _fold(text: str) -> str:
+    """Return a text without case and accents: "Ärger" is beside "Arger", as in a dictionary.
+
+    A breve counts, since a letter with one is another letter, the next one, in most alphabets: й, ă, ğ. So do the
+    vowel signs of Indic scripts, whose combining class is 0.
+    """
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    bare = "".join(char for char in decomposed if unicodedata.combining(char) < _ABOVE or char == _BREVE)
+    return bare.translate(_LETTERS)
 
 
 def _comparable_number(match: re.Match[bytes]) -> bytes:
     # The number with more digits is the greater one; a name has at most 255 digits.
     digits = match[0].lstrip(b"0")
     return _WIDTHS[len(digits)] + digits
+
+
+def _comparable_text(match: re.Match[str]) -> str:
+    digits = str(int(match[0])).lstrip("0")  # of any script
+    return f"{len(digits):03d}{digits}"
 
 
 def read_beginning(root: Root, path: bytes, limit: int) -> tuple[bytes, bool]:

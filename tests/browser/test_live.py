@@ -293,10 +293,11 @@ def test_a_page_that_a_build_took_away_stands_with_a_notice_until_it_is_back(
     tab = Tab(browser, server)
     tab.mark()
     (root / "index.html").unlink()
-    tab.wait_for("/missing/.test(document.querySelector('[role=status]')?.textContent)")
+    tab.wait_for("/missing/.test(document.querySelector('fastfile-notice')?.shadowRoot.textContent)")
     assert tab.is_marked()
-    tab.browser.find_element("css selector", "[role=status] button").click()
-    assert tab.evaluate("document.querySelector('[role=status]')") is None
+    shadow = tab.browser.find_element("css selector", "fastfile-notice").shadow_root
+    shadow.find_element("css selector", "[role=status] button").click()
+    assert tab.evaluate("document.querySelector('fastfile-notice')") is None
     (root / "index.html").write_text(PAGE.format("two"))
     tab.wait_for_title("two")
 

@@ -20,6 +20,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from support.pagereader import hashes_of
 from support.programs import require_program
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
 
@@ -192,10 +193,16 @@ def test_a_server_of_this_machine_alone_offers_no_download(server: ServerProcess
     assert get(server, "localhost", authority).status == 404
 
 
-def get(server: ServerProcess, host: str, authority: Authority, method: str = "GET") -> http.client.HTTPResponse:
+def get(
+    server: ServerProcess,
+    host: str,
+    authority: Authority,
+    method: str = "GET",
+    path: str = "/.well-known/fastfile-ca.crt",
+) -> http.client.HTTPResponse:
     context = ssl.create_default_context(cadata=authority.pem.decode())
     with contextlib.closing(http.client.HTTPSConnection(host, server.port, timeout=TIMEOUT_S, context=context)) as to:
-        to.request(method, "/.well-known/fastfile-ca.crt")
+        to.request(method, path)
         response = to.getresponse()
         response.body = response.read()  # type: ignore[attr-defined]
         return response
@@ -217,6 +224,18 @@ def test_a_phone_gets_the_ca_without_a_password(shared: ServerProcess, authority
     assert response.body == authority.pem
     head = get(shared, "127.0.0.1", authority, "HEAD")
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(authority.pem)))
+
+
+def test_a_phone_gets_the_steps_to_install_the_ca(shared: ServerProcess, authority: Authority) -> None:
+    response = get(shared, "127.0.0.1", authority, path="/.well-known/fastfile-ca")
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    page = response.body.decode()
+    assert authority.fingerprint in page
+    assert 'href="fastfile-ca.crt"' in page
+    (style,) = hashes_of(response.body, "style")
+    assert response.headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src {style}; base-uri 'none'; form-action 'none'"
+    )
 
 
 def test_a_local_certificate_never_comes_with_hsts(shared: ServerProcess, authority: Authority) -> None:
@@ -267,7 +286,8 @@ def test_the_settings_say_which_names_are_in_it(
     assert found.authority == (authority.pem if is_offered else b"")
     said = "the local certificate is not for 8.8.8.8: the CA is limited to local names"
     assert (said in found.notices) == ("8.8.8.8" in missing)
-    assert ("phones get the local CA at /.well-known/fastfile-ca.crt: docs/https.md" in found.notices) == is_offered
+    said = "phones get the local CA at /.well-known/fastfile-ca, with the steps to install it"
+    assert (said in found.notices) == is_offered
 
 
 def test_it_is_renewed_thirty_days_before_its_end(home: Path, authority: Authority, monkeypatch) -> None:

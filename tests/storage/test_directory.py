@@ -178,7 +178,20 @@ NATURAL = [
     pytest.param(["a-1", "a1", "a1-", "a1b", "aa"], id="a number and its end among other characters"),
     pytest.param(["0", "00", "1", "01a"], id="zero"),
     pytest.param(["a9", "a" + "9" * 200], id="very long numbers"),
-    pytest.param(["É", "é"], id="other letters by their bytes"),
+    pytest.param(["É", "é"], id="other letters without regard to case, then by it"),
+    pytest.param(
+        ["Apfel", "Ärger", "azur", "Éclair", "elan", "Straße", "strasst"],
+        id="letters with accents beside those without",
+    ),
+    pytest.param(
+        ["igel", "\u0131ğd\u0131r", "ihale", "Łódź", "Lotto", "lyra", "oel", "øl", "om"],
+        id="Latin letters that do not decompose",
+    ),
+    pytest.param(["cafe\u0301 1", "caf\u00e9 2", "cafe\u0301 3"], id="composed and decomposed alike"),
+    pytest.param(["Ёлка", "ель", "ему", "маис", "майка"], id="accents of Cyrillic, but й is a letter"),
+    pytest.param(["काल", "किताब"], id="vowel signs count"),
+    pytest.param(["گزارش \u06f2", "گزارش \u06f1\u06f0"], id="numbers in other digits by their value"),
+    pytest.param(["a", "z", "Ω", "я", "אב", "ก", "中"], id="scripts by their code points"),
 ]
 
 

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from fastfile.config.config import Config, Endpoint
 from fastfile.local_ca.library import find_authority, find_leaf, open_library, utc_now
 from fastfile.local_ca.names import LOOPBACK_NAMES, Name, host_names, is_local, parse_name
-from fastfile.middleware.ca_download import PATH
+from fastfile.middleware.ca_download import PAGE_PATH
 from fastfile.server.lan import lan_addresses
 
 INSTALL = "fastfile cert install"
@@ -44,7 +44,7 @@ def find_local_certificate(config: Config) -> LocalCertificate:
     leaf = find_leaf(library, authority, [*_own_names(config), *lan], now)
     notices = [] if library.is_trusted(authority) else [f"browsers do not trust the local CA yet: {INSTALL}"]
     if not is_near:
-        notices.append(f"phones get the local CA at {PATH.decode()}: docs/https.md")
+        notices.append(f"phones get the local CA at {PAGE_PATH.decode()}, with the steps to install it")
     # The host name may have changed since the CA was made; the user asked for the other names.
     missing = [str(name) for name in leaf.left_out if name not in host_names()]
     if missing:

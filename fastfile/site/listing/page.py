@@ -7,9 +7,7 @@ scheme or a host.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,6 +25,7 @@ from fastfile.site.pages import (
     make_html_head,
     read_asset,
     readable_size,
+    source_hash,
 )
 from fastfile.storage.directory import COLUMNS, DirectoryEntry, Order
 
@@ -53,10 +52,6 @@ class Listing(NamedTuple):
     total: int = 0
 
 
-def _hash(content: str) -> bytes:
-    return b"'sha256-%b'" % b64encode(hashlib.sha256(content.encode()).digest())
-
-
 _STYLE = STYLE + read_asset("fastfile.site.listing", "style.css")
 _SCRIPT = read_asset("fastfile.site.listing", "script.js")
 
@@ -66,7 +61,7 @@ _SCRIPT = read_asset("fastfile.site.listing", "script.js")
 LISTING_POLICY = (
     b"default-src 'none'; style-src %b; script-src %b; base-uri 'none'; form-action 'self'; "
     b"require-trusted-types-for 'script'"
-) % (_hash(_STYLE), _hash(_SCRIPT))
+) % (source_hash(_STYLE), source_hash(_SCRIPT))
 
 _TEXT_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *C1_CONTROLS)} | {ord("\\"): "\\\\"}
 _TEXT_ESCAPES |= {code: f"\\u{code:04x}" for code in LINES_AND_DIRECTIONS}
@@ -129,7 +124,7 @@ def _html_listing(listing: Listing) -> Iterator[bytes]:
     path = listing.path
     up = "" if path == b"/" else '<tr><td><a href="../" class=u>../</a><td><td>\n'
     yield (
-        f"{make_html_head(_title(path), _STYLE)}<h1>{_breadcrumbs(path)}</h1>\n"
+        f"{make_html_head(_title(path), _STYLE)}<main><h1>{_breadcrumbs(path)}</h1>\n"
         f"<div class=bar><span>{_summary(listing)}</span>{_ARCHIVE_FORM if listing.has_archive else ''}</div>\n"
         f"<table>\n<thead><tr>{_column_heads(listing.order)}\n<tbody>\n{up}"
     ).encode()
@@ -138,7 +133,8 @@ def _html_listing(listing: Listing) -> Iterator[bytes]:
     minutes: dict[int, str] = {}
     for entries in _runs(listing.entries):
         yield "".join(_rows(entries, kinds, minutes)).encode()
-    yield f"</table>\n{'' if listing.readme is None else _readme(listing.readme)}<script>{_SCRIPT}</script>\n".encode()
+    readme = "" if listing.readme is None else _readme(listing.readme)
+    yield f"</table>\n{readme}</main>\n<script>{_SCRIPT}</script>\n".encode()
 
 
 def _title(path: bytes) -> str:

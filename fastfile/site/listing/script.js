@@ -27,9 +27,10 @@
   count.setAttribute("role", "status");
   box.setAttribute("aria-label", "Filter by name");
   box.setAttribute("aria-keyshortcuts", "/");
-  const names = rows.map(row => row.cells[0].textContent.toLowerCase());
+  const fold = text => text.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase(); // macOS has names in NFD
+  const names = rows.map(row => fold(row.cells[0].textContent));
   box.oninput = () => {
-    const words = box.value.toLowerCase().split(/\s+/);
+    const words = fold(box.value).split(/\s+/);
     let shown = 0;
     rows.forEach((row, index) => {
       const hit = words.every(word => names[index].includes(word));
@@ -39,7 +40,7 @@
     count.textContent = box.value.trim() ? `${shown} of ${rows.length} shown` : total;
   };
 
-  const keys = make("p", document.body);
+  const keys = make("p", document.querySelector("main"));
   keys.className = "keys";
   for (const [key, use] of [["/", "filter"], ["\u2191 \u2193", "choose"], ["Enter", "open"], ["Backspace", "up"]]) {
     make("kbd", keys, key);
