@@ -16,6 +16,8 @@ Usage: fastfile [OPTIONS] [DIR]
        fastfile dev [OPTIONS] [DIR]
        fastfile explain URL [OPTIONS] [DIR]
        fastfile hash-password [USER]
+       fastfile publish [OPTIONS] [DIR] LOCATION
+       fastfile releases|rollback|prune [OPTIONS] LOCATION
        fastfile completions bash|zsh|fish
        fastfile man
 
@@ -47,7 +49,7 @@ _site, site and others), else the current folder.
   --quiet, --log-format pretty|common|combined|json|none
 
 Commands: cert, check, compress, dev, explain URL, hash-password,
-completions SHELL, man.
+publish, releases, rollback, prune, completions SHELL, man.
 Each has its own --help. All options: fastfile --help.
 """
 
@@ -87,4 +89,8 @@ COMMANDS = {
     "explain": "fastfile.commands.explain",
     "hash-password": "fastfile.commands.hash_password",
     "man": "fastfile.commands.man",
+    "prune": "fastfile.commands.releases.prune",
+    "publish": "fastfile.commands.releases.publish",
+    "releases": "fastfile.commands.releases.releases",
+    "rollback": "fastfile.commands.releases.rollback",
 }

@@ -25,6 +25,7 @@ from fastfile.releases.store import (
     Corrupt,
     Listed,
     NotModified,
+    Source,
     Stored,
     StoreError,
     Unavailable,
@@ -69,7 +70,7 @@ class FolderStore:
             return _copy(source, file)
         return None
 
-    def put(self, key: str, body: bytes | BinaryIO, *, if_match: str | None = None, if_absent: bool = False) -> str:
+    def put(self, key: str, body: bytes | Source, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write an object."""
         path = self._path(key)
         folder = os.path.dirname(path)
@@ -144,7 +145,7 @@ class FolderStore:
         raise StoreError(text) from error
 
 
-def _copy(source: BinaryIO, target: BinaryIO) -> str:
+def _copy(source: BinaryIO | Source, target: BinaryIO) -> str:
     """Copy the rest of a file, and return the entity tag of what was copied."""
     digest = sha256()
     while part := source.read(MIB):

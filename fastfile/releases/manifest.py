@@ -83,13 +83,19 @@ def make_manifest(
     return manifest._replace(id=_make_id(created_s, _make_text(manifest)))
 
 
-def read_manifest(store: Store, id: str, digest: str | None = None) -> Manifest:
-    """Return a release's manifest, whose object has the given SHA-256 if one is given. Raises StoreError."""
-    key = manifest_key(id)
+def read_manifest(store: Store, id: str, key: str | None = None, digest: str | None = None) -> Manifest:
+    """Return a release's manifest, or the one at ``key``, whose object has the given digest. Raises StoreError."""
+    return read_with_digest(store, id, key, digest)[0]
+
+
+def read_with_digest(store: Store, id: str, key: str | None = None, digest: str | None = None) -> tuple[Manifest, str]:
+    """Return a manifest as read_manifest() does, and the SHA-256 of its object."""
+    key = key or manifest_key(id)
     found = store.get(key, limit=MAX_BODY)
     if not isinstance(found, Stored):
         raise Corrupt(f"{store.location}: there is no release {id}")
-    if digest is not None and sha256(found.body).hexdigest() != digest:
+    found_digest = sha256(found.body).hexdigest()
+    if digest is not None and found_digest != digest:
         raise Corrupt(f"{store.location}: {key} has other bytes than the pointer says")
     try:
         manifest = parse_manifest(found.body)
@@ -97,7 +103,7 @@ def read_manifest(store: Store, id: str, digest: str | None = None) -> Manifest:
         raise Corrupt(f"{store.location}: {key}: {error}") from None
     if manifest.id != id:
         raise Corrupt(f"{store.location}: {key} is the manifest of {manifest.id}")
-    return manifest
+    return manifest, found_digest
 
 
 def parse_manifest(body: bytes) -> Manifest:

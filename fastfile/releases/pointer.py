@@ -6,20 +6,31 @@ import json
 import re
 from typing import NamedTuple
 
-from fastfile.releases.manifest import is_release_id
+from fastfile.releases.manifest import Manifest, is_release_id, manifest_key, read_manifest
 from fastfile.releases.store import Conflict, Corrupt, NotModified, Store, Stored
 
 KEY = "current"
+RESTORED = "restored/"
 LIMIT = 4096  # bytes; a pointer has about 150
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Pointer(NamedTuple):
-    """``sha256`` is the digest of the manifest object; ``moved_s`` is when the pointer was written."""
+    """``sha256`` is the digest of the manifest object; ``moved_s`` is when the pointer was written.
+
+    After a rollback, ``restored`` is the id of the manifest that is served: that of the release, with the assets of the
+    release before.
+    """
 
     release: str
     sha256: str
     moved_s: int
+    restored: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the manifest."""
+        return manifest_key(self.release) if self.restored is None else f"{RESTORED}{self.restored}"
 
     def to_bytes(self) -> bytes:
         """Return the object."""
@@ -32,6 +43,7 @@ def parse_pointer(body: bytes) -> Pointer:
         fields = json.loads(body)
         pointer = Pointer(**fields)
         good = is_release_id(pointer.release) and _SHA256.fullmatch(pointer.sha256) is not None
+        good = good and (pointer.restored is None or is_release_id(pointer.restored))
     except (TypeError, RecursionError):
         raise ValueError("not a pointer") from None
     if not good or type(pointer.moved_s) is not int or pointer.to_bytes() != body:
@@ -48,6 +60,11 @@ def read_pointer(store: Store, if_none_match: str | None = None) -> tuple[Pointe
         return parse_pointer(found.body), found.etag
     except ValueError:
         raise Corrupt(f"{store.location}: {KEY} is not a pointer of fastfile") from None
+
+
+def read_release(store: Store, pointer: Pointer) -> Manifest:
+    """Return the manifest that a pointer names, verified. Raises StoreError."""
+    return read_manifest(store, pointer.restored or pointer.release, pointer.key, pointer.sha256)
 
 
 def move_pointer(store: Store, pointer: Pointer, etag: str | None, is_conditional: bool = True) -> str:

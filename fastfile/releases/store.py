@@ -39,6 +39,10 @@ class Corrupt(StoreError):
     """An object is not what its name, or the object that refers to it, says."""
 
 
+class Unsupported(StoreError):
+    """The store has no such operation."""
+
+
 class Stored(NamedTuple):
     """An object and its entity tag."""
 
@@ -56,6 +60,18 @@ class Listed(NamedTuple):
     key: str
     size: int
     modified_s: float
+
+
+class Source(Protocol):
+    """Bytes to put, in parts of any size."""
+
+    size: int
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; none at the end. May raise any error, which ends the put."""
+
+    def rewind(self) -> None:
+        """Begin again, for another attempt."""
 
 
 class Store(Protocol):
@@ -77,7 +93,7 @@ class Store(Protocol):
         A retry begins at the file's position again. Raises Corrupt if the object is larger than the limit.
         """
 
-    def put(self, key: str, body: bytes | BinaryIO, *, if_match: str | None = None, if_absent: bool = False) -> str:
+    def put(self, key: str, body: bytes | Source, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write an object, whole or not at all, and return its entity tag. Raises Conflict by the condition."""
 
     def list(self, prefix: str) -> Iterator[Listed]:

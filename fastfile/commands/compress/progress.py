@@ -14,12 +14,17 @@ _BAR = 30
 class Progress:
     """Counts up to ``total`` from any thread; ``show`` and ``clear`` belong to one thread."""
 
-    def __init__(self, stream: TextIO | None, total: int) -> None:
+    def __init__(self, stream: TextIO | None, total: int = 0) -> None:
         shown = stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
         self._stream = stream if shown else None
         self._total = total
         self._done = 0
         self._lock = threading.Lock()
+
+    def begin(self, total: int) -> None:
+        """Begin another phase."""
+        with self._lock:
+            self._total, self._done = total, 0
 
     def advance(self, count: int) -> None:
         """Count more bytes as done."""

@@ -1,0 +1,1 @@
+"""The commands for releases in a store: publish, releases, rollback, prune."""

@@ -1,0 +1,129 @@
+"""``fastfile publish``: put a folder into a store as a new release, and make it the current one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from fastfile.cli.arguments import Usage
+from fastfile.commands.compress.progress import Progress
+from fastfile.commands.releases.shared import (
+    CREDENTIALS,
+    JSON,
+    KEEP_ASSETS,
+    open_store,
+    print_json,
+    read_words,
+    say,
+    show_size,
+    warn_of_races,
+)
+from fastfile.config.config import BY_NAME, Config
+from fastfile.config.folder import resolve_clear_directory
+from fastfile.config.load import COMMAND_LINE
+from fastfile.errors import ConfigError, StartError
+from fastfile.releases.build import Build
+from fastfile.releases.location import is_location
+from fastfile.releases.publish import Published, publish
+from fastfile.storage.root import PinnedRoot, Root
+from fastfile.terminal import printable, write
+
+_MAX_SKIPPED = 3  # that are named
+_DIRECTORY = BY_NAME["directory"]._replace(
+    group="What is published", help="Folder; without it, the build folder that has an index file, such as dist."
+)
+_CONTENT = {
+    "dotfiles": "Publish names that begin with a dot. Servers need --dotfiles too.",
+    "dotfile": "Publish this name although it begins with a dot, such as .zgroup; repeat it for more.",
+    "follow_symlinks": "Publish what symbolic links outside of the folder lead to.",
+}
+
+USAGE = Usage(
+    """\
+Usage: fastfile publish [OPTIONS] [DIR] LOCATION
+
+Publish a folder as a new release, and make it the current one. Uploads what the
+store lacks; servers that follow LOCATION switch when all is there. Prints the id
+of the release. Left out: names that begin with a dot (but .well-known), links
+that lead outside the folder, and what is no file. Defaults are in brackets; TIME
+is in days (30d), or with h, m or s.
+""",
+    (
+        _DIRECTORY,
+        *(BY_NAME[name]._replace(group="What is published", help=text) for name, text in _CONTENT.items()),
+        KEEP_ASSETS,
+        JSON,
+    ),
+    conclusion=f"""\
+Examples:
+  fastfile publish dist s3://bucket/site
+  fastfile publish file:///srv/site
+  fastfile s3://bucket/site                 serve it, on any number of machines
+
+{CREDENTIALS}""",
+    is_list=True,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status. Raises ConfigError and StartError."""
+    read = read_words(USAGE, argv)
+    if read is None:
+        return 0
+    words, values = read
+    folders = [*filter(None, [values["directory"]]), *(word for word in words if not is_location(word))]
+    store = open_store([word for word in words if is_location(word)])
+    if len(folders) > 1:
+        raise ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{printable(folders[1])}"')
+    root = Root(os.fsencode(_find_folder(folders)), values["follow_symlinks"])
+    build = Build(PinnedRoot(root), values["dotfiles"], frozenset(map(os.fsencode, values["dotfile"])))
+    progress = Progress(sys.stderr)
+    began_s = time.monotonic()
+    try:
+        published = publish(store, build, values["keep_assets"], progress)
+    finally:
+        progress.clear()
+    warn_of_races("publish", store, published.is_conditional)
+    _report(build, published, time.monotonic() - began_s, values["json"])
+    return 0
+
+
+def _find_folder(folders: Sequence[str]) -> str:
+    directory = folders[0] if folders else resolve_clear_directory(Config())
+    if not folders and directory == ".":
+        # A checkout is not a site: it has sources, and perhaps secrets.
+        raise ConfigError("DIR", COMMAND_LINE, "name the folder: there is no build folder here")
+    if not os.path.isdir(directory):
+        raise StartError(f"{printable(directory)}: no such folder")
+    if not folders:
+        say("publish", f"publishing {printable(directory)}")
+    return directory
+
+
+def _report(build: Build, published: Published, took_s: float, as_json: bool) -> None:
+    if build.skipped:
+        names = ", ".join(printable(os.fsdecode(path)) for path in build.skipped[:_MAX_SKIPPED])
+        more = ", ..." if build.skipped[_MAX_SKIPPED:] else ""
+        say("publish", f"left out, because they lead outside or are no files: {names}{more}")
+    if as_json:
+        print_json(
+            {
+                "release": published.release,
+                "new": published.is_new,
+                "files": published.files,
+                "size": published.size,
+                "carried": published.carried,
+                "uploaded": published.uploaded_blobs,
+                "uploaded_size": published.uploaded_size,
+                "seconds": round(took_s, 3),
+            }
+        )
+        return
+    did = "nothing changed"
+    if published.is_new:
+        did = f"uploaded {published.uploaded_blobs} ({show_size(published.uploaded_size)})"
+    carried = f"; {published.carried} assets of earlier releases stay reachable" if published.carried else ""
+    say("publish", f"{published.files} files ({show_size(published.size)}), {did} in {took_s:.1f} s{carried}")
+    write(sys.stdout, f"{published.release}\n")

@@ -1,0 +1,255 @@
+"""Publish a folder: blobs, packs, manifest, pointer, in this order, so that no object names one that is missing.
+
+Only the pointer changes what is served. A publish that is interrupted changes nothing, and the next one finds what it
+has uploaded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+from fastfile.releases.build import Build, BuildFile
+from fastfile.releases.carry import carry
+from fastfile.releases.claim import Claim
+from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_manifest, manifest_key
+from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
+from fastfile.releases.store import MIB, NotModified, Store
+
+BLOBS, PACKS = "blobs/", "packs/"
+# A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
+PACKED_LIMIT = MIB
+PACK_LIMIT = 16 * MIB
+# So many packs may be small before their blobs are packed again: a new replica reads each pack with a request.
+SMALL_PACK = MIB
+MAX_SMALL_PACKS = 16
+_THREADS = 4
+_LATEST_NS = 253402300799 * 10**9
+_TICK_S = 0.1
+_SKEW_S = 60  # between the clocks of two publishers
+
+
+class Progress(Protocol):
+    """What is told about a long run; ``advance`` may be called in any thread."""
+
+    def begin(self, total: int) -> None:
+        """Begin a phase of so many bytes."""
+
+    def advance(self, count: int) -> None:
+        """Count bytes as done."""
+
+    def show(self) -> None:
+        """Show the progress; called every tenth of a second or so."""
+
+
+class Published(NamedTuple):
+    """What a publish did. Without ``is_new`` the release was there already."""
+
+    release: str
+    is_new: bool
+    files: int
+    size: int
+    carried: int
+    uploaded_blobs: int
+    uploaded_size: int
+    is_conditional: bool
+
+
+def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Published:
+    """Publish a folder, and keep the assets of earlier releases for ``keep_s``. Raises StartError."""
+    progress.begin(build.size)
+    build.read(_ticking(progress))
+    with Claim(store, "publish") as claim:
+        found = read_pointer(store)
+        assert not isinstance(found, NotModified)
+        pointer, etag = found or (None, None)
+        current = read_release(store, pointer) if pointer else None
+        stock = _Stock(store)
+        now_s = int(time.time())
+        files = _choose_files(build.files, current, stock, now_s, keep_s)
+        own = sum(file.size for file in build.files)
+        counts = (len(build.files), own, len(files) - len(build.files))
+        if pointer and current and tuple(files) == current.files and stock.has_all(current):
+            return Published(pointer.release, False, *counts, 0, 0, claim.is_conditional)
+        places = _keep_places(files, build.files, current, stock)
+        missing = _find_missing(build.files, places, stock)
+        packs = make_packs(file for file in missing if file.size <= PACKED_LIMIT)
+        large = [file for file in missing if file.size > PACKED_LIMIT]
+        new = [pack for pack in packs if pack.key not in stock.sizes]
+        _upload(store, build, new, large, claim, progress)
+        for pack in packs:
+            places |= pack.places()
+        manifest = make_manifest(_choose_time(now_s, current), pointer.release if pointer else None, files, places)
+        body = manifest.to_bytes()
+        build.check()
+        claim.hold()
+        store.put(manifest_key(manifest.id), body)
+        claim.hold()
+        moved = Pointer(manifest.id, sha256(body).hexdigest(), int(time.time()))
+        move_pointer(store, moved, etag, claim.is_conditional)
+    sent = [*large, *(file for pack in new for file in pack.files)]
+    return Published(manifest.id, True, *counts, len(sent), sum(file.size for file in sent), claim.is_conditional)
+
+
+class _Stock:
+    """The objects of a store that have contents, with their sizes."""
+
+    def __init__(self, store: Store) -> None:
+        self.sizes = {one.key: one.size for kind in (BLOBS, PACKS) for one in store.list(kind)}
+
+    def has(self, file: ManifestFile | BuildFile, places: Mapping[str, Place]) -> bool:
+        """Tell whether the store has the content of a file."""
+        place = places.get(file.sha256)
+        if place is None:
+            return file.size == 0 or self.sizes.get(BLOBS + file.sha256) == file.size
+        return self.sizes.get(PACKS + place.pack, -1) >= place.offset + file.size
+
+    def has_all(self, manifest: Manifest) -> bool:
+        """Tell whether the store has every content of a release."""
+        return all(self.has(file, manifest.places) for file in manifest.files)
+
+
+class Pack(NamedTuple):
+    """Small blobs in one object, one after the other. The name is the digest of their digests."""
+
+    files: tuple[BuildFile, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return PACKS + self.name
+
+    def places(self) -> dict[str, Place]:
+        """Return the place of each blob."""
+        places, offset, name = {}, 0, self.name
+        for file in self.files:
+            places[file.sha256] = Place(name, offset)
+            offset += file.size
+        return places
+
+
+def make_packs(files: Iterable[BuildFile]) -> list[Pack]:
+    """Distribute files to packs, in their order, so that the same files make the same packs."""
+    packs: list[list[BuildFile]] = []
+    size = PACK_LIMIT
+    for file in files:
+        if size + file.size > PACK_LIMIT:
+            packs.append([])
+            size = 0
+        packs[-1].append(file)
+        size += file.size
+    return [Pack(tuple(pack)) for pack in packs]
+
+
+def _choose_time(now_s: int, current: Manifest | None) -> int:
+    """Return the time of the release: later than that of the current one, unless a clock is wrong."""
+    if current and now_s <= current.created_s < now_s + _SKEW_S:
+        return current.created_s + 1
+    return now_s
+
+
+def _choose_files(
+    built: Sequence[BuildFile], current: Manifest | None, stock: _Stock, now_s: int, keep_s: int
+) -> list[ManifestFile]:
+    """Return the files of the release: those of the build, and carried ones whose content the store has.
+
+    A file that did not change keeps its time, so that its validators stay the same.
+    """
+    before = {(file.path, file.sha256): file.mtime_ns for file in current.files} if current else {}
+    files = [
+        ManifestFile(path, digest, size, before.get((path, digest), min(max(mtime_ns, 0), _LATEST_NS)))
+        for path, digest, size, mtime_ns in built
+    ]
+    if current:
+        carried = carry(current, [file.path for file in built], now_s, keep_s)
+        carried = [file for file in carried if stock.has(file, current.places)]
+        files += carried[: MAX_FILES - len(files)]
+    return sorted(files)
+
+
+def _keep_places(
+    files: Sequence[ManifestFile], built: Sequence[BuildFile], current: Manifest | None, stock: _Stock
+) -> dict[str, Place]:
+    """Return the places in packs that stay.
+
+    A pack of which less than half is still of use is given up, and so are small packs when there are many: what the
+    build has of them is packed again.
+    """
+    if current is None:
+        return {}
+    needed = {file.sha256: file for file in files}
+    places = {
+        blob: place
+        for blob, place in current.places.items()
+        if blob in needed and stock.has(needed[blob], current.places)
+    }
+    used: dict[str, int] = {}
+    for blob, place in places.items():
+        used[place.pack] = used.get(place.pack, 0) + needed[blob].size
+    small = {pack for pack in used if stock.sizes[PACKS + pack] < SMALL_PACK}
+    given_up = {pack for pack, size in used.items() if size * 2 < stock.sizes[PACKS + pack]}
+    given_up |= small if len(small) > MAX_SMALL_PACKS else set()
+    own = {file.sha256 for file in built}
+    return {blob: place for blob, place in places.items() if place.pack not in given_up or blob not in own}
+
+
+def _find_missing(built: Sequence[BuildFile], places: Mapping[str, Place], stock: _Stock) -> list[BuildFile]:
+    """Return a file for each content that the store lacks."""
+    missing = {file.sha256: file for file in built if not stock.has(file, places)}
+    return list(missing.values())
+
+
+def _upload(
+    store: Store, build: Build, packs: Sequence[Pack], large: Sequence[BuildFile], claim: Claim, progress: Progress
+) -> None:
+    """Upload packs and large blobs, some at a time. Raises the first error."""
+
+    def send_pack(pack: Pack) -> None:
+        parts = []
+        for file in pack.files:
+            with build.open(file) as source:
+                parts.append(source.read())
+        store.put(pack.key, b"".join(parts))
+        progress.advance(sum(file.size for file in pack.files))
+
+    def send_blob(file: BuildFile) -> None:
+        with build.open(file) as source:
+            store.put(BLOBS + file.sha256, source)
+        progress.advance(file.size)
+
+    progress.begin(sum(file.size for pack in packs for file in pack.files) + sum(file.size for file in large))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        tasks: set[Future[None]] = {pool.submit(send_blob, file) for file in large}
+        tasks |= {pool.submit(send_pack, pack) for pack in packs}
+        try:
+            while tasks:
+                done, tasks = wait(tasks, _TICK_S, FIRST_EXCEPTION)
+                for task in done:
+                    task.result()
+                progress.show()
+                claim.hold()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _ticking(progress: Progress) -> Callable[[int], None]:
+    """Return a function that counts bytes, and shows the progress now and then."""
+    shown_s = 0.0
+
+    def advance(count: int) -> None:
+        nonlocal shown_s
+        progress.advance(count)
+        if (now_s := time.monotonic()) - shown_s > _TICK_S:
+            shown_s = now_s
+            progress.show()
+
+    return advance
