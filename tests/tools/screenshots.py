@@ -1,6 +1,7 @@
-"""Make the images of docs/listing.md and README.md again: `make screenshots`.
+"""Make the images of docs/ and README.md again: `make screenshots`.
 
-Serves a folder made for this, with fixed names, sizes and times, and captures its pages with Chromium.
+Serves folders made for this, with fixed names, sizes and times, and captures their pages with Chromium. The film strip
+of docs/dev.md shows one page of a server with --live while its files change.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 from support.checkout import CHECKOUT
-from support.chromium import open_browser
+from support.chromium import TIMEOUT_S, open_browser
 from support.serverprocess import ServerProcess
 
 FOLDERS = ("Day 1", "Day 2", "Day 10", "edited")
@@ -44,9 +46,25 @@ SHOTS = [
     ("listing-dark-wide", "/Trips/Holiday/", WIDE, "dark", ""),
     ("listing-light-phone", "/Trips/Holiday/", PHONE, "light", ""),
     ("listing-dark-phone", "/Trips/Holiday/", PHONE, "dark", "photo"),
-    ("not-found-light", "/missing", (860, 480, 1.0), "light", ""),
-    ("not-found-dark-phone", "/missing", (390, 480, 1.5), "dark", ""),
+    ("not-found-light", "/missing", (860, 420, 1.0), "light", ""),
 ]
+FRAME = (460, 270, 1.5)
+APP = """<!DOCTYPE html><html lang=en><meta charset=utf-8>
+<meta name=viewport content="width=device-width"><title>Tea</title>
+<link rel=stylesheet href=style.css>
+<h1>{}</h1><p><label>Name <input placeholder="Who drinks it?"></label> <button>Order</button>"""
+STYLE = "body {{ font: 18px system-ui; margin: 32px }} h1 {{ color: {} }} button {{ background: {}; {} }}"
+RED, TEAL = (
+    ("#b3261e", "#eee", "padding: 4px 12px"),
+    ("#00695c", "#00695c", "color: #fff; border: 0; padding: 8px 16px"),
+)
+STRIP = """<!DOCTYPE html><meta charset=utf-8><style>
+* {{ box-sizing: border-box }}
+body {{ overflow: hidden; margin: 0; padding: 16px; display: grid; grid-template-columns: 1fr 1fr; gap: 16px;
+  background: #eef1f4; font: 15px/1.4 system-ui; color: #1b1f24 }}
+figure {{ margin: 0; background: #fff; border: 1px solid #c4ccd4; border-radius: 10px; overflow: hidden }}
+img {{ display: block; width: 100% }} figcaption {{ padding: 8px 14px; background: #f3f6f9; height: 60px }}
+</style>{}"""
 
 
 def make_site(root: Path) -> None:
@@ -74,7 +92,43 @@ def take(chrome: webdriver.Chrome, url: str, size: tuple[int, int, float], schem
     chrome.get(url)
     if filtered:
         chrome.find_element(By.TAG_NAME, "input").send_keys(filtered)
+    return capture(chrome)
+
+
+def capture(chrome: webdriver.Chrome) -> bytes:
     return base64.b64decode(chrome.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
+
+
+def take_film(chrome: webdriver.Chrome, folder: Path) -> bytes:
+    """Return the film strip: a page, a style sheet that is swapped, the page reloaded, and a build that fails."""
+    (folder / "index.html").write_text(APP.format("Tea for two"))
+    (folder / "style.css").write_text(STYLE.format(*RED))
+    build = folder.parent / "build"
+    build.write_text("read line <go\necho 'src/menu.ts:12: Cannot find name price'\nexit 1\n")
+    os.mkfifo(folder.parent / "go")
+    with ServerProcess(["--live", "--run", "sh build", str(folder)], cwd=str(folder.parent)) as server:
+        first = take(chrome, f"http://localhost:{server.port}/", FRAME, "light", "Ada")
+        frames = [(first, "The page is open, and a name is typed.")]
+        (folder / "style.css").write_text(STYLE.format(*TEAL))
+        wait(chrome, "getComputedStyle(document.querySelector('h1')).color === 'rgb(0, 105, 92)'")
+        frames.append((capture(chrome), "<b>style.css</b> is saved: swapped in place, and the name stays."))
+        (folder / "index.html").write_text(APP.format("Tea for three"))
+        wait(chrome, "document.querySelector('h1')?.textContent === 'Tea for three'")
+        frames.append((capture(chrome), "<b>index.html</b> is saved: the page reloads."))
+        (folder.parent / "go").write_text("\n")
+        wait(chrome, "document.querySelector('fastfile-notice')?.shadowRoot.textContent.includes('menu.ts')")
+        frames.append((capture(chrome), "The build of <b>--run</b> fails: the page says why."))
+    figures = ""
+    for frame, text in frames:
+        image = base64.b64encode(frame).decode()
+        figures += f"<figure><img src='data:image/png;base64,{image}' alt><figcaption>{text}</figcaption></figure>"
+    strip = folder.parent / "strip.html"
+    strip.write_text(STRIP.format(figures))
+    return take(chrome, strip.as_uri(), (880, 658, 1.0), "light", "")
+
+
+def wait(chrome: webdriver.Chrome, condition: str) -> None:
+    WebDriverWait(chrome, TIMEOUT_S).until(lambda chrome: chrome.execute_script(f"return {condition}"))
 
 
 def main() -> None:
@@ -86,6 +140,9 @@ def main() -> None:
             for name, target, size, scheme, filtered in SHOTS:
                 picture = take(chrome, f"http://localhost:{server.port}{target}", size, scheme, filtered)
                 (into / f"{name}.png").write_bytes(picture)
+            app = Path(site) / "app"
+            app.mkdir()
+            (into / "live.png").write_bytes(take_film(chrome, app))
 
 
 if __name__ == "__main__":
