@@ -84,6 +84,7 @@ lint: $(VENV)/ready-lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(VENV)/bin/codespell *.md docs deploy fastfile tests benchmarks examples
 	. $(VENV)/bin/activate && cython-lint fastfile  # cython-lint needs pycodestyle on the path
 
 annotate: $(VENV)/ready-lint

@@ -120,7 +120,7 @@ def command_lines(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "deploy/README.md", *(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
+    "page", ["README.md", "deploy/README.md", *(f"{path.relative_to(DOCS.parent)}" for path in DOCS.rglob("*.md"))]
 )
 def test_the_commands_of_a_page_have_options_that_there_are(
     page: str, folder: Path, monkeypatch: pytest.MonkeyPatch

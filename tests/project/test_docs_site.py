@@ -17,6 +17,50 @@ from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
 BUILD_S = 120
+# A word that a user types into the search, and the page that has to be the first that is found.
+WORDS = {
+    "https": "https/",
+    "certificate": "https/",
+    "phone": "howto/phone/",
+    "qr": "howto/phone/",
+    "live reload": "dev/",
+    "spa": "howto/spa/",
+    "404": "howto/not-found/",
+    "redirect": "howto/redirect/",
+    "header": "howto/header/",
+    "cors": "howto/cors/",
+    "cache": "howto/cache/",
+    "compress": "compression/",
+    "brotli": "compression/",
+    "password": "auth/",
+    "ci": "howto/ci/",
+    "playwright": "scripts/",
+    "pytest": "pytest/",
+    "django": "howto/django/",
+    "flask": "asgi/",
+    "fastapi": "asgi/",
+    "docker": "docker/",
+    "nginx": "howto/nginx/",
+    "caddy": "howto/nginx/",
+    "proxy": "howto/nginx/",
+    "systemd": "deploy/",
+    "kubernetes": "deploy/",
+    "netlify": "hosts/",
+    "whitenoise": "migration/",
+    "prometheus": "metrics/",
+    "grafana": "metrics/",
+    "exit": "exit-codes/",
+    "zip": "listing/",
+}
+SEARCH = """
+const [words, done] = arguments, found = {}, left = [...words];
+const worker = new Worker("search/worker.js");
+worker.onmessage = ({ data }) => {
+  if (data.results) found[left.shift()] = data.results.map(result => result.location);
+  if (data.allowSearch || data.results) left.length ? worker.postMessage({ query: left[0] }) : done(found);
+};
+worker.postMessage({ init: true });
+"""
 LINKS = {"a": "href", "link": "href", "script": "src", "img": "src"}
 
 
@@ -74,6 +118,15 @@ def test_every_link_of_the_site_leads_somewhere(site: ServerProcess) -> None:
     shown = {path for path, page in pages.items() if page}
     for name in ("options", "behaviour", "migration", "reliability", "security", "architecture", "pages", "hosts"):
         assert f"/{name}/" in shown
+
+
+def test_a_search_for_an_obvious_word_finds_its_page_first(site: ServerProcess, tmp_path: Path) -> None:
+    with open_browser(tmp_path) as browser:
+        browser.set_script_timeout(BUILD_S)
+        browser.get(f"http://127.0.0.1:{site.port}/")
+        found = browser.execute_async_script(SEARCH, list(WORDS))
+    pages = {word: [location.partition("#")[0] for location in locations] for word, locations in found.items()}
+    assert {word: pages[word][:3] for word, page in WORDS.items() if pages[word][:1] != [page]} == {}
 
 
 def test_a_browser_has_no_complaint(site: ServerProcess, tmp_path: Path) -> None:

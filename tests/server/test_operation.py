@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -579,6 +580,9 @@ def test_each_metric_is_in_its_page_of_the_docs_and_each_of_the_page_exists(fold
     with ServerProcess([*scraper.args, str(folder)]):
         sent = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in scraper.scrape()}
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == sent
+    dashboard = json.loads((Path(__file__).parents[2] / "deploy" / "grafana.json").read_text())
+    queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    assert {re.sub(r"_bucket$", "", name) for name in re.findall(r"(?:fastfile|process)_\w+", queries)} < sent
     mentioned = set(re.findall(r"\b(?:fastfile|process)_\w+", page))
     assert {re.sub(r"(_bucket|_sum|_count)$", "", name) for name in mentioned} == sent
 
