@@ -63,4 +63,10 @@ def open_store(location: Location) -> Store:
         from fastfile.releases.folder_store import FolderStore
 
         return FolderStore(location)
-    raise StartError(f"{location}: run pip install 'fastfile[s3]'")
+    try:
+        from fastfile.releases.s3_store import S3Store
+    except ModuleNotFoundError as error:
+        if error.name != "obstore":
+            raise
+        raise StartError(f"{location}: obstore is not installed; run pip install 'fastfile[s3]'") from None
+    return S3Store(location)

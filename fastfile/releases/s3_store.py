@@ -1,0 +1,193 @@
+"""A store in a bucket of S3, or of a service with its interface, by the library obstore.
+
+obstore signs and sends requests. This module retries them until one deadline, and turns each failure into one line.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from threading import Lock
+from typing import Any, BinaryIO, NamedTuple, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
+from obstore.store import S3Store as Client
+
+from fastfile.releases.credentials import find_credentials, find_endpoint, show_endpoint
+from fastfile.releases.location import Location
+from fastfile.releases.s3_errors import Failure, make_error, read_failure
+from fastfile.releases.store import MIB, SMALL_LIMIT, Conflict, Corrupt, Listed, NotModified, Source, Stored
+
+T = TypeVar("T")
+_PART = 8 * MIB
+_MAX_PARTS = 9000  # of 10,000 in S3
+_MAX_PAUSE_S = 3.0
+
+
+class Limits(NamedTuple):
+    """Times in seconds: of one request, and of a call with its retries.
+
+    A ``large`` one transfers up to 16 MiB; the slowest bearable link has 1 Mbit/s. Larger objects take many requests.
+    """
+
+    request_s: float = 10
+    call_s: float = 30
+    large_request_s: float = 130
+    large_call_s: float = 300
+    stall_s: float = 20
+    bytes_per_s: int = 128 * 1024
+
+
+class S3Store:
+    """Its clients are made at the first request, so that a process may fork before."""
+
+    def __init__(self, location: Location, limits: Limits = Limits()) -> None:  # noqa: B008
+        self.location = location
+        self._limits = limits
+        self._credentials = find_credentials(os.environ)
+        self._endpoint = find_endpoint(os.environ) or self._credentials.endpoint
+        self._clients: dict[float, Client] = {}
+        self._lock = Lock()
+
+    def get(
+        self, key: str, *, if_none_match: str | None = None, limit: int = SMALL_LIMIT
+    ) -> Stored | NotModified | None:
+        """Return an object; None if there is none."""
+
+        def run(client: Client) -> Stored | NotModified | None:
+            try:
+                found = obstore.get(client, key, options={"if_none_match": if_none_match} if if_none_match else None)
+            except NotModifiedError:
+                return NotModified()
+            self._check_size(key, found.meta["size"], limit)
+            return Stored(bytes(found.bytes()), str(found.meta["e_tag"] or ""))
+
+        return self._maybe(key, "read", run, limit > MIB)
+
+    def get_range(self, key: str, start: int, size: int) -> bytes | None:
+        """Return at most ``size`` bytes of an object."""
+        return self._maybe(
+            key, "read", lambda client: bytes(obstore.get_range(client, key, start=start, length=size)), size > MIB
+        )
+
+    def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
+        """Write an object to a file."""
+        start = file.tell()
+
+        def run(client: Client) -> str:
+            file.seek(start)
+            file.truncate()
+            found = obstore.get(client, key)
+            self._check_size(key, found.meta["size"], limit)
+            file.writelines(found.stream(MIB))
+            return str(found.meta["e_tag"] or "")
+
+        return self._maybe(key, "read", run, True, limit)
+
+    def put(self, key: str, body: bytes | Source, *, if_match: str | None = None, if_absent: bool = False) -> str:
+        """Write an object."""
+        mode: Any = {"e_tag": if_match} if if_match is not None else "create" if if_absent else "overwrite"
+
+        def run(client: Client) -> str:
+            if isinstance(body, bytes):
+                done = obstore.put(client, key, body, mode=mode, use_multipart=False)
+            else:
+                body.rewind()
+                part = max(_PART, -(-body.size // _MAX_PARTS))
+                parts = iter(lambda: body.read(MIB), b"")
+                done = obstore.put(client, key, parts, chunk_size=part, max_concurrency=2)
+            return str(done["e_tag"] or "")
+
+        size = len(body) if isinstance(body, bytes) else body.size
+        try:
+            return self._call(f"write {key}", run, size > MIB, size)
+        except (PreconditionError, AlreadyExistsError, FileNotFoundError):
+            raise Conflict(f"{self.location}: another process wrote {key}") from None
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """Yield the objects whose keys begin with a prefix."""
+
+        def run(client: Client) -> list[Listed]:
+            return [
+                Listed(one["path"], one["size"], one["last_modified"].timestamp())
+                for page in obstore.list(client, prefix.rstrip("/"), chunk_size=1000)
+                for one in page
+            ]
+
+        return iter(self._call(f"list {prefix}", run, True))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects."""
+        if keys:
+            self._call("delete objects", lambda client: obstore.delete(client, list(keys)), False)
+
+    def _check_size(self, key: str, size: int, limit: int) -> None:
+        if size > limit:
+            raise Corrupt(f"{self.location}: {key} is larger than {limit} bytes")
+
+    def _maybe(self, key: str, verb: str, run: Callable[[Client], T], is_large: bool, size: int = 0) -> T | None:
+        try:
+            return self._call(f"{verb} {key}", run, is_large, size)
+        except FileNotFoundError:
+            return None
+
+    def _call(self, what: str, run: Callable[[Client], T], is_large: bool, size: int = 0) -> T:
+        """Call ``run`` until it succeeds, or fails for good, or the deadline of the call would pass."""
+        limits = self._limits
+        request_s, call_s = limits.request_s, limits.call_s
+        if is_large:
+            request_s, call_s = limits.large_request_s, limits.large_call_s + size / limits.bytes_per_s
+        began_s = time.monotonic()
+        pause_s = 0.05
+        while True:
+            try:
+                return run(self._client(request_s))
+            except (NotModifiedError, PreconditionError, AlreadyExistsError, BaseError, FileNotFoundError) as error:
+                failure = read_failure(str(error), type(error).__name__)
+                if isinstance(error, FileNotFoundError) and failure.code != "NoSuchBucket":
+                    raise
+                if isinstance(error, PreconditionError | AlreadyExistsError) and not failure.may_pass:
+                    raise
+            pause_s = min(pause_s * 2, _MAX_PAUSE_S)
+            wait_s = pause_s * random.uniform(0.5, 1)  # so that many clients do not come back at once
+            if not failure.may_pass or time.monotonic() - began_s + wait_s > call_s:
+                raise self._fail(what, failure, time.monotonic() - began_s)
+            time.sleep(wait_s)
+
+    def _fail(self, what: str, failure: Failure, took_s: float) -> Exception:
+        where = f"{self.location}: cannot {what} at {show_endpoint(self._endpoint)}"
+        return make_error(where, failure, f"credentials: {self._credentials.source}", took_s)
+
+    def _client(self, timeout_s: float) -> Client:
+        with self._lock:
+            client = self._clients.get(timeout_s)
+            if client is None:
+                client = self._clients[timeout_s] = self._make_client(timeout_s)
+            return client
+
+    def _make_client(self, timeout_s: float) -> Client:
+        is_large = timeout_s == self._limits.large_request_s
+        options: dict[str, Any] = {"bucket": self.location.root, "prefix": self.location.prefix or None}
+        if self._endpoint is not None:
+            options["endpoint"] = self._endpoint
+        if self._credentials.region is not None:
+            options["region"] = self._credentials.region
+        return Client(
+            **options,
+            credential_provider=self._credentials.provider,
+            client_options={
+                "allow_http": (self._endpoint or "").startswith("http://"),
+                "connect_timeout": timedelta(seconds=min(5, timeout_s)),
+                "timeout": timedelta(seconds=timeout_s),
+            },
+            # The parts of a large object are repeated by obstore, everything else here.
+            retry_config={
+                "max_retries": 8 if is_large else 0,
+                "retry_timeout": timedelta(seconds=timeout_s),
+                "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=3), "base": 2},
+            },
+        )
