@@ -3,7 +3,8 @@
 Unlike times, counts depend little on the machine's load. The package measured is the one on PYTHONPATH (default: this
 checkout), compiled or not; compare two trees with two runs. The kernel's part is not counted.
 
-Each request is sent when the previous one has its response. Needs valgrind with its headers, and a C compiler.
+Each request is sent when the previous one has its response. Needs valgrind with its headers, and a C compiler. With TLS
+(the cases tls, handshake and h2), the count includes OpenSSL's, in the code that valgrind's processor has.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from benchmarks.peers import make_certificate
 from benchmarks.processes import process_tree
+from benchmarks.secure_clients import LARGE as SECURE_LARGE
+from benchmarks.secure_clients import SECURE_CASES
 
 START_TIMEOUT_S = 180.0  # under valgrind, on a busy machine
 WARM_UP = 100  # uncounted requests of each case
 ROUNDS = 10
 SMALL = 1024  # bytes of the plain file, and of a range
 LARGE = 1_000_000
-PORT_LINE = re.compile(r"http://\S*:(\d+)/")
+PORT_LINE = re.compile(r"https?://\S*:(\d+)/")
 OPTIONS = ["--port", "0", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
 
 
@@ -92,12 +97,12 @@ CASES: dict[str, Callable[[Client, int], None]] = {
 class Counted:
     """A server under valgrind. Its worker writes its counts into ``folder`` at a signal (dump_counts.c)."""
 
-    def __init__(self, site: Path, folder: Path, library: Path) -> None:
+    def __init__(self, site: Path, folder: Path, library: Path, options: Sequence[str]) -> None:
         self._folder = folder
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/%p"]
         self._server = subprocess.Popen(
-            [*valgrind, sys.executable, "-m", "fastfile", *OPTIONS, str(site)],
+            [*valgrind, sys.executable, "-m", "fastfile", *OPTIONS, *options, str(site)],
             stdout=self._output,
             stderr=subprocess.STDOUT,
             cwd=site,
@@ -156,37 +161,62 @@ def compile_library(folder: Path) -> Path:
     return library
 
 
-def measure(server: Counted, cases: Sequence[str], requests: int) -> None:
+def measure(server: Counted, case: str, send: Callable[[int], None], requests: int) -> None:
+    """Print the instructions of a case: ``send`` sends a number of requests, and reads their responses."""
+    counts = []
+    for _ in range(ROUNDS):
+        server.take()
+        send(requests)
+        counts.append(server.take())
+    # The minimum, because a round may include a tick or a garbage collection.
+    print(f"{case:<12} {min(counts) / requests:>8.0f} instructions a request", flush=True)
+
+
+def measure_plain(server: Counted, cases: Sequence[str], requests: int) -> None:
     client = Client(server.port)
     for case in CASES:
         ask(client, case, WARM_UP)
     for case in cases:
-        counts = []
-        for _ in range(ROUNDS):
-            server.take()
-            ask(client, case, requests)
-            counts.append(server.take())
-        # The minimum, because a round may include a tick or a garbage collection.
-        print(f"{case:<12} {min(counts) / requests:>8.0f} instructions a request", flush=True)
+        measure(server, case, partial(ask, client, case), requests)
     client.close()
 
 
+def measure_secure(server: Counted, cases: Sequence[str], requests: int) -> None:
+    for case in cases:
+        client = SECURE_CASES[case].make_client(server.port)
+        send = partial(SECURE_CASES[case].send, client)
+        send(WARM_UP)
+        measure(server, case, send, requests)
+        client.close()
+
+
 def main() -> None:
+    known = [*CASES, *SECURE_CASES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; all unless given")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(known)}; all unless given")
     parser.add_argument("--requests", type=int, default=300, help="of each round of a case")
+    parser.add_argument("--folder", type=Path, help="keeps callgrind's files, for callgrind_annotate")
     arguments = parser.parse_args()
-    unknown = set(arguments.cases) - CASES.keys()
+    unknown = set(arguments.cases) - set(known)
     if unknown:
         parser.error(f"unknown case: {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as folder:
-        Path(site, "small").write_bytes(os.urandom(SMALL))
-        Path(site, "large").write_bytes(os.urandom(LARGE))
-        server = Counted(Path(site), Path(folder), compile_library(Path(folder)))
-        try:
-            measure(server, arguments.cases or list(CASES), arguments.requests)
-        finally:
-            server.stop()
+    cases = arguments.cases or known
+    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as counts:
+        for name, size in (("small", SMALL), ("large", LARGE), ("100k", SECURE_LARGE)):
+            Path(site, name).write_bytes(os.urandom(size))
+        folder = arguments.folder or Path(counts)
+        library = compile_library(folder)
+        certificate, key = make_certificate(folder)
+        secure = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+        for known_cases, options, run in ((CASES, [], measure_plain), (SECURE_CASES, secure, measure_secure)):
+            chosen = [case for case in cases if case in known_cases]
+            if not chosen:
+                continue
+            server = Counted(Path(site), folder, library, options)
+            try:
+                run(server, chosen, arguments.requests)
+            finally:
+                server.stop()
 
 
 if __name__ == "__main__":

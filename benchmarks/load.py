@@ -1,4 +1,4 @@
-"""One request by hand, to check a server's response, and a run of wrk, to count its responses."""
+"""One request by hand, to check a server's response, and a run of wrk or h2load, to count its responses."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import h2load
 from benchmarks.scenarios import ETAG, Scenario
 
 SCRIPTS = Path(__file__).parent / "wrk"
@@ -106,6 +107,12 @@ def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], E
     Raises WrongAnswerError for an unexpected response.
     """
     fields = list(scenario.fields)
+    if scenario.streams:
+        summary = run_h2load(scenario, port, path, fields, seconds=0, core=min(os.sched_getaffinity(0)))
+        answer = Entry(scenario.status, {}, 0, int(summary["bytes"]))
+        if summary["requests"] != 1 or summary["status"] or answer.body_size != scenario.body:
+            raise WrongAnswerError(f"sends a body of {answer.body_size} bytes")
+        return fields, answer
     if any(ETAG in field for field in fields):
         etag = fetch(port, path, tls=scenario.tls).fields.get("etag")
         if etag is None:
@@ -118,6 +125,23 @@ def check_answer(scenario: Scenario, port: int, path: str) -> tuple[list[str], E
         coding = answer.fields.get("content-encoding", "no coding")
         raise WrongAnswerError(f"sends a body of {answer.body_size} bytes ({coding})")
     return fields, answer
+
+
+def run_h2load(
+    scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int
+) -> dict[str, float]:
+    try:
+        return h2load.run(scenario, port, path, fields, seconds=seconds, core=core)
+    except (h2load.ReportError, subprocess.TimeoutExpired) as error:
+        raise WrongAnswerError(f"h2load said: {error}") from None
+
+
+def run_load(
+    scenario: Scenario, port: int, path: str, fields: Sequence[str], *, seconds: float, core: int
+) -> dict[str, float]:
+    """Load the server from `core` with the program that the scenario needs, and return its summary, without checks."""
+    run = run_h2load if scenario.streams else run_wrk
+    return run(scenario, port, path, fields, seconds=seconds, core=core)
 
 
 def run_wrk(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.corpus import make_corpus
-from benchmarks.load import WrongAnswerError, check_answer, judge, run_downloads, run_wrk
+from benchmarks.load import WrongAnswerError, check_answer, judge, run_downloads, run_load
 from benchmarks.peers import CONTENDERS, REPOSITORY, Contender, MissingError, Setting
 from benchmarks.processes import StartError, cpu_time, free_port, memory_pss, start, stop
 from benchmarks.scenarios import Scenario
@@ -26,7 +26,7 @@ class Cores(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One run of wrk: CPU time of the server's whole tree, and the number of responses."""
+    """One run of the load generator: CPU time of the server's whole tree, and the number of responses."""
 
     cpu_us: float
     user_ticks: int
@@ -90,7 +90,7 @@ class Running:
     def sample(self, seconds: float) -> Sample:
         before = cpu_time(self.process.pid)
         with run_downloads(self.scenario, self.port, core=self.cores.load):
-            summary = run_wrk(self.scenario, self.port, self.path, self.fields, seconds=seconds, core=self.cores.load)
+            summary = run_load(self.scenario, self.port, self.path, self.fields, seconds=seconds, core=self.cores.load)
         after = cpu_time(self.process.pid)
         load = judge(self.scenario, self.answer, summary)
         if before.pids - after.pids:

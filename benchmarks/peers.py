@@ -55,12 +55,14 @@ def configured(name: str, setting: Setting) -> str:
         "#encoded: ": scenario.encoded,
         "#tls: ": scenario.tls,
         "#plain: ": not scenario.tls,
+        "#h2c: ": scenario.streams and not scenario.tls,
     }
     active = [tag for tag, on in tags.items() if on]
     text = (HERE / "peers" / name).read_text("ascii")
     for tag in active:
         text = text.replace(tag, "")
     names = {"ROOT": setting.root, "WORK": setting.work, "LOG": setting.log, "PORT": setting.port}
+    names["HTTP2"] = " http2" if scenario.streams else ""
     if scenario.tls:
         names["CERT"], names["KEY"] = make_certificate(setting.work)
     for key, value in names.items():

@@ -15,8 +15,8 @@ from benchmarks.scenarios import Scenario
 
 METHOD = (
     "CPU microseconds per request: user + system time of the server's whole process tree (its CPU clocks), divided by "
-    "the requests that wrk saw answered; median of {rounds} rounds of {seconds:g} s, contenders in turns, server on "
-    "one core, wrk (1 thread) on another, everything on 127.0.0.1."
+    "the requests that wrk or h2load saw answered; median of {rounds} rounds of {seconds:g} s, contenders in turns, "
+    "server on one core, the load generator (1 thread) on another, everything on 127.0.0.1."
 )
 
 

@@ -37,6 +37,9 @@ BROWSER = (
 )
 
 
+BROWSER_2 = BROWSER[1:]  # HTTP/2 has no Connection
+
+
 class Target(NamedTuple):
     text: str
     limit: Callable[[Results], float | None]
@@ -47,7 +50,8 @@ class Scenario(NamedTuple):
     """One row of the table. `body` is the length of the right response's body; None: any.
 
     `downloads`: the number of clients that download a large file meanwhile. The cost of a request is unknown then, so
-    the scenario's figure is the time of the slowest of a hundred requests.
+    the scenario's figure is the time of the slowest of a hundred requests. `streams`: the number of requests at a time
+    on each connection of HTTP/2; 0 means HTTP/1.1. h2load sends `rate` requests for each second of a turn.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Scenario(NamedTuple):
     downloads: int = 0
     tls: bool = False
     handshakes: str = ""
+    streams: int = 0
+    rate: int = 0
 
     @property
     def figure(self) -> str:
@@ -246,6 +252,29 @@ SCENARIOS = (
             ("10m", "HTTPS: 10 MiB, 4 connections", "/10m.bin", 10 * MIB, (1.0, None), {"connections": 4}),
             ("full", "HTTPS: a full handshake per request", "/1k.js", KIB, (1.15, None), {"handshakes": "full"}),
             ("resumed", "HTTPS: a resumed session per request", "/1k.js", KIB, (1.15, None), {"handshakes": "resumed"}),
+        )
+    ),
+    *(
+        Scenario(
+            f"h2-{name}",
+            f"HTTP/2{title}",
+            path,
+            size,
+            tls_target((1.0, 1.05), f"h2-{name}"),
+            fields=fields,
+            connections=32 if streams == 1 else 8,
+            contenders=SECURE,
+            tls=name != "plain",
+            streams=streams,
+            rate=rate,
+        )
+        for name, title, path, size, fields, streams, rate in (
+            ("1", ": 1 KiB, 1 stream", "/1k.js", KIB, (), 1, 40_000),
+            ("10", ": 1 KiB, 10 streams", "/1k.js", KIB, (), 10, 80_000),
+            ("100", ": 1 KiB, 100 streams", "/1k.js", KIB, (), 100, 150_000),
+            ("browser", ": 10 streams, a browser's head", "/1k.js", KIB, BROWSER_2, 10, 80_000),
+            ("100k", ": 100 KiB, 10 streams", "/100k.js", 100 * KIB, (), 10, 6_000),
+            ("plain", " without TLS: 1 KiB, 10 streams", "/1k.js", KIB, (), 10, 80_000),
         )
     ),
 )
