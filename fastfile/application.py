@@ -32,9 +32,12 @@ from fastfile.storage.tags import Tags
 from fastfile.terminal import printable
 
 if TYPE_CHECKING:
+    from fastfile.middleware.health import Freshness
     from fastfile.rules.reload import SiteRules
     from fastfile.site.compression import Submit
+    from fastfile.site.followed import Asking, FollowedSite
     from fastfile.site.remote import DiskThreads, RemoteSite
+    from fastfile.storage.release_tree import ReleaseTree
 
 
 OpenThreads = Callable[[], "DiskThreads"]
@@ -43,24 +46,28 @@ OpenThreads = Callable[[], "DiskThreads"]
 class MountPoint(NamedTuple):
     """A root and the path of its mount, without outer slashes; b"" for the whole server.
 
-    ``outer`` is the folder around the root, for providers whose rule files are there.
+    ``outer`` is the folder around the root, for providers whose rule files are there. ``link`` leads to the root if it
+    is a release; it may lead to another one later.
     """
 
     base: bytes
     root: Root
     outer: Root | None = None
+    link: bytes | None = None
 
 
 def open_roots(config: Config, root_path: bytes, on_lost: Callable[[], None] | None = None) -> tuple[MountPoint, ...]:
     """Open the roots. Raises StartError."""
-    main = Root(root_path, config.follow_symlinks, on_lost)
+    link = None if config.location is None else root_path
+    main = Root(root_path if link is None else os.path.realpath(link), config.follow_symlinks, on_lost)
     # A single file is served at its name, so that a browser saves it under that name.
     base = (main.only or b"") if config.base is None else config.base.strip("/").encode()
     mounts = [
         MountPoint(path.strip("/").encode(), Root(os.fsencode(folder), config.follow_symlinks, on_lost))
         for path, folder in config.mount
     ]
-    return (MountPoint(base, main, _open_outer(config, main)), *mounts)
+    outer = None if link is not None else _open_outer(config, main)
+    return (MountPoint(base, main, outer, link), *mounts)
 
 
 def _open_outer(config: Config, root: Root) -> Root | None:
@@ -87,7 +94,7 @@ def read_rules(
     mount_point: MountPoint, config: Config, clock: Clock, say: Callable[[str], None], submit: Submit | None = None
 ) -> SiteRules | None:
     """Return the rules of a root; None if the settings turn them off. ``submit`` runs later reads in a thread."""
-    base, root, outer = mount_point
+    base, root, outer, _ = mount_point
     provider = choose_provider(config)
     if config.rules == "off" or root.only is not None or not provider.rule_files:
         return None
@@ -110,17 +117,21 @@ def make_application(
     say: Callable[[str], None] = say_nothing,
     read: Submit | None = None,
     open_threads: OpenThreads | None = None,
+    asking: Asking | None = None,
 ) -> Handler:
     """Return the handler of requests. The caller keeps the roots and closes them.
 
     ``submit`` runs background work in a thread, ``read`` runs reads that a response waits for while it is sent.
     ``note`` gets the result of each step, ``say`` the problems of a root's rules, and hints. ``open_threads`` makes the
-    threads of a disk that can hang; without it the event loop waits for such a disk.
+    threads of a disk that can hang; without it the event loop waits for such a disk. ``asking`` asks for a newer
+    release, if the site follows one.
     """
     shared = make_shared(config, clock, log_failure, submit, note, say, read)
     sites: list[Mounted] = []
     for mount_point in mount_points:
-        if open_threads is not None and is_remote(mount_point, config):
+        if mount_point.link is not None:
+            sites.append(make_followed_site(mount_point, mount_point.link, shared, say, asking))
+        elif open_threads is not None and is_remote(mount_point, config):
             sites.append(make_remote_site(mount_point, config, open_threads(), log_failure, say))
         else:
             sites.append(make_site(mount_point, shared, say, submit))
@@ -128,6 +139,24 @@ def make_application(
     if main.root.only is not None and main.base and config.base is None:
         sites.append(Entrance(main.base, shared))
     return Handler(Mounts(sites), shared, log_failure)
+
+
+def make_followed_site(
+    mount_point: MountPoint, link: bytes, shared: Shared, say: Callable[[str], None], asking: Asking | None
+) -> FollowedSite:
+    """Return the site of the release that a link leads to."""
+    from fastfile.site.followed import FixedRules, FollowedSite
+
+    config = shared.config
+    provider = choose_provider(config)
+
+    def read_rules(tree: ReleaseTree, say: Callable[[str], None]) -> SiteRules | None:
+        if config.rules == "off" or not provider.rule_files:
+            return None
+        return FixedRules(tree.root, Clock(), say, provider)
+
+    shared = shared._replace(tags=Tags(config.etag, is_fixed=True))
+    return FollowedSite(link, mount_point.base, shared, read_rules, say, shared.read, asking)
 
 
 def make_shared(
@@ -190,11 +219,13 @@ def add_gates(
     clock: Clock,
     log_failure: Callable[[BaseException], None],
     authority: bytes = b"",
+    follower: Freshness | None = None,
 ) -> Responder:
     """Return the handler inside the middleware of the settings.
 
     --health is outside of --auth, because probes have no password. --cors is outside of both, so that a page can read
-    that its password was wrong. ``authority`` is the certificate of the local CA that phones can download.
+    that its password was wrong. ``authority`` is the certificate of the local CA that phones can download. ``follower``
+    says how fresh the served release is.
     """
     # Imported here, because only these options need it. serve.preload() imports it before the sandbox.
     if config.auth or config.auth_file is not None:
@@ -204,7 +235,7 @@ def add_gates(
     if config.health is not None:
         from fastfile.middleware.health import Health
 
-        handler = Health(handler, config.health, common_changes(config))
+        handler = Health(handler, config.health, common_changes(config), follower, config.store_max_age)
     if config.http == "2":
         from fastfile.middleware.http2 import Http2Only
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class HTTPError(Exception):
     """An unsuccessful response to the client; the handler turns it into a response.
@@ -19,6 +21,14 @@ class HTTPError(Exception):
 
 class BadRequest(HTTPError):
     """A message with untrustworthy framing: one response, then the connection closes (RFC 9112 §2.2, §6.3)."""
+
+
+class Postponed(Exception):
+    """A response needs work first: run ``job`` in a thread, then look the target up again."""
+
+    def __init__(self, job: Callable[[], None]) -> None:
+        super().__init__()
+        self.job = job
 
 
 # Messages of several modules. They are made again each time: an exception object keeps the frames of all its raises.

@@ -80,7 +80,7 @@ class Files:
         self._looked_s = clock.wall_s
         mount_points = [
             MountPoint(join(base_path, base) if base else base_path, root, outer)
-            for base, root, outer in open_roots(config, os.fsencode(plan.root_path))
+            for base, root, outer, _ in open_roots(config, os.fsencode(plan.root_path))
         ]
 
         def make(config: Config, say: Callable[[str], None]) -> Responder:

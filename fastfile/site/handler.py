@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastfile.config.config import Config
-from fastfile.errors import HTTPError, make_failure, make_not_found
+from fastfile.errors import HTTPError, Postponed, make_failure, make_not_found
 from fastfile.http.authority import check_host, is_loopback_host, parse_host
 from fastfile.http.conditional import Precondition, check_preconditions, if_range_matches
 from fastfile.http.field_changes import Field
@@ -36,7 +36,6 @@ from fastfile.site.error_pages import make_error, make_vary
 from fastfile.site.mounts import Mounts
 from fastfile.site.representation import Representation, make_bodiless
 from fastfile.site.shared import Shared
-from fastfile.storage.tags import Unhashed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -93,7 +92,7 @@ class Handler(Responder):
     def find(self, head: RequestHead) -> Entry | Response | Deferred:
         """Return what a target leads to, whatever the request says of representations; for the dev loop.
 
-        Raises HTTPError, OSError, and Unhashed if a hash must be made first.
+        Raises HTTPError, OSError, and Postponed if work must be done first.
         """
         site, target = self._mounts.find(parse_target(head.target))
         found = site.find(target, head)
@@ -163,8 +162,8 @@ class Handler(Responder):
             site, target = self._mounts.find(target)
             try:
                 found = site.find(target, head)
-            except Unhashed as unhashed:
-                return Deferred(unhashed.job, partial(self._respond_again, head))
+            except Postponed as postponed:
+                return Deferred(postponed.job, partial(self._respond_again, head))
             if not isinstance(found, Entry):
                 return found
             entry = found
@@ -179,7 +178,7 @@ class Handler(Responder):
         return representation.full if head.plain else self._respond_conditionally(head, representation)
 
     def _respond_again(self, head: RequestHead, future: Future[Any]) -> Response | Deferred:
-        """Return the response once the content of its file is hashed."""
+        """Return the response once the work that it needs is done."""
         future.result()
         return self._respond(head, None)
 

@@ -41,8 +41,11 @@ GUARD = b"\0"
 class Site:
     """Looks up targets in one root. ``base`` is the path of its mount, without outer slashes."""
 
-    def __init__(self, root: Root, base: bytes, shared: Shared, rules: SiteRules | None = None) -> None:
+    def __init__(
+        self, root: Root, base: bytes, shared: Shared, rules: SiteRules | None = None, stamps: Stamps | None = None
+    ) -> None:
         self._root = root
+        self._stamps = stamps or Stamps(root)
         self.base = base
         self._shared = shared
         self._rules = rules
@@ -54,8 +57,24 @@ class Site:
         Raises OSError if it cannot be read. ``target`` is without the site's base.
         """
         self.look_around()
-        lookup = self._context.begin(target, head)
+        lookup = self.begin(target, head)
+        return self.find_file(lookup) or self.find_substitute(lookup)
+
+    def begin(self, target: Target, head: RequestHead) -> Lookup:
+        """Return a request as the steps see it."""
+        return self._context.begin(target, head)
+
+    def find_file(self, lookup: Lookup) -> Found | None:
+        """Return the result of a forced rule or the file at the target; None if there is neither."""
         for step in self._steps:
+            found = step(lookup)
+            if found is not None:
+                return found
+        return None
+
+    def find_substitute(self, lookup: Lookup) -> Found:
+        """Return the result for a target without a file."""
+        for step in self._substitutes:
             found = step(lookup)
             if found is not None:
                 return found
@@ -75,7 +94,7 @@ class Site:
         config = self._shared.config
         provider = choose_provider(config) if self._rules is None else with_options(self._rules.provider, config)
         context = SiteContext(self._root, self.base, self._shared, self._rules, provider)
-        files = FileEntries(context, Stamps(self._root))
+        files = FileEntries(context, self._stamps)
         self._context = context
         self._fallback = Fallback(context, files)
         steps = FileSteps(context, files)
@@ -87,7 +106,8 @@ class Site:
 
             rules = RuleSteps(context, files, self._fallback)
             before, after = (rules.find_forced,), (rules.find,)
-        self._steps = (*before, steps.find_known, steps.find_file, *after, steps.find_folder, self._fallback.find)
+        self._steps = (*before, steps.find_known, steps.find_file)
+        self._substitutes = (*after, steps.find_folder, self._fallback.find)
 
 
 class FileSteps:

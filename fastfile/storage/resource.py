@@ -66,14 +66,17 @@ class Resource:
         content = read_cached(self.fd, 0, self.size)
         return content if content is not None and len(content) == self.size else None
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the content piece by piece, in any thread. Raises OSError if the file changes meanwhile."""
+    def pieces(self, is_fixed: bool = False) -> Iterator[bytes]:
+        """Yield the content piece by piece, in any thread. Raises OSError if the file changes meanwhile.
+
+        ``is_fixed``: it never changes; only its number of links may.
+        """
         if self.content is not None:
             yield from (self.content[start : start + PIECE] for start in range(0, self.size, PIECE))
             return
         for start in range(0, self.size, PIECE):
             yield os.pread(self.fd, min(PIECE, self.size - start), start)
-            if make_signature(os.fstat(self.fd)) != self.signature:
+            if not is_fixed and make_signature(os.fstat(self.fd)) != self.signature:
                 raise os_error(errno.ESTALE)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 from weakref import WeakValueDictionary
 
+from fastfile.errors import Postponed
 from fastfile.storage.metadata import SECOND_NS, has_no_date
 from fastfile.storage.resource import Resource, hash_content
 
@@ -30,34 +31,35 @@ NO_TAG = b""
 class Job:
     """Hashes files in a thread. It keeps them open, and stores their tags in ``tags``."""
 
-    __slots__ = ("__weakref__", "_known", "_resources")
+    __slots__ = ("__weakref__", "_is_fixed", "_known", "_resources")
 
-    def __init__(self, resources: list[Resource], known: dict[bytes, bytes]) -> None:
+    def __init__(self, resources: list[Resource], known: dict[bytes, bytes], is_fixed: bool) -> None:
         self._resources = resources
         self._known = known
+        self._is_fixed = is_fixed
 
     def __call__(self) -> None:
         for resource in self._resources:
             try:
-                tag = hash_content(resource.pieces())
+                tag = hash_content(resource.pieces(self._is_fixed))
             except OSError:  # it changed, or cannot be read: the response will show that
                 tag = NO_TAG
             self._known[resource.signature] = tag
 
 
-class Unhashed(Exception):
-    """A response needs the hash of a content: run ``job`` in a thread, then look the file up again."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
+class Unhashed(Postponed):
+    """A response needs the hash of a content."""
 
 
 class Tags:
-    """The tags of one worker. ``mode`` is auto, content (of every file) or mtime (of none)."""
+    """The tags of one worker. ``mode`` is auto, content (of every file) or mtime (of none).
 
-    def __init__(self, mode: Mode) -> None:
+    ``is_fixed``: files never change (release_tree.py), so each is hashed at once, however new its links are.
+    """
+
+    def __init__(self, mode: Mode, is_fixed: bool = False) -> None:
         self._mode = mode
+        self._is_fixed = is_fixed
         self._known: dict[bytes, bytes] = {}
         self._jobs: WeakValueDictionary[bytes, Job] = WeakValueDictionary()
 
@@ -73,14 +75,14 @@ class Tags:
         job = self._jobs.get(key)
         now_ns = time.time_ns()
         is_restless = any(abs(now_ns - resource.status.st_ctime_ns) < RESTLESS_NS for resource in unhashed)
-        if job is None and (is_restless or len(self._jobs) >= MAX_JOBS):
+        if job is None and not self._is_fixed and (is_restless or len(self._jobs) >= MAX_JOBS):
             for resource in unhashed:
                 resource.tag = NO_TAG
             return False
         if job is None:
             while len(self._known) >= MAX_REMEMBERED:
                 del self._known[next(iter(self._known))]
-            job = self._jobs[key] = Job(unhashed, self._known)
+            job = self._jobs[key] = Job(unhashed, self._known, self._is_fixed)
         raise Unhashed(job)
 
     def _needs_hash(self, resource: Resource) -> bool:

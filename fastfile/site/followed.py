@@ -1,0 +1,214 @@
+"""A site that follows the current release: each request sees one release, and no 404 is older than the store's pointer.
+
+The follower process switches a link (ARCHITECTURE.md, decision 26). The next request notices, and waits while a thread
+opens the new release and reads its rules. Before a response that says that no file is there, the follower is asked
+whether there is a newer release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from fastfile.errors import HTTPError, Postponed, StartError
+from fastfile.http.navigation import is_navigation
+from fastfile.http.target import Target
+from fastfile.message import RequestHead, Response
+from fastfile.rules.reload import SiteRules
+from fastfile.site.compression import Submit
+from fastfile.site.context import Found
+from fastfile.site.entry import Entry
+from fastfile.site.lookup import Site
+from fastfile.site.shared import Shared
+from fastfile.storage.freshness import Stamp
+from fastfile.storage.release_tree import ReleaseStamps, ReleaseTree, open_tree
+
+RETRY_S = 1.0  # after a release could not be opened
+
+OnDone = Callable[[Future[Any]], None]
+Say = Callable[[str], None]
+ReadRules = Callable[[ReleaseTree, Say], SiteRules | None]
+
+
+class Asking(Protocol):
+    """Asks the follower for a newer release (server/following/asking.py)."""
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether an answer can be expected: the follower runs, and the store has answered it."""
+
+    def ask(self, on_answer: Callable[[], None]) -> None:
+        """Call back on the event loop once the pointer was read after this call, or when that takes too long."""
+
+
+class FixedRules(SiteRules):
+    """The rules of one release, which do not change."""
+
+    def refresh(self) -> bool:
+        return False
+
+    def stamps(self) -> tuple[Stamp, ...]:
+        return ()
+
+
+class FollowedSite:
+    """Replaces a Site in Mounts. ``link`` leads to the folder of the current release.
+
+    ``read_rules`` runs in a thread, which ``submit`` starts. Without ``asking``, the release never changes.
+    """
+
+    def __init__(
+        self,
+        link: bytes,
+        base: bytes,
+        shared: Shared,
+        read_rules: ReadRules,
+        say: Say,
+        submit: Submit | None = None,
+        asking: Asking | None = None,
+    ) -> None:
+        self.base = base
+        self._link = link
+        self._shared = shared
+        self._read_rules = read_rules
+        self._say = say
+        self._submit = submit
+        self._asking = asking
+        self._answered: set[RequestHead] = set()  # their question was answered, and they look again
+        self._retry_s = 0.0
+        self._opening: Opening | None = None
+        opening = Opening(link, read_rules)
+        opening()
+        if opening.error is not None:
+            raise opening.error
+        self._adopt(opening)
+
+    def find(self, target: Target, head: RequestHead) -> Found:
+        """Return the result for the target in the current release.
+
+        Raises Postponed while a new release is opened, and before the result is that no file is there.
+        """
+        if not self._is_current():
+            assert self._opening is not None
+            raise Postponed(self._opening)
+        is_answered = head in self._answered
+        self._answered.discard(head)
+        is_final = is_answered or self._asking is None or not self._asking.is_useful
+        try:
+            lookup = self._site.begin(target, head)
+            found = self._site.find_file(lookup)
+            is_file = found is not None
+            if found is None:
+                found = self._site.find_substitute(lookup)
+        except HTTPError as error:
+            if is_final or error.status != 404:
+                raise
+        else:
+            if is_final or not _tells_absence(found, is_file, head):
+                return found
+        assert self._asking is not None
+        raise Postponed(Question(self._asking, self._answered, head))
+
+    def look_around(self) -> None:
+        """Open a new release before a request needs it."""
+        if not self._is_current() and self._submit is not None:
+            assert self._opening is not None
+            if self._submit(self._opening, self._note_opened) is None:
+                self._opening()
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return the page for failures at a path, if the site has its own."""
+        return self._site.failure_page(path)
+
+    def _note_opened(self, job: Future[Any]) -> None:
+        self._is_current()
+
+    def _is_current(self) -> bool:
+        """Tell whether the current release is the one that is served; begin to open it if not."""
+        clock = self._shared.clock
+        if self._stamp.is_fresh(clock) or clock.monotonic_s < self._retry_s:
+            return True
+        opening = self._opening
+        if opening is not None and opening.error is not None:
+            # The old release goes on: its files are still open, and the follower will say what is wrong.
+            self._say(str(opening.error))
+            self._opening = None
+            self._retry_s = clock.monotonic_s + RETRY_S
+            return True
+        if opening is not None and opening.tree is not None and opening.tree.stamp.is_fresh(clock):
+            self._adopt(opening)
+            return True
+        if opening is None or opening.tree is not None:  # none was begun, or the link was switched again meanwhile
+            self._opening = Opening(self._link, self._read_rules)
+        return False
+
+    def _adopt(self, opening: Opening) -> None:
+        """Serve an opened release from now on."""
+        tree = opening.tree
+        assert tree is not None
+        self._opening = None
+        self._stamp = tree.stamp
+        self._shared.cache.clear()
+        self._site = Site(tree.root, self.base, self._shared, opening.rules, ReleaseStamps(tree))
+        for text in opening.said:
+            self._say(text)
+
+
+class Opening:
+    """Opens the current release, in a thread. Afterwards it has ``tree`` and ``rules``, or ``error``."""
+
+    def __init__(self, link: bytes, read_rules: ReadRules) -> None:
+        self._link = link
+        self._read_rules = read_rules
+        self.tree: ReleaseTree | None = None
+        self.rules: SiteRules | None = None
+        self.error: StartError | None = None
+        self.said: list[str] = []  # about the rules
+
+    def __call__(self) -> None:
+        try:
+            tree = open_tree(self._link)
+            self.rules = self._read_rules(tree, self.said.append)
+            self.tree = tree
+        except StartError as error:
+            self.error = error
+
+
+class Question:
+    """The job of one request that waits for an answer of the follower; it needs no thread."""
+
+    def __init__(self, asking: Asking, answered: set[RequestHead], head: RequestHead) -> None:
+        self._asking = asking
+        self._answered = answered
+        self._head = head
+        self._future: Future[Any] = Future()
+
+    def __call__(self) -> None:
+        raise AssertionError("submit() does the work")
+
+    def submit(self, on_done: OnDone) -> Future[Any]:
+        """Ask, and call ``on_done`` on the event loop with the returned future."""
+        self._on_done = on_done
+        self._asking.ask(self._answer)
+        return self._future
+
+    def _answer(self) -> None:
+        if not self._future.done():  # otherwise the client has gone
+            self._answered.add(self._head)
+            self._future.set_result(None)
+            self._on_done(self._future)
+
+
+def _tells_absence(found: Found, is_file: bool, head: RequestHead) -> bool:
+    """Tell whether a result says that no file is at the target, in a way that a newer release could correct.
+
+    An app's page is a page for a navigation, but it says that a script or an image is missing.
+    """
+    if isinstance(found, Response):
+        return found.status == 404
+    if not isinstance(found, Entry):
+        return False
+    if found.status == 404:
+        return found.fallback is None or not is_navigation(head)
+    return not is_file and not is_navigation(head)
