@@ -25,6 +25,7 @@ LAYERS = (
     ("dev",),
     ("releases",),
     ("server",),
+    ("follower",),
     ("cli",),
     ("commands",),
     ("embedding",),
@@ -37,7 +38,7 @@ TWINS = {"_parser", "_parser_py", "_sendfile", "_sendfile_py"}
 IMPURE = {"os", "socket", "asyncio", "time", "io", "pathlib", "select", "selectors", "random", "threading"}
 DISK_CALLS = {"open", "openat2", "stat", "fstat", "lstat", "listdir", "scandir", "readlink", "statx"}
 # The kernel makes storage/'s system calls. The others open a configuration, a certificate or a log, never served files;
-# releases/ opens objects of a store; commands/ works on a folder and serves no request.
+# releases/ opens objects of a store, follower/ its copies of them; commands/ works on a folder and serves no request.
 MAY_OPEN = {
     "storage",
     "terminal",
@@ -48,6 +49,7 @@ MAY_OPEN = {
     "dev",
     "releases",
     "server",
+    "follower",
     "cli",
     "commands",
     "__init__",

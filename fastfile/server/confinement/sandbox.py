@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _QUERY_VERSION = 1
 _RULE_PATH_BENEATH = 1
+_EXECUTE = 1 << 0
 _READ = 1 << 2 | 1 << 3  # READ_FILE and READ_DIR
+# Write and truncate, remove files and folders, make folders, files and symbolic links, move and link between folders.
+_WRITE = 1 << 1 | 1 << 14 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 13
 # The number of file system rights in each ABI: all are taken away, and only reading is given back.
 _FS_RIGHTS = (0, 13, 14, 15, 15)  # from ABI 5 on: 16
+_BIND_TCP = 1 << 0
 _NO_TCP = 1 << 0 | 1 << 1  # from ABI 4 on: bind and connect; accept still works
 _NO_REACHING_OUT = 1 << 0 | 1 << 1  # from ABI 6 on: abstract Unix sockets and signals of outside processes
 _PR_SET_NO_NEW_PRIVS = 38
@@ -89,7 +93,7 @@ def enter_sandbox(config: Config, roots: Sequence[Root], filter_problem: str = "
     problem = "this system has no Landlock"
     if abi:
         try:
-            _restrict(abi, set().union(*map(readable_folders, roots)))
+            restrict(abi, ~0, _NO_TCP, dict.fromkeys(set().union(*map(readable_folders, roots)), _READ))
         except OSError as error:  # for example after sixteen nested sandboxes
             problem = f"Landlock: {error.strerror}"
         else:
@@ -158,17 +162,30 @@ def rehearse() -> None:
     describe_system()
 
 
-def _restrict(abi: int, folders: set[bytes]) -> None:
+def confine_writing(folder: bytes) -> str:
+    """Let this process write only beneath a folder, and accept no connections; return a description."""
+    abi = landlock_abi()
+    if abi < 2:  # version 1 allows no links between folders
+        return "no sandbox: this system has no Landlock" if not abi else "no sandbox: Landlock ABI 1 allows no links"
+    try:
+        restrict(abi, ~(_READ | _EXECUTE), _BIND_TCP, {folder: _WRITE})
+    except OSError as error:
+        return f"no sandbox: Landlock: {error.strerror}"
+    return f"sandbox: Landlock ABI {abi}"
+
+
+def restrict(abi: int, taken: int, taken_tcp: int, given: Mapping[bytes, int]) -> None:
+    """Take rights to files and TCP away from this process, but those given beneath folders. Raises OSError."""
     libc = _libc()
-    rights = (1 << (_FS_RIGHTS[abi] if abi < len(_FS_RIGHTS) else 16)) - 1
-    attributes = struct.pack("=QQQ", rights, _NO_TCP, _NO_REACHING_OUT)
+    rights = ((1 << (_FS_RIGHTS[abi] if abi < len(_FS_RIGHTS) else 16)) - 1) & taken
+    attributes = struct.pack("=QQQ", rights, taken_tcp, _NO_REACHING_OUT)
     attributes = attributes[: 8 if abi < 4 else 16 if abi < 6 else 24]  # older kernels have a shorter structure
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0))
     try:
-        for folder in folders:
+        for folder, kept in given.items():
             fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                rule = struct.pack("=Qi", _READ, fd)
+                rule = struct.pack("=Qi", kept & rights, fd)
                 _checked(libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, rule, 0))
             finally:
                 os.close(fd)

@@ -22,9 +22,13 @@ class ErrorLog:
         self._index = 0
 
     def say(self, text: str) -> None:
-        """Write a line, now or as soon as the descriptor takes it; never wait or fail."""
+        """Write a message as a line, now or as soon as the descriptor takes it; never wait or fail."""
+        self.write(f"fastfile: {text}")
+
+    def write(self, line: str) -> None:
+        """Write a line that has a form of its own, as say() does."""
         if len(self._queue) < QUEUE_LIMIT:
-            self._queue += f"fastfile: {text}\n".encode(errors="backslashreplace")
+            self._queue += f"{line}\n".encode(errors="backslashreplace")
         self.flush()
 
     def say_once(self, text: str) -> None:

@@ -1,0 +1,190 @@
+"""Following: read the pointer, fetch a new release, switch to it, report. One thread, and blocking calls."""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from fastfile.errors import describe
+from fastfile.follower.cache import Cache
+from fastfile.follower.log import Log
+from fastfile.follower.progress import Progress
+from fastfile.releases.blobs import fetch_blobs
+from fastfile.releases.manifest import Manifest, read_manifest
+from fastfile.releases.pointer import Pointer, read_pointer, read_release
+from fastfile.releases.store import NotModified, Store, StoreError
+from fastfile.server.following.status import Status
+from fastfile.terminal import printable
+
+GAP_S = 0.1  # between the begins of two reads of the pointer, however many requests ask for one
+JITTER = 0.2  # of --store-poll, so that replicas that started together do not ask together
+SWEEP_S = 30.0  # between two looks for what can be deleted
+LONGEST_DELAY_S = 60.0  # between two attempts while the store fails
+
+
+class Asked(Protocol):
+    """Requests to read the pointer now (process.py)."""
+
+    def clear(self) -> None:
+        """Forget the requests so far: a read begins now."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a request; tell whether there was one."""
+
+
+class Follower:
+    """Keeps ``cache`` at the current release of ``store``. ``tell`` gets each new status."""
+
+    def __init__(
+        self, store: Store, cache: Cache, poll_s: float, tell: Callable[[Status], None], log: Log, asked: Asked
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._poll_s = poll_s
+        self._tell = tell
+        self._log = log
+        self._asked = asked
+        self._etag: str | None = None  # of the pointer to the release that is served
+        self._problem = ""
+        self._failing_since_s = 0.0
+        self._failures = 0  # in a row
+        self._sweep_s = 0.0
+        tree = cache.current()
+        self.status = Status("" if tree is None else tree.partition(".")[0])
+
+    def run(self) -> None:
+        """Follow until the process ends. Raises StoreError if there is no release to serve, and none can be had."""
+        while True:
+            began_s = time.monotonic()
+            self.poll()
+            if began_s >= self._sweep_s and self.status.release:
+                self._sweep_s = began_s + SWEEP_S
+                self._cache.sweep()
+            due_s = began_s + self._delay_s()
+            if self._asked.wait(due_s - time.monotonic()):
+                time.sleep(max(0.0, began_s + GAP_S - time.monotonic()))
+
+    def poll(self) -> None:
+        """Read the pointer once, and switch to a new release. Raises StoreError only without a release to serve."""
+        self._asked.clear()
+        began_s = time.monotonic()
+        self.status = self.status._replace(polls=self.status.polls + 1)
+        try:
+            found = read_pointer(self._store, self._etag)
+            if isinstance(found, NotModified):
+                self._confirm(began_s)
+            elif found is None:
+                self._miss()
+            else:
+                self._adopt(found[0])
+                self._etag = found[1]
+                self._confirm(began_s)
+        except StoreError as error:
+            self._fail(str(error))
+            if not self.status.release:
+                raise
+        except OSError as error:
+            self._fail(self._explain(error))
+            if not self.status.release:
+                raise StoreError(self._explain(error)) from error
+
+    def fetch(self, id: str) -> None:
+        """Serve one release, whatever the pointer says. Raises StoreError and OSError."""
+        if self.status.release == id:
+            self._log.say("serving", f"release {id} is on the disk", release=id)
+        else:
+            manifest = read_manifest(self._store, id)
+            self._fetch(manifest, id)
+            self._switch(id, id, len(manifest.files), 0, 0.0)
+        self._report(state="current", confirmed_s=time.monotonic())
+
+    def _adopt(self, pointer: Pointer) -> None:
+        """Serve the release that the pointer names."""
+        name = f"{pointer.release}.{pointer.sha256[:16]}"
+        if name == self._cache.current():
+            return
+        began_s, fetched = time.monotonic(), self.status.fetched_bytes
+        self._report(state="preparing")
+        files = 0
+        if not self._cache.has_tree(name):
+            manifest = read_release(self._store, pointer)
+            files = self._fetch(manifest, name)
+        self._switch(pointer.release, name, files, self.status.fetched_bytes - fetched, time.monotonic() - began_s)
+
+    def _fetch(self, manifest: Manifest, name: str) -> int:
+        """Make the tree of a release; return how many blobs were fetched."""
+        missing = self._cache.find_missing(manifest)
+        sizes = {file.sha256: file.size for file in manifest.files}
+        if sum(map(sizes.__getitem__, missing)) > self._cache.free_bytes():
+            self._cache.sweep(is_urgent=True)
+            missing = self._cache.find_missing(manifest)
+            needed, free = sum(map(sizes.__getitem__, missing)), self._cache.free_bytes()
+            if needed > free:
+                problem = f"{needed / 1e6:.1f} MB are to be fetched, and {max(0, free) / 1e6:.1f} MB are free"
+                raise OSError(errno.ENOSPC, problem)
+        progress = Progress(0 if self.status.release else sum(map(sizes.__getitem__, missing)))
+
+        def put(blob: str, pieces: Iterator[bytes]) -> None:
+            size = self._cache.put(blob, pieces)
+            progress.advance(size)
+            self.status = self.status._replace(fetched_bytes=self.status.fetched_bytes + size)
+
+        try:
+            if missing:
+                fetch_blobs(self._store, manifest, missing, put, self._cache.incoming)
+            self._cache.settle()
+        finally:
+            progress.clear()
+        self._cache.build(manifest, name)
+        return len(missing)
+
+    def _switch(self, release: str, name: str, files: int, fetched: int, duration_s: float) -> None:
+        self._cache.switch(name)
+        self._sweep_s = 0.0
+        self.status = self.status._replace(release=release, switches=self.status.switches + 1)
+        text = f"release {release} is served: {files} files, {fetched / 1e6:.1f} MB fetched in {duration_s:.2f} s"
+        self._log.say("release", text, release=release, files=files, bytes=fetched, seconds=round(duration_s, 3))
+
+    def _confirm(self, began_s: float) -> None:
+        if self._problem:
+            gone_s = time.monotonic() - self._failing_since_s
+            text = f"the store confirms release {self.status.release} again, after {gone_s:.0f} s"
+            self._log.say("recovered", text, release=self.status.release)
+        self._problem, self._failures = "", 0
+        self._report(state="current", confirmed_s=began_s)
+
+    def _miss(self) -> None:
+        """Note that there is no pointer: nothing was published, or it was deleted."""
+        if self.status.release:
+            self._fail(f"{self._store.location}: there is no release any more")
+        elif not self._problem:
+            self._problem = f"{self._store.location}: nothing is published yet; waiting for the first release"
+            self._failing_since_s = time.monotonic()
+            self._log.say("waiting", self._problem)
+
+    def _fail(self, problem: str) -> None:
+        """Go on with the release on the disk; say why once for each problem."""
+        if problem != self._problem and self.status.release:
+            if not self._problem:
+                self._failing_since_s = time.monotonic()
+            self._log.say("failing", f"{problem}; release {self.status.release} goes on", release=self.status.release)
+            self._problem = problem
+        self._failures += 1
+        self._report(state="failing", failures=self.status.failures + 1)
+
+    def _explain(self, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"the new release is refused: no room in {printable(self._cache.folder)}: {error.strerror}"
+        return f"the new release is refused: {printable(describe(error))}"
+
+    def _delay_s(self) -> float:
+        """Return the time until the pointer is read again: longer each time while the store fails."""
+        delay_s = self._poll_s * min(2.0 ** max(0, self._failures - 1), max(1.0, LONGEST_DELAY_S / self._poll_s))
+        return delay_s * random.uniform(1 - JITTER, 1 + JITTER)
+
+    def _report(self, **changes: object) -> None:
+        self.status = self.status._replace(**changes)  # type: ignore[arg-type]
+        self._tell(self.status)
