@@ -121,6 +121,8 @@ def serve_given(given: dict[str, list[str]]) -> int:
         config = load(given, environ)
         if config.run is not None and config.directory is not None and not os.path.lexists(config.directory):
             os.makedirs(config.directory)  # the command will fill it
+        if config.location is not None:
+            check_location(config, config.location)
         choice = choose(config, others=(*COMMANDS, "--help", "--version"))
         check_page(config, choice.path)
         hints[:] = [*choice.notices, *tell_useless(config, choice.path)]
@@ -156,10 +158,20 @@ def serve_given(given: dict[str, list[str]]) -> int:
     return status
 
 
+def check_location(config: Config, text: str) -> None:
+    """Raise ConfigError for a LOCATION that names no store."""
+    from fastfile.releases.location import parse_location
+
+    try:
+        parse_location(text)
+    except ValueError as error:
+        raise ConfigError("LOCATION", config.source("directory"), str(error)) from None
+
+
 def make_path(config: Config, root_path: str) -> str:
     """Return the URL path of the folder, with a slash at its end, or of the file."""
     base = "".join(f"/{part}" for part in (config.base or "").split("/") if part)
-    if os.path.isdir(root_path):
+    if config.location is not None or os.path.isdir(root_path):
         return f"{base}/"
     return base or "/" + encode_path(os.fsencode(os.path.basename(root_path))).decode()
 

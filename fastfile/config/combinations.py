@@ -40,6 +40,11 @@ def check_together(config: Config) -> None:
     if config.live and config.workers > 1:
         problem = f"it works only with one worker, and --workers is {config.workers}"
         raise ConfigError("--live", config.source("live"), problem)
+    if config.location is not None:
+        for name in ("live", "run"):
+            if getattr(config, name):
+                problem = f"it needs a folder, and {printable(config.location)} is a store of releases"
+                raise ConfigError(f"--{name}", config.source(name), problem)
     taken = {(config.base or "").strip("/")}
     for path, folder in config.mount:
         if path.strip("/") in taken:
@@ -88,6 +93,15 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
         yield "--watch-poll has no effect without --live"
     if config.log_file is not None and config.log_format == "none":
         yield "--log-file stays empty: --log-format is none"
+    for name in ("release", "store_cache", "store_poll", "store_max_age"):
+        if config.location is None and config.given(name):
+            yield f"{BY_NAME[name].flag} has no effect without a LOCATION, such as s3://bucket/site"
+    if config.store_max_age is not None and config.health is None:
+        yield "--store-max-age has no effect without --health"
+    if config.release is not None and (config.given("store_poll") or config.given("store_max_age")):
+        yield "--store-poll and --store-max-age have no effect with --release: it is not followed"
+    if config.location is not None:
+        return
     if not os.path.isdir(root_path) and not config.mount:
         for name in _OF_FOLDERS:
             if config.given(name) and getattr(config, name) != BY_NAME[name].default:

@@ -13,6 +13,7 @@ from fastfile.config.option import Option, read_group
 from fastfile.config.options.content import BuildOptions, ContentOptions
 from fastfile.config.options.dev import DevOptions
 from fastfile.config.options.limits import LimitOptions
+from fastfile.config.options.releases import ReleaseOptions
 from fastfile.config.options.responses import AccessOptions, HeaderOptions
 from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
 from fastfile.config.options.tls import TlsOptions
@@ -53,6 +54,7 @@ class Config(
     BuildOptions,
     HeaderOptions,
     AccessOptions,
+    ReleaseOptions,
     DevOptions,
     ListenOptions,
     TlsOptions,
@@ -80,6 +82,12 @@ class Config(
     def given(self, name: str) -> bool:
         """Tell whether the user chose the value, even if it is the default."""
         return name in self.sources or getattr(self, name) != BY_NAME[name].default
+
+    @property
+    def location(self) -> str | None:
+        """The store of releases that DIR names, such as s3://bucket/prefix; None if it names a folder or file."""
+        scheme, separator, _ = (self.directory or "").partition("://")
+        return self.directory if separator and scheme.isalnum() else None
 
     @property
     def is_secure(self) -> bool:

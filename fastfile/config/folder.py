@@ -67,6 +67,8 @@ def choose(config: Config, folder: str = "", others: Sequence[str] = ()) -> Choi
     """
     for _, mounted in config.mount:
         _check_readable(os.path.join(folder, mounted), mounted)
+    if config.location is not None:
+        return Choice(config.location)
     if config.directory is not None:
         path = os.path.join(folder, config.directory)
         _check_readable(path, config.directory, others)
@@ -75,12 +77,14 @@ def choose(config: Config, folder: str = "", others: Sequence[str] = ()) -> Choi
 
 
 def resolve_directory(config: Config, folder: str = "", others: Sequence[str] = ()) -> str:
-    """Return the path of the folder or file to serve, by ``choose()``."""
+    """Return the path of the folder or file to serve, by ``choose()``. Raises StartError for a store of releases."""
+    _check_local(config)
     return choose(config, folder, others).path
 
 
 def resolve_clear_directory(config: Config, folder: str = "") -> str:
     """Return the path of the folder or file, for a command that must not guess. Raises ConfigError and StartError."""
+    _check_local(config)
     choice = choose(config, folder)
     if choice.is_clear:
         return choice.path
@@ -88,6 +92,11 @@ def resolve_clear_directory(config: Config, folder: str = "") -> str:
         raise ConfigError("DIR", COMMAND_LINE, f"name the folder: {choice.notices[0]}")
     names = ", ".join(printable(path) for path in (choice.path, *choice.others))
     raise ConfigError("DIR", COMMAND_LINE, f"name the folder; it could be any of these: {names}")
+
+
+def _check_local(config: Config) -> None:
+    if config.location is not None:
+        raise StartError(f"{printable(config.location)}: only a server reads a store of releases: name a folder")
 
 
 def _choose_build(folder: str, index: Sequence[str]) -> Choice:

@@ -164,6 +164,10 @@ def _parse_path(text: str) -> str:
     return _require(text, text != "" and "\0" not in text)
 
 
+def _parse_release(text: str) -> str:
+    return _require(text, text.isascii() and text.replace("-", "").isalnum())
+
+
 def _parse_client_limit(text: str) -> int:
     return 0 if text == "auto" else _within(_digits(text), 1, 1000000)
 
@@ -225,3 +229,4 @@ PROXY = Kind("a network such as 10.0.0.0/8, an address, or unix", _parse_proxy)
 METRICS = Kind("HOST:PORT or unix:PATH", _parse_metrics)
 COMMAND = Kind("a shell command", _parse_path)
 NAME = Kind("a name or a number", _parse_path)
+RELEASE = Kind("the id of a release, as fastfile releases prints it", _parse_release)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from fastfile.errors import HTTPError, make_unavailable
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import parse_target
@@ -12,11 +14,36 @@ from fastfile.site.pages import TEXT
 from fastfile.site.representation import NO_CACHE, make_bodiless, make_page
 
 
-class Health(Middleware):
-    """Responds at ``path``: 200 while the server runs, 503 once it is told to stop."""
+class Freshness(Protocol):
+    """How fresh the served release is (server/following/asking.py)."""
 
-    def __init__(self, handler: Responder, path: str, changes: FieldChanges) -> None:
+    @property
+    def release(self) -> str: ...
+
+    @property
+    def age_s(self) -> float:
+        """The time since the store confirmed it."""
+
+
+class Health(Middleware):
+    """Responds at ``path``: 200 while the server runs, 503 once it is told to stop.
+
+    If the site follows releases, the text names the one that is served, and its age: the time since the store confirmed
+    it. When that is more than ``max_age_s``, the response is 503.
+    """
+
+    def __init__(
+        self,
+        handler: Responder,
+        path: str,
+        changes: FieldChanges,
+        follower: Freshness | None = None,
+        max_age_s: float | None = None,
+    ) -> None:
         super().__init__(handler)
+        self._changes = changes
+        self._follower = follower
+        self._max_age_s = max_age_s
         self._path = path.encode()
         self._decoded = parse_target(self._path).path
         self._well = make_page(200, TEXT, b"ok\n", (NO_CACHE,), changes)
@@ -34,7 +61,14 @@ class Health(Middleware):
             return self.handler.refuse(error, head)
         if self._is_stopping:
             return self.handler.refuse(make_unavailable("The server is stopping."), head)
-        return make_bodiless(self._well) if head.method == b"HEAD" else self._well
+        well = self._well
+        if self._follower is not None:
+            age_s = self._follower.age_s
+            if self._max_age_s is not None and age_s > self._max_age_s:
+                return self.handler.refuse(make_unavailable("The store has not confirmed the release lately."), head)
+            text = f"ok\nrelease {self._follower.release}, confirmed {age_s:.1f} s ago\n"
+            well = make_page(200, TEXT, text.encode(), (NO_CACHE,), self._changes)
+        return make_bodiless(well) if head.method == b"HEAD" else well
 
     def stop(self) -> None:
         self._is_stopping = True

@@ -7,14 +7,19 @@ reopened log files, which a sandboxed worker cannot open.
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import time
+from collections.abc import Iterable
 
 # The messages of a worker, a line each; any other line is the reason why it cannot start.
 READY = b"+"  # followed by a description of the sandbox
 RENEW = b"~"  # the sandbox keeps this worker from opening a file that a new worker could open
 ALIVE = b"."
-# The message of the supervisor, together with the descriptor of the reopened access log.
+ASK = b"?"  # for the follower, if there is one: read the pointer now (following/status.py)
+# The message of the supervisor, together with the descriptor of the reopened access log. There are those of the
+# follower too (following/status.py).
 REOPENED_LOG = b"L"
 # Extra time after the timeout, counted from when the supervisor notices the silence. A worker that was suspended
 # together with the supervisor (a suspended machine, a paused container) sends its next message in that time.
@@ -27,19 +32,21 @@ class WorkerChannel:
     def __init__(self, supervisor_fd: int, end: socket.socket) -> None:
         self.supervisor_fd = supervisor_fd
         self.socket = end
+        self._received = b""  # the begin of a line
 
     def send(self, line: bytes) -> None:
         """Send a line. It is lost if the supervisor has read nothing for so long that the socket is full."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             self.socket.send(line + b"\n")
 
-    def receive_logs(self) -> list[int]:
-        """Return the received descriptors of reopened logs; the caller owns them."""
+    def receive(self) -> tuple[list[bytes], list[int]]:
+        """Return the received lines, and the descriptors of reopened logs, which the caller owns."""
         try:
-            _, received, _, _ = socket.recv_fds(self.socket, 1024, 16)
+            data, logs, _, _ = socket.recv_fds(self.socket, 65536, 16)
         except (BlockingIOError, ConnectionResetError):
-            return []
-        return received
+            return [], []
+        *lines, self._received = (self._received + data).split(b"\n")
+        return lines, logs
 
 
 class Child:
@@ -75,7 +82,13 @@ class Child:
         """Send the descriptor of a reopened log. A worker that no longer reads keeps the old one."""
         if self.fd >= 0:
             with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._socket, [REOPENED_LOG], [log_fd])
+                socket.send_fds(self._socket, [REOPENED_LOG + b"\n"], [log_fd])
+
+    def send(self, line: bytes) -> None:
+        """Send a line. It is lost if the worker has read nothing for so long that the socket is full."""
+        if self.fd >= 0:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+                self._socket.send(line + b"\n")
 
     def close(self) -> None:
         self._socket.close()
@@ -107,6 +120,25 @@ def make_channel() -> tuple[socket.socket, socket.socket]:
     for end in ends:
         end.setblocking(False)
     return ends
+
+
+def signal_children(number: int, children: Iterable[Child]) -> None:
+    """Send a signal to workers, some of which may have ended."""
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+
+
+def kill_hung(children: Iterable[Child], silence_s: float) -> None:
+    """Kill workers that were silent for too long; they are replaced like any worker that ends."""
+    for child in children:
+        if child.message or not child.is_hung(silence_s):
+            continue
+        if is_traced(child.pid):
+            child.note_alive()
+            continue
+        child.message = f"no heartbeat for {silence_s:g} s, so it was killed"
+        signal_children(signal.SIGKILL, [child])
 
 
 def is_traced(pid: int) -> bool:

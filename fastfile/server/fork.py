@@ -17,9 +17,9 @@ from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
-from fastfile.server.resources import log_path
+from fastfile.server.resources import Plan, Sockets, log_path
 from fastfile.server.signals import HANDLED
-from fastfile.server.worker import Plan, Sockets, run_worker
+from fastfile.server.worker import RETIRE, run_worker
 
 if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Metering
@@ -88,7 +88,7 @@ class Forker:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
+            for number in (signal.SIGCHLD, signal.SIGTERM, RETIRE):
                 signal.signal(number, signal.SIG_DFL)
             # A terminal and `kill` of the whole group send these to workers too; only the supervisor acts on them.
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -17,13 +18,33 @@ from fastfile.terminal import wants_colour
 
 if TYPE_CHECKING:
     from fastfile.http.forwarded import TrustedProxies
+    from fastfile.server.channel import WorkerChannel
+    from fastfile.server.command import Report
     from fastfile.server.disk_threads import WorkerDiskThreads
+    from fastfile.server.following.asking import Asker
     from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
+
+
+class Plan(NamedTuple):
+    """The settings of a generation of workers, its root, and its certificates, if it serves HTTPS."""
+
+    config: Config
+    root_path: bytes
+    contexts: Contexts | None = None
+    report: Report | None = None  # of the command of --run
+
+
+class Sockets(NamedTuple):
+    """The listening sockets of a worker: its own, and those of --redirect-http; ``port`` is that of its own."""
+
+    own: list[socket.socket]
+    redirecting: list[socket.socket]
+    port: int
 
 
 def make_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -63,6 +84,21 @@ def make_endpoint(contexts: Contexts) -> TlsEndpoint:
     from fastfile.server.net.tls.transport import TlsEndpoint
 
     return TlsEndpoint(contexts)
+
+
+def make_asker(
+    config: Config,
+    channel: WorkerChannel,
+    loop: asyncio.AbstractEventLoop,
+    clock: Clock,
+    report: Callable[[BaseException], None],
+) -> Asker | None:
+    """Return what asks the follower for a newer release; None for a server of a folder, which imports none of it."""
+    if config.location is None:
+        return None
+    from fastfile.server.following.asking import Asker
+
+    return Asker(channel, loop, clock, report, config.release is not None)
 
 
 def open_disk_threads(

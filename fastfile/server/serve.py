@@ -13,15 +13,17 @@ from fastfile.server.confinement.sandbox import rehearse
 from fastfile.server.https.certificates import is_secure, load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
+from fastfile.server.resources import Plan
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
-from fastfile.server.worker import Plan
 
 if TYPE_CHECKING:
+    from fastfile.server.following.follower import FollowerProcess
     from fastfile.server.metrics.endpoint import Metering
 
 # Settings that take effect only at the start (bound sockets, dropped privileges) and cannot change afterwards.
-FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group", "run")
+FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group", "run", "location")
+FIXED_OF_LOCATION = ("release", "store_cache", "store_poll")
 
 # Returns the current settings and the path of the root. Raises ConfigError or StartError.
 Reread = Callable[[], tuple[Config, str]]
@@ -38,7 +40,8 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         check_fixed(config, new)
         preload(new)
         contexts = load_contexts_again(new, current, errors.say)
-        return current._replace(config=listening.adapt(new), root_path=os.fsencode(path), contexts=contexts)
+        root = os.fsencode(path) if follower is None else follower.link
+        return current._replace(config=listening.adapt(new), root_path=root, contexts=contexts)
 
     notices = preload(config)
     if config.live:
@@ -55,6 +58,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
     listening.notices += notices
     redirecting: Listening | None = None
     command: Command | None = None
+    follower: FollowerProcess | None = None
     try:
         if contexts is not None:
             listening.secure()
@@ -67,7 +71,12 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             listening.notices.append(f"metrics at {metering.listening.shown()}")
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
-        drop_privileges(config, root_path)
+        drop_privileges(config, root_path if config.location is None else os.sep)
+        if config.location is not None:
+            # Imported here: only releases need it.
+            from fastfile.server.following.follower import start_follower
+
+            follower = start_follower(config, config.location, errors.say)
         if config.run is not None:
             # Imported here: only --run needs it.
             from fastfile.server.command import Command
@@ -75,9 +84,12 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             command = Command(config.run)
             command.start()
         report = None if command is None else command.report
-        plan = Plan(listening.adapt(config), os.fsencode(root_path), contexts, report)
-        return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting).run()
+        root = os.fsencode(root_path) if follower is None else follower.link
+        plan = Plan(listening.adapt(config), root, contexts, report)
+        return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting, follower).run()
     finally:
+        if follower is not None:
+            follower.stop()
         if command is not None:
             command.stop()
         if redirecting is not None:
@@ -91,10 +103,10 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
 
 def check_fixed(before: Config, after: Config) -> None:
     """Raise StartError if settings differ that cannot change while the server runs."""
-    for name in FIXED:
+    for name in FIXED if after.location is None else (*FIXED, *FIXED_OF_LOCATION):
         if getattr(before, name) != getattr(after, name):
-            flag = name.replace("_", "-")
-            raise StartError(f"--{flag} cannot change while the server runs: restart it for that")
+            flag = "LOCATION" if name == "location" else f"--{name.replace('_', '-')}"
+            raise StartError(f"{flag} cannot change while the server runs: restart it for that")
     if is_secure(before) != is_secure(after):
         raise StartError("HTTPS cannot be switched on or off while the server runs: restart it for that")
 
@@ -146,6 +158,9 @@ def preload(config: Config) -> list[str]:
         from fastfile.server.net import upgraded  # noqa: F401
     if config.rules != "off":
         from fastfile.rules import reload  # noqa: F401
+    if config.location is not None:
+        from fastfile.server.following import asking  # noqa: F401
+        from fastfile.site import followed  # noqa: F401
     if config.http != "1":
         from fastfile.server.net.http2 import connection  # noqa: F401
     if config.http == "2":

@@ -10,9 +10,9 @@ import contextlib
 import os
 import signal
 
-HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Their default action would end a server that is still starting. Only SIGTERM and SIGINT may do that.
-HELD = (signal.SIGHUP, signal.SIGUSR1)
+HELD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def hold() -> None:

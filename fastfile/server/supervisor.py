@@ -6,28 +6,29 @@ in it.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
-from fastfile.server.channel import ALIVE, READY, RENEW, Child, is_traced
+from fastfile.server.channel import ALIVE, ASK, READY, RENEW, Child, kill_hung, signal_children
 from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reopen_logs
 from fastfile.server.https.certificates import CertificateWatch, renew
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
+from fastfile.server.resources import Plan
 from fastfile.server.signals import SignalPipe, ends_on_hangup
 from fastfile.server.systemd import Manager
-from fastfile.server.worker import RETIRE, Plan
+from fastfile.server.worker import RETIRE
 
 if TYPE_CHECKING:
+    from fastfile.server.following.follower import FollowerProcess
     from fastfile.server.metrics.endpoint import Metering
 
 MAX_FAILED_STARTS = 3  # failures of one worker before the server, or a reload, counts as failed
@@ -56,6 +57,7 @@ class Supervisor:
         metering: Metering | None,
         on_ready: OnReady,
         redirecting: Listening | None = None,
+        follower: FollowerProcess | None = None,
     ) -> None:
         self._reread = reread
         self._listening = listening
@@ -68,6 +70,9 @@ class Supervisor:
         self._generations = 0
         self._pending: Callable[[], None] | None = None  # the next replacement, while a generation is still starting
         self._children: dict[int, Child] = {}
+        self._followers = () if follower is None else (follower,)
+        for each in self._followers:
+            each.workers = self._children
         self._restarts = Restarts()
         self._stopping = False
         self._kill_at_s = float("inf")
@@ -123,23 +128,27 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Sleep until something happens, and handle it."""
+        connected = {end.fd: end for end in (*self._children.values(), *self._followers) if end.fd >= 0}
         poll = select.poll()
-        poll.register(self._signals.fd, select.POLLIN)
-        connected = {child.fd: child for child in self._children.values() if child.fd >= 0}
-        for fd in connected:
+        for fd in (self._signals.fd, *connected):
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(self._sleep_ms()):
-            if fd in connected:
-                self._receive(connected[fd])
+            end = connected.get(fd)
+            if isinstance(end, Child):
+                self._receive(end)
+            elif end is not None:
+                end.receive()
         dead = self._reap()
         # Last, because a SIGTERM to the whole group that ended a worker is among the signals: then it was no crash.
         for number in self._signals.take():
             self._on_signal(number)
         for child, status in dead:
             self._on_end(child, status)
-        self._kill_hung()
+        kill_hung(self._children.values(), self._silence_s)
         for index in self._restarts.take_due():
             self._spawn(index)
+        for follower in self._followers:
+            follower.start_due()
         if not self._stopping and self._watch.has_changed(self._current.plan.contexts):
             self._replace_by(self._renew_certificates)
         self._errors.flush()
@@ -149,7 +158,8 @@ class Supervisor:
 
     def _sleep_ms(self) -> int | None:
         late = (child.due_s(self._silence_s) for child in self._children.values())
-        due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late)
+        starts = (follower.due_s for follower in self._followers)
+        due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
         sleep_s = min(max(0.0, due_s - time.monotonic()), LONGEST_SLEEP_S)
         return None if due_s == float("inf") else int(sleep_s * 1000) + 1
 
@@ -166,6 +176,8 @@ class Supervisor:
                 self._replace_by(self._reload)
         elif number == signal.SIGUSR1:
             reopen_logs(self._children.values(), self._errors)
+        elif number == signal.SIGUSR2:
+            self._ask_follower()
 
     def _stop(self) -> None:
         """Let the workers finish requests in flight, within the grace period."""
@@ -174,8 +186,10 @@ class Supervisor:
         self._stopping = True
         self._manager.stopping()
         self._restarts.clear()
+        for follower in self._followers:
+            follower.stop()
         self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
-        self._signal_children(signal.SIGTERM, self._children.values())
+        signal_children(signal.SIGTERM, self._children.values())
         # Each worker accepts the clients in its queue, then closes it: later ones are refused instead of left waiting.
         self._forker.close_sockets()
 
@@ -239,9 +253,9 @@ class Supervisor:
     def _retire_others(self) -> None:
         """Let the workers of other generations finish their transfers, and stop the oldest if there are too many."""
         others = [child for child in self._children.values() if not self._is_current(child)]
-        self._signal_children(RETIRE, others)
+        signal_children(RETIRE, others)
         too_old = sorted({child.generation for child in others})[:-MAX_DRAINING]
-        self._signal_children(signal.SIGTERM, [child for child in others if child.generation in too_old])
+        signal_children(signal.SIGTERM, [child for child in others if child.generation in too_old])
 
     def _begin_pending(self) -> None:
         if self._pending is not None:
@@ -252,11 +266,15 @@ class Supervisor:
         for line in child.receive():
             if line.startswith(READY):
                 child.is_ready = True
+                for follower in self._followers:
+                    child.send(follower.last)
                 self._settle(line.removeprefix(READY).decode(errors="replace"))
             elif line == RENEW:
                 # The first request of a generation: the other workers need it too.
                 if not self._stopping and self._is_current(child):
                     self._replace_by(self._renew)
+            elif line == ASK:
+                self._ask_follower()
             elif line != ALIVE:
                 child.message += line.decode(errors="replace")
 
@@ -288,6 +306,8 @@ class Supervisor:
             child = self._children.pop(pid, None)
             if child is not None:  # otherwise an orphan of another process, if this one is PID 1
                 dead.append((child, status))
+            for follower in self._followers:
+                follower.note_end(pid, status)
         return dead
 
     def _on_end(self, child: Child, status: int) -> None:
@@ -298,17 +318,6 @@ class Supervisor:
             self._on_death(child, status)
         elif child.message and child.is_ready:
             self._errors.say(f"worker {child.pid} ended: {child.message}")
-
-    def _kill_hung(self) -> None:
-        """Kill workers that were silent for too long; they are replaced like any worker that ends."""
-        for child in self._children.values():
-            if child.message or not child.is_hung(self._silence_s):
-                continue
-            if is_traced(child.pid):
-                child.note_alive()
-                continue
-            child.message = f"no heartbeat for {self._silence_s:g} s, so it was killed"
-            self._signal_children(signal.SIGKILL, [child])
 
     def _on_death(self, child: Child, status: int) -> None:
         """Log why a worker ended and replace it; raise StartError if the server has not yet begun to serve."""
@@ -329,16 +338,14 @@ class Supervisor:
             + (f"the next starts in {delay_s:.1f} s" if delay_s else "the next starts now")
         )
 
-    @staticmethod
-    def _signal_children(number: int, children: Iterable[Child]) -> None:
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, number)
+    def _ask_follower(self) -> None:
+        for follower in self._followers:
+            follower.ask()
 
     def _kill_all(self) -> None:
         """Kill all workers and wait for their ends, except for those that wait for a disk."""
         self._stopping = True
-        self._signal_children(signal.SIGKILL, self._children.values())
+        signal_children(signal.SIGKILL, self._children.values())
         for pid in await_ends(self._children):
             self._errors.say(f"worker {pid} waits for a disk that does not answer; it ends when the disk does")
         self._children.clear()

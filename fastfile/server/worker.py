@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fastfile.application import (
     MountPoint,
@@ -36,6 +36,9 @@ from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.resources import (
+    Plan,
+    Sockets,
+    make_asker,
     make_endpoint,
     make_http2,
     make_log,
@@ -68,23 +71,6 @@ NICENESS = 10  # of the background compression thread
 RETIRE = signal.SIGUSR2
 
 
-class Plan(NamedTuple):
-    """The settings of a generation of workers, its root, and its certificates, if it serves HTTPS."""
-
-    config: Config
-    root_path: bytes
-    contexts: Contexts | None = None
-    report: Report | None = None  # of the command of --run
-
-
-class Sockets(NamedTuple):
-    """The listening sockets of a worker: its own, and those of --redirect-http; ``port`` is that of its own."""
-
-    own: list[socket.socket]
-    redirecting: list[socket.socket]
-    port: int
-
-
 class Worker:
     """Serves ``sockets`` until SIGTERM, or until ``channel`` shows that the supervisor has ended."""
 
@@ -111,6 +97,7 @@ class Worker:
         self._gauges: Gauges | None = None
         self._pages: Pages | None = None  # of --live
         self._draining_since_s = float("inf")
+        self._asker = make_asker(config, channel, loop, self._clock, errors.report_failure)
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, plan.root_path, self._ask_for_successors)
@@ -135,7 +122,7 @@ class Worker:
             self._sockets.append(meter.listening)
             if meter.page:
                 self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
-            answering = meter.make_handler(metrics_hosts(plan.config), self._tell_metrics)
+            answering = meter.make_handler(metrics_hosts(plan.config), self._tell_metrics, self._asker)
             self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
             self._listeners.append(self._listen(self._services[-1], meter.listening, connections + 1))
 
@@ -144,8 +131,9 @@ class Worker:
         submit = Offload(self._loop, self._clock, report, max_threads=1, niceness=NICENESS).submit
         read = Deadline(disk, self._loop, self._clock, config.disk_timeout).submit
         open_threads = partial(open_disk_threads, config, self._loop, self._clock, report)
+        surroundings = (self._clock, report, submit)
         return make_application(
-            config, mount_points, self._clock, report, submit, say=say, read=read, open_threads=open_threads
+            config, mount_points, *surroundings, say=say, read=read, open_threads=open_threads, asking=self._asker
         )
 
     def _make_service(
@@ -163,7 +151,7 @@ class Worker:
 
             surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors, report_of_command)
             inner, self._pages = make_live(self._handler, config, *surroundings)
-        entrance = add_gates(inner, config, self._clock, report, authority)
+        entrance = add_gates(inner, config, self._clock, report, authority, self._asker)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         insecure = None if contexts is None else make_refusal(config)
         service = Service(config, entrance, self._clock, self._poller, *shared, insecure)
@@ -254,11 +242,14 @@ class Worker:
         self.stop()
 
     def _on_message(self) -> None:
-        """Write the access log to the file that the supervisor has reopened."""
-        for fd in self._channel.receive_logs():
+        """Write the access log to a file that the supervisor has reopened; take reports of the follower."""
+        lines, logs = self._channel.receive()
+        for fd in logs:
             if self._log is not None:
                 self._log.replace(fd)
             os.close(fd)
+        if self._asker is not None:
+            self._asker.receive(lines)
 
     def _ask_for_successors(self) -> None:
         self._channel.send(RENEW)

@@ -368,6 +368,7 @@ NOT_ANY_WORD = {
     "header": "X-A: 1",
     "health": "/x",
     "hsts": "60",
+    "store_max_age": "60",
     "metrics": "[::1]:9100",
     "mime": "glsl=text/plain",
     "mount": "/docs=site",

@@ -37,7 +37,7 @@ from fastfile.local_ca.names import host_names, parse_name
 from fastfile.server.https import local_certificate
 from fastfile.server.https.certificates import CertificateWatch, load_contexts, renew
 from fastfile.server.https.local_certificate import LocalCertificate, find_local_certificate
-from fastfile.server.worker import Plan
+from fastfile.server.resources import Plan
 
 TEXT = "served over TLS"
 NOT_TRUSTED = "browsers do not trust the local CA yet: fastfile cert install"

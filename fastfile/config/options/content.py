@@ -19,7 +19,8 @@ class ContentOptions(OptionGroup):
         PATH,
         metavar="DIR",
         short="-d",
-        help="Folder to serve, or one file. Without it, the first build folder with an index file (dist, build, "
+        help="Folder to serve, one file, or a store of releases (s3://BUCKET/PREFIX, "
+        "file:///FOLDER). Without it, the first build folder with an index file (dist, build, "
         "public, out, _site, site and others), else the current folder. A number that names neither is the port.",
     )
     index: tuple[str, ...] = repeatable(

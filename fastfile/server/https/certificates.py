@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fastfile.server.https.local_certificate import LocalCertificate
     from fastfile.server.net.tls.certificates import CertificateFiles, Stamp
     from fastfile.server.net.tls.contexts import Contexts
-    from fastfile.server.worker import Plan
+    from fastfile.server.resources import Plan
 
 # What is offered by ALPN, for each --http; a client that offers nothing gets HTTP/1.1.
 PROTOCOLS = {"auto": ("h2", "http/1.1"), "1": ("http/1.1",), "2": ("h2",)}

@@ -11,7 +11,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastfile import WHY_PURE, __version__
 from fastfile.errors import HTTPError
@@ -48,6 +48,9 @@ from fastfile.server.metrics.gauges import (
 from fastfile.server.net.bind import Listening
 from fastfile.site.error_pages import VARY
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
+
+if TYPE_CHECKING:
+    from fastfile.server.following.asking import Asker
 
 PAGE = 512  # bytes: whole cache lines, so that no two workers share one
 PAGES = 4096  # workers at a time, including draining ones; one more is not counted
@@ -128,9 +131,11 @@ class Meter(NamedTuple):
     listening: socket.socket
     page: int
 
-    def make_handler(self, hosts: tuple[bytes, ...], refresh: Callable[[], None]) -> MetricsHandler:
+    def make_handler(
+        self, hosts: tuple[bytes, ...], refresh: Callable[[], None], asker: Asker | None = None
+    ) -> MetricsHandler:
         """Return the handler of the listener."""
-        return MetricsHandler(self.board, hosts, refresh)
+        return MetricsHandler(self.board, hosts, refresh, asker)
 
 
 class Metering(NamedTuple):
@@ -147,10 +152,14 @@ class Metering(NamedTuple):
 class MetricsHandler(Responder):
     """Responds on the listener of --metrics. ``refresh`` updates the numbers of this worker.
 
-    ``hosts``: the accepted host names, in addition to loopback names and IP addresses (DNS rebinding).
+    ``hosts``: the accepted host names, in addition to loopback names and IP addresses (DNS rebinding). ``asker`` knows
+    the follower, if there is one.
     """
 
-    def __init__(self, board: Board, hosts: tuple[bytes, ...], refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, board: Board, hosts: tuple[bytes, ...], refresh: Callable[[], None], asker: Asker | None = None
+    ) -> None:
+        self._asker = asker
         self._board = board
         self._hosts = hosts
         self._refresh = refresh
@@ -171,7 +180,8 @@ class MetricsHandler(Responder):
             return self.refuse(HTTPError(404, "Metrics are at /metrics."), head)
         self._refresh()
         fields = (CONTENT_TYPE, NO_CACHE, NO_SNIFFING)
-        response = make_response(200, fields, make_text(self._board.totals()))
+        text = make_text(self._board.totals()) + (b"" if self._asker is None else self._asker.make_metrics())
+        response = make_response(200, fields, text)
         return make_bodiless(response) if head.method == b"HEAD" else response
 
     def refuse(self, error: HTTPError, head: RequestHead | None) -> Response:
