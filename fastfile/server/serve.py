@@ -129,7 +129,8 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
     try:
         return listen(config.replace(bind=host.strip("[]"), port=int(port), host=False, workers=1, strict_port=True))
     except StartError as error:
-        raise StartError(f"--metrics: {error}") from None
+        advice = str(error).replace("with --port, or --port 0 for any free one", "with --metrics")
+        raise StartError(f"--metrics: {advice}") from None
 
 
 def listen_for_redirects(config: Config) -> Listening | None:

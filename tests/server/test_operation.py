@@ -614,7 +614,7 @@ def test_metrics_are_on_their_own_listener_alone(folder: Path) -> None:
             assert client.request("/index.html").status == 404
             assert client.request("/metrics", "POST").status == 405
             assert client.request("/metrics", "HEAD").body == b""
-        busy = f"--metrics: port {port} of 127.0.0.1 is in use"
+        busy = f"--metrics: port {port} of 127.0.0.1 is in use; choose another with --metrics\n"
         with pytest.raises(AssertionError, match=busy):
             ServerProcess(["--metrics", f"127.0.0.1:{port}", str(folder)])
 
