@@ -11,13 +11,13 @@ from typing import NamedTuple
 import h11
 import httptools
 import pytest
-from support.serverprocess import LOOPS, ServerProcess
+from support.serverprocess import ONE_LOOP, ServerProcess
 
 BIG = bytes(range(256)) * 4096
 PAGE = b"<!doctype html><title>home</title>" * 100
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=ONE_LOOP)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     root = tmp_path_factory.mktemp("clients")
     (root / "page.html").write_bytes(PAGE)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.rawclient import RawClient, Received
 from support.servedsite import PROBE, TLS, ServedSite, serve_twice
-from support.serverprocess import LOOPS
+from support.serverprocess import ONE_LOOP
 
 PAGE = b"<!doctype html><title>home</title>"
 LARGE = bytes(range(256)) * 4096 * 8  # 8 MiB: more than the buffers of both ends
@@ -35,13 +35,13 @@ def make_site(folder: Path) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=[*LOOPS, TLS])
+@pytest.fixture(scope="module", params=[*ONE_LOOP, TLS])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     with serve_twice(make_site(tmp_path_factory.mktemp("messages")), request.param) as served:
         yield served
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=ONE_LOOP)
 def impatient_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     options = ("--head-timeout", "1", "--body-timeout", "1", "--idle-timeout", "2")
     with serve_twice(make_site(tmp_path_factory.mktemp("impatient")), request.param, *options) as served:

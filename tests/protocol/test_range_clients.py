@@ -11,13 +11,13 @@ import pytest
 from support.programs import require_program
 from support.rawclient import MULTIPART, RawClient, Received
 from support.servedsite import ServedSite, serve_twice
-from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess
+from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess
 
 CONTENT = os.urandom(6 << 20)
 Range = tuple[int, int]
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=ONE_LOOP)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     root = tmp_path_factory.mktemp("served") / "site"
     root.mkdir()

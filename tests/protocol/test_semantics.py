@@ -43,10 +43,10 @@ from support.semantics import (
     replace,
 )
 from support.servedsite import PROBE, TLS, ServedSite, serve_twice
-from support.serverprocess import LOOPS, ServerProcess
+from support.serverprocess import ONE_LOOP, ServerProcess
 
 
-@pytest.fixture(scope="module", params=[*LOOPS, TLS])
+@pytest.fixture(scope="module", params=[*ONE_LOOP, TLS])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     root = tmp_path_factory.mktemp("semantics") / "site"
     root.mkdir()
@@ -584,7 +584,7 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     (root.parent / "outside.txt").write_bytes(b"outside")
     os.symlink("../outside.txt", root / "link")
     options = ["--no-listing", "--dotfiles", "--follow-symlinks", "--no-server-header", "--index", "index.html"]
-    with serve_twice(root, LOOPS[0], *options, "--index", "main.htm", "--allowed-host", "*.example") as served:
+    with serve_twice(root, ONE_LOOP[0], *options, "--index", "main.htm", "--allowed-host", "*.example") as served:
         yield served
 
 

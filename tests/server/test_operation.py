@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from support.hanging import HANGING
 from support.rawclient import RawClient
-from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
+from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import Load, ask, is_listening, is_refused, until
 
 PAGE = b"<h1>home</h1>"
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 # A worker hangs
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_stopped_worker_is_killed_replaced_and_logged_once(folder: Path, loop: str) -> None:
     with ServerProcess(["--workers", "2", "--heartbeat-timeout", "1", "--loop", loop, str(folder)]) as server:
         victim, other = server.wait_for_workers(2)
@@ -202,7 +202,7 @@ class Configured:
         return said
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_other_settings_hold_after_a_reload_and_no_request_is_lost(folder: Path, loop: str) -> None:
     other = folder.parent / "other"
     other.mkdir()
@@ -403,7 +403,7 @@ def test_a_unix_socket_has_the_mode_that_was_asked_for(folder: Path, tmp_path: P
 # Probes
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_probe_is_answered_whatever_file_is_there_and_whatever_host_it_names(folder: Path, loop: str) -> None:
     (folder / "healthz").write_bytes(b"a file")
     arguments = ["--health", "/healthz", "--loop", loop, str(folder)]
@@ -473,7 +473,7 @@ class Scraper:
         return self.scrape()[f'fastfile_requests_total{{method="{method}",status="{status}"}}']
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_any_worker_returns_the_counts_of_all_workers(folder: Path, tmp_path: Path, loop: str) -> None:
     scraper = Scraper(tmp_path)
     log = tmp_path / "log"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.rawclient import RawClient
-from support.serverprocess import LOOPS, ServerProcess
+from support.serverprocess import ONE_LOOP, ServerProcess
 from support.watching import SMALL, ask, until
 
 from fastfile.server.confinement.sandbox import landlock_abi
@@ -46,7 +46,7 @@ def download(server: ServerProcess, folder: Path) -> Iterator[None]:
         assert client.receive().body == content
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_download_is_whole_after_a_reload_of_a_server_without_grace(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, *NO_GRACE, str(folder)]) as server:
         (old,) = server.wait_for_workers(1)

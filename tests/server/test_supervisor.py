@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import pytest
 from support.rawclient import RawClient
-from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
+from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import SMALL, Load, ask, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
@@ -69,7 +69,6 @@ def stop_within(server: ServerProcess, limit_s: float) -> int:
 # A worker dies
 
 
-@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize(
     ("number", "cause"),
     [
@@ -81,9 +80,9 @@ def stop_within(server: ServerProcess, limit_s: float) -> int:
     ids=["SIGKILL", "SIGSEGV", "SIGABRT", "SIGTERM from somebody else"],
 )
 def test_a_worker_that_dies_is_replaced_and_its_cause_is_logged_once(
-    folder: Path, loop: str, number: signal.Signals, cause: str
+    folder: Path, number: signal.Signals, cause: str
 ) -> None:
-    with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
+    with ServerProcess(["--workers", "2", str(folder)]) as server:
         victim, other = server.wait_for_workers(2)
         os.kill(victim, number)
         until(lambda: victim not in server.worker_pids(), "it is dead")
@@ -157,7 +156,7 @@ def test_a_supervisor_without_descriptors_starts_the_successor_later(folder: Pat
 # The supervisor dies
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_workers_end_when_their_supervisor_is_killed(folder: Path, loop: str) -> None:
     command = ["--workers", "3", "--loop", loop, *LONG_GRACE, str(folder)]
     with contextlib.closing(Killed(ServerProcess(command))) as killed:
@@ -180,7 +179,7 @@ class Killed:
 # Stopping
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_slow_download_is_finished_during_a_stop_and_new_clients_are_refused(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -196,7 +195,7 @@ def test_a_slow_download_is_finished_during_a_stop_and_new_clients_are_refused(f
         assert time.monotonic() - began_s < SOON_S, "nothing to wait for once the download is there"
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_an_idle_server_stops_within_a_second(folder: Path, loop: str, number: signal.Signals) -> None:
     with ServerProcess(["--workers", "2", "--loop", loop, *LONG_GRACE, str(folder)]) as server:
@@ -225,7 +224,7 @@ def test_clients_in_the_queue_are_served_before_the_end(folder: Path) -> None:
         assert server.wait() == 0
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_client_that_connected_before_a_stop_is_served_if_it_sends_a_request_soon(folder: Path, loop: str) -> None:
     """On Linux such a client is the kernel's alone (TCP_DEFER_ACCEPT), and would be reset with the listening socket."""
     with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
@@ -239,7 +238,7 @@ def test_a_client_that_connected_before_a_stop_is_served_if_it_sends_a_request_s
         assert server.wait() == 0
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_silent_client_delays_a_stop_only_for_a_moment_and_is_closed(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as idle:
         assert idle.request("/").status == 200
@@ -313,7 +312,7 @@ def test_a_drain_does_not_spin(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "a connection each"])
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_reload_under_load_loses_no_request(folder: Path, loop: str, keep_alive: bool) -> None:
     with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
         before = server.wait_for_workers(2)
@@ -501,7 +500,7 @@ def test_a_full_worker_pauses_serves_its_clients_and_recovers(crowded: ServerPro
 
 
 @linux
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_worker_whose_descriptors_run_out_waits_and_recovers(folder: Path, loop: str) -> None:
     """The limit falls below what the worker had reckoned with: accept itself fails."""
     with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as first:
@@ -526,7 +525,7 @@ def test_a_worker_whose_descriptors_run_out_waits_and_recovers(folder: Path, loo
 
 
 @linux
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_descriptors_and_memory_come_back_to_what_they_were(folder: Path, loop: str) -> None:
     with ServerProcess(["--loop", loop, str(folder)]) as server:
         (worker,) = server.wait_for_workers(1)
@@ -565,7 +564,7 @@ def resident(pid: int) -> int:
 # Without epoll
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_where_there_is_no_epoll_the_loop_watches_the_sockets(folder: Path, loop: str) -> None:
     """macOS and the BSDs: the same serving, pausing, reloading and draining."""
     command = "import runpy, select, sys; vars(select).pop('epoll', None); sys.argv[0] = 'fastfile'; "
@@ -594,7 +593,7 @@ def test_where_there_is_no_epoll_the_loop_watches_the_sockets(folder: Path, loop
         assert server.stderr == "fastfile: reloaded the settings; 2 workers serve\n"
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_stop_during_the_start_is_a_stop(folder: Path, loop: str) -> None:
     """Whenever it comes: before the signal is handled, between two forks, in a worker that has no handler yet."""
     command = [sys.executable, "-m", "fastfile", "--port", "0", "--workers", "3", "--loop", loop, str(folder)]

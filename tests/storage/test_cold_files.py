@@ -20,7 +20,7 @@ import pytest
 from support.colddisk import drop, is_seen_once_dropped
 from support.inprocess import READING, SENDING, TIMEOUT_S, WAITING, InProcess, serve_files
 from support.rawclient import make_request
-from support.serverprocess import LOOPS
+from support.serverprocess import ONE_LOOP
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -109,7 +109,7 @@ def settle(folder: Path) -> None:
         os.sched_yield()
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=ONE_LOOP)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     folder = tmp_path_factory.mktemp("cold")
     (folder / "large.bin").write_bytes(LARGE)
@@ -296,7 +296,7 @@ def test_a_disk_that_never_answers_resets_the_connection(
     (tmp_path / "large.bin").write_bytes(LARGE)
     disk.close()
     config = Config(write_timeout=0.2)
-    server = InProcess(tmp_path, LOOPS[0], lambda clock, log: Files(tmp_path, clock, log), config)
+    server = InProcess(tmp_path, ONE_LOOP[0], lambda clock, log: Files(tmp_path, clock, log), config)
     try:
         with server.connect() as client:
             client.send("/large.bin")
@@ -312,7 +312,7 @@ def test_a_disk_that_never_answers_resets_the_connection(
 # A real disk
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_what_is_on_a_real_disk_alone_is_sent_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
 ) -> None:

@@ -16,7 +16,7 @@ from support.encoded import NO_LIBRARIES, TEXT, decode, require_all_codings
 from support.programs import require_program
 from support.rawclient import Received
 from support.servedsite import ServedSite, serve_twice
-from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
+from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment
 
 ALL = "Accept-Encoding: gzip, deflate, br, zstd"
 SIZES = {"small.js": 2, "middle.css": 40, "large.json": 50}  # times the text: from memory, from memory, by sendfile
@@ -47,7 +47,7 @@ def curl(port: int, target: str, *options: str) -> tuple[bytes, int]:
 # Ahead of time
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+@pytest.fixture(scope="module", params=ONE_LOOP)
 def compressed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     root = tmp_path_factory.mktemp("served") / "site"
     root.mkdir()
@@ -81,7 +81,7 @@ def test_curl_decodes_what_was_compressed(compressed: ServedSite) -> None:
 # On the fly
 
 
-@pytest.fixture(params=LOOPS)
+@pytest.fixture(params=ONE_LOOP)
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedSite]:
     root = tmp_path / "site"
     root.mkdir()

@@ -30,6 +30,8 @@ ADDRESS_LINE = re.compile(rb"https?://\S*:(\d+)/|Socket:")
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fastfile.__file__)))
 # The loops to test under: both, unless the environment picks one.
 LOOPS = [os.environ["FASTFILE_TEST_LOOP"]] if os.environ.get("FASTFILE_TEST_LOOP") else ["uvloop", "asyncio"]
+# For tests whose subject knows no loop, such as the supervisor or the rules of HTTP. .ci/run repeats them on asyncio.
+ONE_LOOP = LOOPS[:1]
 
 
 class Process(NamedTuple):
