@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from support.kernels import KERNEL_KINDS, load_kernel
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
@@ -18,10 +20,21 @@ from fastfile.storage.root import Root
 if TYPE_CHECKING:
     from selenium import webdriver
 
+# The same inputs in each run, and no time limit, since another process may have the processor. The fuzzers (`make
+# fuzz`) go on with other inputs.
+settings.register_profile("fastfile", max_examples=50, derandomize=True, deadline=None, database=None)
+settings.load_profile("fastfile")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the builds first: each takes a minute, and at the end other processes would wait for them."""
     items.sort(key=lambda item: item.path.name != "test_packaging.py")
+
+
+def pytest_collection_finish() -> None:
+    """Hide the tests themselves from the collector: each gc.collect() in a test took 0.2 s to look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=KERNEL_KINDS)

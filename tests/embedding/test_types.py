@@ -85,13 +85,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def check(checker: str, installed: Path, folder: Path, text: str) -> tuple[set[int], str]:
-    """Return the lines with mistakes that a checker finds, and what it printed."""
-    (folder / "program.py").write_text(text)
+def check(checker: str, installed: Path, folder: Path) -> tuple[dict[str, set[int]], str]:
+    """Return the lines with mistakes that a checker finds in each program, and what it printed."""
+    programs = {"good.py": GOOD, "bad.py": BAD}
+    for name, text in programs.items():
+        (folder / name).write_text(text)
     if checker == "mypy":
-        command = ["-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), "program.py"]
+        command = ["-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), *programs]
     else:
-        settings = {"extraPaths": [str(installed)], "typeCheckingMode": "standard", "include": ["program.py"]}
+        settings = {"extraPaths": [str(installed)], "typeCheckingMode": "standard", "include": list(programs)}
         (folder / "pyrightconfig.json").write_text(json.dumps(settings))
         command = ["-m", "pyright", "--outputjson"]
     environment = {**clean_environment(), "PYTHONPATH": str(installed), "MYPYPATH": ""}
@@ -99,18 +101,21 @@ def check(checker: str, installed: Path, folder: Path, text: str) -> tuple[set[i
         [sys.executable, "-P", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert process.returncode in (0, 1), process.stderr
+    found: dict[str, set[int]] = {name: set() for name in programs}
     if checker == "mypy":
-        lines = [line.split(":") for line in process.stdout.splitlines() if line.startswith("program.py:")]
-        return {int(parts[1]) for parts in lines if parts[2].strip() == "error"}, process.stdout
-    found = json.loads(process.stdout)["generalDiagnostics"]
-    lines_found = {item["range"]["start"]["line"] + 1 for item in found if item["severity"] == "error"}
-    return lines_found, process.stdout
+        for parts in [line.split(":") for line in process.stdout.splitlines()]:
+            if parts[0] in found and parts[2].strip() == "error":
+                found[parts[0]].add(int(parts[1]))
+        return found, process.stdout
+    for item in json.loads(process.stdout)["generalDiagnostics"]:
+        if item["severity"] == "error":
+            found[Path(item["file"]).name].add(item["range"]["start"]["line"] + 1)
+    return found, process.stdout
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_the_api_is_typed_as_it_is_installed(checker: str, installed: Path, tmp_path: Path) -> None:
     pytest.importorskip(checker)
-    found, printed = check(checker, installed, tmp_path, GOOD)
-    assert not found, printed
-    found, printed = check(checker, installed, tmp_path, BAD)
-    assert found >= MISTAKES, printed
+    found, printed = check(checker, installed, tmp_path)
+    assert not found["good.py"], printed
+    assert found["bad.py"] >= MISTAKES, printed

@@ -162,7 +162,7 @@ def test_the_parts_hold_just_the_positions_that_were_asked(
     islands = sum(position - 1 not in union for position in union)
     overlapping = [one for one in asked if one and any(one & other for other in asked if other is not one)]
     if parts is None:
-        assert islands > 4 or len(overlapping) > 2
+        assert islands > 4 or len(overlapping) > 2 or len(specs) > 9
         return
     assert islands == len(parts)
     assert len(overlapping) <= 2

@@ -31,7 +31,7 @@ def test_a_rule_holds_for_its_corpus(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_holds_for_whatever_is_made_of_its_corpus(name: str) -> None:
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=200)
     @given(spliced(corpus(name)) | st.binary(max_size=60))
     def holds(data: bytes) -> None:
         RULES[name](data)

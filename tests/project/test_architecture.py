@@ -1,6 +1,7 @@
 """The import rule of ARCHITECTURE.md, checked in the source: each layer imports only layers above it."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -56,15 +57,22 @@ MAY_OPEN = {
 }
 
 
-def imports(source: Path) -> set[str]:
+def parse(source: Path) -> ast.Module:
+    return ast.parse(source.read_text())
+
+
+@functools.cache
+def imports(source: Path) -> frozenset[str]:
     """Return the names that a module imports: `fastfile.parser`, `os`. A .pyx is read line by line."""
     if source.suffix == ".pyx":
         lines = [line.partition(" as ")[0].replace(",", " ").split() for line in source.read_text().splitlines()]
         statements = [words for words in lines if len(words) > 1 and words[0] in ("from", "import", "cimport")]
         names = {words[1] for words in statements}
-        return names | {f"fastfile.{name}" for words in statements if words[1] == "fastfile" for name in words[3:]}
-    found = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+        return frozenset(names) | {
+            f"fastfile.{name}" for words in statements if words[1] == "fastfile" for name in words[3:]
+        }
+    found: set[str] = set()
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -73,7 +81,7 @@ def imports(source: Path) -> set[str]:
                 f"{node.module}.{alias.name}" if node.module == "fastfile" else node.module or ""
                 for alias in node.names
             }
-    return found
+    return frozenset(found)
 
 
 def layer(source: Path) -> str:
@@ -125,7 +133,7 @@ def test_http_knows_no_clock_disk_or_network(source: Path) -> None:
     ids=name_of,
 )
 def test_only_storage_opens_stats_or_lists(source: Path) -> None:
-    calls = [node.func for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
+    calls = [node.func for node in ast.walk(parse(source)) if isinstance(node, ast.Call)]
     builtins = {call.id for call in calls if isinstance(call, ast.Name)} & {"open"}
     of_os = {
         call.attr
@@ -161,7 +169,7 @@ def test_a_compiled_class_declares_all_its_attributes(declarations: Path) -> Non
     if not source.exists():
         assert declared, "neither a source nor a class"
         return
-    for node in ast.parse(source.read_text()).body:
+    for node in parse(source).body:
         if isinstance(node, ast.ClassDef) and node.name in declared:
             stored = {
                 inner.attr

@@ -14,7 +14,7 @@ from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
 import fastfile
-from fastfile._extensions import COMPILED_SOURCES, KERNELS
+from fastfile._extensions import COMPILED_SOURCES, KERNELS, reason_against
 
 NAMES = KERNELS + COMPILED_SOURCES
 pytestmark = pytest.mark.skipif(bool(fastfile.WHY_PURE), reason=f"no extensions here: {fastfile.WHY_PURE}")
@@ -44,13 +44,23 @@ def test_a_whole_installation_is_compiled(package: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_one_missing_extension_is_a_reason_to_use_none(name: str, package: Path, tmp_path: Path) -> None:
+    extension = path_of(package, name)
+    away = extension.rename(tmp_path / extension.name)
+    try:
+        assert reason_against(str(package)) == reason_without(name)
+    finally:
+        away.rename(extension)
+
+
+# The kernels, and modules that others extend, or that extend others: compiled and pure layouts must not meet.
+@pytest.mark.parametrize("name", [*KERNELS, COMPILED_SOURCES[0], "server.net.connection", COMPILED_SOURCES[-1]])
 def test_without_one_extension_none_is_used_and_a_file_is_served(name: str, package: Path, tmp_path: Path) -> None:
     (tmp_path / "hello.txt").write_text("hello")
     extension = path_of(package, name)
     away = extension.rename(tmp_path / extension.name)
     try:
-        reason = "no extension is built" if name == NAMES[0] else f"the extension fastfile.{name} is missing"
-        assert version(package) == f"pure Python ({reason}): slower"
+        assert version(package) == f"pure Python ({reason_without(name)}): slower"
         with (
             ServerProcess([str(tmp_path)], env={"PYTHONPATH": str(package.parent)}) as server,
             RawClient(server.connect()) as client,
@@ -58,6 +68,10 @@ def test_without_one_extension_none_is_used_and_a_file_is_served(name: str, pack
             assert client.request("/hello.txt").body == b"hello"
     finally:
         away.rename(extension)
+
+
+def reason_without(name: str) -> str:
+    return "no extension is built" if name == NAMES[0] else f"the extension fastfile.{name} is missing"
 
 
 def test_in_a_checkout_an_extension_older_than_a_source_is_stale(package: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -41,18 +41,30 @@ def must(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An environment with what pyproject.toml says a build needs and nothing else, as pip makes one for each build."""
+    folder = tmp_path_factory.mktemp("builder")
+    venv.create(folder, with_pip=True)
+    needed = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["build-system"]["requires"]
+    must(run([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--no-compile", *needed]))
+    return str(folder / "bin/python")
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory, builder: str) -> Path:
     """Return the sdist, built from a copy of the tracked files only."""
     source = tmp_path_factory.mktemp("source") / "fastfile"
     ignore = shutil.ignore_patterns(".*", "build", "dist", "*.so", "*.c", "*.html", "*.egg-info", "__pycache__", "data")
     shutil.copytree(CHECKOUT, source, ignore=ignore)
-    must(run([sys.executable, "-m", "build", "--sdist", "--outdir", str(source / "out")], cwd=source))
+    backend = "from setuptools import build_meta; print(build_meta.build_sdist('out'))"
+    must(run([builder, "-c", backend], cwd=source))
     (archive,) = (source / "out").glob("*.tar.gz")
     return archive
 
 
-def build_wheel(sdist: Path, into: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(into), str(sdist)], env)
+def build_wheel(builder: str, sdist: Path, into: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(into)]
+    return run([builder, "-m", "pip", "wheel", *options, str(sdist)], env)
 
 
 def names_in(wheel: Path) -> list[str]:
@@ -63,11 +75,14 @@ def extensions_in(wheel: Path) -> set[str]:
     return {Path(name).name.split(".")[0] for name in names_in(wheel) if name.endswith(".so")}
 
 
-def install(sdist: Path, into: Path, env: dict[str, str]) -> list[str]:
+def install(builder: str, sdist: Path, into: Path, env: dict[str, str]) -> list[str]:
     """Install the sdist into an empty environment and return its command, to be run outside of the source."""
-    venv.create(into, with_pip=True)
-    must(run([str(into / "bin/python"), "-m", "pip", "install", "--quiet", str(sdist)], env, cwd=into))
-    return [str(into / "bin/fastfile")]
+    must(build_wheel(builder, sdist, into / "wheel", env))
+    (wheel,) = (into / "wheel").iterdir()
+    venv.create(into / "env")
+    python = str(into / "env/bin/python")
+    must(run([builder, "-m", "pip", "--python", python, "install", "--quiet", str(wheel)], cwd=into))
+    return [str(into / "env/bin/fastfile")]
 
 
 def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
@@ -82,9 +97,9 @@ def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
 
 
 @needs_compiler
-def test_a_compiler_gives_an_installation_with_every_kernel(sdist: Path, tmp_path: Path) -> None:
+def test_a_compiler_gives_an_installation_with_every_kernel(builder: str, sdist: Path, tmp_path: Path) -> None:
     quickly = {"FASTFILE_REQUIRE_EXTENSIONS": "1", "FASTFILE_CFLAGS": "-O0 -g0"}
-    command = install(sdist, tmp_path / "env", quickly)
+    command = install(builder, sdist, tmp_path, quickly)
     assert "pure" not in must(run([*command, "--version"], cwd=tmp_path)).lower()
     installed = next((tmp_path / "env").rglob("fastfile/__init__.py")).parent
     assert set(KERNELS) <= {path.name.split(".")[0] for path in installed.glob("*.so")}
@@ -94,20 +109,22 @@ def test_a_compiler_gives_an_installation_with_every_kernel(sdist: Path, tmp_pat
     assert [path for path in data if path.suffix in DATA and not (installed / path).exists()] == []
 
 
-def test_no_compiler_gives_an_installation_that_works_and_says_that_it_is_pure(sdist: Path, tmp_path: Path) -> None:
-    command = install(sdist, tmp_path / "env", NO_COMPILER)
+def test_no_compiler_gives_an_installation_that_works_and_says_that_it_is_pure(
+    builder: str, sdist: Path, tmp_path: Path
+) -> None:
+    command = install(builder, sdist, tmp_path, NO_COMPILER)
     assert "pure" in must(run([*command, "--version"], cwd=tmp_path)).lower()
     assert not list((tmp_path / "env").rglob("fastfile/**/*.so"))
 
 
-def test_required_extensions_without_a_compiler_fail_the_build(sdist: Path, tmp_path: Path) -> None:
-    result = build_wheel(sdist, tmp_path, {**NO_COMPILER, "FASTFILE_REQUIRE_EXTENSIONS": "1"})
+def test_required_extensions_without_a_compiler_fail_the_build(builder: str, sdist: Path, tmp_path: Path) -> None:
+    result = build_wheel(builder, sdist, tmp_path, {**NO_COMPILER, "FASTFILE_REQUIRE_EXTENSIONS": "1"})
     assert result.returncode != 0
     assert not list(tmp_path.glob("*.whl"))
 
 
-def test_extensions_that_are_switched_off_are_not_built(sdist: Path, tmp_path: Path) -> None:
-    must(build_wheel(sdist, tmp_path, {"FASTFILE_NO_EXTENSIONS": "1"}))
+def test_extensions_that_are_switched_off_are_not_built(builder: str, sdist: Path, tmp_path: Path) -> None:
+    must(build_wheel(builder, sdist, tmp_path, {"FASTFILE_NO_EXTENSIONS": "1"}))
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert extensions_in(wheel) == set()

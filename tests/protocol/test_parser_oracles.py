@@ -218,7 +218,7 @@ messages = st.builds(
 
 
 @pytest.mark.parametrize("oracle", [read_h11, read_httptools], ids=["h11", "httptools"])
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(data=mutated(messages))
 def test_what_is_accepted_is_read_alike(oracle, data):
     ours = read_ours(parser, data)

@@ -65,7 +65,7 @@ CONFIGS = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("read", [read_vercel_config, read_serve_config])
 @given(config=CONFIGS, path=st.sampled_from(["/", "/a", "/a/b", "/c/", "/index.html", "/é\n"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_file_says_requests_are_answered(read, config, path):
     deployment = read(json.dumps(config).encode())
     head = RequestHead(b"GET", b"/", 1, 0, b"a: 1\r\nCookie: a=b\r\n", authority=b"localhost")
@@ -80,7 +80,7 @@ def test_whatever_a_file_says_requests_are_answered(read, config, path):
 
 
 @given(content=st.binary(max_size=20) | st.text(alphabet='{}[]":,a1 \n', max_size=12).map(str.encode))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 def test_whatever_the_bytes_are_they_are_read_or_a_problem(content):
     document = Document("x.json", content)
     try:

@@ -446,7 +446,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     asker.root.close()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_PIECES, max_size=8).map("".join))
 def test_no_request_is_sent_off_the_site(hostile: Asker, text: str) -> None:
     response = hostile.ask("/" + text)

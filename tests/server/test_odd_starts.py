@@ -14,6 +14,9 @@ import pytest
 from support.serverprocess import ServerProcess, clean_environment
 from support.watching import SMALL, ask, is_listening, until
 
+from fastfile.errors import StartError
+from fastfile.server.systemd import Manager, take_sockets
+
 TIMEOUT_S = 60
 START = "\nfrom fastfile.cli.main import main\nraise SystemExit(main())"
 
@@ -104,16 +107,26 @@ def test_a_vsock_socket_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["", "x", "-1", "²", "٣", "9" * 6, "9" * 5000])
-def test_a_number_of_sockets_that_is_none_is_one_line(folder: Path, count: str) -> None:
-    code = f"import os; os.environ |= {{'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': {count!r}}}"
+def test_a_number_of_sockets_that_is_none_is_refused(count: str) -> None:
+    with pytest.raises(StartError, match="LISTEN_FDS: expected a number of descriptors"):
+        take_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
+
+
+def test_a_number_of_sockets_that_is_none_is_one_line(folder: Path) -> None:
+    code = "import os; os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '²'}"
     status, errors = run(str(folder), code=code)
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith("fastfile: LISTEN_FDS: expected a number of descriptors")
 
 
-@pytest.mark.parametrize(
-    "time_us", ["", "0", "1", "x", "-1", "²", "٣", "1e6", "9" * 12, "9" * 13, "9" * 400, "9" * 5000]
-)
+@pytest.mark.parametrize("time_us", ["", "0", "x", "-1", "²", "٣", "1e6", "9" * 14, "9" * 400, "9" * 5000])
+def test_a_watchdog_time_that_is_none_is_never_due(tmp_path: Path, time_us: str) -> None:
+    manager = Manager({"NOTIFY_SOCKET": str(tmp_path / "nowhere"), "WATCHDOG_USEC": time_us})
+    manager.close()
+    assert manager.due_s == float("inf")
+
+
+@pytest.mark.parametrize("time_us", ["1", "9" * 13, "9" * 5000])
 def test_a_watchdog_time_of_any_kind_stops_nothing(folder: Path, tmp_path: Path, time_us: str) -> None:
     environ = {"NOTIFY_SOCKET": str(tmp_path / "nowhere"), "WATCHDOG_USEC": time_us}
     with ServerProcess(["--heartbeat-timeout", "0", str(folder)], environ) as server:
@@ -146,18 +159,30 @@ def test_a_number_that_is_no_user_or_group_is_one_line(folder: Path, option: str
     assert errors.endswith(f": there is no such {option[2:]}\n")
 
 
-# Limits itself once Python has started; if the server starts too, it is told to stop.
+# Limits itself once Python has started; a start that never ends is told to stop.
 FEW = """
 import resource, signal
 resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
-signal.alarm(4)
+signal.alarm(30)
 """
 
 
 @pytest.mark.parametrize("count", [4, 6, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24, 26])
 def test_few_descriptors_are_one_line_or_a_server(folder: Path, count: int) -> None:
-    status, errors = run("--strict-port", str(folder), code=FEW.format(count))
+    process = subprocess.Popen(
+        [sys.executable, "-c", FEW.format(count) + START, "--port", "0", "--strict-port", str(folder)],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "http://" in line:
+            process.terminate()
+            break
+    errors = process.communicate(timeout=TIMEOUT_S)[1]
     assert "Traceback" not in errors
     own = errors.replace("deallocating an open event loop\n", "")  # uvloop's, if it runs out in the middle
-    assert (status, own.count("\n")) == (1, 1) or status in (0, -signal.SIGTERM), errors
+    assert (process.returncode, own.count("\n")) == (1, 1) or process.returncode in (0, -signal.SIGTERM), errors

@@ -135,6 +135,13 @@ def test_a_404_html_is_sent_encoded_to_clients_that_accept_it(tmp_path, serve):
 # The page of an app
 
 
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    root = make_site(tmp_path_factory.mktemp("app"), "assets/app.js", "real.html")
+    with ServerProcess(["--spa", str(root)]) as server, RawClient(server.connect()) as client:
+        yield client
+
+
 @pytest.mark.parametrize(
     ("target", "fields", "status"),
     [
@@ -166,17 +173,16 @@ def test_a_404_html_is_sent_encoded_to_clients_that_accept_it(tmp_path, serve):
         pytest.param("/missing", ("Accept: image/avif,image/webp,*/*;q=0.8",), 404, id="an image"),
     ],
 )
-def test_routes_of_an_app_get_its_page_and_missing_files_do_not(tmp_path, serve, target, fields, status):
-    client = serve(make_site(tmp_path, "assets/app.js", "real.html"), "--spa")
+def test_routes_of_an_app_get_its_page_and_missing_files_do_not(app, target, fields, status):
     for _ in range(2):
-        response = client.request(target, "GET", *fields)
+        response = app.request(target, "GET", *fields)
         assert response.status == status
         assert {"Accept", "Sec-Fetch-Mode"} <= set(response.fields["vary"].split(", "))
         if status == 200:
             assert response.body == b"this is index.html"
             tag = response.fields["etag"]
-            assert client.request(target, "GET", *fields, f"If-None-Match: {tag}").status == 304
-            assert client.request(target, "HEAD", *fields).fields["content-length"] == "18"
+            assert app.request(target, "GET", *fields, f"If-None-Match: {tag}").status == 304
+            assert app.request(target, "HEAD", *fields).fields["content-length"] == "18"
 
 
 def test_files_and_other_pages_are_themselves(tmp_path, serve):

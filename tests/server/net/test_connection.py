@@ -57,7 +57,8 @@ class Endless:
 class Machine(Responder):
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
         self._pages = serve_files(folder, clock, log_failure)
-        (folder / "large").write_bytes(b"x" * LARGE)
+        with (folder / "large").open("wb") as file:
+            file.truncate(LARGE)
         self.file = (folder / "large").open("rb")
         self.gate = threading.Event()
         self.source = Endless()
