@@ -20,16 +20,23 @@ def paint(text: str, colour: bool, *codes: str) -> str:
 
 
 def wants_colour(is_terminal: bool) -> bool:
-    """Tell whether the output is a terminal and the user has not disabled colours (no-color.org)."""
-    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Tell whether to use colours: on a terminal, unless the user says otherwise (no-color.org, force-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (is_terminal and os.environ.get("TERM") != "dumb")
+
+
+def is_unicode(stream: TextIO) -> bool:
+    """Tell whether a stream takes any character."""
+    return (stream.encoding or "utf-8").lower().startswith("utf")
 
 
 def write(stream: TextIO | None, text: str) -> None:
     """Write and flush. A stream that is closed, or whose reader has gone, is not an error."""
     if stream is None:
         return
-    encoding = stream.encoding or "utf-8"
-    if not encoding.lower().startswith("utf"):
+    if not is_unicode(stream):
+        encoding = stream.encoding
         text = text.replace("·", "-").encode(encoding, "backslashreplace").decode(encoding)
     try:
         stream.write(text)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
+from fastfile.cli.layout import columns, fit
 from fastfile.config.load import COMMAND_LINE, parse_texts
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
@@ -50,7 +52,7 @@ class Usage(NamedTuple):
 
 
 def make_help(usage: Usage) -> str:
-    """Return the text of ``--help``, for 80 columns."""
+    """Return the text of ``--help`` for standard output: 80 columns wide, or as wide as a terminal that is narrower."""
     parts = [usage.introduction]
     for group in dict.fromkeys(option.group for option in usage.options):
         options = [option for option in usage.options if option.group == group]
@@ -58,7 +60,8 @@ def make_help(usage: Usage) -> str:
         parts.append(f"{group}:\n{rows}")
     others = "".join(_help_row(*switch) for switch in usage.switches)
     parts.append(f"Other:\n{others}")
-    return "\n".join([*parts, usage.conclusion] if usage.conclusion else parts)
+    text = "\n".join([*parts, usage.conclusion] if usage.conclusion else parts)
+    return fit(text, columns(sys.stdout))
 
 
 def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile import __version__
+from fastfile.cli.layout import fit
 from fastfile.config.config import Endpoint
 from fastfile.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, paint, printable
 
 _LABEL_WIDTH = 9
+_MARGIN = 2
 
 
 class Facts(NamedTuple):
@@ -30,22 +32,23 @@ class Facts(NamedTuple):
     path: str = "/"
 
 
-def make_banner(facts: Facts, colour: bool) -> str:
-    """Return the text of the banner."""
-
+def make_banner(facts: Facts, colour: bool, width: int = 0) -> str:
+    """Return the text of the banner. Lines that are longer than a terminal are broken; ``width`` 0 is any."""
+    width = max(width - _MARGIN, 0)
     name = paint("fastfile", colour, BOLD, GREEN)
     title = f"{name} {__version__}  serving {paint(printable(facts.root_path), colour, BOLD)}"
     lines = ["", title, ""]
-    lines += [paint(printable(notice), colour, YELLOW) for notice in facts.notices]
+    for notice in facts.notices:
+        lines += [paint(line, colour, YELLOW) for line in fit(printable(notice), width).split("\n")]
     urls = _locations(facts.endpoints, facts.lan, facts.path)
     lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, colour, CYAN)}" for label, url in urls]
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
     running = " · ".join(filter(None, (workers, facts.loop, facts.kernels, facts.sandbox)))
-    lines.append(paint(running, colour, DIM))
+    lines += [paint(line, colour, DIM) for line in fit(running, width).split("\n")]
     lines += [paint("Press Ctrl+C to stop", colour, DIM), ""]
-    return "".join(f"  {line}".rstrip() + "\n" for line in lines)
+    return "".join(f"{' ' * _MARGIN}{line}".rstrip() + "\n" for line in lines)
 
 
 def network_url(facts: Facts) -> str:

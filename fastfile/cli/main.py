@@ -16,6 +16,7 @@ from typing import TextIO
 from fastfile import WHY_PURE, __version__
 from fastfile.cli.arguments import Usage, make_help, parse_arguments
 from fastfile.cli.help import BRIEF, COMMANDS, DEV_OPTIONS, USAGE
+from fastfile.cli.layout import columns, fit
 from fastfile.config.combinations import check_page, tell_useless
 from fastfile.config.config import Config, Endpoint
 from fastfile.config.folder import choose
@@ -24,7 +25,7 @@ from fastfile.config.users import with_users
 from fastfile.errors import ConfigError, StartError, describe
 from fastfile.http.target import encode_path
 from fastfile.server import signals
-from fastfile.terminal import printable, wants_colour, write
+from fastfile.terminal import BOLD, RED, is_unicode, paint, printable, wants_colour, write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,15 +34,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
-        write(sys.stderr, f"fastfile: {error}\n")
+        _report(str(error))
         return 2
     except StartError as error:
-        write(sys.stderr, f"fastfile: {error}\n")
+        _report(str(error))
     except OSError as error:
-        write(sys.stderr, f"fastfile: {printable(describe(error))}\n")
+        _report(printable(describe(error)))
     except KeyboardInterrupt:
         return 130
     return 1
+
+
+def _report(text: str) -> None:
+    """Print an error."""
+    stream = sys.stderr
+    colour = stream is not None and wants_colour(stream.isatty())
+    write(stream, f"{paint('fastfile:', colour, BOLD, RED)} {text}\n")
 
 
 def make_version() -> str:
@@ -109,7 +117,7 @@ def _maybe_text(given: dict[str, list[str]], usage: Usage) -> str | None:
     if "help" in given:
         return make_help(usage)
     if "h" in given:
-        return BRIEF
+        return fit(BRIEF, columns(sys.stdout))
     return make_version() if "version" in given else None
 
 
@@ -197,13 +205,13 @@ def announce(
     )
     stream = sys.stdout
     if _is_writable(stream):
-        write(stream, make_banner(facts, wants_colour(stream.isatty())))
+        write(stream, make_banner(facts, wants_colour(stream.isatty()), columns(stream)))
         if config.qr and stream.isatty():
             from fastfile.cli.banner import network_url
             from fastfile.cli.qr import make_qr
 
             url = network_url(facts)
-            write(stream, make_qr(url) if url else "")
+            write(stream, make_qr(url, is_unicode(stream)) if url else "")
 
 
 def _uvloop_version() -> str:

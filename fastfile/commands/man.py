@@ -83,7 +83,7 @@ def make_page(commands: Sequence[Command]) -> str:
         *(f".SS {_roff(' '.join(_usage_lines(command.usage)))}\n{_command(command.usage)}" for command in named),
         ".SH ENVIRONMENT\nEach option is also a variable. The command line overrides it; it overrides the file.\n",
         *(f".TP\n.B {_roff(option.variable)}\n{_roff(option.flag)}\n" for option in OPTIONS),
-        ".TP\n.B NO_COLOR\nPrint the banner without colours.\n",
+        ".TP\n.B NO_COLOR, FORCE_COLOR\nPrint without colours, or with them also where the output is no terminal.\n",
         _FILES,
         _END,
         _conclusion(".SH EXAMPLES", serving.usage),
