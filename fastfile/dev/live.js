@@ -16,6 +16,7 @@
   let socket, timer, notice;
   let delay = FIRST_DELAY_MS;
   let isAway = false;
+  let isForbidden = false; // to connect again
   let version = Date.now();
 
   // What this server gets to see of an address, without the query that a swap has added; null for other servers.
@@ -53,7 +54,7 @@
 
   function connect() {
     clearTimeout(timer);
-    if (isAway || (socket && socket.readyState <= WebSocket.OPEN)) return;
+    if (isAway || isForbidden || (socket && socket.readyState <= WebSocket.OPEN)) return;
     const opened = new WebSocket(endpoint);
     socket = opened;
     opened.onopen = () => {
@@ -69,7 +70,7 @@
       else if (word === "notice") show(rest);
     };
     opened.onclose = () => {
-      if (opened !== socket || isAway) return;
+      if (opened !== socket || isAway || isForbidden) return;
       timer = setTimeout(connect, delay);
       delay = Math.min(delay * 1.5, LONGEST_DELAY_MS);
     };
@@ -207,6 +208,14 @@
     connect();
   });
   addEventListener("online", connect);
+  // The policy of a <meta> element holds for connections after the first, which is made before the element is read.
+  document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
+    if (effectiveDirective !== "connect-src" || (socket && socket.readyState === WebSocket.OPEN)) return;
+    if (blockedURI !== endpoint.href && blockedURI !== endpoint.origin) return;
+    isForbidden = true;
+    clearTimeout(timer);
+    show("The policy in a <meta> element of this page forbids it to connect again. Reload the page to follow changes.");
+  });
   document.addEventListener("visibilitychange", () => document.hidden || connect());
 
   performance.setResourceTimingBufferSize(5000);

@@ -372,6 +372,19 @@ def test_a_page_outlives_its_server_and_hears_of_what_happened_meanwhile(browser
         tab.wait_for_title("two")
 
 
+def test_a_page_whose_meta_policy_forbids_another_connection_says_so(browser: webdriver.Chrome, root: Path) -> None:
+    policy = """<meta http-equiv="Content-Security-Policy" content="connect-src 'none'">"""
+    (root / "index.html").write_text(PAGE.format("one").replace("<head>", f"<head>{policy}"))
+    with ServerProcess(["--live", str(root)]) as server:
+        port = server.port
+        tab = Tab(browser, server)
+        (root / "index.html").write_text(PAGE.format("two").replace("<head>", f"<head>{policy}"))
+        tab.wait_for_title("two")
+    with ServerProcess(["--live", "--port", str(port), str(root)]):
+        notice = "document.querySelector('fastfile-notice')"
+        tab.wait_for(f"{notice} && {notice}.shadowRoot.textContent.includes('forbids it to connect again')")
+
+
 def test_a_page_that_comes_back_hears_of_what_happened_meanwhile(
     browser: webdriver.Chrome, server: ServerProcess, root: Path
 ) -> None:
