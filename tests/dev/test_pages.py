@@ -39,14 +39,33 @@ class Log:
         raise error
 
 
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose clock is moved on by the test."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock on, and do what is due then."""
+        self.ahead_s += seconds
+        self.run_until_complete(asyncio.sleep(0))
+
+
 @pytest.fixture
-def pages(tmp_path: Path) -> Iterator[Pages]:
-    loop = asyncio.new_event_loop()
+def loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def pages(tmp_path: Path, loop: Loop) -> Iterator[Pages]:
     watching = Watching((bytes(tmp_path),), False, True)
     found = Pages(cast(Handler, None), loop, Clock(), cast(Any, None), watching, Log())
     yield found
     found.close()
-    loop.close()
 
 
 def test_one_page_too_many_is_told_to_try_later(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +89,26 @@ def test_a_page_that_does_not_answer_a_ping_is_closed_at_the_next(pages: Pages) 
     assert silent.is_closed
     assert answering.sent == [make_frame(PING), make_frame(PING)]
     assert not answering.is_closed
+
+
+def test_the_watcher_ends_half_a_minute_after_the_last_page_and_starts_with_the_next(pages: Pages, loop: Loop) -> None:
+    assert not pages._watcher.is_running
+    first, second = pages.open(), pages.open()
+    first.begin(Wire())
+    second.begin(Wire())
+    first.end()
+    loop.pass_time(100)
+    assert pages._watcher.is_running, "a page is open"
+    second.end()
+    loop.pass_time(20)
+    third = pages.open()
+    third.begin(Wire())
+    loop.pass_time(20)
+    assert pages._watcher.is_running, "the last page was another"
+    third.end()
+    loop.pass_time(29)
+    assert pages._watcher.is_running
+    loop.pass_time(2)
+    assert not pages._watcher.is_running
+    pages.open().begin(Wire())
+    assert pages._watcher.is_running
