@@ -5,10 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 
-import pytest
-
-hpack = pytest.importorskip("hpack")
-frames = pytest.importorskip("hyperframe.frame")
+import hpack
+from hyperframe import frame as frames
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 GET = (

@@ -10,17 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.http2peer import GET, POST, PREFACE, Peer, frames, make_frame
 from support.inprocess import InProcess, serve_files
-
-http2peer = pytest.importorskip("support.http2peer")
-Peer, GET, POST, PREFACE, make_frame = (
-    http2peer.Peer,
-    http2peer.GET,
-    http2peer.POST,
-    http2peer.PREFACE,
-    http2peer.make_frame,
-)
-frames = http2peer.frames
 
 PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION, CALM = 1, 3, 5, 6, 7, 9, 11
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from support.http2peer import Peer
 from support.inprocess import InProcess, serve_files
 from support.semantics import (
     ACCEPTS,
@@ -20,8 +21,6 @@ from support.semantics import (
     TARGETS,
     fill,
 )
-
-http2peer = pytest.importorskip("support.http2peer")
 
 Request = tuple[str, str, Sequence[str]]
 
@@ -69,7 +68,7 @@ def comparable(fields: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("requests", TABLES.values(), ids=TABLES)
 def test_a_response_is_that_of_http_1(served: InProcess, requests: list[Request]) -> None:
-    with served.connect() as client, http2peer.Peer(served.connect().connection) as peer:
+    with served.connect() as client, Peer(served.connect().connection) as peer:
         etag = client.request("/data.bin").fields["etag"]
         stream_id = 1
         for method, target, lines in requests:
@@ -94,7 +93,7 @@ def test_a_response_is_that_of_http_1(served: InProcess, requests: list[Request]
 
 def test_a_thousand_ranges_are_one_multipart_response(served: InProcess) -> None:
     ranges = "bytes=" + ",".join(f"{start}-{start}" for start in range(0, 2000, 2))
-    with served.connect() as client, http2peer.Peer(served.connect().connection) as peer:
+    with served.connect() as client, Peer(served.connect().connection) as peer:
         expected = client.request("/big.bin", "GET", f"Range: {ranges}")
         found = peer.get(1, b"/big.bin", (b"range", ranges.encode()))
         assert (found.status, len(found.body)) == (206, len(expected.body))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support import colddisk
 from support.channel import Channel
+from support.http2peer import GET, POST, PREFACE, Peer, frames, make_frame
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import make_request
 
@@ -25,16 +26,6 @@ from fastfile.message import UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Res
 from fastfile.responder import Responder
 from fastfile.server.net.states import LINGERING
 from fastfile.site.representation import make_response
-
-http2peer = pytest.importorskip("support.http2peer")
-Peer, GET, POST, PREFACE, make_frame = (
-    http2peer.Peer,
-    http2peer.GET,
-    http2peer.POST,
-    http2peer.PREFACE,
-    http2peer.make_frame,
-)
-frames = http2peer.frames
 
 CANCEL, CALM, INTERNAL, NO_ERROR = 8, 11, 2, 0
 LARGE_SIZE = 3_000_000
