@@ -189,7 +189,7 @@ def test_what_a_page_does_not_use_leaves_it_alone(browser: webdriver.Chrome, ser
     assert tab.navigations() == (0, [])
 
 
-def test_a_change_while_the_page_loads_or_while_nobody_watches_is_not_missed(
+def test_a_change_while_the_page_loads_or_no_watcher_runs_is_not_missed(
     browser: webdriver.Chrome, server: ServerProcess, root: Path
 ) -> None:
     (root / "app.js").write_text(

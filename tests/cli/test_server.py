@@ -299,7 +299,7 @@ def test_a_strict_port_that_is_busy_is_one_line_and_status_1(folder):
     assert "--port" in done.stderr
 
 
-def test_an_address_of_another_machine_is_one_line_and_status_1(folder):
+def test_an_endpoint_of_another_machine_is_one_line_and_status_1(folder):
     done = run("--bind", "192.0.2.200", "--port", "0", folder=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("fastfile: ")

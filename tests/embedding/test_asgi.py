@@ -127,7 +127,7 @@ def test_many_mounts_take_no_more_memory_than_some(site: Path, hosts: list[AsgiH
     assert not before or len(os.listdir("/proc/self/fd")) <= before + 40
 
 
-def test_it_takes_part_in_the_life_of_its_host(site: Path) -> None:
+def test_it_takes_part_in_the_life_of_its_host_program(site: Path) -> None:
     async def live(app: Any, scope: dict[str, Any], received: list[str]) -> list[str]:
         sent: list[str] = []
         messages = iter(received)
@@ -162,7 +162,7 @@ def test_a_small_file_is_one_message_and_a_large_one_comes_in_pieces(site: Path,
     assert [len(message["body"]) for message in hosts[0].messages[1:]] == [65536] * (len(BIG) // 65536) + [0]
 
 
-def test_a_host_that_announces_it_gets_descriptors(site: Path, hosts: list[AsgiHost]) -> None:
+def test_a_host_program_that_announces_it_gets_descriptors(site: Path, hosts: list[AsgiHost]) -> None:
     hosts.append(
         AsgiHost(StaticFiles(site), extensions={"http.response.zerocopysend": {}, "http.response.pathsend": {}})
     )

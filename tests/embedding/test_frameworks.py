@@ -129,7 +129,7 @@ def host(request: pytest.FixtureRequest, root: Path) -> Iterator[Host]:
     host.stop()
 
 
-def test_a_framework_answers_as_the_server_does(host: Host) -> None:
+def test_a_framework_responds_as_the_server_does(host: Host) -> None:
     wrong: list[str] = []
 
     def check_rows(table: list[Any], check: Callable[..., None]) -> None:

@@ -199,7 +199,7 @@ def test_ranges_of_a_large_file(host: Host) -> None:
     assert beyond.body == b"beyond"
 
 
-def test_if_range_of_a_host(host: Host) -> None:
+def test_if_range_of_a_host_program(host: Host) -> None:
     tag = ask(host, "/data.bin").fields["etag"]
 
     def check(condition: str, status: int) -> None:
@@ -220,7 +220,7 @@ def test_content_codings(host: Host) -> None:
     check_rows(CODINGS, check)
 
 
-def test_pages_of_our_own_in_a_host(host: Host) -> None:
+def test_own_pages_in_a_host_program(host: Host) -> None:
     def check(value: str | None, media_type: str) -> None:
         for target in ("/missing", "/list/", "/sub"):
             response = ask(host, target, *[f"Accept: {value}"] * (value is not None))

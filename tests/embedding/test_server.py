@@ -187,7 +187,7 @@ def test_a_wrong_option_is_refused_by_its_name(kind: Any, options: dict[str, Any
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_address_that_cannot_be_used_is_one_line(kind: type[Server], site: Path) -> None:
+def test_an_endpoint_that_cannot_be_used_is_one_line(kind: type[Server], site: Path) -> None:
     server = kind(site, host="192.0.2.1")
     with pytest.raises(StartError, match=r"192\.0\.2\.1"):
         server.start()

@@ -29,7 +29,7 @@ VALID = [
 
 
 @pytest.mark.parametrize(("value", "expected"), VALID)
-def test_a_valid_host_is_read(value: bytes, expected: tuple[bytes, int | None]) -> None:
+def test_a_valid_authority_is_read(value: bytes, expected: tuple[bytes, int | None]) -> None:
     assert parse_host(value) == expected
 
 
@@ -72,7 +72,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize("value", INVALID)
-def test_an_invalid_host_is_refused(value: bytes) -> None:
+def test_an_invalid_authority_is_refused(value: bytes) -> None:
     with pytest.raises(HTTPError) as caught:
         parse_host(value)
     assert caught.value.status == 400
@@ -135,7 +135,7 @@ OURS = [
 
 
 @pytest.mark.parametrize(("value", "allowed", "expected"), OURS)
-def test_a_host_is_accepted_if_it_is_allowed(value: bytes, allowed: tuple[bytes, ...], expected: bool) -> None:
+def test_an_authority_is_accepted_if_it_is_allowed(value: bytes, allowed: tuple[bytes, ...], expected: bool) -> None:
     assert check_host(value, allowed) is expected
 
 

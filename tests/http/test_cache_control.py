@@ -104,7 +104,7 @@ def test_a_path_begins_with_what_its_folder_is_mounted_at() -> None:
     assert decided("auto", [], "index-BvXs3m9q.js", base=b"_astro") == YEAR
 
 
-def test_a_hash_in_a_file_s_name_says_nothing_of_another_address() -> None:
+def test_a_hash_in_a_file_s_name_says_nothing_of_another_path() -> None:
     policy = CachePolicy("auto", (), b"")
     assert policy.apply(HASHED.encode(), b"app.js", NO_CHANGES) == NO_CHANGES
     rule = CachePolicy("auto", (("/assets/**", "no-store"),), b"")
@@ -171,7 +171,7 @@ def ask(client: RawClient, target: str, *fields: str, method: str = "GET") -> Re
     return client.request(target, method, *fields)
 
 
-def test_every_answer_of_a_hashed_file_says_a_year(served: RawClient) -> None:
+def test_every_response_of_a_hashed_file_says_a_year(served: RawClient) -> None:
     target = f"/{HASHED}"
     whole = ask(served, target)
     assert (whole.status, whole.fields["cache-control"]) == (200, YEAR)

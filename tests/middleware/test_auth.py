@@ -422,7 +422,7 @@ def test_a_system_that_refuses_other_priorities_lets_users_log_in(site: Path, li
         assert b" 200 " in ask(server, "/a.txt", basic("ann", PASSWORD))
 
 
-def test_answers_come_in_order_while_a_password_is_looked_at(server: ServerProcess) -> None:
+def test_responses_come_in_order_while_a_password_is_checked(server: ServerProcess) -> None:
     with RawClient(server.connect()) as client:
         client.connection.sendall(
             make_request("/up")

@@ -571,7 +571,7 @@ def test_expectation(site: ServedSite, head: bytes, content: bytes, interim: str
         pytest.param(b"GET /large.bin HTTP/1.1\r\n" + HOST + b"\r\n" + GET * 3, [LARGE] + [PROBE] * 3, id="and more"),
     ],
 )
-def test_a_client_that_has_ended_its_side_gets_all_answers(
+def test_a_client_that_has_ended_its_side_gets_all_responses(
     site: ServedSite, wire: bytes, expected: list[bytes]
 ) -> None:
     with site.connect() as client:
@@ -619,7 +619,7 @@ def test_a_client_that_does_not_read_is_not_read_from(site: ServedSite) -> None:
             client.connection.sendall(GET * 200_000)
 
 
-def test_a_client_that_sends_on_after_the_last_answer_sees_it(site: ServedSite) -> None:
+def test_a_client_that_sends_on_after_the_last_response_gets_it(site: ServedSite) -> None:
     """Lingering close (§9.6): a reset would take the answer from a client that has not read it yet."""
     with site.connect() as client:
         client.connection.sendall(fields(b"Content-Length: 9" + b"0" * 9))
@@ -629,7 +629,7 @@ def test_a_client_that_sends_on_after_the_last_answer_sees_it(site: ServedSite) 
         assert client.at_end()
 
 
-def test_a_client_that_sends_during_the_last_answer_sees_it_whole(site: ServedSite) -> None:
+def test_a_client_that_sends_during_the_last_response_gets_it_whole(site: ServedSite) -> None:
     with site.connect() as client:
         client.connection.sendall(b"GET /large.bin HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         client.connection.sendall(b"x" * 1000)  # while the answer is on its way: it is never read

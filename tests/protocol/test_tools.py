@@ -218,7 +218,7 @@ def test_curl_goes_on_after_an_upload_that_is_refused(curl: Curl, tmp_path: Path
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"405 1\n200 0\n"
 
 
-def test_python_reads_every_kind_of_answer_on_one_connection(server: ServerProcess) -> None:
+def test_python_reads_every_kind_of_response_on_one_connection(server: ServerProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_S)
     connection.connect()
     socket = connection.sock

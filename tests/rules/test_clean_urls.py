@@ -58,7 +58,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("asked", "file", *"ABCD"), ADDRESSES, ids=lambda value: value)
-def test_each_file_has_one_address(asked, file, A, B, C, D):  # noqa: N803
+def test_each_file_has_one_url(asked, file, A, B, C, D):  # noqa: N803
     for mode, expected in zip(("auto", "always", "never", "keep"), (A, B, C, D), strict=True):
         assert shown(CleanUrls("clean", mode, INDEX).address(file.encode(), address(asked))) == expected
 
@@ -71,7 +71,7 @@ def test_without_clean_urls_a_file_is_at_its_name(mode, asked):
 
 @pytest.mark.parametrize("mode", ["auto", "always", "never", "keep"])
 @pytest.mark.parametrize(("asked", "file", *"ABCD"), ADDRESSES, ids=lambda value: value)
-def test_the_address_of_a_file_is_its_own_address(mode, asked, file, A, B, C, D):  # noqa: N803
+def test_the_url_of_a_file_is_its_own_url(mode, asked, file, A, B, C, D):  # noqa: N803
     urls = CleanUrls("clean", mode, INDEX)
     once = urls.address(file.encode(), address(asked))
     assert urls.address(file.encode(), once) == once, "a second redirect"

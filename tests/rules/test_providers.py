@@ -230,7 +230,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.provider}: {row.rule}")
-def test_a_host_is_shown_as_it_is(servers: Servers, row: Row) -> None:
+def test_a_provider_is_shown_as_it_is(servers: Servers, row: Row) -> None:
     site = "all of Cloudflare" if (row.site, row.provider) == ("all", CLOUDFLARE) else row.site
     client = servers.client(site, "--as", row.provider)
     for _ in range(2):  # the second answer may come from the cache
@@ -256,7 +256,7 @@ def test_the_page_has_each_rule_with_its_source(provider: str) -> None:
     assert all("](http" in source or source.startswith("[") for _, source in rows[1:])
 
 
-def test_an_option_goes_before_the_host(servers: Servers) -> None:
+def test_an_option_goes_before_the_provider(servers: Servers) -> None:
     client = servers.client("all", "--as", "github-pages", "--clean-urls", "--trailing-slash", "always", "--listing")
     assert client.request("/file").fields["location"] == "/file/"
     assert client.request("/file.html").fields["location"] == "/file/"
@@ -275,14 +275,14 @@ def test_an_option_goes_before_the_host(servers: Servers) -> None:
     ],
     ids=["without a host", "a host knows no hashed names", "unless asked for", "a field", "a rule for files"],
 )
-def test_a_host_says_how_long_a_file_is_kept_unless_an_option_does(
+def test_a_provider_says_how_long_a_file_is_kept_unless_an_option_does(
     servers: Servers, options: list[str], expected: str
 ) -> None:
     response = servers.client("hashed", *options).request("/assets/index-CqYQZ2AW.js")
     assert response.fields["cache-control"] == expected
 
 
-def test_the_option_knows_the_hosts() -> None:
+def test_the_option_knows_the_providers() -> None:
     assert BY_NAME["as_"].kind.expected == "one of " + ", ".join(PROVIDERS)
 
 
@@ -323,7 +323,7 @@ def test_vercel_json_is_read_beside_the_folder_unless_it_is_in_it(tmp_path: Path
     assert "fastfile: vercel.json:1: redirects[1]: has no destination\n" in server.stderr
 
 
-def test_other_hosts_do_not_look_outside(tmp_path: Path) -> None:
+def test_other_providers_do_not_look_outside(tmp_path: Path) -> None:
     write(tmp_path, {"_redirects": "/me /outside", "serve.json": "{}", "dist/about.html": "about"})
     with ServerProcess([str(tmp_path / "dist")]) as server, connect(server) as client:
         assert client.request("/me").status == 404
@@ -360,7 +360,7 @@ def test_serve_json_makes_a_folder_what_serve_makes_of_it(tmp_path: Path) -> Non
     assert "fastfile: serve.json:6: unlisted: not supported" in server.stderr
 
 
-def test_serve_json_is_a_file_with_rules_off_and_as_a_host(tmp_path: Path) -> None:
+def test_serve_json_is_a_file_with_rules_off_and_as_another_provider(tmp_path: Path) -> None:
     write(tmp_path, {"serve.json": SERVE, "about.html": "about"})
     for options in (["--rules", "off"], ["--as", "netlify"]):
         with ServerProcess([*options, str(tmp_path)]) as server, connect(server) as client:

@@ -125,7 +125,7 @@ LEADS = [
 
 
 @pytest.mark.parametrize(("dialect", "rules", "target", "expected", "sentence"), LEADS, ids=[row[4] for row in LEADS])
-def test_a_rule_leads_where_its_host_says(
+def test_a_rule_leads_where_its_provider_says(
     dialect: Dialect, rules: bytes, target: bytes, expected: tuple[int, bytes] | None, sentence: str
 ) -> None:
     assert lead(rules, target, dialect) == expected

@@ -212,7 +212,7 @@ def test_what_comes_before_it_is_sent_while_it_is_awaited(server: InProcess) -> 
         assert [client.receive().body, client.receive().body] == [b"before", b"now"]
 
 
-def test_a_large_answer_before_it_is_whole_when_the_job_ends_first(server: InProcess) -> None:
+def test_a_large_response_before_it_is_whole_when_the_job_ends_first(server: InProcess) -> None:
     with server.connect_to_unix_socket() as client:
         client.connection.sendall(make_request("/medium") + make_request("/gate/large") + make_request("/later"))
         assert server.handler.gates.reached("large").wait(TIMEOUT_S)
@@ -222,7 +222,7 @@ def test_a_large_answer_before_it_is_whole_when_the_job_ends_first(server: InPro
         assert [client.receive().body for _ in range(3)] == [MEDIUM, b"large", b"later"]
 
 
-def test_a_large_answer_before_it_is_whole_when_the_job_ends_last(server: InProcess) -> None:
+def test_a_large_response_before_it_is_whole_when_the_job_ends_last(server: InProcess) -> None:
     with server.connect() as client:
         client.connection.sendall(make_request("/large") + make_request("/gate/last") + make_request("/later"))
         assert client.receive().body == LARGE
@@ -231,7 +231,7 @@ def test_a_large_answer_before_it_is_whole_when_the_job_ends_last(server: InProc
         assert [client.receive().body for _ in range(2)] == [b"last", b"later"]
 
 
-def test_a_deferred_answer_may_itself_be_large(server: InProcess) -> None:
+def test_a_deferred_response_may_itself_be_large(server: InProcess) -> None:
     with server.connect() as client:
         client.connection.sendall(make_request("/gate/own") + make_request("/large") + make_request("/later"))
         server.handler.gates["own"].set()
@@ -327,7 +327,7 @@ def test_a_unix_client_that_closes_is_let_go_at_once(server: InProcess) -> None:
 
 
 @pytest.mark.parametrize("connect", ["connect", "connect_to_unix_socket"])
-def test_a_client_that_has_said_all_still_gets_its_answer(server: InProcess, connect: str) -> None:
+def test_a_client_that_has_sent_all_still_gets_its_response(server: InProcess, connect: str) -> None:
     with getattr(server, connect)() as client:
         client.send(f"/gate/{connect}")
         client.connection.shutdown(socket.SHUT_WR)
@@ -470,7 +470,7 @@ class DeferringSite:
 @pytest.mark.parametrize(
     ("target", "status"), [("index.html", 200), ("again", 200), ("missing", 404), ("teapot", 403), ("bug", 500)]
 )
-def test_the_real_handler_takes_the_same_care_of_a_deferred_answer(
+def test_the_real_handler_takes_the_same_care_of_a_deferred_response(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, status: int
 ) -> None:
     real = application.make_site

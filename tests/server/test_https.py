@@ -245,7 +245,7 @@ def test_metrics_and_unix_sockets_stay_plain(site: Path, pair: Pair, tmp_path: P
             assert RawClient(connection).request("/").status == 200
 
 
-def test_a_proxy_says_who_the_client_is_before_tls(site: Path, pair: Pair) -> None:
+def test_a_proxy_names_the_client_before_tls(site: Path, pair: Pair) -> None:
     options = ["--trusted-proxy", "127.0.0.1", "--proxy-protocol", "--log-format", "common", *pair.options()]
     with ServerProcess([str(site), *options]) as server:
         connection = server.connect()

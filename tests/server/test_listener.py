@@ -137,7 +137,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere everybody 
     ],
 )
 @pytest.mark.parametrize(("bind", "host"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1")])
-def test_of_those_who_connect(bind: str, host: str, act: Callable[[socket.socket], object], is_kept: bool) -> None:
+def test_a_pending_client_is_kept_or_closed(
+    bind: str, host: str, act: Callable[[socket.socket], object], is_kept: bool
+) -> None:
     listening = listen(Config(bind=bind, port=0))
     (own,) = listening.take(0, 1)
     own.settimeout(10)

@@ -404,7 +404,7 @@ def test_a_unix_socket_has_the_mode_that_was_asked_for(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("loop", ONE_LOOP)
-def test_a_probe_is_answered_whatever_file_is_there_and_whatever_host_it_names(folder: Path, loop: str) -> None:
+def test_a_probe_is_answered_whatever_file_is_there_and_whatever_authority_it_names(folder: Path, loop: str) -> None:
     (folder / "healthz").write_bytes(b"a file")
     arguments = ["--health", "/healthz", "--loop", loop, str(folder)]
     with ServerProcess(arguments) as server, RawClient(server.connect()) as client:

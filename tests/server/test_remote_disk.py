@@ -137,7 +137,7 @@ REQUESTS = [
 ]
 
 
-def test_a_site_on_a_remote_disk_answers_as_any_other(tmp_path: Path) -> None:
+def test_a_site_on_a_remote_disk_responds_as_any_other(tmp_path: Path) -> None:
     files = {"index.html": b"<p>home", "about.html": b"about", "app.js": b"a", "app.js.gz": b"\x1f\x8bpacked"}
     files |= {"large.bin": LARGE, "sub/one.txt": b"1", "_redirects": b"/old /new 302\n", "404.html": b"gone"}
     for name, content in files.items():

@@ -231,7 +231,7 @@ def clock(tmp_path: Path) -> FakeClock:
 
 
 @pytest.mark.parametrize("offset_s", [400 * DAY_S, -400 * DAY_S, 5, -5], ids=["on", "back", "a bit on", "a bit back"])
-def test_dates_follow_a_clock_that_jumps_and_answers_stay_right(root: Path, clock: FakeClock, offset_s: int) -> None:
+def test_dates_follow_a_clock_that_jumps_and_responses_stay_right(root: Path, clock: FakeClock, offset_s: int) -> None:
     """The client checks that Date is the server's time, and that Last-Modified is not later (RFC 9110 §8.8.2.1)."""
     page = root / "page.txt"
     page.write_bytes(b"before")

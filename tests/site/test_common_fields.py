@@ -98,7 +98,7 @@ def test_fastfiles_own_pages_keep_their_stricter_policy(server: ServerProcess) -
     assert (known.status, known.fields.get("content-security-policy")) == (304, None)
 
 
-def test_what_an_answer_depends_on_stays_in_vary(server: ServerProcess) -> None:
+def test_what_a_response_depends_on_stays_in_vary(server: ServerProcess) -> None:
     with RawClient(server.connect()) as client:
         assert client.request("/b.txt").fields["vary"] == "Accept-Encoding, Save-Data"
         assert client.request("/nothing").fields["vary"] == "Accept, Save-Data"

@@ -85,7 +85,7 @@ def read(response: Response) -> bytes:
     return decode(coding(response), body(response)) if coding(response) else body(response)
 
 
-def test_the_first_answer_is_the_file_and_the_next_its_best_coding(site: CompressingAsker) -> None:
+def test_the_first_response_is_the_file_and_the_next_its_best_coding(site: CompressingAsker) -> None:
     first = site.ask("/app.js", accept_encoding=ALL)
     assert (coding(first), body(first)) == ("", TEXT)
     assert site.run_all() == 1
@@ -140,7 +140,7 @@ def test_without_a_thread_the_file_itself_is_sent_until_there_is_one(site: Compr
     assert coding(site.ask("/app.js", accept_encoding=ALL)) == "br"
 
 
-def test_a_variant_that_is_there_answers_while_a_better_one_is_made(site: CompressingAsker) -> None:
+def test_a_variant_that_is_there_is_sent_while_a_better_one_is_made(site: CompressingAsker) -> None:
     site.ask("/app.js", accept_encoding=b"gzip")
     site.run_all()
     assert coding(site.ask("/app.js", accept_encoding=ALL)) == "gzip"

@@ -35,7 +35,7 @@ def serve(request: pytest.FixtureRequest):
 # 404.html
 
 
-def test_the_nearest_404_html_answers(tmp_path, serve):
+def test_the_nearest_404_html_is_sent(tmp_path, serve):
     client = serve(make_site(tmp_path, "404.html", "docs/404.html", "docs/deep/x.txt", "img/a.png"))
     for target, page in {
         "/missing": "404.html",
@@ -55,7 +55,7 @@ def test_the_nearest_404_html_answers(tmp_path, serve):
         assert (head.status, head.body, head.fields["content-length"]) == (404, b"", str(len(f"this is {page}")))
 
 
-def test_a_page_in_a_hidden_folder_answers_only_where_hidden_names_are_served(tmp_path, serve):
+def test_a_page_in_a_hidden_folder_is_sent_only_where_hidden_names_are_served(tmp_path, serve):
     pages = (".next/server/404.html", ".next/server/pages/x.txt", ".next/server/.well-known/404.html")
     root = make_site(tmp_path, *pages)
     client = serve(root)

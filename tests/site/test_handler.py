@@ -78,7 +78,7 @@ SIZES = pytest.mark.parametrize("size", [100, LARGE], ids=["in memory", "from an
 
 @SIZES
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_file_is_the_next_answer(site: Asker, size: int, change: Callable[[Path, bytes], None]) -> None:
+def test_a_changed_file_is_in_the_next_response(site: Asker, size: int, change: Callable[[Path, bytes], None]) -> None:
     old, new = b"o" * size, b"n" * size
     path = site.write("app.js", old)
     for _ in range(3):
@@ -494,7 +494,9 @@ def test_no_more_files_are_held_open_than_the_limit_says(tmp_path: Path) -> None
         (b"HEAD", b"/missing", 404),
     ],
 )
-def test_nothing_of_a_request_is_kept_after_its_answer(site: Asker, method: bytes, target: bytes, status: int) -> None:
+def test_nothing_of_a_request_is_kept_after_its_response(
+    site: Asker, method: bytes, target: bytes, status: int
+) -> None:
     """An exception that is raised more than once would keep the frames of every raise, and so their requests."""
     site.write("app.js", b"content")
     heads = [RequestHead(method, target, 1, 0, authority=b"localhost") for _ in range(3)]

@@ -186,7 +186,7 @@ def test_others_are_served_while_one_waits_for_the_disk(server: InProcess, disk:
         assert waiting.receive().body == LARGE
 
 
-def test_a_small_file_is_kept_in_memory_from_the_second_answer_on(server: InProcess, disk: Disk) -> None:
+def test_a_small_file_is_kept_in_memory_from_the_second_response_on(server: InProcess, disk: Disk) -> None:
     with server.connect() as client:
         assert client.request("/small.txt").body == SMALL
         assert disk.calls == 1
@@ -237,7 +237,7 @@ def test_a_client_that_resets_is_let_go_at_once(server: InProcess, disk: Disk) -
 
 
 @pytest.mark.parametrize("first", ["the disk", "the job"])
-def test_a_deferred_answer_behind_it_comes_in_its_turn(server: InProcess, disk: Disk, first: str) -> None:
+def test_a_deferred_response_behind_it_comes_in_its_turn(server: InProcess, disk: Disk, first: str) -> None:
     with server.connect() as client:
         disk.close()
         client.connection.sendall(make_request("/small.txt") + make_request("/later") + make_request("/missing"))

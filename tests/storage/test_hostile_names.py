@@ -149,7 +149,7 @@ SCHEMELESS = ["//evil.example", "///evil.example", "/\\evil.example", "/%5cevil.
 
 
 @pytest.mark.parametrize("start", SCHEMELESS)
-def test_a_redirect_never_leads_to_another_host(client: RawClient, site: Path, start: str) -> None:
+def test_a_redirect_never_leads_to_another_authority(client: RawClient, site: Path, start: str) -> None:
     for name in ("evil.example", "\\evil.example"):
         (site / name).mkdir(exist_ok=True)
     response = client.request(start)

@@ -33,8 +33,6 @@ broken
         (b"/c/Users/me/dist", True),
     ],
 )
-def test_a_folder_is_remote_where_a_network_or_a_process_answers_for_a_part_of_it(
-    folder: bytes, expected: bool
-) -> None:
+def test_a_folder_is_remote_where_a_part_of_it_is_on_a_network_or_in_a_process(folder: bytes, expected: bool) -> None:
     assert has_remote(TABLE, folder) is expected
     assert has_remote(b"", folder) is False

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import http2peer
 from support.certificates import Pair, make_pair
 from support.programs import require_program
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess
 
-http2peer = pytest.importorskip("support.http2peer")
 LARGE = bytes(range(256)) * 8000
 
 
@@ -75,7 +75,7 @@ def test_responses_over_tls_are_those_of_http_1(secure: ServerProcess, pair: Pai
         assert peer.get(15, method=b"DELETE").fields["allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_a_host_that_the_certificate_does_not_cover_is_421(secure: ServerProcess, pair: Pair) -> None:
+def test_an_authority_that_the_certificate_does_not_cover_is_421(secure: ServerProcess, pair: Pair) -> None:
     rows = ((b"example.test", 200), (b"a.wild.test:443", 200), (b"example.com", 421), (b"a.b.wild.test", 421))
     with connect(secure, pair) as peer:
         for number, (authority, status) in enumerate((*rows, (b"localhost:1", 200), (b"10.0.0.1", 200))):
