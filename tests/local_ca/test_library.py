@@ -304,9 +304,10 @@ def test_caroot_goes_before_a_ca_of_our_own(home: Path, mkcert: Path, authority:
         replace_authority(library, NOW)
 
 
-def test_without_the_package_the_error_names_the_extra(home: Path) -> None:
+@pytest.mark.parametrize("words", [["cert"], ["cert", "install"], ["--https", "."]], ids=" ".join)
+def test_without_the_package_the_error_names_the_extra(words: list[str], home: Path) -> None:
     script = "import sys; sys.modules['cryptography'] = None; from fastfile.cli.main import main; sys.exit(main())"
-    arguments: Sequence[str] = [sys.executable, "-c", script, "cert"]
+    arguments: Sequence[str] = [sys.executable, "-c", script, *words]
     environment = {**clean_environment(), "HOME": str(home)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 1

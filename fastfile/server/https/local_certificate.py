@@ -34,11 +34,11 @@ class LocalCertificate:
 
 def find_local_certificate(config: Config) -> LocalCertificate:
     """Return the certificate for what the settings serve; make it if there is none. Raises StartError."""
-    from fastfile.local_ca.leaf import RENEWAL
-
     now = utc_now()
     library = open_library(os.environ)
-    authority = find_authority(library, now)
+    authority = find_authority(library, now)  # says so if the package cryptography is missing
+    from fastfile.local_ca.leaf import RENEWAL
+
     is_near = not config.host and Endpoint(config.bind.strip("[]"), 0).is_near
     lan = [] if is_near else _network_names(config)
     leaf = find_leaf(library, authority, [*_own_names(config), *lan], now)
