@@ -67,9 +67,13 @@ def fastfile_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     from fastfile import Server
     from fastfile.config.config import Config
     from fastfile.config.folder import resolve_clear_directory
+    from fastfile.errors import ConfigError
 
     configured = _configured_folder(request.config)
-    folder = configured or resolve_clear_directory(Config(), os.fspath(request.config.rootpath))
+    try:
+        folder = configured or resolve_clear_directory(Config(), os.fspath(request.config.rootpath))
+    except ConfigError as error:
+        pytest.fail(f"fastfile_server: {error.problem}; --fastfile-dir or fastfile_dir names it", pytrace=False)
     with Server(folder) as server:
         yield server
 

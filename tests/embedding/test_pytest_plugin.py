@@ -99,7 +99,9 @@ def test_the_folder_comes_from_the_option_or_the_ini_file(run: Run, tmp_path: Pa
     assert run(FOLDER, "--fastfile-dir", "mine").returncode == 0
     assert run(FOLDER, "-o", "fastfile_dir=mine").returncode == 0
     result = run(FOLDER)
-    assert "name the folder" in result.stdout
+    assert "fastfile_server: name the folder: no index.html in " in result.stdout
+    assert "; --fastfile-dir or fastfile_dir names it" in result.stdout
+    assert "Traceback" not in result.stdout
     missing = run(FOLDER, "--fastfile-dir", "missing")
     assert "missing: no such folder or file" in missing.stdout
 
