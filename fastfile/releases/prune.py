@@ -66,7 +66,7 @@ def _choose_releases(history: History, keep: int | None, older_than_s: float | N
     return [
         manifest
         for manifest in rest
-        if manifest.id != current and (older_than_s is None or now_s - manifest.created_s >= older_than_s)
+        if manifest.id != current and (older_than_s is None or max(0.0, now_s - manifest.created_s) >= older_than_s)
     ]
 
 
