@@ -12,12 +12,21 @@ _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _SYSTEM = re.compile(r'message: "([A-Za-z ,.]{1,80})"')
 _THROTTLING = ("SlowDown", "TooManyRequests", "RequestLimitExceeded", "ThrottlingException", "Throttling")
 # Codes that mean another thing than their status.
-_PASSING = (*_THROTTLING, "RequestTimeout", "ConditionalRequestConflict", "OperationAborted", "InternalError")
+_DAMAGED = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")
+_PASSING = (
+    *_THROTTLING,
+    "RequestTimeout",
+    "ConditionalRequestConflict",
+    "OperationAborted",
+    "InternalError",
+    *_DAMAGED,
+)
 _HINTS = {
     "RequestTimeTooSkewed": "the clock of this machine is wrong: the store's differs by more than 15 minutes",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
     "InvalidAccessKeyId": "the store does not know the access key",
     "ExpiredToken": "the credentials have expired",
+    "BadDigest": "the upload was damaged on its way",
     "NoSuchBucket": "there is no such bucket",
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
     "AuthorizationHeaderMalformed": "the bucket is in another region: set AWS_REGION",
@@ -25,12 +34,16 @@ _HINTS = {
 
 
 class Failure(NamedTuple):
-    """``status`` is 0 without a response; then ``reason`` says why. ``may_pass``: another attempt may succeed."""
+    """``status`` is 0 without a response; then ``reason`` says why. ``may_pass``: another attempt may succeed.
+
+    ``is_unreachable``: there was not even a connection, so that the endpoint may be wrong.
+    """
 
     status: int
     code: str
     reason: str
     may_pass: bool
+    is_unreachable: bool = False
 
 
 def read_failure(text: str, kind: str) -> Failure:
@@ -46,10 +59,13 @@ def read_failure(text: str, kind: str) -> Failure:
         return Failure(403, code, "", False)
     if "timed out" in text or "TimedOut" in text:
         return Failure(0, "", "no response in time", True)
+    is_unreachable = "kind: Connect" in text
+    if "dns error" in text:
+        return Failure(0, "", "the name of the endpoint has no address", True, True)
     if match := _SYSTEM.search(text):
-        return Failure(0, "", match[1].lower(), True)
+        return Failure(0, "", match[1].lower(), True, is_unreachable)
     if "HTTP error" in text or "Http(" in text or "reqwest" in text:
-        return Failure(0, "", "the connection failed", "builder error" not in text)
+        return Failure(0, "", "the connection failed", "builder error" not in text, is_unreachable)
     return Failure(0, "", f"obstore reports {kind}", False)
 
 

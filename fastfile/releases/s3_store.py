@@ -29,16 +29,16 @@ _MAX_PAUSE_S = 3.0
 
 
 class Limits(NamedTuple):
-    """Times in seconds: of one request, and of a call with its retries.
+    """Times in seconds: of one request, and of a call with its retries; ``connect_s``: of a call without a connection.
 
     A ``large`` one transfers up to 16 MiB; the slowest bearable link has 1 Mbit/s. Larger objects take many requests.
     """
 
+    connect_s: float = 5
     request_s: float = 10
     call_s: float = 30
     large_request_s: float = 130
     large_call_s: float = 300
-    stall_s: float = 20
     bytes_per_s: int = 128 * 1024
 
 
@@ -154,7 +154,8 @@ class S3Store:
                     raise
             pause_s = min(pause_s * 2, _MAX_PAUSE_S)
             wait_s = pause_s * random.uniform(0.5, 1)  # so that many clients do not come back at once
-            if not failure.may_pass or time.monotonic() - began_s + wait_s > call_s:
+            patience_s = min(call_s, limits.connect_s) if failure.is_unreachable else call_s
+            if not failure.may_pass or time.monotonic() - began_s + wait_s > patience_s:
                 raise self._fail(what, failure, time.monotonic() - began_s)
             time.sleep(wait_s)
 
@@ -176,6 +177,9 @@ class S3Store:
             options["endpoint"] = self._endpoint
         if self._credentials.region is not None:
             options["region"] = self._credentials.region
+        if not os.environ.get("AWS_CHECKSUM_ALGORITHM"):
+            # Some stores do not compare an upload with its signed digest (SeaweedFS 4), but with this field.
+            options["checksum_algorithm"] = "SHA256"
         return Client(
             **options,
             credential_provider=self._credentials.provider,

@@ -45,10 +45,10 @@ USAGE = Usage(
 Usage: fastfile publish [OPTIONS] [DIR] LOCATION
 
 Publish a folder as a new release, and make it the current one. Uploads what the
-store lacks; servers that follow LOCATION switch when all is there. Prints the id
-of the release. Left out: names that begin with a dot (but .well-known), links
-that lead outside the folder, and what is no file. Defaults are in brackets;
-TIME is in days (30d), or with h, m or s.
+store lacks; servers that follow LOCATION switch when all is there. Prints the
+id of the release. Left out: names that begin with a dot (but .well-known),
+links that lead outside the folder, and what is no file. Defaults are in
+brackets; TIME is in days (30d), or with h, m or s.
 """,
     (
         _DIRECTORY,

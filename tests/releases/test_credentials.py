@@ -1,0 +1,136 @@
+"""Where credentials come from, and that none of them is shown anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.s3server import ACCESS_KEY, SECRET_KEY, S3Server
+from support.serverprocess import TIMEOUT_S, clean_environment
+from support.stores import write_tree
+
+from fastfile.errors import StartError
+from fastfile.releases.credentials import find_credentials, find_endpoint, show_endpoint
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+NO_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_CONFIG_FILE": "/nonexistent"}
+SOURCES: list[tuple[dict[str, str], str]] = [
+    (KEYS, "AWS_ACCESS_KEY_ID"),
+    ({**KEYS, "AWS_PROFILE": "other"}, "AWS_ACCESS_KEY_ID"),
+    ({**KEYS, "AWS_SKIP_SIGNATURE": "true"}, "none, by AWS_SKIP_SIGNATURE"),
+    ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}, "the web identity of AWS_WEB_IDENTITY_TOKEN_FILE"),
+    ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1"}, "the container's role"),
+    (NO_FILES, "the instance's role, because AWS_ACCESS_KEY_ID and AWS_PROFILE are not set"),
+]
+
+
+@pytest.mark.parametrize(("environ", "source"), SOURCES, ids=[row[1] for row in SOURCES])
+def test_the_first_standard_place_is_used(environ: dict[str, str], source: str) -> None:
+    credentials = find_credentials(environ)
+    assert credentials.source == source
+    assert credentials.provider is None
+    assert "hunter2" not in repr(credentials)
+
+
+def test_without_any_place_and_without_instance_metadata_it_is_one_line() -> None:
+    with pytest.raises(
+        StartError, match=r"^no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or"
+    ):
+        find_credentials({**NO_FILES, "AWS_EC2_METADATA_DISABLED": "true"})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        (None, "AWS"),
+        ("https://s3.example.com", "s3.example.com"),
+        ("http://user:hunter2@127.0.0.1:9000/path?secret", "127.0.0.1:9000"),
+        ("http://[::1", "the endpoint"),
+        ("http://a:b", "the endpoint"),
+    ],
+)
+def test_an_endpoint_is_shown_as_its_host(endpoint: str | None, shown: str) -> None:
+    assert show_endpoint(endpoint) == shown
+
+
+def test_the_endpoint_of_s3_overrides_the_general_one() -> None:
+    assert find_endpoint({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "http://b"}) == "http://b"
+    assert find_endpoint({"AWS_ENDPOINT_URL": "http://a"}) == "http://a"
+    assert find_endpoint({}) is None
+
+
+def publish(
+    folder: Path, environment: dict[str, str], location: str, hidden: str = "", status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run the command; ``hidden`` is a module that cannot be imported."""
+    write_tree(folder / "dist", {"index.html": b"1"})
+    code = f"import sys; sys.modules[{hidden!r}] = None; sys.argv[0] = 'fastfile'; from fastfile.__main__ import main"
+    command = [sys.executable, "-c", f"{code}; sys.exit(main())", "publish", "dist", location]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=TIMEOUT_S, check=False
+    )
+    assert ran.returncode == status, ran.stderr
+    return ran
+
+
+def without_aws(folder: Path) -> dict[str, str]:
+    kept = {name: text for name, text in clean_environment().items() if not name.startswith("AWS_")}
+    return kept | {"HOME": str(folder), "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def write_profile(folder: Path, server: S3Server) -> None:
+    (folder / ".aws").mkdir()
+    (folder / ".aws/credentials").write_text(
+        f"[deploy]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    )
+    (folder / ".aws/config").write_text(f"[profile deploy]\nregion = us-east-1\nendpoint_url = {server.url}\n")
+
+
+def test_a_profile_is_used_with_its_endpoint_and_region(s3_server: S3Server, tmp_path: Path) -> None:
+    pytest.importorskip("boto3")
+    write_profile(tmp_path, s3_server)
+    environment = without_aws(tmp_path) | {"AWS_PROFILE": "deploy"}
+    assert publish(tmp_path, environment, f"s3://bucket/{tmp_path.name}").stdout
+    wrong = publish(tmp_path, environment | {"AWS_PROFILE": "nobody"}, "s3://bucket/x", status=1)
+    assert wrong.stderr == "fastfile: the profile nobody cannot be used: ProfileNotFound\n"
+
+
+def test_a_profile_without_boto3_is_one_line_that_says_what_to_install(s3_server: S3Server, tmp_path: Path) -> None:
+    write_profile(tmp_path, s3_server)
+    environment = without_aws(tmp_path)
+    ran = publish(tmp_path, environment | {"AWS_PROFILE": "deploy"}, "s3://bucket/x", "boto3", status=1)
+    expected = "fastfile: the profile deploy of ~/.aws needs boto3: pip install boto3, or set AWS_ACCESS_KEY_ID\n"
+    assert ran.stderr == expected
+
+
+def test_without_obstore_the_extra_is_named(tmp_path: Path) -> None:
+    ran = publish(tmp_path, without_aws(tmp_path), "s3://bucket/x", "obstore", status=1)
+    assert ran.stderr == "fastfile: s3://bucket/x: obstore is not installed; run pip install 'fastfile[s3]'\n"
+
+
+def test_a_folder_store_imports_nothing_of_s3(tmp_path: Path) -> None:
+    publish(tmp_path, without_aws(tmp_path), f"file://{tmp_path}/store", "obstore")
+
+
+def test_no_output_has_a_secret(s3_server: S3Server, tmp_path: Path) -> None:
+    environment = without_aws(tmp_path) | s3_server.environment()
+    location = f"s3://bucket/{tmp_path.name}"
+    outputs = [publish(tmp_path, environment, location)]
+    outputs += [publish(tmp_path, environment | {"AWS_ACCESS_KEY_ID": "AKIAOTHER"}, location, status=1)]
+    commands = [["releases", location], ["rollback", location], ["prune", "--keep=1", location], ["--print-config"]]
+    for arguments in commands:
+        command = [sys.executable, "-m", "fastfile", *arguments]
+        outputs.append(
+            subprocess.run(
+                command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=TIMEOUT_S, check=False
+            )
+        )
+    for ran in outputs:
+        assert ran.stdout + ran.stderr
+        assert SECRET_KEY not in ran.stdout + ran.stderr
+        assert ACCESS_KEY not in ran.stdout + ran.stderr
+        assert ran.stderr.count("\n") <= 1
+    assert os.listdir(tmp_path / "dist") == ["index.html"]
