@@ -12,7 +12,7 @@ import h11
 import httptools
 import pytest
 
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 
 WRK = b"GET /index.html HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
 BROWSER = (

@@ -11,7 +11,8 @@ import re
 
 from fastfile import _parser_rules as rules
 from fastfile.errors import BadRequest
-from fastfile.message import ParserLimits, RequestHead
+from fastfile.message import RequestHead
+from fastfile.parser_limits import ParserLimits
 
 Buffer = bytes | bytearray | memoryview
 

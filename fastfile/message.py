@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -17,18 +17,6 @@ Field = tuple[bytes, bytes]
 # The size of a body that is known only at the end of its source.
 UNKNOWN_SIZE: Final = -1
 HTTP_2: Final = 2  # the minor_version of a request of HTTP/2
-
-
-class ParserLimits(NamedTuple):
-    """The limits of the parser, in bytes or counts. The options of the same names have the reasons."""
-
-    request_line: int = 8192  # more: 414
-    field_line: int = 16384  # one line; more: 431
-    head: int = 32768  # the whole head, and the trailer section of a chunked body; more: 431
-    fields: int = 100  # lines in the head, and in the trailer section; more: 431
-    empty_lines: int = 8  # before the request-line; more: 400
-    body: int = 262144  # bytes of content that are read and dropped; more: 413
-    chunk_line: int = 256  # a chunk-size line with its extensions; more: 400
 
 
 class RequestHead:
@@ -300,8 +288,7 @@ def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: byt
     head = PartialHead.__new__(PartialHead)
     head.status = base.status
     head._fields = None
-    head.http1 = None
-    head.http2 = None
+    head.http1 = head.http2 = None
     head.base = base
     head.start = start
     head.stop = stop

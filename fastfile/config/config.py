@@ -17,7 +17,7 @@ from fastfile.config.options.releases import ReleaseOptions
 from fastfile.config.options.responses import AccessOptions, HeaderOptions
 from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
 from fastfile.config.options.tls import TlsOptions
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 
 DEFAULT = "default"
 

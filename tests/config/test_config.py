@@ -15,7 +15,7 @@ from fastfile.config.load import load
 from fastfile.config.options.limits import LimitOptions
 from fastfile.config.values import show_size
 from fastfile.errors import ConfigError
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 from fastfile.terminal import printable
 
 

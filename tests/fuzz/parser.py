@@ -15,7 +15,7 @@ from support.http_rules import corpus
 from support.parser_inputs import CHUNKS, FIELDS, LIMITS, read_body, read_head
 
 from fastfile import _parser
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 
 SMALL = ParserLimits(request_line=24, field_line=16, head=64, fields=3, empty_lines=2, body=20, chunk_line=12)
 

@@ -29,7 +29,7 @@ from support.parser_inputs import (
 from fastfile import parser as facade
 from fastfile._parser_rules import CHUNK_OVERHEAD, FAULTS
 from fastfile.errors import BadRequest
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 
 GET = b"GET / HTTP/1.1"
 HOST = b"Host: h"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import PREFACE, ConnectionFailure
 from fastfile.protocol.http2.control import END, MORE, REQUEST, RESET
 from fastfile.protocol.http2.session import Session

@@ -8,7 +8,8 @@ from types import ModuleType
 from hypothesis import strategies as st
 
 from fastfile.errors import BadRequest
-from fastfile.message import ParserLimits, RequestHead
+from fastfile.message import RequestHead
+from fastfile.parser_limits import ParserLimits
 
 LIMITS = ParserLimits()
 MORE = "need more"

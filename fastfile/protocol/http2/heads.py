@@ -16,7 +16,8 @@ from fastfile._parser_rules import (
     VISIBLE,
 )
 from fastfile.errors import HTTPError
-from fastfile.message import HTTP_2, ParserLimits, RequestHead
+from fastfile.message import HTTP_2, RequestHead
+from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import PROTOCOL_ERROR, StreamFailure
 from fastfile.protocol.http2.hpack import (
     ACCEPT_ENCODING,

@@ -6,7 +6,8 @@ there is one: a finished request whose response leaves at once needs no Stream. 
 
 from __future__ import annotations
 
-from fastfile.message import ParserLimits, RequestHead
+from fastfile.message import RequestHead
+from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import (
     ACK,
     CONTINUATION,

@@ -8,7 +8,7 @@ import pytest
 from support.http2_rules import BLOCKS, session_rule
 
 from fastfile.errors import HTTPError
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import StreamFailure
 from fastfile.protocol.http2.heads import HeadReader
 from fastfile.protocol.http2.hpack import encode_field

@@ -6,8 +6,9 @@ something: a part of a request, or requests that have to wait (connection.py).
 
 from __future__ import annotations
 
-from fastfile.message import ParserLimits, RequestHead, Response, close_source
+from fastfile.message import RequestHead, Response, close_source
 from fastfile.parser import BodyParser, HeadParser
+from fastfile.parser_limits import ParserLimits
 
 TLS_HANDSHAKE = 22  # the content type of its records
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # of HTTP/2
