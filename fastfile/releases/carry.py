@@ -18,6 +18,8 @@ def carry(current: Manifest, paths: Collection[bytes], now_s: int, keep_s: int) 
     files, folders = set(paths), {parent for path in paths for parent in _parents(path)}
     carried = []
     for file in current.files:
+        if file.path in files:
+            continue
         until_s = now_s + keep_s if file.carried_until_s is None else min(file.carried_until_s, now_s + keep_s)
         if until_s > now_s and _is_asset(file.path) and not _is_in_the_way(file.path, files, folders):
             carried.append(file._replace(carried_until_s=until_s))
@@ -38,7 +40,7 @@ def _is_in_the_way(path: bytes, files: Set[bytes], folders: Set[bytes]) -> bool:
     """Tell whether a path is a file or folder of the build, is below a file, or would be a variant of another file."""
     if path in folders or not files.isdisjoint(_parents(path)):
         return True
-    return any(name in files for suffix in _VARIANTS for name in (path, path.removesuffix(suffix), path + suffix))
+    return any(name in files for suffix in _VARIANTS for name in (path.removesuffix(suffix), path + suffix))
 
 
 def _parents(path: bytes) -> list[bytes]:

@@ -64,7 +64,7 @@ def open_store(location: Location) -> Store:
 
         return FolderStore(location)
     try:
-        from fastfile.releases.s3_store import S3Store
+        from fastfile.releases.s3.store import S3Store
     except ModuleNotFoundError as error:
         if error.name != "obstore":
             raise

@@ -13,7 +13,7 @@ from support.serverprocess import TIMEOUT_S, clean_environment
 from support.stores import write_tree
 
 from fastfile.errors import StartError
-from fastfile.releases.credentials import find_credentials, find_endpoint, show_endpoint
+from fastfile.releases.s3.credentials import find_credentials, find_endpoint, show_endpoint
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hunter2"}
 NO_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_CONFIG_FILE": "/nonexistent"}

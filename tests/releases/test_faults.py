@@ -30,7 +30,7 @@ from fastfile.releases.store import (
 
 pytest.importorskip("obstore")
 
-from fastfile.releases.s3_store import Limits, S3Store
+from fastfile.releases.s3.store import Limits, S3Store
 
 FAULTS: list[Fault] = ["slow down", "forbidden", "reset", "reset after", "truncate", "flip", "flip request", "hang"]
 LIMITS = Limits(request_s=5, call_s=20, large_request_s=5, large_call_s=30)

@@ -17,9 +17,9 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
 from obstore.store import S3Store as Client
 
-from fastfile.releases.credentials import find_credentials, find_endpoint, show_endpoint
 from fastfile.releases.location import Location
-from fastfile.releases.s3_errors import Failure, make_error, read_failure
+from fastfile.releases.s3.credentials import find_credentials, find_endpoint, show_endpoint
+from fastfile.releases.s3.errors import Failure, make_error, read_failure
 from fastfile.releases.store import MIB, SMALL_LIMIT, Conflict, Corrupt, Listed, NotModified, Source, Stored
 
 T = TypeVar("T")
