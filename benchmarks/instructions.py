@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from benchmarks.peers import make_certificate
@@ -32,6 +33,7 @@ WARM_UP = 100  # uncounted requests of each case
 ROUNDS = 10
 SMALL = 1024  # bytes of the plain file, and of a range
 LARGE = 1_000_000
+FOLDER = 100  # distinct files of a folder, each requested once
 PORT_LINE = re.compile(r"https?://\S*:(\d+)/")
 OPTIONS = ["--port", "0", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
 
@@ -42,6 +44,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._kept = self._connect()
+        self._unseen: Iterator[int] = count()
         self._tag = re.findall(rb'\r\nETag: ("[^"]+")', self._exchange(self._kept, b"/small", b""))[0]
 
     def close(self) -> None:
@@ -63,6 +66,17 @@ class Client:
         with self._connect() as once:
             assert b" 200 " in self._exchange(once, b"/small", b"Connection: close\r\n")
             assert once.recv(1) == b""
+
+    def miss(self, number: int) -> None:
+        """Request a file that no request has named before."""
+        assert b" 200 " in self._exchange(self._kept, file_of(next(self._unseen)), b"")
+
+    def index(self, number: int) -> None:
+        """Request a folder with a page that no request has named before."""
+        assert b" 200 " in self._exchange(self._kept, b"/pages/%d/" % next(self._unseen), b"")
+
+    def absence(self, number: int) -> None:
+        assert b" 404 " in self._exchange(self._kept, b"/nothing/%d" % next(self._unseen), b"")
 
     def _connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._port), timeout=START_TIMEOUT_S)
@@ -91,6 +105,9 @@ CASES: dict[str, Callable[[Client, int], None]] = {
     "304": Client.not_modified,
     "range": Client.partial,
     "connection": Client.connection,
+    "miss": Client.miss,
+    "index": Client.index,
+    "absence": Client.absence,
 }
 
 
@@ -149,6 +166,18 @@ class Counted:
             time.sleep(0.05)
 
 
+def file_of(number: int) -> bytes:
+    return b"/files/%d/page-%d.js" % (number // FOLDER, number)
+
+
+def make_distinct(site: Path, files: int) -> None:
+    for number in range(files):
+        for path in (file_of(number).decode(), f"/pages/{number}/index.html"):
+            file = Path(f"{site}{path}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"%d\n" % number)
+
+
 def ask(client: Client, case: str, requests: int) -> None:
     for number in range(requests):
         CASES[case](client, number)
@@ -174,7 +203,7 @@ def measure(server: Counted, case: str, send: Callable[[int], None], requests: i
 
 def measure_plain(server: Counted, cases: Sequence[str], requests: int) -> None:
     client = Client(server.port)
-    for case in CASES:
+    for case in cases:
         ask(client, case, WARM_UP)
     for case in cases:
         measure(server, case, partial(ask, client, case), requests)
@@ -204,6 +233,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as counts:
         for name, size in (("small", SMALL), ("large", LARGE), ("100k", SECURE_LARGE)):
             Path(site, name).write_bytes(os.urandom(size))
+        if {"miss", "index"} & set(cases):
+            make_distinct(Path(site), len(CASES) * (WARM_UP + ROUNDS * arguments.requests))
         folder = arguments.folder or Path(counts)
         library = compile_library(folder)
         certificate, key = make_certificate(folder)

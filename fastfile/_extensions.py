@@ -33,6 +33,7 @@ COMPILED_SOURCES = (
     "http.ranges",
     "site.error_pages",
     "site.entry",
+    "site.plain_files",
     "site.handler",
     "server.metrics.counters",
     "server.net.service",

@@ -140,16 +140,17 @@ static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, 
     return pread(file, &byte, 1, (off_t)(offset + count - 1)) < 0 ? -1 : 0;
 }
 
-static int ff_open_beneath(int directory, const char *path)
+enum { FF_NO_MAGIC_LINKS = 0x02, FF_NO_LINKS = 0x04 };  /* RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS */
+
+static int ff_open_beneath(int directory, const char *path, int resolve)
 {
 #if defined(SYS_openat2)
     /* struct open_how of linux/openat2.h, which older headers lack */
     struct { uint64_t flags, mode, resolve; } how = {
-        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0,
-        0x08 /* RESOLVE_BENEATH */ | 0x02 /* RESOLVE_NO_MAGICLINKS */ };
+        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, 0x08 /* RESOLVE_BENEATH */ | (uint64_t)resolve };
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 #else
-    (void)directory; (void)path;
+    (void)directory; (void)path; (void)resolve;
     errno = ENOSYS;
     return -1;
 #endif
@@ -158,21 +159,76 @@ static int ff_open_beneath(int directory, const char *path)
 /* The five numbers of make_signature(), packed as it packs them. */
 typedef struct { uint64_t device, inode; int64_t size; uint64_t mtime_ns, ctime_ns; } ff_signature;
 
+static void ff_sign(const struct stat *status, ff_signature *signature)
+{
+#if defined(__APPLE__)
+#define st_mtim st_mtimespec
+#define st_ctim st_ctimespec
+#endif
+    signature->device = (uint64_t)status->st_dev;
+    signature->inode = (uint64_t)status->st_ino;
+    signature->size = (int64_t)status->st_size;
+    signature->mtime_ns = (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
+    signature->ctime_ns = (uint64_t)status->st_ctim.tv_sec * 1000000000u + (uint64_t)status->st_ctim.tv_nsec;
+}
+
 static int ff_stat(const char *path, ff_signature *signature, int follow)
 {
     struct stat status;
     if ((follow ? stat(path, &status) : lstat(path, &status)) < 0)
         return -1;
-#if defined(__APPLE__)
-#define st_mtim st_mtimespec
-#define st_ctim st_ctimespec
-#endif
-    signature->device = (uint64_t)status.st_dev;
-    signature->inode = (uint64_t)status.st_ino;
-    signature->size = (int64_t)status.st_size;
-    signature->mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
-    signature->ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec;
+    ff_sign(&status, signature);
     return 0;
+}
+
+/* Open a file that no link leads to, folder by folder: where openat2 is missing. Does not follow ".." either. */
+static int ff_walk_beneath(int directory, const char *path)
+{
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
+    char name[256];
+    int fd = directory;
+    for (;;) {
+        size_t length = strcspn(path, "/");
+        int inner = -1;
+        if (length > 0 && length < sizeof name && strspn(path, ".") < length) {
+            memcpy(name, path, length);
+            name[length] = 0;
+            inner = openat(fd, name, flags);
+        }
+        if (fd != directory)
+            close(fd);
+        fd = inner;
+        if (fd < 0 || path[length] == 0)
+            return fd;
+        path += length + 1;
+    }
+}
+
+/* Read a small regular file that no link leads to, all of it from memory. Returns its size; -1 if it is anything else,
+   or if it changed meanwhile. */
+static Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer, size_t limit, ff_signature *signature)
+{
+    struct stat status;
+    ff_signature after;
+    Py_ssize_t size = -1;
+    int fd = ff_open_beneath(directory, path, FF_NO_LINKS);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        fd = ff_walk_beneath(directory, path);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 && (size_t)status.st_size <= limit) {
+        ff_sign(&status, signature);
+        size = (Py_ssize_t)status.st_size;
+        if (size > 0 && ff_read_cached(fd, buffer, (size_t)size, 0) != size)
+            size = -1;
+        if (fstat(fd, &status) < 0)
+            size = -1;
+        ff_sign(&status, &after);
+        if (memcmp(signature, &after, sizeof after) != 0)
+            size = -1;
+    }
+    close(fd);
+    return size;
 }
 
 /* The thread that imported the module, which is that of the event loop. */

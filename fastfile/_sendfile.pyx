@@ -21,7 +21,8 @@ cdef extern from "_sendfile.h" nogil:
         iovec *msg_iov
         size_t msg_iovlen
     ctypedef struct ff_signature:
-        pass
+        long long mtime_ns
+        long long ctime_ns
     const int MSG_MORE
     const int MSG_NOSIGNAL
     const int MSG_DONTWAIT
@@ -47,7 +48,9 @@ cdef extern from "_sendfile.h" nogil:
     Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
     int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
-    int ff_open_beneath(int directory, const char *path)
+    const int FF_NO_MAGIC_LINKS
+    int ff_open_beneath(int directory, const char *path, int resolve)
+    Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer, size_t limit, ff_signature *signature)
     int ff_stat(const char *path, ff_signature *signature, int follow)
     void ff_note_main()
     int ff_is_main()
@@ -302,11 +305,32 @@ def open_beneath(int directory_fd, bytes path):
         raise ValueError("embedded null byte")
     while True:
         with nogil:  # the disk can block here
-            fd = ff_open_beneath(directory_fd, name)
+            fd = ff_open_beneath(directory_fd, name, FF_NO_MAGIC_LINKS)
         if fd >= 0:
             return fd
         if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+cpdef tuple read_beneath(int directory_fd, bytes path, Py_ssize_t limit):
+    cdef const char *name = path
+    cdef char buffer[65536]
+    cdef ff_signature signature
+    cdef Py_ssize_t size
+    if limit > <Py_ssize_t>sizeof(buffer):
+        limit = sizeof(buffer)
+    if limit < 0 or <size_t>PyBytes_GET_SIZE(path) != strlen(name):
+        return None
+    with nogil:  # the disk can block here
+        size = ff_read_beneath(directory_fd, name, buffer, limit, &signature)
+    if size < 0:
+        return None
+    return (
+        PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature)),
+        PyBytes_FromStringAndSize(buffer, size),
+        signature.mtime_ns,
+        signature.ctime_ns,
+    )
 
 
 cdef inline int look(const char *name, ff_signature *signature, bint follow) noexcept:

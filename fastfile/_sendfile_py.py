@@ -10,6 +10,7 @@ import errno
 import os
 import select
 import socket
+import stat
 import struct
 from collections.abc import Sequence
 
@@ -230,6 +231,46 @@ def make_signature(status: os.stat_result) -> bytes:
     """
     mtime_ns, ctime_ns = status.st_mtime_ns & _MASK, status.st_ctime_ns & _MASK
     return _SIGNATURE.pack(status.st_dev, status.st_ino, status.st_size, mtime_ns, ctime_ns)
+
+
+# Links are not followed; a FIFO or a device must not block.
+_PART_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+_MAX_READ = 65536
+
+
+def read_beneath(directory_fd: int, path: bytes, limit: int) -> tuple[bytes, bytes, int, int] | None:
+    """Return the signature, the content, the mtime and the ctime of a small file in the directory.
+
+    None if it is not a regular file of at most ``limit`` bytes (and 64 KiB), if it is not all in memory, if it changes
+    meanwhile, or if a component of the path is a link, empty, or made of dots.
+    """
+    parts = path.split(b"/")
+    if b"\0" in path or not all(part.strip(b".") for part in parts):
+        return None
+    fd = directory_fd
+    try:
+        for part in parts:
+            inner = os.open(part, _PART_FLAGS, dir_fd=fd)
+            if fd != directory_fd:
+                os.close(fd)
+            fd = inner
+        return _read_unchanged(fd, min(limit, _MAX_READ))
+    except OSError:
+        return None
+    finally:
+        if fd != directory_fd:
+            os.close(fd)
+
+
+def _read_unchanged(fd: int, limit: int) -> tuple[bytes, bytes, int, int] | None:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+        return None
+    content = read_cached(fd, 0, status.st_size) if status.st_size else b""
+    signature = make_signature(status)
+    if content is None or len(content) != status.st_size or make_signature(os.fstat(fd)) != signature:
+        return None
+    return signature, content, status.st_mtime_ns, status.st_ctime_ns
 
 
 def read_signature(path: bytes, follow: bool = True) -> bytes:

@@ -26,6 +26,11 @@ cdef class ResponseHead:
     cdef public bytes http1, http2
     cdef tuple _make_fields(self)
 
+cdef class FileHead(ResponseHead):
+    cdef readonly ResponseHead base
+    cdef readonly tuple own
+    cdef tuple _make_fields(self)
+
 cdef class PartialHead(ResponseHead):
     cdef readonly ResponseHead base
     cdef readonly long long start, stop, size

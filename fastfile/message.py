@@ -191,6 +191,22 @@ class ResponseHead:
         raise NotImplementedError
 
 
+class FileHead(ResponseHead):
+    """The head of a file: the fields of ``base``, which the files of a kind share, and then its ``own``."""
+
+    __slots__ = ("base", "own")
+
+    def __init__(self, base: ResponseHead, own: tuple[Field, ...]) -> None:
+        self.status = base.status
+        self._fields = None
+        self.http1 = self.http2 = None
+        self.base = base
+        self.own = own
+
+    def _make_fields(self) -> tuple[Field, ...]:
+        return (*self.base.fields, *self.own)
+
+
 class PartialHead(ResponseHead):
     """The head of a 206 for the bytes from ``start`` up to ``stop`` of ``size``: Content-Range and shared fields.
 

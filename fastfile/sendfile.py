@@ -26,6 +26,7 @@ read_cached = _kernel.read_cached
 is_cached = _kernel.is_cached
 read_ahead = _kernel.read_ahead
 open_beneath = _kernel.open_beneath
+read_beneath = _kernel.read_beneath
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature
 has_signature = _kernel.has_signature

@@ -28,6 +28,11 @@ class CachePolicy:
         self._prefix = b"/%b/" % base if base else b"/"
         self._is_immutable = _make_immutable(immutable)
         self._rules = tuple((compile_glob(glob), _make_change(value)) for glob, value in reversed(rules))
+        self.has_rules = self._rules != ()
+
+    def keeps(self, file: bytes) -> bool:
+        """Tell whether a file has a name that makes it immutable at its own URL."""
+        return self._is_immutable is not None and bool(self._is_immutable(self._prefix + file))
 
     def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
         """Return the changes with the Cache-Control for a file that is served at the path ``asked``.
@@ -35,9 +40,9 @@ class CachePolicy:
         A matching rule overrides the earlier changes (--header, _headers), and these override the immutability of a
         hashed name. A hashed name is immutable only at its own URL: another URL may lead to another file tomorrow.
         """
-        path = self._prefix + file
-        if self._is_immutable is not None and file == asked and self._is_immutable(path):
+        if file == asked and self.keeps(file):
             changes = _FOR_A_YEAR.then(changes)
+        path = self._prefix + file
         for matches, change in self._rules:
             if matches(path):
                 return changes.then(change)

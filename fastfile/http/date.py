@@ -6,6 +6,7 @@ None, because every field that holds a date is ignored when the date is invalid 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 _DAY_NAMES = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")  # day 0 of the epoch was a Thursday
@@ -17,6 +18,7 @@ _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # The range of four-digit years: 0000-01-01 to 9999-12-31. A file system can return an mtime outside of it.
 _EARLIEST_S = -62167219200
 _LATEST_S = 253402300799
+MAX_DAYS = 64  # days that are cached: the files of a site are from few
 
 
 class _Civil(NamedTuple):
@@ -32,10 +34,16 @@ class _Civil(NamedTuple):
 
 def make_httpdate(time_s: int) -> bytes:
     """Return the IMF-fixdate of a time in seconds since the epoch, clamped to four-digit years."""
-    time_s = min(max(time_s, _EARLIEST_S), _LATEST_S)
-    year, month, day, hour, minute, second = _civil_of(time_s)
-    name = _DAY_NAMES[time_s // 86400 % 7]
-    return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (name, day, _MONTH_NAMES[month - 1], year, hour, minute, second)
+    days, rest_s = divmod(min(max(time_s, _EARLIEST_S), _LATEST_S), 86400)
+    minutes, second = divmod(rest_s, 60)
+    return b"%b %02d:%02d:%02d GMT" % (_make_day(days), minutes // 60, minutes % 60, second)
+
+
+@lru_cache(MAX_DAYS)
+def _make_day(days: int) -> bytes:
+    """Return the beginning of an IMF-fixdate, for days since the epoch."""
+    year, month, day, *_ = _civil_of(days * 86400)
+    return b"%b, %02d %b %04d" % (_DAY_NAMES[days % 7], day, _MONTH_NAMES[month - 1], year)
 
 
 def maybe_httpdate(value: bytes, now_s: int) -> int | None:

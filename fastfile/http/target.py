@@ -18,7 +18,7 @@ PATH_LIMIT = 4095
 SEGMENT_LIMIT = 255
 
 UNRESERVED = b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # RFC 3986 §2.3
-_PATH_SAFE = UNRESERVED + b"/"
+PATH_SAFE = UNRESERVED + b"/"
 _QUERY_SAFE = bytes(range(0x21, 0x7F))
 _ESCAPES = tuple(b"%%%02X" % byte for byte in range(256))  # RFC 3986 §2.1: upper case is the normal form
 
@@ -138,7 +138,7 @@ def encode_path(path: bytes) -> bytes:
 
     No slash is added or removed: a caller that builds a reference puts exactly one before it.
     """
-    return _encode(path, _PATH_SAFE)
+    return _encode(path, PATH_SAFE)
 
 
 def make_location(path: bytes, query: bytes | None, is_directory: bool) -> bytes:

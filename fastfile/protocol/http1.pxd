@@ -1,6 +1,6 @@
 cimport cython
 
-from fastfile.message cimport PartialHead, ResponseHead
+from fastfile.message cimport FileHead, PartialHead, ResponseHead
 
 cpdef bytes head_of(ResponseHead head)
 cdef bytes _serialize(ResponseHead head)

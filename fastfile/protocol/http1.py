@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastfile.http.date import make_httpdate
 from fastfile.http.status import REASONS
-from fastfile.message import Field, PartialHead, ResponseHead
+from fastfile.message import Field, FileHead, PartialHead, ResponseHead
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # RFC 9112 §7.1: a chunk is start_chunk(), its bytes and END_OF_CHUNK; after the last one comes END_OF_CHUNKS.
@@ -20,7 +20,10 @@ _STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, 
 def head_of(head: ResponseHead) -> bytes:
     """Return the status line and the field lines of a head, each with its CRLF; make_tail() makes the rest."""
     if head.http1 is None:
-        head.http1 = _serialize_partial(head) if isinstance(head, PartialHead) else _serialize(head)
+        if isinstance(head, FileHead):
+            head.http1 = head_of(head.base) + _make_field_lines(head.own)
+        else:
+            head.http1 = _serialize_partial(head) if isinstance(head, PartialHead) else _serialize(head)
     return head.http1
 
 

@@ -192,6 +192,13 @@ class SiteRules:
         """Return stamps that show a change of the rules; None if a change could go unnoticed."""
         return self._present if self._is_settled else None
 
+    def absence(self) -> Stamp | None:
+        """Return the stamp of the root if it has no rule files and none can have appeared; None otherwise."""
+        has_any = self._present or self._set.has_rules or self._set.has_fields or self._is_unread or self._is_reading
+        if has_any or not self._is_settled or self._clock.wall_s != self._looked_s:
+            return None
+        return self._folder if self._folder is not None and self._folder.is_fresh(self._clock) else None
+
     def hides(self, path: bytes) -> bool:
         """Tell whether a Target's path is one of the files themselves."""
         return path.lower() in self._hidden  # some file systems ignore case

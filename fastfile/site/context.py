@@ -60,7 +60,7 @@ class SiteContext:
         self._caching = FieldChanges(((b"Cache-Control", provider.cache_control),) if provider.cache_control else ())
         # No provider treats file names specially, unless the option asks for it.
         immutable = config.immutable if not provider.cache_control or config.given("immutable") else "off"
-        self._cache_policy = CachePolicy(immutable, config.cache_control, base)
+        self.cache_policy = CachePolicy(immutable, config.cache_control, base)
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a path is treated as absent: a hidden name, or a file that contains rules."""
@@ -122,7 +122,7 @@ class SiteContext:
         changes = self.changes_at(match, file)
         if status != 200:  # an error page is not cached, whatever its name
             return changes
-        return self._caching.then(self._cache_policy.apply(file, page.path, changes))
+        return self._caching.then(self.cache_policy.apply(file, page.path, changes))
 
     def redirect(self, lookup: Lookup, status: int, location: bytes) -> Response:
         """Return a redirect."""

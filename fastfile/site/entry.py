@@ -80,11 +80,13 @@ class Entry:
         self._batch_number = 0  # the last batch in which the stamps held
         self._codings = tuple(variants) if offer is None else offer.codings
         self._choices: dict[bytes | None, Representation] = {}
-        self.size = OVERHEAD + sum(len(stamp.path) for stamp in stamps)
+        self.size = OVERHEAD
+        for stamp in stamps:
+            self.size += len(stamp.path)
         self.open_files = 0
-        for representation in (identity, *variants.values()):
-            # All entries without a file share the 404 page: it counts once, in its own entry.
-            if representation is not None and self.status == 200:
+        # All entries without a file share the 404 page: it counts once, in its own entry.
+        if identity is not None and self.status == 200:
+            for representation in (identity, *variants.values()):
                 self.size = self.size_with(representation)
                 self.open_files += representation.resource.content is None
 

@@ -84,6 +84,9 @@ class FollowedSite:
             raise opening.error
         self._adopt(opening)
 
+    def find_plain(self, target: bytes) -> None:
+        """Return None: the release must be opened first."""
+
     def find(self, target: Target, head: RequestHead) -> Found:
         """Return the result for the target in the current release.
 

@@ -152,6 +152,8 @@ class Handler(Responder):
         """Return the response; ``entry`` is the cached one if it is fresh and the authority is allowed, or None."""
         if head.method != b"GET":
             check_method(head.method)
+        if entry is None and head.method != b"OPTIONS" and head.authority in self._authorities:
+            entry = self._mounts.find_plain(head.target)
         if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target, head.is_secure)
             self._check_authority(head, target)

@@ -9,6 +9,7 @@ from fastfile.errors import make_not_found
 from fastfile.http.target import Target, encode_path
 from fastfile.message import RequestHead, Response
 from fastfile.site.context import Found
+from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
@@ -21,6 +22,8 @@ class Mounted(Protocol):
     base: bytes
 
     def find(self, target: Target, head: RequestHead) -> Found: ...
+
+    def find_plain(self, target: bytes) -> Entry | None: ...
 
     def look_around(self) -> None: ...
 
@@ -46,6 +49,9 @@ class Entrance:
         fields = (make_vary(), NO_CACHE, (b"Location", self._location))
         return make_page(302, type_, page, fields, self._shared.changes)
 
+    def find_plain(self, target: bytes) -> None:
+        """Return None: there is no plain file (plain_files.py)."""
+
     def look_around(self) -> None:
         """Do nothing: there are no rules."""
 
@@ -58,11 +64,16 @@ class Mounts:
 
     def __init__(self, sites: Sequence[Mounted]) -> None:
         self._sites = sorted(sites, key=lambda site: -len(site.base))
+        self._only = self._sites[0] if len(self._sites) == 1 else None
 
     def look_around(self) -> None:
         """Look for changes that no request notices. Call it about once a second."""
         for site in self._sites:
             site.look_around()
+
+    def find_plain(self, target: bytes) -> Entry | None:
+        """Return the entry of an unparsed target that is a plain file (plain_files.py); None if find() must decide."""
+        return None if self._only is None else self._only.find_plain(target)
 
     def find(self, target: Target) -> tuple[Mounted, Target]:
         """Return the site for a target, and the target as that site sees it. Raises HTTPError 404."""

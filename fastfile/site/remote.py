@@ -60,6 +60,9 @@ class RemoteSite:
             raise _make_stuck()
         return Deferred(LookUp(self, head), self._finish)
 
+    def find_plain(self, target: bytes) -> None:
+        """Return None: only the site's thread looks at the disk."""
+
     def look_around(self) -> None:
         """Have the thread look for changes, and close what was discarded."""
         if not self._is_looking and not self.threads.is_stuck:

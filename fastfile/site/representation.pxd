@@ -1,7 +1,7 @@
 cimport cython
 
 from fastfile.storage.resource cimport Resource
-from fastfile.message cimport Response, ResponseHead, make_partial
+from fastfile.message cimport FileHead, Response, ResponseHead, make_partial
 
 cdef class Representation:
     cdef readonly Resource resource
@@ -9,13 +9,18 @@ cdef class Representation:
     cdef readonly object mtime_s
     cdef readonly int status
     cdef bytes _last_asked
-    cdef tuple _fields
-    cdef ResponseHead _partial_base
+    cdef ResponseHead _partial_base, _whole_base, _not_modified_base
     cdef dict _partials
     cdef Py_ssize_t _kept
     cdef readonly Response full, not_modified
+    @cython.locals(alike=Representation)
+    cpdef Representation make_alike(self, Resource resource, now_s)
+    cdef bint _has_bases(self) except -1
+    cdef tuple _make_shared_fields(self)
     cpdef Response kept_partial(self, bytes asked)
     @cython.locals(start=cython.longlong, stop=cython.longlong)
     cpdef Response make_partial(self, tuple ranges, bytes asked)
     @cython.locals(size=Py_ssize_t)
     cdef _keep(self, bytes asked, Response response)
+
+cdef tuple _make_body(Resource resource)

@@ -16,7 +16,7 @@ from fastfile.http.ranges import (
     make_multipart_type,
     make_part_heads,
 )
-from fastfile.message import FileSlice, Response, ResponseHead, close_source, make_partial
+from fastfile.message import FileHead, FileSlice, Response, ResponseHead, close_source, make_partial
 from fastfile.storage.metadata import date_s
 from fastfile.storage.resource import Resource
 
@@ -80,11 +80,12 @@ class Representation:
     """
 
     __slots__ = (
-        "_fields",
         "_kept",
         "_last_asked",
+        "_not_modified_base",
         "_partial_base",
         "_partials",
+        "_whole_base",
         "coding",
         "etag",
         "full",
@@ -121,10 +122,12 @@ class Representation:
         caching, others = self._make_fields(vary)
         changed = changes.apply((*caching, *others, (b"Content-Type", self.media_type)))
         self.vary = next((value for name, value in changed if name.lower() == b"vary"), b"")
-        self._fields = _without_type(changed)
-        body = (resource.slice(0, resource.size),) if resource.size else ()
-        self.full = self._make(status, self.media_type, body, resource.size)
+        content = ((b"Content-Type", self.media_type), (b"Content-Length", b"%d" % resource.size))
+        head = ResponseHead(status, (*_without_type(changed), *content))
+        self.full = Response(head, _make_body(resource), resource.size)
         self.not_modified = Response(ResponseHead(304, _without_type(changes.apply(caching))))
+        self._whole_base: ResponseHead | None = None
+        self._not_modified_base: ResponseHead | None = None
         self._partial_base: ResponseHead | None = None
         self._last_asked: bytes | None = None
         self._partials: dict[bytes, Response] = {}  # by the Range field
@@ -146,9 +149,53 @@ class Representation:
             others.append((b"Content-Encoding", self.coding))
         return caching, others
 
-    def _make(self, status: int, media_type: bytes, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
-        content = ((b"Content-Type", media_type), (b"Content-Length", b"%d" % size))
-        return Response(ResponseHead(status, (*self._fields, *content)), parts, size)
+    def make_alike(self, resource: Resource, now_s: int) -> Representation | None:
+        """Return the representation of another file of the same kind: the same fields, but validators and length.
+
+        None if a field of these is missing, or if an option or a rule sets one.
+        """
+        mtime_s = date_s(resource.status, now_s)
+        etag = make_etag(resource, self.coding)
+        if mtime_s is None or etag is None or not self._has_bases():
+            return None
+        assert self._whole_base is not None
+        assert self._not_modified_base is not None
+        alike = Representation.__new__(Representation)
+        alike.resource = resource
+        alike.media_type = self.media_type
+        alike.coding = self.coding
+        alike.status = self.status
+        alike.vary = self.vary
+        alike.mtime_s = mtime_s
+        alike.last_modified = make_httpdate(mtime_s)
+        alike.etag = etag
+        tag = (b"ETag", etag)
+        length = (b"Content-Length", str(resource.size).encode())
+        head = FileHead(self._whole_base, (tag, (b"Last-Modified", alike.last_modified), length))
+        alike.full = Response(head, _make_body(resource), resource.size)
+        alike.not_modified = Response(FileHead(self._not_modified_base, (tag,)))
+        alike._whole_base = alike._not_modified_base = alike._partial_base = alike._last_asked = None
+        alike._partials = {}
+        alike._kept = 0
+        return alike
+
+    def _has_bases(self) -> bool:
+        """Make the heads that files of the same kind share; tell whether there are such heads."""
+        if self._whole_base is None:
+            own = ((b"ETag", self.etag), (b"Last-Modified", self.last_modified), self.full.head.fields[-1])
+            whole = [field for field in self.full.head.fields if field not in own]
+            not_modified = [field for field in self.not_modified.head.fields if field != own[0]]
+            counts = len(self.full.head.fields) - len(whole), len(self.not_modified.head.fields) - len(not_modified)
+            if counts != (3, 1):
+                return False
+            self._whole_base = ResponseHead(self.status, tuple(whole))
+            self._not_modified_base = ResponseHead(304, tuple(not_modified))
+        return True
+
+    def _make_shared_fields(self) -> tuple[Field, ...]:
+        """Return the fields that any part of the file has."""
+        fields = self.full.head.fields
+        return tuple([field for field in fields if field[0].lower() not in (b"content-type", b"content-length")])
 
     def kept_partial(self, asked: bytes) -> Response | None:
         """Return the cached 206 for a Range field, or None."""
@@ -163,7 +210,8 @@ class Representation:
             return self._make_multipart(ranges)
         start, stop = ranges[0]
         if self._partial_base is None:
-            self._partial_base = ResponseHead(206, (*self._fields, (b"Content-Type", self.media_type)))
+            type_ = (b"Content-Type", self.media_type)
+            self._partial_base = ResponseHead(206, (*self._make_shared_fields(), type_))
         part = self.resource.slice(start, stop)
         response = make_partial(self._partial_base, start, stop, self.resource.size, part)
         if asked != self._last_asked:  # a client that reads part after part repeats none
@@ -186,11 +234,18 @@ class Representation:
         heads = make_part_heads(ranges, self.resource.size, self.media_type, boundary)
         closing = make_closing_delimiter(boundary)
         total = len(b"".join(heads)) + sum([stop - start for start, stop in ranges]) + len(closing)
+        content = ((b"Content-Type", make_multipart_type(boundary)), (b"Content-Length", b"%d" % total))
+        head = ResponseHead(206, (*self._make_shared_fields(), *content))
         parts = _multipart(self.resource, heads, ranges, closing)
         if len(ranges) <= MAX_READY_PARTS:
-            return self._make(206, make_multipart_type(boundary), tuple(parts), total)
-        head = self._make(206, make_multipart_type(boundary), (), total).head
+            return Response(head, tuple(parts), total)
         return Response(head, (), total, source=parts)
+
+
+def _make_body(resource: Resource) -> tuple[bytes | FileSlice, ...]:
+    if not resource.size:
+        return ()
+    return (resource.slice(0, resource.size),) if resource.content is None else (resource.content,)
 
 
 def _multipart(

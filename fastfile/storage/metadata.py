@@ -7,6 +7,7 @@ one.
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 SECOND_NS = 1_000_000_000
 # A file system that counts time in jiffies gives two writes in one tick the same mtime: a file that changed so recently
@@ -31,18 +32,28 @@ _FIRST_OF_ZIP_S = 315532800  # 1980-01-01 in UTC or any time zone, the earliest 
 _DAY_S = 86400
 
 
-def modified_s(status: os.stat_result) -> int:
+class FileTimes(NamedTuple):
+    """The part of a file's status that decides on its fields and its entry."""
+
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+
+Status = os.stat_result | FileTimes
+
+
+def modified_s(status: Status) -> int:
     """Return when a file was last modified, in whole seconds, rounded down as Last-Modified is."""
     return status.st_mtime_ns // SECOND_NS
 
 
-def has_no_date(status: os.stat_result) -> bool:
+def has_no_date(status: Status) -> bool:
     """Tell whether the file has a time that a tool gives to every file."""
     time_s, rest_ns = divmod(status.st_mtime_ns, SECOND_NS)
     return rest_ns == 0 and (time_s in _BUILD_TIMES_S or abs(time_s - _FIRST_OF_ZIP_S) <= _DAY_S)
 
 
-def date_s(status: os.stat_result, now_s: int) -> int | None:
+def date_s(status: Status, now_s: int) -> int | None:
     """Return the Last-Modified of a file, in seconds: never later than now (RFC 9110 §8.8.2.1).
 
     None for a time that a tool gives to every file, and for times before 1970 or beyond the four digits of an
@@ -54,7 +65,7 @@ def date_s(status: os.stat_result, now_s: int) -> int | None:
     return min(time_s, now_s)
 
 
-def is_settled(status: os.stat_result, now_ns: int) -> bool:
+def is_settled(status: Status, now_ns: int) -> bool:
     """Tell whether every change from now on shows in the signature."""
     # The ctime is always the file system's own, while tools write mtimes of whole seconds everywhere.
     tick_ns = SETTLING_NS if status.st_ctime_ns % SECOND_NS else COARSE_SETTLING_NS

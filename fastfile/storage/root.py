@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from fastfile.errors import StartError
-from fastfile.sendfile import open_beneath, read_signature
+from fastfile.sendfile import make_signature, open_beneath, read_beneath, read_signature
 from fastfile.storage.outcome import Outcome, classify
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is refused.
@@ -20,6 +20,7 @@ OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # A descriptor for lookups only: it needs no permission to read the folder. macOS has no O_PATH.
 NAME_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
 MAX_LINKS = 40  # the kernel's own bound (MAXSYMLINKS)
+IDENTITY_SIZE = 16  # bytes of a signature that name the device and the inode
 MAX_RETRIES = 8  # openat2 fails with EAGAIN when a rename runs at the same time
 
 
@@ -42,6 +43,7 @@ class Root:
         self._on_lost = on_lost
         self._is_lost = False
         self._identity: tuple[int, int] | None = None
+        self._mark = b""  # the beginning of its signature
         self._fd = -1
         try:
             self._fd = self._open_root()
@@ -74,6 +76,15 @@ class Root:
                 if error.errno != errno.EXDEV:  # it may be an absolute link that leads back inside
                     raise
         return self._walk(path)
+
+    def read_small(self, path: bytes, limit: int, top: bytes) -> tuple[bytes, bytes, int, int] | None:
+        """Return the signature, content, mtime and ctime of a small file (sendfile.read_beneath); None if it is none.
+
+        ``top`` is the signature that the root's path has at the moment: None if that is not the open folder.
+        """
+        if self._is_lost or not top.startswith(self._mark):
+            return None
+        return read_beneath(self._fd, path, limit)
 
     def stat(self, path: bytes) -> os.stat_result:
         """Return the status of the file at ``path`` beneath the root. Raises OSError as open() does."""
@@ -131,6 +142,7 @@ class Root:
             os.close(fd)
             raise
         self._identity = (status.st_dev, status.st_ino)
+        self._mark = make_signature(status)[:IDENTITY_SIZE]
         return fd
 
     def _renew(self) -> None:

@@ -48,11 +48,12 @@ class Stamps:
         now_ns = time.time_ns()
         if not all(is_settled(status, now_ns) for status in folders.values()):
             return ()
-        return tuple([self._of_folder(self._root.absolute(path), status) for path, status in folders.items()])
+        return tuple(
+            [self.of_state(self._root.absolute(path), make_signature(status)) for path, status in folders.items()]
+        )
 
-    def _of_folder(self, absolute: bytes, status: os.stat_result) -> Stamp:
+    def of_state(self, absolute: bytes, signature: bytes) -> Stamp:
         """Return the one stamp for a state of a folder, so that all its files share one check per batch."""
-        signature = make_signature(status)
         stamp = self._folders.get(absolute)
         if stamp is None or stamp.signature != signature:
             if len(self._folders) >= MAX_FOLDERS:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import NamedTuple
 
 from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.sendfile import read_cached
+from fastfile.storage.metadata import Status
 from fastfile.storage.outcome import Outcome, classify
 from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root
@@ -19,6 +21,8 @@ _BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
 # The mark that Unity's loader looks for: a block of metadata at the start of the stream (RFC 7932 §9.2).
 _UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
+_NAME_ENDINGS = tuple(suffix.decode() for suffix in _ENDINGS)
+MAX_SCANNED = 1000  # names of a folder: takes half a millisecond
 
 
 class Variants(NamedTuple):
@@ -30,7 +34,7 @@ class Variants(NamedTuple):
 
     usable: dict[bytes, Resource]
     signatures: dict[bytes, bytes]
-    statuses: list[os.stat_result]
+    statuses: list[Status]
 
 
 def open_variants(root: Root, path: bytes, original: Resource | None, small_file: int) -> Variants:
@@ -55,6 +59,24 @@ def open_variants(root: Root, path: bytes, original: Resource | None, small_file
         if (original is None or not is_older(variant.mtime_ns, original.mtime_ns)) and holds_coding(variant, coding):
             found.usable[coding] = variant
     return found
+
+
+def may_have_variants(root: Root, folder: bytes) -> bool:
+    """Tell whether any name in a folder may be that of a variant, in a file system that ignores case too."""
+    try:
+        fd = root.open(folder)
+    except OSError:
+        return True
+    try:
+        with os.scandir(fd) as entries:
+            endings = [entry.name[-5:] for entry in islice(entries, MAX_SCANNED)]
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return len(endings) == MAX_SCANNED or any(
+        not ending.isascii() or ending.lower().endswith(_NAME_ENDINGS) for ending in endings
+    )
 
 
 def is_older(variant_ns: int, original_ns: int) -> bool:

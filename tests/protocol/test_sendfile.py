@@ -563,6 +563,56 @@ def test_a_name_does_not_end_at_a_nul(openat2: ModuleType, directory_fd: int) ->
         openat2.open_beneath(directory_fd, b"file\0name")
 
 
+# read_beneath
+
+
+@pytest.mark.parametrize("path", [b"file", b"folder/deep"])
+def test_a_small_file_is_read_with_its_signature_and_times(
+    sendfile_kernel: ModuleType, tree: Path, directory_fd: int, path: bytes
+) -> None:
+    (tree / "folder" / "deep").write_bytes(b"content")
+    status = os.stat(tree / os.fsdecode(path))
+    expected = (sendfile_kernel.make_signature(status), b"content", status.st_mtime_ns, status.st_ctime_ns)
+    assert sendfile_kernel.read_beneath(directory_fd, path, 7) == expected
+
+
+def test_an_empty_file_is_read(sendfile_kernel: ModuleType, tree: Path, directory_fd: int) -> None:
+    (tree / "empty").write_bytes(b"")
+    assert sendfile_kernel.read_beneath(directory_fd, b"empty", 0)[1] == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        pytest.param(b"file", 6, id="larger than the limit"),
+        pytest.param(b"large", 1 << 20, id="larger than the buffer"),
+        pytest.param(b"missing", 100, id="missing"),
+        pytest.param(b"folder", 1 << 20, id="a folder"),
+        pytest.param(b"fifo", 100, id="a FIFO"),
+        pytest.param(b"link", 100, id="a link"),
+        pytest.param(b"loop", 100, id="a loop"),
+        pytest.param(b"folder/up", 100, id="a link in a folder"),
+        pytest.param(b"aside/deep", 100, id="a folder that is a link"),
+        pytest.param(b"folder/out/file", 100, id="through a link that leads out"),
+        pytest.param(b"../etc/passwd", 100, id="dots"),
+        pytest.param(b"/etc/passwd", 100, id="an absolute path"),
+        pytest.param(b"file/deeper", 100, id="beneath a file"),
+        pytest.param(b"", 100, id="an empty path"),
+        pytest.param(b"file\0name", 100, id="a NUL"),
+        pytest.param(b"n" * 256, 100, id="a name that is too long"),
+    ],
+)
+def test_only_a_small_regular_file_without_a_link_is_read(
+    sendfile_kernel: ModuleType, tree: Path, directory_fd: int, path: bytes, limit: int
+) -> None:
+    (tree / "folder" / "deep").write_bytes(b"content")
+    (tree / "large").write_bytes(bytes(70_000))
+    (tree / "aside").symlink_to("folder")
+    descriptors = len(os.listdir("/dev/fd"))
+    assert sendfile_kernel.read_beneath(directory_fd, path, limit) is None
+    assert len(os.listdir("/dev/fd")) == descriptors
+
+
 @KERNELS
 def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
     kernel = load_kernel("_sendfile", kind)
@@ -574,6 +624,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "copy_of",
         "make_signature",
         "open_beneath",
+        "read_beneath",
         "read_signature",
         "has_signature",
     }

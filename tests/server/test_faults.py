@@ -155,7 +155,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         (send_queue, ("is_cached", "read_ahead")),
         (resource, ("read_cached",)),
         (listener, ("accept",)),
-        (root, ("open_beneath",)),
+        (root, ("open_beneath", "read_beneath")),
     ):
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))

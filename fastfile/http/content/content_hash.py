@@ -12,6 +12,7 @@ from itertools import pairwise
 _LOWER = b"abcdefghijklmnopqrstuvwxyz"
 _UPPER = _LOWER.upper()
 _DIGITS = b"0123456789"
+_MARKS = _DIGITS + _UPPER
 _HEX = _DIGITS + b"abcdef"
 _BASE32 = _UPPER + b"234567"  # esbuild, and Angular's main and styles
 _BASE64URL = _LOWER + _UPPER + _DIGITS + b"-_"  # Rollup, and so Vite, SvelteKit and Astro
@@ -48,19 +49,28 @@ def is_immutable(path: bytes) -> bool:
     """Tell whether the last segment of a file's path has the hash of its content in it."""
     folder, _, name = path.rpartition(b"/")
     stem, _, extension = name.rpartition(b".")
-    if extension.lower() not in _EXTENSIONS or is_service_worker(path):
+    # The shortest hash has 8 characters, with a digit or in upper case.
+    extension = extension.lower()
+    if extension not in _EXTENSIONS or len(stem) < 8 or not _has(stem, _MARKS):
         return False
+    return _has_hash(b"/%b/" % folder, stem, extension) and not is_service_worker(path)
+
+
+def _has_hash(location: bytes, stem: bytes, extension: bytes) -> bool:
+    """Tell whether a stem has a hash in it; ``location`` is its folder between slashes."""
     for ending in _ENDINGS:
         stem = stem.removesuffix(ending)
-    location = b"/%b/" % folder
-    in_hashed_folder = any(known in location for known in _HASHED_FOLDERS)
-    is_media = extension.lower() in _MEDIA
+    # Not with "in": it makes and clears an exception before it looks at bytes.
+    in_hashed_folder = location.find(b"/_") >= 0 and any(location.find(known) >= 0 for known in _HASHED_FOLDERS)
+    is_media = extension in _MEDIA
     in_tool_folder = location.endswith(_TOOL_FOLDERS)
     if _ends_with_hex(stem, in_hashed_folder, is_media and not in_tool_folder):
         return True
     if in_hashed_folder:
         return _is_token(_cut(stem, 8, True), 2) or _is_turbopack(_cut(stem, 13, True))
     token = _cut(stem, 8, False)
+    if not token:
+        return False
     if is_media and (not in_tool_folder or _is_numbered_name(token, location)):
         return False
     name = stem[: -len(token) - 1]

@@ -1,0 +1,198 @@
+"""Plain files: the short way to a small file at its own path, or to the index of a folder.
+
+A site's steps (lookup.py) decide what a target leads to. Where no rule, variant or option can matter, the decision
+takes a few lines and five system calls. The entry is the one that the steps would make (tests/site/test_plain_files.py
+compares them), and everything else is left to them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from time import time_ns
+
+from fastfile.http.content.media_types import make_additions, media_type
+from fastfile.http.content.stored_coding import SUFFIXES
+from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT
+from fastfile.rules.clean_urls import PagePath
+from fastfile.rules.rulebook import NO_MATCH
+from fastfile.sendfile import read_signature
+from fastfile.site.context import SiteContext
+from fastfile.site.entry import Entry
+from fastfile.site.file_entries import FileEntries
+from fastfile.site.representation import Representation
+from fastfile.site.shared import take_no_note
+from fastfile.storage.freshness import Stamp
+from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, is_settled
+from fastfile.storage.resource import Resource, hash_content
+from fastfile.storage.variants import may_have_variants
+
+MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
+MAX_KINDS = 1024
+# Files of a folder that are looked up before its names are read, once: three calls for variants of each file cost as
+# much as ten names.
+LOOKUPS_BEFORE_SCAN = 8
+# Their type depends on more than the extension (media_types.py), or their content may be stored encoded.
+SPECIAL = frozenset((b"ts", b"mts", b"cts", b"svgz", b"unityweb", b"br", b"zst", b"gz"))
+_TIMES = struct.Struct("=24xQQ")
+
+
+class Folder:
+    """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant."""
+
+    __slots__ = ("has_variants", "is_settled", "lookups", "stamp")
+
+    def __init__(self, stamp: Stamp) -> None:
+        self.stamp = stamp
+        self.is_settled = False
+        self.has_variants: bool | None = None
+        self.lookups = 0
+
+
+class PlainFiles:
+    """Finds plain files of a site at the root of a server."""
+
+    __slots__ = (
+        "_clock",
+        "_context",
+        "_files",
+        "_folders",
+        "_has_whole_pages",
+        "_hashes",
+        "_index",
+        "_media_types",
+        "_models",
+        "_root",
+        "_rules",
+        "_small_file",
+    )
+
+    def __init__(self, context: SiteContext, files: FileEntries) -> None:
+        config, provider = context.shared.config, context.provider
+        self._context = context
+        self._files = files
+        self._root = context.root
+        self._rules = context.rules
+        self._clock = context.shared.clock
+        self._small_file = config.small_file
+        self._hashes = config.etag == "auto"
+        self._media_types = make_additions(config.mime)
+        self._index = os.fsencode(config.index[0]) if config.index and provider.slash != "never" else b""
+        self._has_whole_pages = provider.pages in ("files", "both")
+        self._folders: dict[bytes, Folder] = {}
+        self._models: dict[tuple[bytes, bool], Representation] = {}
+
+    def find(self, target: bytes) -> Entry | None:
+        """Return the entry of a target in origin-form, made anew and kept; None if the steps have to decide."""
+        key = target.partition(b"?")[0]
+        # Not with "in": it makes and clears an exception before it looks at bytes.
+        if key.translate(None, PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0 or key.find(b"/.") >= 0:
+            return None
+        is_index = key.endswith(b"/")
+        path = key[1:] + self._index if is_index else key[1:]
+        folder_path, _, name = path.rpartition(b"/")
+        stem, _, extension = name.rpartition(b".")
+        if not stem or len(path) > SEGMENT_LIMIT or extension.lower() in SPECIAL:
+            return None
+        if extension == b"html" and not is_index and not self._has_whole_pages:  # it has another URL
+            return None
+        resource = self._open(folder_path, path)
+        if resource is None:
+            return None
+        representation = self._represent(resource, path, name, extension, is_index)
+        folder = self._folders[folder_path]
+        entry = Entry((folder.stamp, Stamp(self._root.absolute(path), resource.signature)), representation, {})
+        self._context.keep(key, entry)
+        return entry
+
+    def _open(self, folder_path: bytes, path: bytes) -> Resource | None:
+        """Return a file that has no variants, and whose next change its stamp and its folder's will show."""
+        top = self._check_top()
+        if top is None or (self._rules is not None and self._rules.hides(path)):
+            return None
+        folder = self._look_at(folder_path, top)
+        if folder is None or not self._has_no_variants(folder, folder_path, path):
+            return None
+        found = self._root.read_small(path, self._small_file, top.signature)
+        if found is None:
+            return None
+        signature, content, mtime_ns, ctime_ns = found
+        now_ns = time_ns()
+        is_settled_now = abs(now_ns - mtime_ns) > SETTLING_NS and abs(now_ns - ctime_ns) > SETTLING_NS
+        if not is_settled_now or ctime_ns % SECOND_NS == 0:  # the file system may keep whole seconds
+            return None
+        resource = Resource(-1, FileTimes(mtime_ns, ctime_ns), len(content), signature, content)
+        if self._hashes and mtime_ns % SECOND_NS == 0:  # as Tags does
+            resource.tag = hash_content((content,))
+        return resource
+
+    def _check_top(self) -> Stamp | None:
+        """Return the stamp of the root, checked in this batch; None if there are rules, or may be."""
+        if self._rules is not None:
+            return self._rules.absence()
+        folder = self._look_at(b"", None)
+        return None if folder is None else folder.stamp
+
+    def _look_at(self, path: bytes, top: Stamp | None) -> Folder | None:
+        """Return the state of a folder, checked in this batch; None if a change of it could go unnoticed."""
+        folder = self._folders.get(path)
+        if folder is None or not folder.stamp.is_fresh(self._clock):
+            stamp = top if not path else None
+            if stamp is None:
+                absolute = self._root.absolute(path)
+                signature = read_signature(absolute)
+                if len(signature) != _TIMES.size:
+                    return None
+                stamp = self._files.stamps.of_state(absolute, signature)
+            folder = Folder(stamp)
+            if len(self._folders) >= MAX_FOLDERS:
+                self._folders.clear()
+            self._folders[path] = folder
+        if not folder.is_settled:
+            folder.is_settled = is_settled(FileTimes(*_TIMES.unpack(folder.stamp.signature)), time_ns())
+        return folder if folder.is_settled else None
+
+    def _has_no_variants(self, folder: Folder, folder_path: bytes, path: bytes) -> bool:
+        folder.lookups += 1
+        if folder.has_variants is None and folder.lookups > LOOKUPS_BEFORE_SCAN:
+            folder.has_variants = may_have_variants(self._root, folder_path)
+        if folder.has_variants is False:
+            return True
+        absolute = self._root.absolute(path)
+        for _, suffix in SUFFIXES:  # noqa: SIM110 - all() makes a generator, which costs more when compiled
+            if read_signature(absolute + suffix, False) != b"":
+                return False
+        return True
+
+    def _represent(
+        self, resource: Resource, path: bytes, name: bytes, extension: bytes, is_index: bool
+    ) -> Representation:
+        """Return the representation of a file, made like one of the same kind if there is one."""
+        context, now_s = self._context, self._clock.wall_s
+        kind = (extension, not is_index and context.cache_policy.keeps(path))
+        model = self._models.get(kind)
+        alike = None if model is None else model.make_alike(resource, now_s)
+        if alike is not None:
+            return alike
+        page = PagePath(path.rpartition(b"/")[0], True) if is_index else PagePath(path, False)
+        changes = context.changes_of_file(path, page, NO_MATCH, 200)
+        made = Representation(resource, media_type(name, self._media_types), b"", b"", now_s, changes)
+        if len(self._models) >= MAX_KINDS:
+            self._models.clear()
+        self._models[kind] = made
+        return made
+
+
+def has_plain_files(context: SiteContext) -> bool:
+    """Tell whether a site may have files on which only their path decides."""
+    shared, config = context.shared, context.shared.config
+    return (
+        not context.base
+        and context.root.only is None
+        and context.provider.pages != "clean"
+        and shared.note is take_no_note
+        and shared.compression is None
+        and config.etag != "content"
+        and not config.encoded
+        and not context.cache_policy.has_rules
+    )

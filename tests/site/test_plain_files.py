@@ -1,0 +1,238 @@
+"""The short way to a plain file comes to the entry that the steps of the site would make."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastfile.application import make_application, open_roots
+from fastfile.clock import Clock
+from fastfile.config.config import Config
+from fastfile.message import Deferred, RequestHead, Response
+from fastfile.site.handler import Handler
+from fastfile.site.mounts import Mounts
+from fastfile.storage.metadata import is_settled
+
+NAMES = """
+index.html page.html app.js style.css noextension README a.d.ts a.ts movie.ts empty.txt UPPER.TXT x.tar.gz data.json.br
+assets/index-BfQx3Zk1.js assets/plain.js assets/sw-BfQx3Zk1.js docs/index.html docs/page.html docs/index.htm
+coded/a.js coded/a.js.gz coded/b.js .hidden.txt folder/.inner/a.txt picture.svgz build.unityweb only-index/index.htm
+old.txt whole.txt zip.txt weird..name.txt many/0.css many/1.css netlify.toml large.bin
+"""
+FILES = (*NAMES.split(), "a b.txt", "caf\u00e9.txt")
+OTHERS = """
+/ /docs /docs/ /docs// /docs/../app.js /docs/./page.html //app.js /app.js/ /app.js?query /app.js?a=/../b /?query
+/docs/?query /app.js#part /%61pp.js /a%20b.txt /caf%C3%A9.txt /page /missing.js /docs/missing/ /link.js
+/linked/page.html /only-index/ /assets/ app.js /app.js%00 /docs/page /Index.html /.. *
+"""
+LONG = (f"/{'deep/' * 90}a.js", f"/{'n' * 200}.js", f"/{'n' * 300}.js")
+TARGETS = (*(f"/{name}" for name in FILES), *OTHERS.split(), *LONG)
+OPTIONS: dict[str, dict[str, object]] = {
+    "defaults": {},
+    "files": {"clean_urls": False},
+    "clean": {"clean_urls": True},
+    "app": {"spa": "index.html"},
+    "netlify": {"as_": "netlify"},
+    "vercel": {"as_": "vercel"},
+    "github": {"as_": "github"},
+    "cloudflare": {"as_": "cloudflare"},
+    "no rules": {"rules": "off"},
+    "dotfiles": {"dotfiles": True},
+    "index.htm": {"index": ("index.htm", "index.html")},
+    "mime": {"mime": ("js=text/x-script", "ts=text/x-types")},
+    "tags of content": {"etag": "content"},
+    "tags of times": {"etag": "mtime"},
+    "cache control": {"cache_control": (("*.css", "max-age=5"),)},
+    "never immutable": {"immutable": "off"},
+    "own fields": {"header": ("X-Own: 1", "ETag: W/1", "Cache-Control: no-store")},
+    "own date": {"header": ("Last-Modified: never",)},
+    "cors": {"cors": ("*",)},
+    "links": {"follow_symlinks": True},
+    "small": {"small_file": 4},
+    "base": {"base": "/docs/"},
+    "no cache": {"cache_size": 0},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    for number, name in enumerate(FILES):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if name == "empty.txt" else f"content of {number}".encode())
+    (folder / "link.js").symlink_to("app.js")
+    (folder / "linked").symlink_to("docs")
+    (folder / "large.bin").write_bytes(bytes(100_000))
+    for name, time_s in (("old.txt", -5), ("whole.txt", 1_600_000_000), ("zip.txt", 315532800)):
+        os.utime(folder / name, (time_s, time_s))
+    settle(folder)
+    return folder
+
+
+def settle(folder: Path) -> None:
+    """Wait until a change of any file would show."""
+    while not all(is_settled(path.lstat(), time.time_ns()) for path in (folder, *folder.rglob("*"))):
+        os.sched_yield()
+
+
+@pytest.fixture
+def make(folder: Path) -> Iterator[Callable[..., tuple[Handler, Clock]]]:
+    roots = []
+
+    def make(**options: object) -> tuple[Handler, Clock]:
+        config, clock = Config(**options), Clock()  # type: ignore[arg-type]
+        mount_points = open_roots(config, os.fsencode(folder))
+        roots.extend(point.root for point in mount_points)
+        handler = make_application(config, mount_points, clock, failures.append)
+        ask(handler, clock, "/robots.txt")  # from now on the authority is known
+        return handler, clock
+
+    failures: list[BaseException] = []
+    yield make
+    for root in roots:
+        root.close()
+    assert failures == []
+
+
+def ask(handler: Handler, clock: Clock, target: str, **fields: bytes) -> Response:
+    clock.begin_batch()
+    response = handler.respond(RequestHead(b"GET", target.encode(), 1, 0, authority=b"localhost", **fields))
+    while isinstance(response, Deferred):  # a listing
+        job: Future[Any] = Future()
+        job.set_result(response.work())
+        response = response.finish(job)
+    return response
+
+
+def seen(response: Response) -> tuple[int, list[tuple[bytes, bytes]], bytes | int]:
+    body = b"".join(part for part in response.parts if isinstance(part, bytes))
+    return response.status, sorted(response.fields), body or response.body_size
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_target_gets_the_response_that_the_steps_make(
+    make: Callable[..., tuple[Handler, Clock]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Files are made like the first one of their kind; with two orders, any may be the first."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Mounts, "find_plain", lambda *_: None)
+        handler, clock = make(**OPTIONS[name])
+        expected = {target: asked(handler, clock, target) for target in TARGETS}
+    for targets in (TARGETS, TARGETS[::-1]):
+        handler, clock = make(**OPTIONS[name])
+        assert {target: asked(handler, clock, target) for target in targets} == expected
+
+
+def asked(handler: Handler, clock: Clock, target: str) -> object:
+    """Return what is seen of several requests for a target."""
+    whole = seen(ask(handler, clock, target))
+    tag = dict(whole[1]).get(b"ETag", b'"none"')
+    return (
+        whole,
+        seen(ask(handler, clock, target, if_none_match=tag)),
+        seen(ask(handler, clock, target, range=b"bytes=2-5")),
+        seen(ask(handler, clock, target, accept_encoding=b"gzip, br")),
+    )
+
+
+def is_plain(handler: Handler, clock: Clock, target: str, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Tell whether a target is found without the steps."""
+    found = []
+    with monkeypatch.context() as patched:
+        real = Mounts.find_plain
+        patched.setattr(Mounts, "find_plain", lambda *arguments: found.append(real(*arguments)) or found[-1])
+        assert ask(handler, clock, target).status == 200
+    return found[-1] is not None
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/app.js", True),
+        ("/docs/", True),
+        ("/", True),
+        ("/assets/index-BfQx3Zk1.js", True),
+        ("/UPPER.TXT?query", True),
+        ("/coded/b.js", True),
+        ("/whole.txt", True),
+        ("/coded/a.js", False),
+        ("/page.html", False),
+        ("/link.js", False),
+        ("/large.bin", False),
+        ("/a.ts", False),
+    ],
+)
+def test_the_short_way_finds(
+    make: Callable[..., tuple[Handler, Clock]], monkeypatch: pytest.MonkeyPatch, target: str, expected: bool
+) -> None:
+    handler, clock = make()
+    assert is_plain(handler, clock, target, monkeypatch) is expected
+
+
+def test_a_folder_with_many_lookups_is_read_once_and_its_next_variant_is_seen(
+    folder: Path, make: Callable[..., tuple[Handler, Clock]]
+) -> None:
+    files = [folder / "many" / f"{number}.css" for number in range(30)]
+    for file in files:
+        file.write_bytes(b"body {}")
+    settle(folder)
+    handler, clock = make()
+    for file in files[:20]:
+        assert b"Vary" not in dict(ask(handler, clock, f"/many/{file.name}").fields)
+    for file in files[18:22]:
+        Path(f"{file}.gz").write_bytes(b"\x1f\x8bcoded")
+    for number in (0, 19, 21, 25):
+        response = ask(handler, clock, f"/many/{number}.css", accept_encoding=b"gzip")
+        assert (dict(response.fields).get(b"Content-Encoding") == b"gzip") is (number in (19, 21))
+    for file in files[18:22]:
+        Path(f"{file}.gz").unlink()
+
+
+def test_a_changed_file_a_changed_folder_and_a_new_rule_are_seen_in_the_next_batch(
+    folder: Path, make: Callable[..., tuple[Handler, Clock]]
+) -> None:
+    handler, clock = make()
+    changing = folder / "docs" / "changing.txt"
+    for content in (b"one", b"two", b"three"):
+        changing.write_bytes(content)
+        assert ask(handler, clock, "/docs/changing.txt").parts == (content,)
+        settle(folder)
+        assert ask(handler, clock, "/docs/changing.txt").parts == (content,)
+    changing.unlink()
+    assert ask(handler, clock, "/docs/changing.txt").status == 404
+    (folder / "_redirects").write_text("/app.js /style.css 302!\n")
+    try:
+        assert ask(handler, clock, "/assets/plain.js").status == 200
+        assert ask(handler, clock, "/app.js").status == 302
+    finally:
+        (folder / "_redirects").unlink()
+        settle(folder)
+
+
+def test_a_replaced_root_is_seen_in_the_next_batch(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "in").mkdir(parents=True)
+        for file in ("a.txt", "in/b.txt", "in/c.txt"):
+            (tmp_path / name / file).write_text(name)
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    settle(tmp_path)
+    clock = Clock()
+    config = Config()
+    mount_points = open_roots(config, os.fsencode(current))
+    handler = make_application(config, mount_points, clock, lambda error: None)
+    for name in ("one", "two"):
+        for target in ("/a.txt", "/in/b.txt"):
+            assert ask(handler, clock, target).parts == (name.encode(),)
+        current.unlink()
+        current.symlink_to("two")
+    for target in ("/a.txt", "/in/b.txt", "/in/c.txt"):
+        assert ask(handler, clock, target).parts == (b"two",)
+    mount_points[0].root.close()
