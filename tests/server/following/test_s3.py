@@ -1,0 +1,65 @@
+"""A replica of a bucket of a real S3 server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.rawclient import RawClient
+from support.s3server import S3Server
+from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+from support.stores import publish_folder, write_tree
+
+from fastfile.releases.location import open_store, parse_location
+
+FILES = {"index.html": b"one", "large.bin": os.urandom(3 << 20), "empty.txt": b""}
+
+
+def publish(folder: Path, location: str, files: dict[str, bytes]) -> None:
+    publish_folder(open_store(parse_location(location)), write_tree(folder / "dist", files))
+
+
+def test_a_replica_of_a_bucket_serves_and_follows_it(tmp_path: Path, s3_location: str) -> None:
+    publish(tmp_path, s3_location, FILES)
+    options = ["--store-cache", str(tmp_path / "cache"), "--store-poll", "1h", s3_location]
+    with ServerProcess(options) as server, RawClient(server.connect()) as client:
+        assert client.request("/").body == b"one"
+        assert client.request("/large.bin").body == FILES["large.bin"]
+        assert client.request("/empty.txt").body == b""
+        publish(tmp_path, s3_location, {**FILES, "index.html": b"two", "new.js": b"new"})
+        assert client.request("/new.js").body == b"new"
+        assert client.request("/").body == b"two"
+
+
+@pytest.mark.parametrize(
+    ("environment", "texts"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONG"}, ["403", "AWS_ACCESS_KEY_ID"]),
+        ({"AWS_SECRET_ACCESS_KEY": "wrongwrongwrong"}, ["403", "AWS_ACCESS_KEY_ID"]),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, ["http://127.0.0.1:1"]),
+    ],
+    ids=["unknown key", "wrong secret", "no server"],
+)
+def test_without_a_release_a_refusal_is_one_line(
+    environment: dict[str, str], texts: list[str], tmp_path: Path, s3_location: str, s3_server: S3Server
+) -> None:
+    publish(tmp_path, s3_location, {"a": b"1"})
+    command = [sys.executable, "-m", "fastfile", "--port", "0", "--quiet", "--store-cache", str(tmp_path / "cache")]
+    done = subprocess.run(
+        [*command, s3_location],
+        env={**clean_environment(), **s3_server.environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    for text in (s3_location, *texts):
+        assert text in done.stderr
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        assert os.environ[name] not in done.stderr
+        assert environment.get(name, "no value") not in done.stderr
