@@ -18,6 +18,8 @@ _THREADS = 4
 _ATTEMPTS = 3
 # Bytes between two wanted blobs that cost less than another request.
 _GAP = 256 * 1024
+# Of one request: so many bytes for each thread, and once more while they are copied, are in memory.
+_SPAN_LIMIT = 2 * MIB
 
 Deliver = Callable[[str, Iterator[bytes]], None]
 
@@ -71,7 +73,7 @@ def _join(parts: list[_Part]) -> list[list[_Part]]:
     spans: list[list[_Part]] = []
     end = 0
     for part in sorted(parts, key=lambda part: part.offset):
-        if not spans or part.offset > end + _GAP:
+        if not spans or part.offset > end + _GAP or part.offset + part.size > spans[-1][0].offset + _SPAN_LIMIT:
             spans.append([])
         spans[-1].append(part)
         end = part.offset + part.size

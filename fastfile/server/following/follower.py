@@ -175,6 +175,7 @@ class FollowerProcess:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             environment = self._environment.read()
+            environment["MALLOC_ARENA_MAX"] = "2"  # glibc keeps freed memory for each thread otherwise
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
             os.set_inheritable(end.fileno(), True)
             close_descriptors({end.fileno()})
