@@ -36,12 +36,23 @@ class Asked(Protocol):
 
 
 class Follower:
-    """Keeps ``cache`` at the current release of ``store``. ``tell`` gets each new status."""
+    """Keeps ``cache`` at the current release of ``store``. ``tell`` gets each new status.
+
+    ``pointers`` is the same store, with less patience: it reads the pointer once there is a release to serve.
+    """
 
     def __init__(
-        self, store: Store, cache: Cache, poll_s: float, tell: Callable[[Status], None], log: Log, asked: Asked
+        self,
+        store: Store,
+        pointers: Store,
+        cache: Cache,
+        poll_s: float,
+        tell: Callable[[Status], None],
+        log: Log,
+        asked: Asked,
     ) -> None:
         self._store = store
+        self._pointers = pointers
         self._cache = cache
         self._poll_s = poll_s
         self._tell = tell
@@ -73,7 +84,7 @@ class Follower:
         began_s = time.monotonic()
         self.status = self.status._replace(polls=self.status.polls + 1)
         try:
-            found = read_pointer(self._store, self._etag)
+            found = read_pointer(self._pointers if self.status.release else self._store, self._etag)
             if isinstance(found, NotModified):
                 self._confirm(began_s)
             elif found is None:

@@ -19,6 +19,9 @@ from fastfile.releases.location import open_store, parse_location
 from fastfile.server.confinement.sandbox import confine_writing
 from fastfile.server.following.status import FATAL, Settings, Status, parse_settings
 
+# For a read of the pointer once there is a release to serve: workers wait for a shorter time anyway.
+POINTER_S = 4.0
+
 
 class Orders:
     """The requests of the server, which a thread reads from the socket. The process ends when the server does."""
@@ -57,10 +60,11 @@ def _follow(settings: Settings, channel: socket.socket) -> int:
         channel.sendall(status.to_line() + b"\n")
 
     cache = Cache(settings.folder)
-    store = open_store(parse_location(settings.location))  # imports its library, before the sandbox
+    location = parse_location(settings.location)
+    store, pointers = open_store(location), open_store(location, POINTER_S)  # imports its library, before the sandbox
     log = Log(settings.as_json, settings.is_quiet)
     sandbox = confine_writing(os.fsencode(settings.folder))
-    follower = Follower(store, cache, settings.poll_s, tell, log, Orders(channel))
+    follower = Follower(store, pointers, cache, settings.poll_s, tell, log, Orders(channel))
     if settings.release is not None:
         follower.fetch(settings.release)
         return 0

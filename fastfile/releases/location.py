@@ -57,16 +57,19 @@ def parse_location(text: str) -> Location:
     return Location("s3", bucket, "/".join(segments))
 
 
-def open_store(location: Location) -> Store:
-    """Return the store of a location. It makes no request. Raises StartError if the library for it is missing."""
+def open_store(location: Location, call_s: float | None = None) -> Store:
+    """Return the store of a location. It makes no request. Raises StartError if the library for it is missing.
+
+    ``call_s`` is the deadline of a call for a small object, where there is one.
+    """
     if location.scheme == "file":
         from fastfile.releases.folder_store import FolderStore
 
         return FolderStore(location)
     try:
-        from fastfile.releases.s3.store import S3Store
+        from fastfile.releases.s3.store import Limits, S3Store
     except ModuleNotFoundError as error:
         if error.name != "obstore":
             raise
         raise StartError(f"{location}: obstore is not installed; run pip install 'fastfile[s3]'") from None
-    return S3Store(location)
+    return S3Store(location) if call_s is None else S3Store(location, Limits(call_s / 2, call_s / 2, call_s))

@@ -41,7 +41,7 @@ class Following:
         self.cache = Cache(str(folder))
         self.log = Recording()
         self.statuses: list[Status] = []
-        self.follower = Follower(store, self.cache, 5.0, self.statuses.append, self.log, NeverAsked())
+        self.follower = Follower(store, store, self.cache, 5.0, self.statuses.append, self.log, NeverAsked())
 
     def poll(self) -> Status:
         self.follower.poll()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from support.faultyproxy import FaultyProxy
 from support.rawclient import RawClient
 from support.s3server import S3Server
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
@@ -32,6 +34,32 @@ def test_a_replica_of_a_bucket_serves_and_follows_it(tmp_path: Path, s3_location
         publish(tmp_path, s3_location, {**FILES, "index.html": b"two", "new.js": b"new"})
         assert client.request("/new.js").body == b"new"
         assert client.request("/").body == b"two"
+
+
+def test_a_store_that_hangs_makes_one_404_late_and_stops_nothing(
+    tmp_path: Path, s3_location: str, s3_server: S3Server
+) -> None:
+    publish(tmp_path, s3_location, {"index.html": b"one"})
+    proxy = FaultyProxy(s3_server.port)
+    options = ["--store-cache", str(tmp_path / "cache"), "--store-poll", "200ms", s3_location]
+    try:
+        with ServerProcess(options, s3_server.environment(proxy.url)) as server, RawClient(server.connect()) as client:
+            assert client.request("/nothing").status == 404
+            proxy.spoil("hang", 1.0)
+            began_s = time.monotonic()
+            for _ in range(50):
+                assert client.request("/nothing").status == 404
+                assert client.request("/").body == b"one"
+            assert time.monotonic() - began_s < 20  # 50 without the rule that only the first one waits
+            publish(tmp_path, s3_location, {"index.html": b"two", "new.js": b"new"})
+            proxy.heal()
+            deadline_s = time.monotonic() + TIMEOUT_S
+            while client.request("/new.js").status != 200:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.01)
+            assert client.request("/").body == b"two"
+    finally:
+        proxy.close()
 
 
 @pytest.mark.parametrize(
