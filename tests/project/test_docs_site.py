@@ -50,6 +50,7 @@ WORDS = {
     "prometheus": "metrics/",
     "grafana": "metrics/",
     "exit": "exit-codes/",
+    "rollback": "releases/",
     "zip": "listing/",
 }
 SEARCH = """
