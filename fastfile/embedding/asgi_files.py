@@ -177,9 +177,12 @@ class AsgiMounts:
         self._local = threading.local()
 
     def find(self, mount: str) -> AsgiFiles:
-        """Return the files for a mount, of this thread and its event loop."""
+        """Return the files for a mount, of this thread and its event loop. Raises RuntimeError without asyncio."""
         local = self._local
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError("fastfile.asgi needs an event loop of asyncio or uvloop; trio has none") from None
         if getattr(local, "loop", None) is not loop:
             local.loop, local.files = loop, {}
         files: AsgiFiles | None = local.files.get(mount)

@@ -384,3 +384,11 @@ def test_nothing_of_the_process_is_changed(site: Path) -> None:
     host.request("/big.bin", "GET", "Accept-Encoding: gzip")
     host.close()
     assert state() == before
+
+
+def test_a_server_without_asyncio_is_told_what_is_needed(site: Path) -> None:
+    async def ask() -> None:
+        await StaticFiles(site)({"type": "http", "method": "GET", "path": "/app.js", "headers": []}, None, None)
+
+    with pytest.raises(RuntimeError, match="needs an event loop of asyncio or uvloop"):
+        ask().send(None)  # as a loop does that is not asyncio's, such as trio's
