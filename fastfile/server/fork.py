@@ -22,6 +22,7 @@ from fastfile.server.signals import HANDLED
 from fastfile.server.worker import RETIRE, run_worker
 
 if TYPE_CHECKING:
+    from fastfile.server.following.follower import FollowerProcess
     from fastfile.server.metrics.endpoint import Metering
 
 ENDS_WITHIN_S = 2.0  # for a killed process, unless its system call waits for a disk
@@ -149,6 +150,21 @@ def describe_end(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exit status {os.waitstatus_to_exitcode(status)}"
+
+
+def reap(children: dict[int, Child], followers: Iterable[FollowerProcess]) -> list[tuple[Child, int]]:
+    """Remove ended workers from the children, and return them with their exit statuses."""
+    dead = []
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            break
+        child = children.pop(pid, None)
+        if child is not None:  # otherwise an orphan of another process, if this one is PID 1
+            dead.append((child, status))
+        for follower in followers:
+            follower.note_end(pid, status)
+    return dead
 
 
 def await_ends(pids: Iterable[int]) -> list[int]:

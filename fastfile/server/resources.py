@@ -39,6 +39,13 @@ class Plan(NamedTuple):
     report: Report | None = None  # of the command of --run
 
 
+def folders_of(plan: Plan) -> list[bytes]:
+    """Return the paths of the roots whose disks --remote-disk looks at."""
+    if plan.config.remote_disk != "auto":
+        return []
+    return [plan.root_path, *(os.fsencode(folder) for _, folder in plan.config.mount)]
+
+
 class Sockets(NamedTuple):
     """The listening sockets of a worker: its own, and those of --redirect-http; ``port`` is that of its own."""
 

@@ -7,7 +7,6 @@ in it.
 from __future__ import annotations
 
 import gc
-import os
 import select
 import signal
 import time
@@ -18,14 +17,15 @@ from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.channel import ALIVE, ASK, READY, RENEW, Child, kill_hung, signal_children
-from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reopen_logs
+from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reap, reopen_logs
 from fastfile.server.https.certificates import CertificateWatch, renew
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
-from fastfile.server.resources import Plan
+from fastfile.server.resources import Plan, folders_of
 from fastfile.server.signals import SignalPipe, ends_on_hangup
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE
+from fastfile.storage.mount_table import MountWatch
 
 if TYPE_CHECKING:
     from fastfile.server.following.follower import FollowerProcess
@@ -77,6 +77,8 @@ class Supervisor:
         self._stopping = False
         self._kill_at_s = float("inf")
         self._watch = CertificateWatch()
+        self._mounts = MountWatch()
+        self._mounts.begin(folders_of(plan))
         self._forker = Forker(listening, errors, metering, redirecting)
         self._signals = SignalPipe()
         self._ends_on_hangup = ends_on_hangup()
@@ -91,6 +93,7 @@ class Supervisor:
                 self._wait()
         finally:
             self._signals.ignore()
+            self._mounts.close()
             self._kill_all()
         return 0
 
@@ -132,13 +135,17 @@ class Supervisor:
         poll = select.poll()
         for fd in (self._signals.fd, *connected):
             poll.register(fd, select.POLLIN)
+        if self._mounts.fd >= 0:
+            poll.register(self._mounts.fd, select.POLLPRI)
         for fd, _ in poll.poll(self._sleep_ms()):
+            if fd == self._mounts.fd and self._mounts.has_changed() and not self._stopping:
+                self._replace_by(self._renew)
             end = connected.get(fd)
             if isinstance(end, Child):
                 self._receive(end)
             elif end is not None:
                 end.receive()
-        dead = self._reap()
+        dead = reap(self._children, self._followers)
         # Last, because a SIGTERM to the whole group that ended a worker is among the signals: then it was no crash.
         for number in self._signals.take():
             self._on_signal(number)
@@ -217,6 +224,7 @@ class Supervisor:
             self._refuse_reload(str(error))
             return
         self._listening.widen(plan.config)
+        self._mounts.begin(folders_of(plan))
         self._begin_generation(plan, True)
 
     def _refuse_reload(self, cause: str) -> None:
@@ -226,7 +234,7 @@ class Supervisor:
         self._manager.ready()
 
     def _renew(self) -> None:
-        """Replace all workers by ones with the same settings, because their sandbox hides the current root."""
+        """Replace all workers by ones with the same settings, which look at the roots and their disks again."""
         self._begin_generation(self._current.plan, False)
 
     def _renew_certificates(self) -> None:
@@ -295,20 +303,6 @@ class Supervisor:
             count = self._config.workers
             self._errors.say(f"reloaded the settings; {count} {'worker serves' if count == 1 else 'workers serve'}")
         self._begin_pending()
-
-    def _reap(self) -> list[tuple[Child, int]]:
-        """Remove ended workers from the children, and return them with their exit statuses."""
-        dead = []
-        while self._children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            child = self._children.pop(pid, None)
-            if child is not None:  # otherwise an orphan of another process, if this one is PID 1
-                dead.append((child, status))
-            for follower in self._followers:
-                follower.note_end(pid, status)
-        return dead
 
     def _on_end(self, child: Child, status: int) -> None:
         while child.fd >= 0:

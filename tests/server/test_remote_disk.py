@@ -101,6 +101,29 @@ def test_a_file_is_closed_where_that_can_hang(tmp_path: Path, disk: BrokenDisk) 
         disk.release()
 
 
+def test_a_disk_that_is_mounted_after_the_start_stops_no_other_either(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        pytest.skip("only root can mount, and needs /dev/fuse")
+    for name in ("near", "far"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+    options = ["--mount", f"/far={tmp_path / 'far'}", "--disk-timeout", f"{TIMEOUT_S}", "--grace=1"]
+    with ServerProcess([*options, str(tmp_path / "near")]) as server:
+        assert ask(server, "/far/").body == b"far"
+        (worker,) = server.worker_pids()
+        with BrokenDisk(tmp_path / "far", {b"small.txt": SMALL}) as disk:
+            until(
+                lambda: server.worker_pids() not in ([worker], []) and ask(server, "/far/small.txt").body == SMALL,
+                "new",
+            )
+            until(lambda: len(server.worker_pids()) == 1, "the worker before has ended")
+            disk.hanging.add("lookup")
+            assert ask(server, "/far/small.txt").status == 503
+            assert ask(server, "/").body == b"near"
+            disk.release()
+        until(lambda: ask(server, "/far/").body == b"far", "the disk is gone")
+
+
 def test_a_server_that_is_told_to_stop_does_not_wait_for_a_disk(server: ServerProcess, disk: BrokenDisk) -> None:
     disk.hanging.add("lookup")
     with RawClient(server.connect()) as waiting:
