@@ -52,6 +52,8 @@ WORDS = {
     "exit": "exit-codes/",
     "rollback": "releases/",
     "zip": "listing/",
+    "s3": "replicas/",
+    "releases": "replicas/",
 }
 SEARCH = """
 const [words, done] = arguments, found = {}, left = [...words];
