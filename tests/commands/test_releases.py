@@ -92,6 +92,7 @@ def test_results_are_json_on_request(location: str, capsys: pytest.CaptureFixtur
 WRONG = [
     (["publish"], "LOCATION", "expected one location, got nothing"),
     (["publish", "dist"], "LOCATION", "expected one location, got nothing"),
+    (["publish", "dist", "/srv/x"], "LOCATION", 'expected s3://BUCKET/PREFIX or file:///FOLDER, got "/srv/x"'),
     (["publish", "dist", "s3://b"], "LOCATION", "expected s3:// and a bucket"),
     (["publish", "dist", "https://example.com/x"], "LOCATION", "expected s3://BUCKET/PREFIX or file:///FOLDER"),
     (["publish", "dist", "file://dist"], "LOCATION", "expected file:/// and the absolute path of a folder"),

@@ -74,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     words, values = read
     folders = [*filter(None, [values["directory"]]), *(word for word in words if not is_location(word))]
-    store = open_store([word for word in words if is_location(word)])
+    # `publish dist /srv/site`: the error is about the place, which is no location.
+    store = open_store([word for word in words if is_location(word)] or folders[1:])
     if len(folders) > 1:
         raise ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{printable(folders[1])}"')
     root = Root(os.fsencode(_find_folder(folders)), values["follow_symlinks"])
