@@ -11,6 +11,9 @@ from pathlib import Path
 from setuptools import setup
 
 EXTENSIONS = runpy.run_path("fastfile/_extensions.py")
+# Where -O2 saves instructions of a plain request, counted by benchmarks/instructions.py. Elsewhere -O1 does as well and
+# compiles faster.
+HOT = ("_parser", "_sendfile", "clock", "storage.freshness", "site.entry", "server.net.http1.connection")
 
 
 def flag(name: str) -> bool:
@@ -44,23 +47,35 @@ def extension_build() -> dict[str, object]:
                     Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
                 self.extensions = []
 
+    # Without functions that can be bound and inspected, pickling, and the source as comments, the build takes a third
+    # less. C types are those of the .pxd; an annotation of int means a Python int.
+    directives = {
+        "annotation_typing": False,
+        "auto_pickle": False,
+        "binding": False,
+        "emit_code_comments": False,
+        "language_level": "3",
+    }
     declarations = [str(path) for pattern in ("*.pxd", "*.h") for path in Path("fastfile").rglob(pattern)]
+    shared = EXTENSIONS["SHARED"]
 
-    def extension(module: str, suffix: str) -> Extension:
-        return Extension(
+    def extension(module: str) -> Extension:
+        suffix = ".pyx" if module in EXTENSIONS["KERNELS"] else ".c" if module == shared else ".py"
+        # Python's flags include -g, which costs a third more build time and seven times the size, and -Wall.
+        flags = os.environ.get("FASTFILE_CFLAGS") or f"{'-O2' if module in HOT else '-O1'} -g0 -w"
+        made = Extension(
             f"fastfile.{module}",
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
             depends=declarations,  # a changed layout changes every extension that uses it
-            # Python's flags include -g, which costs a third more build time and seven times the size.
-            extra_compile_args=os.environ.get("FASTFILE_CFLAGS", "-O2 -g0").split(),
-            # C types are those of the .pxd; an annotation of int means a Python int.
-            cython_directives={"language_level": "3", "annotation_typing": False},
+            extra_compile_args=flags.split(),
+            cython_directives=directives,
         )
+        if module not in EXTENSIONS["KERNELS"]:  # in a kernel, gcc inlines what it would have to call in another module
+            made.shared_utility_qualified_name = f"fastfile.{shared}"
+        return made
 
-    extensions = [extension(name, ".pyx") for name in EXTENSIONS["KERNELS"]]
-    extensions += [extension(name, ".py") for name in EXTENSIONS["COMPILED_SOURCES"]]
     return {
-        "ext_modules": extensions,
+        "ext_modules": [extension(module) for module in EXTENSIONS["MODULES"]],
         "cmdclass": {"build_ext": BuildAllOrNone},
         "options": {"build_ext": {"parallel": os.cpu_count() or 1}},
     }

@@ -59,6 +59,9 @@ COMPILED_SOURCES = (
     "server.net.clients",
     "server.net.listener",
 )
+# Cython's own functions, once for all COMPILED_SOURCES. It has no source: Cython writes it.
+SHARED = "_cyutility"
+MODULES = (*KERNELS, SHARED, *COMPILED_SOURCES)
 FOLDERS = sorted({"/".join(name.split(".")[:-1]) for name in KERNELS + COMPILED_SOURCES})
 
 
@@ -71,14 +74,14 @@ def reason_against(package: str) -> str:
     is_checkout = os.path.exists(os.path.join(os.path.dirname(package), "setup.py"))
     declared_ns, declaration = 0, ""
     if is_checkout:
-        declared_ns, declaration = max(
-            (_mtime_ns(path + end), path + end) for path in _paths(package) for end in (".pxd", ".h")
-        )
-    for path, name in zip(_paths(package), KERNELS + COMPILED_SOURCES, strict=True):
+        paths = [_path(package, name) for name in MODULES]
+        declared_ns, declaration = max((_mtime_ns(path + end), path + end) for path in paths for end in (".pxd", ".h"))
+    for name in MODULES:
+        path = _path(package, name)
         built_ns = _mtime_ns(path + EXTENSION_SUFFIXES[0])
         if not built_ns:
             return "no extension is built" if name == KERNELS[0] else f"the extension fastfile.{name} is missing"
-        if is_checkout:
+        if is_checkout and name != SHARED:
             source = path + (".pyx" if name in KERNELS else ".py")
             source_ns, source = max((_mtime_ns(source), source), (declared_ns, declaration))
             if source_ns > built_ns:
@@ -86,8 +89,8 @@ def reason_against(package: str) -> str:
     return ""
 
 
-def _paths(package: str) -> list[str]:
-    return [os.path.join(package, *name.split(".")) for name in KERNELS + COMPILED_SOURCES]
+def _path(package: str, name: str) -> str:
+    return os.path.join(package, *name.split("."))
 
 
 def _mtime_ns(path: str) -> int:

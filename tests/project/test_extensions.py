@@ -14,9 +14,8 @@ from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
 import fastfile
-from fastfile._extensions import COMPILED_SOURCES, KERNELS, reason_against
+from fastfile._extensions import COMPILED_SOURCES, KERNELS, MODULES, reason_against
 
-NAMES = KERNELS + COMPILED_SOURCES
 pytestmark = pytest.mark.skipif(bool(fastfile.WHY_PURE), reason=f"no extensions here: {fastfile.WHY_PURE}")
 
 
@@ -43,7 +42,7 @@ def test_a_whole_installation_is_compiled(package: Path) -> None:
     assert version(package) == "compiled kernels"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODULES)
 def test_one_missing_extension_is_a_reason_to_use_none(name: str, package: Path, tmp_path: Path) -> None:
     extension = path_of(package, name)
     away = extension.rename(tmp_path / extension.name)
@@ -71,7 +70,7 @@ def test_without_one_extension_none_is_used_and_a_file_is_served(name: str, pack
 
 
 def reason_without(name: str) -> str:
-    return "no extension is built" if name == NAMES[0] else f"the extension fastfile.{name} is missing"
+    return "no extension is built" if name == MODULES[0] else f"the extension fastfile.{name} is missing"
 
 
 def test_in_a_checkout_an_extension_older_than_a_source_is_stale(package: Path) -> None:
@@ -79,7 +78,7 @@ def test_in_a_checkout_an_extension_older_than_a_source_is_stale(package: Path) 
     setup.touch()
     source = package / "site" / "handler.py"
     before = source.stat()
-    oldest = min(path_of(package, name).stat().st_mtime_ns for name in NAMES)
+    oldest = min(path_of(package, name).stat().st_mtime_ns for name in MODULES)
     try:
         for path in package.rglob("*.p*"):
             os.utime(path, ns=(oldest - 1, oldest - 1))

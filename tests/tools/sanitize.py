@@ -45,7 +45,8 @@ def main() -> int:
         shutil.rmtree(COPY / name, ignore_errors=True)
         shutil.copytree(CHECKOUT / name, COPY / name, ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
     extensions = COPY / "fastfile" / "_extensions.py"
-    extensions.write_text(SOURCES.sub('COMPILED_SOURCES = ("message",)\n', extensions.read_text()))
+    text = SOURCES.sub('COMPILED_SOURCES = ("message",)\n', extensions.read_text())
+    extensions.write_text(text.replace("(*KERNELS, SHARED, ", "(*KERNELS, "))
     subprocess.run([sys.executable, "-c", BUILD % (list(FLAGS),)], cwd=COPY, check=True)
     shutil.copy(CHECKOUT / "pyproject.toml", COPY)  # for pytest's settings; the build does not need it
     libraries = [
