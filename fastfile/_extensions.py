@@ -52,6 +52,7 @@ COMPILED_SOURCES = (
     "server.log.format",
     "server.log.access",
     "server.net.http1.connection",
+    "server.net.http1.upload",
     "server.net.http2.shared",
     "server.net.http2.transfer",
     "server.net.http2.output",

@@ -359,8 +359,8 @@ class Deferred:
         return Deferred(self.work, finish_and_change)
 
 
-def close_source(source: Source | None) -> None:
-    """Drop the rest of a body that will not be sent."""
+def close_source(source: Source | Session | None) -> None:
+    """Drop the rest of a body that will not be sent, or a session that will not begin."""
     close = getattr(source, "close", None)
     if close is not None:
         close()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from fastfile.errors import HTTPError
 from fastfile.message import Deferred, Field, PartialHead, RequestHead, Response, ResponseHead
+from fastfile.relayed import Relayed
 
 MAX_HEADS = 1024  # edited heads that an edit caches
 
@@ -77,7 +78,10 @@ def with_head(response: Response, head: ResponseHead, user: bytes | None) -> Res
     """Return another response with the same body: a cached response is shared, so it is never changed."""
     if response.status == 101:  # its fields are for the two ends of this connection alone
         return response
-    return Response(head, response.parts, response.body_size, response.close, response.source, user)
+    parts, size, source = response.parts, response.body_size, response.source
+    if isinstance(response, Relayed):
+        return Relayed(head, response.upstream, parts, size, response.close, source, user)
+    return Response(head, parts, size, response.close, source, user)
 
 
 def has_field(fields: Iterable[Field], name: bytes) -> bool:

@@ -50,7 +50,7 @@ _MEANINGS = {
     "not needed: nothing is compressed without --compress": "-u --no-compression",
     "not needed: fastfile does not use the clipboard": "-n --no-clipboard",
     "fastfile runs no code": "--cgi --templates",
-    "fastfile serves files; a proxy in front can send /api elsewhere": "-P --proxy --proxy-options",
+    "use --proxy /api=URL, for the paths to forward": "-P --proxy-options",
     "fastfile stays in the foreground: deploy/ has a systemd unit": "--daemon",
     _COMPRESSED: "-g --gzip -B --brotli -z --compression",
     _CACHE: "-m --maxage --max-age --cache",

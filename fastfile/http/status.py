@@ -36,6 +36,8 @@ REASONS: dict[int, str] = {
     451: "Unavailable For Legal Reasons",
     500: "Internal Server Error",
     501: "Not Implemented",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }

@@ -44,16 +44,27 @@ def parse_target(target: bytes, is_secure: bool = False) -> Target:
     """
     if target == b"*":
         return _ASTERISK
+    authority, raw_path, query = split_target(target, is_secure)
+    path, is_directory = _resolve(_decode(raw_path))
+    if b"%2" in raw_path and b"%2f" in raw_path.lower():
+        is_directory = _judge_encoded_slashes(raw_path, path, is_directory)
+    _check_name(path)
+    return Target(path, is_directory, query, authority, False)
+
+
+def split_target(target: bytes, is_secure: bool) -> tuple[bytes | None, bytes, bytes | None]:
+    """Return the authority of an absolute-form, the path as it was sent, and the query. Raises as parse_target()."""
     authority = None
     rest = target.partition(b"#")[0]
     if not target.startswith(b"/"):
         authority, rest = _split_absolute_form(rest, is_secure)
     raw_path, mark, query = rest.partition(b"?")
-    path, is_directory = _resolve(_decode(raw_path))
-    if b"%2" in raw_path and b"%2f" in raw_path.lower():
-        is_directory = _judge_encoded_slashes(raw_path, path, is_directory)
-    _check_name(path)
-    return Target(path, is_directory, query if mark else None, authority, False)
+    return authority, raw_path, query if mark else None
+
+
+def check_escapes(raw_path: bytes) -> None:
+    """Raise HTTPError 400 for a bad escape, and for a NUL."""
+    _decode(raw_path)
 
 
 def _split_absolute_form(target: bytes, is_secure: bool) -> tuple[bytes, bytes]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
+    from fastfile.server.proxying.connector import Helper
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
@@ -84,6 +85,15 @@ def make_http2(config: Config, clock: Clock) -> Http2 | None:
     from fastfile.server.net.http2.shared import Http2
 
     return Http2(config, clock, Http2Connection)
+
+
+def start_helper(config: Config) -> Helper | None:
+    """Start the process that connects to the upstreams of --proxy; None without the option."""
+    if not config.proxy:
+        return None
+    from fastfile.server.proxying.connector import start_helper
+
+    return start_helper(config.proxy)
 
 
 def make_endpoint(contexts: Contexts) -> TlsEndpoint:

@@ -157,6 +157,10 @@ def preload(config: Config) -> list[str]:
     if config.live:
         from fastfile.dev import live  # noqa: F401
         from fastfile.server.net import upgraded  # noqa: F401
+    if config.proxy:
+        from fastfile.middleware import proxy  # noqa: F401
+        from fastfile.server.net.http1 import upload  # noqa: F401
+        from fastfile.server.proxying import upstreams  # noqa: F401
     if config.rules != "off":
         from fastfile.rules import reload  # noqa: F401
     if config.location is not None:
@@ -164,6 +168,9 @@ def preload(config: Config) -> list[str]:
         from fastfile.site import followed  # noqa: F401
     if config.http != "1":
         from fastfile.server.net.http2 import connection  # noqa: F401
+
+        if config.proxy:
+            from fastfile.server.net.http2 import body  # noqa: F401
     if config.http == "2":
         from fastfile.middleware import http2  # noqa: F401
     if config.loop != "asyncio":

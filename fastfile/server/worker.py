@@ -47,6 +47,7 @@ from fastfile.server.resources import (
     metrics_hosts,
     open_disk_threads,
     share_descriptors,
+    start_helper,
 )
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
+    from fastfile.server.proxying.connector import Helper
 
 TICK_S = 1.0  # the granularity of deadlines
 LOG_TICK_S = 0.1
@@ -82,6 +84,7 @@ class Worker:
         errors: ErrorLog,
         meter: Meter | None,
         loop: asyncio.AbstractEventLoop,
+        helper: Helper | None,
     ) -> None:
         config = self._config = plan.config
         self._log = make_log(config)
@@ -98,6 +101,9 @@ class Worker:
         self._pages: Pages | None = None  # of --live
         self._draining_since_s = float("inf")
         self._asker = make_asker(config, channel, loop, self._clock, errors.report_failure)
+        things = (loop, self._clock, self._poller, self._clients, self._complaints, self._metrics)
+        report, after_loss = errors.report_failure, self._ask_for_successors
+        self._upstreams = None if helper is None else helper.make_upstreams(config, *things, report, after_loss)
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, plan.root_path, self._ask_for_successors)
@@ -151,11 +157,14 @@ class Worker:
 
             surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors, report_of_command)
             inner, self._pages = make_live(self._handler, config, *surroundings)
+        if self._upstreams is not None:
+            inner = self._upstreams.wrap(inner)
         entrance = add_gates(inner, config, self._clock, report, authority, self._asker)
         shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
         insecure = None if contexts is None else make_refusal(config)
         service = Service(config, entrance, self._clock, self._poller, *shared, insecure)
         service.http2 = make_http2(config, self._clock)
+        service.uploads = self._upstreams
         return service
 
     def _make_redirecting(self, config: Config, port: int) -> Service:
@@ -216,8 +225,9 @@ class Worker:
             service.drain(SILENT_GRACE_S)
         for connection in self._connections():
             connection.drain()
-        if self._pages is not None:
-            self._pages.close()
+        for unending in (self._pages, self._upstreams):
+            if unending is not None:
+                unending.close()
         self._draining_since_s = self._loop.time()
 
     def _take_up(self, deferring: list[socket.socket]) -> None:
@@ -319,12 +329,13 @@ class Worker:
 def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: ErrorLog, meter: Meter | None) -> int:
     """Run a worker until told to stop; return its exit status. Reports that it is ready, or why it cannot start."""
     try:
+        helper = start_helper(plan.config)  # it may do what a worker may not
         problem = filter_calls(plan.config)
         loop = make_loop(plan.config.loop)
     except (OSError, StartError) as error:
         return _fail(channel, error)
     try:
-        worker = Worker(plan, sockets, channel, errors, meter, loop)
+        worker = Worker(plan, sockets, channel, errors, meter, loop, helper)
         worker.run(enter_sandbox(plan.config, worker.roots, problem))
     except (OSError, StartError) as error:
         return _fail(channel, error)
@@ -332,6 +343,8 @@ def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: Err
         # A half-started worker cannot always be closed, and the process ends anyway.
         with contextlib.suppress(Exception):
             loop.close()
+        if helper is not None:
+            helper.close()
     return 0
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from support.certificates import Pair
 
     from fastfile.server.net.tls.transport import TlsEndpoint
+    from fastfile.server.proxying.upstreams import Upstreams
 
 TIMEOUT_S = 60
 WAITING, SENDING, READING = 3, 4, 5  # of a connection's states; compiled, they are no attributes of its module
@@ -57,6 +58,7 @@ def make_endpoint(pair: Pair) -> TlsEndpoint:
     from fastfile.server.net.tls.certificates import CertificateFiles
     from fastfile.server.net.tls.contexts import Policy, load
     from fastfile.server.net.tls.transport import TlsEndpoint
+    from fastfile.server.proxying.upstreams import Upstreams
 
     return TlsEndpoint(load([CertificateFiles(pair.certificate_path, pair.key_path)], Policy()))
 
@@ -101,10 +103,15 @@ class InProcess:
         self.handler = self._make_handler(clock, self.failures.append)
         metrics = Metrics(self.counts)
         complaints = Complaints(clock, self.said.append)
-        shared = (self._log, Clients(1000), metrics, self.offload, self.disk, complaints)
+        clients = Clients(1000)
+        shared = (self._log, clients, metrics, self.offload, self.disk, complaints)
+        upstreams = self._connect_to_upstreams(clients, complaints) if self._config.proxy else None
+        if upstreams is not None:
+            self.handler = upstreams.wrap(self.handler)
         refusal = None if self._pair is None else make_refusal(self._config)
         self.service = Service(self._config, self.handler, clock, self.poller, *shared, insecure=refusal)
         self.service.http2 = make_http2(self._config, clock)
+        self.service.uploads = upstreams
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
         listening[1].bind(self._socket_path)
         listening[1].listen()
@@ -122,7 +129,28 @@ class InProcess:
         for one in listening:
             one.close()
         self._log.close()
+        if upstreams is not None:
+            upstreams.close_all()
+            self._ends[0].close()  # its helper, a thread here, ends by it
+            self._connecting.join(TIMEOUT_S)
         loop.close()
+
+    def _connect_to_upstreams(self, clients: Clients, complaints: Complaints) -> Upstreams:
+        """Return what forwards requests, with a thread in place of the helper process."""
+        from fastfile.server.proxying.connector import serve_requests
+        from fastfile.server.proxying.upstreams import Upstreams
+
+        self._ends = socket.socketpair()
+
+        def serve() -> None:
+            with self._ends[1]:
+                asyncio.run(serve_requests(self._ends[1], self._config.proxy))
+
+        self._connecting = threading.Thread(target=serve)
+        self._connecting.start()
+        things = (self._loop, self.clock, self.poller, clients, complaints, None, self.failures.append)
+        self.upstreams = Upstreams(self._ends[0], self._config, *things, lambda: self.said.append("lost"))
+        return self.upstreams
 
     def _tick(self) -> None:
         """Check deadlines like a worker, but more often."""

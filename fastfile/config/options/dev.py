@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fastfile.config.option import OptionGroup, option
-from fastfile.config.values import COMMAND, SWITCH
+from fastfile.config.option import OptionGroup, option, repeatable
+from fastfile.config.proxy_values import UPSTREAM, Upstream
+from fastfile.config.values import COMMAND, SWITCH, number, seconds
 
 
 class DevOptions(OptionGroup):
@@ -31,4 +32,26 @@ class DevOptions(OptionGroup):
         SWITCH,
         default=False,
         help="Make --live poll all files, for file systems that do not report changes.",
+    )
+    proxy: tuple[Upstream, ...] = repeatable(
+        UPSTREAM,
+        metavar="/PATH=URL",
+        help="Forward requests beneath a path to another server, such as /api=http://localhost:3000; with ,strip=1 "
+        "without that path. Repeat it for more; the longest path that matches is used.",
+    )
+    proxy_timeout: float = option(
+        seconds(0.1, 86400),
+        default=60.0,
+        metavar="TIME",
+        help="Time that a server of --proxy may take until its response begins; then the response is 504.",
+        reason="a server that hangs must not hold connections; a body may then pause for an hour, as events do",
+        peers="nginx 60 s; Caddy, Vite and http-proxy none",
+    )
+    proxy_connections: int = option(
+        number(1, 100000),
+        default=512,
+        metavar="N",
+        help="Most connections of one worker to the servers of --proxy; more requests get 503.",
+        reason="each request has its own, and so has each WebSocket; a flood must not exhaust the descriptors",
+        peers="HAProxy maxconn; nginx, Caddy and Vite none",
     )

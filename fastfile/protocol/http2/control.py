@@ -34,6 +34,7 @@ BODY = 2  # the head of a request that has a body
 END = 3  # the body of ``stream`` was read to its end
 TOO_LARGE = 4  # it is larger than the limit
 RESET = 5  # ``stream`` has ended: the client reset it, or the server did because of its input
+CONTENT = 6  # content for the sink of ``stream`` has come
 
 
 class Control(Sender):

@@ -29,4 +29,5 @@ cdef class Sender:
     cpdef put_data(self, long long stream_id, bytes piece, bint is_end)
     cpdef bint has_room(self, long long size) except -1
     cpdef put_goaway(self, code, str detail, bint is_final=*)
+    cpdef widen(self, Stream stream, Py_ssize_t size)
     cdef _widen(self, long long stream_id, size)

@@ -108,5 +108,10 @@ class Sender:
         last = self.last_id if is_final else MAX_STREAM_ID
         self.writer.put(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + detail.encode())
 
+    def widen(self, stream: Stream, size: int) -> None:
+        """Let the client send more on a stream, whose sink has passed on so much."""
+        if not stream.is_closed and not stream.is_complete:
+            self._widen(stream.id, size)
+
     def _widen(self, stream_id: int, size: int) -> None:
         self.writer.put(WINDOW_UPDATE, 0, stream_id, size.to_bytes(4, "big"))

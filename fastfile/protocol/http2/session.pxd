@@ -8,7 +8,7 @@ from fastfile.protocol.http2.sender cimport Flow
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CONTINUATION, DATA, END_HEADERS, END_STREAM, HAS_PRIORITY, HEADERS, SETTINGS, ACK, WINDOW_SIZE
-cdef int BODY, END, MORE, REQUEST, TOO_LARGE, START, FIRST_SETTINGS, ANY, NOTHING
+cdef int BODY, CONTENT, END, MORE, REQUEST, TOO_LARGE, START, FIRST_SETTINGS, ANY, NOTHING
 
 cdef class PartialBlock:
     cdef public long long stream_id
@@ -45,3 +45,5 @@ cdef class Session(Control):
     @cython.locals(frames=FrameReader, flow=Flow, stream_id=cython.longlong, size=Py_ssize_t, content=Py_ssize_t,
                    is_end=bint, stream=Stream)
     cdef int _on_data(self) except -1
+    @cython.locals(data=bytes)
+    cdef int _pass_on(self, Stream stream, Py_ssize_t size, bint is_end) except -1

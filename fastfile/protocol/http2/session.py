@@ -31,7 +31,7 @@ from fastfile.protocol.http2.constants import (
     ConnectionFailure,
     StreamFailure,
 )
-from fastfile.protocol.http2.control import BODY, END, MORE, REQUEST, TOO_LARGE, Control
+from fastfile.protocol.http2.control import BODY, CONTENT, END, MORE, REQUEST, TOO_LARGE, Control
 from fastfile.protocol.http2.heads import LISTS_PER_HEAD, HeadReader
 from fastfile.protocol.http2.stream import Stream
 
@@ -254,6 +254,8 @@ class Session(Control):
             stream.take(content, is_end)
         except StreamFailure as failure:
             return self._fail_stream(stream, failure.code)
+        if stream.sink is not None:
+            return self._pass_on(stream, size, is_end)
         if is_end:
             return self._end_body(stream)
         if stream.received > self._limits.body:
@@ -262,3 +264,15 @@ class Session(Control):
         if size:
             self._widen(stream_id, size)
         return MORE
+
+    def _pass_on(self, stream: Stream, size: int, is_end: bool) -> int:
+        """Give content to the stream's sink; ``size`` is that of the frame, with its padding."""
+        data = self.frames.payload()
+        if data:
+            stream.sink.feed(data)  # type: ignore[union-attr]  # the caller has looked
+        if is_end:
+            return self._end_body(stream)
+        if size > len(data):
+            self._widen(stream.id, size - len(data))
+        self.stream = stream
+        return CONTENT

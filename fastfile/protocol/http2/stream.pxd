@@ -7,7 +7,7 @@ cdef class Stream:
     cdef public bint is_complete, is_closed
     cdef readonly bint is_incremental, is_ranked
     cdef readonly int urgency
-    cdef public object transfer
+    cdef public object sink, transfer
     cdef readonly long long received
     cdef long long _expected
     cpdef rank(self, bytes priority)

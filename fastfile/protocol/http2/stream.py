@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from fastfile.message import RequestHead
 from fastfile.protocol.http2.constants import PROTOCOL_ERROR, StreamFailure
 from fastfile.protocol.http2.priority import URGENCY, parse_priority
 
 
+class Sink(Protocol):
+    """Takes the content of a request, whose window stays closed by as much until Sender.widen()."""
+
+    def feed(self, data: bytes) -> None:
+        """Take content; the request may go on."""
+
+
 class Stream:
     """``window`` is what the client lets the server send. ``transfer`` is the server's, with the response.
 
-    ``is_ranked``: the client has given a priority. ``is_complete``: the request has been read to its end.
+    ``is_ranked``: the client has given a priority. ``is_complete``: the request has been read to its end. ``sink``
+    takes the content of the request; without one, content is dropped.
     """
 
     __slots__ = (
@@ -22,6 +32,7 @@ class Stream:
         "is_incremental",
         "is_ranked",
         "received",
+        "sink",
         "transfer",
         "urgency",
         "window",
@@ -34,6 +45,7 @@ class Stream:
         self.is_complete = is_complete
         self.is_closed = False
         self.transfer: object = None
+        self.sink: Sink | None = None
         self.received = 0  # bytes of the body
         self._expected = -1 if head.field(b"content-length") is None else head.content_length
         self.urgency = URGENCY

@@ -11,6 +11,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from fastfile.message import RequestHead
+from fastfile.relayed import Relayed
 from fastfile.server.log.lines import Client, Exchange, Lines
 from fastfile.site.pages import readable_size
 
@@ -115,6 +116,8 @@ class JsonLines(Lines):
         pieces.append(b',"user":%b,"host":%b,' % (user, host))
         pieces.append(text)
         pieces.append(b"%.6f" % duration_s)
+        if isinstance(response, Relayed):
+            pieces.append(b',"upstream":%b' % _string(response.upstream, _HOST_LIMIT))
         pieces.append(fields)
 
     def add_gap(self, count: int, time_s: float) -> None:
@@ -149,6 +152,8 @@ class PrettyLines(Lines):
     def add(self, client: Client, exchange: Exchange, body_size: int, time_s: float, duration_s: float) -> None:
         head, response, _ = exchange
         stamp, request = self._stamp_at(time_s), self._make_request(head)
+        if isinstance(response, Relayed):
+            request += b"  -> " + escape(response.upstream, _HOST_LIMIT)
         measures = _measures(body_size, duration_s)
         if self._colour:
             colour = _COLOURS[response.status // 100]

@@ -16,7 +16,8 @@ REQUESTS = 0
 DURATIONS = len(METHODS) * CLASSES
 DURATION_US = DURATIONS + len(BOUNDS_US) + 1
 SENT, HITS, DROPPED, OPEN, RESTARTS, OVER_HTTP_2 = range(DURATION_US + 1, DURATION_US + 7)
-SLOTS = OVER_HTTP_2 + 1
+FORWARDED, UPSTREAM_FAILURES = OVER_HTTP_2 + 1, OVER_HTTP_2 + 2
+SLOTS = UPSTREAM_FAILURES + 1
 
 
 class Metrics:
@@ -50,6 +51,11 @@ class Metrics:
     def add_sent(self, count: int) -> None:
         """Count bytes that the kernel accepted."""
         self._slots[29] += count
+
+    def count_forwarded(self, has_failed: bool) -> None:
+        """Count a request to an upstream of --proxy."""
+        self._slots[FORWARDED] += 1
+        self._slots[UPSTREAM_FAILURES] += has_failed
 
     def tell(self, hits: int, dropped: int, open_connections: int) -> None:
         """Store numbers that others count; once a second is enough."""

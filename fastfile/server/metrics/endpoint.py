@@ -24,6 +24,7 @@ from fastfile.server.metrics.counters import (
     DROPPED,
     DURATION_US,
     DURATIONS,
+    FORWARDED,
     HITS,
     METHODS,
     OPEN,
@@ -31,6 +32,7 @@ from fastfile.server.metrics.counters import (
     REQUESTS,
     RESTARTS,
     SENT,
+    UPSTREAM_FAILURES,
     Metrics,
 )
 from fastfile.server.metrics.gauges import (
@@ -210,6 +212,8 @@ def make_text(totals: list[int]) -> bytes:
         ("open_connections", "gauge", "Open client connections, up to a second late.", OPEN),
         ("worker_restarts_total", "counter", "Workers that ended and were replaced.", RESTARTS),
         ("dropped_log_lines_total", "counter", "Access log lines dropped because nothing read them in time.", DROPPED),
+        ("forwarded_requests_total", "counter", "Requests forwarded to upstreams of --proxy.", FORWARDED),
+        ("upstream_failures_total", "counter", "Forwarded requests without a response.", UPSTREAM_FAILURES),
     ):
         lines += [*_family(name, kind, text), f"fastfile_{name} {totals[slot]}"]
     lines += _family("build_info", "gauge", "Always 1; the labels say what runs.")

@@ -18,6 +18,7 @@ from fastfile.sendfile import Epoll
 
 READ = 1  # the values of EPOLLIN and EPOLLOUT
 WRITE = 4
+HANG_UP = 0x2000  # EPOLLRDHUP: the client has ended its side of the connection; other systems do not tell it
 ROUNDS = 8  # batches before the loop gets its turn (timers, signals)
 # A watcher works for at most this time before the others have their turn. Without a limit, 50 pipelining clients kept
 # another client waiting for 1.6 s.

@@ -14,7 +14,7 @@ cdef class Service:
     cdef readonly Poller poller
     cdef readonly object limits, offload, disk, complaints, proxies
     cdef public RequestReader reader
-    cdef public object http2
+    cdef public object http2, uploads
     cdef readonly Copying copying
     cdef readonly bint is_observed, has_prefaces
     cdef readonly Clock clock

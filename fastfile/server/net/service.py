@@ -19,6 +19,7 @@ from fastfile.server.threads import Offload
 
 if TYPE_CHECKING:
     from fastfile.http.forwarded import TrustedProxies
+    from fastfile.relayed import Uploads
     from fastfile.server.net.http2.shared import Http2
 
 # The most that one read takes; the rest of a longer pipeline waits in the kernel.
@@ -60,6 +61,7 @@ class Service:
         self.proxies = proxies
         self.insecure = insecure
         self.http2: Http2 | None = None  # where --http allows it
+        self.uploads: Uploads | None = None  # of --proxy
         self.has_prefaces = proxies is not None and config.proxy_protocol
         self.limits = config.parser_limits
         self.head_timeout_s = config.head_timeout

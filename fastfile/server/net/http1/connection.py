@@ -71,12 +71,14 @@ class Http1Connection(Handover):
             self._send()
             if self._takes_requests():
                 self._process(self._service.buffer, 0)
+            elif self.state == WAITING:
+                self._wait()
         elif self._takes_requests():
             self._receive()
         elif self.state == LINGERING:
             self._linger()
-        elif self.state != CLOSED and self._has_hung_up():
-            self.close()
+        elif self.state != CLOSED:
+            self._look_at_client()
 
     def _process(self, data: bytearray, count: int) -> None:
         service = self._service
@@ -164,8 +166,8 @@ class Http1Connection(Handover):
             return True
         if head.chunked or head.content_length or head.expect is not None:
             self._begin_body(head, reader)
-        else:
-            self._respond(head, reader)
+            return self.state != CLOSED  # another connection goes on with the socket
+        self._respond(head, reader)
         return True
 
     def _is_secure(self, head: RequestHead) -> bool:
@@ -205,6 +207,9 @@ class Http1Connection(Handover):
                 return
         elif not has_body:
             self._respond(head, reader)
+            return
+        elif service.uploads is not None and service.uploads.takes(head):
+            self._become_upload(head, reader.unread())
             return
         elif head.content_length > service.limits.body or (
             head.expect and head.minor_version and not reader.has_more()
@@ -287,6 +292,8 @@ class Http1Connection(Handover):
         self._advance(deferral.head, answer, deferral.began_s, deferral.is_early)
         if self._takes_requests():
             self._process(self._service.buffer, 0)
+        elif self.state == WAITING:
+            self._wait()
 
     def _give_up(self) -> None:
         """Give up what took too long: with 408 if a request had begun, with a reset if a response is stuck."""
@@ -297,11 +304,10 @@ class Http1Connection(Handover):
             self._process(self._service.buffer, 0)
         elif self.state == SENDING or self.state == READING:
             self._abort()
-        elif self.state == WAITING:
-            assert self._deferral is not None
+        elif self.state == WAITING and self._deferral is not None and not self._deferral.is_timed:
             self._resume(self._refusal_for_now(self._deferral.head))
-        else:
-            self.close()
+        elif self.state != CLOSED:
+            self._let_go(self._is_sending())
 
     def _settle(self, responded: bool) -> None:
         """Everything is sent: decide what to wait for, and until when (RFC 9112 §9.5)."""

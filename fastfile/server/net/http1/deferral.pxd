@@ -5,4 +5,4 @@ cdef class Deferral:
     cdef Deferred deferred
     cdef object job
     cdef double began_s
-    cdef bint is_early
+    cdef bint is_early, is_timed

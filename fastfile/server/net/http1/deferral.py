@@ -10,9 +10,12 @@ from fastfile.message import Deferred, RequestHead
 
 
 class Deferral:
-    """A request with a deferred response. ``is_early``: its body is read after it."""
+    """A request with a deferred response. ``is_early``: its body is read after it.
 
-    __slots__ = ("began_s", "deferred", "head", "is_early", "job")
+    ``is_timed``: the job has deadlines of its own, and ends if its client leaves.
+    """
+
+    __slots__ = ("began_s", "deferred", "head", "is_early", "is_timed", "job")
 
     def __init__(self, head: RequestHead, deferred: Deferred, job: Future[Any], began_s: float, is_early: bool) -> None:
         self.head = head
@@ -20,6 +23,7 @@ class Deferral:
         self.job = job
         self.began_s = began_s
         self.is_early = is_early
+        self.is_timed = getattr(job, "is_timed", False)
 
 
 def is_continue(expect: bytes) -> bool:

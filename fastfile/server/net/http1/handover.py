@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastfile.message import RequestHead
 from fastfile.server.net.http1.refusals import Refusals
 from fastfile.server.net.states import CLOSED
 from fastfile.server.net.transport import PLAIN
@@ -25,9 +26,21 @@ class Handover(Refusals):
 
     def _hand_over(self) -> None:
         """Give the connection to the session of a 101."""
+        assert self._session is not None
+        self.state = CLOSED
+        take_over = getattr(self._session, "take_over", None)
+        if take_over is not None:  # it relays between sockets
+            take_over(self._service, self._transport, self._interest >= 0)
+            return
         # Imported here (and by serve.preload()), because only --live needs it.
         from fastfile.server.net.upgraded import hand_over
 
-        assert self._session is not None
-        self.state = CLOSED
         hand_over(self._service, self._transport, self._session, self._interest >= 0)
+
+    def _become_upload(self, head: RequestHead, data: bytearray) -> None:
+        """Let another connection go on with the socket, which passes on the body of this request."""
+        # Imported here (and by serve.preload()), because only --proxy needs it.
+        from fastfile.server.net.http1.upload import take_over
+
+        self.state = CLOSED
+        take_over(self, head, bytes(data))  # type: ignore[arg-type]  # a Handover is a base of the connection

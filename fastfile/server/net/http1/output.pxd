@@ -10,7 +10,8 @@ from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
 cdef int IDLE, WAITING, SENDING, READING, PENDING
-cdef int WRITE, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
+cdef int HANG_UP, WRITE, DRAINED, COLD, BROKEN, STARVED, UNKNOWN_SIZE
+cdef double HALF_CLOSED_S
 
 cdef class Output(Connection):
     cdef SendQueue _queue
@@ -44,5 +45,6 @@ cdef class Output(Connection):
     @cython.locals(service=Service, queue=SendQueue)
     cdef _wait_to_send(self)
     cdef bint _is_sending(self) except -1
-    @cython.locals(service=Service)
+    @cython.locals(service=Service, deferral=Deferral)
     cdef _wait(self)
+    cdef _look_at_client(self)

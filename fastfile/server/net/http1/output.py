@@ -6,16 +6,20 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 
-from fastfile.message import UNKNOWN_SIZE, RequestHead, Response, Session, Upgrade
+from fastfile.message import UNKNOWN_SIZE, RequestHead, Response, Session, Upgrade, close_source
 from fastfile.protocol.http1 import head_of, make_tail
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.http1.deferral import Deferral
 from fastfile.server.net.http1.send_queue import BROKEN, COLD, DRAINED, STARVED, SendQueue
 from fastfile.server.net.journal import Journal
-from fastfile.server.net.poller import WRITE
+from fastfile.server.net.poller import HANG_UP, WRITE
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import IDLE, PENDING, READING, SENDING, WAITING
 from fastfile.server.net.transport import Transport
+
+# A client that has ended its side while its response waits for another server has usually gone; one that only finished
+# writing gets what comes within this time. nginx gives it none.
+HALF_CLOSED_S = 1.0
 
 
 class Output(Connection):
@@ -61,6 +65,8 @@ class Output(Connection):
         finally:
             if queue is not None:
                 queue.drop()
+            if self._session is not None:
+                close_source(self._session)  # it has not begun, and may hold something already
 
     def _drop_deferral(self) -> None:
         deferral, self._deferral = self._deferral, None
@@ -173,7 +179,7 @@ class Output(Connection):
         """Wait until the source wakes the connection, or the client hangs up; the source decides how long."""
         self.state = PENDING
         self.deadline_s = inf
-        self._wait_for(0)
+        self._wait_for(HANG_UP)
         queue.call_when_ready(partial(self.on_wake, queue.pends))
 
     def _wait_to_send(self) -> None:
@@ -191,6 +197,18 @@ class Output(Connection):
 
     def _wait(self) -> None:
         """Wait for the job, as long as for a client that reads nothing: all earlier responses are sent."""
-        service = self._service
+        service, deferral = self._service, self._deferral
+        if deferral is not None and deferral.is_timed:
+            self.deadline_s = inf
+            self._wait_for(HANG_UP)
+            return
         self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
         self._wait_for(0)
+
+    def _look_at_client(self) -> None:
+        """Close if the client has gone while its response is not there yet."""
+        if self._has_hung_up():
+            self.close()
+        elif self._interest == HANG_UP:
+            self.deadline_s = self._service.clock.monotonic_s + HALF_CLOSED_S
+            self._wait_for(0)

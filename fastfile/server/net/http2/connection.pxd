@@ -10,7 +10,7 @@ from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
 cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
-cdef int BODY_EVENT, END, MORE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
+cdef int BODY_EVENT, MORE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
 cdef Py_ssize_t FULL
 
 cdef class Http2Connection(Http2Output):
@@ -34,6 +34,9 @@ cdef class Http2Connection(Http2Output):
     cdef _check(self, RequestHead head)
     @cython.locals(head=RequestHead, service=Service)
     cdef _advance(self, Transfer transfer, answer)
+    cpdef respond_to(self, Transfer transfer, RequestHead head)
+    cpdef widen(self, Stream stream, Py_ssize_t size)
+    cpdef invite(self, Stream stream)
     cdef _on_reset(self, Stream stream)
     @cython.locals(stream=Stream, transfer=Transfer)
     cdef _on_body(self, int event)

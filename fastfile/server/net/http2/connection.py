@@ -184,14 +184,31 @@ class Http2Connection(Http2Output):
             if service.offload is not None:
                 transfer.job = service.offload.submit(answer.work, partial(self.on_result, transfer, answer))
             if transfer.job is not None:
-                transfer.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+                is_timed = getattr(transfer.job, "is_timed", False)  # the job has deadlines of its own
+                transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.write_timeout_s
                 return
             busy = make_unavailable("The server has too much to do; try again in a moment.")
             answer = service.handler.refuse(busy, head)
-        if transfer.stream.is_complete:
+        if transfer.stream.is_complete or transfer.body is not None:
             self._begin(transfer, answer)
         else:
             self._decide_on_body(transfer, answer)
+
+    def respond_to(self, transfer: Transfer, head: RequestHead) -> None:
+        """Respond to an upload."""
+        self._advance(transfer, self._service.handler.respond(head))
+
+    def widen(self, stream: Stream, size: int) -> None:
+        """Let the client send more of a body: so much was passed on."""
+        if self.state != CLOSED and not self._session.has_ended():
+            self._session.widen(stream, size)
+            self._wait_for(READ | WRITE)
+
+    def invite(self, stream: Stream) -> None:
+        """Send 100 Continue on a stream."""
+        if self.state != CLOSED and not stream.is_closed:
+            self._session.put_continue(stream)
+            self._wait_for(READ | WRITE)
 
     def _on_reset(self, stream: Stream | None) -> None:
         if stream is not None and stream.transfer is not None:
@@ -205,6 +222,10 @@ class Http2Connection(Http2Output):
             self._begin_body(stream)
             return
         transfer: Transfer = stream.transfer  # type: ignore[assignment]
+        body = transfer.body
+        if body is not None:
+            body.call_wake()
+            return
         if transfer.state != BODY:
             return  # the response has begun, or will, without the body
         if event == TOO_LARGE:
@@ -224,6 +245,11 @@ class Http2Connection(Http2Output):
             refusal = HTTPError(417, "Only 100-continue can be expected.")
         if refusal is not None:
             self._refuse(transfer, refusal)
+        elif service.uploads is not None and service.uploads.takes(head):
+            # Imported here (and by serve.preload()), because only --proxy needs it.
+            from fastfile.server.net.http2.body import begin_upload
+
+            begin_upload(self, transfer)
         elif head.expect is not None or head.content_length > service.limits.body:
             # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
             self._advance(transfer, service.handler.respond(head))

@@ -11,7 +11,7 @@ cdef class Transfer:
     cdef public int state
     cdef readonly double began_s
     cdef public double deadline_s
-    cdef public object job
+    cdef public object job, body
     cdef public Response response
     cdef public long long progress
     cdef readonly long long sent

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastfile.message import UNKNOWN_SIZE, FileSlice, Pending, Response, Source, close_source
 from fastfile.protocol.http2.stream import Stream
 from fastfile.sendfile import read_ahead, read_cached
 from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
+
+if TYPE_CHECKING:
+    from fastfile.server.net.http2.body import Http2Body
 
 # On a page-cache miss, read 1 MiB in a thread and ask the kernel to prefetch 7 MiB more, as the send queue does.
 READ_SIZE = 1024 * 1024
@@ -36,6 +39,7 @@ class Transfer:
         "_source",
         "_trusted",
         "began_s",
+        "body",
         "deadline_s",
         "job",
         "progress",
@@ -53,6 +57,7 @@ class Transfer:
         self.deadline_s = deadline_s
         self.job: Future[Any] | None = None  # that the response or the disk waits for
         self.response: Response | None = None
+        self.body: Http2Body | None = None  # that the responder reads while it responds
         self.progress = 0  # bytes since the deadline was set
         self.sent = 0  # bytes of the body
         self.turn = 0
@@ -135,6 +140,9 @@ class Transfer:
         """Release everything."""
         self.state = CLOSED
         self._parts = ()
+        body, self.body = self.body, None
+        if body is not None:
+            body.lose()
         job, self.job = self.job, None
         source, self._source = self._source, None
         response, self.response = self.response, None

@@ -1,0 +1,1 @@
+"""--proxy: connections to upstreams, and what is relayed through them."""

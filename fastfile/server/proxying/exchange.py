@@ -1,0 +1,424 @@
+"""One request to an upstream and its response: the work of a Deferred first, then the source of the response's body.
+
+It has its own connection, and reads from it only when the client has taken what came before, so memory is bounded in
+both directions. Request and response may flow at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from fastfile.errors import HTTPError, make_unavailable
+from fastfile.message import PENDING, UNKNOWN_SIZE, Pending
+from fastfile.middleware.proxy import Forward, Received
+from fastfile.protocol.http1 import END_OF_CHUNK, END_OF_CHUNKS, start_chunk
+from fastfile.protocol.upstream import NoResponse, ResponseReader, UpstreamError, UpstreamHead, make_request
+from fastfile.server.net.poller import READ, WRITE, Watcher
+from fastfile.server.proxying.connector import NO_NAME
+from fastfile.server.proxying.streams import Stream
+from fastfile.server.proxying.tunnel import TunnelSession, has_hung_up
+
+if TYPE_CHECKING:
+    from fastfile.server.proxying.upstreams import Upstreams
+
+RETRY_FOR_S = 3.0  # while an upstream restarts: a watching tool takes a second or two
+RETRY_EACH_S = 0.1
+MAX_TRIES = 3  # of a request that the upstream accepted and did not respond to: it may be the cause
+# A body may pause so long: event streams are silent for long, and a dead peer is found by TCP's keepalive.
+IDLE_S = 3600.0
+CONTINUE_S = 1.0  # an upstream that ignores Expect gets the content after this time, as from any client (§10.1.1)
+_RETRIED = (b"GET", b"HEAD", b"OPTIONS")
+_REASONS = {
+    errno.ECONNREFUSED: "refuses connections: is it running?",
+    errno.ENOENT: "has no socket at that path: is it running?",
+    errno.ECONNRESET: "reset the connection",
+    errno.EPIPE: "closed the connection",
+    errno.ETIMEDOUT: "does not accept connections in time",
+    errno.EACCES: "does not let this user connect",
+    errno.EHOSTUNREACH: "cannot be reached",
+    errno.ENETUNREACH: "cannot be reached",
+}
+
+
+class Job(Future[Any]):
+    """The handle of a connection on an exchange. ``is_timed``: the exchange has deadlines of its own."""
+
+    is_timed = True
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self._exchange = exchange
+
+    def cancel(self) -> bool:
+        """Cancel it, unless its result was reported: then the response owns the exchange."""
+        if not self._exchange.is_reported:
+            self._exchange.close()
+        return super().cancel()
+
+
+class Exchange(Watcher):
+    """Sends ``forward``, and results in a Received, or an HTTPError that names the upstream."""
+
+    def __init__(self, upstreams: Upstreams, forward: Forward) -> None:
+        self._upstreams = upstreams
+        self._forward = forward
+        self._upstream = upstreams.config.proxy[forward.place]
+        self._stream: Stream | None = None
+        self._reader = ResponseReader(forward.method, forward.upgrades)
+        self._body = forward.body
+        self._has_body = forward.body is not None
+        self._may_send_body = not forward.expects_continue
+        self._unsent = memoryview(b"")
+        self._is_sending = True  # until the request is sent
+        self._is_cut = False  # the upstream takes no more of the request
+        self._number = 0  # of the request to the connector
+        self._job: Job | None = None
+        self._on_done: Callable[[Future[Any]], None] | None = None
+        self._wake: Callable[[], None] | None = None
+        self._interest = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._inviting: asyncio.TimerHandle | None = None
+        self._is_open = False
+        self.is_reported = False
+        self._tries = 0  # connections that ended without a response
+        self._active_s = 0.0  # when something of the request was last sent
+        self._session: TunnelSession | None = None
+        self._kept = b""  # content that arrived with the head, or before a reset
+        self._failure: OSError | None = None
+
+    def __call__(self) -> Received:
+        raise NotImplementedError("it is submitted")
+
+    def submit(self, on_done: Callable[[Future[Any]], None]) -> Future[Any]:
+        """Begin; Offload.submit() calls it."""
+        self._job = job = Job(self)
+        self._on_done = on_done
+        upstreams = self._upstreams
+        if not upstreams.admit(self):
+            self._finish(make_unavailable("There are too many requests to upstream servers; try again in a moment."))
+            return job
+        self._is_open = True
+        self._began_s = self._active_s = upstreams.loop.time()
+        self._connect()
+        return job
+
+    # The connection.
+
+    def _connect(self) -> None:
+        upstreams = self._upstreams
+        self._set_timer(self._active_s + upstreams.config.proxy_timeout - upstreams.loop.time(), self._time_out)
+        self._number = upstreams.connector.connect(self._forward.place, self._on_connected, self._on_refused)
+
+    def _on_refused(self, code: int, text: str) -> None:
+        self._number = 0
+        reason = _REASONS.get(code) or (f"has a name that does not resolve ({text})" if code == NO_NAME else text)
+        if not self._maybe_retry():
+            self._fail(reason)
+
+    def _maybe_retry(self) -> bool:
+        """Connect again in a moment, if the upstream may be restarting."""
+        loop = self._upstreams.loop
+        if loop.time() + RETRY_EACH_S > self._began_s + RETRY_FOR_S:
+            return False
+        self._drop_stream()
+        self._set_timer(RETRY_EACH_S, self._connect)
+        return True
+
+    def _on_connected(self, connected: socket.socket) -> None:
+        self._number = 0
+        upstreams, forward = self._upstreams, self._forward
+        upstreams.clock.begin_batch()
+        try:
+            self._stream = upstreams.make_stream(connected, self._upstream)
+        except BaseException:
+            connected.close()
+            raise
+        fields = forward.fields
+        if forward.expects_continue:
+            fields = [*fields, (b"Expect", b"100-continue")]
+        head = make_request(forward.method, forward.target, fields, None if self._body is None else self._body.size)
+        self._unsent = memoryview(head)
+        self._is_sending = True
+        upstreams.poller.watch(self._stream.fd, self, READ | WRITE)
+        self._interest = READ | WRITE
+        self.on_ready()
+
+    def on_ready(self) -> None:
+        """Continue as far as possible. Whatever fails ends the exchange, and nothing else."""
+        try:
+            self._go_on()
+        except OSError as error:
+            self._on_error(error)
+
+    def _go_on(self) -> None:
+        if self._is_sending:
+            self._send()
+        if self._job is not None:
+            self._receive_head()
+        elif self._wake is not None:
+            self._call_wake()
+        elif self._interest & READ == 0 and self._stream is not None and has_hung_up(self._stream.fd):
+            self._drain()
+        self._update_interest()
+
+    def _on_error(self, error: OSError) -> None:
+        if self._job is None:  # the response has begun: its reader sees the failure
+            self._failure = error
+            self._drop_stream()
+            if self._wake is not None:
+                self._call_wake()
+            return
+        is_repeatable = not self._has_body and self._forward.method in _RETRIED and self._tries < MAX_TRIES
+        if is_repeatable and isinstance(error, NoResponse | ConnectionError) and not self._reader.has_begun:
+            self._tries += 1
+            if self._maybe_retry():
+                return
+        self._fail(str(error) if isinstance(error, UpstreamError) else _REASONS.get(error.errno or 0, "failed"))
+
+    def _update_interest(self) -> None:
+        stream = self._stream
+        if stream is None or not self._is_open:
+            return
+        interest = READ if self._job is not None or self._wake is not None else 0
+        if stream.wants_write or (self._is_sending and len(self._unsent)):
+            interest |= WRITE
+        if interest != self._interest:
+            self._interest = interest
+            self._upstreams.poller.change(stream.fd, interest)
+
+    # The request.
+
+    def _send(self) -> None:
+        """Send the head and what has come of the body."""
+        stream = self._stream
+        while stream is not None and not self._is_cut:
+            while len(self._unsent):
+                try:
+                    sent = stream.send(self._unsent)
+                except (BrokenPipeError, ConnectionResetError):
+                    self._is_cut = True  # it may have responded before it closed
+                    self._is_sending = False
+                    return
+                if sent == 0:
+                    return
+                self._active_s = self._upstreams.loop.time()
+                self._unsent = self._unsent[sent:]
+            body = self._body
+            if body is None:
+                self._is_sending = False
+                return
+            if not self._may_send_body:
+                if self._inviting is None:
+                    self._inviting = self._upstreams.loop.call_later(CONTINUE_S, self._invite)
+                return
+            try:
+                piece = body.read()
+            except HTTPError as error:
+                self._give_back(error)
+                return
+            except OSError:
+                self.close()
+                return
+            if isinstance(piece, Pending):
+                body.wait(self.on_ready)
+                return
+            self._queue(piece, body.size)
+
+    def _queue(self, piece: bytes, size: int) -> None:
+        if not piece:
+            self._body = None
+        if size == UNKNOWN_SIZE:
+            piece = start_chunk(len(piece)) + piece + END_OF_CHUNK if piece else END_OF_CHUNKS
+        self._unsent = memoryview(piece)
+
+    def _invite(self) -> None:
+        """Have the client send its content."""
+        if self._inviting is not None:
+            self._inviting.cancel()
+        if self._is_open and not self._may_send_body and self._body is not None:
+            self._may_send_body = True
+            self._upstreams.clock.begin_batch()
+            self._body.invite()
+            self.on_ready()
+
+    # The response.
+
+    def _receive_head(self) -> None:
+        stream, reader = self._stream, self._reader
+        while self._job is not None and stream is not None and self._is_open:
+            head = reader.take_head()
+            if head is None:
+                data = stream.receive()
+                if data is None:
+                    return
+                reader.feed(data)
+            elif head.status == 101:
+                self._switch(head)
+            elif head.status >= 200:
+                self._begin_body(head)
+            elif head.status == 100 and not self._may_send_body:
+                self._invite()
+
+    def _begin_body(self, head: UpstreamHead) -> None:
+        self._may_send_body = True
+        self._set_timer(None)
+        try:
+            self._kept = self._reader.take(None)
+        except UpstreamError as error:
+            self._failure = error  # the head is sound: then it is a cut body
+        if self._kept or not self._reader.is_complete or self._failure is not None:
+            self._finish(Received(head.status, head.fields, head.size, self, None))
+            return
+        self.close_stream()
+        size = head.size if self._forward.method == b"HEAD" else 0
+        self._finish(Received(head.status, head.fields, size, None, None))
+
+    def _switch(self, head: UpstreamHead) -> None:
+        """Hand the connection to a tunnel."""
+        self._set_timer(None)
+        stream, self._stream = self._stream, None
+        assert stream is not None
+        upstreams = self._upstreams
+        upstreams.poller.forget(stream.fd)
+        self._session = session = TunnelSession(upstreams, stream, self._reader.rest)
+        self._is_open = False
+        upstreams.replace(self, session)
+        self._finish(Received(101, head.fields, 0, None, session))
+
+    def __next__(self) -> bytes | Pending:
+        """Return content of the response; see Source. Raises OSError if it is cut."""
+        while True:
+            if self._kept:
+                kept, self._kept = self._kept, b""
+                return kept
+            if self._reader.is_complete:
+                self.close()
+                raise StopIteration
+            if self._failure is not None:
+                raise self._failure
+            if self._stream is None:
+                raise UpstreamError("closed the connection")
+            data = self._stream.receive()
+            if data is None:
+                return PENDING
+            self._kept = self._reader.take(data)
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        if self._stream is None:
+            self._upstreams.loop.call_soon(self._call_wake)
+            return
+        self._set_timer(IDLE_S, self._time_out)
+        self._update_interest()
+
+    def _call_wake(self) -> None:
+        wake, self._wake = self._wake, None
+        self._set_timer(None)
+        if wake is not None:
+            wake()
+
+    def _drain(self) -> None:
+        """Take what a connection still holds that was reset while the client was slow; the kernel bounds it."""
+        assert self._stream is not None
+        pieces = [self._kept]
+        try:
+            while not self._reader.is_complete and (data := self._stream.receive()) is not None:
+                pieces.append(self._reader.take(data))
+                if not data:
+                    break
+        except OSError as error:
+            self._failure = error
+        self._kept = b"".join(pieces)
+        self._drop_stream()
+
+    # The end.
+
+    def _time_out(self) -> None:
+        self._upstreams.clock.begin_batch()
+        if self._job is not None:
+            timeout_s = self._upstreams.config.proxy_timeout
+            left_s = self._active_s + timeout_s - self._upstreams.loop.time()
+            if left_s > 0:
+                self._set_timer(left_s, self._time_out)
+            elif self._body is not None and self._may_send_body and not len(self._unsent) and not self._is_cut:
+                self._give_back(HTTPError(408, "The request took too long to arrive."))
+            else:
+                self._give_back(self._make_error(504, f"did not respond within {timeout_s:g} s"))
+            return
+        self._failure = UpstreamError("sent nothing for too long")
+        self._drop_stream()
+        self._call_wake()
+
+    def _fail(self, reason: str) -> None:
+        self._give_back(self._make_error(502, reason))
+
+    def _make_error(self, status: int, reason: str) -> HTTPError:
+        upstream = self._upstream
+        self._upstreams.complain(f"forwards {upstream.prefix} to {upstream.url}, which {reason}")
+        return HTTPError(status, f"The upstream {upstream.url} {reason}{'' if reason.endswith('?') else '.'}")
+
+    def _give_back(self, error: HTTPError) -> None:
+        """End with an error response, or cut the response that has begun."""
+        if self._job is None:
+            self._on_error(UpstreamError(str(error.detail)))
+            return
+        self.close_stream()
+        self._finish(error)
+
+    def _finish(self, result: Received | HTTPError) -> None:
+        """Report the result, in a turn of its own."""
+        job, self._job = self._job, None
+        if job is None or job.cancelled():
+            return
+        self._upstreams.count(isinstance(result, HTTPError))
+        if isinstance(result, HTTPError):
+            job.set_exception(result)
+        else:
+            job.set_result(result)
+        self._upstreams.loop.call_soon(self._report, job)
+
+    def _report(self, job: Job) -> None:
+        on_done, self._on_done = self._on_done, None
+        if on_done is not None:
+            self.is_reported = True
+            self._upstreams.clock.begin_batch()
+            self._upstreams.call(on_done, job)
+
+    def close(self) -> None:
+        """Drop everything: the client has gone, or has the whole response."""
+        self._job = self._on_done = self._wake = None
+        self._body = None
+        if self._session is not None and not self.is_reported:
+            self._session.close()
+        self.close_stream()
+
+    def close_stream(self) -> None:
+        """Close the connection, and give its place to another request."""
+        self._set_timer(None)
+        if self._inviting is not None:
+            self._inviting.cancel()
+        if self._number:
+            self._upstreams.connector.cancel(self._number)
+            self._number = 0
+        self._drop_stream()
+        if self._is_open:
+            self._is_open = False
+            self._upstreams.release(self)
+
+    def _drop_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            self._upstreams.poller.forget(stream.fd)
+            stream.close()
+
+    def _set_timer(self, delay_s: float | None, call: Callable[[], None] | None = None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if delay_s is not None and call is not None:
+            self._timer = self._upstreams.loop.call_later(delay_s, call)
