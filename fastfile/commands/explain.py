@@ -25,6 +25,8 @@ from fastfile.http.status import REASONS
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.parser import HeadParser
 from fastfile.protocol.http2.constants import StreamFailure
+from fastfile.relayed import Relayed
+from fastfile.responder import Responder
 from fastfile.terminal import printable, write
 
 INTRODUCTION = """\
@@ -132,7 +134,13 @@ class Explainer:
         self.mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
         handler = make_application(config, self.mount_points, self._clock, log_failure, note=self._note, say=_complain)
-        self._application = add_gates(handler, config, self._clock, log_failure)
+        inner: Responder = handler
+        if config.proxy:
+            # Imported here: only this option needs it.
+            from fastfile.middleware.proxy import Proxy, forward_nothing
+
+            inner = Proxy(handler, config, forward_nothing, self._note)
+        self._application = add_gates(inner, config, self._clock, log_failure)
 
     def close(self) -> None:
         for mount_point in self.mount_points:
@@ -259,5 +267,7 @@ def make_text(exchange: Exchange) -> str:
             f":status: {response.status}",
             *(f"{name.decode('latin-1').lower()}: {value.decode('latin-1')}" for name, value in response.fields),
         ]
+    if isinstance(response, Relayed) and response.status == 200:
+        lines = [f"The response is that of {response.upstream.decode()}."]
     head = "".join([printable(line) + "\n" for line in lines])
     return f"{exchange.request}\n{steps}\n{head}"

@@ -51,6 +51,11 @@ def check_together(config: Config) -> None:
             where = f"{printable(path)} is already used by --base or another --mount"
             raise ConfigError("--mount", config.source("mount"), f"{printable(folder)}: {where}")
         taken.add(path.strip("/"))
+    for upstream in config.proxy:
+        if upstream.prefix.strip("/") in taken:
+            where = f"{printable(upstream.prefix)} is already used by --base, --mount or another --proxy"
+            raise ConfigError("--proxy", config.source("proxy"), f"{printable(upstream.url)}: {where}")
+        taken.add(upstream.prefix.strip("/"))
 
 
 def check_page(config: Config, root_path: str) -> None:
@@ -89,6 +94,10 @@ def _tell_useless(config: Config, root_path: str) -> Iterator[str]:
                 yield f"{BY_NAME[name].flag} has no effect without HTTPS"
     if config.qr and not config.host and config.bind == "localhost":
         yield "--qr has no effect without --host: a phone cannot reach this server"
+    if not config.proxy:
+        for name in ("proxy_timeout", "proxy_connections"):
+            if config.given(name):
+                yield f"{BY_NAME[name].flag} has no effect without --proxy"
     if config.watch_poll and not config.live:
         yield "--watch-poll has no effect without --live"
     if config.log_file is not None and config.log_format == "none":

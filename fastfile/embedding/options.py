@@ -86,10 +86,17 @@ class ProcessOptions(ServerOptions, total=False):
 class RunOptions(ProcessOptions, total=False):
     """All options of the command."""
 
+    release: str | None
+    store_cache: Path | None
+    store_poll: float | str | None
+    store_max_age: float | str | None
     live: bool | None
     run: str | None
     qr: bool | None
     watch_poll: bool | None
+    proxy: Pairs | None
+    proxy_timeout: float | str | None
+    proxy_connections: int | str | None
     bind: str | None
     port: int | str | None
     host: bool | None

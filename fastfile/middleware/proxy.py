@@ -233,3 +233,8 @@ def _decode(segment: bytes) -> bytes:
         except ValueError:
             decoded.append(b"%" + part)
     return b"".join(decoded)
+
+
+def forward_nothing(forward: Forward) -> Callable[[], Received]:
+    """Send nothing: the response is empty, and names the upstream."""
+    return lambda: Received(200, [], 0, None, None)

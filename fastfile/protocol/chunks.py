@@ -27,7 +27,7 @@ from fastfile._parser_rules import (
     TOKEN,
     Fault,
 )
-from fastfile.message import ParserLimits
+from fastfile.parser_limits import ParserLimits
 
 
 class ChunkError(ValueError):

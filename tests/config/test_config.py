@@ -360,6 +360,7 @@ NOT_ANY_WORD = {
     "auth": "ann:$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "base": "/app",
     "trusted_proxy": "10.0.0.0/8",
+    "proxy": "/api=http://localhost:3000",
     "cache_control": "*.html=no-cache",
     "encoded": "*.pbf=gzip",
     "as_": "netlify",

@@ -58,7 +58,6 @@ def make_endpoint(pair: Pair) -> TlsEndpoint:
     from fastfile.server.net.tls.certificates import CertificateFiles
     from fastfile.server.net.tls.contexts import Policy, load
     from fastfile.server.net.tls.transport import TlsEndpoint
-    from fastfile.server.proxying.upstreams import Upstreams
 
     return TlsEndpoint(load([CertificateFiles(pair.certificate_path, pair.key_path)], Policy()))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from fastfile.errors import HTTPError, make_unavailable
+from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.message import PENDING, UNKNOWN_SIZE, Pending
 from fastfile.middleware.proxy import Forward, Received
 from fastfile.protocol.http1 import END_OF_CHUNK, END_OF_CHUNKS, start_chunk
@@ -135,8 +135,9 @@ class Exchange(Watcher):
         upstreams.clock.begin_batch()
         try:
             self._stream = upstreams.make_stream(connected, self._upstream)
-        except BaseException:
+        except Exception:
             connected.close()
+            self._give_back(make_failure())
             raise
         fields = forward.fields
         if forward.expects_continue:
@@ -154,6 +155,9 @@ class Exchange(Watcher):
             self._go_on()
         except OSError as error:
             self._on_error(error)
+        except Exception:
+            self._give_back(make_failure())
+            raise
 
     def _go_on(self) -> None:
         if self._is_sending:

@@ -135,6 +135,8 @@ def make_context() -> ssl.SSLContext:
         for name in sorted(os.listdir(paths.capath)):
             with contextlib.suppress(OSError):  # a folder, or a file without certificates
                 context.load_verify_locations(os.path.join(paths.capath, name))
+    # Its first use imports the codec for names, which a sandboxed worker cannot.
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
     return context
 
 

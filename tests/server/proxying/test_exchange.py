@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,11 +90,9 @@ RESPONSES = [
     pytest.param(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\nbody', 304, b"", id="304 with a body"),
     pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, 200, b"ok", id="an interim response"),
     pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b"ok", id="100 that was not expected"),
-    pytest.param(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", 418, b"", id="a status that fastfile never sends"),
+    pytest.param(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", 418, b"", id="a status of the upstream"),
     pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", None, b"ok", id="less than its length"),
-    pytest.param(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", None, b"ab", id="cut within a chunk"
-    ),
+    pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", None, b"ab", id="cut within a chunk"),
     pytest.param(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", None, b"ab", id="cut between chunks"
     ),
@@ -401,14 +398,14 @@ def test_a_response_before_the_end_of_a_large_body_reaches_the_client(open_front
     def serve(visit: Visit) -> None:
         visit.read_head()
         visit.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
-        visit.read_exactly(100_000_000)
+        with contextlib.suppress(AssertionError, OSError):  # it is cut
+            visit.read_exactly(100_000_000)
 
     open_front.serve = serve  # type: ignore[attr-defined]
     with open_front.connect() as connection:
         connection.sendall(get("/api/x", "Content-Length: 100000000", method="POST"))
         connection.sendall(bytes(100_000))
         assert connection.recv(13) == b"HTTP/1.1 401 "
-    open_front.upstream.failures.clear()  # type: ignore[attr-defined]  # it was cut, as it should
 
 
 def test_each_piece_of_a_response_is_sent_at_once(open_front: Front) -> None:
@@ -583,7 +580,6 @@ def test_an_upstream_that_resets_is_502_or_cuts_the_response(open_front: Front) 
         received, was_reset = read_all(connection)
     assert b"part" in received
     assert was_reset
-    open_front.upstream.failures.clear()  # type: ignore[attr-defined]
 
 
 def test_a_get_waits_for_an_upstream_that_restarts(tmp_path: Path) -> None:

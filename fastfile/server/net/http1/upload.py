@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastfile.errors import BadRequest
-from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, ParserLimits, Pending, RequestHead, Response
+from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, Pending, RequestHead, Response
+from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.chunks import ChunkDecoder, ChunkError
 from fastfile.protocol.http1 import CONTINUE
 from fastfile.relayed import Upload
