@@ -9,7 +9,7 @@ from fastfile.cli.arguments import Usage
 from fastfile.config.config import OPTIONS
 
 INTRODUCTION = """\
-Usage: fastfile [OPTIONS] [DIR]
+Usage: fastfile [OPTIONS] [DIR|LOCATION]
        fastfile cert [OPTIONS] [NAME...]
        fastfile check [OPTIONS] [DIR]
        fastfile compress [OPTIONS] [DIR]
@@ -60,6 +60,7 @@ Examples:
   fastfile --workers 4 ./dist       run four processes
   fastfile --host --port 3000 .     serve the local network
   fastfile --bind unix:/run/web.sock /srv/www
+  fastfile s3://bucket/site         serve published releases, and follow them
   FASTFILE_LOG_FORMAT=json fastfile
 
 --no-NAME turns a switch off, and undoes an option of a file or a variable. Each

@@ -123,7 +123,8 @@ def _maybe_text(given: dict[str, list[str]], usage: Usage) -> str | None:
 
 def serve_given(given: dict[str, list[str]]) -> int:
     """Serve by the texts of the given options, the environment and a configuration file; return the exit status."""
-    environ = dict(os.environ)  # a copy: a reload reads the same values
+    # A copy: a reload reads the same values. Without the credentials of a store, which workers must not have.
+    environ = {name: text for name, text in os.environ.items() if name.startswith("FASTFILE_")}
 
     def read() -> tuple[Config, str]:
         config = load(given, environ)

@@ -96,7 +96,9 @@ def resolve_clear_directory(config: Config, folder: str = "") -> str:
 
 def _check_local(config: Config) -> None:
     if config.location is not None:
-        raise StartError(f"{printable(config.location)}: only a server reads a store of releases: name a folder")
+        raise StartError(
+            f"{printable(config.location)}: only the command fastfile serves a store of releases: name a folder"
+        )
 
 
 def _choose_build(folder: str, index: Sequence[str]) -> Choice:

@@ -181,6 +181,8 @@ class FollowerProcess:
             close_descriptors({end.fileno()})
             program = [sys.executable, "-P", "-m", "fastfile.follower", self._settings.location, str(end.fileno())]
             os.execve(sys.executable, program, environment)
+        except OSError as error:  # --user may have no right to this Python
+            end.sendall(FATAL + f"cannot run {sys.executable}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
 

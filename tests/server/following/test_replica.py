@@ -353,4 +353,7 @@ def test_commands_that_read_a_folder_refuse_a_location(command: str) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "fastfile: s3://bucket/site: only a server reads a store of releases: name a folder\n"
+    assert (
+        done.stderr
+        == "fastfile: s3://bucket/site: only the command fastfile serves a store of releases: name a folder\n"
+    )
