@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,15 @@ import pytest
 from hypothesis import settings
 from support.kernels import KERNEL_KINDS, load_kernel
 from support.rawclient import RawClient
+from support.s3server import S3Server, share_server
 from support.serverprocess import ServerProcess
 
 from fastfile.storage.root import Root
 
 if TYPE_CHECKING:
     from selenium import webdriver
+
+_LOCATIONS = itertools.count()
 
 # The same inputs in each run, and no time limit, since another process may have the processor. The fuzzers (`make
 # fuzz`) go on with other inputs.
@@ -40,6 +44,23 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(params=KERNEL_KINDS)
 def parser_kernel(request: pytest.FixtureRequest) -> ModuleType:
     return load_kernel("_parser", request.param)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, one for all processes of the run."""
+    pytest.importorskip("obstore")
+    base = tmp_path_factory.getbasetemp()
+    with share_server((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "s3") as server:
+        yield server
+
+
+@pytest.fixture
+def s3_location(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty location of the server; this process has the credentials."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://bucket/{os.getpid()}/site {next(_LOCATIONS)}"
 
 
 @pytest.fixture

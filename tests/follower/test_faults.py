@@ -24,14 +24,6 @@ NUMBERS = itertools.count()
 FAULTS = [fault for fault in get_args(Fault) if fault != "flip request"]  # a GET has no body
 
 
-@pytest.fixture(scope="module")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    pytest.importorskip("obstore")
-    server = S3Server(tmp_path_factory.mktemp("s3"))
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
     proxy = FaultyProxy(s3_server.port)
@@ -59,7 +51,7 @@ def test_nothing_wrong_is_served_and_in_the_end_the_new_release(
 
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
-    location = parse_location(f"s3://bucket/faults{next(NUMBERS)}")
+    location = parse_location(f"s3://bucket/{os.getpid()}/faults{next(NUMBERS)}")
     publisher = open_store(location)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
     replica = S3Store(location, Limits(request_s=0.3, call_s=0.6, large_request_s=1, large_call_s=2))

@@ -264,8 +264,7 @@ sys.exit(status)
 def test_a_large_file_takes_little_memory(s3_location: str, tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     with open(tmp_path / "dist/large.bin", "wb") as file:
-        for _ in range(100):
-            file.write(os.urandom(1 << 20))
+        file.writelines(os.urandom(1 << 20) for _ in range(100))
     environment = clean_environment() | {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
     command = [sys.executable, "-c", PUBLISH, s3_location]
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
