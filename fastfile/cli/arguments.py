@@ -231,6 +231,6 @@ def help_text(option: Option) -> str:
 
 
 def _help_row(spelling: str, text: str) -> str:
-    lines = textwrap.wrap(text, WIDTH - _HELP_COLUMN)
+    lines = textwrap.wrap(text, WIDTH - _HELP_COLUMN, break_on_hyphens=False)
     first = f"  {spelling:<{_HELP_COLUMN - 3}} {lines[0]}\n"
     return first + "".join(f"{'':{_HELP_COLUMN}}{line}\n" for line in lines[1:])
