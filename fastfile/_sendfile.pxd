@@ -1,8 +1,12 @@
 cpdef tuple accept(int listen_fd)
 cpdef close(int fd)
+cpdef shutdown_read(int fd)
 cpdef shutdown_write(int fd)
 cpdef reset(int fd)
 cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count)
+cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop)
+cpdef bytes make_frame(int kind, int flags, long long stream_id, bytes first, bytes second)
+cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2
 cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2
 cpdef Py_ssize_t send_response(int fd, bytes head, bytes tail, tuple parts) except -2

@@ -40,6 +40,7 @@ cdef extern from "_sendfile.h" nogil:
     int close_fd "close"(int fd)
     int shutdown(int fd, int how)
     int ff_reset_on_close(int fd)
+    const int SHUT_RD
     const int SHUT_WR
     int ff_accept(int fd, sockaddr_storage *address, socklen_t *size)
     Py_ssize_t ff_address(sockaddr_storage *address, char **bytes_)
@@ -129,6 +130,11 @@ cpdef close(int fd):
         PyErr_SetFromErrno(OSError)
 
 
+cpdef shutdown_read(int fd):
+    if shutdown(fd, SHUT_RD) < 0:
+        PyErr_SetFromErrno(OSError)
+
+
 cpdef shutdown_write(int fd):
     if shutdown(fd, SHUT_WR) < 0:
         PyErr_SetFromErrno(OSError)
@@ -143,6 +149,45 @@ cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count):
     if not 0 <= count <= PyByteArray_GET_SIZE(buffer):
         raise ValueError("count must lie within the buffer")
     return PyByteArray_FromStringAndSize(PyByteArray_AS_STRING(buffer), count)
+
+
+cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop):
+    if not 0 <= start <= stop <= PyByteArray_GET_SIZE(buffer):
+        raise ValueError("the slice must lie within the buffer")
+    return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer) + start, stop - start)
+
+
+cdef inline unsigned char *begin_frame(bytes frame, Py_ssize_t size, int kind, int flags, long long stream_id) noexcept:
+    # Writes the head of a frame (RFC 9113 §4.1) and returns the place of its payload.
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(frame)
+    out[0] = <unsigned char>(size >> 16)
+    out[1] = <unsigned char>(size >> 8)
+    out[2] = <unsigned char>size
+    out[3] = <unsigned char>kind
+    out[4] = <unsigned char>flags
+    out[5] = <unsigned char>(stream_id >> 24)
+    out[6] = <unsigned char>(stream_id >> 16)
+    out[7] = <unsigned char>(stream_id >> 8)
+    out[8] = <unsigned char>stream_id
+    return out + 9
+
+
+cpdef bytes make_frame(int kind, int flags, long long stream_id, bytes first, bytes second):
+    cdef Py_ssize_t head = len(first), size = head + len(second)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 9 + size)
+    cdef unsigned char *out = begin_frame(frame, size, kind, flags, stream_id)
+    memcpy(out, PyBytes_AS_STRING(first), head)
+    memcpy(out + head, PyBytes_AS_STRING(second), size - head)
+    return frame
+
+
+cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop):
+    if not 0 <= start <= stop <= len(content):
+        raise ValueError("the piece must lie within the content")
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 9 + stop - start)
+    cdef unsigned char *out = begin_frame(frame, stop - start, 0, flags, stream_id)
+    memcpy(out, PyBytes_AS_STRING(content) + start, stop - start)
+    return frame
 
 
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2:

@@ -93,6 +93,15 @@ def close(fd: int) -> None:
     os.close(fd)
 
 
+def shutdown_read(fd: int) -> None:
+    """Read the end of the stream from now on, after what has arrived."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)  # for this call only
+    try:
+        sock.shutdown(socket.SHUT_RD)
+    finally:
+        sock.detach()
+
+
 def shutdown_write(fd: int) -> None:
     """Send the end of the stream; the socket can still be read."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)  # for this call only
@@ -116,6 +125,26 @@ def copy_of(buffer: bytearray, count: int) -> bytearray:
     if not 0 <= count <= len(buffer):
         raise ValueError("count must lie within the buffer")
     return buffer[:count]
+
+
+def slice_of(buffer: bytearray, start: int, stop: int) -> bytes:
+    """Return a part of a buffer. Raises ValueError if it does not lie within it."""
+    if not 0 <= start <= stop <= len(buffer):
+        raise ValueError("the slice must lie within the buffer")
+    return bytes(memoryview(buffer)[start:stop])
+
+
+def make_frame(kind: int, flags: int, stream_id: int, first: bytes, second: bytes) -> bytes:
+    """Return a frame of HTTP/2 (RFC 9113 §4.1) whose payload has two pieces."""
+    size = len(first) + len(second)
+    return b"%b%c%c%b%b%b" % (size.to_bytes(3, "big"), kind, flags, stream_id.to_bytes(4, "big"), first, second)
+
+
+def make_data_frame(flags: int, stream_id: int, content: bytes, start: int, stop: int) -> bytes:
+    """Return a DATA frame with a piece of a body. Raises ValueError if the piece does not lie within it."""
+    if not 0 <= start <= stop <= len(content):
+        raise ValueError("the piece must lie within the content")
+    return make_frame(0, flags, stream_id, content[start:stop], b"")
 
 
 def recv_into(fd: int, buffer: bytearray) -> int:

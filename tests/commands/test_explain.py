@@ -28,6 +28,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_request_of_http_2_is_shown_with_its_pseudo_headers(site: Path) -> None:
+    done = explain("https://localhost/docs", "--http2", str(site))
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    for line in (":method: GET", ":scheme: https", ":authority: localhost", ":path: /docs", ":path: /docs/"):
+        assert line in lines, done.stdout
+    assert [line for line in lines if line.startswith(":status")] == [":status: 301", ":status: 200"]
+    assert "HTTP/1.1" not in done.stdout
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["/", "--help"]], ids=" ".join)
 def test_help_is_shown_wherever_it_is_asked_for(arguments):
     done = explain(*arguments)

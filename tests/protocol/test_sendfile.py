@@ -385,6 +385,41 @@ def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType)
             sendfile_kernel.copy_of(buffer, count)
 
 
+def test_a_slice_is_a_copy_within_the_buffer(sendfile_kernel: ModuleType) -> None:
+    buffer = bytearray(b"abcd")
+    slices = [sendfile_kernel.slice_of(buffer, *bounds) for bounds in ((0, 0), (0, 4), (1, 3), (4, 4))]
+    buffer[:] = b"wxyz"
+    assert slices == [b"", b"abcd", b"bc", b""]
+    assert all(type(one) is bytes for one in slices)
+    for bounds in ((-1, 2), (3, 2), (0, 5)):
+        with pytest.raises(ValueError, match="within the buffer"):
+            sendfile_kernel.slice_of(buffer, *bounds)
+
+
+def test_a_frame_has_its_length_in_its_head(sendfile_kernel: ModuleType) -> None:
+    make_frame, make_data_frame = sendfile_kernel.make_frame, sendfile_kernel.make_data_frame
+    assert make_frame(1, 5, 0x7FFFFFFF, b"abc", b"de") == b"\0\0\5\1\5\x7f\xff\xff\xffabcde"
+    assert make_frame(4, 0, 0, b"", b"") == b"\0\0\0\4\0\0\0\0\0"
+    content = bytes(range(256)) * 300
+    assert make_data_frame(1, 0x010203, content, 5, 70005) == b"\1\x11\x70\0\1\0\1\2\3" + content[5:70005]
+    for bounds in ((-1, 2), (3, 2), (0, len(content) + 1)):
+        with pytest.raises(ValueError, match="within the content"):
+            make_data_frame(0, 1, content, *bounds)
+    with pytest.raises(TypeError):
+        make_frame(1, 0, 1, None, b"")
+
+
+def test_a_socket_whose_reading_is_shut_down_ends_after_what_has_arrived(sendfile_kernel: ModuleType) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        other.sendall(b"x")
+        sendfile_kernel.shutdown_read(one.fileno())
+        assert one.recv(10) == b"x"
+        assert one.recv(10) == b""
+        one.sendall(b"y")
+        assert other.recv(10) == b"y"
+
+
 # Every call on a descriptor that cannot be used
 
 
@@ -399,6 +434,7 @@ def test_a_copy_is_of_the_start_and_stays_as_it_was(sendfile_kernel: ModuleType)
         pytest.param(lambda kernel, fd, file_fd: kernel.copy_file(fd, file_fd, 0, 1), id="copy_file"),
         pytest.param(lambda kernel, fd, file_fd: kernel.close(fd), id="close"),
         pytest.param(lambda kernel, fd, file_fd: kernel.reset(fd), id="reset"),
+        pytest.param(lambda kernel, fd, file_fd: kernel.shutdown_read(fd), id="shutdown_read"),
         pytest.param(lambda kernel, fd, file_fd: kernel.shutdown_write(fd), id="shutdown_write"),
     ],
 )

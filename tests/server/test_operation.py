@@ -473,6 +473,19 @@ class Scraper:
         return self.scrape()[f'fastfile_requests_total{{method="{method}",status="{status}"}}']
 
 
+def test_responses_are_counted_by_the_protocol_of_their_requests(folder: Path, tmp_path: Path) -> None:
+    peers = pytest.importorskip("support.http2peer")
+    scraper = Scraper(tmp_path)
+    with ServerProcess([*scraper.args, str(folder)]) as server:
+        with RawClient(server.connect()) as client:
+            assert [client.request("/").status for _ in range(2)] == [200, 200]
+        with peers.Peer(server.connect()) as peer:
+            assert [peer.get(number).status for number in (1, 3, 5)] == [200, 200, 200]
+        counts = scraper.scrape()
+    by_protocol = [counts[f'fastfile_protocol_requests_total{{protocol="HTTP/{number}"}}'] for number in (1, 2)]
+    assert by_protocol == [2, 3]
+
+
 @pytest.mark.parametrize("loop", ONE_LOOP)
 def test_any_worker_returns_the_counts_of_all_workers(folder: Path, tmp_path: Path, loop: str) -> None:
     scraper = Scraper(tmp_path)

@@ -43,6 +43,7 @@ NO_RFC7540_PRIORITIES = 9
 
 FRAME_HEAD = 9  # bytes
 FRAME_SIZE = 16384  # the default limit of a frame's payload
+DATA_SIZE = FRAME_SIZE - FRAME_HEAD  # the most content in a frame, so that the frame fills one record of TLS
 WINDOW_SIZE = 65535  # the default window
 MAX_WINDOW = (1 << 31) - 1
 MAX_STREAM_ID = (1 << 31) - 1

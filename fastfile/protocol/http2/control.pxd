@@ -8,6 +8,8 @@ cdef int ACK, GOAWAY, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM,
 cdef long long MAX_WINDOW
 
 cdef class Control(Sender):
+    cdef dict _early
+    cdef Py_ssize_t _max_streams
     cdef readonly FrameReader frames
     cdef readonly Stream stream
     @cython.locals(frames=FrameReader, size=Py_ssize_t, is_of_stream=bint)

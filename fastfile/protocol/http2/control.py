@@ -24,6 +24,7 @@ from fastfile.protocol.http2.constants import (
     ConnectionFailure,
 )
 from fastfile.protocol.http2.frames import FrameReader
+from fastfile.protocol.http2.priority import parse_priority
 from fastfile.protocol.http2.sender import Sender
 from fastfile.protocol.http2.stream import Stream
 
@@ -40,10 +41,12 @@ CONTENT = 6  # content for the sink of ``stream`` has come
 class Control(Sender):
     """Reads ``frames``. ``stream`` is the stream of the last event."""
 
-    __slots__ = ("frames", "stream")
+    __slots__ = ("_early", "_max_streams", "frames", "stream")
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, max_streams: int, now_s: float) -> None:
         super().__init__(now_s)
+        self._max_streams = max_streams
+        self._early: dict[int, tuple[int, bool]] = {}  # priorities of streams that are not open yet
         self.frames = FrameReader()
         self.stream: Stream | None = None
 
@@ -137,16 +140,21 @@ class Control(Sender):
         return MORE
 
     def _on_priority_update(self, size: int) -> None:
-        """Handle RFC 9218 §7.1. It is ignored for a stream that is not open yet: the request itself has a priority."""
+        """Handle RFC 9218 §7.1. The priority of a request that has not arrived is kept until then."""
         frames = self.frames
         if size < 4:
             raise ConnectionFailure(FRAME_SIZE_ERROR, "PRIORITY_UPDATE is cut")
         stream_id = frames.number(frames.start) & 0x7FFFFFFF
         if stream_id & 1 == 0:
             raise ConnectionFailure(PROTOCOL_ERROR, "PRIORITY_UPDATE for no request")
+        urgency, is_incremental = parse_priority(frames.payload()[4:])
         stream = self.streams.get(stream_id)
         if stream is not None:
-            stream.rank(frames.payload()[4:])
+            stream.rank(urgency, is_incremental)
+        elif stream_id > self.last_id:
+            if stream_id not in self._early and len(self._early) + len(self.streams) >= self._max_streams:
+                raise ConnectionFailure(PROTOCOL_ERROR, "priorities for more streams than the limit")
+            self._early[stream_id] = urgency, is_incremental
 
     def _on_settings(self, size: int) -> None:
         frames = self.frames
@@ -171,7 +179,7 @@ class Control(Sender):
         elif key == MAX_FRAME_SIZE:
             if not FRAME_SIZE <= value < 1 << 24:
                 raise ConnectionFailure(PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of its bounds")
-            flow.frame_size = min(value, FRAME_SIZE)
+            # Larger frames are never sent: one of DATA_SIZE fills a record of TLS.
         elif key == INITIAL_WINDOW_SIZE:
             if value > MAX_WINDOW:
                 raise ConnectionFailure(FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")

@@ -1,6 +1,10 @@
 cimport cython
 
-cdef int DATA, FRAME_HEAD, FRAME_SIZE, PADDED
+from fastfile._sendfile cimport make_data_frame, make_frame, slice_of
+
+cdef int FRAME_HEAD, FRAME_SIZE, PADDED
+cdef Py_ssize_t SMALL
+cdef bytearray _NOTHING
 
 cdef class FrameReader:
     cdef readonly bytearray data
@@ -24,17 +28,15 @@ cdef class FrameReader:
 
 cdef class FrameWriter:
     cdef readonly list parts
-    cdef bytearray _tail
+    cdef list _small
     cdef readonly long long size
     cdef public long long progress
     cdef readonly Py_ssize_t skip
-    cpdef put(self, int kind, int flags, long long stream_id, bytes payload)
-    @cython.locals(size=Py_ssize_t)
-    cpdef put_block(self, int kind, int flags, long long stream_id, bytes first, bytes second)
-    @cython.locals(size=Py_ssize_t)
-    cpdef put_data(self, int flags, long long stream_id, bytes piece)
+    @cython.locals(frame=bytes)
+    cpdef put(self, int kind, int flags, long long stream_id, bytes first, bytes second=*)
+    @cython.locals(frame=bytes)
+    cpdef put_data(self, int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
+    @cython.locals(small=list)
     cpdef list gather(self)
     @cython.locals(done=Py_ssize_t, size=Py_ssize_t, part=bytes)
     cpdef drop_sent(self, Py_ssize_t sent)
-    @cython.locals(tail=bytearray)
-    cdef _begin(self, Py_ssize_t size, int kind, int flags, long long stream_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastfile.message import FileSlice
 from fastfile.protocol.http2.constants import (
-    DATA,
     FRAME_HEAD,
     FRAME_SIZE,
     FRAME_SIZE_ERROR,
@@ -12,6 +11,10 @@ from fastfile.protocol.http2.constants import (
     PROTOCOL_ERROR,
     ConnectionFailure,
 )
+from fastfile.sendfile import make_data_frame, make_frame, slice_of
+
+SMALL = 4096  # bytes; a larger DATA frame is a part of its own, which saves a copy
+_NOTHING = bytearray()
 
 
 class FrameReader:
@@ -20,7 +23,7 @@ class FrameReader:
     __slots__ = ("_end", "_is_own", "_position", "data", "flags", "kind", "start", "stop", "stream_id")
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.data = _NOTHING
         self._position = 0
         self._end = 0
         self._is_own = True  # the data is kept here, not in the buffer that all connections share
@@ -42,7 +45,7 @@ class FrameReader:
     def keep(self) -> None:
         """Copy unread input."""
         if not self._is_own:
-            self.data = self.data[self._position : self._end]
+            self.data = _NOTHING if self._position == self._end else self.data[self._position : self._end]
             self._position = 0
             self._end = len(self.data)
             self._is_own = True
@@ -96,7 +99,7 @@ class FrameReader:
                 raise ConnectionFailure(PROTOCOL_ERROR, "the padding is longer than its frame")
 
     def payload(self) -> bytes:
-        return bytes(self.data[self.start : self.stop])
+        return slice_of(self.data, self.start, self.stop)
 
 
 class FrameWriter:
@@ -105,50 +108,45 @@ class FrameWriter:
     ``progress`` counts sent bytes, for a deadline.
     """
 
-    __slots__ = ("_tail", "parts", "progress", "size", "skip")
+    __slots__ = ("_small", "parts", "progress", "size", "skip")
 
     def __init__(self) -> None:
         self.parts: list[bytes | FileSlice] = []  # only bytes: the type is that of Transport
-        self._tail = bytearray()
+        self._small: list[bytes] = []  # the frames that follow, which leave as one part
         self.size = self.skip = self.progress = 0
 
-    def put(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        """Write a frame."""
-        self._begin(len(payload), kind, flags, stream_id)
-        self._tail += payload
-        self.size += FRAME_HEAD + len(payload)
+    def put(self, kind: int, flags: int, stream_id: int, first: bytes, second: bytes = b"") -> None:
+        """Write a frame, whose payload may have two pieces."""
+        frame = make_frame(kind, flags, stream_id, first, second)
+        self._small.append(frame)
+        self.size += len(frame)
 
-    def put_block(self, kind: int, flags: int, stream_id: int, first: bytes, second: bytes) -> None:
-        """Write a frame whose payload has two pieces: a response's own fields, and those of all responses."""
-        size = len(first) + len(second)
-        self._begin(size, kind, flags, stream_id)
-        self._tail += first
-        self._tail += second
-        self.size += FRAME_HEAD + size
-
-    def put_data(self, flags: int, stream_id: int, piece: bytes) -> None:
-        """Write a DATA frame. A large piece is not copied."""
-        size = len(piece)
-        self._begin(size, DATA, flags, stream_id)
-        if size > 4096:
-            self.parts.append(bytes(self._tail))
-            self._tail.clear()
-            self.parts.append(piece)
+    def put_data(self, flags: int, stream_id: int, content: bytes, start: int, stop: int) -> None:
+        """Write a DATA frame with a piece of a body."""
+        frame = make_data_frame(flags, stream_id, content, start, stop)
+        self.size += len(frame)
+        if stop - start > SMALL:
+            self.gather()
+            self.parts.append(frame)
         else:
-            self._tail += piece
-        self.size += FRAME_HEAD + size
+            self._small.append(frame)
 
     def gather(self) -> list[bytes | FileSlice]:
         """Return all parts, in the order of sending."""
-        if self._tail:
-            self.parts.append(bytes(self._tail))
-            self._tail.clear()
+        small = self._small
+        if small:
+            self.parts.append(small[0] if len(small) == 1 else b"".join(small))
+            small.clear()
         return self.parts
 
     def drop_sent(self, sent: int) -> None:
         """Remove the sent bytes from the parts."""
         self.size -= sent
         self.progress += sent
+        if self.size == 0:
+            self.parts.clear()
+            self.skip = 0
+            return
         sent += self.skip
         done = 0
         for part in self.parts:
@@ -160,15 +158,3 @@ class FrameWriter:
         if done:
             del self.parts[:done]
         self.skip = sent
-
-    def _begin(self, size: int, kind: int, flags: int, stream_id: int) -> None:
-        tail = self._tail
-        tail.append(size >> 16)
-        tail.append(size >> 8 & 255)
-        tail.append(size & 255)
-        tail.append(kind)
-        tail.append(flags)
-        tail.append(stream_id >> 24)
-        tail.append(stream_id >> 16 & 255)
-        tail.append(stream_id >> 8 & 255)
-        tail.append(stream_id & 255)

@@ -7,10 +7,10 @@ from fastfile.protocol.http2.frames cimport FrameWriter
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE
+cdef Py_ssize_t DATA_SIZE, FRAME_SIZE
 
 cdef class Flow:
     cdef public long long window, initial, left
-    cdef public Py_ssize_t frame_size
 
 cdef class Sender:
     cdef dict _resets
@@ -25,7 +25,7 @@ cdef class Sender:
     cpdef put_continue(self, Stream stream)
     @cython.locals(block=bytes, flags=int, kind=int)
     cpdef put_head(self, long long stream_id, ResponseHead head, bytes date, bint is_end)
-    @cython.locals(flow=Flow, size=Py_ssize_t, start=Py_ssize_t, stop=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t, start=Py_ssize_t)
     cpdef put_data(self, long long stream_id, bytes piece, bint is_end)
     cpdef bint has_room(self, long long size) except -1
     cpdef put_goaway(self, code, str detail, bint is_final=*)

@@ -7,6 +7,7 @@ from fastfile.protocol.http2.blocks import CONTINUE, block_of
 from fastfile.protocol.http2.budget import Budget
 from fastfile.protocol.http2.constants import (
     CONTINUATION,
+    DATA_SIZE,
     END_HEADERS,
     END_STREAM,
     FRAME_SIZE,
@@ -26,12 +27,11 @@ MAX_RESETS = 256  # remembered streams that the server has reset: the client may
 class Flow:
     """The windows of a connection (§5.2), and the client's settings for them."""
 
-    __slots__ = ("frame_size", "initial", "left", "window")
+    __slots__ = ("initial", "left", "window")
 
     def __init__(self) -> None:
         self.window = WINDOW_SIZE  # bytes that the server may send
         self.initial = WINDOW_SIZE  # the same of a new stream
-        self.frame_size = FRAME_SIZE  # the largest payload of a frame to the client
         self.left = WINDOW_SIZE  # bytes that the client may send
 
 
@@ -75,29 +75,27 @@ class Sender:
         """Write the head of a response; ``date`` is the block of Date."""
         block = block_of(head)
         flags = END_STREAM if is_end else 0
-        if len(block) + len(date) <= self.flow.frame_size:
-            self.writer.put_block(HEADERS, flags | END_HEADERS, stream_id, block, date)
+        if len(block) + len(date) <= FRAME_SIZE:
+            self.writer.put(HEADERS, flags | END_HEADERS, stream_id, block, date)
             return
         block += date
         kind = HEADERS
-        while len(block) > self.flow.frame_size:
-            self.writer.put(kind, flags, stream_id, block[: self.flow.frame_size])
-            block = block[self.flow.frame_size :]
+        while len(block) > FRAME_SIZE:
+            self.writer.put(kind, flags, stream_id, block[:FRAME_SIZE])
+            block = block[FRAME_SIZE:]
             kind, flags = CONTINUATION, 0
         self.writer.put(kind, flags | END_HEADERS, stream_id, block)
 
     def put_data(self, stream_id: int, piece: bytes, is_end: bool) -> None:
-        """Write a piece of a body within the windows; one larger than a frame is split."""
-        flow = self.flow
+        """Write a piece of a body within the windows; one larger than DATA_SIZE is split."""
         size = len(piece)
-        flow.window -= size
+        self.flow.window -= size
         self.budget.earn(size)
-        if size <= flow.frame_size:
-            self.writer.put_data(END_STREAM if is_end else 0, stream_id, piece)
-            return
-        for start in range(0, size, flow.frame_size):
-            stop = start + flow.frame_size
-            self.writer.put_data(END_STREAM if is_end and stop >= size else 0, stream_id, piece[start:stop])
+        start = 0
+        while size - start > DATA_SIZE:
+            self.writer.put_data(0, stream_id, piece, start, start + DATA_SIZE)
+            start += DATA_SIZE
+        self.writer.put_data(END_STREAM if is_end else 0, stream_id, piece, start, size)
 
     def has_room(self, size: int) -> bool:
         """Tell whether the windows have room for the whole body of a new stream."""

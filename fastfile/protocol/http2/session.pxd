@@ -18,7 +18,6 @@ cdef class PartialBlock:
 
 cdef class Session(Control):
     cdef object _limits
-    cdef Py_ssize_t _max_streams
     cdef PartialBlock _partial
     cdef int _phase
     cdef readonly HeadReader heads

@@ -60,7 +60,6 @@ class Session(Control):
 
     __slots__ = (
         "_limits",
-        "_max_streams",
         "_partial",
         "_phase",
         "head",
@@ -69,9 +68,8 @@ class Session(Control):
     )
 
     def __init__(self, limits: ParserLimits, max_streams: int, now_s: float) -> None:
-        super().__init__(now_s)
+        super().__init__(max_streams, now_s)
         self._limits = limits
-        self._max_streams = max_streams
         self._partial: PartialBlock | None = None
         self._phase = START
         self.heads = HeadReader(limits)
@@ -170,6 +168,8 @@ class Session(Control):
         if stream_id <= self.last_id:
             return self._take_trailers(stream_id, block, is_end)
         self.last_id = stream_id
+        if self._early:  # skipped streams are closed (RFC 9113 §5.1.1)
+            self._early = {key: priority for key, priority in self._early.items() if key >= stream_id}
         try:
             head = self.heads.read(block)
         except StreamFailure as failure:
@@ -198,6 +198,9 @@ class Session(Control):
         if stream is None:
             stream = Stream(self.stream_id, self.head, self.flow.initial, is_complete)
             self.stream = self.streams[self.stream_id] = stream
+            early = self._early.pop(self.stream_id, None)
+            if early is not None:
+                stream.rank(early[0], early[1])
         return stream
 
     def _take_trailers(self, stream_id: int, block: bytes, is_end: bool) -> int:

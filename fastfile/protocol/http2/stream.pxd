@@ -10,5 +10,5 @@ cdef class Stream:
     cdef public object sink, transfer
     cdef readonly long long received
     cdef long long _expected
-    cpdef rank(self, bytes priority)
+    cpdef rank(self, int urgency, bint is_incremental)
     cpdef take(self, long long size, bint is_end)

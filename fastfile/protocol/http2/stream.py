@@ -52,11 +52,13 @@ class Stream:
         self.is_incremental = self.is_ranked = False
         priority = head.field(b"priority")
         if priority is not None:
-            self.rank(priority)
+            urgency, is_incremental = parse_priority(priority)
+            self.rank(urgency, is_incremental)
 
-    def rank(self, priority: bytes) -> None:
+    def rank(self, urgency: int, is_incremental: bool) -> None:
         """Set a priority (RFC 9218 §4)."""
-        self.urgency, self.is_incremental = parse_priority(priority)
+        self.urgency = urgency
+        self.is_incremental = is_incremental
         self.is_ranked = True
 
     def take(self, size: int, is_end: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,48 @@ def test_http_2_over_tls_needs_alpn(secure: ServerProcess, pair: Pair) -> None:
     with pair.client().wrap_socket(secure.connect(), server_hostname="localhost") as connection:
         connection.sendall(http2peer.PREFACE)
         assert connection.recv(100).startswith(b"HTTP/1.1 505 ")
+
+
+def test_http_1_where_http_2_was_negotiated_is_an_error(secure: ServerProcess, pair: Pair) -> None:
+    with connect(secure, pair) as peer:
+        assert peer.get(1).status == 200
+    connection = pair.client(("h2",)).wrap_socket(secure.connect(), server_hostname="localhost")
+    with http2peer.Peer(connection, greet=False) as peer:
+        peer.send_raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        peer.wait_end()
+        assert peer.goaway == 1  # PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_a_request_with_close_notify_is_answered_and_the_connection_ends(
+    secure: ServerProcess, pair: Pair, protocol: str
+) -> None:
+    """The socket itself stays open; without an end of the stream the server would wait for --idle-timeout."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = pair.client((protocol,)).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with secure.connect() as connection:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        if protocol == "h2":
+            encoder = http2peer.hpack.Encoder()
+            block = encoder.encode([*http2peer.GET[:2], (b":path", b"/large"), http2peer.GET[3]])
+            settings = http2peer.make_frame(4, 0, 0, b"\0\4\0\x7f\xff\xff")
+            widening = http2peer.make_frame(8, 0, 0, (1 << 24).to_bytes(4, "big"))
+            tls.write(http2peer.PREFACE + settings + widening + http2peer.make_frame(1, 5, 1, block))
+        else:
+            tls.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()  # writes close_notify
+        connection.sendall(outgoing.read())
+        received = 0
+        while data := connection.recv(262144):
+            received += len(data)
+    assert received > len(LARGE)
 
 
 def test_http_2_alone_refuses_http_1(site: Path) -> None:

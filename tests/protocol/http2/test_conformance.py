@@ -246,6 +246,24 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
     "9218 PRIORITY_UPDATE for no request": ((raw(16, 0, 0, number(0) + b"u=1"),), GOAWAY_OF, PROTOCOL),
     "9218 PRIORITY_UPDATE that is cut": ((raw(16, 0, 0, b"\0\0\1"),), GOAWAY_OF, SIZE),
     "9218 PRIORITY_UPDATE before its request": ((raw(16, 0, 0, number(1) + b"u=1, i"), headers()), STATUS, 200),
+    "9218 PRIORITY_UPDATE for more streams than the limit": (
+        tuple(raw(16, 0, 0, number(1 + 2 * n) + b"u=1") for n in range(129)),
+        GOAWAY_OF,
+        PROTOCOL,
+    ),
+    "9218 PRIORITY_UPDATE for a stream that was skipped": (
+        (
+            *(raw(16, 0, 0, number(1 + 2 * n) + b"u=1") for n in range(128)),
+            headers(301),
+            wait(301),
+            raw(16, 0, 0, number(303) + b"u=1"),
+            headers(303),
+            wait(303),
+            headers(1),
+        ),
+        GOAWAY_OF,
+        CLOSED,
+    ),
 }
 ROWS["6.10 a block in pieces"] = (
     (

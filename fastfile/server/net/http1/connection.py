@@ -90,6 +90,9 @@ class Http1Connection(Handover):
                 return
             if count == 0:
                 return
+        if self._transport.kind == SECURE and self._transport.alpn == b"h2":  # RFC 9113 §3.2: nothing else may follow
+            self._become_http2(data[:count])
+            return
         reader = self._reader
         before = self._requests
         if count or reader is not None:

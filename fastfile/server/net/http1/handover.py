@@ -14,9 +14,8 @@ class Handover(Refusals):
     __slots__ = ()
 
     def _may_be_http2(self) -> bool:
-        """Tell whether the client may begin as HTTP/2 does; over TLS that was negotiated (RFC 9113 §3.3)."""
-        is_allowed = self._transport.kind == PLAIN or self._transport.alpn == b"h2"
-        return self._requests == 0 and self._service.http2 is not None and is_allowed
+        """Tell whether the client may begin as HTTP/2 does without TLS, which negotiates it (RFC 9113 §3.3)."""
+        return self._requests == 0 and self._service.http2 is not None and self._transport.kind == PLAIN
 
     def _become_http2(self, data: bytearray) -> None:
         """Let an HTTP/2 connection go on with the socket and with what has arrived."""

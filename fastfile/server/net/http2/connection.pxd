@@ -16,7 +16,7 @@ cdef Py_ssize_t FULL
 cdef class Http2Connection(Http2Output):
     cdef long long _answered_id
     cdef bytes _covered
-    cdef bint _is_behind
+    cdef bint _is_behind, _is_deaf
     cdef double _sending_until_s
     cpdef take_over(self, int interest, double deadline_s)
     cpdef bint is_quiet(self, bint silent_too) except -1

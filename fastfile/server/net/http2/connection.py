@@ -35,13 +35,14 @@ LOOK_EACH = 4
 class Http2Connection(Http2Output):
     """Takes over from HTTP/1 once the preface of a client has begun to arrive."""
 
-    __slots__ = ("_answered_id", "_covered", "_is_behind", "_sending_until_s")
+    __slots__ = ("_answered_id", "_covered", "_is_behind", "_is_deaf", "_sending_until_s")
 
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport, shared)
         self._answered_id = 0  # the last stream when it was idle
         self._covered: bytes | None = None  # the last authority that the certificate is for
         self._is_behind = False  # arrived frames wait for their turn
+        self._is_deaf = False  # the client has ended its side, and the responses in progress are the last ones
         self._sending_until_s = inf  # the deadline of written but unsent frames
 
     def take_over(self, interest: int, deadline_s: float) -> None:
@@ -96,18 +97,20 @@ class Http2Connection(Http2Output):
             return
         if self.state == CLOSED:
             return
+        if self._is_deaf and self._has_hung_up():
+            self.close()
+            return
         if self._session.writer.size > FULL and not self._flush():
             self._settle()
             return
         if self._is_behind:
             self._take_events()
-        elif not self._session.has_ended():
+        elif not self._session.has_ended() and not self._is_deaf:
             buffer = self._service.buffer
             count = self._transport.recv_into(buffer)
             if count == 0:
-                self.close()
-                return
-            if count > 0:
+                self._is_deaf = True
+            elif count > 0:
                 self._session.receive(buffer, count, self._service.clock.monotonic_s)
                 self._take_events()
             elif count != WOULD_BLOCK_READ:
@@ -287,6 +290,9 @@ class Http2Connection(Http2Output):
         """Decide what to wait for, and until when."""
         session, service = self._session, self._service
         size = session.writer.size
+        if self._is_deaf and not self._is_behind and not self._is_sending():
+            self.close()
+            return
         now_s = service.clock.monotonic_s
         if size == 0:
             self._sending_until_s = inf
@@ -299,7 +305,7 @@ class Http2Connection(Http2Output):
             session.writer.progress = 0
         self._set_deadline(now_s)
         interest = WRITE if size or self._is_behind else 0
-        if size <= FULL and not session.has_ended():
+        if size <= FULL and not session.has_ended() and not self._is_deaf:
             interest |= READ
         if interest != self._interest:
             self._wait_for(interest)

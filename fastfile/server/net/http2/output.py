@@ -7,7 +7,7 @@ from functools import partial
 from math import inf
 
 from fastfile.message import RequestHead, Response
-from fastfile.protocol.http2.constants import CANCEL, INTERNAL_ERROR, NO_ERROR
+from fastfile.protocol.http2.constants import CANCEL, DATA_SIZE, INTERNAL_ERROR, NO_ERROR
 from fastfile.protocol.http2.session import Session
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.http2.shared import Http2
@@ -20,7 +20,7 @@ from fastfile.server.net.transport import Transport
 
 # Frames are gathered up to this size before they are sent, and no more requests are read while more than FULL bytes
 # wait, to bound a client's memory.
-BATCH_SIZE = 64 * 1024
+BATCH_SIZE = 4 * DATA_SIZE
 FULL = 256 * 1024
 AT_ONCE = 64 * 1024  # the largest body that is sent without a transfer
 
@@ -175,7 +175,7 @@ class Http2Output(Connection):
         transfer.turn = self._turns
         left = BATCH_SIZE
         while left > 0 and transfer.state == SENDING:
-            room = min(flow.window, stream.window, flow.frame_size)
+            room = min(flow.window, stream.window, left)
             if room <= 0:
                 return
             piece = transfer.take(room)

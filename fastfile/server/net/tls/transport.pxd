@@ -1,11 +1,20 @@
 cimport cython
 
-from fastfile._sendfile cimport close, copy_of, recv_into, reset, send_parts, send_response, shutdown_write
+from fastfile._sendfile cimport (
+    close,
+    recv_into,
+    reset,
+    send_parts,
+    send_response,
+    shutdown_read,
+    shutdown_write,
+    slice_of,
+)
 from fastfile.message cimport FileSlice
 from fastfile.server.net.transport cimport Transport
 
 cdef int WOULD_BLOCK, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, SECURE, INSECURE
-cdef Py_ssize_t RECORD, PIECE, LARGEST, COPIED, WIRE_SIZE
+cdef Py_ssize_t RECORD, PIECE, LARGEST, WIRE_SIZE
 cdef int FIRST_LETTER, LAST_LETTER
 
 cdef class TlsEndpoint:
@@ -37,9 +46,10 @@ cdef class TlsTransport(Transport):
     @cython.locals(count=Py_ssize_t, more=Py_ssize_t)
     cdef Py_ssize_t _decrypt(self, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3
-    @cython.locals(left=Py_ssize_t, pieces=list, size=Py_ssize_t, room=Py_ssize_t, content=bytes, piece=bytes,
-                   records=list)
+    @cython.locals(left=Py_ssize_t, records=list, gathered=list, size=Py_ssize_t, total=Py_ssize_t, room=Py_ssize_t,
+                   is_last=bint, cached=bytes, count=Py_ssize_t)
     cdef Py_ssize_t _send(self, list parts, Py_ssize_t skip) except -3
+    cdef _encrypt_all(self, list gathered, list records)
     @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
     cdef _encrypt(self, data, list records)
     @cython.locals(record=bytes, sent=Py_ssize_t, size=Py_ssize_t)

@@ -17,13 +17,14 @@ from fastfile.message import FileSlice
 from fastfile.sendfile import (
     WOULD_BLOCK,
     close,
-    copy_of,
     read_cached,
     recv_into,
     reset,
     send_parts,
     send_response,
+    shutdown_read,
     shutdown_write,
+    slice_of,
 )
 from fastfile.server.net.tls.contexts import Contexts
 from fastfile.server.net.transport import INSECURE, SECURE, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, Transport
@@ -33,8 +34,6 @@ RECORD = 16 * 1024  # the most plaintext in one record (RFC 8446 §5.1)
 PIECE = 4 * RECORD
 # A piece grows by up to a record, so that a head and a body of 64 KiB leave together.
 LARGEST = PIECE + RECORD
-# Parts up to this size are gathered into one record; a larger one has records of its own, which saves its copy.
-COPIED = 8 * 1024
 # One read from the socket: with the 18 KiB of an incomplete record before it, its plaintext fits in 64 KiB.
 WIRE_SIZE = 45 * 1024
 FIRST_LETTER, LAST_LETTER = 65, 90  # of a method of HTTP; the first byte of a record is 20 to 23, or 128 for SSL 2
@@ -131,7 +130,7 @@ class TlsTransport(Transport):
                 if self.kind == INSECURE:
                     buffer[:count] = memoryview(self._endpoint.wire)[:count]
                     return count
-            self._incoming.write(copy_of(self._endpoint.wire, count))
+            self._incoming.write(slice_of(self._endpoint.wire, 0, count))
         elif self._incoming.pending == 0:
             return self._settle()
         try:
@@ -218,10 +217,12 @@ class TlsTransport(Transport):
                 count = self._engine.read(len(buffer), buffer)
                 if count == 0:
                     return 0
-                more = count
-                while more and self._incoming.pending:
+                while self._incoming.pending:
                     more = self._engine.read(len(buffer) - count, memoryview(buffer)[count:])
                     count += more
+                    if more == 0:  # close_notify after a request; the next read finds the end, as after FIN
+                        shutdown_read(self.fd)
+                        break
             except SSLWantReadError:
                 pass
         return count or self._settle()
@@ -231,39 +232,53 @@ class TlsTransport(Transport):
         return WOULD_BLOCK_READ if self._flush() else WOULD_BLOCK_WRITE
 
     def _send(self, parts: list[bytes | FileSlice], skip: int) -> int:
+        """Encrypt and send the leading parts, up to a piece; those that fit in one record are gathered."""
         if (self._held is not None or self._left) and (left := self._resume()):
             return left
-        pieces: list[bytes] = []
-        size = 0
-        large: bytes | memoryview | None = None
+        records: list[bytes] = []
+        gathered: list[bytes | memoryview] = []
+        size = total = 0
         for part in parts:
-            room = LARGEST - size
+            if total >= PIECE:
+                break
+            room = LARGEST - total
+            content: bytes | memoryview
+            is_last = isinstance(part, FileSlice)
             if isinstance(part, FileSlice):
                 # The beginning of a file leaves with its head, but only if it is in memory.
-                content = read_cached(part.fd, part.offset, min(part.count, PIECE, room)) if room > 0 else None
-                if content:
-                    large = content
+                cached = read_cached(part.fd, part.offset, min(part.count, PIECE - total))
+                if not cached:
+                    break
+                content = cached
+            elif skip == 0 and len(part) <= room:
+                content = part
+            else:
+                content = memoryview(part)[skip : skip + room]
+                skip = 0
+            count = len(content)
+            total += count
+            if size + count > RECORD:
+                if size and count > RECORD:  # fill the record of the head
+                    gathered.append(memoryview(content)[: RECORD - size])
+                    content = memoryview(content)[RECORD - size :]
+                    count = len(content)
+                self._encrypt_all(gathered, records)
+                size = 0
+            if count > RECORD:
+                self._encrypt(content, records)
+            else:
+                gathered.append(content)
+                size += count
+            if is_last:
                 break
-            if len(part) - skip > COPIED:
-                large = part if skip == 0 and len(part) <= room else memoryview(part)[skip : skip + room]
-                break
-            piece = part[skip:] if skip else part
-            skip = 0
-            pieces.append(piece)
-            size += len(piece)
-            if size > LARGEST - COPIED:
-                break
-        if large is not None and size + len(large) <= RECORD:
-            pieces.append(bytes(large))
-            size += len(large)
-            large = None
-        records: list[bytes] = []
-        if size:
-            self._encrypt(b"".join(pieces), records)
-        if large is not None:
-            self._encrypt(large, records)
-            size += len(large)
-        return self._dispatch(records, size)
+        self._encrypt_all(gathered, records)
+        return self._dispatch(records, total)
+
+    def _encrypt_all(self, gathered: list[bytes | memoryview], records: list[bytes]) -> None:
+        """Encrypt small parts as one record, and forget them."""
+        if gathered:
+            self._encrypt(gathered[0] if len(gathered) == 1 else b"".join(gathered), records)
+            gathered.clear()
 
     def _encrypt(self, data: bytes | memoryview, records: list[bytes]) -> None:
         """Append the records of some bytes; one call of OpenSSL makes one.

@@ -5,6 +5,8 @@ The handler is the test's own: a target says what becomes of it.
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,11 +117,13 @@ def test_large_responses_share_the_connection_where_no_priority_is_said(served: 
         assert min(half.count(1), half.count(3)) > len(half) // 10
 
 
-@pytest.mark.parametrize("first", ["header", "update"])
+@pytest.mark.parametrize("first", ["header", "update", "update before the request"])
 def test_a_more_urgent_response_goes_first(served: InProcess, first: str) -> None:
     with connect(served) as peer:
         peer.widens = False
         later, sooner = ((b"priority", b"u=5"), (b"priority", b"u=1" if first == "header" else b"u=6"))
+        if first == "update before the request":
+            peer.frame(16, 0, 0, (3).to_bytes(4, "big") + b"u=1")
         peer.send(
             peer.headers(1, (*GET[:2], (b":path", b"/large"), GET[3], later)),
             peer.headers(3, (*GET[:2], (b":path", b"/large"), GET[3], sooner)),
@@ -147,6 +151,32 @@ def test_whole_responses_come_one_after_the_other(served: InProcess) -> None:
         peer.wait(5)
         peer.wait(7)
         assert peer.order.index(7) < 20
+
+
+def test_a_client_that_ends_its_side_gets_the_responses_in_progress(served: InProcess) -> None:
+    with connect(served, settings={4: 1 << 22}) as peer:
+        peer.widens = False
+        peer.send(frames.WindowUpdateFrame(0, window_increment=1 << 22))
+        peer.wait_alive()  # the settings are acknowledged: it sends nothing more
+        peer.ask(1, b"/gate")
+        peer.ask(3, b"/large")
+        peer.connection.shutdown(socket.SHUT_WR)
+        assert len(peer.wait(3).body) == LARGE_SIZE
+        odd(served).gate.set()
+        assert peer.wait(1).body == b"opened"
+        peer.wait_end()
+        assert peer.goaway is None
+    served.wait_until_closed()
+
+
+def test_a_client_that_goes_with_its_responses_in_progress_ends_the_connection(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.ask(1, b"/gate")
+        peer.wait_alive()
+        peer.connection.shutdown(socket.SHUT_WR)
+        served.ask(served.open_connections)  # it has seen the end
+        peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets
+    served.wait_until_closed()
 
 
 def test_a_deferred_response_holds_up_its_stream_alone(served: InProcess) -> None:
