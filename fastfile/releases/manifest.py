@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT
-from fastfile.releases.store import MIB, Corrupt, Store, Stored
+from fastfile.releases.store import MIB, Corrupt, Store, Stored, StoreError
 
 FORMAT = 1
 EMPTY = sha256().hexdigest()
@@ -27,6 +27,10 @@ MAX_PACK = 32 * MIB
 _LATEST_S = 253402300799  # 9999-12-31: datetime and HTTP-date know no later time
 _RELEASE_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class OtherVersion(ValueError):
+    """A manifest that another version of fastfile has written."""
 
 
 class ManifestFile(NamedTuple):
@@ -99,6 +103,8 @@ def read_with_digest(store: Store, id: str, key: str | None = None, digest: str 
         raise Corrupt(f"{store.location}: {key} has other bytes than the pointer says")
     try:
         manifest = parse_manifest(found.body)
+    except OtherVersion as error:
+        raise StoreError(f"{store.location}: {key}: {error}") from None
     except ValueError as error:
         raise Corrupt(f"{store.location}: {key}: {error}") from None
     if manifest.id != id:
@@ -169,7 +175,7 @@ def _decompress(body: bytes) -> bytes:
 
 def _parse(content: dict[str, Any]) -> Manifest:
     if content["format"] != FORMAT:
-        raise ValueError("of another version of fastfile: update this one")
+        raise OtherVersion("of another version of fastfile: update this one")
     blobs, files = content["blobs"], content["files"]
     if len(files) > MAX_FILES:
         raise ValueError(f"more than {MAX_FILES} files")

@@ -19,7 +19,7 @@ from fastfile.releases.history import History, read_history
 from fastfile.releases.manifest import Manifest, manifest_key
 from fastfile.releases.pointer import RESTORED
 from fastfile.releases.publish import BLOBS, PACKS
-from fastfile.releases.store import Listed, Store
+from fastfile.releases.store import Corrupt, Listed, Store
 
 _BATCH = 100
 # Keys that fastfile makes, and names of files whose writer was killed; others are not touched.
@@ -45,6 +45,8 @@ def prune(store: Store, keep: int | None, older_than_s: float | None, grace_s: f
         listed = [one for kind in kinds for one in store.list(kind) if _OWN.fullmatch(one.key)]
         ripe = {one.key: one for one in listed if max(0.0, now_s - one.modified_s) >= grace_s}
         history = read_history(store)
+        if history.damage:  # what it needs is not known
+            raise Corrupt(history.damage[0])
         old = _choose_releases(history, keep, older_than_s, now_s)
         old = [manifest for manifest in old if manifest_key(manifest.id) in ripe]
         marked = _mark(history, {manifest.id for manifest in old})

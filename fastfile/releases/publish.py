@@ -12,12 +12,13 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
+from fastfile.errors import StartError
 from fastfile.releases.build import Build, BuildFile
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_manifest, manifest_key
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
-from fastfile.releases.store import MIB, NotModified, Store
+from fastfile.releases.store import MIB, Corrupt, NotModified, Store
 
 BLOBS, PACKS = "blobs/", "packs/"
 # A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
@@ -46,7 +47,10 @@ class Progress(Protocol):
 
 
 class Published(NamedTuple):
-    """What a publish did. Without ``is_new`` the release was there already."""
+    """What a publish did. Without ``is_new`` the release was there already.
+
+    ``damage`` says why the release before could not be read; its assets and times are lost then.
+    """
 
     release: str
     is_new: bool
@@ -56,29 +60,32 @@ class Published(NamedTuple):
     uploaded_blobs: int
     uploaded_size: int
     is_conditional: bool
+    damage: str
 
 
 def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Published:
     """Publish a folder, and keep the assets of earlier releases for ``keep_s``. Raises StartError."""
     progress.begin(build.size)
     build.read(_ticking(progress))
+    if not build.files:
+        raise StartError("the folder has no files to publish")
     with Claim(store, "publish") as claim:
         found = read_pointer(store)
         assert not isinstance(found, NotModified)
         pointer, etag = found or (None, None)
-        current = read_release(store, pointer) if pointer else None
+        current, damage = read_current(store, pointer)
         stock = _Stock(store)
         now_s = int(time.time())
         files = _choose_files(build.files, current, stock, now_s, keep_s)
         own = sum(file.size for file in build.files)
         counts = (len(build.files), own, len(files) - len(build.files))
         if pointer and current and tuple(files) == current.files and stock.has_all(current):
-            return Published(pointer.release, False, *counts, 0, 0, claim.is_conditional)
+            return Published(pointer.release, False, *counts, 0, 0, claim.is_conditional, damage)
         places = _keep_places(files, build.files, current, stock)
         missing = _find_missing(build.files, places, stock)
         packs = make_packs(file for file in missing if file.size <= PACKED_LIMIT)
         large = [file for file in missing if file.size > PACKED_LIMIT]
-        new = [pack for pack in packs if pack.key not in stock.sizes]
+        new = [pack for pack in packs if stock.sizes.get(pack.key) != pack.size]
         _upload(store, build, new, large, claim, progress)
         for pack in packs:
             places |= pack.places()
@@ -91,7 +98,17 @@ def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Publ
         moved = Pointer(manifest.id, sha256(body).hexdigest(), int(time.time()))
         move_pointer(store, moved, etag, claim.is_conditional)
     sent = [*large, *(file for pack in new for file in pack.files)]
-    return Published(manifest.id, True, *counts, len(sent), sum(file.size for file in sent), claim.is_conditional)
+    return Published(
+        manifest.id, True, *counts, len(sent), sum(file.size for file in sent), claim.is_conditional, damage
+    )
+
+
+def read_current(store: Store, pointer: Pointer | None) -> tuple[Manifest | None, str]:
+    """Return the manifest that a pointer names, or None and what is wrong with it."""
+    try:
+        return (read_release(store, pointer) if pointer else None), ""
+    except Corrupt as error:
+        return None, str(error)
 
 
 class _Stock:
@@ -126,6 +143,11 @@ class Pack(NamedTuple):
     def key(self) -> str:
         """The key of the object."""
         return PACKS + self.name
+
+    @property
+    def size(self) -> int:
+        """The size of the object."""
+        return sum(file.size for file in self.files)
 
     def places(self) -> dict[str, Place]:
         """Return the place of each blob."""
@@ -218,14 +240,14 @@ def _upload(
             with build.open(file) as source:
                 parts.append(source.read())
         store.put(pack.key, b"".join(parts))
-        progress.advance(sum(file.size for file in pack.files))
+        progress.advance(pack.size)
 
     def send_blob(file: BuildFile) -> None:
         with build.open(file) as source:
             store.put(BLOBS + file.sha256, source)
         progress.advance(file.size)
 
-    progress.begin(sum(file.size for pack in packs for file in pack.files) + sum(file.size for file in large))
+    progress.begin(sum(pack.size for pack in packs) + sum(file.size for file in large))
     with ThreadPoolExecutor(_THREADS) as pool:
         tasks: set[Future[None]] = {pool.submit(send_blob, file) for file in large}
         tasks |= {pool.submit(send_pack, pack) for pack in packs}

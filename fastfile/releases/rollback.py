@@ -11,7 +11,8 @@ from fastfile.errors import StartError
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, make_manifest, read_with_digest
-from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
+from fastfile.releases.pointer import Pointer, move_pointer, read_pointer
+from fastfile.releases.publish import read_current
 from fastfile.releases.store import NotModified, Store
 
 
@@ -35,17 +36,19 @@ def rollback(store: Store, release: str | None, keep_s: int) -> RolledBack:
         if found is None:
             raise StartError(f"{store.location}: nothing was published yet")
         pointer, etag = found
-        current = read_release(store, pointer)
-        release = release or current.previous
+        current, damage = read_current(store, pointer)
+        if release is None and current is None:
+            raise StartError(f"{damage}; name the release to go to")
+        release = release or (current.previous if current else None)
         if release is None:
             raise StartError(f"{store.location}: {pointer.release} is the first release")
         target, digest = read_with_digest(store, release)
-        if release == pointer.release:
+        if release == pointer.release and current:
             return RolledBack(release, release, 0, claim.is_conditional)
         now_s = int(time.time())
         moved = Pointer(release, digest, now_s)
-        assets = carry(current, [file.path for file in target.files], now_s, keep_s)
-        if assets:
+        assets = carry(current, [file.path for file in target.files], now_s, keep_s) if current else []
+        if current and assets:
             merged = _add(target, assets, current)
             body = merged.to_bytes()
             moved = Pointer(release, sha256(body).hexdigest(), now_s, merged.id)

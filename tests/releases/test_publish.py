@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -25,11 +26,12 @@ from fastfile.errors import StartError
 from fastfile.releases import publish as module
 from fastfile.releases.build import Changed
 from fastfile.releases.claim import PREFIX as CLAIMS
+from fastfile.releases.history import read_history
 from fastfile.releases.manifest import ManifestFile, read_manifest
-from fastfile.releases.pointer import read_pointer, read_release
+from fastfile.releases.pointer import KEY, Pointer, read_pointer, read_release
 from fastfile.releases.publish import publish
 from fastfile.releases.rollback import rollback
-from fastfile.releases.store import Conflict, Store
+from fastfile.releases.store import Conflict, Store, StoreError
 
 FIRST = {"index.html": b"one", "assets/app-1.js": b"1", "assets/same.css": b"same", "empty": b"", "copy.css": b"same"}
 SECOND = {"index.html": b"two", "assets/app-2.js": b"22", "assets/same.css": b"same", "empty": b""}
@@ -383,3 +385,53 @@ def test_a_rollback_beside_a_publisher_gets_an_error(store: Store, build: Path, 
     with pytest.raises(Conflict):
         rollback(watched, None, 0)
     assert read_served(store)["index.html"] == b"other"
+
+
+def test_an_empty_folder_is_not_published(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StartError, match="the folder has no files to publish"):
+        publish_folder(store, tmp_path / "empty")
+    assert read_pointer(store) is None
+
+
+DAMAGE = [b"damaged", b"", None]
+
+
+@pytest.mark.parametrize("body", DAMAGE, ids=["other bytes", "empty", "missing"])
+def test_a_damaged_release_is_replaced_by_the_next_publish_or_a_rollback(
+    store: Store, build: Path, body: bytes | None
+) -> None:
+    first = publish_folder(store, build).release
+    second = publish_folder(store, write_tree(build, SECOND)).release
+    store.delete([f"releases/{second}"])
+    if body is not None:
+        store.put(f"releases/{second}", body)
+    with pytest.raises(StartError, match=rf"{second}.*; name the release to go to"):
+        rollback(store, None, 0)
+    history = read_history(store)
+    assert [release.id for release in history.releases] == [first]
+    assert second in history.damage[0]
+    rollback(store, first, 0)
+    assert read_served(store) == FIRST
+    store.delete([f"releases/{first}"])
+    done = publish_folder(store, build)
+    assert f"there is no release {first}" in done.damage
+    assert read_served(store) == SECOND
+
+
+def test_a_pack_that_was_cut_is_uploaded_again(store: Store, build: Path) -> None:
+    publish_folder(store, build)
+    (pack,) = keys(store, "packs/")
+    store.put(pack, b"1")
+    publish_folder(store, build)
+    assert read_served(store) == FIRST
+
+
+def test_a_release_of_another_version_is_not_overwritten(store: Store, build: Path) -> None:
+    publish_folder(store, build)
+    text = zlib.compress(b'{"format":2}')
+    pointer = Pointer("20231114T221320Z-0123456789ab", sha256(text).hexdigest(), 0)
+    store.put(pointer.key, text)
+    store.put(KEY, pointer.to_bytes())
+    with pytest.raises(StoreError, match="of another version of fastfile: update this one"):
+        publish_folder(store, write_tree(build, SECOND))

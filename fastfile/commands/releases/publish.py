@@ -108,6 +108,8 @@ def _report(build: Build, published: Published, took_s: float, as_json: bool) ->
         names = ", ".join(printable(os.fsdecode(path)) for path in build.skipped[:_MAX_SKIPPED])
         more = ", ..." if build.skipped[_MAX_SKIPPED:] else ""
         say("publish", f"left out, because they lead outside or are no files: {names}{more}")
+    if published.damage:
+        say("publish", f"{published.damage}; published without the assets and times of that release")
     if as_json:
         print_json(
             {

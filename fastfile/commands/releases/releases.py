@@ -42,10 +42,11 @@ def main(argv: Sequence[str]) -> int:
     history = read_history(store)
     current = history.pointer.release if history.pointer else None
     rows = [_Row(release, release.id == current) for release in history.releases]
+    say("releases", *history.damage)
     if read[1]["json"]:
         print_json([row.as_fields() for row in rows])
         return 0
-    if not rows:
+    if not rows and not history.damage:
         say("releases", f"{store.location}: nothing was published yet")
     write(sys.stdout, "".join(map(str, rows)))
     return 0
