@@ -29,6 +29,7 @@ README = "# One\n\nText, `code`, **bold** and *more*.\n\n## Two\n\n> quoted\n\n-
 ERRORS = {
     403: "The server has no permission to read this.",
     500: "The file could not be read.",
+    502: "http://localhost:3000 cannot be reached: connection refused.",
     503: "The server is out of resources; try again in a moment.",
 }
 HINT = "This looks like a route of a single-page app:\nstart fastfile with --spa."

@@ -24,6 +24,7 @@ WORDS = {
     "phone": "howto/phone/",
     "qr": "howto/phone/",
     "live reload": "dev/",
+    "api": "dev/",
     "spa": "howto/spa/",
     "404": "howto/not-found/",
     "redirect": "howto/redirect/",
