@@ -8,6 +8,10 @@ from typing import Protocol
 from fastfile.message import FileSlice, Pending, RequestHead, Response, ResponseHead, Source
 
 
+class ClientGone(OSError):
+    """The client has left within the content of its request."""
+
+
 class RequestBody(Protocol):
     """The content of a request that a responder reads, on the event loop: as a Source is read, but for its end.
 
@@ -17,7 +21,7 @@ class RequestBody(Protocol):
     size: int
 
     def read(self) -> bytes | Pending:
-        """Return a piece; b"" at the end. Raises HTTPError if it is malformed, OSError if the client has gone."""
+        """Return a piece; b"" at the end. Raises HTTPError if it is malformed, and ClientGone."""
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called once read() would not return PENDING."""

@@ -8,7 +8,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
     from fastfile.server.proxying.connector import Helper
+    from fastfile.server.proxying.upstreams import Upstreams
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32
@@ -94,6 +95,17 @@ def start_helper(config: Config) -> Helper | None:
     from fastfile.server.proxying.connector import start_helper
 
     return start_helper(config.proxy)
+
+
+def make_upstreams(helper: Helper | None, *things: Any) -> Upstreams | None:
+    """Return the upstreams that a helper connects to; see Upstreams."""
+    return None if helper is None else helper.make_upstreams(*things)
+
+
+def close_helper(helper: Helper | None) -> None:
+    """End the process of start_helper()."""
+    if helper is not None:
+        helper.close()
 
 
 def make_endpoint(contexts: Contexts) -> TlsEndpoint:

@@ -69,6 +69,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         if config.metrics is not None:
             metering = begin_metering(config, config.metrics)
             listening.notices.append(f"metrics at {metering.listening.shown()}")
+        listening.notices += [f"{each.prefix} is forwarded to {each.url}" for each in config.proxy]
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
         drop_privileges(config, root_path if config.location is None else os.sep)

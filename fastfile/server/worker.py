@@ -38,12 +38,14 @@ from fastfile.server.net.service import Service
 from fastfile.server.resources import (
     Plan,
     Sockets,
+    close_helper,
     make_asker,
     make_endpoint,
     make_http2,
     make_log,
     make_loop,
     make_proxies,
+    make_upstreams,
     metrics_hosts,
     open_disk_threads,
     share_descriptors,
@@ -101,9 +103,8 @@ class Worker:
         self._pages: Pages | None = None  # of --live
         self._draining_since_s = float("inf")
         self._asker = make_asker(config, channel, loop, self._clock, errors.report_failure)
-        things = (loop, self._clock, self._poller, self._clients, self._complaints, self._metrics)
-        report, after_loss = errors.report_failure, self._ask_for_successors
-        self._upstreams = None if helper is None else helper.make_upstreams(config, *things, report, after_loss)
+        things = (config, loop, self._clock, self._poller, self._clients, self._complaints, self._metrics)
+        self._upstreams = make_upstreams(helper, *things, errors.report_failure, self._ask_for_successors)
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
         mount_points = open_roots(config, plan.root_path, self._ask_for_successors)
@@ -343,8 +344,7 @@ def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: Err
         # A half-started worker cannot always be closed, and the process ends anyway.
         with contextlib.suppress(Exception):
             loop.close()
-        if helper is not None:
-            helper.close()
+        close_helper(helper)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,6 +26,17 @@ CONNECT_S = 5.0  # for each address of an upstream; a SYN is repeated after 1 s 
 REQUEST = struct.Struct("!II")  # a number that the answer repeats, and the index of the upstream
 ANSWER = struct.Struct("!Ii248s")  # the number, an errno, or 0 if a descriptor comes with it, and a text
 NO_NAME = -1  # instead of an errno: the name could not be resolved
+
+_REASONS = {
+    errno.ECONNREFUSED: "refuses connections: is it running?",
+    errno.ENOENT: "has no socket at that path: is it running?",
+    errno.ECONNRESET: "reset the connection",
+    errno.EPIPE: "closed the connection",
+    errno.ETIMEDOUT: "does not accept connections in time",
+    errno.EACCES: "does not let this user connect",
+    errno.EHOSTUNREACH: "cannot be reached",
+    errno.ENETUNREACH: "cannot be reached",
+}
 
 OnConnected = Callable[[socket.socket], None]
 OnFailed = Callable[[int, str], None]
@@ -107,7 +119,7 @@ async def _connect_to(loop: asyncio.AbstractEventLoop, family: int, address: obj
         await asyncio.wait_for(loop.sock_connect(connecting, address), CONNECT_S)  # type: ignore[arg-type]
     except TimeoutError:
         connecting.close()
-        raise OSError(110, f"no connection within {CONNECT_S:g} s") from None
+        raise OSError(errno.ETIMEDOUT, f"no connection within {CONNECT_S:g} s") from None
     except BaseException:
         connecting.close()
         raise
@@ -237,3 +249,8 @@ class Connector:
         for _, on_failed in waiting.values():
             on_failed(NO_NAME, "cannot be connected to: the helper process has ended")
         self._on_lost()
+
+
+def describe(code: int, text: str) -> str:
+    """Return why there is no connection, or why it ended: the end of a sentence about the upstream."""
+    return _REASONS.get(code) or (f"has a name that does not resolve ({text})" if code == NO_NAME else text)

@@ -7,19 +7,19 @@ both directions. Request and response may flow at the same time.
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from fastfile.errors import HTTPError, make_failure, make_unavailable
-from fastfile.message import PENDING, UNKNOWN_SIZE, Pending
+from fastfile.message import PENDING, Pending
 from fastfile.middleware.proxy import Forward, Received
-from fastfile.protocol.http1 import END_OF_CHUNK, END_OF_CHUNKS, start_chunk
-from fastfile.protocol.upstream import NoResponse, ResponseReader, UpstreamError, UpstreamHead, make_request
+from fastfile.protocol.upstream import NoResponse, ResponseReader, UpstreamError, UpstreamHead
+from fastfile.relayed import ClientGone
 from fastfile.server.net.poller import READ, WRITE, Watcher
-from fastfile.server.proxying.connector import NO_NAME
+from fastfile.server.proxying.connector import describe
+from fastfile.server.proxying.outgoing import Outgoing
 from fastfile.server.proxying.streams import Stream
 from fastfile.server.proxying.tunnel import TunnelSession, has_hung_up
 
@@ -31,18 +31,7 @@ RETRY_EACH_S = 0.1
 MAX_TRIES = 3  # of a request that the upstream accepted and did not respond to: it may be the cause
 # A body may pause so long: event streams are silent for long, and a dead peer is found by TCP's keepalive.
 IDLE_S = 3600.0
-CONTINUE_S = 1.0  # an upstream that ignores Expect gets the content after this time, as from any client (§10.1.1)
 _RETRIED = (b"GET", b"HEAD", b"OPTIONS")
-_REASONS = {
-    errno.ECONNREFUSED: "refuses connections: is it running?",
-    errno.ENOENT: "has no socket at that path: is it running?",
-    errno.ECONNRESET: "reset the connection",
-    errno.EPIPE: "closed the connection",
-    errno.ETIMEDOUT: "does not accept connections in time",
-    errno.EACCES: "does not let this user connect",
-    errno.EHOSTUNREACH: "cannot be reached",
-    errno.ENETUNREACH: "cannot be reached",
-}
 
 
 class Job(Future[Any]):
@@ -70,23 +59,17 @@ class Exchange(Watcher):
         self._upstream = upstreams.config.proxy[forward.place]
         self._stream: Stream | None = None
         self._reader = ResponseReader(forward.method, forward.upgrades)
-        self._body = forward.body
-        self._has_body = forward.body is not None
-        self._may_send_body = not forward.expects_continue
-        self._unsent = memoryview(b"")
-        self._is_sending = True  # until the request is sent
-        self._is_cut = False  # the upstream takes no more of the request
+        self._outgoing = Outgoing(forward, upstreams.loop, self.on_ready)
+        self._began_s = upstreams.loop.time()
         self._number = 0  # of the request to the connector
         self._job: Job | None = None
         self._on_done: Callable[[Future[Any]], None] | None = None
         self._wake: Callable[[], None] | None = None
         self._interest = -1
         self._timer: asyncio.TimerHandle | None = None
-        self._inviting: asyncio.TimerHandle | None = None
         self._is_open = False
         self.is_reported = False
         self._tries = 0  # connections that ended without a response
-        self._active_s = 0.0  # when something of the request was last sent
         self._session: TunnelSession | None = None
         self._kept = b""  # content that arrived with the head, or before a reset
         self._failure: OSError | None = None
@@ -103,22 +86,20 @@ class Exchange(Watcher):
             self._finish(make_unavailable("There are too many requests to upstream servers; try again in a moment."))
             return job
         self._is_open = True
-        self._began_s = self._active_s = upstreams.loop.time()
         self._connect()
         return job
 
-    # The connection.
-
     def _connect(self) -> None:
         upstreams = self._upstreams
-        self._set_timer(self._active_s + upstreams.config.proxy_timeout - upstreams.loop.time(), self._time_out)
+        self._set_timer(
+            self._outgoing.active_s + upstreams.config.proxy_timeout - upstreams.loop.time(), self._time_out
+        )
         self._number = upstreams.connector.connect(self._forward.place, self._on_connected, self._on_refused)
 
     def _on_refused(self, code: int, text: str) -> None:
         self._number = 0
-        reason = _REASONS.get(code) or (f"has a name that does not resolve ({text})" if code == NO_NAME else text)
         if not self._maybe_retry():
-            self._fail(reason)
+            self._fail(describe(code, text))
 
     def _maybe_retry(self) -> bool:
         """Connect again in a moment, if the upstream may be restarting."""
@@ -131,28 +112,25 @@ class Exchange(Watcher):
 
     def _on_connected(self, connected: socket.socket) -> None:
         self._number = 0
-        upstreams, forward = self._upstreams, self._forward
+        upstreams = self._upstreams
         upstreams.clock.begin_batch()
         try:
             self._stream = upstreams.make_stream(connected, self._upstream)
+            upstreams.poller.watch(self._stream.fd, self, READ | WRITE)
         except Exception:
             connected.close()
             self._give_back(make_failure())
             raise
-        fields = forward.fields
-        if forward.expects_continue:
-            fields = [*fields, (b"Expect", b"100-continue")]
-        head = make_request(forward.method, forward.target, fields, None if self._body is None else self._body.size)
-        self._unsent = memoryview(head)
-        self._is_sending = True
-        upstreams.poller.watch(self._stream.fd, self, READ | WRITE)
         self._interest = READ | WRITE
+        self._outgoing.begin()
         self.on_ready()
 
     def on_ready(self) -> None:
         """Continue as far as possible. Whatever fails ends the exchange, and nothing else."""
         try:
             self._go_on()
+        except HTTPError as error:  # the content of the client is malformed
+            self._give_back(error)
         except OSError as error:
             self._on_error(error)
         except Exception:
@@ -160,8 +138,9 @@ class Exchange(Watcher):
             raise
 
     def _go_on(self) -> None:
-        if self._is_sending:
-            self._send()
+        if self._stream is None:
+            return
+        self._outgoing.send(self._stream)
         if self._job is not None:
             self._receive_head()
         elif self._wake is not None:
@@ -171,86 +150,32 @@ class Exchange(Watcher):
         self._update_interest()
 
     def _on_error(self, error: OSError) -> None:
+        if isinstance(error, ClientGone):
+            self.close()
+            return
         if self._job is None:  # the response has begun: its reader sees the failure
             self._failure = error
             self._drop_stream()
             if self._wake is not None:
                 self._call_wake()
             return
-        is_repeatable = not self._has_body and self._forward.method in _RETRIED and self._tries < MAX_TRIES
+        is_repeatable = self._forward.body is None and self._forward.method in _RETRIED and self._tries < MAX_TRIES
         if is_repeatable and isinstance(error, NoResponse | ConnectionError) and not self._reader.has_begun:
             self._tries += 1
             if self._maybe_retry():
                 return
-        self._fail(str(error) if isinstance(error, UpstreamError) else _REASONS.get(error.errno or 0, "failed"))
+        self._fail(str(error) if isinstance(error, UpstreamError) else describe(error.errno or 0, "failed"))
 
     def _update_interest(self) -> None:
         stream = self._stream
         if stream is None or not self._is_open:
             return
         interest = READ if self._job is not None or self._wake is not None else 0
-        if stream.wants_write or (self._is_sending and len(self._unsent)):
+        if stream.wants_write or self._outgoing.is_blocked:
             interest |= WRITE
         if interest != self._interest:
             self._interest = interest
             self._upstreams.poller.change(stream.fd, interest)
-
-    # The request.
-
-    def _send(self) -> None:
-        """Send the head and what has come of the body."""
-        stream = self._stream
-        while stream is not None and not self._is_cut:
-            while len(self._unsent):
-                try:
-                    sent = stream.send(self._unsent)
-                except (BrokenPipeError, ConnectionResetError):
-                    self._is_cut = True  # it may have responded before it closed
-                    self._is_sending = False
-                    return
-                if sent == 0:
-                    return
-                self._active_s = self._upstreams.loop.time()
-                self._unsent = self._unsent[sent:]
-            body = self._body
-            if body is None:
-                self._is_sending = False
-                return
-            if not self._may_send_body:
-                if self._inviting is None:
-                    self._inviting = self._upstreams.loop.call_later(CONTINUE_S, self._invite)
-                return
-            try:
-                piece = body.read()
-            except HTTPError as error:
-                self._give_back(error)
-                return
-            except OSError:
-                self.close()
-                return
-            if isinstance(piece, Pending):
-                body.wait(self.on_ready)
-                return
-            self._queue(piece, body.size)
-
-    def _queue(self, piece: bytes, size: int) -> None:
-        if not piece:
-            self._body = None
-        if size == UNKNOWN_SIZE:
-            piece = start_chunk(len(piece)) + piece + END_OF_CHUNK if piece else END_OF_CHUNKS
-        self._unsent = memoryview(piece)
-
-    def _invite(self) -> None:
-        """Have the client send its content."""
-        if self._inviting is not None:
-            self._inviting.cancel()
-        if self._is_open and not self._may_send_body and self._body is not None:
-            self._may_send_body = True
-            self._upstreams.clock.begin_batch()
-            self._body.invite()
-            self.on_ready()
-
-    # The response.
 
     def _receive_head(self) -> None:
         stream, reader = self._stream, self._reader
@@ -265,11 +190,10 @@ class Exchange(Watcher):
                 self._switch(head)
             elif head.status >= 200:
                 self._begin_body(head)
-            elif head.status == 100 and not self._may_send_body:
-                self._invite()
+            elif head.status == 100:
+                self._outgoing.invite()
 
     def _begin_body(self, head: UpstreamHead) -> None:
-        self._may_send_body = True
         self._set_timer(None)
         try:
             self._kept = self._reader.take(None)
@@ -340,16 +264,14 @@ class Exchange(Watcher):
         self._kept = b"".join(pieces)
         self._drop_stream()
 
-    # The end.
-
     def _time_out(self) -> None:
         self._upstreams.clock.begin_batch()
         if self._job is not None:
             timeout_s = self._upstreams.config.proxy_timeout
-            left_s = self._active_s + timeout_s - self._upstreams.loop.time()
+            left_s = self._outgoing.active_s + timeout_s - self._upstreams.loop.time()
             if left_s > 0:
                 self._set_timer(left_s, self._time_out)
-            elif self._body is not None and self._may_send_body and not len(self._unsent) and not self._is_cut:
+            elif self._outgoing.awaits_client:
                 self._give_back(HTTPError(408, "The request took too long to arrive."))
             else:
                 self._give_back(self._make_error(504, f"did not respond within {timeout_s:g} s"))
@@ -396,7 +318,6 @@ class Exchange(Watcher):
     def close(self) -> None:
         """Drop everything: the client has gone, or has the whole response."""
         self._job = self._on_done = self._wake = None
-        self._body = None
         if self._session is not None and not self.is_reported:
             self._session.close()
         self.close_stream()
@@ -404,8 +325,7 @@ class Exchange(Watcher):
     def close_stream(self) -> None:
         """Close the connection, and give its place to another request."""
         self._set_timer(None)
-        if self._inviting is not None:
-            self._inviting.cancel()
+        self._outgoing.drop()
         if self._number:
             self._upstreams.connector.cancel(self._number)
             self._number = 0

@@ -7,7 +7,7 @@ from fastfile.server.net.http1.reader cimport RequestReader
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
-cdef int IDLE, HEAD, BODY, WAITING, SENDING, READING, LINGERING, CLOSED
+cdef int IDLE, HEAD, BODY, WAITING, SENDING, LINGERING, CLOSED
 cdef int READ, MORE, NOTHING, PLAIN, SECURE
 cdef Py_ssize_t LOOK_EACH
 

@@ -22,7 +22,7 @@ from fastfile.server.net.http1.opening import Opening
 from fastfile.server.net.http1.reader import RequestReader
 from fastfile.server.net.poller import READ
 from fastfile.server.net.service import Service
-from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, READING, SENDING, WAITING
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, SENDING, WAITING
 from fastfile.server.net.transport import PLAIN, SECURE, Transport
 
 # After this many requests of a pipeline the time is checked: each check costs a fiftieth of a request.
@@ -305,8 +305,6 @@ class Http1Connection(Handover):
             self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
             self._reader = None
             self._process(self._service.buffer, 0)
-        elif self.state == SENDING or self.state == READING:
-            self._abort()
         elif self.state == WAITING and self._deferral is not None and not self._deferral.is_timed:
             self._resume(self._refusal_for_now(self._deferral.head))
         elif self.state != CLOSED:

@@ -13,7 +13,7 @@ from fastfile.message import PENDING, UNKNOWN_SIZE, Deferred, Pending, RequestHe
 from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.chunks import ChunkDecoder, ChunkError
 from fastfile.protocol.http1 import CONTINUE
-from fastfile.relayed import Upload
+from fastfile.relayed import ClientGone, Upload
 from fastfile.server.net.http1.connection import Http1Connection
 from fastfile.server.net.poller import READ, WRITE
 from fastfile.server.net.states import CLOSED, MORE, WAITING
@@ -140,7 +140,7 @@ class UploadBody:
                 if count == 0:
                     if connection is not None:
                         connection.lose()
-                    raise ConnectionAbortedError("the client has gone")
+                    raise ClientGone
                 self.needs_write = count == WOULD_BLOCK_WRITE
                 if count < 0:
                     return PENDING

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fastfile.message import PENDING, UNKNOWN_SIZE, Pending
 from fastfile.protocol.http2.stream import Stream
-from fastfile.relayed import Upload
+from fastfile.relayed import ClientGone, Upload
 from fastfile.server.net.http2.connection import Http2Connection
 from fastfile.server.net.http2.transfer import Transfer
 
@@ -32,7 +32,7 @@ class Http2Body:
 
     def read(self) -> bytes | Pending:
         if self._is_lost:
-            raise ConnectionAbortedError("the client has gone")
+            raise ClientGone
         if not self._pieces:
             return b"" if self._stream.is_complete else PENDING
         piece = self._pieces.popleft()
