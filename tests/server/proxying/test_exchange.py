@@ -823,3 +823,31 @@ def test_the_log_names_the_upstream(open_front: Front) -> None:
     open_front.ask(get("/"))
     lines = open_front.server.log_lines()
     assert [line.get("upstream") for line in lines] == [open_front.upstream.url, None]  # type: ignore[attr-defined]
+
+
+def test_a_fast_upload_lets_others_have_their_turn(open_front: Front) -> None:
+    size = 300_000_000
+
+    def serve(visit: Visit) -> None:
+        if visit.read_head():
+            left, taken = size, bytearray(1 << 20)
+            left -= len(visit._unread)
+            while left > 0:
+                left -= visit.connection.recv_into(taken)
+            visit.send(OK)
+
+    open_front.serve = serve  # type: ignore[attr-defined]
+    with open_front.connect() as upload, open_front.connect() as other:
+        upload.sendall(get("/api/x", f"Content-Length: {size}", method="POST"))
+        sending = threading.Thread(target=lambda: [upload.sendall(bytes(1_000_000)) for _ in range(size // 1_000_000)])
+        sending.start()
+        responses = 0
+        while sending.is_alive():
+            other.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            received = b""
+            while not received.endswith(b"home"):
+                received += other.recv(65536)
+            responses += 1
+        sending.join()
+        assert responses > 10
+        assert read_all(upload)[0].endswith(b"ok")
