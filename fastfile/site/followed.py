@@ -16,6 +16,7 @@ from fastfile.http.navigation import is_navigation
 from fastfile.http.target import Target
 from fastfile.message import RequestHead, Response
 from fastfile.rules.reload import SiteRules
+from fastfile.sendfile import read_signature
 from fastfile.site.compression import Submit
 from fastfile.site.context import Found
 from fastfile.site.entry import Entry
@@ -51,6 +52,12 @@ class FixedRules(SiteRules):
     def stamps(self) -> tuple[Stamp, ...]:
         return ()
 
+    def absence(self) -> Stamp | None:
+        if self._present or self._set.has_rules or self._set.has_fields:
+            return None
+        path = self._root.absolute(b"")
+        return Stamp(path, read_signature(path))
+
 
 class FollowedSite:
     """Replaces a Site in Mounts. ``link`` leads to the folder of the current release.
@@ -84,8 +91,9 @@ class FollowedSite:
             raise opening.error
         self._adopt(opening)
 
-    def find_plain(self, target: bytes) -> None:
-        """Return None: the release must be opened first."""
+    def find_plain(self, target: bytes) -> Entry | None:
+        """Return the entry of a plain file; None if find() must decide, which opens a new release first."""
+        return self._site.find_plain(target) if self._stamp.is_fresh(self._shared.clock) else None
 
     def find(self, target: Target, head: RequestHead) -> Found:
         """Return the result for the target in the current release.

@@ -17,9 +17,10 @@ cdef class PlainFiles:
     cdef object _context, _files, _root, _rules, _small_file
     cdef bint _hashes, _has_whole_pages
     cdef dict _folders, _media_types, _models
+    cdef tuple _fixed
     cdef bytes _index
     @cython.locals(key=bytes, path=bytes, name=bytes, stem=bytes, extension=bytes, folder_path=bytes, is_index=bint,
-                   resource=Resource, representation=Representation, folder=Folder, entry=Entry)
+                   resource=Resource, representation=Representation, folder=Folder, entry=Entry, stamps=tuple)
     cpdef Entry find(self, bytes target)
     @cython.locals(top=Stamp, folder=Folder, found=tuple, signature=bytes, content=bytes, resource=Resource,
                    now_ns=cython.longlong, mtime_ns=cython.longlong, ctime_ns=cython.longlong, is_settled_now=bint)

@@ -56,6 +56,7 @@ class PlainFiles:
         "_clock",
         "_context",
         "_files",
+        "_fixed",
         "_folders",
         "_has_whole_pages",
         "_hashes",
@@ -71,6 +72,7 @@ class PlainFiles:
         config, provider = context.shared.config, context.provider
         self._context = context
         self._files = files
+        self._fixed = files.stamps.fixed
         self._root = context.root
         self._rules = context.rules
         self._clock = context.shared.clock
@@ -101,7 +103,8 @@ class PlainFiles:
             return None
         representation = self._represent(resource, path, name, extension, is_index)
         folder = self._folders[folder_path]
-        entry = Entry((folder.stamp, Stamp(self._root.absolute(path), resource.signature)), representation, {})
+        stamps = self._fixed or (folder.stamp, Stamp(self._root.absolute(path), resource.signature))
+        entry = Entry(stamps, representation, {})
         self._context.keep(key, entry)
         return entry
 

@@ -42,13 +42,13 @@ class ReleaseStamps(Stamps):
 
     def __init__(self, tree: ReleaseTree) -> None:
         super().__init__(tree.root)
-        self._all = (tree.stamp,)
+        self.fixed = (tree.stamp,)
 
     def of_file(
         self, path: bytes, folders: Mapping[bytes, os.stat_result], resource: Resource, variants: Variants
     ) -> tuple[Stamp, ...]:
         is_cold = resource.cold or any(variant.cold for variant in variants.usable.values())
-        return () if is_cold else self._all
+        return () if is_cold else self.fixed
 
     def of_folders(self, folders: Mapping[bytes, os.stat_result]) -> tuple[Stamp, ...]:
         return ()

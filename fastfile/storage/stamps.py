@@ -21,6 +21,7 @@ class Stamps:
 
     def __init__(self, root: Root) -> None:
         self._root = root
+        self.fixed: tuple[Stamp, ...] = ()  # if these show every change, and no others are needed (release_tree.py)
         self._folders: dict[bytes, Stamp] = {}
 
     def of_file(

@@ -17,6 +17,7 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.site import followed
+from fastfile.storage.metadata import is_settled
 
 NAVIGATION = b"Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n"
 WHOLE_S = 1_700_000_000 * 10**9  # a time in whole seconds: the content is hashed
@@ -108,6 +109,22 @@ def test_the_request_after_a_switch_gets_the_new_release(replica: Replica) -> No
     assert replica.get("/") == (200, b"page two")
     assert replica.get("/") == (200, b"page two")
     assert replica.handler.hits == 2
+
+
+def test_files_that_are_found_without_the_steps_switch_too(replica: Replica) -> None:
+    for path in (replica.folder / "trees").rglob("*"):
+        while not is_settled(path.stat(), time.time_ns()):
+            os.sched_yield()
+    replica.begin()
+    replica.get("/nothing")  # the authority is known from now on
+    for name in ("one", "two", "one"):
+        replica.switch(name)
+        number = {"one": 1, "two": 2}[name]
+        replica.get("/same")  # opens the release
+        entry = replica.handler._mounts.find_plain(b"/app.%d.js" % number)
+        assert entry is not None
+        assert replica.get(f"/app.{number}.js") == (200, b"app " + name.encode())
+        assert replica.get(f"/app.{3 - number}.js")[0] == 404
 
 
 def test_a_release_that_comes_back_is_served_again(replica: Replica) -> None:
