@@ -25,6 +25,9 @@ MAX_BODY = 32 * MIB
 MAX_SIZE = 5 << 40  # the largest object of S3
 MAX_PACK = 32 * MIB
 _LATEST_S = 253402300799  # 9999-12-31: datetime and HTTP-date know no later time
+_KEYS = ["format", "created", "previous", "packs", "blobs", "files"]
+# Most paths: short, and without a segment that begins with a dot.
+_USUAL_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _RELEASE_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -118,10 +121,12 @@ def parse_manifest(body: bytes) -> Manifest:
     if text.count(b"[") > 4 * MAX_FILES:  # empty lists take twenty times as much memory as text
         raise ValueError(f"more than {MAX_FILES} files")
     try:
-        manifest = _parse(json.loads(text))
+        content = json.loads(text)
+        manifest = _parse(content)
+        is_canonical = _is_canonical(content, manifest) and _encode(content) == text
     except (TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise ValueError("not a manifest") from None
-    if _make_text(manifest) != text:
+    if not is_canonical:
         raise ValueError("not in canonical form")
     return manifest._replace(id=_make_id(manifest.created_s, text))
 
@@ -157,7 +162,21 @@ def _make_text(manifest: Manifest) -> bytes:
             for file in manifest.files
         ],
     }
+    return _encode(content)
+
+
+def _encode(content: dict[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _is_canonical(content: dict[str, Any], manifest: Manifest) -> bool:
+    """Tell whether the content is in the order of _make_text(), without anything that no file needs."""
+    blobs, packs = [row[0] for row in content["blobs"]], content["packs"]
+    return (
+        list(content) == _KEYS
+        and blobs == sorted({file.sha256 for file in manifest.files})
+        and packs == sorted({place.pack for place in manifest.places.values()})
+    )
 
 
 def _decompress(body: bytes) -> bytes:
@@ -220,10 +239,14 @@ def _digest(value: str) -> str:
 
 
 def _path(text: str) -> bytes:
+    if len(text) <= SEGMENT_LIMIT and _USUAL_PATH.fullmatch(text):
+        return text.encode()
     try:
         path = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise ValueError("a wrong path") from None
+    if path.decode("utf-8", "surrogateescape") != text:  # lone surrogates that together are a character of UTF-8
+        raise ValueError("not in canonical form")
     segments = path.split(b"/")
     # An absolute path, and one with a slash at its end, have an empty segment.
     if {b"", b".", b".."} & set(segments) or b"\0" in path or len(path) > PATH_LIMIT:
