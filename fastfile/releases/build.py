@@ -62,9 +62,9 @@ class Build:
                     raise _changed(path)
             self.files.append(BuildFile(path, digest.hexdigest(), state[1], state[2]))
 
-    def open(self, file: BuildFile) -> Checked:
+    def open(self, file: BuildFile, advance: Callable[[int], None] = lambda count: None) -> Checked:
         """Open a file again; reading it to its end raises Changed if it has other bytes now."""
-        return Checked(self._open(file.path), file)
+        return Checked(self._open(file.path), file, advance)
 
     def check(self) -> None:
         """Raise Changed if the folder is not as it was when it was read."""
@@ -122,8 +122,9 @@ class Build:
 class Checked:
     """A file that is read from its beginning, once or more. No reader gets its last bytes if they are other ones."""
 
-    def __init__(self, file: BinaryIO, expected: BuildFile) -> None:
+    def __init__(self, file: BinaryIO, expected: BuildFile, advance: Callable[[int], None]) -> None:
         self._file = file
+        self._advance = advance
         self._expected = expected
         self.size = expected.size
         self._digest = sha256()
@@ -139,6 +140,7 @@ class Checked:
                 raise _changed(self._expected.path)
             self._digest.update(part)
             self._left -= len(part)
+            self._advance(len(part))
             wanted -= len(part)
             parts.append(part)
         if self._left == 0 and self._digest.hexdigest() != self._expected.sha256:
@@ -147,6 +149,7 @@ class Checked:
 
     def rewind(self) -> None:
         """Begin again."""
+        self._advance(self._left - self.size)
         self._file.seek(0)
         self._digest = sha256()
         self._left = self._expected.size

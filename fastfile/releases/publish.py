@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from fastfile.releases.claim import Claim
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_manifest, manifest_key
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
 from fastfile.releases.store import MIB, Corrupt, NotModified, Store
+from fastfile.releases.uploads import run_all
 
 BLOBS, PACKS = "blobs/", "packs/"
 # A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
@@ -27,7 +28,6 @@ PACK_LIMIT = 16 * MIB
 # So many packs may be small before their blobs are packed again: a new replica reads each pack with a request.
 SMALL_PACK = MIB
 MAX_SMALL_PACKS = 16
-_THREADS = 4
 _LATEST_NS = 253402300799 * 10**9
 _TICK_S = 0.1
 _SKEW_S = 60  # between the clocks of two publishers
@@ -243,24 +243,16 @@ def _upload(
         progress.advance(pack.size)
 
     def send_blob(file: BuildFile) -> None:
-        with build.open(file) as source:
+        with build.open(file, progress.advance) as source:
             store.put(BLOBS + file.sha256, source)
-        progress.advance(file.size)
+
+    def tick() -> None:
+        progress.show()
+        claim.hold()
 
     progress.begin(sum(pack.size for pack in packs) + sum(file.size for file in large))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        tasks: set[Future[None]] = {pool.submit(send_blob, file) for file in large}
-        tasks |= {pool.submit(send_pack, pack) for pack in packs}
-        try:
-            while tasks:
-                done, tasks = wait(tasks, _TICK_S, FIRST_EXCEPTION)
-                for task in done:
-                    task.result()
-                progress.show()
-                claim.hold()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    run_all([*(partial(send_blob, file) for file in large), *(partial(send_pack, pack) for pack in packs)], tick)
+    progress.show()
 
 
 def _ticking(progress: Progress) -> Callable[[int], None]:

@@ -193,7 +193,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(location: str, tmp_pat
         os.close(slave)
         shown = os.read(master, 65536)
         os.close(master)
-        assert b"[###" in shown
+        assert b"] 100% of 3.0 MB" in shown
         assert b"\x1b[3" not in shown  # it has no colours
     else:
         ran = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, timeout=TIMEOUT_S)

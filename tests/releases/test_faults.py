@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -248,6 +250,35 @@ class Unconditional:
 
     def put(self, key: str, body: bytes, **_: object) -> str:
         return self._store.put(key, body)
+
+
+def test_an_interrupted_publish_ends_at_once_although_the_store_hangs(
+    s3_server: S3Server, s3_location: str, proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    write_tree(tmp_path / "dist", BEFORE)
+    is_there = threading.Event()
+
+    def faulty(exchange: Exchange) -> bool:
+        hangs = "/blobs/" in exchange.target
+        if hangs:
+            is_there.set()
+        return hangs
+
+    proxy.fault, proxy.faulty = "hang", faulty
+    environment = clean_environment() | s3_server.environment(proxy.url)
+    command = [sys.executable, "-m", "fastfile", "publish", "dist", s3_location]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert is_there.wait(TIMEOUT_S)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=15)  # a request would hang for 130 s
+        finally:
+            process.kill()
+            proxy.heal()
+    assert process.returncode == 130
+    assert error == (
+        "fastfile publish: interrupted: nothing that is served has changed; the next publish continues this one\n"
+    )
 
 
 # The peak of the process itself: that of getrusage() is at least the parent's.

@@ -84,6 +84,10 @@ def main(argv: Sequence[str]) -> int:
     began_s = time.monotonic()
     try:
         published = publish(store, build, values["keep_assets"], progress)
+    except KeyboardInterrupt:
+        progress.clear()
+        say("publish", "interrupted: nothing that is served has changed; the next publish continues this one")
+        raise
     finally:
         progress.clear()
     warn_of_races("publish", store, published.is_conditional)
