@@ -27,7 +27,7 @@ COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
 # Compiled where `make build` or `make test` has been run, else pure Python, which is ready in seconds.
 serve: find-dir $(if $(wildcard $(VENV)/ready),,$(VENV)/pure)
-	@test -e $(VENV)/ready || echo 'This is pure Python. "make build" compiles fastfile: several times faster, in a minute or two.'
+	@test -e $(VENV)/ready || echo 'This is pure Python. "make build" compiles fastfile: several times faster, in up to a minute.'
 	$(VENV)/bin/fastfile $(ARGS) $(call quote,$(DIR))
 
 .PHONY: find-dir
@@ -88,6 +88,8 @@ lint: $(VENV)/ready-lint
 	$(PY) -m mypy
 	$(VENV)/bin/codespell *.md docs deploy fastfile tests benchmarks examples
 	. $(VENV)/bin/activate && cython-lint fastfile  # cython-lint needs pycodestyle on the path
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 
 annotate: $(VENV)/ready-lint
 	$(PY) tests/tools/annotate.py
@@ -109,7 +111,7 @@ $(VENV)/pure: $(VENV)/bin/pip
 	touch $@
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
-	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes a minute or two, without further output.'
+	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes up to a minute, without further output.'
 	$(PY) -m pip install --quiet --disable-pip-version-check $(EDITABLE) .
 	touch $@
 

