@@ -285,7 +285,7 @@ class Exchange(Watcher):
 
     def _make_error(self, status: int, reason: str) -> HTTPError:
         upstream = self._upstream
-        self._upstreams.complain(f"forwards {upstream.prefix} to {upstream.url}, which {reason}")
+        self._upstreams.complain(upstream, f"forwards {upstream.prefix} to {upstream.url}, which {reason}")
         return HTTPError(status, f"The upstream {upstream.url} {reason}{'' if reason.endswith('?') else '.'}")
 
     def _give_back(self, error: HTTPError) -> None:

@@ -105,9 +105,9 @@ class Upstreams:
         if self._metrics is not None:
             self._metrics.count_forwarded(has_failed)
 
-    def complain(self, text: str) -> None:
+    def complain(self, upstream: Upstream, text: str) -> None:
         """Tell the operator of an upstream that fails."""
-        self._complaints.complain("upstream", text)
+        self._complaints.complain(upstream.url, text)
 
     def call(self, function: Callable[..., Any], argument: object) -> None:
         """Call a function; a failure is reported, and ends nothing else."""

@@ -64,6 +64,8 @@ def forwarding(folder: Path, serve: Serve, flags: str = "", loop: str = LOOPS[0]
         front.upstream = upstream  # type: ignore[attr-defined]
         try:
             yield front
+            front.server.wait_until(lambda: not front.server.upstreams._open, "all connections to upstreams are closed")
+            front.server.wait_until(lambda: front.server.poller.count == 2, "only the listeners are watched")
         finally:
             front.server.stop()
         assert not front.server.failures
