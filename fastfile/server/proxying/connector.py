@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0  # for each address of an upstream; a SYN is repeated after 1 s and 3 s
 REQUEST = struct.Struct("!II")  # a number that the answer repeats, and the index of the upstream
 ANSWER = struct.Struct("!Ii248s")  # the number, an errno, or 0 if a descriptor comes with it, and a text
+_NO_HELPER = "cannot be connected to: the helper process does not respond"
 NO_NAME = -1  # instead of an errno: the name could not be resolved
 
 _REASONS = {
@@ -34,6 +35,7 @@ _REASONS = {
     errno.EPIPE: "closed the connection",
     errno.ETIMEDOUT: "does not accept connections in time",
     errno.EACCES: "does not let this user connect",
+    errno.EMFILE: "cannot be connected to: this server has no descriptors left",
     errno.EHOSTUNREACH: "cannot be reached",
     errno.ENETUNREACH: "cannot be reached",
 }
@@ -198,8 +200,8 @@ class Connector:
         self._waiting[number] = on_connected, on_failed
         try:
             self._end.send(REQUEST.pack(number, index))
-        except OSError as error:  # also a full socket: thousands of requests that the helper has not read
-            self._loop.call_soon(self._settle, number, error.errno or NO_NAME, "cannot be asked for", -1)
+        except OSError:  # it has ended, or thousands of requests wait for it
+            self._loop.call_soon(self._settle, number, 0, _NO_HELPER, -1)
         return number
 
     def cancel(self, number: int) -> None:
@@ -228,6 +230,8 @@ class Connector:
         number, code, text = ANSWER.unpack_from(self._kept)
         self._kept = self._kept[ANSWER.size :]
         fd = self._descriptors.pop(0) if code == 0 and self._descriptors else -1
+        if code == 0 and fd < 0:  # this process has no room for it
+            code = errno.EMFILE
         self._settle(number, code, text.rstrip(b"\0").decode("utf-8", "replace"), fd)
 
     def _settle(self, number: int, code: int, text: str, fd: int) -> None:
@@ -247,7 +251,7 @@ class Connector:
         self._loop.remove_reader(self._end.fileno())
         waiting, self._waiting = self._waiting, {}
         for _, on_failed in waiting.values():
-            on_failed(NO_NAME, "cannot be connected to: the helper process has ended")
+            on_failed(0, _NO_HELPER)
         self._on_lost()
 
 
