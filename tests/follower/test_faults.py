@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from support.stores import publish_folder, write_tree
 from fastfile.releases.location import open_store, parse_location
 from fastfile.releases.store import StoreError
 
-NUMBERS = itertools.count()
 FAULTS = [fault for fault in get_args(Fault) if fault != "flip request"]  # a GET has no body
 
 
@@ -45,13 +43,11 @@ def poll(following: Following) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_wrong_is_served_and_in_the_end_the_new_release(
-    fault: Fault, tmp_path: Path, s3_server: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, tmp_path: Path, s3_location: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fastfile.releases.s3.store import Limits, S3Store
 
-    for name, value in s3_server.environment().items():
-        monkeypatch.setenv(name, value)
-    location = parse_location(f"s3://bucket/{os.getpid()}/faults{next(NUMBERS)}")
+    location = parse_location(s3_location)
     publisher = open_store(location)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
     replica = S3Store(location, Limits(request_s=0.3, call_s=0.6, large_request_s=1, large_call_s=2))
@@ -79,11 +75,10 @@ def test_nothing_wrong_is_served_and_in_the_end_the_new_release(
 
 
 def test_a_wrong_clock_is_named(
-    tmp_path: Path, s3_server: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, s3_location: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in s3_server.environment(proxy.url).items():
-        monkeypatch.setenv(name, value)
-    store = open_store(parse_location(f"s3://bucket/clock{next(NUMBERS)}"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+    store = open_store(parse_location(s3_location))
     publish_folder(store, write_tree(tmp_path / "dist", {"a": b"1"}))
     following = Following(store, tmp_path / "cache")
     following.poll()
