@@ -25,10 +25,14 @@ COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 .PHONY: serve build test test-pure test-all fuzz torture sanitize soak bench docs screenshots lint annotate check clean
 .NOTPARALLEL:
 
-# Compiled where `make build` or `make test` has been run, else pure Python, which is ready in seconds.
-serve: find-dir $(if $(wildcard $(VENV)/ready),,$(VENV)/pure)
-	@test -e $(VENV)/ready || echo 'This is pure Python. "make build" compiles fastfile: several times faster, in up to a minute.'
+# Compiled where `make build` or `make test` has been run, else pure Python from the checkout, which needs no installation.
+serve: find-dir $(if $(wildcard $(VENV)/ready),,find-python)
+ifneq ($(wildcard $(VENV)/ready),)
 	$(VENV)/bin/fastfile $(ARGS) $(call quote,$(DIR))
+else
+	@echo 'This is pure Python. "make build" compiles fastfile: several times faster, in up to a minute.'
+	$(PYTHON) -m fastfile $(ARGS) $(call quote,$(DIR))
+endif
 
 .PHONY: find-dir
 find-dir:
@@ -100,15 +104,13 @@ clean:
 	rm -rf .venv* build *.egg-info
 	find fastfile -name '*.so' -delete -o -name '*.c' -delete
 
-# bin/pip, not bin/python: without Debian's python3-venv, python -m venv leaves an environment without pip.
-$(VENV)/bin/pip:
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fastfile needs Python 3.11 or newer: make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
+.PHONY: find-python
+find-python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fastfile needs Python 3.11 or newer: make PYTHON=...")'
 
-$(VENV)/pure: $(VENV)/bin/pip
-	@echo 'Installing fastfile into $(VENV), without compiling it.'
-	FASTFILE_NO_EXTENSIONS=1 $(PY) -m pip install --quiet --disable-pip-version-check $(EDITABLE) .
-	touch $@
+# bin/pip, not bin/python: without Debian's python3-venv, python -m venv leaves an environment without pip.
+$(VENV)/bin/pip: | find-python
+	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
 	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes up to a minute, without further output.'
