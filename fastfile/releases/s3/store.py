@@ -66,27 +66,28 @@ class S3Store:
             self._check_size(key, found.meta["size"], limit)
             return Stored(bytes(found.bytes()), str(found.meta["e_tag"] or ""))
 
-        return self._maybe(key, "read", run, limit > MIB)
+        return self._maybe(key, run, limit > MIB)
 
     def get_range(self, key: str, start: int, size: int) -> bytes | None:
         """Return at most ``size`` bytes of an object."""
         return self._maybe(
-            key, "read", lambda client: bytes(obstore.get_range(client, key, start=start, length=size)), size > MIB
+            key, lambda client: bytes(obstore.get_range(client, key, start=start, length=size)), size > MIB
         )
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
-        """Write an object to a file."""
+        """Write an object to a file, part by part, so that no link is too slow for a large one."""
         start = file.tell()
-
-        def run(client: Client) -> str:
-            file.seek(start)
-            file.truncate()
-            found = obstore.get(client, key)
-            self._check_size(key, found.meta["size"], limit)
-            file.writelines(found.stream(MIB))
-            return str(found.meta["e_tag"] or "")
-
-        return self._maybe(key, "read", run, True, limit)
+        meta = self._maybe(key, lambda client: obstore.head(client, key), False)
+        if meta is None:
+            return None
+        self._check_size(key, meta["size"], limit)
+        for offset in range(0, meta["size"], _PART):
+            part = self.get_range(key, offset, min(_PART, meta["size"] - offset))
+            if part is None:
+                return None
+            file.seek(start + offset)
+            file.write(part)
+        return str(meta["e_tag"] or "")
 
     def put(self, key: str, body: bytes | Source, *, if_match: str | None = None, if_absent: bool = False) -> str:
         """Write an object."""
@@ -129,9 +130,9 @@ class S3Store:
         if size > limit:
             raise Corrupt(f"{self.location}: {key} is larger than {limit} bytes")
 
-    def _maybe(self, key: str, verb: str, run: Callable[[Client], T], is_large: bool, size: int = 0) -> T | None:
+    def _maybe(self, key: str, run: Callable[[Client], T], is_large: bool) -> T | None:
         try:
-            return self._call(f"{verb} {key}", run, is_large, size)
+            return self._call(f"read {key}", run, is_large)
         except FileNotFoundError:
             return None
 
