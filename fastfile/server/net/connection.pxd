@@ -5,7 +5,7 @@ from fastfile.server.net.poller cimport Watcher
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
-cdef int BODY, CLOSED, HEAD, LINGERING, READ, WRITE, WOULD_BLOCK_READ
+cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, READ, WRITE, WOULD_BLOCK_READ
 cdef int UNKNOWN, NOTHING, MORE
 cdef Py_ssize_t LINGER_SIZE
 

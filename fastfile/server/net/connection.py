@@ -11,7 +11,7 @@ import select
 from fastfile.sendfile import copy_of
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.service import Service
-from fastfile.server.net.states import BODY, CLOSED, HEAD, LINGERING, MORE, NOTHING, UNKNOWN
+from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, MORE, NOTHING, UNKNOWN
 from fastfile.server.net.transport import WOULD_BLOCK_READ, Transport
 
 # Lingering close: the input that is read after the last response before the close. It is more than the buffers of both
@@ -134,7 +134,7 @@ class Connection(Watcher):
         self._let_go(True)
 
     def _takes_requests(self) -> bool:
-        return self.state <= BODY  # states.py: the first three
+        return self.state in (IDLE, HEAD, BODY)
 
     def _has_hung_up(self) -> bool:
         """Tell whether the client has gone; its input stays in the kernel while its response is pending."""

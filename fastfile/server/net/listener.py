@@ -86,6 +86,7 @@ class Listener(Watcher):
                         is_checked = True
                     self._service.poller.begin_turn()
                     connection.start(said.pop(0))
+                    self._service.poller.end_turn()
                 except Exception as error:
                     failed = error
                     connection.close()

@@ -15,9 +15,11 @@ cdef class Poller:
     cdef Clock _clock
     cdef object _on_failure
     cdef double _turn_began_s
+    cdef bint _is_long
     cdef begin_turn(self)
     @cython.locals(now_s=double)
     cpdef bint is_turn_over(self) except -1
+    cdef bint end_turn(self) except -1
     cpdef watch(self, int fd, Watcher watcher, int interest)
     cpdef replace(self, int fd, Watcher watcher)
     cpdef change(self, int fd, int interest)

@@ -24,7 +24,8 @@ ROUNDS = 8  # batches before the loop gets its turn (timers, signals)
 # another client waiting for 1.6 s.
 TURN_S = 0.002
 # A watcher that worked longer than this is queued when its descriptor is ready again, and one queued watcher is called
-# after each batch, so that a batch does not last as long as all of them together.
+# after each batch, so that a batch does not last as long as all of them together. In the first batch of many such
+# watchers, each gets a short turn after the first: 50 pipelining clients that came at once made a batch of 100 ms.
 LONG_TURN_S = 0.0005
 LIGHT, HEAVY, QUEUED = range(3)  # a watcher's last turn; QUEUED: it was heavy, and the watcher waits for its next turn
 
@@ -48,6 +49,7 @@ class Poller:
         self._clock = clock
         self._on_failure = on_failure
         self._turn_began_s = 0.0  # 0: is_turn_over() was not called since the turn began
+        self._is_long = False  # a watcher of this batch worked long: the turns of those after it are short
 
     def begin_turn(self) -> None:
         """Begin a turn. It is timed from the first is_turn_over(), which most watchers never call."""
@@ -58,7 +60,14 @@ class Poller:
         now_s = monotonic()
         if self._turn_began_s == 0.0:
             self._turn_began_s = now_s
-        return now_s - self._turn_began_s > TURN_S
+        return self._is_long or now_s - self._turn_began_s > TURN_S
+
+    def end_turn(self) -> bool:
+        """End a turn, and tell whether it was long; then those that follow in this batch are short."""
+        if self._turn_began_s != 0.0 and (self._is_long or monotonic() - self._turn_began_s > LONG_TURN_S):
+            self._is_long = True
+            return True
+        return False
 
     def watch(self, fd: int, watcher: Watcher, interest: int) -> None:
         while len(self._watchers) <= fd:
@@ -132,6 +141,7 @@ class EpollPoller(Poller):
             elif not self._heavy:
                 return
             self._told = 0
+            self._is_long = False
             while self._told < count:  # again after a failure: compiled, a try for each watcher costs 30 instructions
                 try:
                     self._tell_ready(count)
@@ -160,6 +170,7 @@ class EpollPoller(Poller):
         if self._weights[fd] == QUEUED:
             self._weights[fd] = LIGHT
             self._clock.begin_batch()
+            self._is_long = False
             self._tell(fd)
 
     def _tell(self, fd: int) -> None:
@@ -168,7 +179,7 @@ class EpollPoller(Poller):
             return
         self._turn_began_s = 0.0
         watcher.on_ready()
-        if self._turn_began_s != 0.0 and monotonic() - self._turn_began_s > LONG_TURN_S:
+        if self._turn_began_s != 0.0 and self.end_turn():
             self._weights[fd] = HEAVY
 
 
@@ -209,6 +220,7 @@ class LoopPoller(Poller):
     def _tell(self, fd: int) -> None:
         if not self._in_batch:
             self._in_batch = True
+            self._is_long = False
             self._clock.begin_batch()
             self._loop.call_soon(self._end_batch)
         watcher = self._watchers[fd]
@@ -216,6 +228,7 @@ class LoopPoller(Poller):
             self.begin_turn()
             try:
                 watcher.on_ready()
+                self.end_turn()
             except Exception as error:
                 self._on_failure(error)
 

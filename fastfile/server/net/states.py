@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# What a connection waits for, and so what its deadline means. In the first three it can start a request.
+# What a connection waits for, and so what its deadline means. In IDLE, HEAD and BODY it can start a request.
 IDLE = 0  # the first byte of the next request
 HEAD = 1  # the rest of a head (RFC 9112 §9.5 leaves the time to the server)
 BODY = 2  # the rest of a request body
