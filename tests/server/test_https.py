@@ -153,6 +153,7 @@ def test_sighup_reads_the_certificates_again(site: Path, pair: Pair, tmp_path: P
         copy_over(renewed, pair)
         server.signal(signal.SIGHUP)
         wait_for(server, "reloaded the settings")
+        server.wait_for_workers(1)  # the one before may take a client while it learns that it is replaced
         with connect(server, renewed.client()) as client:
             assert client.request("/").status == 200
 
