@@ -165,6 +165,13 @@ class _Parser(argparse.ArgumentParser):
     """Raise ConfigError if argparse would print its own usage and exit."""
 
     by_flag: dict[str, Option]
+    _formatter: argparse.HelpFormatter | None = None
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # argparse asks for one for every argument; with a width, it does not import shutil.
+        if self._formatter is None:
+            self._formatter = argparse.HelpFormatter(self.prog, width=WIDTH)
+        return self._formatter
 
     def error(self, message: str) -> NoReturn:
         # Without types and choices, argparse has two errors: a missing value, and a value for a switch.
@@ -180,8 +187,6 @@ def _make_parser(usage: Usage) -> _Parser:
         add_help=False,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
-        # argparse makes a formatter for every argument; with a width, it does not import shutil.
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=WIDTH),
     )
     parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
     for spelling, _ in usage.switches:

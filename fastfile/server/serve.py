@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         return current._replace(config=listening.adapt(new), root_path=root, contexts=contexts)
 
     notices = preload(config)
+    gc.enable()  # off during the imports (__main__.py)
     if config.live:
         from fastfile.dev.watcher import describe_watching
 
