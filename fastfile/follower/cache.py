@@ -30,6 +30,7 @@ from fastfile.terminal import printable
 TREE_GRACE_S = 60.0  # after which no worker looks up files in a replaced tree: each looks around once a second
 BLOB_GRACE_S = 3600.0  # a release that comes back within this time needs no download
 BATCH_FILES, BATCH_BYTES = 1024, 256 << 20  # verified blobs are synced together, because a sync takes milliseconds
+SCAN_S = 600.0  # between two scans of all blobs, unless a tree was deleted
 SPARE_BYTES = 16 << 20  # what the disk must have free beyond a release
 MODE = 0o444  # nothing writes into a blob that is in place
 
@@ -53,6 +54,7 @@ class Cache:
         self._trash = f"{folder}/incoming/trash"
         self._discarded = time.time_ns()  # a name in the trash that is new
         self._emptying = threading.Thread()
+        self._scan_s = 0.0  # when unused blobs are looked for again
         for path in (folder, self._blobs, self._trees, self.incoming, self._trash):
             os.makedirs(path, 0o700, exist_ok=True)
         self._lock_fd = self._lock()
@@ -176,11 +178,14 @@ class Cache:
             if name != current and now_s - self._replaced_s.setdefault(name, now_s) >= TREE_GRACE_S:
                 self._discard(f"{self._trees}/{name}")
                 del self._replaced_s[name]
+                self._scan_s = now_s  # once the tree is deleted
         for name in os.listdir(self.incoming):
             if name not in self._fresh and name != "trash":
                 self._discard(f"{self.incoming}/{name}")
-        for path in self._find_unused(0.0 if is_urgent else BLOB_GRACE_S):
-            self._discard(path)
+        if is_urgent or (now_s >= self._scan_s and not self._emptying.is_alive() and not os.listdir(self._trash)):
+            self._scan_s = now_s + SCAN_S
+            for path in self._find_unused(0.0 if is_urgent else BLOB_GRACE_S):
+                self._discard(path)
         if is_urgent:
             self._empty_trash()
         elif not self._emptying.is_alive() and os.listdir(self._trash):
