@@ -13,6 +13,9 @@ SECONDS = 60
 PY = $(VENV)/bin/python
 # By a path, not by setuptools' finder of modules: that takes 25 ms of each start of Python.
 EDITABLE = --config-settings editable_mode=compat --editable
+# With UV=uv, uv installs packages, several times faster than pip.
+UV ?=
+INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check)
 # The extra with the packages of the tests: test, or test-basics for the tests that .ci/run repeats on other Pythons.
 TEST_EXTRA ?= test
 PYENV_ROOT ?= $(HOME)/.pyenv
@@ -114,10 +117,10 @@ $(VENV)/bin/pip: | find-python
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
 	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes up to a minute, without further output.'
-	$(PY) -m pip install --quiet --disable-pip-version-check $(EDITABLE) .
+	$(INSTALL) $(EDITABLE) .
 	touch $@
 
 # For an installed package, pip adds the packages of the extra and builds nothing.
 $(VENV)/ready-%: $(VENV)/ready
-	$(PY) -m pip install --quiet --disable-pip-version-check 'fastfile[$*]'
+	$(INSTALL) 'fastfile[$*]'
 	touch $@
