@@ -1,9 +1,9 @@
 """A server under everything at once, for half an hour or a given time: ``make soak SECONDS=60``.
 
-Good clients, half of them over TLS, check every byte, malformed ones do their worst, files change under both;
-meanwhile an operator kills and stops workers, reloads and rotates logs. It ends with status 1 and the reason if a byte
-was wrong, a response was lost without a killed worker, or memory or descriptors grew. docs/reliability.md has the
-figures of a run.
+Good clients, half of them over TLS and half of them in HTTP/2, check every byte, malformed ones do their worst, files
+change under both; meanwhile an operator kills and stops workers, reloads and rotates logs. It ends with status 1 and
+the reason if a byte was wrong, a response was lost without a killed worker, or memory or descriptors grew.
+docs/reliability.md has the figures of a run.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from support.activation import serve_given
 from support.certificates import make_pair
+from support.http2peer import GET, Peer, frames
 from support.rawclient import RawClient, Received
 from support.serverprocess import ServerProcess, processes
 
@@ -46,8 +47,60 @@ RUDE = (
 )
 
 
+# Lines on standard error that the operator and the malformed clients cause.
+EXPECTED = (" ended: ", "reloaded the settings", "got a TLS handshake on a plain HTTP port")
+CANCEL = 8  # of HTTP/2
+
+
 class Lost(Exception):
     """The connection ended before the response did."""
+
+
+class GoneAway(Exception):
+    """The server has ended an HTTP/2 connection with GOAWAY, and did not take the request."""
+
+
+class Http2Client:
+    """Has the interface of RawClient. Each request may have others beside it, which are cancelled."""
+
+    def __init__(self, connection: socket.socket, chance: random.Random) -> None:
+        self._peer = Peer(connection)
+        self._chance = chance
+        self._stream_id = -1
+
+    def __enter__(self) -> Http2Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._peer.connection.close()
+
+    def send(self, target: str, method: str = "GET", *lines: str) -> None:
+        fields = [tuple(part.strip().encode() for part in line.split(":", 1)) for line in lines]
+        fields = [(name.lower(), value) for name, value in fields]
+        cancelled = []
+        if self._chance.random() < 0.2:
+            for name in ("/5-0", "/1-0", "/5-1"):
+                self._peer.ask(self._next_id(), name.encode())
+                cancelled.append(self._stream_id)
+        request = ((b":method", method.encode()), GET[1], (b":path", target.encode()), GET[3], *fields)
+        resets = [frames.RstStreamFrame(each, error_code=CANCEL) for each in cancelled]
+        self._peer.send(self._peer.headers(self._next_id(), request), *resets)
+
+    def receive(self, method: str = "GET") -> Received:
+        peer, stream_id = self._peer, self._stream_id
+        response = peer.wait(stream_id)
+        peer.responses.clear()
+        if response.ended and response.status:
+            fields = {**response.fields, "connection": "keep-alive" if peer.goaway is None else "close"}
+            return Received(response.status, fields, response.body)
+        if peer.goaway == 0 and not response.status:
+            raise GoneAway
+        assert response.reset is None or response.reset == CANCEL, f"reset by {response.reset}"
+        raise Lost
+
+    def _next_id(self) -> int:
+        self._stream_id += 2
+        return self._stream_id
 
 
 def make_content(name: str, version: int) -> bytes:
@@ -79,7 +132,7 @@ class Soak:
         arguments += ["--metrics", f"unix:{folder}/metrics"]
         # As a service manager gives them: TLS on the TCP socket, plain HTTP on the Unix socket, the same workers.
         pair = make_pair(folder)
-        self.client = pair.client()
+        self.clients = {False: pair.client(), True: pair.client(("h2",))}
         self.path = os.fspath(folder / "socket")
         self.server = serve_given([*arguments, *pair.options(), str(self.root)], self.path)
 
@@ -90,10 +143,10 @@ class Soak:
         connection.connect(self.path)
         return connection
 
-    def connect_securely(self) -> ssl.SSLSocket:
+    def connect_securely(self, is_http2: bool) -> ssl.SSLSocket:
         plain = self.server.connect()
         try:
-            return self.client.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+            return self.clients[is_http2].wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
         except BaseException:
             plain.close()
             raise
@@ -116,16 +169,19 @@ class Soak:
     def be_good(self, chance: random.Random) -> None:
         began_s = time.monotonic()
         try:
-            is_secure = chance.random() < 0.5
-            with RawClient(self.connect_securely() if is_secure else self.connect()) as client:
-                self.counts["over TLS" if is_secure else "plain"] += 1
+            is_secure, is_http2 = chance.random() < 0.5, chance.random() < 0.5
+            connection = self.connect_securely(is_http2) if is_secure else self.connect()
+            with Http2Client(connection, chance) if is_http2 else RawClient(connection) as client:
+                self.counts[f"HTTP/{1 + is_http2}{' over TLS' if is_secure else ''}"] += 1
                 for _ in range(REQUESTS):
                     if self.is_over.is_set() or not self.ask(client, chance):
                         return
+        except GoneAway:
+            self.counts["gone away"] += 1
         except (Lost, ConnectionResetError, BrokenPipeError, TimeoutError, ssl.SSLError):
             self.lost.append((began_s, time.monotonic()))
 
-    def ask(self, client: RawClient, chance: random.Random) -> bool:
+    def ask(self, client: RawClient | Http2Client, chance: random.Random) -> bool:
         """Send a request and check the whole response; False if the server closes the connection, as announced."""
         name = chance.choice(self.names)
         kind = chance.choice(("plain", "plain", "plain", "head", "range", "condition", "health", "missing"))
@@ -240,7 +296,7 @@ def say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def receive(client: RawClient, method: str) -> Received:
+def receive(client: RawClient | Http2Client, method: str) -> Received:
     try:
         return client.receive(method)
     except AssertionError as error:
@@ -300,7 +356,7 @@ def soak(seconds: float, folder: Path) -> list[str]:
     say(f"lost         {len(run.lost)} connections, {len(run.unexcused())} of them to no killed worker")
     for name in sorted(gauge.most[0]):
         say(f"{name:24} " + " ".join(str(tenth[name]) for tenth in gauge.most))
-    strange = [line for line in errors if " ended: " not in line]
+    strange = [line for line in errors if not any(part in line for part in EXPECTED)]
     problems = [*run.wrong, *gauge.growth(), *strange]
     problems += [f"exit status {status}"] if status else []
     problems += [f"zombies {zombies}"] if zombies else []
