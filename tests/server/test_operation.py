@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from inspect import getsource
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from support.hanging import HANGING
 from support.rawclient import RawClient
 from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import Load, ask, is_listening, is_refused, until
+
+from fastfile.server.following.asking import Asker
 
 PAGE = b"<h1>home</h1>"
 
@@ -592,6 +595,8 @@ def test_each_metric_is_in_its_page_of_the_docs_and_each_of_the_page_exists(fold
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     with ServerProcess([*scraper.args, str(folder)]):
         sent = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in scraper.scrape()}
+    # Those of a server of releases, which has a store (tests/server/following).
+    sent |= {f"fastfile_{name}" for name in re.findall(r'"((?:release|store)_\w+)"', getsource(Asker.make_metrics))}
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == sent
     dashboard = json.loads((Path(__file__).parents[2] / "deploy" / "grafana.json").read_text())
     queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
