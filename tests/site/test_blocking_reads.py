@@ -164,6 +164,7 @@ READERS = {
     "storage/deploy_files.py:_read": "the start, and works",
     "storage/directory.py:read_beginning": "a work that makes a listing",
     "storage/mount_table.py:is_on_remote_disk": "the start; no disk",
+    "storage/mount_table.py:_look": "the supervisor, when the table has changed; no disk",
     "site/remote.py:_read_slice": "a work, by a feed",
     "_sendfile_py.py:is_cached": "calls that may not wait",
     "_sendfile_py.py:read_cached": "only where the system cannot say whether it would wait",
