@@ -41,12 +41,14 @@ def encoded(name: str) -> list[str]:
         # The second look tells a link that leads nowhere.
         pytest.param(
             "/nothing/",
-            ["nothing", "nothing", ".", "nothing.html", *encoded("nothing.html"), "404.html"],
+            [".", "nothing", "nothing", "nothing", ".", "nothing.html", *encoded("nothing.html"), "404.html"],
             id="a folder in the root",
         ),
         pytest.param(
             "/assets/nothing.js",
             [
+                # The short way to a plain file comes first (plain_files.py).
+                *(".", "assets", *encoded("assets/nothing.js"), "assets", "nothing.js"),
                 *("assets", "assets/nothing.js", "assets/nothing.js.html", *encoded("assets/nothing.js")),
                 *(".", "assets/404.html", "404.html"),
             ],
@@ -54,7 +56,7 @@ def encoded(name: str) -> list[str]:
         ),
     ],
 )
-def test_a_request_for_nothing_looks_at_each_name_once(tmp_path, monkeypatch, target, names):
+def test_a_request_for_nothing_looks_at_each_name_once_in_each_way(tmp_path, monkeypatch, target, names):
     asker = make_asker(tmp_path, {"assets/app.js": "", "index.html": ""}, rules="off", allowed_host=("localhost",))
     looks = Looks(tmp_path, monkeypatch)
     assert asker.ask(target).status == 404
