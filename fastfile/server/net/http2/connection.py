@@ -28,6 +28,9 @@ from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, SEND
 from fastfile.server.net.states import MORE as MORE_FOLLOWS
 from fastfile.server.net.transport import SECURE, WOULD_BLOCK_READ, Transport
 
+# What a reset of a request costs whose response was deferred, such as a listing: 940 of them took 115 ms of CPU. A page
+# that cancels 100 of them at once stays within the budget.
+DEFERRED_TOKENS = 8.0
 # After this many requests of a batch the time is checked.
 LOOK_EACH = 4
 
@@ -214,8 +217,13 @@ class Http2Connection(Http2Output):
             self._wait_for(READ | WRITE)
 
     def _on_reset(self, stream: Stream | None) -> None:
-        if stream is not None and stream.transfer is not None:
-            self._forget(stream.transfer)  # type: ignore[arg-type]
+        if stream is None or stream.transfer is None:
+            return
+        transfer: Transfer = stream.transfer  # type: ignore[assignment]
+        was_deferred = transfer.state == WAITING
+        self._forget(transfer)
+        if was_deferred:
+            self._session.budget.spend(DEFERRED_TOKENS)
 
     def _on_body(self, event: int) -> None:
         """Read a body before the response, so that a malformed request gets no response."""

@@ -459,6 +459,19 @@ def test_a_flood_ends_the_connection(served: InProcess, attack: Callable[[Any], 
     served.wait_until_closed()
 
 
+def test_resets_of_deferred_responses_are_charged_more(served: InProcess) -> None:
+    odd(served).gate.set()
+    path = (*GET[:2], (b":path", b"/gate"), GET[3])
+    with connect(served) as peer:
+        for start in range(1, 1000, 24):  # at one token each, 500 resets would be within the budget
+            numbers = range(start, start + 24, 2)
+            peer.send(*(each for n in numbers for each in (peer.headers(n, path), frames.RstStreamFrame(n))))
+            peer.wait_alive()
+            if peer.closed:
+                break
+        assert peer.goaway == CALM
+
+
 def test_a_client_that_reads_nothing_makes_the_server_hold_little(served: InProcess) -> None:
     with connect(served) as peer:
         peer.connection.settimeout(0.5)
