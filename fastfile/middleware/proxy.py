@@ -172,7 +172,7 @@ def find_route(head: RequestHead, routes: list[tuple[list[bytes], int | None]]) 
         return None
     if not target.startswith(b"/"):
         target = target.partition(b"://")[2]
-        start = min((index for index in map(target.find, (b"/", b"?")) if index >= 0), default=len(target))
+        start = min((index for index in map(target.find, (b"/", b"?", b"#")) if index >= 0), default=len(target))
         target = target[start:]
     path, mark, query = target.partition(b"#")[0].partition(b"?")
     for prefix, index in routes:

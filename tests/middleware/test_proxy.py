@@ -58,6 +58,7 @@ TARGETS = [
     (b"/x/../api", None, b""),
     (b"*", None, b""),
     (b"http://localhost", None, b""),
+    (b"http://localhost#/api/x", None, b""),
 ]
 
 

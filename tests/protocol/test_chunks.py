@@ -74,10 +74,18 @@ def test_it_agrees_with_the_parser_on_mutated_bodies() -> None:
         b"1" + b";x" * 200 + b"\r\n",
         b"0\r\nA: " + b"b" * 40_000,
         b"0\r\n" + b"A: b\r\n" * 101 + b"\r\n",
-        b"1\r\na\r\n" * 10_000,
+        b"1;extension=long\r\na\r\n" * 10_000,
+        b"0000000000000001\r\na\r\n" * 10_000,
         b"f" * 16 + b"\r\n",
     ],
 )
 def test_framing_is_bounded(wire: bytes) -> None:
     with pytest.raises(ChunkError):
         decode(wire, 1000)
+
+
+def test_a_stream_of_small_events_may_go_on_forever() -> None:
+    decoder = ChunkDecoder()
+    for _ in range(50):
+        assert decoder.decode(b"1\r\n\n\r\n3\r\n:x\n\r\n" * 500) == b"\n:x\n" * 500
+    assert not decoder.is_complete
