@@ -16,13 +16,13 @@ import fcntl
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from hashlib import file_digest, sha256
 
 from fastfile.errors import StartError
+from fastfile.follower.trash import Trash
 from fastfile.releases.manifest import EMPTY, Manifest, ManifestFile
 from fastfile.releases.store import Corrupt
 from fastfile.terminal import printable
@@ -51,12 +51,10 @@ class Cache:
         self._fresh_bytes = 0
         self._names: dict[str, list[str]] = {}  # by blob, the names in blobs/ that a release needs and are not there
         self._replaced_s: dict[str, float] = {}  # when other trees stopped to be the current one, if they were
-        self._trash = f"{folder}/incoming/trash"
-        self._discarded = time.time_ns()  # a name in the trash that is new
-        self._emptying = threading.Thread()
         self._scan_s = 0.0  # when unused blobs are looked for again
-        for path in (folder, self._blobs, self._trees, self.incoming, self._trash):
+        for path in (folder, self._blobs, self._trees, self.incoming):
             os.makedirs(path, 0o700, exist_ok=True)
+        self._trash = Trash(f"{self.incoming}/trash")
         self._lock_fd = self._lock()
 
     def close(self) -> None:
@@ -131,7 +129,8 @@ class Cache:
     def build(self, manifest: Manifest, name: str) -> None:
         """Make the tree of a release from blobs that are all in place."""
         scratch = f"{self.incoming}/tree"
-        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of a process that was killed
+            self._trash.discard(scratch)
         os.mkdir(scratch, 0o755)
         blobs_fd, tree_fd = os.open(self._blobs, os.O_RDONLY), os.open(scratch, os.O_RDONLY)
         try:
@@ -170,27 +169,26 @@ class Cache:
         """Delete the trees that no worker uses any more, and blobs that no tree has used for a while.
 
         The cache keeps at most as many bytes without a use as with one. ``is_urgent``: the disk is full, so wait for
-        the end; otherwise a thread deletes, because that can take seconds.
+        the end.
         """
         now_s = time.monotonic()
         current = self.current()
         for name in os.listdir(self._trees):
             if name != current and now_s - self._replaced_s.setdefault(name, now_s) >= TREE_GRACE_S:
-                self._discard(f"{self._trees}/{name}")
+                self._trash.discard(f"{self._trees}/{name}")
                 del self._replaced_s[name]
                 self._scan_s = now_s  # once the tree is deleted
         for name in os.listdir(self.incoming):
             if name not in self._fresh and name != "trash":
-                self._discard(f"{self.incoming}/{name}")
-        if is_urgent or (now_s >= self._scan_s and not self._emptying.is_alive() and not os.listdir(self._trash)):
+                self._trash.discard(f"{self.incoming}/{name}")
+        if is_urgent or (now_s >= self._scan_s and self._trash.is_empty()):
             self._scan_s = now_s + SCAN_S
             for path in self._find_unused(0.0 if is_urgent else BLOB_GRACE_S):
-                self._discard(path)
+                self._trash.discard(path)
         if is_urgent:
-            self._empty_trash()
-        elif not self._emptying.is_alive() and os.listdir(self._trash):
-            self._emptying = threading.Thread(target=self._empty_trash, name="trash", daemon=True)
-            self._emptying.start()
+            self._trash.empty()
+        else:
+            self._trash.empty_later()
 
     def free_bytes(self) -> int:
         """Return the room on the disk for another release."""
@@ -235,20 +233,6 @@ class Cache:
             blob = f"{self._blobs}/{name.decode()}"
             _copy_file(blob, f"{self.incoming}/part", blob)  # the next ones link to the copy
             os.link(name, file.path, src_dir_fd=blobs_fd, dst_dir_fd=tree_fd)
-
-    def _discard(self, path: str) -> None:
-        """Move something to the trash: what is in trees/ and blobs/ is always whole."""
-        self._discarded += 1
-        os.rename(path, f"{self._trash}/{self._discarded}")
-
-    def _empty_trash(self) -> None:
-        for name in os.listdir(self._trash):
-            path = f"{self._trash}/{name}"
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
 
     def _find_unused(self, grace_s: float) -> list[str]:
         """Return the blobs that no tree has used for a while, and the oldest ones that exceed the bytes in use."""

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -47,7 +48,7 @@ class FolderStore:
         self, key: str, *, if_none_match: str | None = None, limit: int = SMALL_LIMIT
     ) -> Stored | NotModified | None:
         """Return an object; None if there is none."""
-        with self._errors(), suppress(FileNotFoundError), open(self._path(key), "rb") as file:
+        with self._errors(), suppress(FileNotFoundError), self._open(key) as file:
             body = file.read(limit + 1)
             if len(body) > limit:
                 raise Corrupt(f"{self.location}: {key} is larger than {limit} bytes")
@@ -57,14 +58,14 @@ class FolderStore:
 
     def get_range(self, key: str, start: int, size: int) -> bytes | None:
         """Return at most ``size`` bytes of an object."""
-        with self._errors(), suppress(FileNotFoundError), open(self._path(key), "rb") as file:
+        with self._errors(), suppress(FileNotFoundError), self._open(key) as file:
             file.seek(start)
             return file.read(size)
         return None
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
         """Copy an object into a file."""
-        with self._errors(), suppress(FileNotFoundError), open(self._path(key), "rb") as source:
+        with self._errors(), suppress(FileNotFoundError), self._open(key) as source:
             if os.fstat(source.fileno()).st_size > limit:
                 raise Corrupt(f"{self.location}: {key} is larger than {limit} bytes")
             return _copy(source, file)
@@ -109,6 +110,14 @@ class FolderStore:
             for key in keys:
                 with suppress(FileNotFoundError):
                     os.unlink(self._path(key))
+
+    def _open(self, key: str) -> BinaryIO:
+        """Open an object; a FIFO would let the reader wait for ever."""
+        file = open(self._path(key), "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise Corrupt(f"{self.location}: {key} is not a file")
+        return file
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"

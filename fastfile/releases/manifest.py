@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from fastfile.errors import StartError
 from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT
 from fastfile.releases.store import MIB, Corrupt, Store, Stored, StoreError
 
@@ -20,6 +21,7 @@ FORMAT = 1
 EMPTY = sha256().hexdigest()
 # Limits against a hostile or broken store. 200,000 files take about 50 MiB of text, and 300 MiB of memory to parse.
 MAX_FILES = 200_000
+MAX_FOLDERS = 2 * MAX_FILES
 MAX_TEXT = 64 * MIB
 MAX_BODY = 32 * MIB
 MAX_SIZE = 5 << 40  # the largest object of S3
@@ -83,11 +85,20 @@ def is_release_id(text: str) -> bool:
 def make_manifest(
     created_s: int, previous: str | None, files: Sequence[ManifestFile], places: Mapping[str, Place]
 ) -> Manifest:
-    """Return the manifest of files in any order; places of other blobs are left out."""
+    """Return the manifest of files in any order; places of other blobs are left out.
+
+    Raises StartError if it is larger than a reader takes.
+    """
     used = {file.sha256 for file in files if file.size}
     kept = {blob: place for blob, place in places.items() if blob in used}
     manifest = Manifest("", created_s, previous, tuple(sorted(files)), kept)
-    return manifest._replace(id=_make_id(created_s, _make_text(manifest)))
+    text = _make_text(manifest)
+    try:
+        _check_size(text)
+        _find_folders([file.path for file in manifest.files])
+    except ValueError as error:
+        raise StartError(f"the release is too large: its manifest has {error}") from None
+    return manifest._replace(id=_make_id(created_s, text))
 
 
 def read_manifest(store: Store, id: str, key: str | None = None, digest: str | None = None) -> Manifest:
@@ -118,8 +129,7 @@ def read_with_digest(store: Store, id: str, key: str | None = None, digest: str 
 def parse_manifest(body: bytes) -> Manifest:
     """Return the manifest of an object. Raises ValueError for any other text than ``to_bytes()`` compresses."""
     text = _decompress(body)
-    if text.count(b"[") > 4 * MAX_FILES:  # empty lists take twenty times as much memory as text
-        raise ValueError(f"more than {MAX_FILES} files")
+    _check_size(text)
     try:
         content = json.loads(text)
         manifest = _parse(content)
@@ -186,10 +196,18 @@ def _decompress(body: bytes) -> bytes:
     except zlib.error:
         raise ValueError("not compressed as a manifest is") from None
     if len(text) > MAX_TEXT:
-        raise ValueError(f"larger than {MAX_TEXT} bytes")
+        raise ValueError(f"more than {MAX_TEXT} bytes")
     if not inflater.eof or inflater.unused_data:
         raise ValueError("truncated, or followed by other bytes")
     return text
+
+
+def _check_size(text: bytes) -> None:
+    """Raise ValueError for more values than files need: a short value takes twenty times as much memory as text."""
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"more than {MAX_TEXT} bytes")
+    if text.count(b"[") + text.count(b"{") > 4 * MAX_FILES or text.count(b",") > 16 * MAX_FILES:
+        raise ValueError(f"more values than {MAX_FILES} files have")
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
@@ -261,11 +279,18 @@ def _check_tree(paths: Sequence[bytes]) -> None:
     files = set(paths)
     if list(paths) != sorted(files):
         raise ValueError("paths not in order, or repeated")
+    if files & _find_folders(paths):
+        raise ValueError("a file and a folder of one name")
+
+
+def _find_folders(paths: Sequence[bytes]) -> set[bytes]:
+    """Return all folders around files. Raises ValueError if they are too many: each takes room on a replica's disk."""
     folders: set[bytes] = set()
     for path in paths:
         folder = path.rpartition(b"/")[0]
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition(b"/")[0]
-    if files & folders:
-        raise ValueError("a file and a folder of one name")
+        if len(folders) > MAX_FOLDERS:
+            raise ValueError(f"more than {MAX_FOLDERS} folders")
+    return folders

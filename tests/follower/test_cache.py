@@ -139,6 +139,19 @@ def test_an_old_tree_stays_for_a_while_and_its_blobs_longer(
     assert [path.read_bytes() for path in blobs(following)] == [b"2"]
 
 
+def test_trees_deeper_than_a_stack_of_calls_are_deleted(
+    published: PublishedFolder, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.publish({"a/" * 1500 + "deep": b"1", "beside/b/c": b"2"})
+    following.poll()
+    published.publish({"a": b"3"})
+    following.poll()
+    monkeypatch.setattr(module, "TREE_GRACE_S", 0.0)
+    following.cache.sweep(is_urgent=True)
+    assert os.listdir(following.folder / "incoming" / "trash") == []
+    assert len(trees(following)) == 1
+
+
 def test_unused_blobs_never_take_more_room_than_used_ones(
     published: PublishedFolder, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:

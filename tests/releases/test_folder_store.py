@@ -10,7 +10,7 @@ import pytest
 
 from fastfile.releases.folder_store import FolderStore
 from fastfile.releases.location import Location
-from fastfile.releases.store import AccessDenied, StoreError
+from fastfile.releases.store import AccessDenied, Corrupt, StoreError
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_nothing_but_objects_remains(folder_store: FolderStore) -> None:
         "blobs",
         "current",
     ]
+
+
+def test_an_object_that_is_a_fifo_is_refused_and_not_waited_for(folder_store: FolderStore) -> None:
+    folder_store.put("blobs/a", b"1")
+    os.mkfifo(f"{folder_store.location.root}/current")
+    for read in (folder_store.get, lambda key: folder_store.get_range(key, 0, 1)):
+        with pytest.raises(Corrupt, match="current is not a file"):
+            read("current")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no folder there that root may not write")

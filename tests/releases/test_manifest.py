@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastfile.errors import StartError
 from fastfile.releases import manifest as module
 from fastfile.releases.manifest import (
     EMPTY,
@@ -150,6 +151,8 @@ BODIES = {
     "a key twice": zlib.compress(zlib.decompress(MANIFEST.to_bytes()).replace(b'"created"', b'"created":0,"created"')),
     "not escaped": zlib.compress(zlib.decompress(MANIFEST.to_bytes()).replace(b"\\u00e9", "é".encode())),
     "many empty lists": zlib.compress(b"[" + b"[]," * 900_000 + b"[]]"),
+    "many empty objects": zlib.compress(b"[" + b"{}," * 900_000 + b"{}]"),
+    "many texts": zlib.compress(b"[" + b'"",' * 3_300_000 + b"7]"),
 }
 
 
@@ -161,7 +164,7 @@ def test_other_bytes_are_refused(body: bytes) -> None:
 
 def test_a_decompression_bomb_is_refused_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TEXT", 1 << 16)
-    with pytest.raises(ValueError, match="larger than 65536"):
+    with pytest.raises(ValueError, match="more than 65536 bytes"):
         parse_manifest(zlib.compress(b" " * (1 << 24)))
 
 
@@ -169,6 +172,27 @@ def test_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FILES", 4)
     with pytest.raises(ValueError, match="more than 4"):
         parse_manifest(MANIFEST.to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "paths"),
+    [
+        ("MAX_FOLDERS", 3, [b"a/b/c/d/e"]),
+        ("MAX_FOLDERS", 3, [b"a/1", b"b/1", b"c/1", b"d/1"]),
+        ("MAX_TEXT", 1000, [b"a" * 200] * 10),
+        ("MAX_FILES", 1, [b"a", b"b", b"[[[[[[["]),
+    ],
+)
+def test_what_no_reader_takes_is_not_written(
+    limit: str, value: int, paths: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [ManifestFile(path, "a" * 64, 1, 0) for path in paths]
+    body = make_manifest(0, None, files, {}).to_bytes()
+    monkeypatch.setattr(module, limit, value)
+    with pytest.raises(ValueError, match="more"):
+        parse_manifest(body)
+    with pytest.raises(StartError, match="too large: its manifest has more"):
+        make_manifest(0, None, files, {})
 
 
 def test_mutated_manifests_are_refused_or_equal_what_they_say() -> None:
