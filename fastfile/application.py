@@ -22,9 +22,9 @@ from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler, allowed_hosts
 from fastfile.site.hints import Hints
-from fastfile.site.lookup import Site
 from fastfile.site.mounts import Entrance, Mounted, Mounts
 from fastfile.site.shared import Note, Shared, take_no_note
+from fastfile.site.steps.lookup import Site
 from fastfile.storage.cache import Cache
 from fastfile.storage.mount_table import is_on_remote_disk
 from fastfile.storage.root import Root
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from fastfile.middleware.health import Freshness
     from fastfile.rules.reload import SiteRules
     from fastfile.site.compression import Submit
-    from fastfile.site.followed import Asking, FollowedSite
     from fastfile.site.remote import DiskThreads, RemoteSite
+    from fastfile.site.steps.followed import Asking, FollowedSite
     from fastfile.storage.release_tree import ReleaseTree
 
 
@@ -145,7 +145,7 @@ def make_followed_site(
     mount_point: MountPoint, link: bytes, shared: Shared, say: Callable[[str], None], asking: Asking | None
 ) -> FollowedSite:
     """Return the site of the release that a link leads to."""
-    from fastfile.site.followed import FixedRules, FollowedSite
+    from fastfile.site.steps.followed import FixedRules, FollowedSite
 
     config = shared.config
     provider = choose_provider(config)

@@ -14,7 +14,7 @@ from fastfile.config.config import Config
 from fastfile.config.proxy_values import Upstream
 from fastfile.errors import HTTPError
 from fastfile.http.authority import check_host, parse_host
-from fastfile.http.relay import (
+from fastfile.http.intermediaries.relay import (
     Names,
     is_last_recipient,
     is_looping,

@@ -17,7 +17,7 @@ from fastfile.site.handler import allowed_hosts
 from fastfile.terminal import wants_colour
 
 if TYPE_CHECKING:
-    from fastfile.http.forwarded import TrustedProxies
+    from fastfile.http.intermediaries.forwarded import TrustedProxies
     from fastfile.server.channel import WorkerChannel
     from fastfile.server.command import Report
     from fastfile.server.disk_threads import WorkerDiskThreads
@@ -73,7 +73,7 @@ def make_proxies(config: Config) -> TrustedProxies | None:
     """Return the proxies of --trusted-proxy; None if there are none, so that most servers do not import the module."""
     if not config.trusted_proxy:
         return None
-    from fastfile.http.forwarded import TrustedProxies
+    from fastfile.http.intermediaries.forwarded import TrustedProxies
 
     return TrustedProxies(config.trusted_proxy)
 

@@ -168,7 +168,7 @@ def preload(config: Config) -> list[str]:
         from fastfile.rules import reload  # noqa: F401
     if config.location is not None:
         from fastfile.server.following import asking, follower  # noqa: F401
-        from fastfile.site import followed  # noqa: F401
+        from fastfile.site.steps import followed  # noqa: F401
     if config.http != "1":
         from fastfile.server.net.http2 import connection  # noqa: F401
 

@@ -21,9 +21,9 @@ from fastfile.site.compression import Compression
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler
-from fastfile.site.lookup import Site
 from fastfile.site.mounts import Mounts
 from fastfile.site.shared import Shared
+from fastfile.site.steps.lookup import Site
 from fastfile.storage.cache import Cache
 from fastfile.storage.tags import Tags
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 # A request for /hang never returns in its worker.
 HANGING = """
 import runpy, sys
-from fastfile.site.lookup import Site
+from fastfile.site.steps.lookup import Site
 find = Site.find
 def find_or_hang(self, target, head):
     if b"hang" in target.path:

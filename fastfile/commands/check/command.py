@@ -31,7 +31,7 @@ from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.http.target import encode_path
 from fastfile.message import close_source
 from fastfile.rules.providers import choose_provider
-from fastfile.site.fallback import PAGE
+from fastfile.site.steps.fallback import PAGE
 from fastfile.storage.root import Root
 from fastfile.terminal import printable, wants_colour, write
 

@@ -18,7 +18,7 @@ from fastfile.server.net.transport import Copying
 from fastfile.server.threads import Offload
 
 if TYPE_CHECKING:
-    from fastfile.http.forwarded import TrustedProxies
+    from fastfile.http.intermediaries.forwarded import TrustedProxies
     from fastfile.relayed import Uploads
     from fastfile.server.net.http2.shared import Http2
 

@@ -20,8 +20,8 @@ from fastfile.sendfile import read_signature
 from fastfile.site.compression import Submit
 from fastfile.site.context import Found
 from fastfile.site.entry import Entry
-from fastfile.site.lookup import Site
 from fastfile.site.shared import Shared
+from fastfile.site.steps.lookup import Site
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.release_tree import ReleaseStamps, ReleaseTree, open_tree
 

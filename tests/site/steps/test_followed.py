@@ -16,7 +16,7 @@ from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.site import followed
+from fastfile.site.steps import followed
 from fastfile.storage.metadata import is_settled
 
 NAVIGATION = b"Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n"

@@ -14,8 +14,8 @@ from fastfile.rules.rulebook import Outcome
 from fastfile.site.context import Found, Lookup, SiteContext
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
-from fastfile.site.fallback import Fallback
 from fastfile.site.file_entries import FileEntries
+from fastfile.site.steps.fallback import Fallback
 
 
 class RuleSteps:

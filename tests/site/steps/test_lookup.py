@@ -13,8 +13,8 @@ from fastfile.config.config import Config
 from fastfile.http.field_changes import NO_CHANGES
 from fastfile.rules.patterns.index import PatternIndex
 from fastfile.site.error_pages import ErrorPages
-from fastfile.site.lookup import Site
 from fastfile.site.shared import Shared
+from fastfile.site.steps.lookup import Site
 from fastfile.storage.cache import Cache
 from fastfile.storage.tags import Tags
 

@@ -1,9 +1,9 @@
 """A site: from a target to what answers it. Each step returns what it found, or None: then the next one is asked.
 
- 1. forced_rule  a rule that wins over the files                        rule_steps.py
+ 1. forced_rule  a rule that wins over the files                        rules.py
  2. known        the cached entry, while it is fresh
  3. file         the file at its name, with .html, or a folder's index; a redirect where the page has another URL
- 4. rule         a rule for where no file is                              rule_steps.py
+ 4. rule         a rule for where no file is                              rules.py
  5. folder       the listing of a folder that has no index
  6. fallback     the page of an app, the nearest 404.html, or our 404     fallback.py
 
@@ -22,12 +22,12 @@ from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.providers import choose_provider, with_options
 from fastfile.site.context import Found, Lookup, SiteContext, Step
 from fastfile.site.entry import Entry
-from fastfile.site.fallback import Fallback
 from fastfile.site.file_entries import FileEntries, FoundFile
 from fastfile.site.hints import explain_refusal
 from fastfile.site.listing.folders import Folders
 from fastfile.site.plain_files import PlainFiles, has_plain_files
 from fastfile.site.shared import Shared
+from fastfile.site.steps.fallback import Fallback
 from fastfile.storage.root import Root
 from fastfile.storage.stamps import Stamps
 from fastfile.storage.view import View
@@ -108,7 +108,7 @@ class Site:
         after: tuple[Step, ...] = ()
         if self._rules is not None:
             # Imported here, because a site without rules does not need it.
-            from fastfile.site.rule_steps import RuleSteps
+            from fastfile.site.steps.rules import RuleSteps
 
             rules = RuleSteps(context, files, self._fallback)
             before, after = (rules.find_forced,), (rules.find,)

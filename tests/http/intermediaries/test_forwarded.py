@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from fastfile.http.forwarded import TrustedProxies, parse_forwarded, parse_node, parse_x_forwarded_for
+from fastfile.http.intermediaries.forwarded import TrustedProxies, parse_forwarded, parse_node, parse_x_forwarded_for
 
 PROXY = b"\x0a\x00\x00\x01"
 

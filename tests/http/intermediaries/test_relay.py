@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastfile.http.relay import (
+from fastfile.http.intermediaries.relay import (
     MAX_PASSES,
     Names,
     is_last_recipient,
