@@ -65,7 +65,7 @@ class Cache:
         """Return the name of the current tree; None if there is none."""
         try:
             name = os.path.basename(os.readlink(self._link))
-        except FileNotFoundError:
+        except OSError:  # there is none, or somebody put something else there
             return None
         return name if os.path.isdir(f"{self._trees}/{name}") else None
 
@@ -158,6 +158,8 @@ class Cache:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         os.symlink(f"trees/{name}", temporary)
+        if os.path.isdir(self._link) and not os.path.islink(self._link):
+            self._trash.discard(self._link)
         os.rename(temporary, self._link)
         for path in (self._trees, self.folder):
             _sync_path(path)

@@ -133,6 +133,16 @@ def test_what_cannot_be_done_is_one_line_and_status_1(
     assert run(capsys, *argv, status=1) == ("", f"fastfile: {problem.replace('LOCATION', location)}\n")
 
 
+@pytest.mark.parametrize("place", ["dist", "dist/store", "link/store"])
+def test_a_store_is_not_published_into_itself(
+    location: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to("dist")
+    err = run(capsys, "publish", "dist", f"file://{tmp_path}/{place}", status=1)[1]
+    assert err.endswith(f"/{place}: is in dist, which is to be published: use a store outside\n")
+    assert sorted(os.listdir(tmp_path / "dist")) == ["app-1.js", "index.html"]
+
+
 def test_a_checkout_is_not_published_by_accident(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -152,6 +152,28 @@ def test_trees_deeper_than_a_stack_of_calls_are_deleted(
     assert len(trees(following)) == 1
 
 
+@pytest.mark.parametrize("what", ["a folder", "a file", "another link", "a loop"])
+def test_whatever_took_the_place_of_the_link_is_replaced(
+    what: str, published: PublishedFolder, following: Following
+) -> None:
+    published.publish({"a": b"1"})
+    following.poll()
+    link = following.folder / "current"
+    link.unlink()
+    if what == "a folder":
+        link.mkdir()
+        (link / "b").write_bytes(b"2")
+    elif what == "a file":
+        link.write_bytes(b"2")
+    else:
+        link.symlink_to("/etc" if what == "another link" else "current")
+    following.close()
+    again = Following(published.store, following.folder)
+    assert again.follower.status.release == ""
+    again.poll()
+    assert read_tree(link) == {"a": b"1"}
+
+
 def test_unused_blobs_never_take_more_room_than_used_ones(
     published: PublishedFolder, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
 from fastfile.errors import ConfigError, StartError
 from fastfile.releases.build import Build
-from fastfile.releases.location import is_location
+from fastfile.releases.location import Location, is_location
 from fastfile.releases.publish import Published, publish
 from fastfile.storage.root import PinnedRoot, Root
 from fastfile.terminal import printable, write
@@ -78,7 +78,9 @@ def main(argv: Sequence[str]) -> int:
     store = open_store([word for word in words if is_location(word)] or folders[1:])
     if len(folders) > 1:
         raise ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{printable(folders[1])}"')
-    root = Root(os.fsencode(_find_folder(folders)), values["follow_symlinks"])
+    directory = _find_folder(folders)
+    _check_apart(store.location, directory)
+    root = Root(os.fsencode(directory), values["follow_symlinks"])
     build = Build(PinnedRoot(root), values["dotfiles"], frozenset(map(os.fsencode, values["dotfile"])))
     progress = Progress(sys.stderr)
     began_s = time.monotonic()
@@ -105,6 +107,14 @@ def _find_folder(folders: Sequence[str]) -> str:
     if not folders:
         say("publish", f"publishing {printable(directory)}")
     return directory
+
+
+def _check_apart(location: Location, directory: str) -> None:
+    """Raise StartError if the store is in the folder: it would be published, and change meanwhile."""
+    if location.scheme == "file":
+        folder = os.path.realpath(directory)
+        if os.path.commonpath([folder, os.path.realpath(location.root)]) == folder:
+            raise StartError(f"{location}: is in {printable(directory)}, which is to be published: use a store outside")
 
 
 def _report(build: Build, published: Published, took_s: float, as_json: bool) -> None:
