@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,13 @@ _LOCATIONS = itertools.count()
 # fuzz`) go on with other inputs.
 settings.register_profile("fastfile", max_examples=50, derandomize=True, deadline=None, database=None)
 settings.load_profile("fastfile")
+
+
+# A shell ignores these in what it starts in the background, and each process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -71,7 +71,7 @@ def test_the_links_of_an_html_listing_lead_to_the_files(client: RawClient) -> No
     response = client.request("/files/", "GET", "Accept: text/html")
     page = Page(response.body)
     tables = {"table", "thead", "tbody", "tr", "th", "td"}
-    controls = {"form", "button", "input", "div", "b", "i"}
+    controls = {"main", "form", "button", "input", "div", "b", "i"}
     assert page.tags <= {"html", "meta", "title", "style", "h1", "p", "span", "a", "time", "script"} | tables | controls
     assert page.attributes <= {
         "lang",
