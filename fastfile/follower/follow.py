@@ -155,7 +155,7 @@ class Follower:
     def _switch(self, release: str, name: str, files: int, fetched: int, duration_s: float) -> None:
         self._cache.switch(name)
         self.status = self.status._replace(release=release, switches=self.status.switches + 1)
-        text = f"release {release} is served: {files} files, {fetched / 1e6:.1f} MB fetched in {duration_s:.2f} s"
+        text = f"release {release} is served; new files: {files}, {fetched / 1e6:.2f} MB, in {duration_s:.2f} s"
         self._log.say("release", text, release=release, files=files, bytes=fetched, seconds=round(duration_s, 3))
 
     def _confirm(self, began_s: float) -> None:
