@@ -276,7 +276,10 @@ class Channel(Protocol):
 
 
 class Session(Protocol):
-    """Another protocol on a connection, after a 101. Called on the event loop, and must not block."""
+    """Another protocol on a connection, after a 101. Called on the event loop, and must not block.
+
+    One that holds something before it begins has a ``close()``, for when it does not begin.
+    """
 
     def begin(self, channel: Channel) -> None:
         """Take over; the 101 is sent."""

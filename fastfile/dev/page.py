@@ -62,7 +62,7 @@ class Page:
         try:
             messages = self._reader.feed(data)
         except WebSocketError as error:
-            self.close(error.code)
+            self.close_with(error.code)
             return
         for kind, payload in messages:
             if kind == TEXT:
@@ -70,7 +70,7 @@ class Page:
             elif kind == PING:
                 self._send(make_frame(PONG, payload))
             elif kind == CLOSE:
-                self.close(NORMAL)
+                self.close_with(NORMAL)
                 return
 
     def end(self) -> None:
@@ -95,8 +95,8 @@ class Page:
         self.is_answering = False
         self._send(make_frame(PING))
 
-    def close(self, code: int) -> None:
-        """End the connection."""
+    def close_with(self, code: int) -> None:
+        """End the connection, and tell the page this code (RFC 6455 §7.4)."""
         self._send(make_close(code))
         if self._channel is not None:
             self._channel.close()

@@ -138,12 +138,12 @@ class Pages:
         if self._settling is not None:
             self._settling.end()
         for page in list(self._pages):
-            page.close(GOING_AWAY)
+            page.close_with(GOING_AWAY)
         self._stop_watching()
 
     def _on_page_begin(self, page: Page) -> None:
         if len(self._pages) >= MAX_PAGES:
-            page.close(TRY_LATER)
+            page.close_with(TRY_LATER)
             return
         self._pages.add(page)
         self._watcher.start()

@@ -135,6 +135,8 @@ def test_a_flood_of_nonsense_is_survived(server: ServerProcess, root: Path) -> N
     while raw.recv(65536):
         pass
     raw.close()
+    with RawClient(server.connect()) as client:  # the end of the connection before has been seen
+        assert client.request("/").status == 200
     assert server.stderr == ""
 
 
