@@ -65,7 +65,7 @@ class Cache:
         """Return the name of the current tree; None if there is none."""
         try:
             name = os.path.basename(os.readlink(self._link))
-        except OSError:  # there is none, or somebody put something else there
+        except OSError:  # it is missing, or another program put something else there
             return None
         return name if os.path.isdir(f"{self._trees}/{name}") else None
 

@@ -67,7 +67,7 @@ class Follower:
         self.status = Status("" if tree is None else tree.partition(".")[0])
 
     def run(self) -> None:
-        """Follow until the process ends. Raises StoreError if there is no release to serve, and none can be had."""
+        """Follow until the process ends. Raises StoreError if no release is on disk and none can be fetched."""
         while True:
             began_s = time.monotonic()
             self.poll()

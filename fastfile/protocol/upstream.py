@@ -62,7 +62,7 @@ class ResponseReader:
 
     @property
     def rest(self) -> bytes:
-        """What was read beyond the head of a 101."""
+        """The bytes that were read after the head of a 101."""
         return bytes(self._buffer)
 
     def feed(self, data: bytes) -> None:

@@ -27,7 +27,7 @@ _OWN = re.compile(r"(blobs|packs)/[0-9a-f]{64}|(releases|restored)/[0-9TZ]+-[0-9
 
 
 class Pruned(NamedTuple):
-    """What was deleted, or would be: ids of releases, and other objects."""
+    """The releases (by id) and the other objects that were deleted, or would be."""
 
     releases: list[str]
     objects: list[Listed]

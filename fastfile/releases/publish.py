@@ -34,7 +34,7 @@ _SKEW_S = 60  # between the clocks of two publishers
 
 
 class Progress(Protocol):
-    """What is told about a long run; ``advance`` may be called in any thread."""
+    """Receives the progress of a long run; ``advance`` may be called in any thread."""
 
     def begin(self, total: int) -> None:
         """Begin a phase of so many bytes."""

@@ -1,4 +1,4 @@
-"""What the commands for releases share: the location argument, times with units, and texts."""
+"""The parts that all commands for releases use: the location argument, times with units, and texts."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What proxies add and change: RFC 9110 §3.7 calls them intermediaries."""
+"""The fields that proxies add and change. RFC 9110 §3.7 calls proxies intermediaries."""

@@ -22,7 +22,7 @@ _OF_CONNECTION = frozenset(
         *(b"content-length", b"http2-settings", b"proxy-authenticate", b"proxy-authorization"),
     )
 )
-# What an upstream believes of the client; a client may write anything into these.
+# An upstream trusts these fields about the client, and a client may write anything into them.
 _OF_CLIENT = frozenset(
     (
         *(b"host", b"expect", b"max-forwards", b"via", b"forwarded", b"x-real-ip"),
