@@ -265,42 +265,6 @@ class Response:
         return self.head.fields
 
 
-class Channel(Protocol):
-    """The bytes of a connection that a session has taken over."""
-
-    def send(self, data: bytes) -> None:
-        """Send bytes, now or as soon as the client takes them; a client that takes nothing is dropped."""
-
-    def close(self) -> None:
-        """Send what is still to be sent, and close."""
-
-
-class Session(Protocol):
-    """Another protocol on a connection, after a 101. Called on the event loop, and must not block.
-
-    One that holds something before it begins has a ``close()``, for when it does not begin.
-    """
-
-    def begin(self, channel: Channel) -> None:
-        """Take over; the 101 is sent."""
-
-    def receive(self, data: bytes) -> None:
-        """Take what the client has sent."""
-
-    def end(self) -> None:
-        """Note that the connection has ended, whichever side ended it; called once, if begin() was."""
-
-
-class Upgrade(Response):
-    """A 101, after which ``session`` has the connection (RFC 9110 §15.2.2)."""
-
-    __slots__ = ("session",)
-
-    def __init__(self, head: ResponseHead, session: Session) -> None:
-        super().__init__(head, close=True)  # no request follows
-        self.session = session
-
-
 def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: bytes | FileSlice) -> Response:
     """Return the 206 whose body is ``part``, the bytes from ``start`` up to ``stop`` of ``size``."""
     # Without __init__: compiled, its call with boxed numbers costs more than all the rest.
@@ -362,8 +326,8 @@ class Deferred:
         return Deferred(self.work, finish_and_change)
 
 
-def close_source(source: Source | Session | None) -> None:
-    """Drop the rest of a body that will not be sent, or a session that will not begin."""
+def close_source(source: object) -> None:
+    """Drop a Source whose body will not be sent, or a Session that will not begin; None is neither."""
     close = getattr(source, "close", None)
     if close is not None:
         close()

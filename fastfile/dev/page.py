@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 from fastfile.dev.prints import Print
-from fastfile.message import Channel
 from fastfile.protocol.websocket import (
     CLOSE,
     NORMAL,
@@ -19,6 +18,7 @@ from fastfile.protocol.websocket import (
     make_close,
     make_frame,
 )
+from fastfile.upgrade import Channel
 
 MAX_TARGETS = 5000  # files that are tracked for a page; changes of further ones go unnoticed
 MAX_TARGET = 2048  # bytes

@@ -23,9 +23,9 @@ from fastfile.dev.page import GONE, Page
 from fastfile.dev.prints import Print, Prints, Submit
 from fastfile.dev.served import Served
 from fastfile.dev.watcher import Watcher, Watching
-from fastfile.message import Session
 from fastfile.protocol.websocket import GOING_AWAY, TRY_LATER
 from fastfile.site.handler import Handler
+from fastfile.upgrade import Session
 
 REFERENCES_S = 1.0  # how long a page waits for the references of its new version
 NOTICE_S = 5.0  # then a waiting page shows a notice

@@ -22,11 +22,12 @@ from fastfile.http.authority import check_host, parse_host
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.negotiation import likes_best
 from fastfile.http.websocket import accept_handshake
-from fastfile.message import Deferred, Field, FileSlice, RequestHead, Response, ResponseHead, Session, Upgrade
+from fastfile.message import Deferred, Field, FileSlice, RequestHead, Response, ResponseHead
 from fastfile.middleware.injection import LOOK, InjectedPage, cut, find_start
 from fastfile.responder import Middleware, Responder, has_field
 from fastfile.site.handler import allowed_hosts
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_bodiless, make_response
+from fastfile.upgrade import Session, Upgrade
 
 PATH = b"/.fastfile/live"
 SCRIPT_PATH = PATH + b".js"

@@ -24,21 +24,12 @@ from fastfile.http.intermediaries.relay import (
     make_upgrade_fields,
 )
 from fastfile.http.target import check_escapes, split_target
-from fastfile.message import (
-    UNKNOWN_SIZE,
-    Deferred,
-    Field,
-    RequestHead,
-    Response,
-    ResponseHead,
-    Session,
-    Source,
-    Upgrade,
-)
+from fastfile.message import UNKNOWN_SIZE, Deferred, Field, RequestHead, Response, ResponseHead, Source
 from fastfile.relayed import Relayed, RequestBody, Upload
 from fastfile.responder import Middleware, Responder
 from fastfile.site.handler import allowed_hosts
 from fastfile.site.shared import Note, take_no_note
+from fastfile.upgrade import Session, Upgrade
 
 # CONNECT has no path, and TRACE shows a page's script the credentials that its browser adds (RFC 9110 §9.3.8).
 _NOT_FORWARDED = (b"CONNECT", b"TRACE")

@@ -15,9 +15,9 @@ from support.rawclient import Received
 from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
-from fastfile.message import Channel, Session
 from fastfile.middleware.injection import find_start
 from fastfile.middleware.live import Live
+from fastfile.upgrade import Channel, Session
 
 SCRIPT = b"// the script\n"
 INJECTED = re.compile(rb'<script src="/\.fastfile/live\.js\?[0-9a-f]{12}"( nonce="[\w-]+")?></script>')

@@ -1,13 +1,14 @@
-"""A connection that another protocol has taken over (message.Upgrade): bytes in, bytes out, and its end."""
+"""A connection that another protocol has taken over (upgrade.Upgrade): bytes in, bytes out, and its end."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from fastfile.message import FileSlice, Session
+from fastfile.message import FileSlice
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.service import Service
 from fastfile.server.net.transport import WOULD_BLOCK_WRITE, Transport
+from fastfile.upgrade import Session
 
 MAX_UNSENT = 256 * 1024  # bytes that wait for a client; one that lets more wait is dropped
 

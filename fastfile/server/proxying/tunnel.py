@@ -10,11 +10,11 @@ import contextlib
 import select
 from typing import TYPE_CHECKING
 
-from fastfile.message import Channel
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.net.service import Service
 from fastfile.server.net.transport import WOULD_BLOCK_WRITE, Transport
 from fastfile.server.proxying.streams import Stream
+from fastfile.upgrade import Channel
 
 if TYPE_CHECKING:
     from fastfile.server.proxying.upstreams import Upstreams
@@ -43,7 +43,7 @@ class Side(Watcher):
 class TunnelSession:
     """Owns the stream to the upstream, and the client's transport once take_over() was called.
 
-    A session of message.Upgrade that takes the transport itself.
+    A session of upgrade.Upgrade that takes the transport itself.
     """
 
     def __init__(self, upstreams: Upstreams, stream: Stream, received: bytes) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 
-from fastfile.message import UNKNOWN_SIZE, RequestHead, Response, Session, Upgrade, close_source
+from fastfile.message import UNKNOWN_SIZE, RequestHead, Response, close_source
 from fastfile.protocol.http1 import head_of, make_tail
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.http1.deferral import Deferral
@@ -16,6 +16,7 @@ from fastfile.server.net.poller import HANG_UP, WRITE
 from fastfile.server.net.service import Service
 from fastfile.server.net.states import IDLE, PENDING, READING, SENDING, WAITING
 from fastfile.server.net.transport import Transport
+from fastfile.upgrade import Session, Upgrade
 
 # A client that has ended its side while its response waits for another server has usually gone; one that only finished
 # writing gets what comes within this time. nginx gives it none.
