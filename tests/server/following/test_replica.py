@@ -210,10 +210,10 @@ def test_health_shows_the_age_and_fails_beyond_the_limit(published: PublishedFol
     pointer = published.publish({"index.html": b"one"})
     options = ("--health", "/-/health", "--store-max-age", "1", "--metrics", f"unix:{published.path.parent}/m")
     with serving(published, *options, poll="100ms") as server:
-        response = get(server, "/-/health")
-        assert response.status == 200
-        assert response.body.startswith(b"ok\nrelease %b, confirmed " % pointer.release.encode())
-        assert metric(published.path.parent / "m", "fastfile_release_confirmed") == 1
+        # On a busy machine any one poll may be later than the limit of a second.
+        healthy = b"ok\nrelease %b, confirmed " % pointer.release.encode()
+        wait_until(lambda: get(server, "/-/health").body.startswith(healthy), server)
+        wait_until(lambda: metric(published.path.parent / "m", "fastfile_release_confirmed") == 1, server)
         (published.path / "current").write_bytes(b"garbage")
         wait_until(lambda: get(server, "/-/health").status == 503, server)
         assert get(server, "/").body == b"one"
