@@ -25,7 +25,7 @@ VERSIONS ?= 3.11 3.12 3.13 $(if $(findstring /,$(call find-python,3.14)),3.14)
 COMPILED := $(shell find fastfile -name "*.pyx" -o -name "*.pxd")
 COMPILED += $(wildcard $(shell find fastfile -name '*.so' | sed 's/[.].*/.py/'))
 
-.PHONY: serve build test test-pure test-all fuzz torture sanitize soak bench docs screenshots lint annotate check clean
+.PHONY: serve build test test-pure test-all fuzz torture sanitize soak h2spec bench docs screenshots lint annotate check clean
 .NOTPARALLEL:
 
 # Compiled where `make build` or `make test` has been run, else pure Python from the checkout, which needs no installation.
@@ -63,6 +63,10 @@ fuzz: fuzz-parser fuzz-http fuzz-http2 fuzz-rules
 
 fuzz-%: $(VENV)/ready-fuzz
 	PYTHONPATH=tests $(PY) -m fuzz.$* -max_total_time=$(SECONDS)
+
+# Conformance to HTTP/2, by h2spec, which must be on PATH.
+h2spec: $(VENV)/ready-test
+	PYTHONPATH=tests $(PY) tests/tools/h2spec.py
 
 # Run for 30 minutes, or for SECONDS.
 soak: $(VENV)/ready-test
