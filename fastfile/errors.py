@@ -49,6 +49,26 @@ def make_unavailable(detail: str) -> HTTPError:
     return HTTPError(503, detail, ((b"Retry-After", b"1"),))
 
 
+def make_busy() -> HTTPError:
+    """Return the 503 for a request that waited for a thread in vain."""
+    return make_unavailable("The server has too much to do; try again in a moment.")
+
+
+def make_too_slow() -> HTTPError:
+    """Return the 408 for a request that stopped arriving."""
+    return HTTPError(408, "The request took too long to arrive.")
+
+
+def make_too_large() -> HTTPError:
+    """Return the 413 for a body over --limit-body."""
+    return HTTPError(413, "The request body is too large.")
+
+
+def make_unexpected() -> HTTPError:
+    """Return the 417 for an Expect other than 100-continue (RFC 9110 §10.1.1)."""
+    return HTTPError(417, "Only 100-continue can be expected.")
+
+
 class ConfigError(ValueError):
     """A setting that cannot be used: which one, where it came from, what was expected. Exit status 2."""
 

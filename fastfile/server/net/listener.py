@@ -121,9 +121,7 @@ class Listener(Watcher):
             if not is_admitted:
                 close(fd)
                 peer = format_address(address)
-                self._complaints.complain(
-                    "client", f"refuses {peer}, which has the most connections that one client may have"
-                )
+                self._complaints.complain("client", f"refuses {peer}: it has reached --max-per-client")
                 continue
             connection: Connection | None = None
             try:

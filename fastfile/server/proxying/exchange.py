@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from fastfile.errors import HTTPError, make_failure, make_unavailable
+from fastfile.errors import HTTPError, make_failure, make_too_slow, make_unavailable
 from fastfile.message import PENDING, Pending
 from fastfile.middleware.proxy import Forward, Received
 from fastfile.protocol.upstream import NoResponse, ResponseReader, UpstreamError, UpstreamHead
@@ -272,7 +272,7 @@ class Exchange(Watcher):
             if left_s > 0:
                 self._set_timer(left_s, self._time_out)
             elif self._outgoing.awaits_client:
-                self._give_back(HTTPError(408, "The request took too long to arrive."))
+                self._give_back(make_too_slow())
             else:
                 self._give_back(self._make_error(504, f"did not respond within {timeout_s:g} s"))
             return

@@ -13,7 +13,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from fastfile.errors import BadRequest, HTTPError
+from fastfile.errors import BadRequest, HTTPError, make_too_large, make_too_slow, make_unexpected
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http1 import CONTINUE
 from fastfile.server.net.http1.deferral import Deferral, is_continue
@@ -121,15 +121,9 @@ class Http1Connection(Handover):
             self._wait()
 
     def _open(self, data: bytearray, count: int) -> bytearray:
-        """Return the input after the opening, if it is complete; empty if the connection is refused."""
+        """Return the input after the opening; empty while that is incomplete."""
         assert self._opening is not None
-        try:
-            rest = self._opening.read(data[:count], self._service, self._transport)
-        except ValueError as error:
-            if self._service.complaints is not None:
-                self._service.complaints.complain("proxy", str(error))
-            self.close()
-            return bytearray()
+        rest = self._opening.read(data[:count], self._service, self._transport)
         if rest is None:
             return bytearray()
         self._opening = None
@@ -204,7 +198,7 @@ class Http1Connection(Handover):
         refusal = None
         has_body = head.chunked or head.content_length != 0
         if head.expect is not None and not is_continue(head.expect):
-            refusal = service.handler.refuse(HTTPError(417, "Only 100-continue can be expected."), head)
+            refusal = service.handler.refuse(make_unexpected(), head)
             if not has_body and head.keep_alive and not service.draining:
                 self._put(head, refusal, service.clock.monotonic_s)
                 return
@@ -233,8 +227,7 @@ class Http1Connection(Handover):
             return
         if head.content_length > service.limits.body:
             close_source(response.source)
-            too_large = HTTPError(413, "The request body is too large.")
-            self._refuse_body(head, service.handler.refuse(too_large, head), began_s)
+            self._refuse_body(head, service.handler.refuse(make_too_large(), head), began_s)
             return
         self._send_queue().put_bytes(CONTINUE)
         reader = self._reader
@@ -302,7 +295,7 @@ class Http1Connection(Handover):
         """Give up what took too long: with 408 if a request had begun, with a reset if a response is stuck."""
         if self.state == BODY or (self.state == HEAD and self._reader is not None and self._reader.is_in_head()):
             assert self._reader is not None
-            self._refuse(HTTPError(408, "The request took too long to arrive."), self._reader, False)
+            self._refuse(make_too_slow(), self._reader, False)
             self._reader = None
             self._process(self._service.buffer, 0)
         elif self.state == WAITING and self._deferral is not None and not self._deferral.is_timed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from fastfile.protocol.proxy_protocol import maybe_preface
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.service import Service
@@ -19,21 +21,25 @@ class Opening:
     def read(self, data: bytearray, service: Service, transport: Transport) -> bytearray | None:
         """Return the input after the preface; None if more is needed.
 
-        Raises ValueError, with a complaint for the operator, if the connection is refused.
+        Complains to the operator and raises ConnectionAbortedError if the connection is refused.
         """
         self._data += data
         try:
             preface = maybe_preface(bytes(self._data))
         except ValueError as error:
-            peer = format_address(transport.peer)
-            raise ValueError(f"closes a connection of a proxy, {peer}: not the PROXY protocol ({error})") from None
+            proxy = format_address(transport.peer)
+            _refuse(service, f"closes a connection of a proxy, {proxy}: not the PROXY protocol ({error})")
         if preface is None:
             return None
         if preface.client is not None:
             if not service.clients.admit(preface.client):
-                peer = format_address(transport.peer)
-                raise ValueError(
-                    f"refuses a client of a proxy, {peer}, which has the most connections that one client may have"
-                )
+                proxy = format_address(transport.peer)
+                _refuse(service, f"refuses a client of a proxy, {proxy}: it has reached --max-per-client")
             transport.peer = preface.client
         return self._data[preface.size :]
+
+
+def _refuse(service: Service, reason: str) -> NoReturn:
+    if service.complaints is not None:
+        service.complaints.complain("proxy", reason)
+    raise ConnectionAbortedError(reason)

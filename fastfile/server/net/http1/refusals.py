@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.errors import BadRequest, HTTPError, make_unavailable
+from fastfile.errors import BadRequest, HTTPError, make_busy
 from fastfile.message import RequestHead, Response
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.http1.output import Output
@@ -21,8 +21,7 @@ class Refusals(Output):
         self._put(head, response, began_s)
 
     def _refusal_for_now(self, head: RequestHead) -> Response:
-        busy = make_unavailable("The server has too much to do; try again in a moment.")
-        return self._service.handler.refuse(busy, head)
+        return self._service.handler.refuse(make_busy(), head)
 
     def _refuse(self, error: HTTPError, reader: RequestReader, is_head: bool) -> None:
         """Queue the one response to a message that cannot be read on, and close after it.

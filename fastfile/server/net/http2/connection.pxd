@@ -17,7 +17,7 @@ cdef double DEFERRED_TOKENS
 cdef class Http2Connection(Http2Output):
     cdef long long _answered_id
     cdef bytes _covered
-    cdef bint _is_behind, _is_deaf
+    cdef bint _is_deaf
     cdef double _sending_until_s
     cpdef take_over(self, int interest, double deadline_s)
     cpdef bint is_quiet(self, bint silent_too) except -1
@@ -46,9 +46,6 @@ cdef class Http2Connection(Http2Output):
     cdef _begin_body(self, Stream stream)
     @cython.locals(service=Service, head=RequestHead)
     cdef _decide_on_body(self, Transfer transfer, Response response)
-    cdef _refuse(self, Transfer transfer, error)
-    @cython.locals(transfers=list, transfer=Transfer)
-    cdef _end(self, code, str detail)
     @cython.locals(session=Session, service=Service, size=cython.longlong, now_s=double, interest=int)
     cdef _settle(self)
     @cython.locals(session=Session, service=Service, deadline_s=double, transfer=Transfer)

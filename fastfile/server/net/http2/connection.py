@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from fastfile.errors import HTTPError, make_unavailable
+from fastfile.errors import HTTPError, make_busy, make_too_large, make_too_slow, make_unexpected
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, NO_ERROR, ConnectionFailure
 from fastfile.protocol.http2.control import BODY as BODY_EVENT
@@ -38,13 +38,12 @@ LOOK_EACH = 4
 class Http2Connection(Http2Output):
     """Takes over from HTTP/1 once the preface of a client has begun to arrive."""
 
-    __slots__ = ("_answered_id", "_covered", "_is_behind", "_is_deaf", "_sending_until_s")
+    __slots__ = ("_answered_id", "_covered", "_is_deaf", "_sending_until_s")
 
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport, shared)
         self._answered_id = 0  # the last stream when it was idle
         self._covered: bytes | None = None  # the last authority that the certificate is for
-        self._is_behind = False  # arrived frames wait for their turn
         self._is_deaf = False  # the client has ended its side, and the responses in progress are the last ones
         self._sending_until_s = inf  # the deadline of written but unsent frames
 
@@ -193,8 +192,7 @@ class Http2Connection(Http2Output):
                 is_timed = getattr(transfer.job, "is_timed", False)  # the job has deadlines of its own
                 transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.write_timeout_s
                 return
-            busy = make_unavailable("The server has too much to do; try again in a moment.")
-            answer = service.handler.refuse(busy, head)
+            answer = service.handler.refuse(make_busy(), head)
         if transfer.stream.is_complete or transfer.body is not None:
             self._begin(transfer, answer)
         else:
@@ -240,7 +238,7 @@ class Http2Connection(Http2Output):
         if transfer.state != BODY:
             return  # the response has begun, or will, without the body
         if event == TOO_LARGE:
-            self._refuse(transfer, HTTPError(413, "The request body is too large."))
+            self._refuse(transfer, make_too_large())
         elif transfer.response is not None:
             self._begin(transfer, transfer.response)
         else:
@@ -253,7 +251,7 @@ class Http2Connection(Http2Output):
         self._transfers.append(transfer)
         refusal = self._check(head)
         if refusal is None and head.expect is not None and not is_continue(head.expect):
-            refusal = HTTPError(417, "Only 100-continue can be expected.")
+            refusal = make_unexpected()
         if refusal is not None:
             self._refuse(transfer, refusal)
         elif service.uploads is not None and service.uploads.takes(head):
@@ -272,27 +270,13 @@ class Http2Connection(Http2Output):
             self._begin(transfer, response)
         elif head.content_length > service.limits.body:
             close_source(response.source)
-            self._refuse(transfer, HTTPError(413, "The request body is too large."))
+            self._refuse(transfer, make_too_large())
         else:
             transfer.response = response
             transfer.state = BODY
             transfer.deadline_s = service.clock.monotonic_s + service.body_timeout_s
             if head.expect is not None:
                 self._session.put_continue(transfer.stream)
-
-    def _refuse(self, transfer: Transfer, error: HTTPError) -> None:
-        self._begin(transfer, self._service.handler.refuse(error, transfer.stream.head))
-
-    def _end(self, code: int, detail: str) -> None:
-        """Send the final GOAWAY, and close once it has left (RFC 9113 §5.4.1)."""
-        if self._session.has_ended():
-            return
-        self._is_behind = False
-        transfers, self._transfers = self._transfers, []
-        for transfer in transfers:
-            self._session.close(transfer.stream)
-            self._log_and_drop(transfer)
-        self._session.end(code, detail)
 
     def _settle(self) -> None:
         """Decide what to wait for, and until when."""
@@ -349,13 +333,12 @@ class Http2Connection(Http2Output):
         is_stuck = False
         for transfer in [each for each in self._transfers if each.deadline_s < now_s]:
             if transfer.state == BODY:
-                self._refuse(transfer, HTTPError(408, "The request took too long to arrive."))
+                self._refuse(transfer, make_too_slow())
             elif transfer.state == WAITING:
                 assert transfer.job is not None
                 transfer.job.cancel()
                 transfer.job = None
-                busy = make_unavailable("The server has too much to do; try again in a moment.")
-                self._refuse(transfer, busy)
+                self._refuse(transfer, make_busy())
             elif self._expire(transfer, now_s):
                 is_stuck = True
         if is_stuck and not self._transfers:

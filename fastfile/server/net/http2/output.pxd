@@ -22,6 +22,7 @@ cdef class Http2Output(Connection):
     cdef Journal _journal
     cdef list _transfers
     cdef long long _turns
+    cdef bint _is_behind
     cpdef on_wake(self, Transfer transfer)
     cdef _wake(self, Transfer transfer)
     cdef bint _is_sending(self) except -1
@@ -31,12 +32,15 @@ cdef class Http2Output(Connection):
     @cython.locals(stream=Stream)
     cdef Transfer _transfer(self, double began_s)
     cdef _begin(self, Transfer transfer, Response response)
+    cdef _refuse(self, Transfer transfer, error)
     @cython.locals(stream=Stream)
     cdef _complete(self, Transfer transfer)
     cdef _cut(self, Transfer transfer, code)
     cdef _forget(self, Transfer transfer)
     @cython.locals(response=Response)
     cdef _log_and_drop(self, Transfer transfer)
+    @cython.locals(transfers=list, transfer=Transfer)
+    cdef _end(self, code, str detail)
     @cython.locals(session=Session, poller=Poller, transfer=Transfer)
     cdef bint _pump(self) except -1
     @cython.locals(best=Transfer, transfer=Transfer)

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 
+from fastfile.errors import HTTPError
 from fastfile.message import RequestHead, Response
 from fastfile.protocol.http2.constants import CANCEL, DATA_SIZE, INTERNAL_ERROR, NO_ERROR
 from fastfile.protocol.http2.session import Session
@@ -28,7 +29,7 @@ AT_ONCE = 64 * 1024  # the largest body that is sent without a transfer
 class Http2Output(Connection):
     """Sends for a session. ``_transfers`` are the active streams."""
 
-    __slots__ = ("_journal", "_session", "_shared", "_transfers", "_turns")
+    __slots__ = ("_is_behind", "_journal", "_session", "_shared", "_transfers", "_turns")
 
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport)
@@ -37,6 +38,7 @@ class Http2Output(Connection):
         self._journal = Journal(service) if service.is_observed else None
         self._transfers: list[Transfer] = []
         self._turns = 0  # number of sent pieces, for the order of transfers
+        self._is_behind = False  # arrived frames wait for their turn
 
     def on_read(self, transfer: Transfer, job: Future[None]) -> None:
         """Continue with a file: the missing part is in memory now."""
@@ -110,6 +112,9 @@ class Http2Output(Connection):
         if is_empty:
             self._complete(transfer)
 
+    def _refuse(self, transfer: Transfer, error: HTTPError) -> None:
+        self._begin(transfer, self._service.handler.refuse(error, transfer.stream.head))
+
     def _complete(self, transfer: Transfer) -> None:
         """All of a response is written. An unfinished request is not waited for (RFC 9113 §8.1)."""
         stream = transfer.stream
@@ -135,6 +140,17 @@ class Http2Output(Connection):
                 self._journal.record(transfer.stream.head, response, transfer.began_s, transfer.sent)
         finally:
             transfer.drop()
+
+    def _end(self, code: int, detail: str) -> None:
+        """Send the final GOAWAY, and close once it has left (RFC 9113 §5.4.1)."""
+        if self._session.has_ended():
+            return
+        self._is_behind = False
+        transfers, self._transfers = self._transfers, []
+        for transfer in transfers:
+            self._session.close(transfer.stream)
+            self._log_and_drop(transfer)
+        self._session.end(code, detail)
 
     def _pump(self) -> bool:
         """Send what the windows and the socket allow; True if it stopped because the turn is over."""
