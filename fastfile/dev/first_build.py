@@ -14,7 +14,7 @@ _COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Command(Protocol):
-    """The command of --run, from a worker's view (server/command.py)."""
+    """The command of --run, from a worker's view (server/run_command.py)."""
 
     command: str
 

@@ -23,14 +23,13 @@ from fastfile.embedding.settings import Directory, find_root, make_config, make_
 from fastfile.errors import StartError
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import Clients
-from fastfile.server.net.connection import Connection
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
+from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.threads import Offload
 
 HINT = ": it is for a server with its own processes (fastfile.ProcessServer, fastfile.run)"
-TICK_S = 1.0  # deadlines are this coarse
 EXHAUSTED_PAUSE_S = 0.1  # after a failed accept
 JOIN_S = 10.0  # far above what the thread takes to end
 
@@ -125,7 +124,7 @@ class Engine:
 
     def abandon(self) -> None:
         """Close the descriptors of the sockets, and touch nothing that the parent shares."""
-        for connection in self._connections():
+        for connection in connections_of(self._poller):
             os.close(connection.fd)
         os.close(self._socket.detach())
 
@@ -137,27 +136,18 @@ class Engine:
             loop.run_forever()
         finally:
             self._listener.stop(0)
-            for connection in self._connections():
+            for connection in connections_of(self._poller):
                 connection.close()
             self._poller.close()
             loop.close()
             for mount_point in self._mount_points:
                 mount_point.root.close()
 
-    def _connections(self) -> list[Connection]:
-        return [watcher for watcher in self._poller.watchers() if isinstance(watcher, Connection)]
-
     def _tick(self) -> None:
-        self._loop.call_later(TICK_S, self._tick)  # first: no failure below may end the deadlines of all
+        self._loop.call_later(TICK_S, self._tick)  # first, so that a failure below does not stop all deadlines
         self._clock.begin_batch()
         self._listener.shed_idle()
-        now_s = self._clock.monotonic_s
-        for connection in self._connections():
-            if connection.deadline_s < now_s:
-                try:
-                    connection.on_deadline()
-                except OSError:
-                    connection.close()
+        sweep(self._poller, self._clock.monotonic_s, report_failure)
         self._handler.look_around()
 
     def _on_exhausted(self, error: OSError) -> None:

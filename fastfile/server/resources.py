@@ -19,7 +19,6 @@ from fastfile.terminal import wants_colour
 if TYPE_CHECKING:
     from fastfile.http.intermediaries.forwarded import TrustedProxies
     from fastfile.server.channel import WorkerChannel
-    from fastfile.server.command import Report
     from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.following.asking import Asker
     from fastfile.server.net.http2.shared import Http2
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from fastfile.server.net.tls.transport import TlsEndpoint
     from fastfile.server.proxying.connector import Helper
     from fastfile.server.proxying.upstreams import Upstreams
+    from fastfile.server.run_command import Report
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
 SPARE_DESCRIPTORS = 32

@@ -82,7 +82,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             follower = start_follower(config, config.location, errors.say)
         if config.run is not None:
             # Imported here: only --run needs it.
-            from fastfile.server.command import Command
+            from fastfile.server.run_command import Command
 
             command = Command(config.run)
             command.start()

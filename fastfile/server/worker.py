@@ -30,11 +30,11 @@ from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
-from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
+from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.resources import (
     Plan,
     Sockets,
@@ -56,13 +56,12 @@ from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
     from fastfile.dev.pages import Pages
-    from fastfile.server.command import Report
     from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
     from fastfile.server.proxying.connector import Helper
+    from fastfile.server.run_command import Report
 
-TICK_S = 1.0  # the granularity of deadlines
 LOG_TICK_S = 0.1
 # Pause after a failed accept: long enough not to spin, short enough to go unnoticed.
 EXHAUSTED_PAUSE_S = 0.1
@@ -224,7 +223,7 @@ class Worker:
         self._clock.begin_batch()
         for service in self._services:
             service.drain(SILENT_GRACE_S)
-        for connection in self._connections():
+        for connection in connections_of(self._poller):
             connection.drain()
         for unending in (self._pages, self._upstreams):
             if unending is not None:
@@ -284,12 +283,9 @@ class Worker:
         for listener in self._listeners:
             listener.resume()
 
-    def _connections(self) -> list[Connection]:
-        return [watcher for watcher in self._poller.watchers() if isinstance(watcher, Connection)]
-
     def _close_quiet(self, silent_too: bool) -> None:
         self._clock.begin_batch()
-        for connection in self._connections():
+        for connection in connections_of(self._poller):
             if connection.is_quiet(silent_too):
                 connection.on_ready()  # a request that has already arrived gets its response
                 if connection.is_quiet(silent_too):
@@ -302,22 +298,13 @@ class Worker:
         self._tell_metrics()
         self._clock.begin_batch()
         self._listeners[0].shed_idle()
-        now_s = self._clock.monotonic_s
-        for connection in self._connections():
-            if connection.deadline_s < now_s:
-                try:
-                    connection.on_deadline()
-                except OSError:
-                    connection.close()
-                except Exception as error:
-                    connection.close()
-                    self._errors.report_failure(error)
+        sweep(self._poller, self._clock.monotonic_s, self._errors.report_failure)
         self._handler.look_around()
 
     def _tell_metrics(self) -> None:
         if self._metrics is not None:
             dropped = 0 if self._log is None else self._log.dropped
-            self._metrics.tell(self._handler.hits, dropped, len(self._connections()))
+            self._metrics.tell(self._handler.hits, dropped, len(connections_of(self._poller)))
         if self._gauges is not None:
             self._gauges.update()
 

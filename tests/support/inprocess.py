@@ -30,6 +30,7 @@ from fastfile.server.net.connection import Connection
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
+from fastfile.server.net.sweep import connections_of
 from fastfile.server.resources import make_http2, make_loop
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
@@ -160,7 +161,7 @@ class InProcess:
                 connection.on_deadline()
 
     def open_connections(self) -> list[Connection]:
-        return [watcher for watcher in self.poller.watchers() if isinstance(watcher, Connection)]
+        return connections_of(self.poller)
 
     def states(self) -> list[int]:
         """Return the state of each open connection; call it on the loop."""

@@ -95,7 +95,7 @@ def test_a_reload_cannot_change_it(tmp_path: Path) -> None:
 
 
 def test_a_server_without_it_imports_nothing_of_it() -> None:
-    code = "import sys, fastfile.server.serve; print('fastfile.server.command' in sys.modules)"
+    code = "import sys, fastfile.server.serve; print('fastfile.server.run_command' in sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=True
     )
