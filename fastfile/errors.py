@@ -87,6 +87,15 @@ class Unreadable(StartError):
     """A file that this process has no permission to read, for example after a switch to another user."""
 
 
+def tell_missing(*packages: str) -> str:
+    """Return that packages of an extra are missing, and what to do.
+
+    They are named one by one, because ``pip install fastfile[extra]`` asks an index for the package of that name.
+    """
+    verb = "is" if len(packages) == 1 else "are"
+    return f"{' and '.join(packages)} {verb} not installed; run: pip install {' '.join(packages)}"
+
+
 def describe(error: OSError) -> str:
     """Return a system error for users: the file, if there was one, and the reason."""
     reason = error.strerror or str(error)

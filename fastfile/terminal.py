@@ -19,6 +19,11 @@ def paint(text: str, colour: bool, *codes: str) -> str:
     return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if colour else text
 
 
+def show_size(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
 def wants_colour(is_terminal: bool) -> bool:
     """Tell whether to use colours: on a terminal, unless the user says otherwise (no-color.org, force-color.org)."""
     if os.environ.get("NO_COLOR"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 
 BORDER = 2  # modules around it; ISO/IEC 18004 asks for four, and phones are content with two
 _BLACK_ON_WHITE, _WHITE, _BLACK, _PLAIN = "\x1b[30;107m", "\x1b[107m", "\x1b[40m", "\x1b[0m"
@@ -13,7 +13,7 @@ def check_qr() -> None:
     try:
         import segno  # noqa: F401
     except ImportError:
-        raise StartError("--qr: segno is not installed; pip install 'fastfile[dev]'") from None
+        raise StartError(f"--qr: {tell_missing('segno')}") from None
 
 
 def make_qr(url: str, is_unicode: bool = True) -> str:

@@ -7,6 +7,7 @@ of an app's sources (Vite, Create React App) does not count: browsers cannot run
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from glob import escape, glob
 from typing import NamedTuple
@@ -43,7 +44,7 @@ BUILD_FOLDERS = (
     "_book",  # Quarto, Bookdown
 )
 # In the index of an app's sources: a module that only a development server compiles, or a template's placeholder.
-_SOURCE_MODULES = (b'src="/src/', b"src='/src/", b'src="./src/', b'src="src/')
+_SOURCE_SCRIPT = rb"""<script\b(?=[^<>]*\btype\s*=\s*["']?module\b)[^<>]*\bsrc\s*=\s*["']?(\./|/)?src/"""
 _PLACEHOLDERS = (b"%PUBLIC_URL%", b"<%= BASE_URL", b"<%= htmlWebpackPlugin")
 _INDEX_READ = 1 << 16  # bytes of an index that are searched for these
 
@@ -155,7 +156,7 @@ def _is_source(page: str) -> bool:
         return False
     if any(placeholder in content for placeholder in _PLACEHOLDERS):
         return True
-    is_module = b'type="module"' in content and any(sign in content for sign in _SOURCE_MODULES)
+    is_module = re.search(_SOURCE_SCRIPT, content, re.IGNORECASE) is not None
     return is_module and os.path.exists(os.path.join(os.path.dirname(page), "package.json"))
 
 

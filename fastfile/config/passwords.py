@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fastfile.config.values import Kind, Unusable
+from fastfile.errors import tell_missing
 
 # Of the equivalent costs in OWASP's cheat sheet, N=2^14, p=5 takes 16 MiB of memory, while N=2^17 takes 128 MiB.
 LOG_N, BLOCK_SIZE, PARALLEL = 14, 8, 5
@@ -130,7 +131,7 @@ def _parse_bcrypt(text: str) -> Hash:
     if set(salt + digest) - _BCRYPT_DIGITS or salt[-1] not in ".Oeu":  # two bits of the last digit are used
         raise Unusable("the salt or the digest of a bcrypt hash is not in its alphabet")
     if not has_bcrypt():
-        raise Unusable(f"bcrypt hashes need pip install 'fastfile[auth]'; or {_MAKE_ONE}")
+        raise Unusable(f"a bcrypt hash: {tell_missing('bcrypt')}; or {_MAKE_ONE}")
     # The prefix 2y of htpasswd is 2b elsewhere (crypt_blowfish 1.1).
     return Hash(0, 0, 0, b"", b"", ("$2b$" + text[4:]).encode())
 

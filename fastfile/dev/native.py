@@ -1,4 +1,4 @@
-"""The events of macOS, by the package watchfiles (extra fastfile[dev])."""
+"""The events of macOS, by the package watchfiles (an extra, dev)."""
 
 from __future__ import annotations
 

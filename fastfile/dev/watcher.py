@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fastfile.dev.changes import Change
 from fastfile.dev.filesystems import find_silent
 from fastfile.dev.polling import Polling
+from fastfile.errors import tell_missing
 
 Report = Callable[[Sequence[Change]], None]
 
@@ -104,7 +105,7 @@ class Watcher:
         try:
             from fastfile.dev.native import Native
         except ImportError:
-            return "watchfiles is not installed; pip install 'fastfile[dev]'"
+            return tell_missing("watchfiles")
         events = Native(self._roots)
         self._report(())
         while not _wait_for((stop_fd,), 0):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 from fastfile.local_ca.folder import Person, data_home, find_person, make_folder, make_refusal, write_whole
 from fastfile.local_ca.names import Name
 
@@ -78,9 +78,7 @@ def check_package() -> None:
     try:
         import cryptography.x509  # noqa: F401
     except ImportError:
-        raise StartError(
-            "a local certificate needs the package cryptography: pip install 'fastfile[https]'; or use --tls-cert"
-        ) from None
+        raise StartError(f"no local certificate: {tell_missing('cryptography')}; or use --tls-cert") from None
 
 
 def open_library(environ: Mapping[str, str]) -> Library:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 
 if TYPE_CHECKING:
     from fastfile.releases.store import Store
@@ -71,5 +71,5 @@ def open_store(location: Location, call_s: float | None = None) -> Store:
     except ModuleNotFoundError as error:
         if error.name != "obstore":
             raise
-        raise StartError(f"{location}: obstore is not installed; run pip install 'fastfile[s3]'") from None
+        raise StartError(f"{location}: {tell_missing('obstore')}") from None
     return S3Store(location) if call_s is None else S3Store(location, Limits(call_s / 2, call_s / 2, call_s))

@@ -1,4 +1,4 @@
-"""Encoders of content codings: gzip always, Brotli and Zstandard if their libraries are installed (fastfile[compress]).
+"""Encoders of content codings: gzip always, Brotli and Zstandard if their libraries are installed (the extra compress).
 
 Equal input gives equal output, since no names and times go in. The libraries release the GIL while they work. An
 encoder belongs to one thread. A library is imported when it is first used.
@@ -13,9 +13,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
+from fastfile.errors import tell_missing
+
 # Least and greatest level, the best coding first. Zstandard has three more, whose windows are larger than the 8 MiB
 # that a client must be able to decode (RFC 9659 §3).
 LEVELS = {b"br": (0, 11), b"zstd": (1, 19), b"gzip": (1, 9)}
+PACKAGES = {b"br": "Brotli", b"zstd": "backports.zstd"}  # what pip calls the libraries
 # RFC 1952 §2.3: deflate, with a comment, without time or name, from an unknown system. The comment marks a file that
 # fastfile made (commands/compress/survey.py); clients skip it.
 GZIP_MARK = b"fastfile\0"
@@ -43,11 +46,11 @@ def available_codings() -> tuple[bytes, ...]:
 def tell_what_is_missing() -> str:
     """Return a line that names the codings whose libraries are missing; an empty one if none is missing."""
     available = available_codings()
-    missing = [coding.decode() for coding in LEVELS if coding not in available]
+    missing = [package for coding, package in PACKAGES.items() if coding not in available]
     if not missing:
         return ""
     made = "only gzip is" if len(available) == 1 else f"{' and '.join(map(bytes.decode, available))} are"
-    return f"{made} made: no {' and no '.join(missing)} here (pip install 'fastfile[compress]')"
+    return f"{made} made: {tell_missing(*missing)}"
 
 
 def make_encoder(coding: bytes, level: int, size: int) -> Encoder:

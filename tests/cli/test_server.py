@@ -135,7 +135,7 @@ def test_a_signal_to_stop_is_status_0_and_no_traceback(start, number, workers):
 
 def test_a_log_that_cannot_be_opened_is_one_line_and_status_1(folder):
     done = run("--port", "0", "--log-file", "none/x.log", folder=folder)
-    assert (done.returncode, done.stderr) == (1, "fastfile: none/x.log: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, "fastfile: --log-file none/x.log: No such file or directory\n")
 
 
 def test_what_follows_on_the_terminal_does_not_stand_behind_the_interrupt(folder):

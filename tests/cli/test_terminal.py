@@ -59,7 +59,7 @@ def test_a_long_line_continues_in_its_column(text: str, width: int, expected: st
 def test_the_banner_fits_a_terminal(width: int) -> None:
     sandbox = "sandbox: Landlock ABI 7 and seccomp"
     kernels = "pure Python (no extension is built): slower"
-    notices = ["only gzip is made: no br and no zstd here (pip install 'fastfile[compress]')"]
+    notices = ["only gzip is made: Brotli and backports.zstd are not installed; run: pip install Brotli backports.zstd"]
     endpoints = [Endpoint("localhost", 8000)]
     facts = Facts("./dist", endpoints, [], 1, "uvloop", kernels, notices, sandbox=sandbox)
     lines = make_banner(facts, False, width).splitlines()

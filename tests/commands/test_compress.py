@@ -326,13 +326,13 @@ def test_without_libraries_gzip_is_made_alone_and_that_is_said(tmp_path):
     options = {"cwd": tmp_path, "env": clean_environment(), "capture_output": True, "text": True, "timeout": TIMEOUT_S}
     done = subprocess.run([*command, "."], **options)
     assert done.stdout.splitlines()[0] == (
-        "only gzip is made: no br and no zstd here (pip install 'fastfile[compress]')"
+        "only gzip is made: Brotli and backports.zstd are not installed; run: pip install Brotli backports.zstd"
     )
     assert (done.returncode, done.stderr, names(tmp_path)) == (0, "", ["app.js", "app.js.gz"])
     done = subprocess.run([*command, "--coding", "br", "."], **options)
     assert (done.returncode, done.stderr) == (
         1,
-        "fastfile: br: not installed; run pip install 'fastfile[compress]'\n",
+        "fastfile: --coding br: Brotli is not installed; run: pip install Brotli\n",
     )
 
 

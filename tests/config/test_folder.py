@@ -82,6 +82,9 @@ def test_without_an_index_the_current_folder_is_served_and_reported():
 
 SOURCES = [
     pytest.param("index.html", VITE, "./index.html", id="Vite before its first build"),
+    pytest.param(
+        "index.html", "<SCRIPT src=/src/main.tsx type=module>", "./index.html", id="attributes without quotes"
+    ),
     pytest.param("public/index.html", CREATE_REACT_APP, "./public/index.html", id="Create React App"),
 ]
 

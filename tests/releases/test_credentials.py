@@ -108,7 +108,7 @@ def test_a_profile_without_boto3_is_one_line_that_says_what_to_install(s3_server
 
 def test_without_obstore_the_extra_is_named(tmp_path: Path) -> None:
     ran = publish(tmp_path, without_aws(tmp_path), "s3://bucket/x", "obstore", status=1)
-    assert ran.stderr == "fastfile: s3://bucket/x: obstore is not installed; run pip install 'fastfile[s3]'\n"
+    assert ran.stderr == "fastfile: s3://bucket/x: obstore is not installed; run: pip install obstore\n"
 
 
 def test_a_folder_store_imports_nothing_of_s3(tmp_path: Path) -> None:

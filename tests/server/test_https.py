@@ -234,7 +234,7 @@ def test_metrics_and_unix_sockets_stay_plain(site: Path, pair: Pair, tmp_path: P
     options = ["--metrics", "127.0.0.1:0", *pair.options()]
     with ServerProcess([str(site), *options]) as server, connect(server, pair.client()) as client:
         client.request("/")
-        found = re.search(r"metrics at 127.0.0.1:(\d+)", server.stdout)
+        found = re.search(r"metrics: /metrics at 127.0.0.1:(\d+)", server.stdout)
         assert found
         with plainly(int(found[1])) as scraper:
             assert b"fastfile_requests_total" in scraper.request("/metrics").body

@@ -247,7 +247,7 @@ REFUSALS = [
     ("bind = '::1'", "--bind cannot change while the server runs: restart it for that"),
     ("host = true", "--host cannot change while the server runs: restart it for that"),
     ("user = 'nobody'", "--user cannot change while the server runs: restart it for that"),
-    ("log-file = 'missing/log'", "missing/log: No such file or directory"),
+    ("log-file = 'missing/log'", "--log-file missing/log: No such file or directory"),
 ]
 
 
@@ -624,7 +624,7 @@ def test_metrics_are_on_their_own_listener_alone(folder: Path) -> None:
         chosen.bind(("127.0.0.1", 0))
         port = chosen.getsockname()[1]
     with ServerProcess(["--metrics", f"127.0.0.1:{port}", str(folder)]) as server:
-        assert f"metrics at 127.0.0.1:{port}" in server.stdout
+        assert f"metrics: /metrics at 127.0.0.1:{port}" in server.stdout
         with RawClient(server.connect()) as client:
             assert client.request("/metrics").status == 404
         with RawClient(socket.create_connection(("127.0.0.1", port), TIMEOUT_S)) as client:

@@ -180,7 +180,10 @@ def test_without_libraries_gzip_alone_is_made_and_the_banner_says_so(tmp_path: P
         size = len(TEXT) * SIZES["small.js"]
         while curl(server.port, "/small.js")[1] == size:
             assert time.monotonic() < deadline
-        assert "only gzip is made: no br and no zstd here (pip install 'fastfile[compress]')" in server.stdout
+        assert (
+            "only gzip is made: Brotli and backports.zstd are not installed; run: pip install Brotli backports.zstd"
+            in server.stdout
+        )
 
 
 def test_a_server_stops_at_once_while_it_encodes(tmp_path: Path) -> None:

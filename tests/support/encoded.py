@@ -21,7 +21,7 @@ def require_all_codings() -> None:
     """Skip if a library is missing; fail if nothing may be skipped, as in CI."""
     missing = {name.encode() for name in SUFFIXES} - set(available_codings())
     if missing and os.environ.get("FASTFILE_REQUIRE_EXTENSIONS", "") not in ("", "0"):
-        pytest.fail(f"required here: {missing}; pip install 'fastfile[compress]'")
+        pytest.fail(f"required here: {missing}; pip install '.[compress]'")
     if missing:
         pytest.skip(f"no {missing} here")
 

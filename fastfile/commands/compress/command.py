@@ -25,8 +25,8 @@ from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
 from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size
-from fastfile.errors import ConfigError, StartError
-from fastfile.storage.encoders import LEVELS, available_codings, tell_what_is_missing
+from fastfile.errors import ConfigError, StartError, tell_missing
+from fastfile.storage.encoders import LEVELS, PACKAGES, available_codings, tell_what_is_missing
 from fastfile.storage.root import Root
 from fastfile.terminal import printable, write
 
@@ -38,7 +38,7 @@ file that gets smaller, for a server to send. Variants that are up to date stay
 as they are. Defaults are in brackets; SIZE is in bytes, or with K, M or G.
 """
 _CONCLUSION = """\
-Brotli and Zstandard need their libraries: pip install 'fastfile[compress]'.
+Brotli and Zstandard need their libraries: pip install Brotli backports.zstd.
 Exit status: 0 when every variant is up to date, 1 when some files could not be
 compressed, 2 for a wrong option, 130 when interrupted. No variant is ever left
 incomplete.
@@ -287,11 +287,11 @@ def main(argv: Sequence[str]) -> int:
 def _choose_codings(wanted: Sequence[bytes]) -> Sequence[bytes]:
     """Return the codings to make, best first; report missing ones. Raises StartError for a requested one."""
     available = available_codings()
-    missing = [name.decode() for name in LEVELS if name not in available]
-    if refused := [name for name in missing if name.encode() in wanted]:
-        raise StartError(f"{', '.join(refused)}: not installed; run pip install 'fastfile[compress]'")
-    if missing and not wanted:
-        write(sys.stdout, f"{tell_what_is_missing()}\n")
+    if refused := [name for name in wanted if name not in available]:
+        packages = [PACKAGES[name] for name in refused]
+        raise StartError(f"--coding {' '.join(map(bytes.decode, refused))}: {tell_missing(*packages)}")
+    if not wanted and (notice := tell_what_is_missing()):
+        write(sys.stdout, f"{notice}\n")
     return [coding for coding in available if not wanted or coding in wanted]
 
 

@@ -15,14 +15,13 @@ from fastfile.commands.releases.shared import (
     print_json,
     read_words,
     say,
-    show_size,
 )
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
 from fastfile.config.values import SWITCH, number
 from fastfile.errors import ConfigError
 from fastfile.releases.prune import Pruned, prune
-from fastfile.terminal import printable, write
+from fastfile.terminal import printable, show_size, write
 
 _WHAT = "What is deleted"
 USAGE = Usage(

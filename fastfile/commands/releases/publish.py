@@ -17,7 +17,6 @@ from fastfile.commands.releases.shared import (
     print_json,
     read_words,
     say,
-    show_size,
     warn_of_races,
 )
 from fastfile.config.config import BY_NAME, Config
@@ -28,7 +27,7 @@ from fastfile.releases.build import Build
 from fastfile.releases.location import Location, is_location
 from fastfile.releases.publish import Published, publish
 from fastfile.storage.root import PinnedRoot, Root
-from fastfile.terminal import printable, write
+from fastfile.terminal import printable, show_size, write
 
 _MAX_SKIPPED = 3  # that are named
 _DIRECTORY = BY_NAME["directory"]._replace(

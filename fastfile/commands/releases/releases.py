@@ -13,12 +13,11 @@ from fastfile.commands.releases.shared import (
     print_json,
     read_words,
     say,
-    show_size,
     show_time,
 )
 from fastfile.releases.history import read_history
 from fastfile.releases.manifest import Manifest
-from fastfile.terminal import write
+from fastfile.terminal import show_size, write
 
 USAGE = Usage(
     """\

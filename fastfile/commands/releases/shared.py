@@ -49,9 +49,9 @@ KEEP_ASSETS = Option(
 CREDENTIALS = """\
 LOCATION is s3://BUCKET/PREFIX or file:///FOLDER. For s3://, credentials, region
 and endpoint come from the standard places (AWS_ACCESS_KEY_ID, AWS_REGION,
-AWS_ENDPOINT_URL_S3, AWS_PROFILE, instance roles); it needs the extra
-fastfile[s3]. Exit status: 0 when all is done, 1 when the store or the build
-made it impossible, 2 for a wrong argument.
+AWS_ENDPOINT_URL_S3, AWS_PROFILE, instance roles); it needs the package obstore.
+Exit status: 0 when all is done, 1 when the store or the build made it
+impossible, 2 for a wrong argument.
 """
 
 
@@ -95,11 +95,6 @@ def warn_of_races(command: str, store: Store, is_conditional: bool) -> None:
             f"{store.location}: the store ignores If-Match, so that two publishers at once could overwrite each "
             "other's release; run one at a time",
         )
-
-
-def show_size(count: int) -> str:
-    """Return a size for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def show_time(time_s: float) -> str:

@@ -32,9 +32,8 @@ def open_log(path: str) -> int:
     try:
         return os.open(path, flags, 0o644)
     except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(errno.ENXIO, "No process reads this pipe or socket", path) from None
-        raise
+        reason = "No process reads this pipe or socket" if error.errno == errno.ENXIO else error.strerror
+        raise OSError(error.errno, reason, f"--log-file {path}") from None
 
 
 class AccessLog:
