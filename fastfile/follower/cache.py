@@ -19,17 +19,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 
 from fastfile.errors import StartError
 from fastfile.follower.trash import Trash
 from fastfile.releases.manifest import EMPTY, Manifest, ManifestFile
-from fastfile.releases.store import Corrupt
 from fastfile.terminal import printable
 
 TREE_GRACE_S = 60.0  # after which no worker looks up files in a replaced tree: each looks around once a second
 BLOB_GRACE_S = 3600.0  # a release that comes back within this time needs no download
-BATCH_FILES, BATCH_BYTES = 1024, 256 << 20  # verified blobs are synced together, because a sync takes milliseconds
+BATCH_FILES, BATCH_BYTES = 16384, 256 << 20  # verified blobs are synced together, because a sync takes milliseconds
 SCAN_S = 600.0  # between two scans of all blobs, unless a tree was deleted
 SPARE_BYTES = 16 << 20  # what the disk must have free beyond a release
 MODE = 0o444  # nothing writes into a blob that is in place
@@ -54,12 +53,15 @@ class Cache:
         self._scan_s = 0.0  # when unused blobs are looked for again
         for path in (folder, self._blobs, self._trees, self.incoming):
             os.makedirs(path, 0o700, exist_ok=True)
+        self._incoming_fd = os.open(self.incoming, os.O_RDONLY | os.O_CLOEXEC)
+        self._blobs_fd = os.open(self._blobs, os.O_RDONLY | os.O_CLOEXEC)
         self._trash = Trash(f"{self.incoming}/trash")
         self._lock_fd = self._lock()
 
     def close(self) -> None:
         """Let another server use the folder."""
-        os.close(self._lock_fd)
+        for fd in (self._incoming_fd, self._blobs_fd, self._lock_fd):
+            os.close(fd)
 
     def current(self) -> str | None:
         """Return the name of the current tree; None if there is none."""
@@ -81,7 +83,8 @@ class Cache:
         for name in sorted(lacking):
             self._names.setdefault(_blob_of(name), []).append(name)
         self._fresh = self._recover(lacking)
-        there = {_blob_of(name): f"{self._blobs}/{name}" for name in known if _blob_of(name) in self._names}
+        names = self._names
+        there = {blob: f"{self._blobs}/{name}" for name in known if (blob := name[:64]) in names} if names else {}
         there |= {_blob_of(name): f"{self.incoming}/{name}" for name in self._fresh}
         if EMPTY in self._names and EMPTY not in there:
             self.put(EMPTY, ())
@@ -90,29 +93,25 @@ class Cache:
             self._copy(source, blob)
         return self._names.keys() - there.keys()
 
-    def put(self, blob: str, pieces: Iterable[bytes]) -> int:
-        """Write a blob and verify it; return its size. Raises Corrupt and OSError, and leaves nothing behind then."""
+    def put(self, blob: str, pieces: Iterable[bytes | memoryview]) -> int:
+        """Write a blob that is verified; return its size. Raises OSError, and leaves nothing behind then."""
         name = self._names[blob][0]
-        path = f"{self.incoming}/{name}"
-        fd = _create(path)
-        digest, size = sha256(), 0
+        fd = self._create(name)
+        size = 0
         try:
             for piece in pieces:
-                digest.update(piece)
                 size += _write(fd, piece)
             os.utime(fd, ns=_times_of(name))
-            if digest.hexdigest() != blob:
-                raise Corrupt(f"blobs/{blob} has other bytes than its name says")  # noqa: TRY301 - deletes the file
         except BaseException:
             with suppress(OSError):
-                os.unlink(path)
+                os.unlink(name, dir_fd=self._incoming_fd)
             raise
         finally:
             os.close(fd)
         self._fresh[name] = size
         self._fresh_bytes += size
         if len(self._names[blob]) > 1:
-            self._copy(path, blob)
+            self._copy(f"{self.incoming}/{name}", blob)
         if len(self._fresh) >= BATCH_FILES or self._fresh_bytes >= BATCH_BYTES:
             self.settle()
         return size
@@ -122,7 +121,7 @@ class Cache:
         if self._fresh:
             self._sync(f"{self.incoming}/{name}" for name in self._fresh)
         for name in list(self._fresh):
-            os.rename(f"{self.incoming}/{name}", f"{self._blobs}/{name}")
+            os.rename(name, name, src_dir_fd=self._incoming_fd, dst_dir_fd=self._blobs_fd)
             del self._fresh[name]
         self._fresh_bytes = 0
 
@@ -132,21 +131,21 @@ class Cache:
         with suppress(FileNotFoundError):  # of a process that was killed
             self._trash.discard(scratch)
         os.mkdir(scratch, 0o755)
-        blobs_fd, tree_fd = os.open(self._blobs, os.O_RDONLY), os.open(scratch, os.O_RDONLY)
+        tree_fd = os.open(scratch, os.O_RDONLY)
         try:
             folders = {b"": 0}
             for file in manifest.files:
                 folder = file.path.rpartition(b"/")[0]
                 if folder not in folders:
                     _make_folders(tree_fd, folder, folders)
-                folders[folder] = max(folders[folder], file.mtime_ns)
-                self._link_file(file, blobs_fd, tree_fd)
+                if folders[folder] < file.mtime_ns:
+                    folders[folder] = file.mtime_ns
+                self._link_file(file, tree_fd)
             # Listings show the times of folders, so these must not depend on the machine either.
             for folder in sorted(folders, reverse=True):
                 mtime_ns = folders[folder]
                 os.utime(folder or b".", ns=(mtime_ns, mtime_ns), dir_fd=tree_fd)
         finally:
-            os.close(blobs_fd)
             os.close(tree_fd)
         self._sync(())
         os.rename(scratch, f"{self._trees}/{name}")
@@ -210,6 +209,14 @@ class Cache:
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         return fd
 
+    def _create(self, name: str) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(name, flags, MODE, dir_fd=self._incoming_fd)
+        except FileExistsError:  # from a process that was killed
+            os.unlink(name, dir_fd=self._incoming_fd)
+            return os.open(name, flags, MODE, dir_fd=self._incoming_fd)
+
     def _recover(self, lacking: set[str]) -> dict[str, int]:
         """Return the wanted blobs that a killed process had received whole, with their sizes."""
         found = {}
@@ -225,16 +232,16 @@ class Cache:
             if name not in self._fresh:
                 self._fresh[name] = _copy_file(source, f"{self.incoming}/part", f"{self.incoming}/{name}")
 
-    def _link_file(self, file: ManifestFile, blobs_fd: int, tree_fd: int) -> None:
-        name = _blob_name(file.sha256, file.mtime_ns).encode()
+    def _link_file(self, file: ManifestFile, tree_fd: int) -> None:
+        name = b"%b.%x" % (file.sha256.encode(), file.mtime_ns)
         try:
-            os.link(name, file.path, src_dir_fd=blobs_fd, dst_dir_fd=tree_fd)
+            os.link(name, file.path, src_dir_fd=self._blobs_fd, dst_dir_fd=tree_fd)
         except OSError as error:
             if error.errno != errno.EMLINK:  # ext4 allows 65,000 links
                 raise
             blob = f"{self._blobs}/{name.decode()}"
             _copy_file(blob, f"{self.incoming}/part", blob)  # the next ones link to the copy
-            os.link(name, file.path, src_dir_fd=blobs_fd, dst_dir_fd=tree_fd)
+            os.link(name, file.path, src_dir_fd=self._blobs_fd, dst_dir_fd=tree_fd)
 
     def _find_unused(self, grace_s: float) -> list[str]:
         """Return the blobs that no tree has used for a while, and the oldest ones that exceed the bytes in use."""
@@ -306,20 +313,12 @@ def _around(folder: bytes) -> Iterator[bytes]:
     yield folder
 
 
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, MODE)
-    except FileExistsError:  # from a process that was killed
-        os.unlink(path)
-        return os.open(path, flags, MODE)
-
-
-def _write(fd: int, piece: bytes) -> int:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(fd, view) :]
-    return len(piece)
+def _write(fd: int, piece: bytes | memoryview) -> int:
+    size = len(piece)
+    written = os.write(fd, piece)
+    while written < size:
+        written += os.write(fd, memoryview(piece)[written:])
+    return size
 
 
 def _sync_path(path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from fastfile.errors import describe
@@ -128,20 +128,22 @@ class Follower:
     def _fetch(self, manifest: Manifest, name: str) -> int:
         """Make the tree of a release; return how many blobs were fetched."""
         missing = self._cache.find_missing(manifest)
-        sizes = {file.sha256: file.size for file in manifest.files}
-        if sum(map(sizes.__getitem__, missing)) > self._cache.free_bytes():
+        needed = _count_bytes(manifest, missing)
+        if needed > self._cache.free_bytes():
             self._cache.sweep(is_urgent=True)
             missing = self._cache.find_missing(manifest)
-            needed, free = sum(map(sizes.__getitem__, missing)), self._cache.free_bytes()
+            needed, free = _count_bytes(manifest, missing), self._cache.free_bytes()
             if needed > free:
                 problem = f"{needed / 1e6:.1f} MB are to be fetched, and {max(0, free) / 1e6:.1f} MB are free"
                 raise OSError(errno.ENOSPC, problem)
-        progress = Progress(0 if self.status.release else sum(map(sizes.__getitem__, missing)))
+        progress = Progress(0 if self.status.release else needed)
+        fetched = self.status.fetched_bytes
 
-        def put(blob: str, pieces: Iterator[bytes]) -> None:
+        def put(blob: str, pieces: Iterable[bytes | memoryview]) -> None:
+            nonlocal fetched
             size = self._cache.put(blob, pieces)
             progress.advance(size)
-            self.status = self.status._replace(fetched_bytes=self.status.fetched_bytes + size)
+            fetched += size
 
         try:
             if missing:
@@ -149,6 +151,7 @@ class Follower:
             self._cache.settle()
         finally:
             progress.clear()
+            self.status = self.status._replace(fetched_bytes=fetched)
         self._cache.build(manifest, name)
         return len(missing)
 
@@ -198,3 +201,8 @@ class Follower:
     def _report(self, **changes: object) -> None:
         self.status = self.status._replace(**changes)  # type: ignore[arg-type]
         self._tell(self.status)
+
+
+def _count_bytes(manifest: Manifest, blobs: Collection[str]) -> int:
+    """Return the size of contents, each once."""
+    return sum({file.sha256: file.size for file in manifest.files if file.sha256 in blobs}.values())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
-from threading import Lock
 from typing import BinaryIO, NamedTuple
 
 from fastfile.releases.manifest import EMPTY, Manifest
@@ -18,10 +19,11 @@ _THREADS = 4
 _ATTEMPTS = 3
 # Bytes between two wanted blobs that cost less than another request.
 _GAP = 256 * 1024
-# Of one request: so many bytes for each thread, and once more while they are copied, are in memory.
-_SPAN_LIMIT = 2 * MIB
+# Of one request: so many bytes are in memory for each thread, and once more for the blobs that are being written.
+_SPAN_LIMIT = MIB
 
-Deliver = Callable[[str, Iterator[bytes]], None]
+Bytes = bytes | memoryview
+Deliver = Callable[[str, Iterable[Bytes]], None]
 
 
 class _Part(NamedTuple):
@@ -32,40 +34,66 @@ class _Part(NamedTuple):
     size: int
 
 
+class _Fetched(NamedTuple):
+    """Verified blobs, and why there are no others, if there should be. ``file`` has the parts of a large one."""
+
+    blobs: Sequence[tuple[str, Iterable[Bytes]]]
+    problem: str = ""
+    file: BinaryIO | None = None
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self.file is not None:
+            self.file.close()
+
+
 def fetch_blobs(
     store: Store, manifest: Manifest, wanted: Collection[str], deliver: Deliver, folder: str | None = None
 ) -> None:
-    """Call ``deliver`` with the digest and the verified bytes of each wanted blob, in any thread, one at a time.
+    """Call ``deliver`` with the digest and the verified bytes of each wanted blob.
 
     Large blobs wait in a temporary file of ``folder`` until they are verified. Raises StoreError; what was delivered
     before is good.
     """
-    sizes = {file.sha256: file.size for file in manifest.files}
+    sizes = {file.sha256: file.size for file in manifest.files if file.sha256 in wanted}
     packed: dict[str, list[_Part]] = {}
-    single = []
-    lock = Lock()
-
-    def deliver_alone(blob: str, parts: Iterator[bytes]) -> None:
-        with lock:
-            deliver(blob, parts)
-
-    for blob in sorted(wanted):
+    tasks: deque[Callable[[], _Fetched]] = deque()
+    for blob, size in sorted(sizes.items()):
         place = manifest.places.get(blob)
         if place is not None:
-            packed.setdefault(place.pack, []).append(_Part(blob, place.offset, sizes[blob]))
+            packed.setdefault(place.pack, []).append(_Part(blob, place.offset, size))
         elif blob == EMPTY:
-            deliver_alone(blob, iter(()))
+            deliver(blob, ())
         else:
-            single.append(blob)
-    spans = [(pack, span) for pack, parts in packed.items() for span in _join(parts)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        tasks = [pool.submit(_fetch_span, store, PACKS + pack, span, deliver_alone) for pack, span in spans]
-        tasks += [pool.submit(_fetch_blob, store, blob, sizes[blob], deliver_alone, folder) for blob in single]
-        try:
-            for task in wait(tasks, return_when=FIRST_EXCEPTION).done:
-                task.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            tasks.append(partial(_fetch_blob, store, blob, size, folder))
+    for pack, wanted_parts in packed.items():
+        tasks.extend(partial(_fetch_span, store, PACKS + pack, span) for span in _join(wanted_parts))
+    pool = ThreadPoolExecutor(_THREADS)
+    running: deque[Future[_Fetched]] = deque()
+    try:
+        while tasks or running:
+            while tasks and len(running) < _THREADS:
+                running.append(pool.submit(tasks.popleft()))
+            fetched = running.popleft().result()
+            if tasks:
+                running.append(pool.submit(tasks.popleft()))
+            _deliver(fetched, deliver)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for task in running:
+            if not task.cancelled() and task.exception() is None:
+                task.result().close()
+
+
+def _deliver(fetched: _Fetched, deliver: Deliver) -> None:
+    """Pass verified blobs on. Raises Corrupt if others are missing."""
+    try:
+        for blob, parts in fetched.blobs:
+            deliver(blob, parts)
+    finally:
+        fetched.close()
+    if fetched.problem:
+        raise Corrupt(fetched.problem)
 
 
 def _join(parts: list[_Part]) -> list[list[_Part]]:
@@ -80,37 +108,47 @@ def _join(parts: list[_Part]) -> list[list[_Part]]:
     return spans
 
 
-def _fetch_span(store: Store, key: str, span: list[_Part], deliver: Deliver) -> None:
+def _fetch_span(store: Store, key: str, span: list[_Part]) -> _Fetched:
     start = span[0].offset
     size = max(part.offset + part.size for part in span) - start
+    good: list[tuple[str, Iterable[Bytes]]] = []
     for _ in range(_ATTEMPTS):
         body = store.get_range(key, start, size)
         if body is None:
-            raise Corrupt(f"{store.location}: {key} is missing")
+            return _Fetched(good, f"{store.location}: {key} is missing")
+        view = memoryview(body)
         bad = []
         for part in span:
-            content = body[part.offset - start : part.offset - start + part.size]
-            if sha256(content).hexdigest() != part.sha256:
-                bad.append(part)
+            content = view[part.offset - start : part.offset - start + part.size]
+            if sha256(content).hexdigest() == part.sha256:
+                good.append((part.sha256, (content,)))
             else:
-                deliver(part.sha256, iter((content,)))
+                bad.append(part)
         span = bad
         if not span:
-            return
-    raise Corrupt(f"{store.location}: {key} has other bytes than {len(span)} digests say")
+            return _Fetched(good)
+    return _Fetched(good, f"{store.location}: {key} has other bytes than {len(span)} digests say")
 
 
-def _fetch_blob(store: Store, blob: str, size: int, deliver: Deliver, folder: str | None) -> None:
+def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetched:
     key = BLOBS + blob
-    for _ in range(_ATTEMPTS):
-        with tempfile.TemporaryFile(dir=folder) as file:
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is handed over, or closed below
+    problem = f"{store.location}: {key} has other bytes than its digest says"
+    try:
+        for _ in range(_ATTEMPTS):
+            file.seek(0)
+            file.truncate()
             if store.get_to(key, file, size) is None:
-                raise Corrupt(f"{store.location}: {key} is missing")
+                problem = f"{store.location}: {key} is missing"
+                break
             if _digest(file) == blob:
                 file.seek(0)
-                deliver(blob, iter(lambda: file.read(MIB), b""))
-                return
-    raise Corrupt(f"{store.location}: {key} has other bytes than its digest says")
+                return _Fetched([(blob, iter(lambda: file.read(MIB), b""))], file=file)
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return _Fetched([], problem)
 
 
 def _digest(file: BinaryIO) -> str:

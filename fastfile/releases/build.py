@@ -53,18 +53,18 @@ class Build:
     def read(self, advance: Callable[[int], None]) -> None:
         """Digest all files. Raises StartError for a file that cannot be read, Changed for one that changes."""
         for path, state in self._states.items():
-            with self._open(path) as file:
-                digest = sha256()
-                while part := file.read(MIB):
-                    digest.update(part)
-                    advance(len(part))
-                if _state_of(os.fstat(file.fileno())) != state:
+            fd = self._open(path)
+            try:
+                digest = _digest(fd, state[1], advance)
+                if _state_of(os.fstat(fd)) != state:
                     raise _changed(path)
-            self.files.append(BuildFile(path, digest.hexdigest(), state[1], state[2]))
+            finally:
+                os.close(fd)
+            self.files.append(BuildFile(path, digest, state[1], state[2]))
 
     def open(self, file: BuildFile, advance: Callable[[int], None] = lambda count: None) -> Checked:
         """Open a file again; reading it to its end raises Changed if it has other bytes now."""
-        return Checked(self._open(file.path), file, advance)
+        return Checked(open(self._open(file.path), "rb", buffering=0), file, advance)
 
     def check(self) -> None:
         """Raise Changed if the folder is not as it was when it was read."""
@@ -72,9 +72,9 @@ class Build:
         if states != self._states:
             raise _changed(min(path for path, _ in states.items() ^ self._states.items()))
 
-    def _open(self, path: bytes) -> BinaryIO:
+    def _open(self, path: bytes) -> int:
         try:
-            return open(self._root.open(path), "rb", buffering=0)
+            return self._root.open(path)
         except FileNotFoundError:
             raise _changed(path) from None
         except OSError as error:
@@ -106,8 +106,9 @@ class Build:
                     path = join(folder, entry.name)
                     if not self._dotfiles and is_hidden(path, self._dotfile):
                         continue
-                    is_link = entry.is_symlink()
-                    status = self._root.maybe_stat(path) if is_link else entry.stat(follow_symlinks=False)
+                    status: os.stat_result | None = entry.stat(follow_symlinks=False)
+                    if status is not None and stat.S_ISLNK(status.st_mode):
+                        status = self._root.maybe_stat(path)
                     if status is None:
                         self.skipped.append(path)
                     else:
@@ -159,6 +160,20 @@ class Checked:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _digest(fd: int, size: int, advance: Callable[[int], None]) -> str:
+    """Return the digest of a file that should have this size; one byte more shows that it has not."""
+    digest = sha256()
+    left = size
+    while True:
+        wanted = min(MIB, left + 1)
+        part = os.read(fd, wanted)
+        digest.update(part)
+        advance(len(part))
+        left -= len(part)
+        if len(part) < wanted or left < 0:
+            return digest.hexdigest()
 
 
 def _state_of(status: os.stat_result) -> _State:

@@ -16,7 +16,7 @@ from fastfile.errors import StartError
 from fastfile.releases.build import Build, BuildFile
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
-from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_manifest, manifest_key
+from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_object, manifest_key
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
 from fastfile.releases.store import MIB, Corrupt, NotModified, Store
 from fastfile.releases.uploads import run_all
@@ -89,8 +89,8 @@ def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Publ
         _upload(store, build, new, large, claim, progress)
         for pack in packs:
             places |= pack.places()
-        manifest = make_manifest(_choose_time(now_s, current), pointer.release if pointer else None, files, places)
-        body = manifest.to_bytes()
+        previous = pointer.release if pointer else None
+        manifest, body = make_object(_choose_time(now_s, current), previous, files, places)
         build.check()
         claim.hold()
         store.put(manifest_key(manifest.id), body)

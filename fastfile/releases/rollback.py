@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fastfile.errors import StartError
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
-from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, make_manifest, read_with_digest
+from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, make_object, read_with_digest
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer
 from fastfile.releases.publish import read_current
 from fastfile.releases.store import NotModified, Store
@@ -49,8 +49,7 @@ def rollback(store: Store, release: str | None, keep_s: int) -> RolledBack:
         moved = Pointer(release, digest, now_s)
         assets = carry(current, [file.path for file in target.files], now_s, keep_s) if current else []
         if current and assets:
-            merged = _add(target, assets, current)
-            body = merged.to_bytes()
+            merged, body = _add(target, assets, current)
             moved = Pointer(release, sha256(body).hexdigest(), now_s, merged.id)
             store.put(moved.key, body)
         claim.hold()
@@ -58,7 +57,7 @@ def rollback(store: Store, release: str | None, keep_s: int) -> RolledBack:
     return RolledBack(release, pointer.release, len(assets), claim.is_conditional)
 
 
-def _add(target: Manifest, assets: Sequence[ManifestFile], current: Manifest) -> Manifest:
-    """Return the manifest of a release with assets of the current one."""
+def _add(target: Manifest, assets: Sequence[ManifestFile], current: Manifest) -> tuple[Manifest, bytes]:
+    """Return the manifest of a release with assets of the current one, and its object."""
     files = [*target.files, *assets[: MAX_FILES - len(target.files)]]
-    return make_manifest(target.created_s, target.previous, files, {**current.places, **target.places})
+    return make_object(target.created_s, target.previous, files, {**current.places, **target.places})

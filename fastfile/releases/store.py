@@ -84,7 +84,7 @@ class Store(Protocol):
     ) -> Stored | NotModified | None:
         """Return an object; None if there is none. Raises Corrupt if it is larger than the limit."""
 
-    def get_range(self, key: str, start: int, size: int) -> bytes | None:
+    def get_range(self, key: str, start: int, size: int) -> bytes | memoryview | None:
         """Return at most ``size`` bytes of an object, from ``start`` on; None if there is no such object."""
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:

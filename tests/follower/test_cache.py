@@ -17,7 +17,6 @@ from fastfile.errors import StartError
 from fastfile.follower import cache as module
 from fastfile.follower.cache import Cache
 from fastfile.releases.manifest import ManifestFile, make_manifest
-from fastfile.releases.store import Corrupt
 
 FILES = {"index.html": b"one", "a/b/c.js": b"deep", "a/d.css": b"style", "empty": b"", "copy.js": b"deep"}
 
@@ -101,17 +100,6 @@ def test_an_unchanged_file_is_one_inode_in_all_trees(published: PublishedFolder,
     following.poll()
     after = os.stat(following.folder / "current" / "a")
     assert (before.st_ino, before.st_mtime_ns, 3) == (after.st_ino, after.st_mtime_ns, after.st_nlink)
-
-
-def test_a_blob_with_other_bytes_than_its_name_says_is_refused(following: Following) -> None:
-    digest = sha256(b"good").hexdigest()
-    manifest = make_manifest(1_700_000_000, None, [ManifestFile(b"a", digest, 4, MTIME_NS)], {})
-    following.cache.find_missing(manifest)
-    with pytest.raises(Corrupt, match=digest):
-        following.cache.put(digest, iter([b"ba", b"d!"]))
-    following.cache.settle()
-    assert blobs(following) == []
-    assert following.cache.find_missing(manifest) == {digest}
 
 
 def test_a_second_server_with_the_same_folder_is_refused(following: Following) -> None:

@@ -68,10 +68,10 @@ class S3Store:
 
         return self._maybe(key, run, limit > MIB)
 
-    def get_range(self, key: str, start: int, size: int) -> bytes | None:
+    def get_range(self, key: str, start: int, size: int) -> memoryview | None:
         """Return at most ``size`` bytes of an object."""
         return self._maybe(
-            key, lambda client: bytes(obstore.get_range(client, key, start=start, length=size)), size > MIB
+            key, lambda client: memoryview(obstore.get_range(client, key, start=start, length=size)), size > MIB // 8
         )
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
