@@ -33,8 +33,6 @@ HINT = ": it is for a server with its own processes (fastfile.ProcessServer, fas
 EXHAUSTED_PAUSE_S = 0.1  # after a failed accept
 JOIN_S = 10.0  # far above what the thread takes to end
 
-Add = Callable[[Request], None]
-
 _abandoned: list[object] = []  # what a forked child has of its parent's servers, and must not touch
 
 

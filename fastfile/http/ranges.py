@@ -116,11 +116,6 @@ def _maybe_coalesced(ranges: list[ByteRange], size: int, max_ranges: int) -> tup
     return tuple((start, stop) for _, start, stop in sorted(merged))
 
 
-def make_content_range(start: int, stop: int, size: int) -> bytes:
-    """Return the Content-Range of a 206 or of one part, for a half-open range (§14.4)."""
-    return b"bytes %d-%d/%d" % (start, stop - 1, size)
-
-
 def make_unsatisfied_range(size: int) -> bytes:
     """Return the Content-Range of a 416 (§14.4)."""
     return b"bytes */%d" % size

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 from fastfile.server.confinement.privileges import drop_privileges
 from fastfile.server.confinement.sandbox import rehearse
-from fastfile.server.https.certificates import is_secure, load_contexts, load_contexts_again
+from fastfile.server.https.certificates import load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
 from fastfile.server.resources import Plan
@@ -21,6 +22,8 @@ from fastfile.server.systemd import Manager, take_sockets
 if TYPE_CHECKING:
     from fastfile.server.following.follower import FollowerProcess
     from fastfile.server.metrics.endpoint import Metering
+    from fastfile.server.net.tls.contexts import Contexts
+    from fastfile.server.run_command import Command
 
 # Settings that take effect only at the start (bound sockets, dropped privileges) and cannot change afterwards.
 FIXED = ("bind", "port", "host", "socket_mode", "metrics", "redirect_http", "user", "group", "run", "location")
@@ -52,57 +55,34 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         notices.append(describe_watching([root_path, *(folder for _, folder in config.mount)], config.watch_poll))
     contexts = load_contexts(config)
     rehearse()
-    errors = ErrorLog()
-    manager = Manager(os.environ)
-    taken = take_sockets(os.environ)
-    metering: Metering | None = None
-    listening: Listening = adopt(taken) if taken else listen(config)
-    listening.notices += notices
-    redirecting: Listening | None = None
-    command: Command | None = None
-    follower: FollowerProcess | None = None
-    try:
-        if contexts is not None:
-            listening.secure()
-            listening.notices += contexts.local.notices if contexts.local is not None else ()
-            redirecting = listen_for_redirects(config)
-            if redirecting is not None:
-                listening.notices.append(f"plain HTTP at {redirecting.shown()} is redirected to HTTPS")
-        if config.metrics is not None:
-            metering = begin_metering(config, config.metrics)
+    with ExitStack() as stack:
+        errors = stack.enter_context(closing(ErrorLog()))
+        manager = stack.enter_context(closing(Manager(os.environ)))
+        taken = take_sockets(os.environ)
+        listening = stack.enter_context(closing(adopt(taken) if taken else listen(config)))
+        listening.notices += notices
+        redirecting = None if contexts is None else secure(listening, contexts, config)
+        if redirecting is not None:
+            stack.callback(redirecting.close)
+        metering = None if config.metrics is None else begin_metering(config, config.metrics)
+        if metering is not None:
+            stack.callback(metering.listening.close)
             # Without a scheme, because programs take the first URL of the banner for that of the site.
             listening.notices.append(f"metrics: /metrics at {metering.listening.shown()}")
         listening.notices += [f"{each.prefix} is forwarded to {each.url}" for each in config.proxy]
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
         drop_privileges(config, root_path if config.location is None else os.sep)
-        if config.location is not None:
-            # Imported here: only releases need it.
-            from fastfile.server.following.follower import start_follower
-
-            follower = start_follower(config, config.location, errors.say)
-        if config.run is not None:
-            # Imported here: only --run needs it.
-            from fastfile.server.run_command import Command
-
-            command = Command(config.run)
-            command.start()
+        follower = begin_following(config, errors)
+        if follower is not None:
+            stack.callback(follower.stop)
+        command = begin_command(config)
+        if command is not None:
+            stack.callback(command.stop)
         report = None if command is None else command.report
         root = os.fsencode(root_path) if follower is None else follower.link
         plan = Plan(listening.adapt(config), root, contexts, report)
         return Supervisor(plan, make_plan, listening, errors, manager, metering, on_ready, redirecting, follower).run()
-    finally:
-        if follower is not None:
-            follower.stop()
-        if command is not None:
-            command.stop()
-        if redirecting is not None:
-            redirecting.close()
-        if metering is not None:
-            metering.listening.close()
-        listening.close()
-        manager.close()
-        errors.close()
 
 
 def check_fixed(before: Config, after: Config) -> None:
@@ -111,13 +91,43 @@ def check_fixed(before: Config, after: Config) -> None:
         if getattr(before, name) != getattr(after, name):
             flag = "LOCATION" if name == "location" else f"--{name.replace('_', '-')}"
             raise StartError(f"{flag} cannot change while the server runs: restart it for that")
-    if is_secure(before) != is_secure(after):
+    if before.is_secure != after.is_secure:
         raise StartError("HTTPS cannot be switched on or off while the server runs: restart it for that")
+
+
+def secure(listening: Listening, contexts: Contexts, config: Config) -> Listening | None:
+    """Speak TLS on the sockets; return those of --redirect-http, if there are any. Raises StartError."""
+    listening.secure()
+    if contexts.local is not None:
+        listening.notices += contexts.local.notices
+    redirecting = listen_for_redirects(config)
+    if redirecting is not None:
+        listening.notices.append(f"plain HTTP at {redirecting.shown()} is redirected to HTTPS")
+    return redirecting
+
+
+def begin_following(config: Config, errors: ErrorLog) -> FollowerProcess | None:
+    """Start the process that follows the releases of a LOCATION; None without one."""
+    if config.location is None:
+        return None
+    from fastfile.server.following.follower import start_follower
+
+    return start_follower(config, config.location, errors.say)
+
+
+def begin_command(config: Config) -> Command | None:
+    """Start the command of --run; None without the option."""
+    if config.run is None:
+        return None
+    from fastfile.server.run_command import Command
+
+    command = Command(config.run)
+    command.start()
+    return command
 
 
 def begin_metering(config: Config, endpoint: str) -> Metering:
     """Bind the address of --metrics, and make the counters. Raises StartError when that fails."""
-    # Imported here: only this option needs it.
     from fastfile.server.metrics.endpoint import Board, Metering
 
     return Metering(Board(), listen_for_metrics(config, endpoint))
@@ -182,9 +192,7 @@ def preload(config: Config) -> list[str]:
             import uvloop  # noqa: F401
         except ImportError:
             if config.loop == "uvloop":
-                raise StartError(
-                    "--loop uvloop: uvloop is not installed; pip install uvloop, or --loop asyncio"
-                ) from None
+                raise StartError(f"--loop uvloop: {tell_missing('uvloop')}; or --loop asyncio") from None
     if config.compress:
         from fastfile.site import compression  # noqa: F401
         from fastfile.storage.encoders import tell_what_is_missing

@@ -10,7 +10,6 @@ from fastfile.http.ranges import (
     ALLOWANCE,
     PART_OVERHEAD,
     make_closing_delimiter,
-    make_content_range,
     make_multipart_type,
     make_part_heads,
     make_unsatisfied_range,
@@ -193,9 +192,7 @@ def test_a_range_bomb_costs_no_time() -> None:
     assert time.process_time() - start < 2  # 400 of them; about 200 ms are usual
 
 
-def test_content_range_is_inclusive() -> None:
-    assert make_content_range(0, 1, 100) == b"bytes 0-0/100"
-    assert make_content_range(1 << 32, 1 << 33, 1 << 34) == b"bytes 4294967296-8589934591/17179869184"
+def test_an_unsatisfied_range_names_the_size() -> None:
     assert make_unsatisfied_range(100) == b"bytes */100"
 
 

@@ -22,14 +22,9 @@ LOOK_S = 1.0  # between checks of the files; reporting workers wake the supervis
 RENEW_RETRY_S = 3600.0  # between attempts to renew a local certificate, the first of which is 30 days before its end
 
 
-def is_secure(config: Config) -> bool:
-    """Tell whether the settings ask for HTTPS on TCP."""
-    return config.is_secure
-
-
 def load_contexts(config: Config) -> Contexts | None:
     """Read the certificates of the settings; None if HTTPS is off. Raises StartError with one line."""
-    return _load(config) if is_secure(config) else None
+    return _load(config) if config.is_secure else None
 
 
 def _load(config: Config) -> Contexts:
@@ -87,7 +82,7 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
 
     If the same files are no longer readable, because the server now runs as another user, those in use stay.
     """
-    if not is_secure(config):
+    if not config.is_secure:
         return None
     try:
         return load_contexts(config)

@@ -62,6 +62,31 @@ TRIES = 1000  # to read while counters move: microseconds, unless the supervisor
 CONTENT_TYPE = (b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")
 PLAIN_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
 
+# Metrics of one number: name, type, help, slot, and how many of the slot's units are one of the metric.
+SINGLES = (
+    ("fastfile_sent_bytes_total", "counter", "Bytes sent, including headers.", SENT, 1),
+    ("fastfile_cache_hits_total", "counter", "Requests answered from the cache.", HITS, 1),
+    ("fastfile_open_connections", "gauge", "Open client connections, up to a second late.", OPEN, 1),
+    ("fastfile_worker_restarts_total", "counter", "Workers that ended and were replaced.", RESTARTS, 1),
+    ("fastfile_dropped_log_lines_total", "counter", "Access log lines that nothing read in time.", DROPPED, 1),
+    ("fastfile_forwarded_requests_total", "counter", "Requests forwarded to upstreams of --proxy.", FORWARDED, 1),
+    ("fastfile_upstream_failures_total", "counter", "Forwarded requests without a response.", UPSTREAM_FAILURES, 1),
+    ("fastfile_workers", "gauge", "Worker processes, with replaced ones that finish transfers.", WORKERS, 1),
+    ("fastfile_max_connections", "gauge", "Connections that all workers may have.", MAX_CONNECTIONS, 1),
+    (
+        "fastfile_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "When workers began to serve with the current settings.",
+        RELOADED_MS,
+        1000,
+    ),
+    ("fastfile_config_last_reload_successful", "gauge", "Whether the last reload worked.", RELOAD_WORKED, 1),
+    ("process_cpu_seconds_total", "counter", "CPU time of all workers, including ended ones.", CPU_US, 1e6),
+    ("process_resident_memory_bytes", "gauge", "Memory of all workers; each counts shared pages.", RSS, 1),
+    ("process_open_fds", "gauge", "Open descriptors of all workers.", DESCRIPTORS, 1),
+    ("process_start_time_seconds", "gauge", "When the server was started.", STARTED_MS, 1000),
+)
+
 
 class Board:
     """A page of counters for each worker; page 0 has those of ended workers. Made before the first fork."""
@@ -206,50 +231,12 @@ def make_text(totals: list[int]) -> bytes:
     for protocol, count in (("HTTP/1", over_http_1), ("HTTP/2", over_http_2)):
         lines.append(f'fastfile_protocol_requests_total{{protocol="{protocol}"}} {count}')
     lines += _histogram(totals)
-    for name, kind, text, slot in (
-        ("sent_bytes_total", "counter", "Bytes sent, including headers.", SENT),
-        ("cache_hits_total", "counter", "Requests answered from the cache.", HITS),
-        ("open_connections", "gauge", "Open client connections, up to a second late.", OPEN),
-        ("worker_restarts_total", "counter", "Workers that ended and were replaced.", RESTARTS),
-        ("dropped_log_lines_total", "counter", "Access log lines dropped because nothing read them in time.", DROPPED),
-        ("forwarded_requests_total", "counter", "Requests forwarded to upstreams of --proxy.", FORWARDED),
-        ("upstream_failures_total", "counter", "Forwarded requests without a response.", UPSTREAM_FAILURES),
-    ):
-        lines += [*_family(name, kind, text), f"fastfile_{name} {totals[slot]}"]
     lines += _family("build_info", "gauge", "Always 1; the labels say what runs.")
     kernels = "pure" if WHY_PURE else "compiled"
     labels = f'version="{__version__}",python="{platform.python_version()}",kernels="{kernels}"'
     lines.append(f"fastfile_build_info{{{labels}}} 1")
-    for name, kind, text, value in (
-        (
-            "fastfile_workers",
-            "gauge",
-            "Worker processes, including replaced ones that finish transfers.",
-            totals[WORKERS],
-        ),
-        ("fastfile_max_connections", "gauge", "Connections that all workers may have.", totals[MAX_CONNECTIONS]),
-        (
-            "fastfile_config_last_reload_success_timestamp_seconds",
-            "gauge",
-            "When workers began to serve with the current settings.",
-            totals[RELOADED_MS] / 1000,
-        ),
-        ("fastfile_config_last_reload_successful", "gauge", "Whether the last reload worked.", totals[RELOAD_WORKED]),
-        (
-            "process_cpu_seconds_total",
-            "counter",
-            "CPU time of all workers, including ended ones.",
-            totals[CPU_US] / 1e6,
-        ),
-        (
-            "process_resident_memory_bytes",
-            "gauge",
-            "Memory of all workers; shared pages count in each worker.",
-            totals[RSS],
-        ),
-        ("process_open_fds", "gauge", "Open descriptors of all workers.", totals[DESCRIPTORS]),
-        ("process_start_time_seconds", "gauge", "When the server was started.", totals[STARTED_MS] / 1000),
-    ):
+    for name, kind, text, slot, unit in SINGLES:
+        value = totals[slot] if unit == 1 else totals[slot] / unit
         lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
     return "\n".join(lines).encode() + b"\n"
 
