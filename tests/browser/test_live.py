@@ -15,6 +15,7 @@ pytest.importorskip("selenium", reason="selenium comes with the extra `test`")
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from support.chromium import TIMEOUT_S, failed_requests, network_events, open_browser
+from support.retrying import retried
 from support.serverprocess import ServerProcess
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="10"/>'
@@ -204,6 +205,7 @@ def test_a_change_while_the_page_loads_or_no_watcher_runs_is_not_missed(
     tab.wait_for_title("two")
 
 
+@retried
 def test_rebuilds_that_delete_and_write_all_show_no_broken_page(
     browser: webdriver.Chrome, server: ServerProcess, root: Path
 ) -> None:
@@ -233,6 +235,7 @@ def test_rebuilds_that_delete_and_write_all_show_no_broken_page(
 
 
 @pytest.mark.parametrize("tool", ["vite", "eleventy"])
+@retried
 def test_real_builds_in_turn_are_each_shown_once_and_whole(
     browser: webdriver.Chrome, tmp_path: Path, tool: str
 ) -> None:

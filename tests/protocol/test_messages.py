@@ -660,9 +660,10 @@ def waiting(impatient_site: ServedSite) -> Iterator[dict[bytes, RawClient]]:
     """A connection for each row above, all opened at once: so they time out together."""
     wires = [row.values[0] for row in (*LATE, *QUIET)]
     with contextlib.ExitStack() as stack:
-        clients = {wire: stack.enter_context(impatient_site.connect()) for wire in wires}
-        for wire, client in clients.items():
-            client.connection.sendall(wire)
+        clients = {}
+        for wire in wires:
+            clients[wire] = stack.enter_context(impatient_site.connect())
+            clients[wire].connection.sendall(wire)
         yield clients
 
 
@@ -686,6 +687,6 @@ def test_a_head_that_comes_by_the_byte_is_timed_out_all_the_same(impatient_site:
     with impatient_site.connect() as client:
         began_s = time.monotonic()
         while not client.hears(0.1):
-            assert time.monotonic() - began_s < 10
+            assert time.monotonic() - began_s < 60
             client.connection.sendall(b"a")
         assert client.receive().status == 408

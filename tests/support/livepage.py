@@ -10,6 +10,7 @@ HANDSHAKE = (
     "GET /.fastfile/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+TEXT, PING, PONG = 0x81, 0x89, 10
 
 
 class Listener:
@@ -25,19 +26,23 @@ class Listener:
         self.say(*lines)
 
     def say(self, *lines: str) -> None:
-        frame = bytearray(make_frame(1, "\n".join(lines).encode()))
+        self._send(1, "\n".join(lines).encode())
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        frame = bytearray(make_frame(kind, payload))
         frame[1] |= 0x80
         frame[2 if frame[1] < 0xFE else 4 : 2 if frame[1] < 0xFE else 4] = bytes(4)  # a mask that changes nothing
         self._socket.sendall(frame)
 
     def hear(self) -> str | None:
-        """Return the next message; None at the end."""
-        head = self._file.read(2)
-        if not head:
-            return None
-        size = head[1] if head[1] < 126 else int.from_bytes(self._file.read(2), "big")
-        payload = self._file.read(size)
-        return payload.decode() if head[0] == 0x81 else "" if head[0] == 0x89 else None
+        """Return the next message; None at the end. Pings, which come where a machine is slow, are answered."""
+        while head := self._file.read(2):
+            size = head[1] if head[1] < 126 else int.from_bytes(self._file.read(2), "big")
+            payload = self._file.read(size)
+            if head[0] != PING:
+                return payload.decode() if head[0] == TEXT else None
+            self._send(PONG, payload)
+        return None
 
     def close(self) -> None:
         self._file.close()

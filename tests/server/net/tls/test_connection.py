@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import warnings
@@ -35,16 +36,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def serving(folder: Path, loop: str, site: Path, pair: Pair, **options: float) -> Iterator[InProcess]:
+    running = InProcess(folder, loop, lambda *shared: serve_files(site, *shared), Config(**options), pair)
+    yield running
+    running.stop()
+    assert not running.failures
+
+
 @pytest.fixture(scope="module", params=LOOPS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, site: Path, pair: Pair
 ) -> Iterator[InProcess]:
-    config = Config(head_timeout=0.3, idle_timeout=0.5, write_timeout=0.5)
-    folder = tmp_path_factory.mktemp("server")
-    running = InProcess(folder, request.param, lambda *shared: serve_files(site, *shared), config, pair)
-    yield running
-    running.stop()
-    assert not running.failures
+    with serving(tmp_path_factory.mktemp("server"), request.param, site, pair) as running:
+        yield running
 
 
 def test_a_pipeline_is_answered_in_order(server: InProcess) -> None:
@@ -100,27 +105,34 @@ def test_garbage_ends_the_connection_without_a_word_of_http(garbage: bytes, serv
     assert not server.log_lines()
 
 
-def test_a_handshake_that_takes_too_long_is_given_up(server: InProcess) -> None:
-    with server.connect_plainly() as connection:
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_handshake_that_takes_too_long_is_given_up(loop: str, tmp_path: Path, site: Path, pair: Pair) -> None:
+    with serving(tmp_path, loop, site, pair, head_timeout=0.2) as server, server.connect_plainly() as connection:
         connection.sendall(b"\x16\x03\x01\x02")
         assert connection.recv(100) == b""
 
 
-def test_a_connection_that_is_idle_after_its_handshake_is_closed_with_notice(server: InProcess) -> None:
-    with server.connect() as client:
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_that_is_idle_after_its_handshake_is_closed_with_notice(
+    loop: str, tmp_path: Path, site: Path, pair: Pair
+) -> None:
+    with serving(tmp_path, loop, site, pair, idle_timeout=0.2) as server, server.connect() as client:
         client.request("/")
         assert client.connection.recv(1) == b""  # SSLEOFError where close_notify is missing
 
 
-def test_a_client_that_stops_reading_is_reset_so_that_it_sees_a_cut_body(server: InProcess) -> None:
-    server.log_lines()
-    with server.connect() as client:
-        client.send("/huge")
-        server.wait_until_closed()
-        with pytest.raises((ConnectionResetError, ssl.SSLError)):
-            client.receive()
-    line = server.log_lines()[-1]
-    assert 0 < line["size"] < HUGE_SIZE
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_client_that_stops_reading_is_reset_so_that_it_sees_a_cut_body(
+    loop: str, tmp_path: Path, site: Path, pair: Pair
+) -> None:
+    with serving(tmp_path, loop, site, pair, write_timeout=0.2) as server:
+        with server.connect() as client:
+            client.send("/huge")
+            server.wait_until_closed()
+            with pytest.raises((ConnectionResetError, ssl.SSLError)):
+                client.receive()
+        line = server.log_lines()[-1]
+        assert 0 < line["size"] < HUGE_SIZE
 
 
 def test_a_client_of_an_old_version_is_refused(server: InProcess, pair: Pair) -> None:
