@@ -1,4 +1,4 @@
-"""``fastfile dev``: serve a site that is being made. Short for some options of serving, which others override."""
+"""``fastfile dev``: serve a site during its development. Short for some options of serving, which others override."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastfile.config.config import OPTIONS
 INTRODUCTION = f"""\
 Usage: fastfile dev [OPTIONS] [DIR]
 
-Serve a site that is being made: open it in the browser, and reload it when its
-files change. Short for {" ".join(DEV_OPTIONS[:2])}
-{" ".join(DEV_OPTIONS[2:])}; other options, and those of
-the configuration file, apply too.
+Serve a site while you develop it: open it in the browser, and reload open pages
+when their files change. Other options, and the configuration file, apply too.
+It is short for:
+  fastfile {" ".join(DEV_OPTIONS)}
 """
 USAGE = Usage(INTRODUCTION, OPTIONS, SWITCHES, CONCLUSION, number="port")

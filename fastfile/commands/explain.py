@@ -75,7 +75,7 @@ USAGE = Usage(
     INTRODUCTION,
     (FIELD,),
     (
-        ("--fetch", "Send the request as a page loads its parts, instead of as a browser navigates."),
+        ("--fetch", "Send the request as a page asks for its scripts and data, instead of as a browser opens a page."),
         ("--http2", "Ask in HTTP/2, and show its pseudo-headers."),
         HELP,
     ),

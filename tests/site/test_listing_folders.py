@@ -20,6 +20,7 @@ from support.serverprocess import ServerProcess
 from fastfile.http.content.disposition import make_attachment
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.site.listing import folders
+from fastfile.site.listing.making import Abandoned
 from fastfile.storage.directory import Entries
 from fastfile.storage.zip.archive import MEMBER_WEIGHT
 
@@ -390,7 +391,7 @@ def test_a_listing_that_all_clients_have_left_is_given_up(tmp_path: Path, target
     deferred = asker.handler.respond(RequestHead(b"GET", target.encode(), 1, 0, authority=b"localhost"))
     assert isinstance(deferred, Deferred)
     deferred.work.stop()  # type: ignore[attr-defined]
-    with pytest.raises(folders.Abandoned):
+    with pytest.raises(Abandoned):
         deferred.work()
     assert len(os.listdir("/dev/fd")) == descriptors
 

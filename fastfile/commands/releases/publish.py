@@ -36,7 +36,7 @@ _DIRECTORY = BY_NAME["directory"]._replace(
 _CONTENT = {
     "dotfiles": "Publish names that begin with a dot. Servers need --dotfiles too.",
     "dotfile": "Publish this name although it begins with a dot, such as .zgroup; repeat it for more.",
-    "follow_symlinks": "Publish what symbolic links outside of the folder lead to.",
+    "follow_symlinks": "Publish the targets of symbolic links that lead outside the folder.",
 }
 
 USAGE = Usage(
@@ -45,9 +45,9 @@ Usage: fastfile publish [OPTIONS] [DIR] LOCATION
 
 Publish a folder as a new release, and make it the current one. Uploads what the
 store lacks; servers that follow LOCATION switch when all is there. Prints the
-id of the release. Left out: names that begin with a dot (but .well-known),
-links that lead outside the folder, and what is no file. Defaults are in
-brackets; TIME is in days (30d), or with h, m or s.
+id of the release. Leaves out names that begin with a dot (except .well-known),
+links that lead outside the folder, and anything but regular files. Defaults are
+in brackets; TIME is in days (30d), or with h, m or s.
 """,
     (
         _DIRECTORY,

@@ -27,8 +27,8 @@ USAGE = Usage(
 Usage: fastfile rollback [OPTIONS] LOCATION [ID]
 
 Make an earlier release the current one: ID, or the release that the current one
-replaced when it was published. Prints the id. Publishing afterwards works as
-ever. TIME is in days (30d), h, m or s.
+replaced when it was published. Prints the id. You can publish afterwards as
+usual. TIME is in days (30d), h, m or s.
 """,
     (KEEP_ASSETS, JSON),
     conclusion=CREDENTIALS,

@@ -50,8 +50,7 @@ CREDENTIALS = """\
 LOCATION is s3://BUCKET/PREFIX or file:///FOLDER. For s3://, credentials, region
 and endpoint come from the standard places (AWS_ACCESS_KEY_ID, AWS_REGION,
 AWS_ENDPOINT_URL_S3, AWS_PROFILE, instance roles); it needs the package obstore.
-Exit status: 0 when all is done, 1 when the store or the build made it
-impossible, 2 for a wrong argument.
+Exit status: 0 when all is done, 1 when it failed, 2 for a wrong argument.
 """
 
 

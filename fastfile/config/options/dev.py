@@ -1,4 +1,4 @@
-"""Options: the dev loop, for a site that is being made."""
+"""Options: the dev loop, during development."""
 
 from __future__ import annotations
 

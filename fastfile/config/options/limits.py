@@ -88,8 +88,7 @@ class LimitOptions(OptionGroup):
         number(1, 1000000),
         default=4096,
         metavar="N",
-        help="Most connections of one worker, which then accepts no more. From 90 % on it closes the longest idle "
-        "ones.",
+        help="Most connections of one worker, which then accepts no more. Above 90 % it closes the longest idle ones.",
         reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
         peers="nginx 512; h2o 1024; lighttpd half the descriptors",
     )

@@ -16,17 +16,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from fastfile.errors import HTTPError, make_unavailable
 from fastfile.http.conditional import Precondition, check_preconditions
-from fastfile.http.content.disposition import make_attachment
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.target import join
 from fastfile.message import Deferred, RequestHead, Response, ResponseHead
 from fastfile.site.listing.feed import Feed
+from fastfile.site.listing.making import Making
 from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing
+from fastfile.site.listing.zip_download import make_zip_head, zip_name
 from fastfile.site.pages import HTML, JSON, TEXT
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, OWN_TO_PAGES
 from fastfile.site.shared import Shared
@@ -37,7 +38,6 @@ from fastfile.storage.zip.archive import PART_SIZE, Archive, ArchiveLimits, make
 
 READMES = (b"readme.md", b"readme.txt", b"readme")  # in lower case; the first that exists is shown
 README_SIZE = 64 * 1024  # the rest is not shown
-SITE = b"site"  # the name of a zip of the whole root: clients need not know the name of its folder
 FORMATS = {b"html": HTML, b"json": JSON, b"text": TEXT}
 CACHING: tuple[Field, ...] = (NO_CACHE, (b"Vary", b"Accept"))
 NO_TAG = b"\0"  # equals no entity tag of a request
@@ -64,44 +64,7 @@ class Page:
         yield from self._parts
 
 
-class Abandoned(Exception):
-    """All clients that waited for a page or an archive have gone."""
-
-
 Large = TypeVar("Large", Page, Archive)
-Made = TypeVar("Made")
-
-
-class Making(Generic[Made]):
-    """A job that makes a page or an archive in a thread, shared by all requests that arrived before it began.
-
-    ``make`` gets a function to call now and then; the function raises Abandoned after stop(). ``begun_s`` is the time
-    of monotonic() when the job began, and None before.
-    """
-
-    def __init__(self, make: Callable[[Callable[[], None]], Made]) -> None:
-        self._make = make
-        self._is_stopped = False
-        self.begun_s: float | None = None
-        self.has_ended = False
-
-    def __call__(self) -> Made:
-        self.begun_s = monotonic()
-        try:
-            return self._make(self._check)
-        finally:
-            self.has_ended = True
-
-    def stop(self) -> None:
-        self._is_stopped = True
-
-    def serves(self, asked_s: float) -> bool:
-        """Tell whether the result shows the folder as it was at ``asked_s`` or later."""
-        return self.begun_s is None or self.begun_s >= asked_s
-
-    def _check(self) -> None:
-        if self._is_stopped:
-            raise Abandoned
 
 
 class Wish(NamedTuple):
@@ -165,7 +128,7 @@ class Folders:
         if wish.archive:
             if not self._archive:
                 raise HTTPError(404, "Zip downloads are turned off.")
-            name = join(self._base, path).rpartition(b"/")[2] or SITE
+            name = zip_name(self._base, path)
             make_zip = partial(make_archive, folder=path, name=name, hides=self._withholds, limits=self._limits)
             return self._join(path, wish, make_zip, partial(self._send_archive, head, name, changes))
         media_type = wish.media_type or self._pages.choose_type(head.field(b"accept"))
@@ -251,14 +214,7 @@ class Folders:
         archive = future.result()
         if self._is_known(head, NO_TAG):
             return Response(ResponseHead(304, changes.apply((NO_CACHE,))))
-        fields = (
-            (b"Content-Type", b"application/zip"),
-            NO_SNIFFING,
-            NO_CACHE,
-            (b"Content-Disposition", make_attachment(name + b".zip")),
-            (b"Content-Length", b"%d" % archive.size),
-        )
-        response_head = ResponseHead(200, changes.apply(fields))
+        response_head = make_zip_head(name, archive.size, changes)
         if head.method == b"HEAD":
             return Response(response_head, (), archive.size)
         parts = self._share(archive).parts()
