@@ -54,8 +54,8 @@ def check_variants(tree: Tree) -> Iterator[Finding]:
         smallest = least.get((path.rpartition(b".")[2].lower(), suffix))
         if smallest is not None and size >= max(smallest, _LEAST):
             name, ending = show_path(path.rpartition(b"/")[2] + suffix), suffix.decode()
-            cause = f"there is no {ending}, unlike beside other files of this type"
-            text = f"{name} is missing, unlike beside other files of this type"
+            cause = f"there is no {ending}; other files of this type have one"
+            text = f"{name} is missing; other files of this type have one"
             yield Finding(tree.shown + show_path(path), 0, "warning", "missing-variant", text, cause)
 
 
