@@ -19,9 +19,13 @@ from fastfile.releases.store import NotModified, Store, StoreError
 from fastfile.server.following.status import Status
 from fastfile.terminal import printable
 
+BEAT_S = 1.0  # between two heartbeats of a long fetch
 GAP_S = 0.1  # between the begins of two reads of the pointer, however many requests ask for one
 JITTER = 0.2  # of --store-poll, so that replicas that started together do not ask together
 SWEEP_S = 30.0  # between two looks for what can be deleted
+POINTER_S = 45.0  # the longest read of the pointer, without a release to serve
+# The longest call of a store for an object of up to 16 MiB, and some time for the disk; larger ones take longer.
+CALL_S, SLOWEST_BYTES_PER_S = 360.0, 128 * 1024
 LONGEST_DELAY_S = 60.0  # between two attempts while the store fails
 
 
@@ -33,6 +37,9 @@ class Asked(Protocol):
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for a request; tell whether there was one."""
+
+    def beat(self, silence_s: float) -> None:
+        """Report that the follower runs, and that it may be silent for so long (0: for the usual time)."""
 
 
 class Follower:
@@ -81,6 +88,7 @@ class Follower:
     def poll(self) -> None:
         """Read the pointer once, and switch to a new release. Raises StoreError only without a release to serve."""
         self._asked.clear()
+        self._asked.beat(POINTER_S)
         began_s = time.monotonic()
         self.status = self.status._replace(polls=self.status.polls + 1)
         try:
@@ -107,6 +115,7 @@ class Follower:
         if self.status.release == id:
             self._log.say("serving", f"release {id} is on the disk", release=id)
         else:
+            self._asked.beat(CALL_S)
             manifest = read_manifest(self._store, id)
             self._fetch(manifest, id)
             self._switch(id, id, len(manifest.files), 0, 0.0)
@@ -119,6 +128,7 @@ class Follower:
             return
         began_s, fetched = time.monotonic(), self.status.fetched_bytes
         self._report(state="preparing")
+        self._asked.beat(CALL_S)
         files = 0
         if not self._cache.has_tree(name):
             manifest = read_release(self._store, pointer)
@@ -137,13 +147,18 @@ class Follower:
                 problem = f"{needed / 1e6:.1f} MB are to be fetched, and {max(0, free) / 1e6:.1f} MB are free"
                 raise OSError(errno.ENOSPC, problem)
         progress = Progress(0 if self.status.release else needed)
-        fetched = self.status.fetched_bytes
+        fetched, began_s = self.status.fetched_bytes, time.monotonic()
+        longest_s = CALL_S + max((file.size for file in manifest.files), default=0) / SLOWEST_BYTES_PER_S
+        self._asked.beat(longest_s)
 
         def put(blob: str, pieces: Iterable[bytes | memoryview]) -> None:
-            nonlocal fetched
+            nonlocal fetched, began_s
             size = self._cache.put(blob, pieces)
             progress.advance(size)
             fetched += size
+            if time.monotonic() > began_s + BEAT_S:
+                began_s = time.monotonic()
+                self._asked.beat(longest_s)
 
         try:
             if missing:
@@ -152,6 +167,7 @@ class Follower:
         finally:
             progress.clear()
             self.status = self.status._replace(fetched_bytes=fetched)
+        self._asked.beat(longest_s)
         self._cache.build(manifest, name)
         return len(missing)
 

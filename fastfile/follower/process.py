@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 
 from fastfile.errors import StartError, describe
@@ -18,14 +19,18 @@ from fastfile.follower.follow import Follower
 from fastfile.follower.log import Log
 from fastfile.releases.location import open_store, parse_location
 from fastfile.server.confinement.sandbox import confine_writing
-from fastfile.server.following.status import FATAL, Settings, Status, parse_settings
+from fastfile.server.following.status import ALIVE, FATAL, Settings, Status, parse_settings
 
+BEAT_S = 1.0  # between two heartbeats, as of a worker
 # For a read of the pointer once there is a release to serve: workers wait for a shorter time anyway.
 POINTER_S = 4.0
 
 
 class Orders:
-    """The requests of the server, which a thread reads from the socket. The process ends when the server does."""
+    """The requests of the server, which a thread reads from the socket. The process ends when the server does.
+
+    The main thread sends heartbeats while it waits, because its calls are what can hang.
+    """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -36,7 +41,16 @@ class Orders:
         self._asked.clear()
 
     def wait(self, timeout_s: float) -> bool:
-        return self._asked.wait(max(0.0, timeout_s))
+        due_s = time.monotonic() + timeout_s
+        while (left_s := due_s - time.monotonic()) > BEAT_S:
+            if self._asked.wait(BEAT_S):
+                return True
+            self.beat(0.0)
+        return self._asked.wait(max(0.0, left_s))
+
+    def beat(self, silence_s: float) -> None:
+        """Report that this thread runs, and that it may be silent for so long."""
+        self._channel.sendall(b"%b%d\n" % (ALIVE, silence_s))
 
     def _read(self) -> None:
         while self._channel.recv(4096):

@@ -49,10 +49,38 @@ class WorkerChannel:
         return lines, logs
 
 
-class Child:
+class Silence:
+    """How long a process has sent nothing, and whether that is too long. It may announce ``announced_s``."""
+
+    def __init__(self, announced_s: float = 0.0) -> None:
+        self.announced_s = announced_s
+        self.note_alive()
+
+    def note_alive(self) -> None:
+        """Restart its heartbeat timeout."""
+        self._heard_s = time.monotonic()
+        self._suspected_s = float("inf")
+
+    def due_s(self, timeout_s: float) -> float:
+        """Return when to check whether it hangs."""
+        is_suspected = self._suspected_s < float("inf")
+        return self._suspected_s + LAST_CHANCE_S if is_suspected else self._heard_s + max(timeout_s, self.announced_s)
+
+    def is_hung(self, timeout_s: float) -> bool:
+        """Tell whether it was silent for the timeout, or for what it announced, and the extra time after it."""
+        now_s = time.monotonic()
+        if now_s - self._heard_s < max(timeout_s, self.announced_s):
+            return False
+        if self._suspected_s == float("inf"):
+            self._suspected_s = now_s
+        return now_s - self._suspected_s >= LAST_CHANCE_S
+
+
+class Child(Silence):
     """The supervisor's view of a worker process. ``fd`` is -1 once the worker has closed its end of the channel."""
 
     def __init__(self, pid: int, index: int, generation: int, end: socket.socket) -> None:
+        super().__init__()
         self.pid = pid
         self.index = index
         self.generation = generation
@@ -61,8 +89,7 @@ class Child:
         self.page = 0  # page of its counters, if any (metrics/endpoint.py)
         self.log_path: str | None = None  # path of its access log
         self.message = ""  # why it ends, if more is known than its exit status
-        self.born_s = self._heard_s = time.monotonic()
-        self._suspected_s = float("inf")
+        self.born_s = time.monotonic()
         self._socket = end
 
     def receive(self) -> list[bytes]:
@@ -94,25 +121,6 @@ class Child:
         self._socket.close()
         self.fd = -1
 
-    def note_alive(self) -> None:
-        """Restart its heartbeat timeout."""
-        self._heard_s = time.monotonic()
-        self._suspected_s = float("inf")
-
-    def due_s(self, timeout_s: float) -> float:
-        """Return when to check whether it hangs."""
-        is_suspected = self._suspected_s < float("inf")
-        return self._suspected_s + LAST_CHANCE_S if is_suspected else self._heard_s + timeout_s
-
-    def is_hung(self, timeout_s: float) -> bool:
-        """Tell whether it was silent for the timeout and the extra time after it."""
-        now_s = time.monotonic()
-        if now_s - self._heard_s < timeout_s:
-            return False
-        if self._suspected_s == float("inf"):
-            self._suspected_s = now_s
-        return now_s - self._suspected_s >= LAST_CHANCE_S
-
 
 def make_channel() -> tuple[socket.socket, socket.socket]:
     """Return the ends of the supervisor and of the worker. Raises OSError."""
@@ -134,11 +142,10 @@ def kill_hung(children: Iterable[Child], silence_s: float) -> None:
     for child in children:
         if child.message or not child.is_hung(silence_s):
             continue
-        if is_traced(child.pid):
-            child.note_alive()
-            continue
-        child.message = f"no heartbeat for {silence_s:g} s, so it was killed"
-        signal_children(signal.SIGKILL, [child])
+        child.note_alive()  # one that waits for a disk does not end at once
+        if not is_traced(child.pid):
+            child.message = f"no heartbeat for {silence_s:g} s, so it was killed"
+            signal_children(signal.SIGKILL, [child])
 
 
 def is_traced(pid: int) -> bool:

@@ -155,6 +155,7 @@ class Supervisor:
         for index in self._restarts.take_due():
             self._spawn(index)
         for follower in self._followers:
+            follower.kill_hung(self._silence_s)
             follower.start_due()
         if not self._stopping and self._watch.has_changed(self._current.plan.contexts):
             self._replace_by(self._renew_certificates)
@@ -165,7 +166,7 @@ class Supervisor:
 
     def _sleep_ms(self) -> int | None:
         late = (child.due_s(self._silence_s) for child in self._children.values())
-        starts = (follower.due_s for follower in self._followers)
+        starts = (follower.due_s(self._silence_s) for follower in self._followers)
         due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
         sleep_s = min(max(0.0, due_s - time.monotonic()), LONGEST_SLEEP_S)
         return None if due_s == float("inf") else int(sleep_s * 1000) + 1

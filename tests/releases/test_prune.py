@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from support.serverprocess import TIMEOUT_S
 from support.stores import Watched, publish_folder, read_served, write_tree
 
 from fastfile.errors import StartError
@@ -148,7 +150,10 @@ def test_a_publish_waits_for_a_prune_and_then_gives_up(
     build = write_tree(tmp_path / "dist", {"index.html": b"1"})
     watched = Watched(store)
     with Claim(store, "prune") as prune_claim:
-        with pytest.raises(StoreError, match="a prune is running; try again"), Claim(store, "publish", patience_s=0):
+        with (
+            pytest.raises(StoreError, match="a prune is running, or was killed"),
+            Claim(store, "publish", patience_s=0),
+        ):
             pass
 
         def before(call: str) -> None:
@@ -175,20 +180,28 @@ def test_the_claim_of_a_killed_publish_runs_out(tmp_path: Path) -> None:
 def test_a_publish_that_slept_for_too_long_does_not_go_on(store: Store) -> None:
     with Claim(store, "publish") as claim:
         claim.hold()
-        claim._renewed_s -= module.STALE_S / 2 + 1
-        with pytest.raises(StoreError, match="interrupted for 30 minutes; try again"):
+        claim._renewed_s = tuple(one - module.STALE_S / 2 - 1 for one in claim._renewed_s)  # type: ignore[assignment]
+        with pytest.raises(StoreError, match=r"interrupted for \d+ s; try again"):
+            claim.hold()
+        claim._write()
+        with pytest.raises(StoreError):  # a prune may have run meanwhile
             claim.hold()
 
 
-def test_a_long_publish_renews_its_claim(store: Store) -> None:
+def test_a_running_publish_renews_its_claim_and_a_lost_one_is_not_renewed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RENEWAL_S", 0.01)
     watched = Watched(store)
+    renewed = threading.Semaphore(0)
+    watched.after = lambda call: renewed.release() if call.startswith("put running/") else None
     with Claim(watched, "publish") as claim:
-        count = len(watched.calls)
+        for _ in range(4):  # one to begin with, one that asks about conditions
+            assert renewed.acquire(timeout=TIMEOUT_S)
         claim.hold()
-        assert len(watched.calls) == count
-        claim._renewed_s -= 601
-        claim.hold()
-        assert len(watched.calls) == count + 1
+        claim._is_lost = True
+        claim._thread.join(TIMEOUT_S)
+        assert not claim._thread.is_alive()
 
 
 def test_a_manifest_that_cannot_be_read_stops_a_prune(store: Store, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ class NeverAsked:
     def wait(self, timeout_s: float) -> bool:
         return False
 
+    def beat(self, silence_s: float) -> None:
+        pass
+
 
 class Following:
     """A follower with its cache in ``folder``, its log and its reports."""

@@ -117,7 +117,7 @@ class ProcessOptions(OptionGroup):
         seconds(0, 86400),
         default=30.0,
         metavar="TIME",
-        help="Kill and replace a worker that sends no heartbeat for this time; 0 never does. Not under a debugger.",
+        help="Kill and replace a worker or follower that is silent for this time; 0 never does. Not under a debugger.",
         reason="a worker sends one each second; the slowest of disks answers within 30 s",
         peers="gunicorn 30 s; nginx, h2o and Caddy none",
     )

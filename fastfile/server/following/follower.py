@@ -16,14 +16,18 @@ from collections.abc import Callable, Mapping
 from fastfile.config.config import Config
 from fastfile.errors import StartError
 from fastfile.server.backoff import Restarts
-from fastfile.server.channel import ASK, Child
-from fastfile.server.following.environment import Environment, hide_credentials
-from fastfile.server.following.status import FATAL, STATUS, Settings, Status, parse_status
+from fastfile.server.channel import ASK, Child, Silence, is_traced
+from fastfile.server.following.environment import PREFIX, Environment, hide_credentials
+from fastfile.server.following.status import ALIVE, FATAL, STATUS, Settings, Status, parse_status
 from fastfile.server.fork import close_descriptors, describe_end
 from fastfile.terminal import printable
 
 # A terminal, and a signal to the whole group, send these to the follower too.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+START_S = 30.0  # until the first message: Python and the library of the store are loaded before
+END_S = 3.0  # for the end of a killed process
+LONGEST_SLEEP_S = 3600.0  # select() takes no infinite time
 
 
 class FollowerProcess:
@@ -51,11 +55,12 @@ class FollowerProcess:
         self._born_s = 0.0
         self._problem = ""
         self._has_ended = False
+        self._silence = Silence()
 
-    @property
-    def due_s(self) -> float:
-        """When the next start is due; infinite if none is."""
-        return self._restarts.due_s
+    def due_s(self, timeout_s: float) -> float:
+        """Return when the next start is due, or a look whether it hangs; infinite if neither is."""
+        hung_s = self._silence.due_s(timeout_s) if self.fd >= 0 else float("inf")
+        return min(self._restarts.due_s, hung_s)
 
     def start(self) -> None:
         """Start the process. Raises OSError."""
@@ -73,8 +78,9 @@ class FollowerProcess:
         finally:
             its.close()
         self.pid, self.fd, self._socket, self._born_s = pid, ours.fileno(), ours, time.monotonic()
+        self._silence = Silence(START_S)
 
-    def await_release(self) -> None:
+    def await_release(self, timeout_s: float) -> None:
         """Wait until there is a release to serve. Raises StartError if there will be none."""
         while not self.has_release:
             if self.fd < 0:
@@ -84,8 +90,10 @@ class FollowerProcess:
                 if status == 0:  # it has fetched the release of --release
                     continue
                 raise StartError(self._problem or f"the follower ended: {describe_end(status)}")
-            select.select([self.fd], [], [])
-            self.receive()
+            wait_s = self.due_s(timeout_s) - time.monotonic()
+            if select.select([self.fd], [], [], min(max(0.0, wait_s), LONGEST_SLEEP_S))[0]:
+                self.receive()
+            self.kill_hung(timeout_s)
 
     @property
     def has_release(self) -> bool:
@@ -103,10 +111,14 @@ class FollowerProcess:
             data = b""
         if not data:
             self._close()
+        self._silence.note_alive()
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             if line.startswith(STATUS):
+                self._silence.announced_s = 0.0
                 self._report(line)
+            elif line.startswith(ALIVE):
+                self._silence.announced_s = float(line.removeprefix(ALIVE))
             elif line.startswith(FATAL):
                 self._problem = line.removeprefix(FATAL).decode(errors="replace")
 
@@ -115,6 +127,17 @@ class FollowerProcess:
         if self._socket is not None:
             with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
                 self._socket.send(ASK)
+
+    def kill_hung(self, timeout_s: float) -> None:
+        """Kill the process if it sent nothing for ``timeout_s``, or for the longer time that it announced."""
+        if self.fd < 0 or self._problem or not self._silence.is_hung(timeout_s):
+            return
+        self._silence.note_alive()  # a process that waits for a disk does not end at once
+        if not is_traced(self.pid):
+            longest_s = max(timeout_s, self._silence.announced_s)
+            self._problem = f"no heartbeat of the follower for {longest_s:g} s, so it was killed"
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def note_end(self, pid: int, status: int) -> None:
         """If this process has ended, plan another start of it, unless it has done all of its work."""
@@ -153,7 +176,7 @@ class FollowerProcess:
         if self.pid:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)  # each of its steps can be interrupted
-                os.waitpid(self.pid, 0)
+                _await_end(self.pid)
             self.pid = 0
 
     def _report(self, line: bytes) -> None:
@@ -175,6 +198,8 @@ class FollowerProcess:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             environment = self._environment.read()
+            if self._settings.location.startswith("file:"):  # a folder needs no credentials
+                environment = {name: text for name, text in environment.items() if not name.startswith(PREFIX)}
             environment["MALLOC_ARENA_MAX"] = "2"  # glibc keeps freed memory for each thread otherwise
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
             os.set_inheritable(end.fileno(), True)
@@ -185,6 +210,13 @@ class FollowerProcess:
             end.sendall(FATAL + f"cannot run {sys.executable}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
+
+
+def _await_end(pid: int) -> None:
+    """Reap a killed process, unless it waits for a disk that does not answer. Raises ChildProcessError."""
+    due_s = time.monotonic() + END_S
+    while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < due_s:
+        time.sleep(0.005)
 
 
 def find_folder(config: Config, location: str) -> str:
@@ -221,7 +253,7 @@ def start_follower(config: Config, location: str, say: Callable[[str], None]) ->
     follower = FollowerProcess(config, location, say)
     try:
         follower.start()
-        follower.await_release()
+        follower.await_release(config.heartbeat_timeout or float("inf"))
     except BaseException:
         follower.stop()
         raise

@@ -6,6 +6,8 @@ import json
 from typing import Literal, NamedTuple
 
 STATUS = b"="  # from the follower to the supervisor, and from there to all workers; followed by a Status
+# From the follower, as workers send it: followed by the seconds for which it may be silent, while it transfers.
+ALIVE = b"."
 FATAL = b"!"  # from the follower, before it ends for ever: followed by the reason
 
 # "current": the store confirmed the release that is served. "preparing": there is a newer one, which is fetched.

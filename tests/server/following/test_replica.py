@@ -18,19 +18,25 @@ from support.published import PublishedFolder
 from support.rawclient import RawClient, Received
 from support.retrying import retried
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment, processes
+from support.stores import publish_folder, write_tree
 
+from fastfile.config.config import Config
+from fastfile.errors import StartError
+from fastfile.releases.location import open_store, parse_location
+from fastfile.server import channel
 from fastfile.server.confinement.sandbox import landlock_abi
+from fastfile.server.following import follower as following
 
 HAS_PROC = os.path.exists("/proc/self/environ")
 
 
 @contextlib.contextmanager
 def serving(
-    published: PublishedFolder, *args: str, env: dict[str, str] | None = None, poll: str = "1h"
+    published: PublishedFolder, *args: str, env: dict[str, str] | None = None, poll: str = "1h", location: str = ""
 ) -> Iterator[ServerProcess]:
-    """Serve a store; the follower looks at it only when it is asked."""
+    """Serve a store, or another location; the follower looks at it only when it is asked."""
     cache = str(published.path.parent / "cache")
-    options = ["--store-cache", cache, "--store-poll", poll, *args, published.location]
+    options = ["--store-cache", cache, "--store-poll", poll, *args, location or published.location]
     with ServerProcess(options, env) as server:
         yield server
 
@@ -176,6 +182,35 @@ def test_the_follower_is_replaced_when_it_is_killed(published: PublishedFolder) 
         assert "the follower ended: killed by SIGKILL; the release goes on" in server.stderr
 
 
+def test_a_follower_that_hangs_is_replaced(published: PublishedFolder) -> None:
+    published.publish({"index.html": b"one"})
+    with serving(published, "--heartbeat-timeout", "1") as server:
+        hanging = follower_of(server)
+        os.kill(hanging, signal.SIGSTOP)
+        assert get(server, "/").body == b"one"
+        wait_until(lambda: "the follower ended: no heartbeat of the follower for 1 s, so it" in server.stderr, server)
+        published.publish({"index.html": b"two", "new": b"new"})
+        wait_until(lambda: get(server, "/new").status == 200, server)
+        assert follower_of(server) not in (0, hanging)
+
+
+def test_a_follower_that_hangs_before_the_first_release_ends_the_start(
+    published: PublishedFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "START_S", 0.1)
+    monkeypatch.setattr(channel, "LAST_CHANCE_S", 0.1)
+    monkeypatch.setattr(following, "hide_credentials", lambda environ: None)
+    config = Config(store_cache=str(tmp_path / "cache"))
+    process = following.FollowerProcess(config, published.location, lambda text: None)
+    try:
+        process.start()
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(StartError, match=r"no heartbeat of the follower for .* s, so it was killed"):
+            process.await_release(0.1)
+    finally:
+        process.stop()
+
+
 def test_two_servers_of_one_location_need_two_caches(published: PublishedFolder) -> None:
     published.publish({"index.html": b"one"})
     with serving(published):
@@ -253,27 +288,36 @@ SECRETS = {
 }
 
 
-def test_no_other_process_than_the_follower_has_the_credentials(published: PublishedFolder, tmp_path: Path) -> None:
-    published.publish({"index.html": b"one"})
-    with serving(published, "--workers", "2", env=SECRETS) as server:
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_only_the_follower_of_a_bucket_has_the_credentials(
+    kind: str, published: PublishedFolder, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    location, env = published.location, SECRETS
+    if kind == "s3":
+        location = request.getfixturevalue("s3_location")
+        env = request.getfixturevalue("s3_server").environment()
+    secrets = [env[name] for name in SECRETS if name in env]
+    publish_folder(open_store(parse_location(location)), write_tree(tmp_path / "dist", {"index.html": b"one"}))
+    with serving(published, "--workers", "2", env=env, location=location) as server:
         server.signal(signal.SIGHUP)  # another generation of workers
         wait_until(lambda: "reloaded the settings" in server.stderr, server)
         os.kill(follower_of(server), signal.SIGKILL)  # another follower
-        wait_until(lambda: follower_of(server), server)
         wait_until(lambda: "the follower ended" in server.stderr, server)
+        wait_until(lambda: follower_of(server), server)
         get(server, "/nothing")
         if HAS_PROC:
-            others = set(server.survivors()) - {follower_of(server)}
+            others = set(server.survivors()) - {follower_of(server) if kind == "s3" else 0}
             assert len(others) >= 3
             for pid in others:
-                assert b"AWS_SECRET_ACCESS_KEY=s" not in Path(f"/proc/{pid}/environ").read_bytes()
-                assert not any(secret.encode() in environment_of(pid) for secret in SECRETS.values())
-            wait_until(lambda: SECRETS["AWS_SESSION_TOKEN"].encode() in environment_of(follower_of(server)), server)
+                assert b"AWS_SECRET_ACCESS_KEY=s" not in environment_of(pid)
+                assert not any(secret.encode() in environment_of(pid) for secret in secrets)
+            if kind == "s3":
+                wait_until(lambda: secrets[1].encode() in environment_of(follower_of(server)), server)
         shown = b"".join(map(command_of, server.survivors())).decode() + server.stderr + server.stdout
-    config = run("--print-config", published.location, env=SECRETS)
+    config = run("--print-config", location, env=env)
     shown += config.stdout + config.stderr
     shown += "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.name == "lock")
-    assert not any(secret in shown for secret in SECRETS.values())
+    assert not any(secret in shown for secret in secrets)
 
 
 def environment_of(pid: int) -> bytes:
