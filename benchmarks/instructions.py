@@ -3,8 +3,9 @@
 Unlike times, counts depend little on the machine's load. The package measured is the one on PYTHONPATH (default: this
 checkout), compiled or not; compare two trees with two runs. The kernel's part is not counted.
 
-Each request is sent when the previous one has its response. Needs valgrind with its headers, and a C compiler. With TLS
-(the cases tls, handshake and h2), the count includes OpenSSL's, in the code that valgrind's processor has.
+Plain requests come in batches of 64, which the worker gets while it stands still. Over TLS each is sent when the
+previous one has its response; then the count includes OpenSSL's, in the code that valgrind's processor has. Needs
+valgrind with its headers, and a C compiler.
 """
 
 from __future__ import annotations
@@ -22,68 +23,118 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.peers import make_certificate
 from benchmarks.processes import process_tree
+from benchmarks.scenarios import BROWSER
 from benchmarks.secure_clients import LARGE as SECURE_LARGE
 from benchmarks.secure_clients import SECURE_CASES
 
 START_TIMEOUT_S = 180.0  # under valgrind, on a busy machine
-WARM_UP = 100  # uncounted requests of each case
-ROUNDS = 10
+WARM_UP = 128  # uncounted requests of each case
+ROUNDS = 5
+TOGETHER = 64  # plain requests of a batch
 SMALL = 1024  # bytes of the plain file, and of a range
 LARGE = 1_000_000
 FOLDER = 100  # distinct files of a folder, each requested once
 PORT_LINE = re.compile(r"https?://\S*:(\d+)/")
-OPTIONS = ["--port", "0", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
+BROWSER_LINES = "".join(f"{line}\r\n" for line in BROWSER).encode()
+OPTIONS = ["--port", "0", "--allowed-host", "*", "--loop", "asyncio", "--workers", "1", "--sandbox", "off"]
+
+
+class Request(NamedTuple):
+    """A GET of HTTP/1.1, and the status of the right response; ``is_last``: on a connection of its own."""
+
+    target: bytes
+    lines: bytes = b""
+    status: int = 200
+    is_last: bool = False
 
 
 class Client:
-    """Sends one request at a time, over one connection or over a new one for each."""
+    """Makes the requests of the plain cases, and sends them: up to TOGETHER at a time, each on its own connection.
 
-    def __init__(self, port: int) -> None:
+    The worker stands still until all are sent, so it gets them in one batch, on a busy machine and on a quiet one.
+    """
+
+    def __init__(self, port: int, worker: int) -> None:
         self._port = port
-        self._kept = self._connect()
+        self._worker = worker
+        self._kept = [self._connect() for _ in range(TOGETHER)]
         self._unseen: Iterator[int] = count()
-        self._tag = re.findall(rb'\r\nETag: ("[^"]+")', self._exchange(self._kept, b"/small", b""))[0]
+        self._tag = re.findall(rb'\r\nETag: ("[^"]+")', self.send([Request(b"/small")]))[0]
 
     def close(self) -> None:
-        self._kept.close()
+        for connection in self._kept:
+            connection.close()
 
-    def plain(self, number: int) -> None:
-        assert b" 200 " in self._exchange(self._kept, b"/small", b"")
+    def plain(self, number: int) -> Request:
+        return Request(b"/small")
 
-    def not_modified(self, number: int) -> None:
-        assert b" 304 " in self._exchange(self._kept, b"/small", b"If-None-Match: %b\r\n" % self._tag)
+    def browser(self, number: int) -> Request:
+        return Request(b"/small", BROWSER_LINES)
 
-    def partial(self, number: int) -> None:
-        # Another range each time, because repeated ones are cached, like every response to a plain request.
+    def random(self, number: int) -> Request:
+        """Request one of FOLDER files, each in its turn: all are cached."""
+        return Request(file_of(number % FOLDER))
+
+    def not_modified(self, number: int) -> Request:
+        return Request(b"/small", b"If-None-Match: %b\r\n" % self._tag, 304)
+
+    def same_range(self, number: int) -> Request:
+        return Request(b"/large", b"Range: bytes=4096-%d\r\n" % (4096 + SMALL - 1), 206)
+
+    def partial(self, number: int) -> Request:
+        """Request another range each time, because repeated ones are cached."""
         start = number * 7 % (LARGE - SMALL)
-        lines = b"Range: bytes=%d-%d\r\n" % (start, start + SMALL - 1)
-        assert b" 206 " in self._exchange(self._kept, b"/large", lines)
+        return Request(b"/large", b"Range: bytes=%d-%d\r\n" % (start, start + SMALL - 1), 206)
 
-    def connection(self, number: int) -> None:
-        with self._connect() as once:
-            assert b" 200 " in self._exchange(once, b"/small", b"Connection: close\r\n")
-            assert once.recv(1) == b""
+    def connection(self, number: int) -> Request:
+        return Request(b"/small", b"Connection: close\r\n", 200, True)
 
-    def miss(self, number: int) -> None:
+    def miss(self, number: int) -> Request:
         """Request a file that no request has named before."""
-        assert b" 200 " in self._exchange(self._kept, file_of(next(self._unseen)), b"")
+        return Request(file_of(FOLDER + next(self._unseen)))
 
-    def index(self, number: int) -> None:
+    def index(self, number: int) -> Request:
         """Request a folder with a page that no request has named before."""
-        assert b" 200 " in self._exchange(self._kept, b"/pages/%d/" % next(self._unseen), b"")
+        return Request(b"/pages/%d/" % next(self._unseen))
 
-    def absence(self, number: int) -> None:
-        assert b" 404 " in self._exchange(self._kept, b"/nothing/%d" % next(self._unseen), b"")
+    def known_absence(self, number: int) -> Request:
+        return Request(b"/nothing", b"", 404)
+
+    def absence(self, number: int) -> Request:
+        """Request a file that does not exist, and that no request has named before."""
+        return Request(b"/nothing/%d" % next(self._unseen), b"", 404)
+
+    def send(self, requests: Sequence[Request]) -> bytes:
+        """Send at most TOGETHER requests, and read their responses; return the head of the last one."""
+        os.kill(self._worker, signal.SIGSTOP)
+        try:
+            connections = [
+                self._connect() if request.is_last else kept
+                for request, kept in zip(requests, self._kept, strict=False)
+            ]
+            for request, connection in zip(requests, connections, strict=True):
+                lines = b"Host: localhost\r\n%b" % request.lines
+                connection.sendall(b"GET %b HTTP/1.1\r\n%b\r\n" % (request.target, lines))
+        finally:
+            os.kill(self._worker, signal.SIGCONT)
+        head = b""
+        for request, connection in zip(requests, connections, strict=True):
+            head = self._read(connection)
+            assert b" %d " % request.status in head, head
+            if request.is_last:
+                assert connection.recv(1) == b""
+                connection.close()
+        return head
 
     def _connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._port), timeout=START_TIMEOUT_S)
 
-    def _exchange(self, connection: socket.socket, target: bytes, lines: bytes) -> bytes:
+    def _read(self, connection: socket.socket) -> bytes:
         """Return the head of the response when its whole body has arrived."""
-        connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, lines))
         received = b""
         while b"\r\n\r\n" not in received:
             received += self._receive(connection)
@@ -100,13 +151,17 @@ class Client:
         return data
 
 
-CASES: dict[str, Callable[[Client, int], None]] = {
+CASES: dict[str, Callable[[Client, int], Request]] = {
     "plain": Client.plain,
+    "browser": Client.browser,
+    "random": Client.random,
     "304": Client.not_modified,
-    "range": Client.partial,
+    "range": Client.same_range,
+    "ranges": Client.partial,
     "connection": Client.connection,
     "miss": Client.miss,
     "index": Client.index,
+    "404": Client.known_absence,
     "absence": Client.absence,
 }
 
@@ -130,7 +185,7 @@ class Counted:
             },
         )
         self.port = self._read_port()
-        (self._worker,) = process_tree(self._server.pid)[1:]
+        (self.worker,) = process_tree(self._server.pid)[1:]
         self._dumps = 0
 
     def stop(self) -> None:
@@ -141,8 +196,8 @@ class Counted:
     def take(self) -> int:
         """Return the instructions of the worker since the last call."""
         self._dumps += 1
-        dump = self._folder / f"{self._worker}.{self._dumps}"
-        os.kill(self._worker, signal.SIGRTMIN + 7)
+        dump = self._folder / f"{self.worker}.{self._dumps}"
+        os.kill(self.worker, signal.SIGRTMIN + 7)
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while True:
             totals = re.findall(r"(?m)^totals: (\d+)", dump.read_text()) if dump.exists() else []
@@ -179,8 +234,8 @@ def make_distinct(site: Path, files: int) -> None:
 
 
 def ask(client: Client, case: str, requests: int) -> None:
-    for number in range(requests):
-        CASES[case](client, number)
+    for first in range(0, requests, TOGETHER):
+        client.send([CASES[case](client, number) for number in range(first, min(first + TOGETHER, requests))])
 
 
 def compile_library(folder: Path) -> Path:
@@ -202,7 +257,7 @@ def measure(server: Counted, case: str, send: Callable[[int], None], requests: i
 
 
 def measure_plain(server: Counted, cases: Sequence[str], requests: int) -> None:
-    client = Client(server.port)
+    client = Client(server.port, server.worker)
     for case in cases:
         ask(client, case, WARM_UP)
     for case in cases:
@@ -223,7 +278,7 @@ def main() -> None:
     known = [*CASES, *SECURE_CASES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(known)}; all unless given")
-    parser.add_argument("--requests", type=int, default=300, help="of each round of a case")
+    parser.add_argument("--requests", type=int, default=320, help="of each round of a case")
     parser.add_argument("--folder", type=Path, help="keeps callgrind's files, for callgrind_annotate")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - set(known)
@@ -233,8 +288,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as counts:
         for name, size in (("small", SMALL), ("large", LARGE), ("100k", SECURE_LARGE)):
             Path(site, name).write_bytes(os.urandom(size))
-        if {"miss", "index"} & set(cases):
-            make_distinct(Path(site), len(CASES) * (WARM_UP + ROUNDS * arguments.requests))
+        make_distinct(Path(site), FOLDER + 3 * (WARM_UP + ROUNDS * arguments.requests))
         folder = arguments.folder or Path(counts)
         library = compile_library(folder)
         certificate, key = make_certificate(folder)

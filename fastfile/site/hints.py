@@ -1,7 +1,7 @@
 """Hints: why a URL was not found, and what would serve it. For `fastfile explain`, the log, and the 404 page.
 
 Only for users of this machine: a hint may name a file that the client did not request. Costs a few system calls and at
-most one short listing of a folder for each distinct URL that is not found.
+most one short listing of a folder for each distinct URL that is not found, so the searches of a second are limited.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fastfile.rules.clean_urls import HTML
 from fastfile.site.context import Lookup, SiteContext
 
 MAX_TOLD = 100  # causes that one worker logs
+MAX_SEARCHES = 100  # in a second: about a hundredth of it; a page with many wrong links needs fewer
 MAX_DEPTH = 32  # folders below the root; deeper paths get no hint
 
 
@@ -26,11 +27,26 @@ class Hint(NamedTuple):
 
 
 class Hints:
-    """Writes hints to the log, each cause once."""
+    """Writes hints to the log, each cause once, and limits the searches for them."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._told: set[str] = set()
+        self._second_s = 0
+        self._searches = 0
+
+    def has_turn(self, now_s: float) -> bool:
+        """Tell whether another hint may be searched for in this second."""
+        if int(now_s) != self._second_s:
+            self._second_s, self._searches = int(now_s), 0
+        return self._searches < MAX_SEARCHES
+
+    def take_turn(self, now_s: float) -> bool:
+        """Count a search, unless there were too many in this second; tell whether it may be made."""
+        if not self.has_turn(now_s):
+            return False
+        self._searches += 1
+        return True
 
     def tell(self, path: bytes, hint: Hint) -> None:
         """Log a hint about a request for ``path``, unless its cause was logged before."""

@@ -7,21 +7,32 @@ from fastfile.storage.freshness cimport Stamp
 from fastfile.storage.resource cimport Resource
 
 cdef class Folder:
+    cdef bytes path
     cdef Stamp stamp
-    cdef bint is_settled
-    cdef object has_variants
+    cdef bint is_own, is_settled
+    cdef object has_page, has_variants
     cdef long long lookups
 
 cdef class PlainFiles:
     cdef Clock _clock
-    cdef object _context, _files, _root, _rules, _small_file
-    cdef bint _hashes, _has_whole_pages
+    cdef object _context, _fallback, _files, _hints, _root, _rules, _small_file
+    cdef bint _hashes, _has_nearest_pages, _has_whole_pages, _knows_absences
     cdef dict _folders, _media_types, _models
     cdef tuple _fixed
     cdef bytes _index
-    @cython.locals(key=bytes, path=bytes, name=bytes, stem=bytes, extension=bytes, folder_path=bytes, is_index=bint,
-                   resource=Resource, representation=Representation, folder=Folder, entry=Entry, stamps=tuple)
+    @cython.locals(key=bytes, entry=Entry)
     cpdef Entry find(self, bytes target)
+    @cython.locals(path=bytes, name=bytes, stem=bytes, extension=bytes, folder_path=bytes, is_index=bint,
+                   resource=Resource, representation=Representation, folder=Folder, entry=Entry, stamps=tuple)
+    cdef Entry _find_file(self, bytes key)
+    @cython.locals(path=bytes, is_hidden=bint, folders=list, folder=Folder, page=Entry, entry=Entry, stamps=tuple,
+                   seen=list)
+    cdef Entry _find_absence(self, bytes key)
+    @cython.locals(top=Stamp, folder=Folder, known=Folder, folders=list, end=Py_ssize_t, step=bytes, signature=bytes,
+                   is_certain=bint)
+    cdef list _folders_to(self, bytes path, bint is_hidden)
+    @cython.locals(page=bytes)
+    cdef bint _is_alone(self, Folder folder, bytes path) except -1
     @cython.locals(top=Stamp, folder=Folder, found=tuple, signature=bytes, content=bytes, resource=Resource,
                    now_ns=cython.longlong, mtime_ns=cython.longlong, ctime_ns=cython.longlong, is_settled_now=bint)
     cdef Resource _open(self, bytes folder_path, bytes path)

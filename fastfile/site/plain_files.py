@@ -1,8 +1,8 @@
-"""Plain files: the short way to a small file at its own path, or to the index of a folder.
+"""Plain files: the short way to a small file at its own path, to the index of a folder, or to the absence of a file.
 
 A site's steps (lookup.py) decide what a target leads to. Where no rule, variant or option can matter, the decision
-takes a few lines and five system calls. The entry is the one that the steps would make (tests/site/test_plain_files.py
-compares them), and everything else is left to them.
+takes a few lines and about five system calls. The entry is the one that the steps would make
+(tests/site/test_plain_files.py compares them), and everything else is left to them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from time import time_ns
 
 from fastfile.http.content.media_types import make_additions, media_type
 from fastfile.http.content.stored_coding import SUFFIXES
-from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT
-from fastfile.rules.clean_urls import PagePath
+from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT, join
+from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.rulebook import NO_MATCH
 from fastfile.sendfile import read_signature
 from fastfile.site.context import SiteContext
@@ -22,6 +22,7 @@ from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.representation import Representation
 from fastfile.site.shared import take_no_note
+from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, is_settled
 from fastfile.storage.resource import Resource, hash_content
@@ -38,14 +39,20 @@ _TIMES = struct.Struct("=24xQQ")
 
 
 class Folder:
-    """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant."""
+    """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant.
 
-    __slots__ = ("has_variants", "is_settled", "lookups", "stamp")
+    ``is_own``: no link leads to it. ``has_page``: whether it has a 404.html; None until it was looked for.
+    """
 
-    def __init__(self, stamp: Stamp) -> None:
+    __slots__ = ("has_page", "has_variants", "is_own", "is_settled", "lookups", "path", "stamp")
+
+    def __init__(self, path: bytes, stamp: Stamp) -> None:
+        self.path = path
         self.stamp = stamp
         self.is_settled = False
+        self.is_own = not path
         self.has_variants: bool | None = None
+        self.has_page: bool | None = None
         self.lookups = 0
 
 
@@ -55,12 +62,16 @@ class PlainFiles:
     __slots__ = (
         "_clock",
         "_context",
+        "_fallback",
         "_files",
         "_fixed",
         "_folders",
+        "_has_nearest_pages",
         "_has_whole_pages",
         "_hashes",
+        "_hints",
         "_index",
+        "_knows_absences",
         "_media_types",
         "_models",
         "_root",
@@ -68,10 +79,12 @@ class PlainFiles:
         "_small_file",
     )
 
-    def __init__(self, context: SiteContext, files: FileEntries) -> None:
+    def __init__(self, context: SiteContext, files: FileEntries, fallback: Fallback) -> None:
         config, provider = context.shared.config, context.provider
         self._context = context
         self._files = files
+        self._fallback = fallback
+        self._hints = context.shared.hints
         self._fixed = files.stamps.fixed
         self._root = context.root
         self._rules = context.rules
@@ -81,6 +94,9 @@ class PlainFiles:
         self._media_types = make_additions(config.mime)
         self._index = os.fsencode(config.index[0]) if config.index and provider.slash != "never" else b""
         self._has_whole_pages = provider.pages in ("files", "both")
+        self._has_nearest_pages = provider.not_found == "nearest"
+        # A tree of a release asks the follower before it says that a file is absent.
+        self._knows_absences = config.spa is None and not provider.application and not self._fixed
         self._folders: dict[bytes, Folder] = {}
         self._models: dict[tuple[bytes, bool], Representation] = {}
 
@@ -88,8 +104,12 @@ class PlainFiles:
         """Return the entry of a target in origin-form, made anew and kept; None if the steps have to decide."""
         key = target.partition(b"?")[0]
         # Not with "in": it makes and clears an exception before it looks at bytes.
-        if key.translate(None, PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0 or key.find(b"/.") >= 0:
+        if key.translate(None, PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0:
             return None
+        entry = self._find_file(key) if key.find(b"/.") < 0 else None
+        return entry if entry is not None else self._find_absence(key)
+
+    def _find_file(self, key: bytes) -> Entry | None:
         is_index = key.endswith(b"/")
         path = key[1:] + self._index if is_index else key[1:]
         folder_path, _, name = path.rpartition(b"/")
@@ -129,6 +149,71 @@ class PlainFiles:
             resource.tag = hash_content((content,))
         return resource
 
+    def _find_absence(self, key: bytes) -> Entry | None:
+        """Return the entry of a path where nothing is, made anew and kept; None if the steps have to decide."""
+        context, path = self._context, key.strip(b"/")
+        if not self._knows_absences or not path or len(path) > SEGMENT_LIMIT - len(HTML):
+            return None
+        if self._hints is not None and self._hints.has_turn(self._clock.monotonic_s):
+            return None
+        is_hidden = key.find(b"/.") >= 0
+        if is_hidden and (not context.hides(path) or not {b".", b".."}.isdisjoint(path.split(b"/"))):
+            return None
+        folders = self._folders_to(path, is_hidden)
+        if folders is None:
+            return None
+        page = None
+        for folder in reversed(folders) if self._has_nearest_pages else folders[:1]:
+            if folder.has_page is None:
+                folder.has_page = read_signature(self._root.absolute(join(folder.path, PAGE)), False) != b""
+            if folder.has_page:
+                page = None if is_hidden else self._fallback.open_page(join(folder.path, PAGE))
+                if page is None or not page.stamps:
+                    return None
+                break
+        seen: list[Stamp] = []
+        for folder in folders:
+            seen.append(folder.stamp)  # noqa: PERF401 - compiled, a comprehension does not know the type
+        stamps = tuple(seen)
+        entry = Entry(stamps, None, {}) if page is None else Entry(stamps + page.stamps, page.identity, page.variants)
+        context.keep(key, entry)
+        return entry
+
+    def _folders_to(self, path: bytes, is_hidden: bool) -> list[Folder] | None:
+        """Return the existing folders on the way to a path where nothing is; None if that is not certain.
+
+        Nothing that could be served for it may be there either, unless it ``is_hidden``.
+        """
+        top = self._check_top()
+        if top is None or path.count(b"/") >= MAX_DEPTH or (self._rules is not None and self._rules.hides(path)):
+            return None
+        folder = self._look_at(b"", top)
+        folders: list[Folder] = []
+        end = 0
+        while folder is not None:
+            folders.append(folder)
+            end = path.find(b"/", end + 1)
+            step = path if end < 0 else path[:end]
+            known = self._folders.get(step)
+            if known is None or not known.is_own or not known.stamp.is_fresh(self._clock):
+                signature = read_signature(self._root.absolute(step), False)
+                if signature == b"":
+                    is_certain = end >= 0 or is_hidden or self._is_alone(folder, path)
+                    return folders if is_certain else None
+                known = self._look_at(step, None) if end >= 0 else None
+                if known is None or known.stamp.signature != signature:
+                    return None
+                known.is_own = True
+            folder = known if end >= 0 and known.is_settled else None
+        return None
+
+    def _is_alone(self, folder: Folder, path: bytes) -> bool:
+        """Tell whether an absent path has neither a page nor an encoded variant beside it."""
+        page = path + HTML
+        if read_signature(self._root.absolute(page), False) != b"":
+            return False
+        return self._has_no_variants(folder, folder.path, path) and self._has_no_variants(folder, folder.path, page)
+
     def _check_top(self) -> Stamp | None:
         """Return the stamp of the root, checked in this batch; None if there are rules, or may be."""
         if self._rules is not None:
@@ -147,7 +232,7 @@ class PlainFiles:
                 if len(signature) != _TIMES.size:
                     return None
                 stamp = self._files.stamps.of_state(absolute, signature)
-            folder = Folder(stamp)
+            folder = Folder(path, stamp)
             if len(self._folders) >= MAX_FOLDERS:
                 self._folders.clear()
             self._folders[path] = folder

@@ -15,6 +15,7 @@ from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
+from fastfile.site import hints
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
 from fastfile.storage.metadata import is_settled
@@ -30,6 +31,10 @@ OTHERS = """
 / /docs /docs/ /docs// /docs/../app.js /docs/./page.html //app.js /app.js/ /app.js?query /app.js?a=/../b /?query
 /docs/?query /app.js#part /%61pp.js /a%20b.txt /caf%C3%A9.txt /page /missing.js /docs/missing/ /link.js
 /linked/page.html /only-index/ /assets/ app.js /app.js%00 /docs/page /Index.html /.. *
+/nothing /nothing/ /nothing/at/all /docs/nothing.js /docs/nothing?x /docs/page/ /.env /.git/config /docs/.env
+/.hidden.txt /folder/.inner/a.txt /folder/.inner/nothing /.well-known/nothing /./nothing /docs/../nothing
+/app.js/nothing
+/linked/nothing /coded/a /coded/nothing.js /pipe/nothing /picture /whole /_redirects /netlify.toml/nothing /nothing.html
 """
 LONG = (f"/{'deep/' * 90}a.js", f"/{'n' * 200}.js", f"/{'n' * 300}.js")
 TARGETS = (*(f"/{name}" for name in FILES), *OTHERS.split(), *LONG)
@@ -57,6 +62,15 @@ OPTIONS: dict[str, dict[str, object]] = {
     "small": {"small_file": 4},
     "base": {"base": "/docs/"},
     "no cache": {"cache_size": 0},
+    # Absences are looked for the short way where they get no hints.
+    "public": {"allowed_host": ("*",)},
+    "public files": {"allowed_host": ("*",), "clean_urls": False},
+    "public app": {"allowed_host": ("*",), "spa": "index.html"},
+    "public github": {"allowed_host": ("*",), "as_": "github"},
+    "public cloudflare": {"allowed_host": ("*",), "as_": "cloudflare"},
+    "public netlify": {"allowed_host": ("*",), "as_": "netlify"},
+    "public links": {"allowed_host": ("*",), "follow_symlinks": True},
+    "public dotfiles": {"allowed_host": ("*",), "dotfiles": True},
 }  # fmt: skip
 
 
@@ -80,6 +94,13 @@ def settle(folder: Path) -> None:
     """Wait until a change of any file would show."""
     while not all(is_settled(path.lstat(), time.time_ns()) for path in (folder, *folder.rglob("*"))):
         os.sched_yield()
+
+
+@pytest.fixture
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test take place in one second: at the first request of a second, the steps look for new rules."""
+    now_s = time.time()
+    monkeypatch.setattr("fastfile.clock.time", lambda: now_s)
 
 
 @pytest.fixture
@@ -121,6 +142,7 @@ def test_each_target_gets_the_response_that_the_steps_make(
     make: Callable[..., tuple[Handler, Clock]], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Files are made like the first one of their kind; with two orders, any may be the first."""
+    monkeypatch.setattr(hints, "MAX_SEARCHES", 10_000)
     with monkeypatch.context() as patched:
         patched.setattr(Mounts, "find_plain", lambda *_: None)
         handler, clock = make(**OPTIONS[name])
@@ -142,16 +164,17 @@ def asked(handler: Handler, clock: Clock, target: str) -> object:
     )
 
 
-def is_plain(handler: Handler, clock: Clock, target: str, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Tell whether a target is found without the steps."""
+def is_plain(handler: Handler, clock: Clock, target: str, monkeypatch: pytest.MonkeyPatch, status: int = 200) -> bool:
+    """Tell whether a target is looked up without the steps; its response has the status."""
     found = []
     with monkeypatch.context() as patched:
         real = Mounts.find_plain
         patched.setattr(Mounts, "find_plain", lambda *arguments: found.append(real(*arguments)) or found[-1])
-        assert ask(handler, clock, target).status == 200
+        assert ask(handler, clock, target).status == status
     return found[-1] is not None
 
 
+@pytest.mark.usefixtures("one_second")
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
@@ -236,3 +259,113 @@ def test_a_replaced_root_is_seen_in_the_next_batch(tmp_path: Path) -> None:
     for target in ("/a.txt", "/in/b.txt", "/in/c.txt"):
         assert ask(handler, clock, target).parts == (b"two",)
     mount_points[0].root.close()
+
+
+@pytest.mark.usefixtures("one_second")
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/nothing", True),
+        ("/nothing/at/all/", True),
+        ("/docs/nothing.js?x", True),
+        ("/coded/nothing.js", True),
+        ("/.env", True),
+        ("/docs/.git/config", True),
+        ("/.hidden.txt", False),
+        ("/linked/nothing", False),
+        ("/.well-known/nothing", False),
+        ("/a%20nothing", False),
+    ],
+)
+def test_the_short_way_finds_an_absence(
+    make: Callable[..., tuple[Handler, Clock]], monkeypatch: pytest.MonkeyPatch, target: str, expected: bool
+) -> None:
+    handler, clock = make(allowed_host=("*",))
+    assert is_plain(handler, clock, target, monkeypatch, 404) is expected
+
+
+NAMES_THAT_COUNT = [
+    ("/in/nothing", "in/nothing", 200),
+    ("/in/nothing", "in/nothing.html", 200),
+    ("/in/nothing", "in/nothing/index.html", 301),
+    ("/in/nothing/", "in/nothing/index.html", 200),
+    ("/in/nothing.js", "in/nothing.js.gz", 200),
+    ("/in/nothing", "in/nothing.html.br", 200),
+    ("/in/nothing", "in/404.html", 404),
+    ("/in/nothing", "404.html", 404),
+    ("/a/b/c", "a/404.html", 404),
+    ("/a/b/c", "a/b/c", 200),
+    ("/in/nothing", "_redirects", 301),
+]
+CONTENTS = {
+    "_redirects": "/in/nothing /other 301\n",
+    "in/nothing.js.gz": "\x1f\u008b",
+}
+
+
+@pytest.mark.usefixtures("one_second")
+@pytest.mark.parametrize(("target", "name", "status"), NAMES_THAT_COUNT)
+def test_what_appears_where_nothing_was_is_seen_in_the_next_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, name: str, status: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    settle(tmp_path)
+    clock, config = Clock(), Config(allowed_host=("*",))
+    mount_points = open_roots(config, os.fsencode(tmp_path))
+    handler = make_application(config, mount_points, clock, lambda error: None)
+    ask(handler, clock, "/robots.txt")
+    assert is_plain(handler, clock, target, monkeypatch, 404)
+    before = ask(handler, clock, target)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENTS.get(name, "it is here").encode("latin-1"))
+    after = ask(handler, clock, target, accept_encoding=b"gzip, br")
+    assert after.status == status
+    assert seen(after) != seen(before)
+    for _ in range(2):
+        settle(tmp_path)
+        assert seen(ask(handler, clock, target, accept_encoding=b"gzip, br")) == seen(after)
+    path.unlink()
+    if path.parent.name != "nothing":  # a folder has a listing
+        assert seen(ask(handler, clock, target))[0] == 404
+    mount_points[0].root.close()
+
+
+@pytest.mark.usefixtures("one_second")
+def test_a_page_for_absences_is_found_the_short_way_and_its_change_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    outer, inner = tmp_path / "404.html", tmp_path / "in" / "404.html"
+    outer.write_text("outer")
+    inner.write_text("inner")
+    settle(tmp_path)
+    clock, config = Clock(), Config(allowed_host=("*",))
+    mount_points = open_roots(config, os.fsencode(tmp_path))
+    handler = make_application(config, mount_points, clock, lambda error: None)
+    ask(handler, clock, "/robots.txt")
+    for target, content in (("/nothing", b"outer"), ("/in/nothing", b"inner"), ("/in/at/all", b"inner")):
+        assert is_plain(handler, clock, target, monkeypatch, 404)
+        assert ask(handler, clock, target).parts == (content,)
+    inner.write_text("changed")
+    assert ask(handler, clock, "/in/nothing").parts == (b"changed",)
+    inner.unlink()
+    for _ in range(2):
+        assert ask(handler, clock, "/in/nothing").parts == (b"outer",)
+        settle(tmp_path)
+    mount_points[0].root.close()
+
+
+def test_the_searches_for_hints_in_one_second_are_limited(
+    make: Callable[..., tuple[Handler, Clock]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "MAX_SEARCHES", 2)
+    handler, clock = make()
+    said = []
+    for number in range(8):
+        monkeypatch.setattr("fastfile.clock.monotonic", lambda second=number // 4: 1000.25 + second)
+        clock.begin_batch()
+        response = handler.respond(RequestHead(b"GET", b"/nothing-%d" % number, 1, 0, authority=b"localhost"))
+        assert isinstance(response, Response)
+        said.append(b"single-page" in b"".join(response.parts))  # type: ignore[arg-type]
+    assert said == [True, True, False, False] * 2

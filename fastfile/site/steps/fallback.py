@@ -87,11 +87,17 @@ class Fallback:
                 return content
         return None
 
+    def open_page(self, path: bytes) -> Entry | None:
+        """Return the entry of a 404 page, shared by all absences; None if there is none."""
+        return self._open(View(self._root, self._context.shared.config.small_file), path, 404, b"")
+
     def _find_hint(self, lookup: Lookup, is_answered: bool) -> str:
-        """Return the hint for a path; None for a request that gets the app's page."""
+        """Return the hint for a path, and log it unless the request gets the app's page; "" if there is none."""
         hints = self._context.shared.hints
-        hint = None if hints is None else find_hint(self._context, lookup)
-        if hints is None or hint is None:
+        if hints is None or not hints.take_turn(self._context.shared.clock.monotonic_s):
+            return ""
+        hint = find_hint(self._context, lookup)
+        if hint is None:
             return ""
         if not is_answered:
             self._note("hint", os.fsencode(hint.text))

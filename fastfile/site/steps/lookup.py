@@ -102,7 +102,7 @@ class Site:
         files = FileEntries(context, self._stamps)
         self._context = context
         self._fallback = Fallback(context, files)
-        self._plain = PlainFiles(context, files) if has_plain_files(context) else None
+        self._plain = PlainFiles(context, files, self._fallback) if has_plain_files(context) else None
         steps = FileSteps(context, files)
         before: tuple[Step, ...] = ()
         after: tuple[Step, ...] = ()
