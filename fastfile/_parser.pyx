@@ -95,6 +95,7 @@ cdef int SIZE_FIRST = rules.SIZE_FIRST, SIZE = rules.SIZE, DATA_CR = rules.DATA_
 cdef int LINE_LF = rules.LINE_LF, LINE_END = rules.LINE_END, REFUSED = rules.REFUSED
 cdef int CONTENT_LENGTH_DIGITS = rules.CONTENT_LENGTH_DIGITS, CHUNK_SIZE_DIGITS = rules.CHUNK_SIZE_DIGITS
 cdef long long CHUNK_OVERHEAD = rules.CHUNK_OVERHEAD, CHUNK_OVERHEAD_SHARE = rules.CHUNK_OVERHEAD_SHARE
+cdef long long CHUNK_FRAMING = rules.CHUNK_FRAMING
 cdef tuple FAULTS = rules.FAULTS
 cdef tuple FIELDS = rules.FRAMING_FIELDS + rules.VALUE_FIELDS
 
@@ -737,6 +738,7 @@ cdef int end_chunk_line(Body *b, const Limits *limits) noexcept nogil:
     b.phase = CHUNK_DATA if b.left > 0 else TRAILERS
     b.line_size = 0
     b.digits = 0
+    b.overhead = max(0, b.overhead - CHUNK_FRAMING)
     return NEXT
 
 

@@ -418,6 +418,7 @@ class BodyParser:
             raise BadRequest(*rules.CONTENT_SIZE)
         self._phase = CHUNK_DATA if self._left else TRAILERS
         self._line_size = self._digits = 0
+        self._overhead = max(0, self._overhead - rules.CHUNK_FRAMING)
 
     def _take_trailers(self, data: memoryview) -> int:
         """Read trailer fields (RFC 9112 §7.1.2) by the rules of the head; drop them, as RFC 9110 §6.5.1 allows."""

@@ -35,9 +35,11 @@ CODINGS = (b"chunked", b"gzip", b"deflate", b"compress", b"x-gzip", b"x-compress
 # 18 digits fit in 63 bits, 15 hexadecimal ones in 60, and no file is that long.
 CONTENT_LENGTH_DIGITS = 18
 CHUNK_SIZE_DIGITS = 15
-# The bytes of a chunked body that may be framing: as in Go since CVE-2023-39326, and in picohttpparser.
+# The bytes of a chunked body that may be waste, as in Go since CVE-2023-39326. The framing of a chunk is no waste up to
+# CHUNK_FRAMING bytes (a size and two line ends), because a client may send a stream one byte at a time.
 CHUNK_OVERHEAD = 16384
 CHUNK_OVERHEAD_SHARE = 10  # plus one byte for each of so many bytes of content
+CHUNK_FRAMING = 16
 
 
 class Fault(NamedTuple):

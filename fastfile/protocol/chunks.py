@@ -1,12 +1,12 @@
 """Decodes a chunked body and keeps its content (RFC 9112 §7.1), by the states of the request parser.
 
-The parser's own reader drops content; this one is for bodies that are passed on, in both directions. These may be
-endless streams of small events, so small chunks are no waste of framing; only what is longer than it has to be is.
+The parser's own reader drops content; this one is for bodies that are passed on, in both directions.
 """
 
 from __future__ import annotations
 
 from fastfile._parser_rules import (
+    CHUNK_FRAMING,
     CHUNK_LINE,
     CHUNK_LINE_SIZE,
     CHUNK_OVERHEAD,
@@ -29,9 +29,6 @@ from fastfile._parser_rules import (
     Fault,
 )
 from fastfile.parser_limits import ParserLimits
-
-# Bytes of framing that are no waste, for each chunk: a size, and two line ends. As in Go.
-_FRAMING = 16
 
 
 class ChunkError(ValueError):
@@ -86,7 +83,7 @@ class ChunkDecoder:
             self._line_size = self._digits = 0
             if self._left:
                 self._state = DATA_CR
-                self._overhead = max(0, self._overhead - _FRAMING)
+                self._overhead = max(0, self._overhead - CHUNK_FRAMING)
             else:
                 self._trailers = bytearray()
         elif SIZE <= self._state < LINE_LF:

@@ -647,9 +647,14 @@ def test_size_of_15_digits_is_too_large_and_not_malformed(parser_kernel):
     check_body(parser_kernel, b"f" * 16, 400)
 
 
-def test_chunks_that_are_mostly_framing_are_refused(parser_kernel):
-    chunk = b"1\r\nx\r\n"  # 5 bytes of framing, 1 of content
-    least = CHUNK_OVERHEAD // 5
+def test_a_body_may_come_one_byte_a_chunk(parser_kernel):
+    count = CHUNK_OVERHEAD
+    assert read_body(parser_kernel, b"1\r\nx\r\n" * count + b"0\r\n\r\n") == 6 * count + 5
+
+
+def test_chunks_with_more_framing_than_they_need_are_refused(parser_kernel):
+    chunk = b"1;extension=value\r\nx\r\n"  # 21 bytes of framing, 1 of content, 5 of waste
+    least = CHUNK_OVERHEAD // 5 - 10
     most = least + least // 10
     assert read_body(parser_kernel, chunk * least) == MORE
     assert read_body(parser_kernel, chunk * most)[0] == 400
@@ -735,7 +740,7 @@ def test_every_fault_is_reached_and_the_twins_name_it_alike():
             outcomes = {read(kernel, data, (), SMALL) for kernel in all_kernels()}
             assert len(outcomes) == 1
             reached |= outcomes
-    reached |= {read_body(kernel, b"1\r\nx\r\n" * 9999) for kernel in all_kernels()}
+    reached |= {read_body(kernel, b"1;extension=value\r\nx\r\n" * 9999) for kernel in all_kernels()}
     assert {tuple(fault) for fault in FAULTS} <= reached
 
 
