@@ -83,6 +83,10 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     words = [*(place or ()), *(word for word in rest if not word.startswith("-"))]
     if unknown := [word for word in rest if word.startswith("-")]:
         raise _refuse(usage, printable(unknown[0].partition("=")[0]))
+    for text in arguments.get("port", ()):
+        if text.startswith("HTTP/"):  # -p is the protocol in http.server
+            problem = "is a protocol, not a port: leave it out, because fastfile speaks HTTP/1.1, and HTTP/1.0 with old"
+            raise ConfigError("--port", COMMAND_LINE, f'"{printable(text)}" {problem} clients')
     if usage.number and usage.number not in arguments and (numbers := list(filter(_is_number, words))):
         words.remove(numbers[0])
         arguments |= {usage.number: numbers[:1]}

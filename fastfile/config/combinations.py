@@ -28,7 +28,7 @@ def check_together(config: Config) -> None:
     if config.proxy_protocol and not config.trusted_proxy:
         problem = "add --trusted-proxy: the PROXY protocol is read from trusted proxies only"
         raise ConfigError("--proxy-protocol", config.source("proxy_protocol"), problem)
-    if len(config.tls_cert) != len(config.tls_key):
+    if config.tls_key and len(config.tls_cert) != len(config.tls_key):
         flag, other = ("--tls-key", "--tls-cert") if config.tls_cert else ("--tls-cert", "--tls-key")
         name = flag.lstrip("-").replace("-", "_")
         problem = f"expected one for each {other}, got {len(getattr(config, name))}"

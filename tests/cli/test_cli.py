@@ -146,6 +146,11 @@ MISTAKES = [
     (["-p"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
     (["--port", "-1"], '--port (from the command line): expected a number from 0 to 65535, got "-1"'),
     (["--port="], '--port (from the command line): expected a number from 0 to 65535, got ""'),
+    (
+        ["-p", "HTTP/1.1", "-d", ".", "8000"],
+        '--port (from the command line): "HTTP/1.1" is a protocol, not a port: leave it out, because fastfile speaks '
+        "HTTP/1.1, and HTTP/1.0 with old clients",
+    ),
     (["--listing=yes"], "--listing (from the command line): takes no value"),
     (["--no-dotfiles=1"], "--no-dotfiles (from the command line): takes no value"),
     (["--help=me"], "--help (from the command line): takes no value"),

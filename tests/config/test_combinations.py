@@ -21,7 +21,10 @@ CONTRADICTIONS = [
     ({"cors": ["*"], "header": ["Access-Control-Max-Age: 1"]}, "cannot be used with --cors"),
     ({"mount": ["/a=x", "/a/=y"]}, "--mount .*: y: /a/ is already used"),
     ({"base": ["/a"], "mount": ["/a=x"]}, "--mount .*: x: /a is already used"),
-    ({"tls_cert": ["a.pem"]}, r"--tls-key \(from the command line\): expected one for each --tls-cert, got 0"),
+    (
+        {"tls_cert": ["a.pem", "b.pem"], "tls_key": ["a.key"]},
+        r"--tls-key \(from the command line\): expected one for each --tls-cert, got 1",
+    ),
     ({"tls_key": ["a.key"]}, r"--tls-cert \(from the command line\): expected one for each --tls-key, got 0"),
 ]
 

@@ -90,6 +90,17 @@ def test_files_are_served_and_urls_say_https(site: Path, pair: Pair) -> None:
         assert "http://" not in server.stdout
 
 
+def test_the_key_may_be_in_the_file_of_the_certificate(site: Path, pair: Pair, tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    both.touch(mode=0o600)
+    both.write_bytes(Path(pair.certificate_path).read_bytes() + Path(pair.key_path).read_bytes())
+    with (
+        ServerProcess([str(site), "--tls-cert", str(both)]) as server,
+        connect(server, pair.client()) as client,
+    ):
+        assert client.request("/").body == b"<title>home</title>"
+
+
 def test_clients_get_the_certificate_of_the_name_that_they_ask_for(site: Path, tmp_path: Path) -> None:
     pairs = [make_pair(tmp_path, [name], stem=name.replace("*", "any")) for name in ("localhost", "*.b.test", "c.test")]
     options = [option for pair in pairs for option in pair.options()]

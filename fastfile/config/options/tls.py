@@ -28,7 +28,10 @@ class TlsOptions(OptionGroup):
         "names; the first is for clients that send no name.",
     )
     tls_key: tuple[str, ...] = repeatable(
-        PATH, metavar="FILE", help="Private key of the certificate (PEM): one for each --tls-cert, in the same order."
+        PATH,
+        metavar="FILE",
+        help="Private key of the certificate (PEM): one for each --tls-cert, in the same order. Without it, each key "
+        "is in the file of its certificate.",
     )
     tls_password_file: str | None = option(
         PATH, metavar="FILE", help="File whose first line is the password of encrypted keys."

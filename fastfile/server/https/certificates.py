@@ -113,7 +113,8 @@ def find_files(config: Config, local: LocalCertificate | None) -> list[Certifica
 
     if local is not None:
         return [CertificateFiles(local.path, local.path, is_local=True)]
-    return [CertificateFiles(*pair) for pair in zip(config.tls_cert, config.tls_key, strict=True)]
+    keys = config.tls_key or config.tls_cert  # one file may have both, as for http.server
+    return [CertificateFiles(*pair) for pair in zip(config.tls_cert, keys, strict=True)]
 
 
 def _read_password(config: Config) -> str | None:
