@@ -35,12 +35,16 @@ Job = tuple[Callable[[], Any], "Waiter", OnDone]
 
 
 class Waiter(Future[Any]):
-    """A connection's handle on a job. ``has_left``: it was cancelled, whether or not the work had begun."""
+    """A connection's handle on a job. ``has_left``: it was cancelled, whether or not the work had begun.
+
+    ``cost_s`` is the CPU time of work that was begun for it.
+    """
 
     def __init__(self, on_leave: Callable[[], None]) -> None:
         super().__init__()
         self._on_leave = on_leave
         self.has_left = False
+        self.cost_s = 0.0
 
     def cancel(self) -> bool:
         """Cancel it. Returns False if the work has begun."""
@@ -148,10 +152,15 @@ class Offload:
         # A separate function, so that a thread that waits for its next job keeps no object of the last one alive.
         work, future, _ = job
         if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
+            began_s = time.thread_time()
             try:
-                future.set_result(work())
+                result = work()
             except BaseException as error:
+                future.cost_s = time.thread_time() - began_s
                 future.set_exception(error)
+            else:
+                future.cost_s = time.thread_time() - began_s
+                future.set_result(result)
         self._done.append(job)
 
     def _report(self) -> None:

@@ -7,6 +7,7 @@ from fastfile.message import PartialHead, ResponseHead
 from fastfile.protocol.http2.hpack import encode_field
 
 CONTINUE = encode_field(b":status", b"100")
+NO_TABLE = b"\x20"  # the instruction that sets the size of the dynamic table to 0 (RFC 7541 §6.3)
 # RFC 9113 §8.2.2: connection fields are not allowed here, even if a site sets them.
 CONNECTION_SPECIFIC = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 

@@ -1,7 +1,9 @@
-cdef double TOKENS, REFILL, BYTES_PER_TOKEN
+cdef double TOKENS, REFILL, TURN, BYTES_PER_TOKEN
 
 cdef class Budget:
-    cdef double _tokens, _since_s
+    cdef double _tokens, _since_s, _turn
     cdef public double now_s
+    cpdef begin_turn(self, double now_s)
+    cpdef bint is_turn_over(self) except -1
     cpdef spend(self, double tokens)
     cpdef earn(self, Py_ssize_t size)

@@ -6,22 +6,39 @@ from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, ConnectionFailu
 
 TOKENS = 1000.0  # the maximum: a page that cancels all of its requests at once spends a tenth
 REFILL = 33.0  # a second
+TURN = 100.0  # tokens; others then have their turn, so that a flood delays them by a fraction of a millisecond
 BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update for each 32 KiB, or less
 
 
 class Budget:
-    """A token bucket. Spending beyond it ends the connection with ENHANCE_YOUR_CALM."""
+    """A token bucket. Spending beyond it ends the connection with ENHANCE_YOUR_CALM.
 
-    __slots__ = ("_since_s", "_tokens", "now_s")
+    A token stands for about 5 µs of compiled work.
+    """
+
+    __slots__ = ("_since_s", "_tokens", "_turn", "now_s")
 
     def __init__(self, now_s: float) -> None:
         self._tokens = TOKENS
         self._since_s = now_s
+        self._turn = 0.0  # tokens spent in this turn
         self.now_s = now_s
+
+    def begin_turn(self, now_s: float) -> None:
+        self._turn = 0.0
+        self.now_s = now_s
+
+    def is_turn_over(self) -> bool:
+        """Tell whether others should have their turn; the next one then begins."""
+        if self._turn < TURN:
+            return False
+        self._turn = 0.0
+        return True
 
     def spend(self, tokens: float) -> None:
         """Spend tokens; raises ConnectionFailure if too few are left."""
         self._tokens -= tokens
+        self._turn += tokens
         if self._tokens < 0:
             self._tokens = min(TOKENS, self._tokens + (self.now_s - self._since_s) * REFILL)
             self._since_s = self.now_s

@@ -4,8 +4,9 @@ from fastfile.protocol.http2.frames cimport FrameReader
 from fastfile.protocol.http2.sender cimport Flow, Sender
 from fastfile.protocol.http2.stream cimport Stream
 
-cdef int ACK, GOAWAY, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE
-cdef long long MAX_WINDOW
+cdef int ACK, GOAWAY, HEADER_TABLE_SIZE, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE
+cdef int RST_STREAM, SETTINGS, WINDOW_UPDATE
+cdef long long MAX_WINDOW, TABLE_SIZE
 
 cdef class Control(Sender):
     cdef dict _early
@@ -22,8 +23,9 @@ cdef class Control(Sender):
     cdef int _on_priority(self, Py_ssize_t size) except -1
     @cython.locals(frames=FrameReader, stream_id=cython.longlong, stream=Stream)
     cdef _on_priority_update(self, Py_ssize_t size)
-    @cython.locals(frames=FrameReader)
+    @cython.locals(frames=FrameReader, start=Py_ssize_t)
     cdef _on_settings(self, Py_ssize_t size)
     @cython.locals(flow=Flow, stream=Stream)
     cdef _set(self, long long key, long long value)
+    cdef bint _is_idle(self, long long stream_id) except -1
     cdef int _fail_stream(self, Stream stream, code) except -1

@@ -9,6 +9,7 @@ from fastfile.protocol.http2.constants import (
     FRAME_SIZE,
     FRAME_SIZE_ERROR,
     GOAWAY,
+    HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
     MAX_WINDOW,
@@ -24,6 +25,7 @@ from fastfile.protocol.http2.constants import (
     ConnectionFailure,
 )
 from fastfile.protocol.http2.frames import FrameReader
+from fastfile.protocol.http2.hpack import TABLE_SIZE
 from fastfile.protocol.http2.priority import parse_priority
 from fastfile.protocol.http2.sender import Sender
 from fastfile.protocol.http2.stream import Stream
@@ -36,6 +38,7 @@ END = 3  # the body of ``stream`` was read to its end
 TOO_LARGE = 4  # it is larger than the limit
 RESET = 5  # ``stream`` has ended: the client reset it, or the server did because of its input
 CONTENT = 6  # content for the sink of ``stream`` has come
+PAUSE = 7  # there is more input, but so much of it brought no response that others should have their turn
 
 
 class Control(Sender):
@@ -88,8 +91,6 @@ class Control(Sender):
             raise ConnectionFailure(FRAME_SIZE_ERROR, "WINDOW_UPDATE is not 4 bytes long")
         stream_id = frames.stream_id
         more = frames.number(frames.start) & 0x7FFFFFFF
-        if stream_id > self.last_id:
-            raise ConnectionFailure(PROTOCOL_ERROR, "WINDOW_UPDATE for an idle stream")
         if stream_id == 0:
             if more == 0:
                 raise ConnectionFailure(PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
@@ -97,6 +98,8 @@ class Control(Sender):
             if flow.window > MAX_WINDOW:
                 raise ConnectionFailure(FLOW_CONTROL_ERROR, "the window is too large")
             return MORE
+        if self._is_idle(stream_id):
+            raise ConnectionFailure(PROTOCOL_ERROR, "WINDOW_UPDATE for an idle stream")
         stream = self.streams.get(stream_id)
         if stream is None:
             if more == 0:
@@ -111,7 +114,7 @@ class Control(Sender):
         stream_id = self.frames.stream_id
         if size != 4:
             raise ConnectionFailure(FRAME_SIZE_ERROR, "RST_STREAM is not 4 bytes long")
-        if stream_id > self.last_id:
+        if self._is_idle(stream_id):
             raise ConnectionFailure(PROTOCOL_ERROR, "RST_STREAM for an idle stream")
         stream = self.streams.pop(stream_id, None)
         if stream is None:
@@ -131,7 +134,7 @@ class Control(Sender):
             code = PROTOCOL_ERROR
         if code == NO_ERROR:
             return MORE
-        if stream_id > self.last_id:
+        if self._is_idle(stream_id):
             raise ConnectionFailure(code, "PRIORITY is malformed")
         stream = self.streams.get(stream_id)
         if stream is not None:
@@ -164,11 +167,9 @@ class Control(Sender):
             return
         if size % 6:
             raise ConnectionFailure(FRAME_SIZE_ERROR, "SETTINGS is cut")
-        payload = frames.payload()
-        for start in range(0, size, 6):
-            self._set(
-                int.from_bytes(payload[start : start + 2], "big"), int.from_bytes(payload[start + 2 : start + 6], "big")
-            )
+        self.budget.spend(size / 6)  # each setting is work
+        for start in range(frames.start, frames.stop, 6):
+            self._set(frames.number(start) >> 16, frames.number(start + 2))
         self.writer.put(SETTINGS, ACK, 0, b"")
 
     def _set(self, key: int, value: int) -> None:
@@ -183,11 +184,18 @@ class Control(Sender):
         elif key == INITIAL_WINDOW_SIZE:
             if value > MAX_WINDOW:
                 raise ConnectionFailure(FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
+            self.budget.spend(len(self.streams) / 16)
             for stream in self.streams.values():  # §6.9.2: it may become negative
                 stream.window += value - flow.initial
                 if stream.window > MAX_WINDOW:
                     raise ConnectionFailure(FLOW_CONTROL_ERROR, "a window is too large")
             flow.initial = value
+        elif key == HEADER_TABLE_SIZE and value < TABLE_SIZE:
+            self.close_table()
+
+    def _is_idle(self, stream_id: int) -> bool:
+        """Tell whether a stream was never open (§5.1); an even one would be the server's, which opens none."""
+        return stream_id > self.last_id or stream_id & 1 == 0
 
     def _fail_stream(self, stream: Stream, code: int) -> int:
         self.drop(stream, code)

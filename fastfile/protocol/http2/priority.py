@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 URGENCY = 3  # the default
+LONGEST = 256  # bytes; a longer value is ignored, so that it causes no work
 _PARAMETER = re.compile(rb"(?:^|,)[ \t]*([a-z*][a-z0-9_.*-]*)(=[^,]*)?")
 
 
@@ -14,7 +15,7 @@ def parse_priority(value: bytes) -> tuple[int, bool]:
     Malformed and unknown input is ignored (§4): of the dictionary (RFC 8941 §3.2), two members matter.
     """
     urgency, is_incremental = URGENCY, False
-    for match in _PARAMETER.finditer(value):
+    for match in _PARAMETER.finditer(value if len(value) <= LONGEST else b""):
         name, text = match[1], match[2]
         argument = b"" if text is None else text[1:].partition(b";")[0].strip(b" \t")
         if name == b"u" and len(argument) == 1 and argument in b"01234567":

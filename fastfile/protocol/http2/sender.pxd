@@ -14,6 +14,8 @@ cdef class Flow:
 
 cdef class Sender:
     cdef dict _resets
+    cdef bint _has_table
+    cdef bytes _update
     cdef readonly Budget budget
     cdef readonly Flow flow
     cdef readonly long long last_id
@@ -23,6 +25,8 @@ cdef class Sender:
     cpdef reset(self, long long stream_id, code)
     cpdef close(self, Stream stream)
     cpdef put_continue(self, Stream stream)
+    cpdef close_table(self)
+    cdef bytes _take_update(self)
     @cython.locals(block=bytes, flags=int, kind=int)
     cpdef put_head(self, long long stream_id, ResponseHead head, bytes date, bint is_end)
     @cython.locals(size=Py_ssize_t, start=Py_ssize_t)

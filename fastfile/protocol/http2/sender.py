@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastfile.message import ResponseHead
-from fastfile.protocol.http2.blocks import CONTINUE, block_of
+from fastfile.protocol.http2.blocks import CONTINUE, NO_TABLE, block_of
 from fastfile.protocol.http2.budget import Budget
 from fastfile.protocol.http2.constants import (
     CONTINUATION,
@@ -38,10 +38,12 @@ class Flow:
 class Sender:
     """Writes frames to ``writer``. ``streams`` are open; ``last_id`` is the highest one that the client opened."""
 
-    __slots__ = ("_resets", "budget", "flow", "last_id", "streams", "writer")
+    __slots__ = ("_has_table", "_resets", "_update", "budget", "flow", "last_id", "streams", "writer")
 
     def __init__(self, now_s: float) -> None:
         self._resets: dict[int, None] = {}
+        self._has_table = True  # the client keeps a table for the blocks of responses, which use none
+        self._update = b""  # the instruction that the next block begins with
         self.budget = Budget(now_s)
         self.flow = Flow()
         self.last_id = 0
@@ -69,11 +71,23 @@ class Sender:
 
     def put_continue(self, stream: Stream) -> None:
         """Request a body (RFC 9110 §10.1.1)."""
-        self.writer.put(HEADERS, END_HEADERS, stream.id, CONTINUE)
+        self.writer.put(HEADERS, END_HEADERS, stream.id, self._take_update() + CONTINUE)
+
+    def close_table(self) -> None:
+        """Have the next block set the size of the client's table to 0: its limit is below the default (§4.3.1)."""
+        if self._has_table:
+            self._has_table = False
+            self._update = NO_TABLE
+
+    def _take_update(self) -> bytes:
+        update, self._update = self._update, b""
+        return update
 
     def put_head(self, stream_id: int, head: ResponseHead, date: bytes, is_end: bool) -> None:
         """Write the head of a response; ``date`` is the block of Date."""
         block = block_of(head)
+        if self._update:
+            block = self._take_update() + block
         flags = END_STREAM if is_end else 0
         if len(block) + len(date) <= FRAME_SIZE:
             self.writer.put(HEADERS, flags | END_HEADERS, stream_id, block, date)
@@ -107,8 +121,9 @@ class Sender:
         self.writer.put(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + detail.encode())
 
     def widen(self, stream: Stream, size: int) -> None:
-        """Let the client send more on a stream, whose sink has passed on so much."""
+        """Let the client send more on a stream: so much was dropped, or passed on by its sink."""
         if not stream.is_closed and not stream.is_complete:
+            stream.left += size
             self._widen(stream.id, size)
 
     def _widen(self, stream_id: int, size: int) -> None:

@@ -8,7 +8,7 @@ from fastfile.protocol.http2.sender cimport Flow
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CONTINUATION, DATA, END_HEADERS, END_STREAM, HAS_PRIORITY, HEADERS, SETTINGS, ACK, WINDOW_SIZE
-cdef int BODY, CONTENT, END, MORE, REQUEST, TOO_LARGE, START, FIRST_SETTINGS, ANY, NOTHING
+cdef int BODY, CONTENT, END, MORE, PAUSE, REQUEST, TOO_LARGE, START, FIRST_SETTINGS, ANY, NOTHING
 
 cdef class PartialBlock:
     cdef public long long stream_id

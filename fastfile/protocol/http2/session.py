@@ -1,7 +1,8 @@
 """An HTTP/2 session of a server (RFC 9113): bytes in, events out; ``writer`` has the output. No I/O.
 
-Call receive(), then next_event() until it returns MORE. An event has ``stream_id`` and ``head``, and ``stream`` if
-there is one: a finished request whose response leaves at once needs no Stream. Then call end_batch().
+Call receive(), then next_event() until it returns MORE, or PAUSE: then call it again later. Then call end_batch(). An
+event has ``stream_id`` and ``head``, and ``stream`` if there is one: a finished request whose response leaves at once
+needs no Stream.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from fastfile.protocol.http2.constants import (
     ConnectionFailure,
     StreamFailure,
 )
-from fastfile.protocol.http2.control import BODY, CONTENT, END, MORE, REQUEST, TOO_LARGE, Control
+from fastfile.protocol.http2.control import BODY, CONTENT, END, MORE, PAUSE, REQUEST, TOO_LARGE, Control
 from fastfile.protocol.http2.heads import LISTS_PER_HEAD, HeadReader
 from fastfile.protocol.http2.stream import Stream
 
@@ -86,7 +87,7 @@ class Session(Control):
     def receive(self, data: bytearray, count: int, now_s: float) -> None:
         """Take ``data[:count]``, whose buffer may be reused after end_batch()."""
         self.frames.feed(data, count)
-        self.budget.now_s = now_s
+        self.budget.begin_turn(now_s)
 
     def end_batch(self) -> None:
         """Keep unread input."""
@@ -115,7 +116,11 @@ class Session(Control):
                 return MORE
             self._phase = FIRST_SETTINGS
         event = MORE
-        while event == MORE and frames.next():
+        while event == MORE:
+            if self.budget.is_turn_over():
+                return PAUSE
+            if not frames.next():
+                return MORE
             kind = frames.kind
             if self._phase == FIRST_SETTINGS:
                 if kind != SETTINGS or frames.flags & ACK:
@@ -230,7 +235,7 @@ class Session(Control):
     def _on_data(self) -> int:
         frames, flow = self.frames, self.flow
         stream_id = frames.stream_id
-        if stream_id == 0 or stream_id > self.last_id:
+        if self._is_idle(stream_id):
             raise ConnectionFailure(PROTOCOL_ERROR, "DATA for no stream")
         size = frames.stop - frames.start
         flow.left -= size
@@ -253,6 +258,9 @@ class Session(Control):
             return MORE
         if stream.is_complete:
             return self._fail_stream(stream, STREAM_CLOSED)
+        stream.left -= size
+        if stream.left < 0:
+            return self._fail_stream(stream, FLOW_CONTROL_ERROR)
         try:
             stream.take(content, is_end)
         except StreamFailure as failure:
@@ -265,7 +273,7 @@ class Session(Control):
             self._end_body(stream)
             return TOO_LARGE
         if size:
-            self._widen(stream_id, size)
+            self.widen(stream, size)
         return MORE
 
     def _pass_on(self, stream: Stream, size: int, is_end: bool) -> int:
@@ -276,6 +284,6 @@ class Session(Control):
         if is_end:
             return self._end_body(stream)
         if size > len(data):
-            self._widen(stream.id, size - len(data))
+            self.widen(stream, size - len(data))
         self.stream = stream
         return CONTENT

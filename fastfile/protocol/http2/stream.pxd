@@ -3,7 +3,7 @@ from fastfile.message cimport RequestHead
 cdef class Stream:
     cdef readonly long long id
     cdef readonly RequestHead head
-    cdef public long long window
+    cdef public long long left, window
     cdef public bint is_complete, is_closed
     cdef readonly bint is_incremental, is_ranked
     cdef readonly int urgency

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fastfile.message import RequestHead
-from fastfile.protocol.http2.constants import PROTOCOL_ERROR, StreamFailure
+from fastfile.protocol.http2.constants import PROTOCOL_ERROR, WINDOW_SIZE, StreamFailure
 from fastfile.protocol.http2.priority import URGENCY, parse_priority
 
 
@@ -17,7 +17,7 @@ class Sink(Protocol):
 
 
 class Stream:
-    """``window`` is what the client lets the server send. ``transfer`` is the server's, with the response.
+    """``window`` is what the server may send, ``left`` the client. ``transfer`` is the server's, with the response.
 
     ``is_ranked``: the client has given a priority. ``is_complete``: the request has been read to its end. ``sink``
     takes the content of the request; without one, content is dropped.
@@ -31,6 +31,7 @@ class Stream:
         "is_complete",
         "is_incremental",
         "is_ranked",
+        "left",
         "received",
         "sink",
         "transfer",
@@ -46,6 +47,7 @@ class Stream:
         self.is_closed = False
         self.transfer: object = None
         self.sink: Sink | None = None
+        self.left = WINDOW_SIZE
         self.received = 0  # bytes of the body
         self._expected = -1 if head.field(b"content-length") is None else head.content_length
         self.urgency = URGENCY

@@ -55,6 +55,17 @@ def wait(stream_id: int = 1) -> Act:
     return lambda peer: peer.wait(stream_id)
 
 
+def limit_table(size: int) -> Act:
+    """Limit the table of response headers (SETTINGS_HEADER_TABLE_SIZE); the decoder insists on it."""
+
+    def act(peer: Any) -> None:
+        peer.wait_alive()  # the limit must not apply to what was sent before
+        setting(1, size)(peer)
+        peer.decoder.max_allowed_table_size = size
+
+    return act
+
+
 UPLOAD = headers(1, end=False, base=POST)
 PSEUDO = dict(GET)
 
@@ -76,11 +87,31 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
     ),
     "4.3 PRIORITY within a block": ((block(1), raw(PRIORITY, 0, 1, number(0) + b"\0")), GOAWAY_OF, PROTOCOL),
     "4.3 HEADERS of another stream within a block": ((block(1), block(5, 3)), GOAWAY_OF, PROTOCOL),
+    "4.3.1 a table of responses that is smaller than the default": ((limit_table(0), headers()), STATUS, 200),
+    "4.3.1 a table that is smaller for a moment": ((limit_table(0), limit_table(4096), headers()), STATUS, 200),
+    "4.3.1 a table that is larger": ((limit_table(8192), headers()), STATUS, 200),
+    "4.3.1 a smaller table, and 100 Continue": (
+        (
+            limit_table(100),
+            headers(1, (b"expect", b"100-continue"), end=False, base=POST),
+            lambda peer: peer.wait_alive(),
+            data(),
+        ),
+        STATUS,
+        405,
+    ),
     # §5.1 states
     "5.1 idle: DATA": ((data(),), GOAWAY_OF, PROTOCOL),
     "5.1 idle: RST_STREAM": ((raw(RST, 0, 1, number(8)),), GOAWAY_OF, PROTOCOL),
     "5.1 idle: WINDOW_UPDATE": ((raw(WINDOW, 0, 1, number(100)),), GOAWAY_OF, PROTOCOL),
     "5.1 idle: CONTINUATION": ((raw(CONTINUATION, 4, 1),), GOAWAY_OF, PROTOCOL),
+    "5.1 idle: DATA on an even stream": ((headers(3), wait(3), data(2)), GOAWAY_OF, PROTOCOL),
+    "5.1 idle: RST_STREAM on an even stream": ((headers(3), wait(3), raw(RST, 0, 2, number(8))), GOAWAY_OF, PROTOCOL),
+    "5.1 idle: WINDOW_UPDATE on an even stream": (
+        (headers(3), wait(3), raw(WINDOW, 0, 2, number(1))),
+        GOAWAY_OF,
+        PROTOCOL,
+    ),
     "5.1 half closed: DATA": ((headers(1, base=GET), wait(), data()), RESET_OF, CLOSED),
     "5.1 half closed: HEADERS": ((headers(), wait(), headers()), GOAWAY_OF, CLOSED),
     "5.1 half closed: CONTINUATION": ((headers(), raw(CONTINUATION, 4, 1)), GOAWAY_OF, PROTOCOL),
@@ -139,6 +170,13 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
     "6.5.2 MAX_FRAME_SIZE below 2^14": ((setting(5, 16383),), GOAWAY_OF, PROTOCOL),
     "6.5.2 MAX_FRAME_SIZE of 2^24": ((setting(5, 1 << 24),), GOAWAY_OF, PROTOCOL),
     "6.5.2 an unknown setting is ignored": ((setting(255, 1), headers()), STATUS, 200),
+    "6.5.3 settings are processed in their order": (
+        (raw(SETTINGS, 0, 0, b"\0\4\0\0\0\0" + b"\0\4\0\0\xff\xff"), headers()),
+        STATUS,
+        200,
+    ),
+    "6.5.2 MAX_HEADER_LIST_SIZE of 0 is advice": ((setting(6, 0), headers()), STATUS, 200),
+    "6.5.2 MAX_CONCURRENT_STREAMS of 0 limits pushes alone": ((setting(3, 0), headers()), STATUS, 200),
     # §6.6 PUSH_PROMISE
     "6.6 a client that pushes": ((raw(PUSH, 4, 1, number(2)),), GOAWAY_OF, PROTOCOL),
     # §6.7 PING
@@ -176,6 +214,13 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
         PROTOCOL,
     ),
     "8.1 trailers": ((UPLOAD, data(end=False), headers(1, (b"x-sum", b"1"), base=())), STATUS, 405),
+    "8.1 trailers of an upper-case name": ((UPLOAD, headers(1, (b"X-Sum", b"1"), base=())), RESET_OF, PROTOCOL),
+    "8.1 trailers of a connection": ((UPLOAD, headers(1, (b"connection", b"x"), base=())), RESET_OF, PROTOCOL),
+    "8.1 trailers behind a response that did not wait for the body": (
+        (headers(1, (b"expect", b"x"), end=False, base=POST), wait(), headers(1, (b"x-sum", b"1"), base=())),
+        STATUS,
+        417,
+    ),
     "8.1 trailers with a pseudo-header": ((UPLOAD, headers(1, (b":path", b"/"), base=())), RESET_OF, PROTOCOL),
     "8.1.1 Content-Length larger than the body": (
         (headers(1, (b"content-length", b"2"), end=False, base=POST), data(payload=b"x")),
@@ -193,6 +238,29 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
         PROTOCOL,
     ),
     "8.1.1 Content-Length without a body": ((headers(1, (b"content-length", b"1")),), RESET_OF, PROTOCOL),
+    "8.1.1 Content-Length of 0 and DATA": (
+        (headers(1, (b"content-length", b"0"), end=False, base=POST), data(payload=b"x")),
+        RESET_OF,
+        PROTOCOL,
+    ),
+    "8.1.1 Content-Length, and trailers before the end of the body": (
+        (
+            headers(1, (b"content-length", b"2"), end=False, base=POST),
+            data(end=False),
+            headers(1, (b"x-sum", b"1"), base=()),
+        ),
+        RESET_OF,
+        PROTOCOL,
+    ),
+    "8.1.1 Content-Length, and its body in padded frames": (
+        (
+            headers(1, (b"content-length", b"2"), end=False, base=POST),
+            raw(DATA, 8, 1, b"\1x\0"),
+            raw(DATA, 9, 1, b"\1y\0"),
+        ),
+        STATUS,
+        405,
+    ),
     "8.1.1 Content-Length of 0 without a body": ((headers(1, (b"content-length", b"0")),), STATUS, 200),
     "8.1.1 Content-Length that is no number": ((headers(1, (b"content-length", b"1x")),), RESET_OF, PROTOCOL),
     "8.1.1 Content-Length twice": ((headers(1, *((b"content-length", b"0"),) * 2),), RESET_OF, PROTOCOL),
@@ -235,11 +303,27 @@ ROWS: dict[str, tuple[tuple[Act, ...], str, int]] = {
     "8.3.1 a path with a space": ((only(*GET[:2], (b":path", b"/a b"), GET[3]),), RESET_OF, PROTOCOL),
     "8.3.1 * for OPTIONS": ((only((b":method", b"OPTIONS"), GET[1], (b":path", b"*"), GET[3]),), STATUS, 204),
     "8.3.1 * for GET": ((only(*GET[:2], (b":path", b"*"), GET[3]),), RESET_OF, PROTOCOL),
+    "8.3.1 an asterisk with a query": (
+        (only((b":method", b"OPTIONS"), GET[1], (b":path", b"*?x"), GET[3]),),
+        RESET_OF,
+        PROTOCOL,
+    ),
+    "8.3.1 a URI as the path": ((only(*GET[:2], (b":path", b"http://localhost/"), GET[3]),), RESET_OF, PROTOCOL),
+    "8.3.1 an empty authority": ((only(*GET[:3], (b":authority", b"")),), STATUS, 400),
+    "8.3.1 an empty scheme": ((only(GET[0], (b":scheme", b""), *GET[2:]),), RESET_OF, PROTOCOL),
+    "8.3.1 an empty method": ((only((b":method", b""), *GET[1:]),), RESET_OF, PROTOCOL),
+    "8.3.1 the scheme https without TLS": ((only(GET[0], (b":scheme", b"https"), *GET[2:]),), STATUS, 200),
     "8.3.1 a method that is no token": ((only((b":method", b"G T"), *GET[1:]),), RESET_OF, PROTOCOL),
     "8.3.1 another scheme": ((only(GET[0], (b":scheme", b"ftp"), *GET[2:]),), STATUS, 400),
     "8.3.1 an authority with a user": ((only(*GET[:3], (b":authority", b"u@localhost")),), STATUS, 400),
     "8.3.1 an authority that is not ours": ((only(*GET[:3], (b":authority", b"example.com")),), STATUS, 421),
     "8.5 CONNECT": ((only((b":method", b"CONNECT"), (b":authority", b"localhost:80")),), STATUS, 405),
+    "8.5 CONNECT without an authority": ((only((b":method", b"CONNECT")),), RESET_OF, PROTOCOL),
+    "8441 CONNECT with a protocol was not offered": (
+        (only((b":method", b"CONNECT"), (b":protocol", b"websocket"), *GET[1:]),),
+        RESET_OF,
+        PROTOCOL,
+    ),
     "8.5 CONNECT with a path": ((only((b":method", b"CONNECT"), *GET[1:]),), RESET_OF, PROTOCOL),
     # RFC 9218 §7.1
     "9218 PRIORITY_UPDATE on a stream": ((raw(16, 0, 1, number(1) + b"u=1"),), GOAWAY_OF, PROTOCOL),

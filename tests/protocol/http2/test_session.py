@@ -6,13 +6,16 @@ import random
 
 import pytest
 from support.http2_rules import BLOCKS, session_rule
+from support.http2peer import make_frame
 
 from fastfile.errors import HTTPError
 from fastfile.parser_limits import ParserLimits
-from fastfile.protocol.http2.constants import StreamFailure
+from fastfile.protocol.http2.constants import PREFACE, StreamFailure
+from fastfile.protocol.http2.control import BODY, CONTENT, PAUSE, RESET
 from fastfile.protocol.http2.heads import HeadReader
 from fastfile.protocol.http2.hpack import encode_field
 from fastfile.protocol.http2.priority import parse_priority
+from fastfile.protocol.http2.session import Session
 
 SEEDS = (
     bytes((1, 5, 1, 0xC0, 1, 5, 3, 0xC1, 1, 5, 5, 0xC1)),
@@ -36,6 +39,54 @@ def test_no_input_breaks_a_session() -> None:
         for _ in range(source.randrange(5)):
             data[source.randrange(len(data))] = source.choice((0, 1, 4, 5, 8, 9, 0xC0, source.randrange(256)))
         session_rule(bytes(data))
+
+
+class Kept(list[bytes]):
+    """A sink that passes nothing on."""
+
+    feed = list.append
+
+
+def start(*some: bytes) -> Session:
+    """Return a session that has got these frames behind a preface."""
+    session = Session(ParserLimits(), 4, 0.0)
+    feed(session, PREFACE + make_frame(4, 0, 0, b"") + b"".join(some))
+    return session
+
+
+def feed(session: Session, data: bytes) -> None:
+    session.receive(bytearray(data), len(data), 0.0)
+
+
+UPLOAD = make_frame(1, 4, 1, b"\x83\x86\x84\x01\x09localhost")
+
+
+def test_a_client_that_sends_more_than_the_window_of_a_stream_is_reset() -> None:
+    session = start(UPLOAD)
+    assert session.next_event() == BODY
+    stream, sink = session.stream, Kept()
+    assert stream is not None
+    stream.sink = sink
+    piece = make_frame(0, 8, 1, b"\x09" + bytes(16383))  # padding counts
+    for _ in range(3):
+        feed(session, piece)
+        assert session.next_event() == CONTENT
+    session.widen(stream, 9000)
+    feed(session, piece)
+    assert session.next_event() == CONTENT
+    feed(session, piece)
+    assert session.next_event() == RESET
+    assert sum(map(len, sink)) <= 65535 + 9000
+    assert make_frame(3, 0, 1, (3).to_bytes(4, "big")) in b"".join(session.writer.gather())
+
+
+def test_frames_without_a_response_have_short_turns() -> None:
+    session = start(make_frame(6, 1, 0, bytes(8)) * 350, UPLOAD)
+    events = []
+    while (event := session.next_event()) == PAUSE:
+        events.append(event)
+    assert event == BODY
+    assert len(events) == 3
 
 
 def test_a_block_that_repeats_is_read_once_and_not_across_a_change_of_the_table() -> None:
@@ -75,6 +126,7 @@ def test_a_refusal_is_not_kept_for_the_next_head() -> None:
         (b"u=5,u=2", (2, False)),
         (b"x=1, U=1", (3, False)),
         (b",,,", (3, False)),
+        (b"u=1" + b" " * 254, (3, False)),  # so long a value is ignored
     ],
 )
 def test_a_priority_is_read(value: bytes, expected: tuple[int, bool]) -> None:

@@ -10,9 +10,9 @@ from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
 cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
-cdef int BODY_EVENT, MORE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
+cdef int BODY_EVENT, MORE, PAUSE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
 cdef Py_ssize_t FULL
-cdef double DEFERRED_TOKENS
+cdef double DEFERRED_TOKENS, FORWARDED_TOKENS, TOKEN_S, MOST_TOKENS
 
 cdef class Http2Connection(Http2Output):
     cdef long long _answered_id
@@ -23,6 +23,7 @@ cdef class Http2Connection(Http2Output):
     cpdef bint is_quiet(self, bint silent_too) except -1
     cpdef drain(self)
     cpdef leave(self)
+    cdef _charge(self, double cost_s)
     cdef _process(self, bytearray data, Py_ssize_t count)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _go_on(self)
@@ -38,7 +39,7 @@ cdef class Http2Connection(Http2Output):
     cpdef respond_to(self, Transfer transfer, RequestHead head)
     cpdef widen(self, Stream stream, Py_ssize_t size)
     cpdef invite(self, Stream stream)
-    @cython.locals(transfer=Transfer, was_deferred=bint)
+    @cython.locals(transfer=Transfer, tokens=double)
     cdef _on_reset(self, Stream stream)
     @cython.locals(stream=Stream, transfer=Transfer)
     cdef _on_body(self, int event)

@@ -16,7 +16,7 @@ from fastfile.errors import HTTPError, make_busy, make_too_large, make_too_slow,
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, NO_ERROR, ConnectionFailure
 from fastfile.protocol.http2.control import BODY as BODY_EVENT
-from fastfile.protocol.http2.control import MORE, REQUEST, RESET, TOO_LARGE
+from fastfile.protocol.http2.control import MORE, PAUSE, REQUEST, RESET, TOO_LARGE
 from fastfile.protocol.http2.stream import Stream
 from fastfile.server.net.http1.deferral import is_continue
 from fastfile.server.net.http2.output import FULL, Http2Output
@@ -28,9 +28,15 @@ from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, SEND
 from fastfile.server.net.states import MORE as MORE_FOLLOWS
 from fastfile.server.net.transport import SECURE, WOULD_BLOCK_READ, Transport
 
-# What a reset of a request costs whose response was deferred, such as a listing: 940 of them took 115 ms of CPU. A page
-# that cancels 100 of them at once stays within the budget.
-DEFERRED_TOKENS = 8.0
+# What a reset of a request costs whose response was deferred, such as a listing: finding out that it is one takes 60 µs
+# of CPU. A page that cancels 60 of them at once stays within the budget.
+DEFERRED_TOKENS = 14.0
+# The same of a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
+FORWARDED_TOKENS = 6.0
+# Work that had begun when its stream was reset also costs its CPU time, but at most this much: one click on "reload"
+# while a password is checked is not a flood.
+TOKEN_S = 5e-6
+MOST_TOKENS = 200.0
 # After this many requests of a batch the time is checked.
 LOOK_EACH = 4
 
@@ -69,8 +75,9 @@ class Http2Connection(Http2Output):
             self._end_turn()
 
     def on_result(self, transfer: Transfer, deferred: Deferred, job: Future[Any]) -> None:
-        """Continue with the result of a job for a response; an ended stream ignores it."""
+        """Continue with the result of a job for a response; an ended stream ignores it, and is charged for it."""
         if transfer.job is not job or transfer.state != WAITING:
+            self._charge(getattr(job, "cost_s", 0.0))
             return
         transfer.job = None
         self._service.poller.begin_turn()
@@ -87,6 +94,16 @@ class Http2Connection(Http2Output):
         except BaseException:
             self._fail()
             raise
+
+    def _charge(self, cost_s: float) -> None:
+        """Charge work that was done in vain."""
+        if cost_s and self.state not in (LINGERING, CLOSED):
+            try:
+                self._session.budget.spend(min(cost_s / TOKEN_S, MOST_TOKENS))
+            except ConnectionFailure as failure:
+                self._service.poller.begin_turn()
+                self._end(failure.code, failure.detail)
+                self._end_turn()
 
     def _process(self, data: bytearray, count: int) -> None:
         self._session.receive(data, count, self._service.clock.monotonic_s)
@@ -135,6 +152,9 @@ class Http2Connection(Http2Output):
             while event != MORE:
                 if event == REQUEST:
                     self._respond()
+                elif event == PAUSE:
+                    self._is_behind = True
+                    break
                 elif event == RESET:
                     self._on_reset(session.stream)
                 else:
@@ -218,10 +238,11 @@ class Http2Connection(Http2Output):
         if stream is None or stream.transfer is None:
             return
         transfer: Transfer = stream.transfer  # type: ignore[assignment]
-        was_deferred = transfer.state == WAITING
+        tokens = 0.0
+        if transfer.state == WAITING:
+            tokens = FORWARDED_TOKENS if getattr(transfer.job, "is_timed", False) else DEFERRED_TOKENS
         self._forget(transfer)
-        if was_deferred:
-            self._session.budget.spend(DEFERRED_TOKENS)
+        self._session.budget.spend(tokens)
 
     def _on_body(self, event: int) -> None:
         """Read a body before the response, so that a malformed request gets no response."""

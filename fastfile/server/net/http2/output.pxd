@@ -43,7 +43,7 @@ cdef class Http2Output(Connection):
     cdef _end(self, code, str detail)
     @cython.locals(session=Session, poller=Poller, transfer=Transfer)
     cdef bint _pump(self) except -1
-    @cython.locals(best=Transfer, transfer=Transfer)
+    @cython.locals(best=Transfer, is_open=bint, transfer=Transfer)
     cdef Transfer _choose(self)
     @cython.locals(session=Session, stream=Stream, flow=Flow, left=Py_ssize_t, room=cython.longlong, piece=bytes,
                    is_end=bint)

@@ -169,15 +169,14 @@ class Http2Output(Connection):
         return False
 
     def _choose(self) -> Transfer | None:
-        """Return the transfer whose turn it is, among those that can continue."""
+        """Return the transfer whose turn it is, among those that can continue. An end needs no window (§6.9.1)."""
         best = None
-        if self._session.flow.window <= 0:
-            return None
+        is_open = self._session.flow.window > 0
         for transfer in self._transfers:
             if (
                 transfer.state == SENDING
                 and transfer.response is not None
-                and transfer.stream.window > 0
+                and ((is_open and transfer.stream.window > 0) or transfer.may_end())
                 and (best is None or transfer.is_before(best))
             ):
                 best = transfer
@@ -192,9 +191,13 @@ class Http2Output(Connection):
         left = BATCH_SIZE
         while left > 0 and transfer.state == SENDING:
             room = min(flow.window, stream.window, left)
-            if room <= 0:
+            if room > 0:
+                piece = transfer.take(room)
+            elif transfer.may_end():
+                transfer.look()
+                piece = b""
+            else:
                 return
-            piece = transfer.take(room)
             is_end = transfer.is_done()
             if piece or is_end:
                 stream.window -= len(piece)

@@ -22,6 +22,8 @@ cdef class Transfer:
     cdef object _source
     cpdef begin(self, Response response, double deadline_s)
     cpdef bint is_done(self) except -1
+    cpdef bint may_end(self) except -1
+    cpdef look(self)
     @cython.locals(size=cython.longlong, piece=bytes, pieces=list)
     cpdef bytes take(self, long long room)
     @cython.locals(size=cython.longlong, count=cython.longlong, piece=bytes)

@@ -81,6 +81,14 @@ class Transfer:
         """Tell whether the whole body was taken."""
         return self._left == 0
 
+    def may_end(self) -> bool:
+        """Tell whether only the source knows if the body has ended."""
+        return self._left == UNKNOWN_SIZE and self._index == len(self._parts)
+
+    def look(self) -> None:
+        """Find out whether the body has ended, if ``may_end()``, without taking any of it."""
+        self._pull()
+
     def take(self, room: int) -> bytes:
         """Return the next piece of the body, of at most ``room`` bytes; small parts are gathered.
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from support import colddisk
 from support.channel import Channel
+from support.http2_floods import FLOODS
 from support.http2peer import GET, POST, PREFACE, Peer, frames, make_frame
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import make_request
@@ -36,11 +37,12 @@ CACHING = ((b"Cache-Control", b"no-cache"), (b"X-Content-Type-Options", b"nosnif
 
 
 class Odd(Responder):
-    """Answers by target: /small, /large, /file, /gate (deferred until it is opened), /source, /short, /broken."""
+    """Answers by target: /small, /large, /file, /gate (deferred until it is opened), /busy, /source, /short."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
         self.pages = serve_files(folder, clock, log_failure)
         self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
         self.heads: list[RequestHead] = []
         self.channel = Channel()
         (folder / "large").write_bytes(bytes(LARGE_SIZE))
@@ -61,6 +63,16 @@ class Odd(Responder):
                 return make_response(200, (PLAIN,), b"opened")
 
             return Deferred(lambda: self.gate.wait(TIMEOUT_S), finish)
+        if name == "/busy":
+
+            def work() -> None:
+                self.begun.release()
+                began_s = time.thread_time()
+                while time.thread_time() < began_s + 0.01:
+                    pass
+                self.gate.wait(TIMEOUT_S)
+
+            return Deferred(work, lambda _: make_response(200, (PLAIN,), b"done"))
         if name == "/large":
             return make_response(200, (PLAIN,), b"l" * LARGE_SIZE)
         if name in ("/file", "/short"):
@@ -210,6 +222,23 @@ def test_a_source_that_pends_holds_up_its_stream_alone_and_costs_nothing(served:
         assert "content-length" not in peer.responses[1].fields
 
 
+@pytest.mark.parametrize("order", ["end first", "window first"])
+def test_the_end_of_a_body_needs_no_window(served: InProcess, order: str) -> None:
+    channel = odd(served).channel
+    with connect(served, settings={4: 0 if order == "end first" else 6}) as peer:
+        peer.widens = False
+        peer.ask(1, b"/source")
+        peer.wait_alive()
+        if order == "end first":
+            served.ask(lambda: channel.give(None))
+            peer.send(frames.WindowUpdateFrame(1, window_increment=6))
+        else:
+            peer.wait_content(6)
+            served.ask(lambda: channel.give(None))
+        assert peer.wait(1).body == b"first "
+        assert channel.closed.wait(TIMEOUT_S)
+
+
 def test_the_source_of_a_stream_that_was_reset_is_closed(served: InProcess) -> None:
     channel = odd(served).channel
     with connect(served) as peer:
@@ -355,101 +384,6 @@ def test_a_target_beyond_the_limit_is_refused(served: InProcess) -> None:
 # Floods: each ends with ENHANCE_YOUR_CALM, and soon.
 
 
-def flood_resets(peer: Any) -> None:
-    peer.send(*(each for n in range(1500) for each in (peer.headers(1 + 2 * n), frames.RstStreamFrame(1 + 2 * n))))
-
-
-def flood_resets_of_uploads(peer: Any) -> None:
-    for n in range(1500):
-        peer.send(peer.headers(1 + 2 * n, POST, end=False), frames.RstStreamFrame(1 + 2 * n))
-
-
-def flood_made_resets(peer: Any) -> None:
-    """MadeYouReset: requests that make the server reset their streams."""
-    for n in range(1500):
-        peer.send(peer.headers(1 + 2 * n, POST, end=False), frames.WindowUpdateFrame(1 + 2 * n, window_increment=1))
-        peer.frame(8, 0, 1 + 2 * n, bytes(4))
-
-
-def flood_malformed(peer: Any) -> None:
-    peer.send(*(peer.headers(1 + 2 * n, (*GET, (b"connection", b"x"))) for n in range(1500)))
-
-
-def flood_refused(peer: Any) -> None:
-    peer.send(*(peer.headers(1 + 2 * n, POST, end=False) for n in range(1500)))
-
-
-def flood_continuations(peer: Any) -> None:
-    peer.frame(1, 1, 1, b"")
-    for _ in range(100):
-        peer.frame(9, 0, 1, b"")
-
-
-def flood_large_continuations(peer: Any) -> None:
-    peer.frame(1, 1, 1, b"\0" * 16000)
-    for _ in range(9):
-        peer.frame(9, 0, 1, b"\x40\x01a\x7f" + b"x" * 16000)
-
-
-def flood_bomb(peer: Any) -> None:
-    """A short block of a list beyond four times the limit of a head."""
-    peer.frame(1, 5, 1, peer.encoder.encode([*GET, (b"a", b"x" * 4000)]))
-    peer.frame(1, 5, 3, peer.encoder.encode([*GET]) + b"\xbe" * 16000)
-
-
-def flood_large_heads(peer: Any) -> None:
-    peer.frame(1, 5, 1, peer.encoder.encode([*GET, (b"a", b"x" * 4000)]))
-    for n in range(1, 300):
-        peer.frame(1, 5, 1 + 2 * n, peer.encoder.encode([*GET]) + b"\xbe" * 20)
-
-
-def flood(kind: int, flags: int, stream_id: int, payload: bytes, times: int = 1500) -> Callable[[Any], None]:
-    return lambda peer: peer.send_raw(make_frame(kind, flags, stream_id, payload) * times)
-
-
-def flood_empty_data(peer: Any) -> None:
-    peer.send(peer.headers(1, POST, end=False))
-    flood(0, 0, 1, b"")(peer)
-
-
-def flood_bytes(peer: Any) -> None:
-    peer.send(peer.headers(1, POST, end=False))
-    flood(0, 0, 1, b"x")(peer)
-
-
-def flood_windows_of_a_byte(peer: Any) -> None:
-    """Each byte of window makes the server send a frame of a byte."""
-    peer.widens = False
-    peer.send(frames.SettingsFrame(0, settings={4: 0}))
-    peer.ask(1, b"/large")
-    flood(8, 0, 1, (1).to_bytes(4, "big"))(peer)
-
-
-FLOODS = {
-    "rapid reset (CVE-2023-44487)": flood_resets,
-    "rapid reset of uploads": flood_resets_of_uploads,
-    "MadeYouReset (CVE-2025-8671)": flood_made_resets,
-    "malformed requests": flood_malformed,
-    "streams beyond the limit": flood_refused,
-    "CONTINUATION (CVE-2024-27316)": flood_continuations,
-    "large CONTINUATION": flood_large_continuations,
-    "HPACK bomb (CVE-2016-6581)": flood_bomb,
-    "heads beyond the limit": flood_large_heads,
-    "PING (CVE-2019-9512)": flood(6, 0, 0, b"12345678"),
-    "PING with ACK": flood(6, 1, 0, b"12345678"),
-    "SETTINGS (CVE-2019-9515)": flood(4, 0, 0, b""),
-    "long SETTINGS": flood(4, 0, 0, b"\0\xff\0\0\0\1" * 2700, 100),
-    "SETTINGS with ACK": flood(4, 1, 0, b""),
-    "PRIORITY (CVE-2019-9513)": flood(2, 0, 1, bytes(4) + b"\1"),
-    "PRIORITY_UPDATE": flood(16, 0, 0, b"\0\0\0\1u=1"),
-    "WINDOW_UPDATE": flood(8, 0, 0, (1).to_bytes(4, "big")),
-    "unknown frames": flood(99, 0, 0, b""),
-    "empty DATA (CVE-2019-9518)": flood_empty_data,
-    "DATA of a byte": flood_bytes,
-    "windows of a byte (CVE-2019-9511)": flood_windows_of_a_byte,
-}
-
-
 @pytest.mark.parametrize("attack", FLOODS.values(), ids=FLOODS)
 def test_a_flood_ends_the_connection(served: InProcess, attack: Callable[[Any], None]) -> None:
     with connect(served) as peer:
@@ -469,6 +403,23 @@ def test_resets_of_deferred_responses_are_charged_more(served: InProcess) -> Non
             peer.wait_alive()
             if peer.closed:
                 break
+        assert peer.goaway == CALM
+
+
+def test_work_that_had_begun_for_a_stream_that_was_reset_is_charged_by_its_time(served: InProcess) -> None:
+    with connect(served) as peer:
+        for number in range(1, 80, 2):  # 40 resets alone would be within the budget
+            peer.ask(number, b"/busy")
+            assert odd(served).begun.acquire(timeout=TIMEOUT_S)
+            peer.send(frames.RstStreamFrame(number, error_code=CANCEL))
+            peer.wait_alive()
+            odd(served).gate.set()
+            served.wait_until(lambda: served.offload.jobs == 0, "the work has ended")
+            odd(served).gate.clear()
+            peer.wait_alive()
+            if peer.closed:
+                break
+        peer.wait_end()
         assert peer.goaway == CALM
 
 
