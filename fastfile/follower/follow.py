@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
@@ -11,13 +12,13 @@ from typing import Protocol
 from fastfile.errors import describe
 from fastfile.follower.cache import Cache
 from fastfile.follower.log import Log
-from fastfile.follower.progress import Progress
+from fastfile.progress import Progress
 from fastfile.releases.blobs import fetch_blobs
 from fastfile.releases.manifest import Manifest, read_manifest
 from fastfile.releases.pointer import Pointer, read_pointer, read_release
 from fastfile.releases.store import NotModified, Store, StoreError
 from fastfile.server.following.status import Status
-from fastfile.terminal import printable
+from fastfile.terminal import printable, show_size
 
 BEAT_S = 1.0  # between two heartbeats of a long fetch
 GAP_S = 0.1  # between the begins of two reads of the pointer, however many requests ask for one
@@ -144,9 +145,9 @@ class Follower:
             missing = self._cache.find_missing(manifest)
             needed, free = _count_bytes(manifest, missing), self._cache.free_bytes()
             if needed > free:
-                problem = f"{needed / 1e6:.1f} MB are to be fetched, and {max(0, free) / 1e6:.1f} MB are free"
+                problem = f"{show_size(needed)} are to be fetched, and {show_size(max(0, free))} are free"
                 raise OSError(errno.ENOSPC, problem)
-        progress = Progress(0 if self.status.release else needed)
+        progress = Progress(None if self.status.release else sys.stderr, needed)
         fetched, began_s = self.status.fetched_bytes, time.monotonic()
         longest_s = CALL_S + max((file.size for file in manifest.files), default=0) / SLOWEST_BYTES_PER_S
         self._asked.beat(longest_s)
@@ -155,6 +156,7 @@ class Follower:
             nonlocal fetched, began_s
             size = self._cache.put(blob, pieces)
             progress.advance(size)
+            progress.show()
             fetched += size
             if time.monotonic() > began_s + BEAT_S:
                 began_s = time.monotonic()
@@ -174,7 +176,7 @@ class Follower:
     def _switch(self, release: str, name: str, files: int, fetched: int, duration_s: float) -> None:
         self._cache.switch(name)
         self.status = self.status._replace(release=release, switches=self.status.switches + 1)
-        text = f"release {release} is served; new files: {files}, {fetched / 1e6:.2f} MB, in {duration_s:.2f} s"
+        text = f"release {release} is served; new files: {files}, {show_size(fetched)}, in {duration_s:.2f} s"
         self._log.say("release", text, release=release, files=files, bytes=fetched, seconds=round(duration_s, 3))
 
     def _confirm(self, began_s: float) -> None:

@@ -50,10 +50,8 @@ def make_redirect(rule: Rule) -> Rule:
 def make_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule:
     """Return a rule that applies after the files; a destination on another server is a problem, and returns 501."""
     if rule.destination is not None and rule.destination.origin:
-        document.complain(
-            entry, f"leads to another server; fastfile forwards no requests: {rule.source.text} returns 501"
-        )
-        refusal = f"{rule.destination.text} is on another server, and fastfile forwards no requests"
+        document.complain(entry, f"leads to another server; rules forward no requests: {rule.source.text} returns 501")
+        refusal = f"{rule.destination.text} is on another server, and rules forward no requests"
         return rule._replace(destination=None, status=501, refusal=refusal)
     return rule
 

@@ -200,7 +200,7 @@ def test_a_release_that_does_not_fit_on_the_disk_is_refused_before_it_is_fetched
         assert following.poll().state == "failing"
     assert not any("blobs" in call or "packs" in call for call in watched.calls)
     assert "no room in" in following.log.texts[-1]
-    assert "0.0 MB are free" in following.log.texts[-1]
+    assert "0.0 kB are free" in following.log.texts[-1]
     assert following.poll().state == "current"
     assert served(following) == {"a": b"2"}
 

@@ -15,7 +15,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from fastfile.cli.arguments import Usage, make_help, parse_arguments, read_values
-from fastfile.commands.compress.progress import Progress
 from fastfile.commands.compress.savings import Row, make_table
 from fastfile.commands.compress.survey import Survey, survey
 from fastfile.commands.compress.variant_file import State, Stopped, Task, Writer, judge, remove_leftover
@@ -26,6 +25,7 @@ from fastfile.config.load import COMMAND_LINE
 from fastfile.config.option import Option
 from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size
 from fastfile.errors import ConfigError, StartError, tell_missing
+from fastfile.progress import Progress
 from fastfile.storage.encoders import LEVELS, PACKAGES, available_codings, tell_what_is_missing
 from fastfile.storage.root import Root
 from fastfile.terminal import printable, write

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 
 from fastfile.cli.arguments import Usage
-from fastfile.commands.compress.progress import Progress
 from fastfile.commands.releases.shared import (
     CREDENTIALS,
     JSON,
@@ -23,6 +22,7 @@ from fastfile.config.config import BY_NAME, Config
 from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
 from fastfile.errors import ConfigError, StartError
+from fastfile.progress import Progress
 from fastfile.releases.build import Build
 from fastfile.releases.location import Location, is_location
 from fastfile.releases.publish import Published, publish

@@ -6,13 +6,13 @@ import os
 import threading
 from typing import TextIO
 
-from fastfile.terminal import write
+from fastfile.terminal import show_size, write
 
 _BAR = 30
 
 
 class Progress:
-    """Counts up to ``total`` from any thread; ``show`` and ``clear`` belong to one thread."""
+    """Counts bytes up to ``total`` from any thread; ``show`` and ``clear`` belong to one thread."""
 
     def __init__(self, stream: TextIO | None, total: int = 0) -> None:
         shown = stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -20,6 +20,7 @@ class Progress:
         self._total = total
         self._done = 0
         self._lock = threading.Lock()
+        self._line = ""  # the one on the terminal
 
     def begin(self, total: int) -> None:
         """Begin another phase."""
@@ -32,13 +33,15 @@ class Progress:
             self._done += count
 
     def show(self) -> None:
-        """Write the line again."""
-        if self._stream is not None:
-            share = min(1.0, self._done / self._total) if self._total else 1.0
-            bar = "#" * int(share * _BAR)
-            write(self._stream, f"\r[{bar:<{_BAR}}] {share:4.0%} of {self._total / 1e6:.1f} MB\x1b[K")
+        """Write the line, if it has changed."""
+        share = min(1.0, self._done / self._total) if self._total else 1.0
+        line = f"[{'#' * int(share * _BAR):<{_BAR}}] {share:4.0%} of {show_size(self._total)}"
+        if self._stream is not None and line != self._line:
+            self._line = line
+            write(self._stream, f"\r{line}\x1b[K")
 
     def clear(self) -> None:
         """Erase the line."""
-        if self._stream is not None:
+        if self._stream is not None and self._line:
+            self._line = ""
             write(self._stream, "\r\x1b[K")
