@@ -26,11 +26,11 @@ from fastfile.responder import Responder
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.confinement.sandbox import enter_sandbox, filter_calls
 from fastfile.server.deadline import Deadline
+from fastfile.server.draining import Draining
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
-from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
@@ -65,8 +65,6 @@ if TYPE_CHECKING:
 LOG_TICK_S = 0.1
 # Pause after a failed accept: long enough not to spin, short enough to go unnoticed.
 EXHAUSTED_PAUSE_S = 0.1
-# The first request of a connected, silent client may be in flight.
-SILENT_GRACE_S = 0.7
 # Of the hashing threads: during a flood of guesses the loop keeps its share of the CPU, and logins still proceed.
 HASHING_NICENESS = 5
 NICENESS = 10  # of the background compression thread
@@ -87,7 +85,7 @@ class Worker:
         loop: asyncio.AbstractEventLoop,
         helper: Helper | None,
     ) -> None:
-        config = self._config = plan.config
+        config = plan.config
         self._log = make_log(config)
         self._channel = channel
         self._errors = errors
@@ -100,7 +98,6 @@ class Worker:
         self._metrics = None if meter is None else meter.metrics
         self._gauges: Gauges | None = None
         self._pages: Pages | None = None  # of --live
-        self._draining_since_s = float("inf")
         self._asker = make_asker(config, channel, loop, self._clock, errors.report_failure)
         things = (config, loop, self._clock, self._poller, self._clients, self._complaints, self._metrics)
         self._upstreams = make_upstreams(helper, *things, errors.report_failure, self._ask_for_successors)
@@ -111,7 +108,7 @@ class Worker:
         disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
         self._handler = self._make_handler(config, mount_points, disk)
         self._service = self._make_service(config, disk, plan.contexts, plan.report)
-        self._services = [self._service]
+        services = [self._service]
         self._sockets = [*sockets.own, *sockets.redirecting]
         max_connections = connections
         connections += len(self._sockets) - 1  # each is watched like a connection
@@ -122,15 +119,18 @@ class Worker:
         ]
         if sockets.redirecting:
             service = self._make_redirecting(config, sockets.port)
-            self._services.append(service)
+            services.append(service)
             self._listeners += [self._listen(service, each, connections) for each in sockets.redirecting]
         if meter is not None:
             self._sockets.append(meter.listening)
             if meter.page:
                 self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
             answering = meter.make_handler(metrics_hosts(plan.config), self._tell_metrics, self._asker)
-            self._services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
-            self._listeners.append(self._listen(self._services[-1], meter.listening, connections + 1))
+            services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
+            self._listeners.append(self._listen(services[-1], meter.listening, connections + 1))
+        unending = [each for each in (self._pages, self._upstreams) if each is not None]
+        net = (self._clock, self._poller, self._clients, services, self._listeners)
+        self._draining = Draining(plan.config, loop, *net, unending)
 
     def _make_handler(self, config: Config, mount_points: Sequence[MountPoint], disk: Offload) -> Handler:
         report, say = self._errors.report_failure, self._errors.say_once
@@ -184,7 +184,7 @@ class Worker:
         loop = self._loop
         loop.set_exception_handler(self._on_failed_callback)
         loop.add_signal_handler(signal.SIGTERM, self.stop)
-        loop.add_signal_handler(RETIRE, self.retire)
+        loop.add_signal_handler(RETIRE, self._draining.retire)
         loop.add_reader(self._channel.socket.fileno(), self._on_message)
         loop.add_reader(self._channel.supervisor_fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
@@ -201,49 +201,9 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
 
     def stop(self) -> None:
-        """Accept the clients that wait, then no more; finish requests in flight within ``grace``; end the loop."""
+        """End within ``grace``: accept the clients that wait, then no more."""
         self._service.handler.stop()
-        self._loop.call_later(self._config.grace, self._loop.stop)
-        if not self._service.draining:
-            self._drain()
-            self._take_up([listening for listening in self._sockets if undefer(listening)])
-        self._close_quiet(False)
-
-    def retire(self) -> None:
-        """Stop accepting because a successor serves, and end when all transfers have: within ``drain_timeout``.
-
-        Idle clients have as long as silent ones to send their next request; its response has Connection: close.
-        """
-        if not self._service.draining:
-            self._loop.call_later(self._config.drain_timeout, self._loop.stop)
-            self._drain()
-            self._stop_listening(0)
-
-    def _drain(self) -> None:
-        self._clock.begin_batch()
-        for service in self._services:
-            service.drain(SILENT_GRACE_S)
-        for connection in connections_of(self._poller):
-            connection.drain()
-        for unending in (self._pages, self._upstreams):
-            if unending is not None:
-                unending.close()
-        self._draining_since_s = self._loop.time()
-
-    def _take_up(self, deferring: list[socket.socket]) -> None:
-        """Accept the clients that have connected, and keep listening while the kernel holds some of them back."""
-        is_time_left = self._loop.time() < self._draining_since_s + LONGEST_S
-        if is_time_left and any(map(are_pending, deferring)):
-            self._loop.call_later(LOOK_S, self._take_up, deferring)
-        else:
-            self._clock.begin_batch()
-            self._stop_listening(self._config.backlog)
-
-    def _stop_listening(self, waiting: int) -> None:
-        for listener in self._listeners:
-            listener.stop(waiting)
-        self._loop.call_at(self._draining_since_s + SILENT_GRACE_S, self._close_quiet, True)
-        self._end_if_drained()
+        self._draining.stop(self._sockets)
 
     def _on_orphaned(self) -> None:
         """Stop: the supervisor has ended, so nothing would replace or stop this worker."""
@@ -268,12 +228,6 @@ class Worker:
         """Report an exception that the loop caught from a callback; the worker keeps running."""
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
-    def _end_if_drained(self) -> None:
-        if self._poller.count:
-            self._clients.call_when_left(self._end_if_drained)
-        else:
-            self._loop.stop()
-
     def _on_exhausted(self, error: OSError) -> None:
         text = f"cannot accept: {error.strerror}; trying again every {EXHAUSTED_PAUSE_S} s"
         self._complaints.complain("exhausted", text)
@@ -282,14 +236,6 @@ class Worker:
     def _resume(self) -> None:
         for listener in self._listeners:
             listener.resume()
-
-    def _close_quiet(self, silent_too: bool) -> None:
-        self._clock.begin_batch()
-        for connection in connections_of(self._poller):
-            if connection.is_quiet(silent_too):
-                connection.on_ready()  # a request that has already arrived gets its response
-                if connection.is_quiet(silent_too):
-                    connection.leave()
 
     def _tick(self) -> None:
         self._loop.call_later(TICK_S, self._tick)  # first, so that a failure below does not stop all deadlines
