@@ -9,7 +9,7 @@ import os
 from importlib.machinery import EXTENSION_SUFFIXES
 
 # The kernels are .pyx with a Python twin; the others are the hot path's Python sources, compiled with their .pxd.
-KERNELS = ("_parser", "_sendfile")
+KERNELS = ("_parser", "_sendfile", "server.net.tls.openssl")
 COMPILED_SOURCES = (
     "message",
     "clock",
@@ -39,6 +39,7 @@ COMPILED_SOURCES = (
     "server.net.service",
     "server.net.poller",
     "server.net.transport",
+    "server.net.tls.channel",
     "server.net.tls.transport",
     "server.net.http1.reader",
     "server.net.http1.send_queue",

@@ -12,6 +12,8 @@ cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2
 cpdef Py_ssize_t send_response(int fd, bytes head, bytes tail, tuple parts) except -2
 cpdef Py_ssize_t send_file(int fd, int file_fd, long long offset, Py_ssize_t count) except -2
 cpdef Py_ssize_t copy_file(int fd, int file_fd, long long offset, Py_ssize_t count) except -2
+cdef Py_ssize_t read_memory(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2  # -1: would wait
+cdef Py_ssize_t read_file(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2
 cpdef tuple read_beneath(int directory_fd, bytes path, Py_ssize_t limit)
 cpdef bytes read_signature(bytes path, bint follow=*)
 cpdef bint has_signature(bytes path, bytes signature) except -1

@@ -307,17 +307,29 @@ cpdef Py_ssize_t copy_file(int fd, int file_fd, long long offset, Py_ssize_t cou
             PyErr_SetFromErrno(OSError)
 
 
-def read_cached(int file_fd, long long offset, Py_ssize_t count):
-    cdef bytes content = PyBytes_FromStringAndSize(NULL, count)
-    cdef char *buffer = PyBytes_AS_STRING(content)
+cdef Py_ssize_t read_memory(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2:
     cdef Py_ssize_t got = ff_read_cached(file_fd, buffer, count, offset)
     if got < 0 and errno == EAGAIN:
-        return None
-    while got < 0:
+        return -1
+    return got if got >= 0 else read_file(file_fd, buffer, count, offset)
+
+
+cdef Py_ssize_t read_file(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2:
+    cdef Py_ssize_t got
+    while True:
         with nogil:  # the disk can block here
             got = pread(file_fd, buffer, count, offset)
-        if got < 0 and errno != EINTR:
+        if got >= 0:
+            return got
+        if errno != EINTR:
             PyErr_SetFromErrno(OSError)
+
+
+def read_cached(int file_fd, long long offset, Py_ssize_t count):
+    cdef bytes content = PyBytes_FromStringAndSize(NULL, count)
+    cdef Py_ssize_t got = read_memory(file_fd, PyBytes_AS_STRING(content), count, offset)
+    if got < 0:
+        return None
     return content if got == count else content[:got]
 
 

@@ -56,7 +56,7 @@ def _report(text: str) -> None:
 
 
 def make_version() -> str:
-    """Return the text of ``--version``: Python, uvloop, whether the kernels are compiled, and the sandbox."""
+    """Return the text of ``--version``: Python, uvloop, whether the kernels are compiled, the sandbox, and TLS."""
     from fastfile.server.confinement.sandbox import describe_system
 
     python = ".".join(map(str, sys.version_info[:3]))
@@ -66,12 +66,21 @@ def make_version() -> str:
         f"Python {python}, {f'uvloop {uvloop}' if uvloop else 'no uvloop'}\n"
         f"{describe_kernels()}\n"
         f"{describe_system()}\n"
+        f"{_describe_tls()}\n"
     )
 
 
 def describe_kernels() -> str:
     """Return whether the compiled extensions are in use, or why not."""
     return f"pure Python ({WHY_PURE}): slower" if WHY_PURE else "compiled kernels"
+
+
+def _describe_tls() -> str:
+    try:
+        from fastfile.server.net.tls.channels import describe_channel
+    except ImportError:
+        return "no TLS: this Python has no module ssl"
+    return describe_channel()
 
 
 def _dispatch(argv: Sequence[str]) -> int:

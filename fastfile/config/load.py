@@ -22,7 +22,13 @@ from fastfile.terminal import printable
 COMMAND_LINE = "the command line"
 
 # Variables of the build, of fastfile/__init__.py and of the tests.
-_NOT_OPTIONS = ("FASTFILE_NO_EXTENSIONS", "FASTFILE_CFLAGS", "FASTFILE_REQUIRE_", "FASTFILE_TEST_")
+_NOT_OPTIONS = (
+    "FASTFILE_NO_EXTENSIONS",
+    "FASTFILE_NO_OPENSSL",
+    "FASTFILE_CFLAGS",
+    "FASTFILE_REQUIRE_",
+    "FASTFILE_TEST_",
+)
 
 
 class _Setting(NamedTuple):

@@ -19,6 +19,7 @@ from fastfile.cli.help import BRIEF, COMMANDS, USAGE
 from fastfile.config.config import OPTIONS, Config, Endpoint
 from fastfile.errors import ConfigError
 from fastfile.server.lan import lan_addresses
+from fastfile.server.net.tls.channels import describe_channel
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("FASTFILE_")}
 TIMEOUT_S = 60
@@ -69,12 +70,14 @@ def test_help_helps_also_where_the_settings_are_wrong(tmp_path):
 def test_version_names_python_uvloop_and_each_kernel(flag, tmp_path):
     done = run(flag, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    first, second, third, _ = done.stdout.splitlines()
+    first, second, third, _, fifth = done.stdout.splitlines()
     assert first == f"fastfile {__version__}"
     assert second.startswith("Python {}.{}.{}, ".format(*sys.version_info))
     assert second.partition(", ")[2].startswith(("uvloop ", "no uvloop"))
     if not os.environ.get("FASTFILE_NO_EXTENSIONS"):
         assert third == cli.describe_kernels()
+        assert fifth == describe_channel()
+    assert fifth.startswith("TLS: OpenSSL ")
 
 
 def test_version_tells_that_the_extensions_are_switched_off(tmp_path):

@@ -38,6 +38,7 @@ from fastfile.site.handler import Handler
 if TYPE_CHECKING:
     from support.certificates import Pair
 
+    from fastfile.server.net.tls.channels import Channels
     from fastfile.server.net.tls.transport import TlsEndpoint
     from fastfile.server.proxying.upstreams import Upstreams
 
@@ -54,13 +55,13 @@ def serve_files(folder: Path, clock: Clock, log_failure: Callable[[BaseException
     return make_application(config, open_roots(config, os.fsencode(folder)), clock, log_failure)
 
 
-def make_endpoint(pair: Pair) -> TlsEndpoint:
-    """Return what the TLS connections of a listener share."""
+def make_endpoint(pair: Pair, channels: Channels | None = None) -> TlsEndpoint:
+    """Return what the TLS connections of a listener share; ``channels`` are those of the server unless given."""
     from fastfile.server.net.tls.certificates import CertificateFiles
     from fastfile.server.net.tls.contexts import Policy, load
     from fastfile.server.net.tls.transport import TlsEndpoint
 
-    return TlsEndpoint(load([CertificateFiles(pair.certificate_path, pair.key_path)], Policy()))
+    return TlsEndpoint(load([CertificateFiles(pair.certificate_path, pair.key_path)], Policy()), channels)
 
 
 class InProcess:
@@ -76,6 +77,7 @@ class InProcess:
         make_handler: Callable[[Clock, Callable[[BaseException], None]], Responder],
         config: Config | None = None,
         pair: Pair | None = None,
+        channels: Channels | None = None,
     ) -> None:
         self.failures: list[BaseException] = []
         self.said: list[str] = []  # messages to the operator
@@ -84,6 +86,7 @@ class InProcess:
         self._socket_path = os.fspath(folder / "socket")
         self._config = config or Config()
         self._pair = pair
+        self._channels = channels
         self._make_handler = make_handler
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(loop,))
@@ -118,7 +121,11 @@ class InProcess:
         self._address = listening[0].getsockname()
         for one in listening:
             one.setblocking(False)
-            tls = None if self._pair is None or one.family == socket.AF_UNIX else make_endpoint(self._pair)
+            tls = (
+                None
+                if self._pair is None or one.family == socket.AF_UNIX
+                else make_endpoint(self._pair, self._channels)
+            )
             Listener(self.service, one, 1000, complaints, self.failures.append, tls)
         loop.call_soon(self._tick)
         loop.call_soon(self._started.set)

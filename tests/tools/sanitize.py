@@ -1,6 +1,6 @@
 """Compile the kernels with AddressSanitizer and UBSan, and run their tests: an over-read or an overflow ends the run.
 
-``make sanitize``. The build is separate, in build/sanitized, and only of the two kernels and their messages: the other
+``make sanitize``. The build is separate, in build/sanitized, and only of the kernels and what they extend: the other
 extensions are Python sources, which have no pointers.
 """
 
@@ -20,6 +20,9 @@ TESTS = (
     "tests/protocol/test_parser_oracles.py",
     "tests/protocol/test_sendfile.py",
     "tests/server/test_faults.py",
+    "tests/server/net/tls/test_channels.py",
+    "tests/server/net/tls/test_connection.py",
+    "tests/server/net/tls/test_transport.py",
 )
 FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SOURCES = re.compile(r"^COMPILED_SOURCES = \(.*?^\)\n", re.DOTALL | re.MULTILINE)
@@ -28,8 +31,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 flags = %r
 kernels = [
-    Extension(f"fastfile.{name}", [f"fastfile/{name}{suffix}"], extra_compile_args=flags, extra_link_args=flags)
-    for name, suffix in (("_parser", ".pyx"), ("_sendfile", ".pyx"), ("message", ".py"))
+    Extension(f"fastfile.{name}", [f"fastfile/{path}"], extra_compile_args=flags, extra_link_args=flags)
+    for name, path in (
+        ("_parser", "_parser.pyx"),
+        ("_sendfile", "_sendfile.pyx"),
+        ("server.net.tls.openssl", "server/net/tls/openssl.pyx"),
+        ("message", "message.py"),
+        ("server.net.tls.channel", "server/net/tls/channel.py"),
+    )
 ]
 directives = {"language_level": "3", "annotation_typing": False}
 modules = cythonize(kernels, quiet=True, compiler_directives=directives)
@@ -45,7 +54,7 @@ def main() -> int:
         shutil.rmtree(COPY / name, ignore_errors=True)
         shutil.copytree(CHECKOUT / name, COPY / name, ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
     extensions = COPY / "fastfile" / "_extensions.py"
-    text = SOURCES.sub('COMPILED_SOURCES = ("message",)\n', extensions.read_text())
+    text = SOURCES.sub('COMPILED_SOURCES = ("message", "server.net.tls.channel")\n', extensions.read_text())
     extensions.write_text(text.replace("(*KERNELS, SHARED, ", "(*KERNELS, "))
     subprocess.run([sys.executable, "-c", BUILD % (list(FLAGS),)], cwd=COPY, check=True)
     shutil.copy(CHECKOUT / "pyproject.toml", COPY)  # for pytest's settings; the build does not need it

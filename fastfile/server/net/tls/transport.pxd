@@ -8,33 +8,31 @@ from fastfile._sendfile cimport (
     send_response,
     shutdown_read,
     shutdown_write,
-    slice_of,
 )
 from fastfile.message cimport FileSlice
+from fastfile.server.net.tls.channel cimport Channel
 from fastfile.server.net.transport cimport Transport
 
 cdef int WOULD_BLOCK, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, SECURE, INSECURE
-cdef Py_ssize_t RECORD, PIECE, LARGEST, WIRE_SIZE
+cdef Py_ssize_t PIECE, LARGEST, WIRE_SIZE
 cdef int FIRST_LETTER, LAST_LETTER
 
 cdef class TlsEndpoint:
-    cdef public object contexts
+    cdef public object contexts, channels
     cdef bytearray wire
 
 cdef class TlsTransport(Transport):
     cdef TlsEndpoint _endpoint
-    cdef object _incoming, _outgoing, _object, _engine
-    cdef bint _is_fresh, _is_raw
-    cdef bytes _held
-    cdef Py_ssize_t _held_start
+    cdef Channel _channel
+    cdef bint _is_fresh, _is_raw, _is_holding
     cdef long long _plain, _reported, _left
     cpdef bint end_preface(self, bytearray rest) except -1
     cpdef bint covers(self, bytes authority) except -1
-    @cython.locals(count=Py_ssize_t)
+    @cython.locals(count=Py_ssize_t, wire=bytearray)
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
-    @cython.locals(content=bytes, left=Py_ssize_t, records=list)
+    @cython.locals(left=Py_ssize_t, got=Py_ssize_t)
     cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3
     cpdef shutdown_write(self)
     cpdef close(self)
@@ -42,24 +40,19 @@ cdef class TlsTransport(Transport):
     cdef _note_first(self, int first)
     @cython.locals(rest=bytes)
     cdef Py_ssize_t _receive_raw(self, bytearray buffer) except -3
-    cdef bint _shake_hands(self) except -1
-    @cython.locals(count=Py_ssize_t, more=Py_ssize_t)
-    cdef Py_ssize_t _decrypt(self, bytearray buffer) except -3
+    cdef bint _shake_hands(self, Py_ssize_t count) except -1
+    @cython.locals(got=Py_ssize_t)
+    cdef Py_ssize_t _decrypt(self, Py_ssize_t count, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3
-    @cython.locals(left=Py_ssize_t, records=list, gathered=list, size=Py_ssize_t, total=Py_ssize_t, room=Py_ssize_t,
-                   is_last=bint, cached=bytes, count=Py_ssize_t)
+    @cython.locals(left=Py_ssize_t, total=Py_ssize_t, stop=Py_ssize_t, size=Py_ssize_t, content=bytes, piece=FileSlice)
     cdef Py_ssize_t _send(self, list parts, Py_ssize_t skip) except -3
-    cdef _encrypt_all(self, list gathered, list records)
-    @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
-    cdef _encrypt(self, data, list records)
-    @cython.locals(record=bytes, sent=Py_ssize_t, size=Py_ssize_t)
-    cdef Py_ssize_t _dispatch(self, list records, Py_ssize_t plain) except -3
+    cdef Py_ssize_t _dispatch(self, Py_ssize_t plain) except -3
     cdef Py_ssize_t _resume(self) except -3
     @cython.locals(share=cython.longlong)
     cdef _note_progress(self)
     @cython.locals(left=Py_ssize_t)
     cdef Py_ssize_t _take_left(self) except -3
-    @cython.locals(sent=Py_ssize_t)
+    @cython.locals(is_sent=cython.bint)
     cdef bint _flush(self) except -1
     cdef _notify_of_end(self)
 

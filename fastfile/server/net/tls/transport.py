@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from ssl import MemoryBIO, SSLError, SSLWantReadError
-from typing import Any
+from ssl import SSLError
 
 from fastfile.errors import HTTPError
 from fastfile.http.authority import is_address, is_loopback_host, parse_host
@@ -17,19 +16,18 @@ from fastfile.message import FileSlice
 from fastfile.sendfile import (
     WOULD_BLOCK,
     close,
-    read_cached,
     recv_into,
     reset,
     send_parts,
     send_response,
     shutdown_read,
     shutdown_write,
-    slice_of,
 )
+from fastfile.server.net.tls.channel import RECORD, Channel
+from fastfile.server.net.tls.channels import Channels, make_channels
 from fastfile.server.net.tls.contexts import Contexts
 from fastfile.server.net.transport import INSECURE, SECURE, WOULD_BLOCK_READ, WOULD_BLOCK_WRITE, Transport
 
-RECORD = 16 * 1024  # the most plaintext in one record (RFC 8446 §5.1)
 # What one call encrypts and sends: 100 KiB took 115 us in pieces of one record and 89 us in pieces of four.
 PIECE = 4 * RECORD
 # A piece grows by up to a record, so that a head and a body of 64 KiB leave together.
@@ -42,10 +40,11 @@ FIRST_LETTER, LAST_LETTER = 65, 90  # of a method of HTTP; the first byte of a r
 class TlsEndpoint:
     """State that the TLS connections of one worker share. ``wire`` holds ciphertext from the kernel for one call."""
 
-    __slots__ = ("contexts", "wire")
+    __slots__ = ("channels", "contexts", "wire")
 
-    def __init__(self, contexts: Contexts) -> None:
+    def __init__(self, contexts: Contexts, channels: Channels | None = None) -> None:
         self.contexts = contexts
+        self.channels = channels or make_channels()
         self.wire = bytearray(WIRE_SIZE)
 
     def make_transport(self, fd: int, peer: bytes, has_preface: bool) -> Transport:
@@ -57,16 +56,12 @@ class TlsTransport(Transport):
     """``alpn`` is None until the handshake is done, then the negotiated protocol; b"" if there is none."""
 
     __slots__ = (
+        "_channel",
         "_endpoint",
-        "_engine",
-        "_held",
-        "_held_start",
-        "_incoming",
         "_is_fresh",
+        "_is_holding",
         "_is_raw",
         "_left",
-        "_object",
-        "_outgoing",
         "_plain",
         "_reported",
     )
@@ -78,16 +73,10 @@ class TlsTransport(Transport):
         self.alpn: bytes | None = None
         self.is_handshaking = True
         self._endpoint = endpoint
-        self._incoming = MemoryBIO()
-        self._outgoing = MemoryBIO()
-        # Any: typeshed says that read() into a buffer returns bytes, and it is their number.
-        self._object: Any = endpoint.contexts.default.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        # What SSLObject wraps: each of its calls costs 0.1 us less, of some 12 for a response.
-        self._engine: Any = getattr(self._object, "_sslobj", self._object)
+        self._channel: Channel = endpoint.channels.open(endpoint.contexts.default)
         self._is_fresh = True  # no input yet
         self._is_raw = has_preface  # the input is not encrypted yet
-        self._held: bytes | None = None  # ciphertext that the socket did not take, from _held_start on
-        self._held_start = 0
+        self._is_holding = False  # the channel has ciphertext that the socket did not take
         self._plain = 0  # the bytes that it is the ciphertext of
         self._reported = 0  # sent plaintext bytes, by the share of the ciphertext
         self._left = 0  # sent bytes that were not reported to the caller yet
@@ -95,7 +84,7 @@ class TlsTransport(Transport):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the certificate that the client got."""
-        return self._endpoint.contexts.of(self._object.context).names
+        return self._endpoint.contexts.of(self._channel.connection.context).names
 
     def covers(self, authority: bytes | None) -> bool:
         """As Transport has it. An address or a loopback name is no mistake: no client reuses a connection for it."""
@@ -112,31 +101,35 @@ class TlsTransport(Transport):
         self._is_raw = False
         if rest:
             self._note_first(rest[0])
-            self._incoming.write(rest)
+            self._channel.feed(rest)
         return True
 
     def recv_into(self, buffer: bytearray) -> int:
         """As in Transport; ``buffer`` has 64 KiB. Reads all whole records: no event would come for others."""
         if self._is_raw or self.kind == INSECURE:
             return self._receive_raw(buffer)
-        if self._held is not None and not self._flush():
+        if self._is_holding and not self._flush():
             return WOULD_BLOCK_WRITE
-        count = recv_into(self.fd, self._endpoint.wire)
+        wire = self._endpoint.wire
+        count = recv_into(self.fd, wire)
         if count == 0:
             return 0
         if count > 0:
             if self._is_fresh:
-                self._note_first(self._endpoint.wire[0])
+                self._note_first(wire[0])
                 if self.kind == INSECURE:
-                    buffer[:count] = memoryview(self._endpoint.wire)[:count]
+                    buffer[:count] = memoryview(wire)[:count]
                     return count
-            self._incoming.write(slice_of(self._endpoint.wire, 0, count))
-        elif self._incoming.pending == 0:
+        elif self._channel.has_input():
+            count = 0
+        else:
             return self._settle()
         try:
-            if self.is_handshaking and not self._shake_hands():
-                return self._settle()
-            return self._decrypt(buffer)
+            if self.is_handshaking:
+                if not self._shake_hands(count):
+                    return self._settle()
+                count = 0
+            return self._decrypt(count, buffer)
         except SSLError:
             with contextlib.suppress(OSError):
                 self._flush()  # the alert
@@ -159,14 +152,10 @@ class TlsTransport(Transport):
         if self.kind == INSECURE:
             content = os.pread(part.fd, min(count, PIECE), part.offset + skip)
             return _count(send_parts(self.fd, [content], 0)) if content else 0
-        if (self._held is not None or self._left) and (left := self._resume()):
+        if (self._is_holding or self._left) and (left := self._resume()):
             return left
-        content = os.pread(part.fd, min(count, PIECE), part.offset + skip)
-        if not content:
-            return 0
-        records: list[bytes] = []
-        self._encrypt(content, records)
-        return self._dispatch(records, len(content))
+        got = self._channel.write_file(part.fd, part.offset + skip, min(count, PIECE), False)
+        return self._dispatch(got) if got else 0
 
     def shutdown_write(self) -> None:
         """Send close_notify and the end of the stream."""
@@ -193,120 +182,54 @@ class TlsTransport(Transport):
             self.alpn = b""
 
     def _receive_raw(self, buffer: bytearray) -> int:
-        if self._incoming.pending:
-            rest = self._incoming.read(len(buffer))
+        if self._channel.has_input():
+            rest = self._channel.take_back()
             buffer[: len(rest)] = rest
             return len(rest)
         return recv_into(self.fd, buffer)
 
-    def _shake_hands(self) -> bool:
+    def _shake_hands(self, count: int) -> bool:
         """Continue the handshake; False if more input is needed."""
-        try:
-            self._object.do_handshake()
-        except SSLWantReadError:
+        if not self._channel.shake_hands(self._endpoint.wire, count):
             return False
         self.is_handshaking = False
-        self.alpn = (self._object.selected_alpn_protocol() or "").encode()
+        self.alpn = (self._channel.connection.selected_alpn_protocol() or "").encode()
         return True
 
-    def _decrypt(self, buffer: bytearray) -> int:
+    def _decrypt(self, count: int, buffer: bytearray) -> int:
         """Read all whole records. Those that the handshake wrote leave with the response, if there is a request."""
-        count = 0
-        if self._incoming.pending:
-            try:
-                count = self._engine.read(len(buffer), buffer)
-                if count == 0:
-                    return 0
-                while self._incoming.pending:
-                    more = self._engine.read(len(buffer) - count, memoryview(buffer)[count:])
-                    count += more
-                    if more == 0:  # close_notify after a request; the next read finds the end, as after FIN
-                        shutdown_read(self.fd)
-                        break
-            except SSLWantReadError:
-                pass
-        return count or self._settle()
+        got = self._channel.decrypt(self._endpoint.wire, count, buffer)
+        if got > 0 and self._channel.has_ended:
+            shutdown_read(self.fd)  # after a request; the next read finds the end, as after FIN
+        return got if got >= 0 else self._settle()
 
     def _settle(self) -> int:
         """Send OpenSSL's own messages; return what to wait for."""
         return WOULD_BLOCK_READ if self._flush() else WOULD_BLOCK_WRITE
 
     def _send(self, parts: list[bytes | FileSlice], skip: int) -> int:
-        """Encrypt and send the leading parts, up to a piece; those that fit in one record are gathered."""
-        if (self._held is not None or self._left) and (left := self._resume()):
+        """Encrypt and send the leading parts, up to a piece."""
+        if (self._is_holding or self._left) and (left := self._resume()):
             return left
-        records: list[bytes] = []
-        gathered: list[bytes | memoryview] = []
-        size = total = 0
+        total = 0
         for part in parts:
             if total >= PIECE:
                 break
-            room = LARGEST - total
-            content: bytes | memoryview
-            is_last = isinstance(part, FileSlice)
             if isinstance(part, FileSlice):
                 # The beginning of a file leaves with its head, but only if it is in memory.
-                cached = read_cached(part.fd, part.offset, min(part.count, PIECE - total))
-                if not cached:
-                    break
-                content = cached
-            elif skip == 0 and len(part) <= room:
-                content = part
-            else:
-                content = memoryview(part)[skip : skip + room]
-                skip = 0
-            count = len(content)
-            total += count
-            if size + count > RECORD:
-                if size and count > RECORD:  # fill the record of the head
-                    gathered.append(memoryview(content)[: RECORD - size])
-                    content = memoryview(content)[RECORD - size :]
-                    count = len(content)
-                self._encrypt_all(gathered, records)
-                size = 0
-            if count > RECORD:
-                self._encrypt(content, records)
-            else:
-                gathered.append(content)
-                size += count
-            if is_last:
+                total += self._channel.write_file(part.fd, part.offset, min(part.count, PIECE - total), True)
                 break
-        self._encrypt_all(gathered, records)
-        return self._dispatch(records, total)
+            stop = min(len(part), skip + LARGEST - total)
+            self._channel.write(part, skip, stop)
+            total += stop - skip
+            skip = 0
+        return self._dispatch(total)
 
-    def _encrypt_all(self, gathered: list[bytes | memoryview], records: list[bytes]) -> None:
-        """Encrypt small parts as one record, and forget them."""
-        if gathered:
-            self._encrypt(gathered[0] if len(gathered) == 1 else b"".join(gathered), records)
-            gathered.clear()
-
-    def _encrypt(self, data: bytes | memoryview, records: list[bytes]) -> None:
-        """Append the records of some bytes; one call of OpenSSL makes one.
-
-        Each is taken out of OpenSSL's memory at once, which so stays small and in the processor's cache.
-        """
-        size = len(data)
-        if size <= RECORD:
-            self._engine.write(data)
-            records.append(self._outgoing.read())
-            return
-        view = memoryview(data)
-        start = 0
-        while start < size:
-            self._engine.write(view[start : start + RECORD])
-            records.append(self._outgoing.read())
-            start += RECORD
-
-    def _dispatch(self, records: list[bytes], plain: int) -> int:
-        """Send records; return how much of their plaintext has left."""
-        sent = send_parts(self.fd, records, 0)
-        size = 0
-        for record in records:
-            size += len(record)
-        if sent == size:
+    def _dispatch(self, plain: int) -> int:
+        """Send what was written to the channel; return how much of it has left."""
+        if self._channel.send(self.fd):
             return plain
-        self._held = b"".join(records)
-        self._held_start = max(sent, 0)
+        self._is_holding = True
         self._plain = plain
         self._reported = 0
         self._note_progress()
@@ -314,46 +237,37 @@ class TlsTransport(Transport):
 
     def _resume(self) -> int:
         """Send held data. Return the sent bytes, WOULD_BLOCK_WRITE, or 0 if nothing is held any more."""
-        if self._held is not None:
+        if self._is_holding:
             self._flush()
         return self._take_left()
 
     def _note_progress(self) -> None:
-        assert self._held is not None
-        share = self._plain * self._held_start // len(self._held)
+        share = self._plain * self._channel.sent // self._channel.size
         self._left += share - self._reported
         self._reported = share
 
     def _take_left(self) -> int:
         """Return the sent but unreported bytes; else WOULD_BLOCK_WRITE if data is held, and 0 if not."""
         left, self._left = self._left, 0
-        if left == 0 and self._held is not None:
+        if left == 0 and self._is_holding:
             return WOULD_BLOCK_WRITE
         return left
 
     def _flush(self) -> bool:
         """Send data that is held or waits in memory; False if the socket does not take all of it."""
-        if self._held is None:
-            if self._outgoing.pending == 0:
-                return True
-            self._held = self._outgoing.read()
-            self._held_start = self._plain = self._reported = 0
-        sent = send_parts(self.fd, [self._held], self._held_start)
-        if sent == WOULD_BLOCK:
-            return False
-        self._held_start += sent
-        self._note_progress()
-        if self._held_start < len(self._held):
-            return False
-        self._held = None
-        return True
+        is_sent = self._channel.send(self.fd)
+        if self._is_holding:
+            self._note_progress()
+        elif not is_sent:
+            self._plain = self._reported = 0
+        self._is_holding = not is_sent
+        return is_sent
 
     def _notify_of_end(self) -> None:
-        if self.is_handshaking or self.kind == INSECURE or self._held is not None:
+        if self.is_handshaking or self.kind == INSECURE or self._is_holding:
             return
         with contextlib.suppress(OSError):
-            with contextlib.suppress(SSLWantReadError):  # the client has not sent its close_notify yet
-                self._object.unwrap()
+            self._channel.end()
             self._flush()
 
 

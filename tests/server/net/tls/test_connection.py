@@ -14,8 +14,10 @@ from support.certificates import Pair, make_pair
 from support.inprocess import InProcess, serve_files
 from support.rawclient import RawClient
 from support.serverprocess import LOOPS
+from support.tlschannels import load_channels
 
 from fastfile.config.config import Config
+from fastfile.server.net.tls.channels import Channels
 
 LARGE = os.urandom(2_000_000)
 HUGE_SIZE = 64 * 1024 * 1024  # more than the buffers of both ends take
@@ -37,18 +39,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, loop: str, site: Path, pair: Pair, **options: float) -> Iterator[InProcess]:
-    running = InProcess(folder, loop, lambda *shared: serve_files(site, *shared), Config(**options), pair)
+def serving(
+    folder: Path, loop: str, site: Path, pair: Pair, channels: Channels | None = None, **options: float
+) -> Iterator[InProcess]:
+    running = InProcess(folder, loop, lambda *shared: serve_files(site, *shared), Config(**options), pair, channels)
     yield running
     running.stop()
     assert not running.failures
 
 
-@pytest.fixture(scope="module", params=LOOPS)
+# With each loop the channel of the server, and that of the standard library with one of them.
+@pytest.fixture(scope="module", params=[(loop, "") for loop in LOOPS] + [(LOOPS[-1], "memory")], ids=str)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, site: Path, pair: Pair
 ) -> Iterator[InProcess]:
-    with serving(tmp_path_factory.mktemp("server"), request.param, site, pair) as running:
+    loop, kind = request.param
+    channels = load_channels(kind) if kind else None
+    with serving(tmp_path_factory.mktemp("server"), loop, site, pair, channels) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.certificates import Pair, make_pair
 from support.inprocess import make_endpoint
+from support.tlschannels import CHANNEL_KINDS, load_channels
 
 from fastfile.message import FileSlice
 from fastfile.server.net.tls.transport import TlsEndpoint, TlsTransport
@@ -30,9 +31,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return make_pair(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(scope="module")
-def endpoint(pair: Pair) -> TlsEndpoint:
-    return make_endpoint(pair)
+@pytest.fixture(scope="module", params=CHANNEL_KINDS)
+def endpoint(request: pytest.FixtureRequest, pair: Pair) -> TlsEndpoint:
+    return make_endpoint(pair, load_channels(request.param))
 
 
 class Talk:
