@@ -13,7 +13,7 @@ import atheris
 
 FOUND = Path(__file__).parents[2] / "build/fuzz"
 MAX_SIZE = 1024
-SLOW_S = 5  # for one input: far more than any linear input takes
+SLOW_S = 30  # for one input, also where the process stands still: far more than any linear input takes
 
 
 def fuzz(name: str, seeds: list[bytes], check: Callable[[bytes], None], **options: Callable[..., bytes]) -> None:
