@@ -240,7 +240,7 @@ def test_real_builds_in_turn_are_each_shown_once_and_whole(
     browser: webdriver.Chrome, tmp_path: Path, tool: str
 ) -> None:
     root = tmp_path / "dist"
-    shutil.copytree(BUILDS / f"{tool}-2", root)
+    shutil.copytree(BUILDS / f"{tool}-2", root, dirs_exist_ok=True)
     with ServerProcess(["--live", str(root)]) as server:
         tab = Tab(browser, server)
         has_all = "window.lazy" if tool == "vite" else "true"  # else the next build takes away what is still loaded

@@ -135,7 +135,7 @@ def test_a_connection_beyond_a_clients_limit_is_closed_and_its_place_is_given_ba
                 with server.connect() as refused:
                     assert is_closed(refused)
         assert wait_until(lambda: is_served(server))
-    assert server.stderr.count("refuses 127.0.0.1, ") == 1
+    assert server.stderr.count("refuses 127.0.0.1: ") == 1
     assert server.stderr.count("\n") == 1
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from support.livepage import HANDSHAKE, Listener
 from support.rawclient import RawClient
-from support.retrying import retried
 from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 PAGE = "<!doctype html><link rel=stylesheet href=/style.css><script src={}></script>"
@@ -64,7 +63,6 @@ def test_a_change_of_before_the_page_said_so_is_told(server: ServerProcess, root
     page.close()
 
 
-@retried
 def test_a_file_that_was_there_is_waited_for_while_a_build_is_without_it(
     page: Listener, server: ServerProcess, root: Path
 ) -> None:

@@ -288,6 +288,7 @@ class Manager:
 
     def __init__(self, path: Path) -> None:
         self.environ = {"NOTIFY_SOCKET": str(path)}
+        path.unlink(missing_ok=True)  # of an attempt before
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         self._socket.settimeout(TIMEOUT_S)

@@ -135,6 +135,7 @@ class InProcess:
         self.poller.close()
         for one in listening:
             one.close()
+        os.unlink(self._socket_path)
         self._log.close()
         if upstreams is not None:
             upstreams.close_all()

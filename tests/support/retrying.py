@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import subprocess
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -25,6 +27,9 @@ def retried(test: Callable[P, None]) -> Callable[P, None]:
                 return test(*args, **kwargs)
             except (AssertionError, OSError, subprocess.TimeoutExpired):
                 traceback.print_exc()  # pytest shows it if the last attempt fails too
+            with warnings.catch_warnings():  # what the failed attempt has left open
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
         return test(*args, **kwargs)
 
     return attempt

@@ -80,7 +80,7 @@ def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedPr
 def test_a_404_finds_what_was_published_a_moment_ago(workers: str, published: PublishedFolder) -> None:
     published.publish({"index.html": b"one"})
     with serving(published, "--workers", workers) as server:
-        assert get(server, "/").body == b"one"
+        wait_until(lambda: get(server, "/").body == b"one", server)
         for number in range(4):
             published.publish({"index.html": b"two", f"{number}.js": b"new"})
             assert get(server, f"/{number}.js").body == b"new"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from support.faultyproxy import FaultyProxy
@@ -28,7 +29,7 @@ def publish(folder: Path, location: str, files: dict[str, bytes]) -> None:
 @retried
 def test_a_replica_of_a_bucket_serves_and_follows_it(tmp_path: Path, s3_location: str) -> None:
     publish(tmp_path, s3_location, FILES)
-    options = ["--store-cache", str(tmp_path / "cache"), "--store-poll", "1h", s3_location]
+    options = ["--store-cache", mkdtemp(dir=tmp_path), "--store-poll", "1h", s3_location]
     with ServerProcess(options) as server, RawClient(server.connect()) as client:
         assert client.request("/").body == b"one"
         assert client.request("/large.bin").body == FILES["large.bin"]
