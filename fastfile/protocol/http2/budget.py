@@ -8,12 +8,21 @@ TOKENS = 1000.0  # the maximum: a page that cancels all of its requests at once 
 REFILL = 33.0  # a second
 TURN = 100.0  # tokens; others then have their turn, so that a flood delays them by a fraction of a millisecond
 BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update for each 32 KiB, or less
+# What a reset of a request costs whose response was deferred, such as a listing: finding out that it is one takes 60 µs
+# of CPU. A page that cancels 60 of them at once stays within the budget.
+DEFERRED_TOKENS = 14.0
+# The same of a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
+FORWARDED_TOKENS = 6.0
+# Work that had begun when its stream was reset also costs its CPU time, but at most this much: one click on "reload"
+# while a password is checked is not a flood.
+TOKEN_S = 5e-6
+MOST_TOKENS = 200.0
 
 
 class Budget:
     """A token bucket. Spending beyond it ends the connection with ENHANCE_YOUR_CALM.
 
-    A token stands for about 5 µs of compiled work.
+    A token stands for about 5 µs (TOKEN_S) of compiled work.
     """
 
     __slots__ = ("_since_s", "_tokens", "_turn", "now_s")
@@ -44,6 +53,14 @@ class Budget:
             self._since_s = self.now_s
             if self._tokens < 0:
                 raise ConnectionFailure(ENHANCE_YOUR_CALM, "too much that brings no response")
+
+    def spend_reset(self, is_forwarded: bool) -> None:
+        """Spend the price of a reset of a request whose response was deferred."""
+        self.spend(FORWARDED_TOKENS if is_forwarded else DEFERRED_TOKENS)
+
+    def spend_time(self, cost_s: float) -> None:
+        """Spend the price of work that was done in vain."""
+        self.spend(min(cost_s / TOKEN_S, MOST_TOKENS))
 
     def earn(self, size: int) -> None:
         """Refill by the bytes of a response that were sent."""

@@ -12,7 +12,6 @@ from fastfile.server.net.transport cimport Transport
 cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
 cdef int BODY_EVENT, MORE, PAUSE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
 cdef Py_ssize_t FULL
-cdef double DEFERRED_TOKENS, FORWARDED_TOKENS, TOKEN_S, MOST_TOKENS
 
 cdef class Http2Connection(Http2Output):
     cdef long long _answered_id
@@ -39,7 +38,7 @@ cdef class Http2Connection(Http2Output):
     cpdef respond_to(self, Transfer transfer, RequestHead head)
     cpdef widen(self, Stream stream, Py_ssize_t size)
     cpdef invite(self, Stream stream)
-    @cython.locals(transfer=Transfer, tokens=double)
+    @cython.locals(transfer=Transfer, was_deferred=bint)
     cdef _on_reset(self, Stream stream)
     @cython.locals(stream=Stream, transfer=Transfer)
     cdef _on_body(self, int event)
@@ -51,5 +50,5 @@ cdef class Http2Connection(Http2Output):
     cdef _settle(self)
     @cython.locals(session=Session, service=Service, deadline_s=double, transfer=Transfer)
     cdef _set_deadline(self, double now_s)
-    @cython.locals(now_s=double, is_stuck=bint, transfer=Transfer)
+    @cython.locals(now_s=double)
     cdef _give_up(self)

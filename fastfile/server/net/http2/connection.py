@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from fastfile.errors import HTTPError, make_busy, make_too_large, make_too_slow, make_unexpected
+from fastfile.errors import HTTPError, make_busy, make_too_large, make_unexpected
 from fastfile.message import Deferred, RequestHead, Response, close_source
 from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, NO_ERROR, ConnectionFailure
 from fastfile.protocol.http2.control import BODY as BODY_EVENT
@@ -28,15 +28,6 @@ from fastfile.server.net.states import BODY, CLOSED, HEAD, IDLE, LINGERING, SEND
 from fastfile.server.net.states import MORE as MORE_FOLLOWS
 from fastfile.server.net.transport import SECURE, WOULD_BLOCK_READ, Transport
 
-# What a reset of a request costs whose response was deferred, such as a listing: finding out that it is one takes 60 µs
-# of CPU. A page that cancels 60 of them at once stays within the budget.
-DEFERRED_TOKENS = 14.0
-# The same of a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
-FORWARDED_TOKENS = 6.0
-# Work that had begun when its stream was reset also costs its CPU time, but at most this much: one click on "reload"
-# while a password is checked is not a flood.
-TOKEN_S = 5e-6
-MOST_TOKENS = 200.0
 # After this many requests of a batch the time is checked.
 LOOK_EACH = 4
 
@@ -99,7 +90,7 @@ class Http2Connection(Http2Output):
         """Charge work that was done in vain."""
         if cost_s and self.state not in (LINGERING, CLOSED):
             try:
-                self._session.budget.spend(min(cost_s / TOKEN_S, MOST_TOKENS))
+                self._session.budget.spend_time(cost_s)
             except ConnectionFailure as failure:
                 self._service.poller.begin_turn()
                 self._end(failure.code, failure.detail)
@@ -238,11 +229,10 @@ class Http2Connection(Http2Output):
         if stream is None or stream.transfer is None:
             return
         transfer: Transfer = stream.transfer  # type: ignore[assignment]
-        tokens = 0.0
-        if transfer.state == WAITING:
-            tokens = FORWARDED_TOKENS if getattr(transfer.job, "is_timed", False) else DEFERRED_TOKENS
+        was_deferred, job = transfer.state == WAITING, transfer.job
         self._forget(transfer)
-        self._session.budget.spend(tokens)
+        if was_deferred:
+            self._session.budget.spend_reset(getattr(job, "is_timed", False))
 
     def _on_body(self, event: int) -> None:
         """Read a body before the response, so that a malformed request gets no response."""
@@ -351,17 +341,6 @@ class Http2Connection(Http2Output):
             return
         if not self._transfers and not self._session.writer.size:
             self._end(NO_ERROR, "")
-        is_stuck = False
-        for transfer in [each for each in self._transfers if each.deadline_s < now_s]:
-            if transfer.state == BODY:
-                self._refuse(transfer, make_too_slow())
-            elif transfer.state == WAITING:
-                assert transfer.job is not None
-                transfer.job.cancel()
-                transfer.job = None
-                self._refuse(transfer, make_busy())
-            elif self._expire(transfer, now_s):
-                is_stuck = True
-        if is_stuck and not self._transfers:
+        if self._give_up_streams(now_s) and not self._transfers:
             self._end(ENHANCE_YOUR_CALM, "no window was opened in time")
         self._end_turn()

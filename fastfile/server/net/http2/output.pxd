@@ -13,7 +13,7 @@ from fastfile.server.net.poller cimport Poller
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
-cdef int CLOSED, PENDING, READING, SENDING, READ, WRITE
+cdef int BODY, CLOSED, PENDING, READING, SENDING, WAITING, READ, WRITE
 cdef Py_ssize_t BATCH_SIZE, AT_ONCE
 
 cdef class Http2Output(Connection):
@@ -51,4 +51,6 @@ cdef class Http2Output(Connection):
     cdef _read_from_disk(self, Transfer transfer)
     @cython.locals(writer=FrameWriter, transport=Transport, sent=Py_ssize_t)
     cdef bint _flush(self) except -1
+    @cython.locals(is_stuck=bint, transfer=Transfer)
+    cdef bint _give_up_streams(self, double now_s) except -1
     cdef bint _expire(self, Transfer transfer, double now_s) except -1

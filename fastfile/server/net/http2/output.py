@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from math import inf
 
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, make_busy, make_too_slow
 from fastfile.message import RequestHead, Response
 from fastfile.protocol.http2.constants import CANCEL, DATA_SIZE, INTERNAL_ERROR, NO_ERROR
 from fastfile.protocol.http2.session import Session
@@ -16,7 +16,7 @@ from fastfile.server.net.http2.transfer import Transfer
 from fastfile.server.net.journal import Journal
 from fastfile.server.net.poller import READ, WRITE
 from fastfile.server.net.service import Service
-from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
+from fastfile.server.net.states import BODY, CLOSED, PENDING, READING, SENDING, WAITING
 from fastfile.server.net.transport import Transport
 
 # Frames are gathered up to this size before they are sent, and no more requests are read while more than FULL bytes
@@ -237,6 +237,21 @@ class Http2Output(Connection):
         if self._journal is not None:
             self._journal.note_all_sent(self._transport.peer)
         return True
+
+    def _give_up_streams(self, now_s: float) -> bool:
+        """Give up the streams whose deadline has passed; tell whether a client read one of them too slowly."""
+        is_stuck = False
+        for transfer in [each for each in self._transfers if each.deadline_s < now_s]:
+            if transfer.state == BODY:
+                self._refuse(transfer, make_too_slow())
+            elif transfer.state == WAITING:
+                assert transfer.job is not None
+                transfer.job.cancel()
+                transfer.job = None
+                self._refuse(transfer, make_busy())
+            elif self._expire(transfer, now_s):
+                is_stuck = True
+        return is_stuck
 
     def _expire(self, transfer: Transfer, now_s: float) -> bool:
         """Give up a transfer whose client read too little; False if it may continue."""
