@@ -11,8 +11,7 @@ from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
 from fastfile.releases.manifest import EMPTY, Manifest
-from fastfile.releases.publish import BLOBS, PACKS
-from fastfile.releases.store import MIB, Corrupt, Store
+from fastfile.releases.store import BLOBS, MIB, PACKS, Corrupt, Store
 
 _THREADS = 4
 # A damaged transfer is repeated; an object that is damaged in the store stays so.
@@ -35,9 +34,10 @@ class _Part(NamedTuple):
 
 
 class _Fetched(NamedTuple):
-    """Verified blobs, and why there are no others, if there should be. ``file`` has the parts of a large one."""
+    """Verified blobs, and what is wrong with the ``bad`` ones. ``file`` has the parts of a large one."""
 
     blobs: Sequence[tuple[str, Iterable[Bytes]]]
+    bad: Sequence[str] = ()
     problem: str = ""
     file: BinaryIO | None = None
 
@@ -48,12 +48,17 @@ class _Fetched(NamedTuple):
 
 
 def fetch_blobs(
-    store: Store, manifest: Manifest, wanted: Collection[str], deliver: Deliver, folder: str | None = None
+    store: Store,
+    manifest: Manifest,
+    wanted: Collection[str],
+    deliver: Deliver,
+    folder: str | None = None,
+    report: Callable[[Iterable[str]], object] | None = None,
 ) -> None:
     """Call ``deliver`` with the digest and the verified bytes of each wanted blob.
 
     Large blobs wait in a temporary file of ``folder`` until they are verified. Raises StoreError; what was delivered
-    before is good.
+    before is good. ``report`` gets the digests of damaged and missing blobs; without it, the first one is an error.
     """
     sizes = {file.sha256: file.size for file in manifest.files if file.sha256 in wanted}
     packed: dict[str, list[_Part]] = {}
@@ -77,7 +82,7 @@ def fetch_blobs(
             fetched = running.popleft().result()
             if tasks:
                 running.append(pool.submit(tasks.popleft()))
-            _deliver(fetched, deliver)
+            _deliver(fetched, deliver, report)
     finally:
         pool.shutdown(cancel_futures=True)
         for task in running:
@@ -85,15 +90,17 @@ def fetch_blobs(
                 task.result().close()
 
 
-def _deliver(fetched: _Fetched, deliver: Deliver) -> None:
-    """Pass verified blobs on. Raises Corrupt if others are missing."""
+def _deliver(fetched: _Fetched, deliver: Deliver, report: Callable[[Iterable[str]], object] | None) -> None:
+    """Pass verified blobs on, and report bad ones. Raises Corrupt for those if no report is wanted."""
     try:
         for blob, parts in fetched.blobs:
             deliver(blob, parts)
     finally:
         fetched.close()
-    if fetched.problem:
+    if fetched.bad and report is None:
         raise Corrupt(fetched.problem)
+    if report is not None:
+        report(fetched.bad)
 
 
 def _join(parts: list[_Part]) -> list[list[_Part]]:
@@ -115,7 +122,7 @@ def _fetch_span(store: Store, key: str, span: list[_Part]) -> _Fetched:
     for _ in range(_ATTEMPTS):
         body = store.get_range(key, start, size)
         if body is None:
-            return _Fetched(good, f"{store.location}: {key} is missing")
+            return _Fetched(good, [part.sha256 for part in span], f"{store.location}: {key} is missing")
         view = memoryview(body)
         bad = []
         for part in span:
@@ -127,7 +134,8 @@ def _fetch_span(store: Store, key: str, span: list[_Part]) -> _Fetched:
         span = bad
         if not span:
             return _Fetched(good)
-    return _Fetched(good, f"{store.location}: {key} has other bytes than {len(span)} digests say")
+    problem = f"{store.location}: {key} has other bytes than {len(span)} digests say"
+    return _Fetched(good, [part.sha256 for part in span], problem)
 
 
 def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetched:
@@ -148,7 +156,7 @@ def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetc
         file.close()
         raise
     file.close()
-    return _Fetched([], problem)
+    return _Fetched([], [blob], problem)
 
 
 def _digest(file: BinaryIO) -> str:

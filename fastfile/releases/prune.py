@@ -18,8 +18,7 @@ from fastfile.releases.claim import STALE_S, Claim
 from fastfile.releases.history import History, read_history
 from fastfile.releases.manifest import Manifest, manifest_key
 from fastfile.releases.pointer import RESTORED
-from fastfile.releases.publish import BLOBS, PACKS
-from fastfile.releases.store import Corrupt, Listed, Store
+from fastfile.releases.store import BLOBS, PACKS, Corrupt, Listed, Store
 
 _BATCH = 100
 # Keys that fastfile makes, and names of files whose writer was killed; others are not touched.

@@ -13,15 +13,15 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 
 from fastfile.errors import StartError
+from fastfile.releases.blobs import fetch_blobs
 from fastfile.releases.build import Build, BuildFile
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, Place, make_object, manifest_key
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_release
-from fastfile.releases.store import MIB, Corrupt, NotModified, Store
+from fastfile.releases.store import BLOBS, MIB, PACKS, Corrupt, NotModified, Store
 from fastfile.releases.uploads import run_all
 
-BLOBS, PACKS = "blobs/", "packs/"
 # A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
 PACKED_LIMIT = MIB
 PACK_LIMIT = 16 * MIB
@@ -49,7 +49,8 @@ class Progress(Protocol):
 class Published(NamedTuple):
     """What a publish did. Without ``is_new`` the release was there already.
 
-    ``damage`` says why the release before could not be read; its assets and times are lost then.
+    ``damage`` says why the release before could not be read; its assets and times are lost then. ``damaged`` counts
+    contents that the store had with other bytes.
     """
 
     release: str
@@ -61,10 +62,14 @@ class Published(NamedTuple):
     uploaded_size: int
     is_conditional: bool
     damage: str
+    damaged: int = 0
 
 
-def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Published:
-    """Publish a folder, and keep the assets of earlier releases for ``keep_s``. Raises StartError."""
+def publish(store: Store, build: Build, keep_s: int, progress: Progress, verifies: bool = False) -> Published:
+    """Publish a folder, and keep the assets of earlier releases for ``keep_s``. Raises StartError.
+
+    ``verifies``: contents that the store has are read too, and those that are damaged are uploaded again.
+    """
     progress.begin(build.size)
     build.read(_ticking(progress))
     if not build.files:
@@ -75,17 +80,19 @@ def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Publ
         pointer, etag = found or (None, None)
         current, damage = read_current(store, pointer)
         stock = _Stock(store)
+        if verifies:
+            stock.verify(build.files, current, progress)
         now_s = int(time.time())
         files = _choose_files(build.files, current, stock, now_s, keep_s)
         own = sum(file.size for file in build.files)
         counts = (len(build.files), own, len(files) - len(build.files))
         if pointer and current and tuple(files) == current.files and stock.has_all(current):
-            return Published(pointer.release, False, *counts, 0, 0, claim.is_conditional, damage)
+            return Published(pointer.release, False, *counts, 0, 0, claim.is_conditional, damage, len(stock.damaged))
         places = _keep_places(files, build.files, current, stock)
         missing = _find_missing(build.files, places, stock)
         packs = make_packs(file for file in missing if file.size <= PACKED_LIMIT)
         large = [file for file in missing if file.size > PACKED_LIMIT]
-        new = [pack for pack in packs if stock.sizes.get(pack.key) != pack.size]
+        new = [pack for pack in packs if verifies or stock.sizes.get(pack.key) != pack.size]
         _upload(store, build, new, large, claim, progress)
         for pack in packs:
             places |= pack.places()
@@ -98,9 +105,8 @@ def publish(store: Store, build: Build, keep_s: int, progress: Progress) -> Publ
         moved = Pointer(manifest.id, sha256(body).hexdigest(), int(time.time()))
         move_pointer(store, moved, etag, claim.is_conditional)
     sent = [*large, *(file for pack in new for file in pack.files)]
-    return Published(
-        manifest.id, True, *counts, len(sent), sum(file.size for file in sent), claim.is_conditional, damage
-    )
+    size = sum(file.size for file in sent)
+    return Published(manifest.id, True, *counts, len(sent), size, claim.is_conditional, damage, len(stock.damaged))
 
 
 def read_current(store: Store, pointer: Pointer | None) -> tuple[Manifest | None, str]:
@@ -115,14 +121,34 @@ class _Stock:
     """The objects of a store that have contents, with their sizes."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
+        self.damaged: set[str] = set()  # digests of contents that have other bytes, as far as verify() looked
         self.sizes = {one.key: one.size for kind in (BLOBS, PACKS) for one in store.list(kind)}
 
     def has(self, file: ManifestFile | BuildFile, places: Mapping[str, Place]) -> bool:
         """Tell whether the store has the content of a file."""
+        if file.sha256 in self.damaged:
+            return False
         place = places.get(file.sha256)
         if place is None:
             return file.size == 0 or self.sizes.get(BLOBS + file.sha256) == file.size
         return self.sizes.get(PACKS + place.pack, -1) >= place.offset + file.size
+
+    def verify(self, built: Sequence[BuildFile], current: Manifest | None, progress: Progress) -> None:
+        """Read all contents that the next release would reuse, and note the damaged ones. Raises StoreError."""
+        places = current.places if current else {}
+        files = {file.sha256: file for file in current.files} if current else {}
+        files |= {file.sha256: ManifestFile(*file) for file in built if self.has(file, places)}
+        progress.begin(sum(file.size for file in files.values()))
+        advance = _ticking(progress)
+        reused = Manifest("", 0, None, tuple(files.values()), places)
+        fetch_blobs(
+            self._store,
+            reused,
+            files.keys(),
+            lambda blob, parts: advance(sum(map(len, parts))),
+            report=self.damaged.update,
+        )
 
     def has_all(self, manifest: Manifest) -> bool:
         """Tell whether the store has every content of a release."""

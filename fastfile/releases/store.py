@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from fastfile.errors import StartError
 from fastfile.releases.location import Location
 
+BLOBS, PACKS = "blobs/", "packs/"  # of the keys of contents
 MIB = 1 << 20
 SMALL_LIMIT = 64 * MIB  # no object that is read into memory is larger
 

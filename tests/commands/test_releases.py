@@ -79,6 +79,7 @@ def test_results_are_json_on_request(location: str, capsys: pytest.CaptureFixtur
         "carried": 0,
         "uploaded": 2,
         "uploaded_size": 4,
+        "damaged": 0,
     }
     (row,) = json.loads(run(capsys, "releases", "--json", location)[0])
     assert row.pop("created").startswith("20")

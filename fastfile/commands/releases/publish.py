@@ -21,6 +21,8 @@ from fastfile.commands.releases.shared import (
 from fastfile.config.config import BY_NAME, Config
 from fastfile.config.folder import resolve_clear_directory
 from fastfile.config.load import COMMAND_LINE
+from fastfile.config.option import Option
+from fastfile.config.values import SWITCH
 from fastfile.errors import ConfigError, StartError
 from fastfile.progress import Progress
 from fastfile.releases.build import Build
@@ -38,6 +40,13 @@ _CONTENT = {
     "dotfile": "Publish this name although it begins with a dot, such as .zgroup; repeat it for more.",
     "follow_symlinks": "Publish the targets of symbolic links that lead outside the folder.",
 }
+_VERIFY = Option(
+    group="Uploads",
+    name="verify",
+    kind=SWITCH,
+    default=False,
+    help="Read what the store has of the release, and upload what is damaged again. It takes as long as a download.",
+)
 
 USAGE = Usage(
     """\
@@ -53,6 +62,7 @@ in brackets; TIME is in days (30d), or with h, m or s.
         _DIRECTORY,
         *(BY_NAME[name]._replace(group="What is published", help=text) for name, text in _CONTENT.items()),
         KEEP_ASSETS,
+        _VERIFY,
         JSON,
     ),
     conclusion=f"""\
@@ -84,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
     progress = Progress(sys.stderr)
     began_s = time.monotonic()
     try:
-        published = publish(store, build, values["keep_assets"], progress)
+        published = publish(store, build, values["keep_assets"], progress, values["verify"])
     except KeyboardInterrupt:
         progress.clear()
         say("publish", "interrupted: nothing that is served has changed; the next publish continues this one")
@@ -123,6 +133,8 @@ def _report(build: Build, published: Published, took_s: float, as_json: bool) ->
         say("publish", f"left out, because they lead outside or are no files: {names}{more}")
     if published.damage:
         say("publish", f"{published.damage}; published without the assets and times of that release")
+    if published.damaged:
+        say("publish", f"damaged in the store: {published.damaged}; what the folder has of them was uploaded again")
     if as_json:
         print_json(
             {
@@ -133,6 +145,7 @@ def _report(build: Build, published: Published, took_s: float, as_json: bool) ->
                 "carried": published.carried,
                 "uploaded": published.uploaded_blobs,
                 "uploaded_size": published.uploaded_size,
+                "damaged": published.damaged,
                 "seconds": round(took_s, 3),
             }
         )
