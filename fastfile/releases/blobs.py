@@ -11,11 +11,9 @@ from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
 from fastfile.releases.manifest import EMPTY, Manifest
-from fastfile.releases.store import BLOBS, MIB, PACKS, Corrupt, Store
+from fastfile.releases.store import ATTEMPTS, BLOBS, MIB, PACKS, Corrupt, Store
 
 _THREADS = 4
-# A damaged transfer is repeated; an object that is damaged in the store stays so.
-_ATTEMPTS = 3
 # Bytes between two wanted blobs that cost less than another request.
 _GAP = 256 * 1024
 # Of one request: so many bytes are in memory for each thread, and once more for the blobs that are being written.
@@ -119,7 +117,7 @@ def _fetch_span(store: Store, key: str, span: list[_Part]) -> _Fetched:
     start = span[0].offset
     size = max(part.offset + part.size for part in span) - start
     good: list[tuple[str, Iterable[Bytes]]] = []
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         body = store.get_range(key, start, size)
         if body is None:
             return _Fetched(good, [part.sha256 for part in span], f"{store.location}: {key} is missing")
@@ -143,7 +141,7 @@ def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetc
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is handed over, or closed below
     problem = f"{store.location}: {key} has other bytes than its digest says"
     try:
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             file.seek(0)
             file.truncate()
             if store.get_to(key, file, size) is None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from fastfile.errors import StartError
 from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT
-from fastfile.releases.store import MIB, Corrupt, Store, Stored, StoreError
+from fastfile.releases.store import ATTEMPTS, MIB, Corrupt, Store, Stored, StoreError
 
 FORMAT = 1
 EMPTY = sha256().hexdigest()
@@ -120,20 +120,33 @@ def read_manifest(store: Store, id: str, key: str | None = None, digest: str | N
 def read_with_digest(store: Store, id: str, key: str | None = None, digest: str | None = None) -> tuple[Manifest, str]:
     """Return a manifest as read_manifest() does, and the SHA-256 of its object."""
     key = key or manifest_key(id)
-    found = store.get(key, limit=MAX_BODY)
-    if not isinstance(found, Stored):
-        raise Corrupt(f"{store.location}: there is no release {id}")
-    found_digest = sha256(found.body).hexdigest()
+    for attempt in range(1, ATTEMPTS + 1):
+        found = store.get(key, limit=MAX_BODY)
+        if not isinstance(found, Stored):
+            raise Corrupt(f"{store.location}: there is no release {id}")
+        try:
+            return _check_object(found.body, id, digest)
+        except OtherVersion as error:
+            raise StoreError(f"{store.location}: {key}: {error}") from None
+        except ValueError as error:
+            if attempt == ATTEMPTS:
+                raise Corrupt(f"{store.location}: {key}{error}") from None
+    raise AssertionError("the last attempt has returned or raised")
+
+
+def _check_object(body: bytes, id: str, digest: str | None) -> tuple[Manifest, str]:
+    """Return the manifest of an object and its digest. Raises ValueError: what is to be said after its key."""
+    found_digest = sha256(body).hexdigest()
     if digest is not None and found_digest != digest:
-        raise Corrupt(f"{store.location}: {key} has other bytes than the pointer says")
+        raise ValueError(" has other bytes than the pointer says")
     try:
-        manifest = parse_manifest(found.body)
-    except OtherVersion as error:
-        raise StoreError(f"{store.location}: {key}: {error}") from None
+        manifest = parse_manifest(body)
+    except OtherVersion:
+        raise
     except ValueError as error:
-        raise Corrupt(f"{store.location}: {key}: {error}") from None
+        raise ValueError(f": {error}") from None
     if manifest.id != id:
-        raise Corrupt(f"{store.location}: {key} is the manifest of {manifest.id}")
+        raise ValueError(f" is the manifest of {manifest.id}")
     return manifest, found_digest
 
 

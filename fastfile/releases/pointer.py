@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from fastfile.releases.manifest import Manifest, is_release_id, manifest_key, read_manifest
-from fastfile.releases.store import Conflict, Corrupt, NotModified, Store, Stored
+from fastfile.releases.store import ATTEMPTS, Conflict, Corrupt, NotModified, Store, Stored
 
 KEY = "current"
 RESTORED = "restored/"
@@ -53,13 +54,13 @@ def parse_pointer(body: bytes) -> Pointer:
 
 def read_pointer(store: Store, if_none_match: str | None = None) -> tuple[Pointer, str] | NotModified | None:
     """Return the pointer and its entity tag; None if nothing was published yet. Raises StoreError."""
-    found = store.get(KEY, if_none_match=if_none_match, limit=LIMIT)
-    if not isinstance(found, Stored):
-        return found
-    try:
-        return parse_pointer(found.body), found.etag
-    except ValueError:
-        raise Corrupt(f"{store.location}: {KEY} is not a pointer of fastfile") from None
+    for _ in range(ATTEMPTS):
+        found = store.get(KEY, if_none_match=if_none_match, limit=LIMIT)
+        if not isinstance(found, Stored):
+            return found
+        with suppress(ValueError):
+            return parse_pointer(found.body), found.etag
+    raise Corrupt(f"{store.location}: {KEY} is not a pointer of fastfile")
 
 
 def read_release(store: Store, pointer: Pointer) -> Manifest:

@@ -12,6 +12,8 @@ from fastfile.errors import StartError
 from fastfile.releases.location import Location
 
 BLOBS, PACKS = "blobs/", "packs/"  # of the keys of contents
+# A damaged transfer is repeated; an object that is damaged in the store stays so.
+ATTEMPTS = 3
 MIB = 1 << 20
 SMALL_LIMIT = 64 * MIB  # no object that is read into memory is larger
 
