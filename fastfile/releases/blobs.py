@@ -14,6 +14,7 @@ from fastfile.releases.manifest import EMPTY, Manifest
 from fastfile.releases.store import ATTEMPTS, BLOBS, MIB, PACKS, Corrupt, Store
 
 _THREADS = 4
+_LARGE_ATTEMPTS = 3
 # Bytes between two wanted blobs that cost less than another request.
 _GAP = 256 * 1024
 # Of one request: so many bytes are in memory for each thread, and once more for the blobs that are being written.
@@ -141,7 +142,7 @@ def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetc
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is handed over, or closed below
     problem = f"{store.location}: {key} has other bytes than its digest says"
     try:
-        for _ in range(ATTEMPTS):
+        for _ in range(_LARGE_ATTEMPTS):
             file.seek(0)
             file.truncate()
             if store.get_to(key, file, size) is None:

@@ -26,11 +26,15 @@ _OWN = re.compile(r"(blobs|packs)/[0-9a-f]{64}|(releases|restored)/[0-9TZ]+-[0-9
 
 
 class Pruned(NamedTuple):
-    """The releases (by id) and the other objects that were deleted, or would be."""
+    """The releases (by id) and the other objects that were deleted, or would be.
+
+    ``young`` of the releases that are kept are so only because of the grace period.
+    """
 
     releases: list[str]
     objects: list[Listed]
     kept: int
+    young: int
 
 
 def prune(store: Store, keep: int | None, older_than_s: float | None, grace_s: float, is_dry: bool) -> Pruned:
@@ -47,7 +51,7 @@ def prune(store: Store, keep: int | None, older_than_s: float | None, grace_s: f
         if history.damage:  # what it needs is not known
             raise Corrupt(history.damage[0])
         old = _choose_releases(history, keep, older_than_s, now_s)
-        old = [manifest for manifest in old if manifest_key(manifest.id) in ripe]
+        old, all_old = [manifest for manifest in old if manifest_key(manifest.id) in ripe], old
         marked = _mark(history, {manifest.id for manifest in old})
         first = [ripe[manifest_key(manifest.id)] for manifest in old]
         others = [one for key, one in ripe.items() if key not in marked and not key.startswith(manifest_key(""))]
@@ -57,7 +61,7 @@ def prune(store: Store, keep: int | None, older_than_s: float | None, grace_s: f
                 raise StartError(f"{store.location}: stopped, because a publish has begun; try again later")
             claim.hold()
             store.delete([one.key for one in batch])
-    return Pruned([manifest.id for manifest in old], others, len(history.releases) - len(old))
+    return Pruned([manifest.id for manifest in old], others, len(history.releases) - len(old), len(all_old) - len(old))
 
 
 def _choose_releases(history: History, keep: int | None, older_than_s: float | None, now_s: float) -> list[Manifest]:

@@ -13,7 +13,7 @@ from fastfile.releases.location import Location
 
 BLOBS, PACKS = "blobs/", "packs/"  # of the keys of contents
 # A damaged transfer is repeated; an object that is damaged in the store stays so.
-ATTEMPTS = 3
+ATTEMPTS = 5
 MIB = 1 << 20
 SMALL_LIMIT = 64 * MIB  # no object that is read into memory is larger
 

@@ -61,6 +61,8 @@ def test_a_release_is_listed_rolled_back_and_pruned(
     assert (out, err) == (f"{first}\n", f"fastfile rollback: replaced {second}; 1 of its assets stay reachable\n")
     assert run(capsys, "rollback", location, first)[1] == f"fastfile rollback: {first} is the current release already\n"
     assert "1 assets" not in run(capsys, "rollback", location, second)[1]
+    err = run(capsys, "prune", "--keep", "1", "-n", location)[1]
+    assert err.endswith("2 releases stay, 1 of them because they are younger than --grace\n")
     out, err = run(capsys, "prune", "--keep", "1", "--grace", "0", "-n", location)
     assert out.splitlines()[0] == f"would delete {first}"
     assert "would delete restored/" in out

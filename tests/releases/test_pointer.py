@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fastfile.releases.folder_store import FolderStore
 from fastfile.releases.location import Location
-from fastfile.releases.pointer import KEY, Pointer, move_pointer, parse_pointer, read_pointer
-from fastfile.releases.store import Conflict, Corrupt, NotModified
+from fastfile.releases.manifest import make_object, manifest_key
+from fastfile.releases.pointer import KEY, Pointer, move_pointer, parse_pointer, read_pointer, read_release
+from fastfile.releases.store import ATTEMPTS, Conflict, Corrupt, NotModified, Stored
 
 POINTER = Pointer("20231114T221320Z-0123456789ab", "a" * 64, 1_700_000_000)
 OTHER = POINTER._replace(release="20231114T221321Z-0123456789ab")
@@ -65,3 +68,33 @@ def test_only_one_of_two_publishers_moves_the_pointer(store: FolderStore, is_con
 def test_a_publisher_whose_first_attempt_succeeded_unseen_has_won(store: FolderStore) -> None:
     etag = move_pointer(store, POINTER, None)
     assert move_pointer(store, POINTER, None) == etag
+
+
+class Damaging:
+    """A store whose first responses have a flipped byte each."""
+
+    def __init__(self, store: FolderStore, count: int) -> None:
+        self.location = store.location
+        self._store = store
+        self._left = count
+
+    def get(self, key: str, **options: Any) -> Stored | NotModified | None:
+        found = self._store.get(key, **options)
+        if self._left and isinstance(found, Stored):
+            self._left -= 1
+            return found._replace(body=bytes([found.body[0] ^ 1]) + found.body[1:])
+        return found
+
+
+def test_damaged_transfers_of_a_pointer_and_its_manifest_are_repeated(store: FolderStore) -> None:
+    manifest, body = make_object(POINTER.moved_s, None, [], {})
+    store.put(manifest_key(manifest.id), body)
+    pointer = Pointer(manifest.id, sha256(body).hexdigest(), POINTER.moved_s)
+    move_pointer(store, pointer, None)
+    for read, wanted in (
+        (lambda store: read_pointer(store)[0], pointer),
+        (lambda store: read_release(store, pointer), manifest),
+    ):
+        assert read(Damaging(store, ATTEMPTS - 1)) == wanted
+        with pytest.raises(Corrupt):
+            read(Damaging(store, ATTEMPTS))

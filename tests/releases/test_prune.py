@@ -96,7 +96,7 @@ def test_releases_that_are_younger_stay(store: Store, tmp_path: Path) -> None:
 def test_within_the_grace_period_nothing_is_deleted(store: Store, tmp_path: Path) -> None:
     publish_many(store, tmp_path / "dist")
     before = all_keys(store)
-    assert prune(store, 1, None, 3600, False) == Pruned([], [], 4)
+    assert prune(store, 1, None, 3600, False) == Pruned([], [], 4, 3)
     assert all_keys(store) == before
 
 

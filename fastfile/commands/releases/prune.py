@@ -98,8 +98,11 @@ def _report(pruned: Pruned, is_dry: bool, as_json: bool) -> None:
     if is_dry:
         lines += [f"{verb} {printable(one.key)}\n" for one in pruned.objects]
     write(sys.stdout, "".join(lines))
-    say(
-        "prune",
-        f"{verb} {len(pruned.releases)} releases and {len(pruned.objects)} objects ({show_size(size)}); "
-        f"{pruned.kept} releases stay",
-    )
+    deleted = f"{_count(len(pruned.releases), 'release')} and {_count(len(pruned.objects), 'object')}"
+    young = f", {pruned.young} of them because they are younger than --grace" if pruned.young else ""
+    stays = "stays" if pruned.kept == 1 else "stay"
+    say("prune", f"{verb} {deleted} ({show_size(size)}); {_count(pruned.kept, 'release')} {stays}{young}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
