@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_FAILED_STARTS = 3  # failures of one worker before the server, or a reload, counts as failed
 SPAWN_RETRY_S = 1.0  # delay after the system had no process or descriptor for a worker
 KILL_MARGIN_S = 1.0  # after the grace period, by which a worker should have ended
+TELL_AFTER_S = 1.0  # after Ctrl+C in a terminal, for what takes longer
 LONGEST_SLEEP_S = 86400.0  # poll(2) takes an int of milliseconds
 MAX_DRAINING = 8  # generations that finish their transfers: each uses the memory of all its workers
 
@@ -75,7 +76,7 @@ class Supervisor:
             each.workers = self._children
         self._restarts = Restarts()
         self._stopping = False
-        self._kill_at_s = float("inf")
+        self._kill_at_s = self._tell_at_s = float("inf")
         self._watch = CertificateWatch()
         self._mounts = MountWatch()
         self._mounts.begin(folders_of(plan))
@@ -161,21 +162,26 @@ class Supervisor:
             self._replace_by(self._renew_certificates)
         self._errors.flush()
         self._manager.beat()
+        if time.monotonic() > self._tell_at_s:
+            self._tell_at_s = float("inf")
+            self._errors.say(f"requests in flight get {self._config.grace:g} s; press Ctrl+C again to stop now")
         if time.monotonic() > self._kill_at_s:
             self._kill_all()
 
     def _sleep_ms(self) -> int | None:
         late = (child.due_s(self._silence_s) for child in self._children.values())
         starts = (follower.due_s(self._silence_s) for follower in self._followers)
-        due_s = min(self._kill_at_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
+        due_s = min(self._kill_at_s, self._tell_at_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
         sleep_s = min(max(0.0, due_s - time.monotonic()), LONGEST_SLEEP_S)
         return None if due_s == float("inf") else int(sleep_s * 1000) + 1
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGINT and self._stopping:
             self._kill_all()
-        elif number in (signal.SIGTERM, signal.SIGINT):
+        elif number in (signal.SIGTERM, signal.SIGINT) and not self._stopping:
             self._stop()
+            if number == signal.SIGINT and self._ends_on_hangup:
+                self._tell_at_s = time.monotonic() + TELL_AFTER_S
         elif number == signal.SIGHUP and not self._stopping:
             if self._ends_on_hangup:
                 self._errors.say("the terminal was closed (SIGHUP): stopping")
@@ -189,8 +195,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Let the workers finish requests in flight, within the grace period."""
-        if self._stopping:
-            return
         self._stopping = True
         self._manager.stopping()
         self._restarts.clear()

@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -35,7 +37,19 @@ class InTerminal:
     def __init__(self, folder: Path, *before: str, terminal: bool = True) -> None:
         self._errors = folder.parent / "errors"
         self.master, slave = pty.openpty()
-        command = [*before, sys.executable, "-m", "fastfile", "--port", "0", "--workers", "2", str(folder)]
+        command = [
+            *before,
+            sys.executable,
+            "-m",
+            "fastfile",
+            "--port",
+            "0",
+            "--workers",
+            "2",
+            "--grace",
+            "60",
+            str(folder),
+        ]
 
         def take_terminal() -> None:
             os.setsid()
@@ -51,8 +65,9 @@ class InTerminal:
 
     def _wait_for_banner(self) -> None:
         printed = b""
-        while b"http://" not in printed:
+        while not (found := re.search(rb"http://localhost:(\d+)/", printed)):
             printed += os.read(self.master, 4096)
+        self.port = int(found[1])
 
     @property
     def errors(self) -> str:
@@ -90,6 +105,17 @@ def test_a_server_ends_when_its_terminal_is_closed(folder: Path) -> None:
 def test_a_hangup_ends_a_server_that_has_a_terminal(folder: Path) -> None:
     with in_terminal(folder) as server:
         server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(TIMEOUT_S) == 0
+
+
+def test_an_interrupt_that_waits_for_a_download_says_how_to_stop_at_once(folder: Path) -> None:
+    (folder / "huge.bin").write_bytes(bytes(32 << 20))
+    with in_terminal(folder) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"GET /huge.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.recv(1000, socket.MSG_PEEK)
+        server.process.send_signal(signal.SIGINT)
+        until(lambda: "fastfile: requests in flight get 60 s; press Ctrl+C again" in server.errors, "it says so")
+        server.process.send_signal(signal.SIGINT)
         assert server.process.wait(TIMEOUT_S) == 0
 
 
