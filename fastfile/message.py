@@ -71,7 +71,7 @@ class RequestHead:
     ) -> None:
         self.method = method
         self.target = target
-        self.minor_version = minor_version  # 0 or 1, which a higher one is read as (RFC 9110 §2.5); or HTTP_2
+        self.minor_version = minor_version  # 0 or 1 (a higher one counts as 1, RFC 9110 §2.5), or HTTP_2
         self.size = size  # bytes from the start of the input (leading empty lines too) to the end of the head
         self.field_lines = field_lines  # the raw section, each line with its CRLF, without the empty line
         self.keep_alive = keep_alive  # the connection persists after the response (RFC 9112 §9.3)

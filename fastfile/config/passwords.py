@@ -72,7 +72,7 @@ def parse_hash(text: str) -> Hash:
         return _parse_bcrypt(text)
     for prefix, name in _WEAK.items():
         if text.startswith(prefix):
-            raise Unusable(f"{name} hashes are not taken, scrypt and bcrypt are; {_MAKE_ONE}")
+            raise Unusable(f"{name} hashes are not accepted, only scrypt and bcrypt; {_MAKE_ONE}")
     raise Unusable(f"expected a scrypt or bcrypt hash after the user's name, got something else; {_MAKE_ONE}")
 
 

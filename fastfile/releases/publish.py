@@ -25,7 +25,7 @@ from fastfile.releases.uploads import run_all
 # A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
 PACKED_LIMIT = MIB
 PACK_LIMIT = 16 * MIB
-# So many packs may be small before their blobs are packed again: a new replica reads each pack with a request.
+# How many packs may be small before their blobs are packed again: a new replica reads each pack with a request.
 SMALL_PACK = MIB
 MAX_SMALL_PACKS = 16
 _LATEST_NS = 253402300799 * 10**9

@@ -41,7 +41,7 @@ def rollback(store: Store, release: str | None, keep_s: int) -> RolledBack:
             raise StartError(f"{damage}; name the release to go to")
         release = release or (current.previous if current else None)
         if release is None:
-            raise StartError(f"{store.location}: {pointer.release} is the first release")
+            raise StartError(f"{store.location}: {pointer.release} is the first release: there is none to go back to")
         target, digest = read_with_digest(store, release)
         if release == pointer.release and current:
             return RolledBack(release, release, 0, claim.is_conditional)

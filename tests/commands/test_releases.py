@@ -142,7 +142,7 @@ def test_a_store_is_not_published_into_itself(
 ) -> None:
     (tmp_path / "link").symlink_to("dist")
     err = run(capsys, "publish", "dist", f"file://{tmp_path}/{place}", status=1)[1]
-    assert err.endswith(f"/{place}: is in dist, which is to be published: use a store outside\n")
+    assert err.endswith(f"/{place} is inside dist, the folder to publish: use a store outside it\n")
     assert sorted(os.listdir(tmp_path / "dist")) == ["app-1.js", "index.html"]
 
 
@@ -164,7 +164,10 @@ def test_a_secret_in_a_location_is_not_repeated(capsys: pytest.CaptureFixture[st
 
 def test_what_is_left_out_is_named(location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "dist/out.html").symlink_to("/etc/passwd")
-    assert "left out, because they lead outside or are no files: out.html\n" in run(capsys, "publish", location)[1]
+    assert (
+        "left out, because they lead outside or are not regular files: out.html\n"
+        in run(capsys, "publish", location)[1]
+    )
     run(capsys, "publish", "--follow-symlinks", location)
     assert "3 files" in run(capsys, "releases", location)[0]
 

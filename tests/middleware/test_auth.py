@@ -507,12 +507,12 @@ def test_a_file_of_users_is_read_again_at_sighup_and_a_wrong_one_changes_nothing
         while "the old settings stay in force" not in server.stderr:
             assert time.monotonic() < deadline
             time.sleep(0.01)  # there is no event for another process's stderr: poll
-        assert "line 1: SHA-1 hashes are not taken" in server.stderr
+        assert "line 1: SHA-1 hashes are not accepted" in server.stderr
         assert b" 200 " in ask(server, "/a.txt", basic("bob", "second"))
 
 
 FILES = {
-    "a weak hash": (f"ann:{CHEAP}\nbob:$apr1$a$b\n", "line 2: MD5 hashes are not taken"),
+    "a weak hash": (f"ann:{CHEAP}\nbob:$apr1$a$b\n", "line 2: MD5 hashes are not accepted"),
     "a password": ("ann:secret\n", "line 1: expected a scrypt or bcrypt hash"),
     "no hash": ("ann\n", "line 1: expected USER:HASH"),
     "nobody": ("# nobody\n", "names no user"),

@@ -102,7 +102,7 @@ def test_a_profile_without_boto3_is_one_line_that_says_what_to_install(s3_server
     write_profile(tmp_path, s3_server)
     environment = without_aws(tmp_path)
     ran = publish(tmp_path, environment | {"AWS_PROFILE": "deploy"}, "s3://bucket/x", "boto3", status=1)
-    expected = "fastfile: the profile deploy of ~/.aws needs boto3: pip install boto3, or set AWS_ACCESS_KEY_ID\n"
+    expected = "fastfile: the profile deploy of ~/.aws needs boto3; run: pip install boto3; or set AWS_ACCESS_KEY_ID\n"
     assert ran.stderr == expected
 
 

@@ -123,14 +123,16 @@ def _check_apart(location: Location, directory: str) -> None:
     if location.scheme == "file":
         folder = os.path.realpath(directory)
         if os.path.commonpath([folder, os.path.realpath(location.root)]) == folder:
-            raise StartError(f"{location}: is in {printable(directory)}, which is to be published: use a store outside")
+            raise StartError(
+                f"{location} is inside {printable(directory)}, the folder to publish: use a store outside it"
+            )
 
 
 def _report(build: Build, published: Published, took_s: float, as_json: bool) -> None:
     if build.skipped:
         names = ", ".join(printable(os.fsdecode(path)) for path in build.skipped[:_MAX_SKIPPED])
         more = ", ..." if build.skipped[_MAX_SKIPPED:] else ""
-        say("publish", f"left out, because they lead outside or are no files: {names}{more}")
+        say("publish", f"left out, because they lead outside or are not regular files: {names}{more}")
     if published.damage:
         say("publish", f"{published.damage}; published without the assets and times of that release")
     if published.damaged:

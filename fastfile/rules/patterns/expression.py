@@ -1,4 +1,4 @@
-"""The regular expressions of a site's files: matched by ``re``, in bounded time, whoever wrote them.
+"""The regular expressions of a site's files: matched by ``re``, in bounded time, even hostile ones.
 
 An expression that could keep ``re`` busy for long is refused when it is read. The compiled source is generated from the
 parsed tree, so ``re`` gets exactly the measured expression, and never warns about it.

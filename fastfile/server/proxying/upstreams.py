@@ -81,7 +81,7 @@ class Upstreams:
         self._open.add(session)
 
     def release(self, user: Exchange | TunnelSession) -> None:
-        """Note that a connection is closed, and tell those who wait for an end: it was watched as a client's is."""
+        """Note that a connection is closed, for a stop that waits: the poller counted it as a client's."""
         self._open.discard(user)
         self._clients.release(b"")
 

@@ -11,7 +11,7 @@ from fastfile.relayed import ClientGone, Upload
 from fastfile.server.net.http2.connection import Http2Connection
 from fastfile.server.net.http2.transfer import Transfer
 
-# The client may send more once so much was passed on: half of a stream's window, which bounds what is kept here.
+# Bytes to pass on before the client may send more: half of a stream's window, which bounds what is kept here.
 WIDEN_SIZE = 32 * 1024
 
 

@@ -214,7 +214,7 @@ class Http2Connection(Http2Output):
         self._advance(transfer, self._service.handler.respond(head))
 
     def widen(self, stream: Stream, size: int) -> None:
-        """Let the client send more of a body: so much was passed on."""
+        """Let the client send ``size`` more bytes of a body: as many were passed on."""
         if self.state != CLOSED and not self._session.has_ended():
             self._session.widen(stream, size)
             self._wait_for(READ | WRITE)
