@@ -181,6 +181,15 @@ static int ff_stat(const char *path, ff_signature *signature, int follow)
     return 0;
 }
 
+static int ff_stat_in(int folder, const char *name, ff_signature *signature)
+{
+    struct stat status;
+    if (fstatat(folder, name, &status, 0) < 0)
+        return -1;
+    ff_sign(&status, signature);
+    return 0;
+}
+
 /* Open a file that no link leads to, folder by folder: where openat2 is missing. Does not follow ".." either. */
 static int ff_walk_beneath(int directory, const char *path)
 {

@@ -16,6 +16,7 @@ cdef Py_ssize_t read_memory(int file_fd, char *buffer, Py_ssize_t count, long lo
 cdef Py_ssize_t read_file(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2
 cpdef tuple read_beneath(int directory_fd, bytes path, Py_ssize_t limit)
 cpdef bytes read_signature(bytes path, bint follow=*)
+cpdef bint has_signature_in(int folder_fd, bytes path, Py_ssize_t start, bytes signature) except -1
 cpdef bint has_signature(bytes path, bytes signature) except -1
 
 cdef class Epoll:

@@ -52,6 +52,7 @@ cdef extern from "_sendfile.h" nogil:
     const int FF_NO_MAGIC_LINKS
     int ff_open_beneath(int directory, const char *path, int resolve)
     Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer, size_t limit, ff_signature *signature)
+    int ff_stat_in(int folder, const char *name, ff_signature *signature)
     int ff_stat(const char *path, ff_signature *signature, int follow)
     void ff_note_main()
     int ff_is_main()
@@ -411,6 +412,23 @@ cpdef bytes read_signature(bytes path, bint follow=True):
     if look(name, &signature, follow) == 0:
         return PyBytes_FromStringAndSize(<char *>&signature, sizeof(signature))
     return signature_of_failure()
+
+
+cpdef bint has_signature_in(int folder_fd, bytes path, Py_ssize_t start, bytes signature) except -1:
+    cdef const char *name = path
+    cdef const char *expected = signature
+    cdef ff_signature found
+    cdef int failed
+    if not 0 <= start <= PyBytes_GET_SIZE(path):
+        raise ValueError("start must lie within the path")
+    if PyBytes_GET_SIZE(signature) != sizeof(found):
+        return False
+    if ff_is_main():  # as look() does
+        failed = ff_stat_in(folder_fd, name + start, &found)
+    else:
+        with nogil:
+            failed = ff_stat_in(folder_fd, name + start, &found)
+    return failed == 0 and memcmp(expected, &found, sizeof(found)) == 0
 
 
 cpdef bint has_signature(bytes path, bytes signature) except -1:

@@ -315,6 +315,16 @@ def read_signature(path: bytes, follow: bool = True) -> bytes:
         return b"!"
 
 
+def has_signature_in(folder_fd: int, path: bytes, start: int, signature: bytes) -> bool:
+    """Tell whether the name in an open folder has that signature; it is the path's end, from ``start`` on."""
+    if not 0 <= start <= len(path):
+        raise ValueError("start must lie within the path")
+    try:
+        return make_signature(os.stat(path[start:], dir_fd=folder_fd)) == signature
+    except OSError:
+        return False
+
+
 def has_signature(path: bytes, signature: bytes) -> bool:
     """Tell whether read_signature() of the path is still ``signature``."""
     return read_signature(path) == signature

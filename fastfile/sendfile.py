@@ -34,3 +34,4 @@ read_beneath = _kernel.read_beneath
 make_signature = _kernel.make_signature
 read_signature = _kernel.read_signature
 has_signature = _kernel.has_signature
+has_signature_in = _kernel.has_signature_in

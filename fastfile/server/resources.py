@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from fastfile.server.proxying.upstreams import Upstreams
     from fastfile.server.run_command import Report
 
-# Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle.
-SPARE_DESCRIPTORS = 32
+# Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle, and the
+# open folders of site/plain_files.py.
+SPARE_DESCRIPTORS = 64
 
 
 class Plan(NamedTuple):

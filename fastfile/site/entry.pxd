@@ -1,25 +1,28 @@
 cimport cython
 
 from fastfile.clock cimport Clock
+from fastfile.message cimport Response
 from fastfile.site.representation cimport Representation
 from fastfile.storage.freshness cimport Stamp
 
 cdef class Entry:
+    # First what a cached request reads, so that it is in one or two cache lines.
+    cdef long long _batch_number
     cdef readonly tuple stamps
+    cdef readonly Response only
+    cdef readonly int status
+    cdef public bint used
     cdef readonly Representation identity
     cdef readonly dict variants
-    cdef readonly int status
     cdef readonly Entry fallback
     cdef readonly object offer
     cdef readonly bytes vary
     cdef readonly str hint
     cdef public bytes key
-    cdef public bint used
     cdef readonly long long size
     cdef readonly int open_files
     cdef bint _is_lone
     cdef tuple _codings
-    cdef long long _batch_number
     cdef dict _choices
     @cython.locals(stamp=Stamp)
     cpdef bint is_fresh(self, Clock clock)

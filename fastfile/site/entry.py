@@ -32,9 +32,9 @@ class Entry:
 
     ``status`` is 200 for a file and 404 if there is none. If only the ``variants`` of a file are there, ``identity`` is
     the 406 for clients that refuse them. For a 404, ``identity`` is the site's own page, or None, and ``fallback`` the
-    page of an app for navigations, or None. ``offer`` makes variants of a file that has none. ``key``
-    is the entry's key in the cache. ``vary`` names the request fields that decided on the 404, and ``hint`` says what
-    would serve the URL.
+    page of an app for navigations, or None. ``only`` is the response to each plain GET of a file without variants.
+    ``offer`` makes variants of a file that has none. ``key`` is the entry's key in the cache. ``vary`` names the
+    request fields that decided on the 404, and ``hint`` says what would serve the URL.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class Entry:
         "identity",
         "key",
         "offer",
+        "only",
         "open_files",
         "size",
         "stamps",
@@ -79,6 +80,7 @@ class Entry:
         self.used = False
         self._batch_number = 0  # the last batch in which the stamps held
         self._codings = tuple(variants) if offer is None else offer.codings
+        self.only = None if identity is None or self._codings or self.status != 200 else identity.full
         self._choices: dict[bytes | None, Representation] = {}
         self.size = OVERHEAD
         for stamp in stamps:

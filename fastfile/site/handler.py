@@ -71,6 +71,8 @@ class Handler(Responder):
         entry = self._known_entry(head)
         if entry is not None and head.method == b"GET":
             entry.used = True
+            if head.plain and entry.only is not None:
+                return entry.only
             if entry.status == 200:
                 representation = entry.select(head.accept_encoding, head.range is not None)
                 if head.plain:

@@ -3,7 +3,7 @@ cimport cython
 from fastfile.clock cimport Clock
 from fastfile.site.entry cimport Entry
 from fastfile.site.representation cimport Representation
-from fastfile.storage.freshness cimport Stamp
+from fastfile.storage.freshness cimport FileStamp, OpenFolder, Stamp
 from fastfile.storage.resource cimport Resource
 
 cdef class Folder:
@@ -11,6 +11,7 @@ cdef class Folder:
     cdef Stamp stamp
     cdef bint is_own, is_settled
     cdef object has_page, has_variants
+    cdef OpenFolder held
     cdef long long lookups
 
 cdef class PlainFiles:
@@ -18,6 +19,8 @@ cdef class PlainFiles:
     cdef object _context, _fallback, _files, _hints, _root, _rules, _small_file
     cdef bint _hashes, _has_nearest_pages, _has_whole_pages, _knows_absences
     cdef dict _folders, _media_types, _models
+    cdef list _open_folders
+    cdef long long _closed_s
     cdef tuple _fixed
     cdef bytes _index
     @cython.locals(key=bytes, entry=Entry)
@@ -40,6 +43,10 @@ cdef class PlainFiles:
     cdef Stamp _check_top(self)
     @cython.locals(folder=Folder, stamp=Stamp, absolute=bytes, signature=bytes)
     cdef Folder _look_at(self, bytes path, Stamp top)
+    @cython.locals(absolute=bytes, fd=int)
+    cdef Stamp _stamp(self, Folder folder, bytes path, bytes signature)
+    @cython.locals(held=list, folder=OpenFolder)
+    cdef bint _may_open_folder(self) except -1
     @cython.locals(absolute=bytes)
     cdef bint _has_no_variants(self, Folder folder, bytes folder_path, bytes path) except -1
     @cython.locals(model=Representation, alike=Representation, made=Representation, kind=tuple)

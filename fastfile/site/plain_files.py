@@ -23,12 +23,14 @@ from fastfile.site.file_entries import FileEntries
 from fastfile.site.representation import Representation
 from fastfile.site.shared import take_no_note
 from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
-from fastfile.storage.freshness import Stamp
+from fastfile.storage.freshness import FileStamp, OpenFolder, Stamp
 from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, is_settled
 from fastfile.storage.resource import Resource, hash_content
 from fastfile.storage.variants import may_have_variants
 
 MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
+# Of them so many are held open: descriptors are scarce, and the files of the others are found by their paths.
+MAX_OPEN_FOLDERS = 32
 MAX_KINDS = 1024
 # Files of a folder that are looked up before its names are read, once: three calls for variants of each file cost as
 # much as ten names.
@@ -41,10 +43,11 @@ _TIMES = struct.Struct("=24xQQ")
 class Folder:
     """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant.
 
-    ``is_own``: no link leads to it. ``has_page``: whether it has a 404.html; None until it was looked for.
+    ``is_own``: no link leads to it. ``has_page``: whether it has a 404.html; None until it was looked for. ``held``:
+    the open folder, if it is one of those.
     """
 
-    __slots__ = ("has_page", "has_variants", "is_own", "is_settled", "lookups", "path", "stamp")
+    __slots__ = ("has_page", "has_variants", "held", "is_own", "is_settled", "lookups", "path", "stamp")
 
     def __init__(self, path: bytes, stamp: Stamp) -> None:
         self.path = path
@@ -53,6 +56,7 @@ class Folder:
         self.is_own = not path
         self.has_variants: bool | None = None
         self.has_page: bool | None = None
+        self.held: OpenFolder | None = None
         self.lookups = 0
 
 
@@ -61,6 +65,7 @@ class PlainFiles:
 
     __slots__ = (
         "_clock",
+        "_closed_s",
         "_context",
         "_fallback",
         "_files",
@@ -74,6 +79,7 @@ class PlainFiles:
         "_knows_absences",
         "_media_types",
         "_models",
+        "_open_folders",
         "_root",
         "_rules",
         "_small_file",
@@ -98,6 +104,8 @@ class PlainFiles:
         # A tree of a release asks the follower before it says that a file is absent.
         self._knows_absences = config.spa is None and not provider.application and not self._fixed
         self._folders: dict[bytes, Folder] = {}
+        self._open_folders: list[OpenFolder] = []
+        self._closed_s = 0  # when changed folders were last closed
         self._models: dict[tuple[bytes, bool], Representation] = {}
 
     def find(self, target: bytes) -> Entry | None:
@@ -123,7 +131,7 @@ class PlainFiles:
             return None
         representation = self._represent(resource, path, name, extension, is_index)
         folder = self._folders[folder_path]
-        stamps = self._fixed or (folder.stamp, Stamp(self._root.absolute(path), resource.signature))
+        stamps = self._fixed or (folder.stamp, self._stamp(folder, path, resource.signature))
         entry = Entry(stamps, representation, {})
         self._context.keep(key, entry)
         return entry
@@ -239,6 +247,29 @@ class PlainFiles:
         if not folder.is_settled:
             folder.is_settled = is_settled(FileTimes(*_TIMES.unpack(folder.stamp.signature)), time_ns())
         return folder if folder.is_settled else None
+
+    def _stamp(self, folder: Folder, path: bytes, signature: bytes) -> Stamp:
+        """Return the stamp of a file in a folder."""
+        absolute = self._root.absolute(path)
+        if folder.held is None:
+            fd = self._root.open_folder(folder.path, folder.stamp.signature) if self._may_open_folder() else -1
+            if fd < 0:
+                return Stamp(absolute, signature)
+            folder.held = OpenFolder(folder.stamp, fd)
+            self._open_folders.append(folder.held)
+        return FileStamp(absolute, signature, folder.held)
+
+    def _may_open_folder(self) -> bool:
+        """Tell whether another folder may be held open; close those that have changed, about once a second."""
+        if len(self._open_folders) >= MAX_OPEN_FOLDERS and self._closed_s != self._clock.wall_s:
+            self._closed_s = self._clock.wall_s
+            held, self._open_folders = self._open_folders, []
+            for folder in held:
+                if folder.stamp.is_fresh(self._clock):
+                    self._open_folders.append(folder)
+                else:
+                    folder.close()
+        return len(self._open_folders) < MAX_OPEN_FOLDERS
 
     def _has_no_variants(self, folder: Folder, folder_path: bytes, path: bytes) -> bool:
         folder.lookups += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fastfile import sendfile
 from fastfile.clock import Clock
 
@@ -21,6 +23,50 @@ class Stamp:
         if self.batch_number == clock.batch_number:
             return True
         if not sendfile.has_signature(self.path, self.signature):
+            return False
+        self.batch_number = clock.batch_number
+        return True
+
+
+class OpenFolder:
+    """A folder that is held open, and the stamp of its path. Owns ``fd`` until close()."""
+
+    __slots__ = ("fd", "stamp")
+
+    def __init__(self, stamp: Stamp, fd: int) -> None:
+        self.stamp = stamp
+        self.fd = fd
+
+    def close(self) -> None:
+        """Close the descriptor. The files in the folder are not fresh afterwards."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class FileStamp(Stamp):
+    """The stamp of a file that no link leads to, in an open folder: its name is looked up there, which costs less.
+
+    The folder's own stamp shows whether the path still leads to that folder.
+    """
+
+    __slots__ = ("_folder", "_start")
+
+    def __init__(self, path: bytes, signature: bytes, folder: OpenFolder) -> None:
+        Stamp.__init__(self, path, signature)
+        self._folder = folder
+        self._start = path.rfind(b"/") + 1
+
+    def is_fresh(self, clock: Clock) -> bool:
+        if self.batch_number == clock.batch_number:
+            return True
+        folder = self._folder
+        if folder.fd < 0 or not folder.stamp.is_fresh(clock):
+            return False
+        if not sendfile.has_signature_in(folder.fd, self.path, self._start, self.signature):
             return False
         self.batch_number = clock.batch_number
         return True

@@ -77,6 +77,20 @@ class Root:
                     raise
         return self._walk(path)
 
+    def open_folder(self, path: bytes, signature: bytes) -> int:
+        """Return a descriptor for lookups in the folder that had the signature; -1 if it cannot be opened.
+
+        The caller owns it.
+        """
+        try:
+            fd = os.open(self.absolute(path), NAME_FLAGS | os.O_DIRECTORY)
+        except OSError:
+            return -1
+        if make_signature(os.fstat(fd)) != signature:
+            os.close(fd)
+            return -1
+        return fd
+
     def read_small(self, path: bytes, limit: int, top: bytes) -> tuple[bytes, bytes, int, int] | None:
         """Return the signature, content, mtime and ctime of a small file (sendfile.read_beneath); None if it is none.
 

@@ -477,6 +477,24 @@ def test_the_signature_of_a_path_is_that_of_its_status(sendfile_kernel: ModuleTy
     assert not any(sendfile_kernel.has_signature(path, other) for other in (b"", b"!", bytes(40), bytes(41)))
 
 
+@pytest.mark.parametrize("name", ["file", "folder", "link", "fifo", "old", "1600", "missing", "dangling", "loop"])
+def test_a_name_in_an_open_folder_has_the_signature_of_its_path(
+    sendfile_kernel: ModuleType, tree: Path, directory_fd: int, name: str
+) -> None:
+    path = b"/any/where/" + name.encode()
+    signature = sendfile_kernel.read_signature(os.fsencode(tree / name))
+    is_there = len(signature) == 40
+    assert sendfile_kernel.has_signature_in(directory_fd, path, 11, signature) is is_there
+    assert sendfile_kernel.has_signature_in(directory_fd, path[11:], 0, signature) is is_there
+    assert not any(
+        sendfile_kernel.has_signature_in(directory_fd, path, 11, other) for other in (b"", b"!", bytes(40), bytes(41))
+    )
+    assert not sendfile_kernel.has_signature_in(-1, path, 11, signature)
+    for start in (-1, len(path) + 1):
+        with pytest.raises(ValueError, match="start"):
+            sendfile_kernel.has_signature_in(directory_fd, path, start, signature)
+
+
 @pytest.mark.parametrize(
     ("name", "signature"),
     [
@@ -663,6 +681,7 @@ def test_the_facade_of_a_twin_has_all_of_it(kind: str) -> None:
         "read_beneath",
         "read_signature",
         "has_signature",
+        "has_signature_in",
     }
     assert facade | {"recv_into", "send_file", "send_parts", "send_response"} <= set(dir(kernel))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +17,10 @@ from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
-from fastfile.site import hints
+from fastfile.site import hints, plain_files
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
+from fastfile.storage import tags
 from fastfile.storage.metadata import is_settled
 
 NAMES = """
@@ -143,6 +146,7 @@ def test_each_target_gets_the_response_that_the_steps_make(
 ) -> None:
     """Files are made like the first one of their kind; with two orders, any may be the first."""
     monkeypatch.setattr(hints, "MAX_SEARCHES", 10_000)
+    monkeypatch.setattr(tags, "RESTLESS_NS", 0)  # a file has a tag at once, however new it is
     with monkeypatch.context() as patched:
         patched.setattr(Mounts, "find_plain", lambda *_: None)
         handler, clock = make(**OPTIONS[name])
@@ -369,3 +373,108 @@ def test_the_searches_for_hints_in_one_second_are_limited(
         assert isinstance(response, Response)
         said.append(b"single-page" in b"".join(response.parts))  # type: ignore[arg-type]
     assert said == [True, True, False, False] * 2
+
+
+def rewrite(file: Path) -> None:
+    """Change the content, but neither size nor mtime."""
+    status = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def replace(file: Path) -> None:
+    (file.parent / "new").write_text("two")
+    (file.parent / "new").rename(file)
+
+
+def replace_by_a_link(file: Path) -> None:
+    (file.parent.parent / "two").write_text("two")
+    file.unlink()
+    file.symlink_to("../two")
+
+
+def replace_the_folder(file: Path) -> None:
+    other = file.parent.with_name("other")
+    other.mkdir()
+    (other / file.name).write_text("two")
+    file.parent.rename(file.parent.with_name("aside"))
+    other.rename(file.parent)
+
+
+def replace_the_folder_by_a_link(file: Path) -> None:
+    replace_the_folder(file)
+    file.parent.rename(file.parent.with_name("other"))
+    file.parent.symlink_to("other")
+
+
+@pytest.mark.usefixtures("one_second")
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no list of descriptors")
+@pytest.mark.parametrize(
+    "change", [rewrite, replace, replace_by_a_link, replace_the_folder, replace_the_folder_by_a_link]
+)
+def test_a_change_of_a_file_in_an_open_folder_is_seen_in_the_next_batch(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "in" / "a.txt"
+    file.parent.mkdir()
+    file.write_text("one")
+    settle(tmp_path)
+    clock, config = Clock(), Config()
+    mount_points = open_roots(config, os.fsencode(tmp_path))
+    handler = make_application(config, mount_points, clock, lambda error: None)
+    ask(handler, clock, "/robots.txt")
+    for _ in range(3):
+        assert ask(handler, clock, "/in/a.txt").parts == (b"one",)
+    assert open_folders_in(tmp_path) == {"in"}
+    change(file)
+    for _ in range(2):
+        assert ask(handler, clock, "/in/a.txt").parts == (b"two",)
+        settle(tmp_path)
+    file.unlink()
+    assert ask(handler, clock, "/in/a.txt").status == 404
+    mount_points[0].root.close()
+
+
+def open_folders_in(root: Path) -> set[str]:
+    """Return the names of the folders of a root that this process holds open."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+            if path.parent == root:
+                found.add(path.name)
+    return found
+
+
+@pytest.mark.usefixtures("one_second")
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no list of descriptors")
+def test_few_folders_are_held_open_and_those_that_changed_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_files, "MAX_OPEN_FOLDERS", 3)
+    for number in range(6):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "a.txt").write_text("one")
+    settle(tmp_path)
+    clock, config = Clock(), Config()
+    mount_points = open_roots(config, os.fsencode(tmp_path))
+    handler = make_application(config, mount_points, clock, lambda error: None)
+    ask(handler, clock, "/robots.txt")
+    for number in (*range(5), *range(5)):
+        assert ask(handler, clock, f"/{number}/a.txt").parts == (b"one",)
+    held = open_folders_in(tmp_path)
+    assert len(held) == 3
+    for name in held:
+        (tmp_path / name / "b.txt").write_text("two")
+    settle(tmp_path)
+    now_s = time.time()
+    monkeypatch.setattr("fastfile.clock.time", lambda: now_s + 2)
+    ask(handler, clock, "/nothing")  # the steps look for new rules
+    assert ask(handler, clock, "/5/a.txt").parts == (b"one",)
+    assert open_folders_in(tmp_path) == {"5"}
+    for number in range(6):
+        assert ask(handler, clock, f"/{number}/a.txt").parts == (b"one",)
+    mount_points[0].root.close()
+    del handler, clock
+    gc.collect()
+    assert open_folders_in(tmp_path) == set()
