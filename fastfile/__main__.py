@@ -12,9 +12,12 @@ def main() -> int:
     # Imports leave few cycles, and looking for them is a twentieth of a start. A server (serve.py) or a command
     # (cli/main.py) turns collection on.
     gc.disable()
-    from fastfile.cli.main import main as run
+    try:
+        from fastfile.cli.main import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:  # during the imports; later ones are the command's
+        return 130
 
 
 if __name__ == "__main__":

@@ -169,6 +169,14 @@ def test_a_rotation_during_the_start_ends_nothing(folder: Path, moment: str) -> 
         assert server.stderr == ""
 
 
+@pytest.mark.parametrize("moment", MOMENTS[:2])
+def test_an_interrupt_during_the_imports_is_silent(folder: Path, moment: str) -> None:
+    environ = {**clean_environment(), "WHEN": moment, "NUMBER": str(int(signal.SIGINT))}
+    command = [sys.executable, "-c", EARLY, "--port", "0", str(folder)]
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=TIMEOUT_S)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_a_hangup_ends_a_command_that_serves_nothing(folder: Path) -> None:
     command = [sys.executable, "-m", "fastfile", "hash-password"]
     with subprocess.Popen(
