@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from glob import escape, glob
 from typing import NamedTuple
 
 from fastfile.config.config import Config
@@ -135,6 +134,8 @@ def _candidates(folder: str) -> Iterator[str]:
     for pattern in BUILD_FOLDERS:
         paths = [os.path.join(folder, ".", pattern)]
         if "*" in pattern:
+            from glob import escape, glob  # only a pattern in workspaces needs it
+
             paths = sorted(glob(os.path.join(escape(folder), ".", pattern)))
         for path in paths:
             if path not in seen and os.path.isdir(path):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -23,6 +22,9 @@ from fastfile.server.proxying.exchange import Exchange
 from fastfile.server.proxying.streams import Stream, make_context, make_stream
 from fastfile.server.proxying.tunnel import TunnelSession
 
+if TYPE_CHECKING:
+    from fastfile.server.loop import EventLoop
+
 
 class Upstreams:
     """Made before the sandbox, because it reads the certificates of authorities. ``end`` is a socket to a helper."""
@@ -31,7 +33,7 @@ class Upstreams:
         self,
         end: socket.socket,
         config: Config,
-        loop: asyncio.AbstractEventLoop,
+        loop: EventLoop,
         clock: Clock,
         poller: Poller,
         clients: Clients,
