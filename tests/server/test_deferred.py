@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from support.inprocess import SENDING, TIMEOUT_S, WAITING, InProcess, serve_files
 from support.rawclient import RawClient, Received, make_request
+from support.retrying import retried
 from support.serverprocess import LOOPS
 
 from fastfile import application
@@ -412,6 +413,7 @@ def test_it_is_logged_and_measured_with_the_time_that_it_took(server: InProcess)
     assert now[28] - counted[28] >= 50_000  # microseconds
 
 
+@retried
 def test_a_job_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     with serve_odd(tmp_path, LOOPS[0], Config(write_timeout=0.2)) as server, server.connect() as client:
         client.connection.sendall(make_request("/gate/slow", "HEAD") + make_request("/now"))
