@@ -6,6 +6,8 @@ Middleware that is off is not in the chain (application.py), so it costs nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
 
 from fastfile.errors import HTTPError
 from fastfile.message import Deferred, Field, PartialHead, RequestHead, Response, ResponseHead
@@ -29,6 +31,16 @@ class Responder:
 
     def stop(self) -> None:
         """Note that the server was told to stop, and no other one takes over."""
+
+
+def run_now(work: Callable[[], Any]) -> Future[Any]:
+    """Do the work of a Deferred in this thread, and return its done future."""
+    done: Future[Any] = Future()
+    try:
+        done.set_result(work())
+    except Exception as error:
+        done.set_exception(error)
+    return done
 
 
 class Middleware(Responder):

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from fastfile.application import add_gates, make_application, open_roots
@@ -26,7 +25,7 @@ from fastfile.message import Deferred, RequestHead, Response
 from fastfile.parser import HeadParser
 from fastfile.protocol.http2.constants import StreamFailure
 from fastfile.relayed import Relayed
-from fastfile.responder import Responder
+from fastfile.responder import Responder, run_now
 from fastfile.terminal import printable, write
 
 INTRODUCTION = """\
@@ -184,7 +183,7 @@ class Explainer:
         else:
             response = self._application.respond(head)
         while isinstance(response, Deferred):
-            response = response.finish(_run(response))
+            response = response.finish(run_now(response.work))
         if self._failures:
             raise self._failures[0]
         self._add_hint(response.status, urlsplit(url).hostname or "")
@@ -230,15 +229,6 @@ class Explainer:
 
 def _complain(text: str) -> None:
     write(sys.stderr, f"fastfile: {text}\n")
-
-
-def _run(deferred: Deferred) -> Future[Any]:
-    future: Future[Any] = Future()
-    try:
-        future.set_result(deferred.work())
-    except Exception as error:
-        future.set_exception(error)
-    return future
 
 
 def location_of(response: Response) -> str | None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastfile.application import MountPoint, add_gates, make_application, open_roots
+from fastfile.application import MountPoint, add_gates, make_application, open_roots, say_nothing
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.embedding.heads import make_head
@@ -92,7 +92,7 @@ class Files:
         self._pages: Responder | None = None
         self._has_app = plan.has_app
         if plan.has_app and config.spa is not None:
-            self._pages = make(config, say_nothing)
+            self._pages = make(config, say_nothing)  # the handler of the same folder says it
             config = config.replace(spa=None)
         self._handler = make(config, logger.warning)
 
@@ -148,10 +148,6 @@ class Files:
     def has_pages(self) -> bool:
         """Whether find_page() may find one."""
         return self._pages is not None
-
-
-def say_nothing(text: str) -> None:
-    """Discard what another handler of the same folder says too."""
 
 
 def report_failure(error: BaseException) -> None:

@@ -14,6 +14,7 @@ from fastfile.embedding.files import MAX_MOUNTS, PAGE_STATUSES, Files, Plan, rep
 from fastfile.errors import HTTPError, make_failure
 from fastfile.http.status import REASONS
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
+from fastfile.responder import run_now
 from fastfile.storage.resource import Resource
 
 Environ = dict[str, Any]
@@ -50,7 +51,7 @@ class WsgiFiles(Files):
     def _wait_for(self, response: Response | Deferred, head: RequestHead) -> Response:
         """Return a response when its work is done, which is done here."""
         while isinstance(response, Deferred):
-            done = run(response.work)
+            done = run_now(response.work)
             with self._lock:
                 self.begin()
                 try:
@@ -189,22 +190,12 @@ class Background:
     def _run(self) -> None:
         while True:
             work, on_done = self._waiting.get()
-            done = run(work)
+            done = run_now(work)
             with self._lock:
                 try:
                     on_done(done)
                 except Exception as error:
                     report_failure(error)
-
-
-def run(work: Callable[[], Any]) -> Future[Any]:
-    """Return the done future of work that is done now."""
-    done: Future[Any] = Future()
-    try:
-        done.set_result(work())
-    except Exception as error:
-        done.set_exception(error)
-    return done
 
 
 def close_body(body: Iterable[bytes]) -> None:

@@ -19,6 +19,7 @@ from fastfile.clock import Clock
 from fastfile.errors import HTTPError, make_unavailable
 from fastfile.http.target import Target
 from fastfile.message import Deferred, FileSlice, RequestHead, Response
+from fastfile.responder import run_now
 from fastfile.site.compression import Submit
 from fastfile.site.handler import Handler
 from fastfile.site.listing.feed import PIECE_SIZE, Feed
@@ -111,11 +112,7 @@ class LookUp:
         site.clock.begin_batch()
         response = site.handler.respond(self._head)
         while isinstance(response, Deferred):
-            job: Future[Any] = Future()
-            try:
-                job.set_result(response.work())
-            except Exception as error:
-                job.set_exception(error)
+            job = run_now(response.work)
             site.clock.begin_batch()
             try:
                 response = response.finish(job)

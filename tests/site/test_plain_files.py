@@ -7,9 +7,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from fastfile.application import make_application, open_roots
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
+from fastfile.responder import run_now
 from fastfile.site import hints, plain_files
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
@@ -129,9 +128,7 @@ def ask(handler: Handler, clock: Clock, target: str, **fields: bytes) -> Respons
     clock.begin_batch()
     response = handler.respond(RequestHead(b"GET", target.encode(), 1, 0, authority=b"localhost", **fields))
     while isinstance(response, Deferred):  # a listing
-        job: Future[Any] = Future()
-        job.set_result(response.work())
-        response = response.finish(job)
+        response = response.finish(run_now(response.work))
     return response
 
 

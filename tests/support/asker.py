@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.message import Deferred, FileSlice, RequestHead, Response
+from fastfile.responder import run_now
 from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
 
@@ -56,12 +56,7 @@ class Asker:
 def complete(response: Response | Deferred) -> Response:
     """Do the work of a thread at once."""
     while isinstance(response, Deferred):
-        future: Future[object] = Future()
-        try:
-            future.set_result(response.work())
-        except OSError as error:
-            future.set_exception(error)
-        response = response.finish(future)
+        response = response.finish(run_now(response.work))
     return response
 
 

@@ -22,7 +22,7 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.config.passwords import make_hash
 from fastfile.message import PENDING, Deferred, RequestHead, Response
-from fastfile.responder import Responder
+from fastfile.responder import Responder, run_now
 from fastfile.storage.root import Root
 
 MANY = 20_000  # entries of a large folder
@@ -48,11 +48,7 @@ class Loop:
         self.clock.begin_batch()
         response = self.turn(lambda: handler.respond(head))
         while isinstance(response, Deferred):
-            job: Future[Any] = Future()
-            try:
-                job.set_result(response.work())
-            except Exception as error:
-                job.set_exception(error)
+            job = run_now(response.work)
             finish = response.finish
             response = self.turn(lambda finish=finish, job=job: finish(job))
         if response.source is not None:
