@@ -109,26 +109,12 @@ class Worker:
         disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
         self._handler = self._make_handler(config, mount_points, disk)
         self._service = self._make_service(config, disk, plan.contexts, plan.report)
-        services = [self._service]
         self._sockets = [*sockets.own, *sockets.redirecting]
-        max_connections = connections
-        connections += len(self._sockets) - 1  # each is watched like a connection
-        tls = None if plan.contexts is None else make_endpoint(plan.contexts)
-        self._listeners = [
-            self._listen(self._service, listening, connections, None if listening.family == socket.AF_UNIX else tls)
-            for listening in sockets.own
-        ]
-        if sockets.redirecting:
-            service = self._make_redirecting(config, sockets.port)
-            services.append(service)
-            self._listeners += [self._listen(service, each, connections) for each in sockets.redirecting]
         if meter is not None:
             self._sockets.append(meter.listening)
             if meter.page:
-                self._gauges = Gauges(meter.board.slots(meter.page), max_connections)
-            answering = meter.make_handler(metrics_hosts(plan.config), self._tell_metrics, self._asker)
-            services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
-            self._listeners.append(self._listen(services[-1], meter.listening, connections + 1))
+                self._gauges = Gauges(meter.board.slots(meter.page), connections)
+        services, self._listeners = self._make_listeners(config, sockets, meter, plan.contexts, connections)
         unending = [each for each in (self._pages, self._upstreams) if each is not None]
         net = (self._clock, self._poller, self._clients, services, self._listeners)
         self._draining = Draining(plan.config, loop, *net, unending)
@@ -168,6 +154,26 @@ class Worker:
         service.http2 = make_http2(config, self._clock)
         service.uploads = self._upstreams
         return service
+
+    def _make_listeners(
+        self, config: Config, sockets: Sockets, meter: Meter | None, contexts: Contexts | None, connections: int
+    ) -> tuple[list[Service], list[Listener]]:
+        """Return the services, the main one first, and the listeners on all sockets."""
+        services = [self._service]
+        connections += len(sockets.own) + len(sockets.redirecting) - 1  # each is watched like a connection
+        tls = None if contexts is None else make_endpoint(contexts)
+        listeners = [
+            self._listen(self._service, listening, connections, None if listening.family == socket.AF_UNIX else tls)
+            for listening in sockets.own
+        ]
+        if sockets.redirecting:
+            services.append(self._make_redirecting(config, sockets.port))
+            listeners += [self._listen(services[-1], each, connections) for each in sockets.redirecting]
+        if meter is not None:
+            answering = meter.make_handler(metrics_hosts(config), self._tell_metrics, self._asker)
+            services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
+            listeners.append(self._listen(services[-1], meter.listening, connections + 1))
+        return services, listeners
 
     def _make_redirecting(self, config: Config, port: int) -> Service:
         """Return the service of --redirect-http; its ACME challenges use only deferred work of the main one."""
