@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from ssl import MemoryBIO, SSLContext, SSLError, SSLObject, SSLWantReadError
+from ssl import MemoryBIO, SSLContext, SSLError, SSLWantReadError
 from typing import Any
 
 from fastfile.sendfile import WOULD_BLOCK, read_cached, send_parts, slice_of
@@ -18,7 +18,7 @@ FULL = RECORD  # the same; compiled, a number of C, which other modules do not s
 
 
 class Channel:
-    """The interface. ``connection`` is the standard library's object, for what was negotiated.
+    """The interface. ``connection`` is the standard library's object; its ``context`` has the certificate in use.
 
     ``size`` and ``sent`` are the bytes of ciphertext since none was held, and how many of them have left; send() sets
     them. ``has_ended``: the client has sent close_notify.
@@ -26,7 +26,7 @@ class Channel:
 
     __slots__ = ("connection", "has_ended", "sent", "size")
 
-    connection: SSLObject
+    connection: Any
     has_ended: bool
     size: int
     sent: int
@@ -45,6 +45,10 @@ class Channel:
 
     def shake_hands(self, wire: bytearray, count: int) -> bool:
         """Continue the handshake with ``count`` bytes of ciphertext; False if it needs more."""
+        raise NotImplementedError
+
+    def protocol(self) -> bytes:
+        """Return the protocol that ALPN has negotiated; b"" if there is none."""
         raise NotImplementedError
 
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
@@ -107,6 +111,9 @@ class MemoryChannel(Channel):
         except SSLWantReadError:
             return False
         return True
+
+    def protocol(self) -> bytes:
+        return (self._engine.selected_alpn_protocol() or "").encode()
 
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
         self._feed(wire, count)

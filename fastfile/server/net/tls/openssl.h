@@ -23,7 +23,7 @@ enum {
     FF_RECORD = 16 * 1024,         /* the most plaintext in one record (RFC 8446 5.1) */
     FF_OVERHEAD = 256,             /* of a record: header, tag and padding (RFC 8446 5.2) */
     FF_OUTPUT = 5 * (FF_RECORD + FF_OVERHEAD),
-    FF_ERROR = -3,                 /* results of ff_decrypt() and ff_encrypt(); ff_failure says more */
+    FF_ERROR = -3,                 /* a result; OpenSSL's error queue says more */
     /* OpenSSL's constants */
     FF_WANT_READ = 2,              /* SSL_ERROR_WANT_READ */
     FF_ZERO_RETURN = 6,            /* SSL_ERROR_ZERO_RETURN */
@@ -45,6 +45,8 @@ typedef void (*ff_info)(const SSL *ssl, int where, int result);
     X(void, SSL_CTX_set_info_callback, (SSL_CTX *, ff_info)) \
     X(SSL_CTX *, SSL_get_SSL_CTX, (const SSL *)) \
     X(void, SSL_set_bio, (SSL *, BIO *, BIO *)) \
+    X(int, SSL_do_handshake, (SSL *)) \
+    X(void, SSL_get0_alpn_selected, (const SSL *, const unsigned char **, unsigned int *)) \
     X(int, SSL_read_ex, (SSL *, void *, size_t, size_t *)) \
     X(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *)) \
     X(int, SSL_get_error, (const SSL *, int)) \
@@ -321,6 +323,16 @@ static int ff_keep(ff_wire *wire)
     wire->held_size = left + shared->output_size;
     wire->held_start = 0;
     return 1;
+}
+
+/* Continue the handshake: 1 if it is done, 0 if it needs more input, or FF_ERROR. */
+static int ff_shake_hands(SSL *ssl)
+{
+    ff.ERR_clear_error();
+    int result = ff.SSL_do_handshake(ssl);
+    if (result == 1)
+        return 1;
+    return ff.SSL_get_error(ssl, result) == FF_WANT_READ ? 0 : FF_ERROR;
 }
 
 /* Decrypt all whole records. Return the bytes, or FF_ERROR; ``ended`` is set by close_notify. */

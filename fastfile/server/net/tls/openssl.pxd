@@ -25,11 +25,13 @@ cdef class OpensslChannel(Channel):
     cdef ff_wire *wire
     cdef BIO *bio
     cdef int offer(self, bytearray wire, Py_ssize_t count) except -1
+    cdef int fail(self) except -1
     cdef int keep(self, bint is_done) except -1
     cpdef feed(self, bytearray data)
     cpdef bytes take_back(self)
     cpdef bint has_input(self) except -1
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1
+    cpdef bytes protocol(self)
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2
     cpdef write(self, bytes data, Py_ssize_t start, Py_ssize_t stop)
     cpdef Py_ssize_t write_file(self, int fd, long long offset, Py_ssize_t count, bint is_cached) except -1

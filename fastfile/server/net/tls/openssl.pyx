@@ -1,8 +1,8 @@
 # cython: language_level=3
 """A channel that calls the OpenSSL that Python has loaded. MemoryChannel is the specification; tests compare the two.
 
-The standard library makes contexts and connections, and shakes hands. Records are encrypted and decrypted here, without
-the objects and copies that the standard library makes of each.
+The standard library makes contexts, with certificates and callbacks, and connections. Handshakes and records are done
+here, without the objects and copies that the standard library makes of each.
 """
 
 cimport cython
@@ -25,6 +25,7 @@ cdef extern from "openssl.h" nogil:
         SSL_CTX *(*SSL_get_SSL_CTX)(const SSL *)
         int (*SSL_get_error)(const SSL *, int result)
         int (*SSL_shutdown)(SSL *)
+        void (*SSL_get0_alpn_selected)(const SSL *, const unsigned char **data, unsigned int *size)
         void (*ERR_clear_error)()
         unsigned long (*ERR_peek_last_error)()
         void (*ERR_error_string_n)(unsigned long code, char *text, size_t size)
@@ -41,6 +42,7 @@ cdef extern from "openssl.h" nogil:
     void ff_disconnect(ff_wire *wire, BIO *bio)
     int ff_feed(ff_wire *wire, const char *data, size_t size)
     int ff_keep(ff_wire *wire)
+    int ff_shake_hands(SSL *)
     Py_ssize_t ff_decrypt(SSL *, ff_wire *wire, char *buffer, size_t size, int *ended)
     int ff_write(SSL *, ff_wire *wire, const char *data, size_t size)
     int ff_seal(SSL *, ff_wire *wire)
@@ -72,7 +74,7 @@ def why_unusable():
         return f"OpenSSL: {missing.decode()} was not found"
     if ff.OpenSSL_version_num() != ssl.OPENSSL_VERSION_NUMBER:
         return "there is another OpenSSL than that of Python"
-    cdef Py_ssize_t offset = find_connection()
+    cdef Py_ssize_t offset = find_connection() if hasattr(ssl.SSLContext, "_wrap_bio") else -1
     if offset < 0:
         return "Python's module _ssl has objects of an unknown layout"
     connection_offset = offset
@@ -100,15 +102,14 @@ cdef Py_ssize_t find_connection() except -2:
 
 cdef Py_ssize_t find_in_one(context, SSL_CTX *pointer) except -2:
     global ff_seen
-    made = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-    engine = getattr(made, "_sslobj", None)
+    made = context._wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), True)
     cdef Py_ssize_t offset = -1
     ff_seen = NULL
     try:
         made.do_handshake()
     except ssl.SSLWantReadError:
-        if engine is not None and ff_seen != NULL and ff.SSL_get_SSL_CTX(ff_seen) == pointer:
-            offset = ff_find(<void *>engine, object.__basicsize__, type(engine).__basicsize__)
+        if ff_seen != NULL and ff.SSL_get_SSL_CTX(ff_seen) == pointer:
+            offset = ff_find(<void *>made, object.__basicsize__, type(made).__basicsize__)
     ff_seen = NULL
     return offset
 
@@ -137,13 +138,13 @@ cdef class OpensslChannels:
 
 cdef OpensslChannel make_channel(OpensslChannels channels, context):
     cdef OpensslChannel channel = OpensslChannel.__new__(OpensslChannel)
-    connection = context.wrap_bio(channels.incoming, channels.outgoing, True)
+    # Not wrap_bio(): of the object that it puts around this one, nothing is used.
+    connection = context._wrap_bio(channels.incoming, channels.outgoing, True)
     channel.has_ended = False
     channel.size = channel.sent = 0
     channel.channels = channels
-    channel.connection = connection
-    channel.engine = connection._sslobj
-    channel.pointer = <SSL *>ff_word(<void *>channel.engine, connection_offset)
+    channel.connection = channel.engine = connection
+    channel.pointer = <SSL *>ff_word(<void *>connection, connection_offset)
     channel.wire = ff_connect(channel.pointer, channels.shared, &channel.bio)
     if channel.wire == NULL:
         raise MemoryError
@@ -171,13 +172,17 @@ cdef class OpensslChannel(Channel):
 
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1:
         self.offer(wire, count)
-        try:
-            self.engine.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        finally:
-            self.keep(True)
-        return True
+        cdef int result = ff_shake_hands(self.pointer)
+        if result == FF_ERROR:
+            self.fail()
+        self.keep(True)
+        return result == 1
+
+    cpdef bytes protocol(self):
+        cdef const unsigned char *data
+        cdef unsigned int size
+        ff.SSL_get0_alpn_selected(self.pointer, &data, &size)
+        return PyBytes_FromStringAndSize(<const char *>data, size)
 
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2:
         cdef int ended = False
@@ -186,9 +191,7 @@ cdef class OpensslChannel(Channel):
             return -1
         count = ff_decrypt(self.pointer, self.wire, PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer), &ended)
         if count == FF_ERROR:
-            error = make_error()
-            self.keep(True)
-            raise error
+            self.fail()
         self.keep(True)
         if ended:
             self.has_ended = True
@@ -241,6 +244,12 @@ cdef class OpensslChannel(Channel):
         if count > 0 and not ff_feed(self.wire, PyByteArray_AS_STRING(wire), count):
             raise MemoryError
         return 0
+
+    cdef int fail(self) except -1:
+        """Raise the error of OpenSSL, and keep the alert that it has written."""
+        error = make_error()
+        self.keep(True)
+        raise error
 
     cdef int keep(self, bint is_done) except -1:
         if not ff_keep(self.wire) or not is_done:

@@ -20,12 +20,15 @@ cdef int FIRST_LETTER, LAST_LETTER
 cdef class TlsEndpoint:
     cdef public object contexts, channels
     cdef bytearray wire
+    @cython.locals(transport=TlsTransport)
+    cpdef Transport make_transport(self, int fd, bytes peer, bint has_preface)
 
 cdef class TlsTransport(Transport):
     cdef TlsEndpoint _endpoint
     cdef Channel _channel
     cdef bint _is_fresh, _is_raw, _is_holding
     cdef long long _plain, _reported, _left
+    cdef _set_up(self, int fd, bytes peer, TlsEndpoint endpoint, bint has_preface)
     cpdef bint end_preface(self, bytearray rest) except -1
     cpdef bint covers(self, bytes authority) except -1
     @cython.locals(count=Py_ssize_t, wire=bytearray)

@@ -49,7 +49,10 @@ class TlsEndpoint:
 
     def make_transport(self, fd: int, peer: bytes, has_preface: bool) -> Transport:
         """Return the transport of an accepted socket; ``has_preface``: what a proxy says comes before TLS."""
-        return TlsTransport(fd, peer, self, has_preface)
+        # Without __init__: compiled, its call costs more than all that it does.
+        transport = TlsTransport.__new__(TlsTransport)
+        transport._set_up(fd, peer, self, has_preface)
+        return transport
 
 
 class TlsTransport(Transport):
@@ -67,6 +70,9 @@ class TlsTransport(Transport):
     )
 
     def __init__(self, fd: int, peer: bytes, endpoint: TlsEndpoint, has_preface: bool) -> None:
+        self._set_up(fd, peer, endpoint, has_preface)
+
+    def _set_up(self, fd: int, peer: bytes, endpoint: TlsEndpoint, has_preface: bool) -> None:
         self.fd = fd
         self.peer = peer
         self.kind = SECURE
@@ -193,7 +199,7 @@ class TlsTransport(Transport):
         if not self._channel.shake_hands(self._endpoint.wire, count):
             return False
         self.is_handshaking = False
-        self.alpn = (self._channel.connection.selected_alpn_protocol() or "").encode()
+        self.alpn = self._channel.protocol()
         return True
 
     def _decrypt(self, count: int, buffer: bytearray) -> int:
