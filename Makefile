@@ -52,7 +52,6 @@ test-pure: $(VENV)/ready-$(TEST_EXTRA)
 test-all: $(addprefix test-python-,$(VERSIONS))
 
 test-python-%:
-	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=builtin
 	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=uvloop
 	$(MAKE) test test-pure PYTHON=$(call find-python,$*) VENV=.venv-$* FASTFILE_TEST_LOOP=asyncio
 

@@ -50,10 +50,10 @@ static int ff_epoll_ctl(int epoll, int operation, int fd, uint32_t interest)
     return epoll_ctl(epoll, operation, fd, &event);
 }
 
-static int ff_epoll_wait(int epoll, int *ready, int most, int timeout_ms)
+static int ff_epoll_wait(int epoll, int *ready, int most)
 {
     struct epoll_event events[FF_BATCH];
-    int count = epoll_wait(epoll, events, most, timeout_ms);
+    int count = epoll_wait(epoll, events, most, 0);
     for (int i = 0; i < count; i++)
         ready[i] = events[i].data.fd;
     return count;

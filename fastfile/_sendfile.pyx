@@ -36,7 +36,7 @@ cdef extern from "_sendfile.h" nogil:
     Py_ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int epoll_create1(int flags)
     int ff_epoll_ctl(int epoll, int operation, int fd, unsigned int interest)
-    int ff_epoll_wait(int epoll, int *ready, int most, int timeout_ms) nogil
+    int ff_epoll_wait(int epoll, int *ready, int most)
     int close_fd "close"(int fd)
     int shutdown(int fd, int how)
     int ff_reset_on_close(int fd)
@@ -90,13 +90,8 @@ cdef class Epoll:
             close_fd(self.fd)
         self.fd = -1
 
-    cpdef int wait(self, int timeout_ms) except -1:
-        cdef int count
-        if timeout_ms == 0:
-            count = ff_epoll_wait(self.fd, self.batch, FF_BATCH, 0)
-        else:
-            with nogil:
-                count = ff_epoll_wait(self.fd, self.batch, FF_BATCH, timeout_ms)
+    cpdef int wait(self) except -1:
+        cdef int count = ff_epoll_wait(self.fd, self.batch, FF_BATCH)
         if count < 0:
             if errno != EINTR:
                 PyErr_SetFromErrno(OSError)

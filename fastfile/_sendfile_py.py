@@ -31,10 +31,7 @@ _NOWAIT = getattr(os, "RWF_NOWAIT", -1)  # -1: every call fails
 
 
 class Epoll:
-    """An epoll(7): wait() fetches a batch and returns its size, ready() its descriptors one by one.
-
-    wait() waits at most ``timeout_ms``, and for ever if that is -1; a signal may end it with an empty batch.
-    """
+    """An epoll(7): wait() fetches a batch without waiting and returns its size, ready() its descriptors one by one."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -52,8 +49,8 @@ class Epoll:
     def close(self) -> None:
         self._epoll.close()
 
-    def wait(self, timeout_ms: int) -> int:
-        self._batch = self._epoll.poll(None if timeout_ms < 0 else timeout_ms / 1000, BATCH)
+    def wait(self) -> int:
+        self._batch = self._epoll.poll(0, BATCH)
         return len(self._batch)
 
     def ready(self, index: int) -> int:

@@ -205,15 +205,13 @@ def announce(
     """Print the banner, unless standard output is closed or a full pipe: serving must not wait for it."""
     from fastfile.cli.banner import Facts, make_banner
     from fastfile.server.lan import lan_addresses
-    from fastfile.server.resources import choose_loop
 
-    loop = choose_loop(config)
     facts = Facts(
         root_path=os.getcwd() if root_path == "." else root_path,
         endpoints=endpoints,
         lan=lan_addresses() if any(endpoint.is_wildcard for endpoint in endpoints) else (),
         workers=config.workers,
-        loop="built-in loop" if loop == "builtin" else loop,
+        loop="uvloop" if config.loop != "asyncio" and _uvloop_version() else "asyncio",
         kernels=describe_kernels(),
         notices=notices,
         files=config.files,

@@ -40,8 +40,6 @@ def check_together(config: Config) -> None:
     if config.live and config.workers > 1:
         problem = f"it works only with one worker, and --workers is {config.workers}"
         raise ConfigError("--live", config.source("live"), problem)
-    if config.live and config.loop == "builtin":
-        raise ConfigError("--loop", config.source("loop"), "builtin cannot be used with --live, which runs tasks")
     if config.location is not None:
         for name in ("live", "run"):
             if getattr(config, name):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.server.threads import Offload, OnDone, Waiter, copy_result
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop, Timer
 
 
 class Deadline:
@@ -20,7 +18,7 @@ class Deadline:
     late.
     """
 
-    def __init__(self, offload: Offload, loop: EventLoop, clock: Clock, timeout_s: float) -> None:
+    def __init__(self, offload: Offload, loop: asyncio.AbstractEventLoop, clock: Clock, timeout_s: float) -> None:
         self._offload = offload
         self.loop = loop
         self.clock = clock
@@ -48,7 +46,7 @@ class _Race:
         self.future = Waiter(self._leave)
         self.has_ended = False
         self.job: Future[Any] | None = None
-        self.timer: Timer | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def end(self, job: Future[Any]) -> None:
         self._owner.is_stuck = False

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.server.deadline import Deadline
 from fastfile.server.threads import Offload, OnDone
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop
 
 MAX_LOOKUPS = 256  # queued or running lookups; more get 503 at once
 NICENESS = 10  # of the encoding thread
@@ -24,7 +22,7 @@ class WorkerDiskThreads:
 
     def __init__(
         self,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_failure: Callable[[BaseException], None],
         timeout_s: float,

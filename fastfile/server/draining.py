@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -14,9 +15,6 @@ from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import Poller
 from fastfile.server.net.service import Service
 from fastfile.server.net.sweep import connections_of
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop
 
 # The first request of a connected, silent client may be in flight.
 SILENT_GRACE_S = 0.7
@@ -34,7 +32,7 @@ class Draining:
     def __init__(
         self,
         config: Config,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
         poller: Poller,
         clients: Clients,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.server.log.access import AccessLog, open_log
-from fastfile.server.loop import Loop
 from fastfile.site.handler import allowed_hosts
 from fastfile.terminal import wants_colour
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from fastfile.server.channel import WorkerChannel
     from fastfile.server.disk_threads import WorkerDiskThreads
     from fastfile.server.following.asking import Asker
-    from fastfile.server.loop import EventLoop
     from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -59,29 +57,16 @@ class Sockets(NamedTuple):
     port: int
 
 
-def choose_loop(config: Config) -> str:
-    """Return the event loop of --loop; ``auto`` is the built-in one, except where it does not do."""
-    if config.loop != "auto":
-        return config.loop
-    if hasattr(select, "epoll") and not config.live:  # --live runs tasks
-        return "builtin"
-    try:
-        import uvloop  # noqa: F401
-    except ImportError:
-        return "asyncio"
-    return "uvloop"
-
-
-def make_loop(name: str) -> EventLoop:
-    """Return a new event loop of choose_loop()."""
-    if name == "builtin":
-        return Loop()
-    if name == "uvloop":
-        import uvloop
-
-        return uvloop.new_event_loop()
-    import asyncio
-
+def make_loop(name: str) -> asyncio.AbstractEventLoop:
+    """Return the event loop of --loop; ``auto`` is uvloop if it is installed."""
+    if name != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if name == "uvloop":
+                raise
+        else:
+            return uvloop.new_event_loop()
     return asyncio.new_event_loop()
 
 
@@ -134,7 +119,7 @@ def make_endpoint(contexts: Contexts) -> TlsEndpoint:
 def make_asker(
     config: Config,
     channel: WorkerChannel,
-    loop: EventLoop,
+    loop: asyncio.AbstractEventLoop,
     clock: Clock,
     report: Callable[[BaseException], None],
 ) -> Asker | None:
@@ -147,7 +132,7 @@ def make_asker(
 
 
 def open_disk_threads(
-    config: Config, loop: EventLoop, clock: Clock, report: Callable[[BaseException], None]
+    config: Config, loop: asyncio.AbstractEventLoop, clock: Clock, report: Callable[[BaseException], None]
 ) -> WorkerDiskThreads:
     """Return threads for a disk that can hang. Few servers have one, so the import is here."""
     from fastfile.server.disk_threads import WorkerDiskThreads

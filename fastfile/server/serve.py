@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from fastfile.server.confinement.sandbox import rehearse
 from fastfile.server.https.certificates import load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
-from fastfile.server.resources import Plan, choose_loop
+from fastfile.server.resources import Plan
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 
@@ -188,16 +187,12 @@ def preload(config: Config) -> list[str]:
             from fastfile.server.net.http2 import body  # noqa: F401
     if config.http == "2":
         from fastfile.middleware import http2  # noqa: F401
-    loop = choose_loop(config)
-    if loop == "uvloop":
+    if config.loop != "asyncio":
         try:
             import uvloop  # noqa: F401
         except ImportError:
-            raise StartError(f"--loop uvloop: {tell_missing('uvloop')}, or leave the option out") from None
-    elif loop == "asyncio":
-        import asyncio  # noqa: F401
-    elif not hasattr(select, "epoll"):
-        raise StartError("--loop builtin: this system has no epoll; leave the option out")
+            if config.loop == "uvloop":
+                raise StartError(f"--loop uvloop: {tell_missing('uvloop')}; or --loop asyncio") from None
     if config.compress:
         from fastfile.site import compression  # noqa: F401
         from fastfile.storage.encoders import tell_what_is_missing

@@ -5,6 +5,7 @@ The result returns in a batch of the loop.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -15,12 +16,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastfile.clock import Clock
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop
 
 # Enough for several concurrent disk reads; computations share the worker's one core anyway.
 THREADS = 4
@@ -66,7 +64,7 @@ class Offload:
 
     def __init__(
         self,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
         on_failure: Callable[[BaseException], None],
         max_threads: int = THREADS,

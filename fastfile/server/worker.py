@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -37,7 +38,6 @@ from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.resources import (
     Plan,
     Sockets,
-    choose_loop,
     close_helper,
     make_asker,
     make_endpoint,
@@ -56,7 +56,6 @@ from fastfile.site.handler import Handler
 
 if TYPE_CHECKING:
     from fastfile.dev.pages import Pages
-    from fastfile.server.loop import EventLoop
     from fastfile.server.metrics.endpoint import Meter
     from fastfile.server.net.tls.contexts import Contexts
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -83,7 +82,7 @@ class Worker:
         channel: WorkerChannel,
         errors: ErrorLog,
         meter: Meter | None,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         helper: Helper | None,
     ) -> None:
         config = plan.config
@@ -142,7 +141,6 @@ class Worker:
             # Imported here (and by serve.preload()): only --live needs it.
             from fastfile.dev.live import make_live
 
-            surroundings: Any  # choose_loop() gives --live no loop but asyncio's or uvloop's
             surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors, report_of_command)
             inner, self._pages = make_live(self._handler, config, *surroundings)
         if self._upstreams is not None:
@@ -232,7 +230,7 @@ class Worker:
     def _ask_for_successors(self) -> None:
         self._channel.send(RENEW)
 
-    def _on_failed_callback(self, loop: EventLoop, context: dict[str, Any]) -> None:
+    def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report an exception that the loop caught from a callback; the worker keeps running."""
         self._errors.report_failure(context.get("exception") or RuntimeError(context["message"]))
 
@@ -273,7 +271,7 @@ def run_worker(plan: Plan, sockets: Sockets, channel: WorkerChannel, errors: Err
     try:
         helper = start_helper(plan.config)  # it may do what a worker may not
         problem = filter_calls(plan.config)
-        loop = make_loop(choose_loop(plan.config))
+        loop = make_loop(plan.config.loop)
     except (OSError, StartError) as error:
         return _fail(channel, error)
     try:

@@ -6,11 +6,11 @@ Small files are read into memory, and their descriptors are closed at once.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from fastfile.hashes import blake2b
 from fastfile.message import FileSlice
 from fastfile.sendfile import make_signature, read_cached
 from fastfile.storage.metadata import Status
@@ -85,7 +85,7 @@ class Resource:
 
 def hash_content(parts: Iterable[bytes]) -> bytes:
     """Return the hash of a content that comes in parts: 24 hexadecimal digits."""
-    content = blake2b(digest_size=12)
+    content = hashlib.blake2b(digest_size=12)
     for part in parts:
         content.update(part)
     return content.hexdigest().encode()

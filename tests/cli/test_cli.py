@@ -157,7 +157,7 @@ MISTAKES = [
     (["--listing=yes"], "--listing (from the command line): takes no value"),
     (["--no-dotfiles=1"], "--no-dotfiles (from the command line): takes no value"),
     (["--help=me"], "--help (from the command line): takes no value"),
-    (["--loop", "trio"], '--loop (from the command line): expected one of auto, builtin, uvloop, asyncio, got "trio"'),
+    (["--loop", "trio"], '--loop (from the command line): expected one of auto, uvloop, asyncio, got "trio"'),
 ]
 
 

@@ -324,19 +324,10 @@ def broken_uvloop(tmp_path_factory):
     return f"{path}{os.pathsep}{CHECKOUT}"
 
 
-@pytest.mark.parametrize(
-    ("options", "shown"), [((), "built-in loop"), (("--live",), "asyncio")], ids=["a plain server", "--live"]
-)
-def test_no_server_needs_uvloop(start, broken_uvloop, options, shown):
-    server = start("--port", "0", *options, PYTHONPATH=broken_uvloop)
-    assert f"· {shown} ·" in server.banner
+def test_without_uvloop_asyncio_serves_and_the_banner_says_so(start, broken_uvloop):
+    server = start("--port", "0", PYTHONPATH=broken_uvloop)
+    assert "· asyncio ·" in server.banner
     assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
-
-
-def test_the_builtin_loop_and_live_are_one_line_and_status_2(folder):
-    done = run("--loop", "builtin", "--live", "--port", "0", folder=folder)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("builtin cannot be used with --live, which runs tasks\n")
 
 
 def test_a_uvloop_that_was_asked_for_and_is_not_there_is_one_line_and_status_1(folder, broken_uvloop):
@@ -346,12 +337,12 @@ def test_a_uvloop_that_was_asked_for_and_is_not_there_is_one_line_and_status_1(f
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("loop", ["builtin", "uvloop", "asyncio"])
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_the_loop_that_was_asked_for_is_named(start, loop):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     server = start("--port", "0", "--loop", loop)
-    assert f"· {'built-in loop' if loop == 'builtin' else loop} ·" in server.banner
+    assert f"· {loop} ·" in server.banner
     assert fetch(("127.0.0.1", server.port)).startswith(b"HTTP/1.1 200 ")
 
 

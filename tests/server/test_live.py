@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.livepage import HANDSHAKE, Listener
 from support.rawclient import RawClient
-from support.serverprocess import OTHER_LOOPS, TIMEOUT_S, ServerProcess, clean_environment
+from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 PAGE = "<!doctype html><link rel=stylesheet href=/style.css><script src={}></script>"
 
@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=OTHER_LOOPS)
+@pytest.fixture(params=LOOPS)
 def server(request: pytest.FixtureRequest, root: Path) -> Iterator[ServerProcess]:
     with ServerProcess(["--live", "--loop", request.param, "--etag", "mtime", "--grace", "600", str(root)]) as running:
         yield running

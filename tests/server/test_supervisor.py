@@ -20,7 +20,7 @@ import pytest
 from support.ports import find_free_port
 from support.rawclient import RawClient
 from support.retrying import retried
-from support.serverprocess import ONE_LOOP, OTHER_LOOPS, TIMEOUT_S, ServerProcess, clean_environment, processes
+from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
 from support.watching import SMALL, Load, ask, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
@@ -537,7 +537,7 @@ def resident(pid: int) -> int:
 # Without epoll
 
 
-@pytest.mark.parametrize("loop", OTHER_LOOPS[:1])
+@pytest.mark.parametrize("loop", ONE_LOOP)
 def test_where_there_is_no_epoll_the_loop_watches_the_sockets(folder: Path, loop: str) -> None:
     """macOS and the BSDs: the same serving, pausing, reloading and draining."""
     command = "import runpy, select, sys; vars(select).pop('epoll', None); sys.argv[0] = 'fastfile'; "

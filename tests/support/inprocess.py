@@ -95,6 +95,7 @@ class InProcess:
 
     def _run(self, loop_name: str) -> None:
         self._loop = loop = make_loop(loop_name)
+        asyncio.set_event_loop(loop)
         self.clock = clock = Clock()
         self.poller = make_poller(loop, clock, self.failures.append)
         self.offload = Offload(loop, clock, self.failures.append)

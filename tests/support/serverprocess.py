@@ -28,10 +28,8 @@ TIMEOUT_S = 60.0  # far more than any step takes, so reaching it is a failure, n
 # The banner's line of the address: a URL with its port, or the path of a Unix socket.
 ADDRESS_LINE = re.compile(rb"https?://\S*:(\d+)/|Socket:")
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fastfile.__file__)))
-# The loops to test under, unless the environment picks one.
-LOOPS = [os.environ["FASTFILE_TEST_LOOP"]] if os.environ.get("FASTFILE_TEST_LOOP") else ["builtin", "uvloop"]
-# For --live, and for systems without epoll.
-OTHER_LOOPS = LOOPS if LOOPS[0] in ("uvloop", "asyncio") else ["uvloop", "asyncio"]
+# The loops to test under: both, unless the environment picks one.
+LOOPS = [os.environ["FASTFILE_TEST_LOOP"]] if os.environ.get("FASTFILE_TEST_LOOP") else ["uvloop", "asyncio"]
 # For tests whose subject knows no loop, such as the supervisor or the rules of HTTP. .ci/run repeats them on asyncio.
 ONE_LOOP = LOOPS[:1]
 

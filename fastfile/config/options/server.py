@@ -94,11 +94,8 @@ class ProcessOptions(OptionGroup):
         short="-w",
         help="Number of worker processes, or auto: one for each CPU that affinity and cgroup quota leave.",
     )
-    loop: Literal["auto", "builtin", "uvloop", "asyncio"] = option(
-        choice("auto", "builtin", "uvloop", "asyncio"),
-        default="auto",
-        metavar="NAME",
-        help="Event loop: builtin, uvloop or asyncio. auto is builtin, or uvloop with --live and without epoll.",
+    loop: Literal["auto", "uvloop", "asyncio"] = option(
+        choice("auto", "uvloop", "asyncio"), default="auto", metavar="NAME", help="Event loop: uvloop or asyncio."
     )
     grace: float = option(
         seconds(0, 3600),

@@ -156,7 +156,7 @@ def rehearse() -> None:
 
     The supervisor calls this while it may still open anything: its workers may not, nor may the user of --user.
     """
-    traceback.format_stack(limit=1)
+    traceback.format_stack()
     traceback.format_exception(RuntimeError())
     time.localtime()
     describe_system()

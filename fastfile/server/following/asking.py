@@ -4,16 +4,13 @@ requests that wait, and every wait is bounded.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from fastfile.clock import Clock
 from fastfile.server.channel import ASK, WorkerChannel
 from fastfile.server.following.status import STATUS, Status, parse_status
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop, Timer
 
 # How long a response waits: for the pointer to be read, or for a newer release that is already being fetched.
 PATIENCE_S = 1.0
@@ -29,7 +26,7 @@ class Asker:
     def __init__(
         self,
         channel: WorkerChannel,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
         report: Callable[[BaseException], None],
         is_final: bool,
@@ -40,7 +37,7 @@ class Asker:
         self._report = report
         self._is_final = is_final  # --release: there is nothing to ask for
         self._waiting: list[tuple[float, Callable[[], None]]] = []  # with the times of the questions
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._is_slow = False
         self.status = Status()
         self.on_switch: Callable[[], None] | None = None

@@ -36,11 +36,8 @@ cdef class EpollPoller(Poller):
     cpdef change(self, int fd, int interest)
     cdef _add(self, int fd, int interest)
     cdef _remove(self, int fd)
+    @cython.locals(count=int, _=int)
     cpdef _run(self)
-    @cython.locals(_=int)
-    cpdef _run_after(self, int timeout_ms)
-    @cython.locals(count=int)
-    cdef int _wait(self, int timeout_ms) except -1
     @cython.locals(fd=int)
     cdef _tell_ready(self, int count)
     @cython.locals(fd=int)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from fastfile.config.proxy_values import Upstream
 
 if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop
     from fastfile.server.proxying.upstreams import Upstreams
 
 CONNECT_S = 5.0  # for each address of an upstream; a SYN is repeated after 1 s and 3 s
@@ -183,7 +182,7 @@ async def _serve_and_exit(end: socket.socket, upstreams: Sequence[Upstream]) -> 
 class Connector:
     """The worker's end: asks the helper for connections. ``on_lost`` is called if the helper has ended."""
 
-    def __init__(self, end: socket.socket, loop: EventLoop, on_lost: Callable[[], None]) -> None:
+    def __init__(self, end: socket.socket, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None]) -> None:
         self._end = end
         self._loop = loop
         self._on_lost = on_lost

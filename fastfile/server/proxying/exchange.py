@@ -6,6 +6,7 @@ both directions. Request and response may flow at the same time.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -23,7 +24,6 @@ from fastfile.server.proxying.streams import Stream
 from fastfile.server.proxying.tunnel import TunnelSession, has_hung_up
 
 if TYPE_CHECKING:
-    from fastfile.server.loop import Timer
     from fastfile.server.proxying.upstreams import Upstreams
 
 RETRY_FOR_S = 3.0  # while an upstream restarts: a watching tool takes a second or two
@@ -66,7 +66,7 @@ class Exchange(Watcher):
         self._on_done: Callable[[Future[Any]], None] | None = None
         self._wake: Callable[[], None] | None = None
         self._interest = -1
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._is_open = False
         self.is_reported = False
         self._tries = 0  # connections that ended without a response

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from fastfile.message import UNKNOWN_SIZE, Pending
 from fastfile.middleware.proxy import Forward
 from fastfile.protocol.http1 import END_OF_CHUNK, END_OF_CHUNKS, start_chunk
 from fastfile.protocol.upstream import make_request
 from fastfile.server.proxying.streams import Stream
-
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop, Timer
 
 CONTINUE_S = 1.0  # an upstream that ignores Expect gets the content after this time, as from any client (§10.1.1)
 
@@ -22,7 +19,7 @@ PIECES = 16  # of a body in one turn, 64 KiB each: both sides may be faster than
 class Outgoing:
     """``go_on`` is called when more can be sent. ``active_s`` is when something last was, on the loop's clock."""
 
-    def __init__(self, forward: Forward, loop: EventLoop, go_on: Callable[[], None]) -> None:
+    def __init__(self, forward: Forward, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
         self._forward = forward
         self._loop = loop
         self._go_on = go_on
@@ -30,7 +27,7 @@ class Outgoing:
         self._may_send_body = not forward.expects_continue
         self._unsent = memoryview(b"")
         self._is_done = False  # all is sent, or the upstream takes no more
-        self._inviting: Timer | None = None
+        self._inviting: asyncio.TimerHandle | None = None
         self.active_s = loop.time()
 
     def begin(self) -> None:

@@ -5,6 +5,7 @@ Neither side is read while the other does not take what came before, so memory i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import select
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from fastfile.server.proxying.streams import Stream
 from fastfile.upgrade import Channel
 
 if TYPE_CHECKING:
-    from fastfile.server.loop import Timer
     from fastfile.server.proxying.upstreams import Upstreams
 
 STALLED_S = 60.0  # one side takes nothing of what the other sent
@@ -57,7 +57,7 @@ class TunnelSession:
         self._interests = [-1, -1]
         self._is_ending = self._is_closed = False
         self._sent = self._sent_before = 0
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def take_over(self, service: Service, transport: Transport, is_watched: bool) -> None:
         """Relay from now on; ``is_watched``: the poller knows the transport's descriptor already."""

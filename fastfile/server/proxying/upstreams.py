@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -22,9 +23,6 @@ from fastfile.server.proxying.exchange import Exchange
 from fastfile.server.proxying.streams import Stream, make_context, make_stream
 from fastfile.server.proxying.tunnel import TunnelSession
 
-if TYPE_CHECKING:
-    from fastfile.server.loop import EventLoop
-
 
 class Upstreams:
     """Made before the sandbox, because it reads the certificates of authorities. ``end`` is a socket to a helper."""
@@ -33,7 +31,7 @@ class Upstreams:
         self,
         end: socket.socket,
         config: Config,
-        loop: EventLoop,
+        loop: asyncio.AbstractEventLoop,
         clock: Clock,
         poller: Poller,
         clients: Clients,

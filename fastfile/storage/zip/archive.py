@@ -13,10 +13,10 @@ import stat
 import zlib
 from array import array
 from collections.abc import Callable, Generator, Iterator
+from hashlib import blake2b
 from typing import NamedTuple
 
 from fastfile.errors import HTTPError
-from fastfile.hashes import blake2b
 from fastfile.http.target import join
 from fastfile.storage.directory import sort_in_runs
 from fastfile.storage.metadata import modified_s
