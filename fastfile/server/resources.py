@@ -19,7 +19,7 @@ from fastfile.terminal import wants_colour
 if TYPE_CHECKING:
     from fastfile.http.intermediaries.forwarded import TrustedProxies
     from fastfile.server.channel import WorkerChannel
-    from fastfile.server.disk_threads import WorkerDiskThreads
+    from fastfile.server.disk.threads import WorkerDiskThreads
     from fastfile.server.following.asking import Asker
     from fastfile.server.net.http2.shared import Http2
     from fastfile.server.net.tls.contexts import Contexts
@@ -135,7 +135,7 @@ def open_disk_threads(
     config: Config, loop: asyncio.AbstractEventLoop, clock: Clock, report: Callable[[BaseException], None]
 ) -> WorkerDiskThreads:
     """Return threads for a disk that can hang. Few servers have one, so the import is here."""
-    from fastfile.server.disk_threads import WorkerDiskThreads
+    from fastfile.server.disk.threads import WorkerDiskThreads
 
     return WorkerDiskThreads(loop, clock, report, config.disk_timeout, config.max_connections)
 

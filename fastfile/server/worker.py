@@ -25,7 +25,7 @@ from fastfile.errors import StartError, describe
 from fastfile.responder import Responder
 from fastfile.server.channel import ALIVE, READY, RENEW, WorkerChannel
 from fastfile.server.confinement.sandbox import enter_sandbox, filter_calls
-from fastfile.server.deadline import Deadline
+from fastfile.server.disk.deadline import Deadline
 from fastfile.server.draining import Draining
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog

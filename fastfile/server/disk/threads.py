@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from fastfile.clock import Clock
-from fastfile.server.deadline import Deadline
+from fastfile.server.disk.deadline import Deadline
 from fastfile.server.threads import Offload, OnDone
 
 MAX_LOOKUPS = 256  # queued or running lookups; more get 503 at once
