@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Descriptors that a worker itself needs: the loop, logs, the root, folders on the path to a file; 15 when idle, and the
 # open folders of site/plain_files.py.
-SPARE_DESCRIPTORS = 64
+SPARE_DESCRIPTORS = 32
 
 
 class Plan(NamedTuple):

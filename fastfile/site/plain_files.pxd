@@ -21,6 +21,7 @@ cdef class PlainFiles:
     cdef dict _folders, _media_types, _models
     cdef list _open_folders
     cdef long long _closed_s
+    cdef Py_ssize_t _most_open
     cdef tuple _fixed
     cdef bytes _index
     @cython.locals(key=bytes, entry=Entry)

@@ -29,7 +29,8 @@ from fastfile.storage.resource import Resource, hash_content
 from fastfile.storage.variants import may_have_variants
 
 MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
-# Of them so many are held open: descriptors are scarce, and the files of the others are found by their paths.
+# Of them so many are held open, and no more than one for 16 files of --cache-files, so that they fit into a worker's
+# spare descriptors (server/resources.py). The files of the others are found by their paths.
 MAX_OPEN_FOLDERS = 32
 MAX_KINDS = 1024
 # Files of a folder that are looked up before its names are read, once: three calls for variants of each file cost as
@@ -79,6 +80,7 @@ class PlainFiles:
         "_knows_absences",
         "_media_types",
         "_models",
+        "_most_open",
         "_open_folders",
         "_root",
         "_rules",
@@ -105,6 +107,7 @@ class PlainFiles:
         self._knows_absences = config.spa is None and not provider.application and not self._fixed
         self._folders: dict[bytes, Folder] = {}
         self._open_folders: list[OpenFolder] = []
+        self._most_open = min(MAX_OPEN_FOLDERS, config.cache_files // 16)
         self._closed_s = 0  # when changed folders were last closed
         self._models: dict[tuple[bytes, bool], Representation] = {}
 
@@ -261,7 +264,7 @@ class PlainFiles:
 
     def _may_open_folder(self) -> bool:
         """Tell whether another folder may be held open; close those that have changed, about once a second."""
-        if len(self._open_folders) >= MAX_OPEN_FOLDERS and self._closed_s != self._clock.wall_s:
+        if len(self._open_folders) >= self._most_open and self._closed_s != self._clock.wall_s:
             self._closed_s = self._clock.wall_s
             held, self._open_folders = self._open_folders, []
             for folder in held:
@@ -269,7 +272,7 @@ class PlainFiles:
                     self._open_folders.append(folder)
                 else:
                     folder.close()
-        return len(self._open_folders) < MAX_OPEN_FOLDERS
+        return len(self._open_folders) < self._most_open
 
     def _has_no_variants(self, folder: Folder, folder_path: bytes, path: bytes) -> bool:
         folder.lookups += 1
