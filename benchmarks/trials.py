@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import scale
 from benchmarks.corpus import KIB, make_corpus
 from benchmarks.load import judge, run_wrk
 from benchmarks.measure import Cores, Running, pick_cores
@@ -124,6 +125,9 @@ def half_load(root: Path, rounds: int, seconds: float) -> list[str]:
 TRIALS = (
     Trial("second-worker", "Throughput of a second worker", "≥ 90 % of the first's", second_worker),
     Trial("steady", "Ten million requests", "the last as cheap as the first, within 5 %", steady),
+    Trial("connections", "CPU µs per request by connections", "none: a curve", scale.connections),
+    Trial("files", "CPU µs per request by files", "none: a curve", scale.files),
+    Trial("workers", "CPU µs and requests/s by workers", "none: a curve", scale.workers),
     Trial("half", "p99 at half of the saturating load", "no worse than nginx's", half_load),
 )
 
@@ -142,7 +146,8 @@ def run_trials(names: list[str], folder: Path, *, rounds: int, seconds: float) -
                 lines = trial.run(root, rounds, seconds)
             except MissingError as error:
                 lines = [f"not measured: {error}"]
-            parts.append(f"## {trial.title}\n\nTarget: {trial.target}.\n\n" + "\n".join(f"- {line}" for line in lines))
+            shown = [line if line.startswith("|") else f"- {line}" for line in lines]
+            parts.append(f"## {trial.title}\n\nTarget: {trial.target}.\n\n" + "\n".join(shown))
     text = "\n\n".join(parts) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "trials.md").write_text(text, "utf-8")
