@@ -21,7 +21,6 @@ TESTS = (
     "tests/protocol/test_sendfile.py",
     "tests/server/test_faults.py",
     "tests/server/net/tls/test_channels.py",
-    "tests/server/net/tls/test_connection.py",
     "tests/server/net/tls/test_transport.py",
 )
 FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
