@@ -29,7 +29,7 @@ from benchmarks.peers import make_certificate
 from benchmarks.processes import process_tree
 from benchmarks.scenarios import BROWSER
 from benchmarks.secure_clients import LARGE as SECURE_LARGE
-from benchmarks.secure_clients import SECURE_CASES
+from benchmarks.secure_clients import PLAIN_HTTP2_CASES, SECURE_CASES, SecureCase
 
 START_TIMEOUT_S = 180.0  # under valgrind, on a busy machine
 WARM_UP = 128  # uncounted requests of each case
@@ -265,17 +265,17 @@ def measure_plain(server: Counted, cases: Sequence[str], requests: int) -> None:
     client.close()
 
 
-def measure_secure(server: Counted, cases: Sequence[str], requests: int) -> None:
+def measure_clients(known: dict[str, SecureCase], server: Counted, cases: Sequence[str], requests: int) -> None:
     for case in cases:
-        client = SECURE_CASES[case].make_client(server.port)
-        send = partial(SECURE_CASES[case].send, client)
+        client = known[case].make_client(server.port)
+        send = partial(known[case].send, client)
         send(WARM_UP)
         measure(server, case, send, requests)
         client.close()
 
 
 def main() -> None:
-    known = [*CASES, *SECURE_CASES]
+    known = [*CASES, *PLAIN_HTTP2_CASES, *SECURE_CASES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(known)}; all unless given")
     parser.add_argument("--requests", type=int, default=320, help="of each round of a case")
@@ -293,7 +293,11 @@ def main() -> None:
         library = compile_library(folder)
         certificate, key = make_certificate(folder)
         secure = ["--tls-cert", str(certificate), "--tls-key", str(key)]
-        for known_cases, options, run in ((CASES, [], measure_plain), (SECURE_CASES, secure, measure_secure)):
+        for known_cases, options, run in (
+            (CASES, [], measure_plain),
+            (PLAIN_HTTP2_CASES, [], partial(measure_clients, PLAIN_HTTP2_CASES)),
+            (SECURE_CASES, secure, partial(measure_clients, SECURE_CASES)),
+        ):
             chosen = [case for case in cases if case in known_cases]
             if not chosen:
                 continue

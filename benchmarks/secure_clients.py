@@ -1,4 +1,4 @@
-"""The clients of instructions.py for TLS: HTTP/1.1, and HTTP/2 with a number of streams at a time."""
+"""The clients of instructions.py for TLS and HTTP/2: with a number of streams at a time, and also without TLS."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def connect(port: int, protocol: str) -> ssl.SSLSocket:
     context = unverified()
     context.set_alpn_protocols([protocol])
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S))
+
+
+def connect_plainly(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
 
 
 class SecureClient:
@@ -55,7 +59,7 @@ def exchange(connection: ssl.SSLSocket, target: bytes, size: int) -> None:
         missing -= len(receive(connection))
 
 
-def receive(connection: ssl.SSLSocket) -> bytes:
+def receive(connection: socket.socket) -> bytes:
     data = connection.recv(1 << 18)
     assert data, "the server closed the connection"
     return data
@@ -64,8 +68,8 @@ def receive(connection: ssl.SSLSocket) -> bytes:
 class Http2Client:
     """Sends a number of requests at a time, and reads all responses before the next ones."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = connect(port, "h2")
+    def __init__(self, port: int, is_secure: bool = True) -> None:
+        self._connection = connect(port, "h2") if is_secure else connect_plainly(port)
         self._received = b""
         self._next_id = 1
         settings = INITIAL_WINDOW_SIZE.to_bytes(2, "big") + MAX_WINDOW.to_bytes(4, "big")
@@ -77,7 +81,7 @@ class Http2Client:
         self._connection.close()
 
     def ask(self, target: bytes, size: int, streams: int) -> None:
-        # GET, https, and the target and authority as literals that no table keeps.
+        # GET, https (or http), and the target and authority as literals that no table keeps.
         block = b"\x82\x87\x04%c%b\x01\x09localhost" % (len(target), target)
         requests = []
         for _ in range(streams):
@@ -135,4 +139,10 @@ SECURE_CASES = {
     "h2-10": SecureCase(Http2Client, 10, lambda client: client.ask(b"/small", SMALL, 10)),
     "h2-100": SecureCase(Http2Client, 100, lambda client: client.ask(b"/small", SMALL, 100)),
     "h2-100k": SecureCase(Http2Client, 1, lambda client: client.ask(b"/100k", LARGE, 1)),
+}
+# Without TLS, by prior knowledge.
+PLAIN_HTTP2_CASES = {
+    f"h2c{name[2:]}": case._replace(make_client=lambda port: Http2Client(port, False))
+    for name, case in SECURE_CASES.items()
+    if name.startswith("h2-")
 }

@@ -5,7 +5,12 @@ cpdef shutdown_write(int fd)
 cpdef reset(int fd)
 cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count)
 cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop)
-cpdef bytes make_frame(int kind, int flags, long long stream_id, bytes first, bytes second)
+cpdef Py_ssize_t put_frame(
+    bytearray buffer, Py_ssize_t start, int kind, int flags, long long stream_id, bytes first, bytes second
+) except -1
+cpdef Py_ssize_t put_data_frame(
+    bytearray buffer, Py_ssize_t start, int flags, long long stream_id, bytes content, Py_ssize_t first, Py_ssize_t last
+) except -1
 cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2
 cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2

@@ -158,9 +158,9 @@ cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop):
     return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer) + start, stop - start)
 
 
-cdef inline unsigned char *begin_frame(bytes frame, Py_ssize_t size, int kind, int flags, long long stream_id) noexcept:
+cdef inline unsigned char *begin_frame(char *place, Py_ssize_t size, int kind, int flags, long long stream_id) noexcept:
     # Writes the head of a frame (RFC 9113 §4.1) and returns the place of its payload.
-    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(frame)
+    cdef unsigned char *out = <unsigned char *>place
     out[0] = <unsigned char>(size >> 16)
     out[1] = <unsigned char>(size >> 8)
     out[2] = <unsigned char>size
@@ -173,20 +173,40 @@ cdef inline unsigned char *begin_frame(bytes frame, Py_ssize_t size, int kind, i
     return out + 9
 
 
-cpdef bytes make_frame(int kind, int flags, long long stream_id, bytes first, bytes second):
+cdef inline Py_ssize_t place_frame(bytearray buffer, Py_ssize_t start, Py_ssize_t size) except -1:
+    # Returns the end of a frame that begins at `start`.
+    if not 0 <= start <= start + 9 + size <= PyByteArray_GET_SIZE(buffer):
+        raise ValueError("the frame must lie within the buffer")
+    return start + 9 + size
+
+
+cpdef Py_ssize_t put_frame(
+    bytearray buffer, Py_ssize_t start, int kind, int flags, long long stream_id, bytes first, bytes second
+) except -1:
     cdef Py_ssize_t head = len(first), size = head + len(second)
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 9 + size)
-    cdef unsigned char *out = begin_frame(frame, size, kind, flags, stream_id)
+    cdef Py_ssize_t end = place_frame(buffer, start, size)
+    cdef unsigned char *out = begin_frame(PyByteArray_AS_STRING(buffer) + start, size, kind, flags, stream_id)
     memcpy(out, PyBytes_AS_STRING(first), head)
     memcpy(out + head, PyBytes_AS_STRING(second), size - head)
-    return frame
+    return end
+
+
+cpdef Py_ssize_t put_data_frame(
+    bytearray buffer, Py_ssize_t start, int flags, long long stream_id, bytes content, Py_ssize_t first, Py_ssize_t last
+) except -1:
+    if not 0 <= first <= last <= len(content):
+        raise ValueError("the piece must lie within the content")
+    cdef Py_ssize_t end = place_frame(buffer, start, last - first)
+    cdef unsigned char *out = begin_frame(PyByteArray_AS_STRING(buffer) + start, last - first, 0, flags, stream_id)
+    memcpy(out, PyBytes_AS_STRING(content) + first, last - first)
+    return end
 
 
 cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop):
     if not 0 <= start <= stop <= len(content):
         raise ValueError("the piece must lie within the content")
     cdef bytes frame = PyBytes_FromStringAndSize(NULL, 9 + stop - start)
-    cdef unsigned char *out = begin_frame(frame, stop - start, 0, flags, stream_id)
+    cdef unsigned char *out = begin_frame(PyBytes_AS_STRING(frame), stop - start, 0, flags, stream_id)
     memcpy(out, PyBytes_AS_STRING(content) + start, stop - start)
     return frame
 

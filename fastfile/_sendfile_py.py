@@ -134,17 +134,37 @@ def slice_of(buffer: bytearray, start: int, stop: int) -> bytes:
     return bytes(memoryview(buffer)[start:stop])
 
 
-def make_frame(kind: int, flags: int, stream_id: int, first: bytes, second: bytes) -> bytes:
-    """Return a frame of HTTP/2 (RFC 9113 §4.1) whose payload has two pieces."""
-    size = len(first) + len(second)
-    return b"%b%c%c%b%b%b" % (size.to_bytes(3, "big"), kind, flags, stream_id.to_bytes(4, "big"), first, second)
+def put_frame(buffer: bytearray, start: int, kind: int, flags: int, stream_id: int, first: bytes, second: bytes) -> int:
+    """Write a frame of HTTP/2 (RFC 9113 §4.1), whose payload has two pieces, into a buffer at ``start``.
+
+    Returns its end. Raises ValueError if it does not lie within the buffer.
+    """
+    frame = b"%b%b%b" % (_frame_head(len(first) + len(second), kind, flags, stream_id), first, second)
+    end = start + len(frame)
+    if not 0 <= start <= end <= len(buffer):
+        raise ValueError("the frame must lie within the buffer")
+    buffer[start:end] = frame
+    return end
+
+
+def put_data_frame(
+    buffer: bytearray, start: int, flags: int, stream_id: int, content: bytes, first: int, last: int
+) -> int:
+    """Write a DATA frame with a piece of a body, as put_frame() does."""
+    if not 0 <= first <= last <= len(content):
+        raise ValueError("the piece must lie within the content")
+    return put_frame(buffer, start, 0, flags, stream_id, content[first:last], b"")
+
+
+def _frame_head(size: int, kind: int, flags: int, stream_id: int) -> bytes:
+    return b"%b%c%c%b" % (size.to_bytes(3, "big"), kind, flags, stream_id.to_bytes(4, "big"))
 
 
 def make_data_frame(flags: int, stream_id: int, content: bytes, start: int, stop: int) -> bytes:
     """Return a DATA frame with a piece of a body. Raises ValueError if the piece does not lie within it."""
     if not 0 <= start <= stop <= len(content):
         raise ValueError("the piece must lie within the content")
-    return make_frame(0, flags, stream_id, content[start:stop], b"")
+    return b"%b%b" % (_frame_head(stop - start, 0, flags, stream_id), content[start:stop])
 
 
 def recv_into(fd: int, buffer: bytearray) -> int:

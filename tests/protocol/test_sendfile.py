@@ -397,16 +397,28 @@ def test_a_slice_is_a_copy_within_the_buffer(sendfile_kernel: ModuleType) -> Non
 
 
 def test_a_frame_has_its_length_in_its_head(sendfile_kernel: ModuleType) -> None:
-    make_frame, make_data_frame = sendfile_kernel.make_frame, sendfile_kernel.make_data_frame
-    assert make_frame(1, 5, 0x7FFFFFFF, b"abc", b"de") == b"\0\0\5\1\5\x7f\xff\xff\xffabcde"
-    assert make_frame(4, 0, 0, b"", b"") == b"\0\0\0\4\0\0\0\0\0"
+    put_frame, put_data_frame = sendfile_kernel.put_frame, sendfile_kernel.put_data_frame
+    make_data_frame = sendfile_kernel.make_data_frame
+    buffer = bytearray(b"-" * 31)
+    assert put_frame(buffer, 1, 1, 5, 0x7FFFFFFF, b"abc", b"de") == 15
+    assert put_frame(buffer, 15, 4, 0, 0, b"", b"") == 24
+    assert buffer == b"-\0\0\5\1\5\x7f\xff\xff\xffabcde\0\0\0\4\0\0\0\0\0-------"
+    assert put_data_frame(buffer, 20, 1, 0x010203, b"xyz", 1, 3) == 31
+    assert buffer[20:] == b"\0\0\2\0\1\0\1\2\3yz"
+    for start in (-1, 23, 1000):
+        with pytest.raises(ValueError, match="within the buffer"):
+            put_frame(buffer, start, 4, 0, 0, b"", b"")
+        with pytest.raises(ValueError, match="within the buffer"):
+            put_data_frame(buffer, start, 0, 1, b"", 0, 0)
     content = bytes(range(256)) * 300
     assert make_data_frame(1, 0x010203, content, 5, 70005) == b"\1\x11\x70\0\1\0\1\2\3" + content[5:70005]
     for bounds in ((-1, 2), (3, 2), (0, len(content) + 1)):
         with pytest.raises(ValueError, match="within the content"):
             make_data_frame(0, 1, content, *bounds)
+        with pytest.raises(ValueError, match="within the content"):
+            put_data_frame(buffer, 0, 0, 1, content, *bounds)
     with pytest.raises(TypeError):
-        make_frame(1, 0, 1, None, b"")
+        put_frame(buffer, 0, 1, 0, 1, None, b"")
 
 
 def test_a_socket_whose_reading_is_shut_down_ends_after_what_has_arrived(sendfile_kernel: ModuleType) -> None:

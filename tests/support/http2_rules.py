@@ -11,6 +11,7 @@ import contextlib
 from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import PREFACE, ConnectionFailure
 from fastfile.protocol.http2.control import END, MORE, PAUSE, REQUEST, RESET
+from fastfile.protocol.http2.frames import Scratch
 from fastfile.protocol.http2.session import Session
 
 BLOCKS = (
@@ -42,7 +43,7 @@ def make_wire(data: bytes) -> bytes:
 
 def run(wire: bytes, size: int) -> Outcome:
     """Return the requests that a session finds, the code that it fails with, and what it sends."""
-    session = Session(ParserLimits(), 4, 0.0)
+    session = Session(ParserLimits(), 4, 0.0, Scratch())
     requests = []
     code = None
     for start in range(0, len(wire), size):

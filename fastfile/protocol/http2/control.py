@@ -24,7 +24,7 @@ from fastfile.protocol.http2.constants import (
     WINDOW_UPDATE,
     ConnectionFailure,
 )
-from fastfile.protocol.http2.frames import FrameReader
+from fastfile.protocol.http2.frames import FrameReader, Scratch
 from fastfile.protocol.http2.hpack import TABLE_SIZE
 from fastfile.protocol.http2.priority import parse_priority
 from fastfile.protocol.http2.sender import Sender
@@ -46,8 +46,8 @@ class Control(Sender):
 
     __slots__ = ("_early", "_max_streams", "frames", "stream")
 
-    def __init__(self, max_streams: int, now_s: float) -> None:
-        super().__init__(now_s)
+    def __init__(self, max_streams: int, now_s: float, scratch: Scratch) -> None:
+        super().__init__(now_s, scratch)
         self._max_streams = max_streams
         self._early: dict[int, tuple[int, bool]] = {}  # priorities of streams that are not open yet
         self.frames = FrameReader()

@@ -1,9 +1,9 @@
 cimport cython
 
-from fastfile._sendfile cimport make_data_frame, make_frame, slice_of
+from fastfile._sendfile cimport make_data_frame, put_data_frame, put_frame, slice_of
 
 cdef int FRAME_HEAD, FRAME_SIZE, PADDED
-cdef Py_ssize_t SMALL
+cdef Py_ssize_t SCRATCH_SIZE, SMALL
 cdef bytearray _NOTHING
 
 cdef class FrameReader:
@@ -26,17 +26,23 @@ cdef class FrameReader:
     cpdef unpad(self)
     cpdef bytes payload(self)
 
+cdef class Scratch:
+    cdef bytearray memory
+    cdef FrameWriter owner
+
 cdef class FrameWriter:
     cdef readonly list parts
-    cdef list _small
+    cdef Scratch _scratch
+    cdef Py_ssize_t _filled
     cdef readonly long long size
     cdef public long long progress
     cdef readonly Py_ssize_t skip
-    @cython.locals(frame=bytes)
+    @cython.locals(size=Py_ssize_t, memory=bytearray)
     cpdef put(self, int kind, int flags, long long stream_id, bytes first, bytes second=*)
-    @cython.locals(frame=bytes)
+    @cython.locals(size=Py_ssize_t, memory=bytearray)
     cpdef put_data(self, int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
-    @cython.locals(small=list)
     cpdef list gather(self)
+    @cython.locals(scratch=Scratch)
+    cdef bytearray _claim(self, Py_ssize_t size)
     @cython.locals(done=Py_ssize_t, size=Py_ssize_t, part=bytes)
     cpdef drop_sent(self, Py_ssize_t sent)

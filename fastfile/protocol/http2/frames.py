@@ -11,9 +11,10 @@ from fastfile.protocol.http2.constants import (
     PROTOCOL_ERROR,
     ConnectionFailure,
 )
-from fastfile.sendfile import make_data_frame, make_frame, slice_of
+from fastfile.sendfile import make_data_frame, put_data_frame, put_frame, slice_of
 
 SMALL = 4096  # bytes; a larger DATA frame is a part of its own, which saves a copy
+SCRATCH_SIZE = 32 * 1024  # bytes; two frames of the largest size
 _NOTHING = bytearray()
 
 
@@ -102,42 +103,64 @@ class FrameReader:
         return slice_of(self.data, self.start, self.stop)
 
 
-class FrameWriter:
-    """The output: ``parts`` without the first ``skip`` bytes, ``size`` in all. Small frames are gathered.
+class Scratch:
+    """Memory that the connections of a worker share, for frames on their way out; ``owner`` has written into it."""
 
-    ``progress`` counts sent bytes, for a deadline.
-    """
-
-    __slots__ = ("_small", "parts", "progress", "size", "skip")
+    __slots__ = ("memory", "owner")
 
     def __init__(self) -> None:
+        self.memory = bytearray(SCRATCH_SIZE)
+        self.owner: FrameWriter | None = None
+
+
+class FrameWriter:
+    """The output: ``parts`` without the first ``skip`` bytes, ``size`` in all. ``progress`` counts sent bytes.
+
+    Small frames are written into the scratch, which saves an object for each, and leave as one part.
+    """
+
+    __slots__ = ("_filled", "_scratch", "parts", "progress", "size", "skip")
+
+    def __init__(self, scratch: Scratch) -> None:
         self.parts: list[bytes | FileSlice] = []  # only bytes: the type is that of Transport
-        self._small: list[bytes] = []  # the frames that follow, which leave as one part
+        self._scratch = scratch
+        self._filled = 0  # bytes in the scratch, which follow the parts
         self.size = self.skip = self.progress = 0
 
     def put(self, kind: int, flags: int, stream_id: int, first: bytes, second: bytes = b"") -> None:
         """Write a frame, whose payload may have two pieces."""
-        frame = make_frame(kind, flags, stream_id, first, second)
-        self._small.append(frame)
-        self.size += len(frame)
+        size = FRAME_HEAD + len(first) + len(second)
+        memory = self._claim(size)
+        self._filled = put_frame(memory, self._filled, kind, flags, stream_id, first, second)
+        self.size += size
 
     def put_data(self, flags: int, stream_id: int, content: bytes, start: int, stop: int) -> None:
         """Write a DATA frame with a piece of a body."""
-        frame = make_data_frame(flags, stream_id, content, start, stop)
-        self.size += len(frame)
+        size = FRAME_HEAD + stop - start
         if stop - start > SMALL:
-            self.gather()
-            self.parts.append(frame)
+            self.gather().append(make_data_frame(flags, stream_id, content, start, stop))
         else:
-            self._small.append(frame)
+            memory = self._claim(size)
+            self._filled = put_data_frame(memory, self._filled, flags, stream_id, content, start, stop)
+        self.size += size
 
     def gather(self) -> list[bytes | FileSlice]:
         """Return all parts, in the order of sending."""
-        small = self._small
-        if small:
-            self.parts.append(small[0] if len(small) == 1 else b"".join(small))
-            small.clear()
+        if self._filled:
+            self.parts.append(slice_of(self._scratch.memory, 0, self._filled))
+            self._filled = 0
         return self.parts
+
+    def _claim(self, size: int) -> bytearray:
+        """Return the scratch, with room for ``size`` bytes behind what this writer has in it."""
+        scratch = self._scratch
+        if scratch.owner is not self:
+            if scratch.owner is not None:
+                scratch.owner.gather()  # it has not sent them yet
+            scratch.owner = self
+        elif self._filled + size > SCRATCH_SIZE:
+            self.gather()
+        return scratch.memory
 
     def drop_sent(self, sent: int) -> None:
         """Remove the sent bytes from the parts."""

@@ -18,7 +18,7 @@ from fastfile.protocol.http2.constants import (
     WINDOW_SIZE,
     WINDOW_UPDATE,
 )
-from fastfile.protocol.http2.frames import FrameWriter
+from fastfile.protocol.http2.frames import FrameWriter, Scratch
 from fastfile.protocol.http2.stream import Stream
 
 MAX_RESETS = 256  # remembered streams that the server has reset: the client may not know yet
@@ -40,7 +40,7 @@ class Sender:
 
     __slots__ = ("_has_table", "_resets", "_update", "budget", "flow", "last_id", "streams", "writer")
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, scratch: Scratch) -> None:
         self._resets: dict[int, None] = {}
         self._has_table = True  # the client keeps a table for the blocks of responses, which use none
         self._update = b""  # the instruction that the next block begins with
@@ -48,7 +48,7 @@ class Sender:
         self.flow = Flow()
         self.last_id = 0
         self.streams: dict[int, Stream] = {}
-        self.writer = FrameWriter()
+        self.writer = FrameWriter(scratch)
 
     def drop(self, stream: Stream, code: int) -> None:
         """Reset an open stream."""

@@ -33,6 +33,7 @@ from fastfile.protocol.http2.constants import (
     StreamFailure,
 )
 from fastfile.protocol.http2.control import BODY, CONTENT, END, MORE, PAUSE, REQUEST, TOO_LARGE, Control
+from fastfile.protocol.http2.frames import Scratch
 from fastfile.protocol.http2.heads import LISTS_PER_HEAD, HeadReader
 from fastfile.protocol.http2.stream import Stream
 
@@ -68,8 +69,8 @@ class Session(Control):
         "stream_id",
     )
 
-    def __init__(self, limits: ParserLimits, max_streams: int, now_s: float) -> None:
-        super().__init__(max_streams, now_s)
+    def __init__(self, limits: ParserLimits, max_streams: int, now_s: float, scratch: Scratch) -> None:
+        super().__init__(max_streams, now_s, scratch)
         self._limits = limits
         self._partial: PartialBlock | None = None
         self._phase = START

@@ -42,6 +42,9 @@ TABLES: dict[str, list[Request]] = {
     "codings": [
         ("GET", "/app.js", () if field is None else (f"Accept-Encoding: {field}",)) for field, *_ in rows(CODINGS)
     ],
+    "Expect": [
+        ("GET", "/data.bin", (f"Expect: {value}",)) for value in ("100-continue", "miracles", "100-Continue, x")
+    ],
     "types": [("GET", "/missing", () if field is None else (f"Accept: {field}",)) for field, *_ in rows(ACCEPTS)],
 }
 

@@ -12,6 +12,7 @@ from fastfile.errors import HTTPError
 from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import PREFACE, StreamFailure
 from fastfile.protocol.http2.control import BODY, CONTENT, PAUSE, RESET
+from fastfile.protocol.http2.frames import FrameWriter, Scratch
 from fastfile.protocol.http2.heads import HeadReader
 from fastfile.protocol.http2.hpack import encode_field
 from fastfile.protocol.http2.priority import parse_priority
@@ -49,7 +50,7 @@ class Kept(list[bytes]):
 
 def start(*some: bytes) -> Session:
     """Return a session that has got these frames behind a preface."""
-    session = Session(ParserLimits(), 4, 0.0)
+    session = Session(ParserLimits(), 4, 0.0, Scratch())
     feed(session, PREFACE + make_frame(4, 0, 0, b"") + b"".join(some))
     return session
 
@@ -87,6 +88,22 @@ def test_frames_without_a_response_have_short_turns() -> None:
         events.append(event)
     assert event == BODY
     assert len(events) == 3
+
+
+def test_the_frames_of_writers_that_share_a_scratch_stay_apart_and_in_order() -> None:
+    scratch = Scratch()
+    one, other = FrameWriter(scratch), FrameWriter(scratch)
+    content = bytes(range(256)) * 64
+    expected: dict[FrameWriter, bytes] = {one: b"", other: b""}
+    for number in range(1, 60):
+        for writer, size in ((one, 700 * (number % 9)), (other, 100), (other, number * 80)):
+            writer.put(1, 4, number, b"head", content[:size])
+            writer.put_data(1, number, content, 3, 3 + size)
+            expected[writer] += make_frame(1, 4, number, b"head" + content[:size])
+            expected[writer] += make_frame(0, 1, number, content[3 : 3 + size])
+            assert writer.size == len(expected[writer])
+    for writer, wire in expected.items():
+        assert b"".join(writer.gather()) == wire  # type: ignore[arg-type]  # bytes
 
 
 def test_a_block_that_repeats_is_read_once_and_not_across_a_change_of_the_table() -> None:

@@ -189,6 +189,8 @@ class Http2Connection(Http2Output):
             if not transport.covers(head.authority):  # RFC 9110 §7.4, RFC 9113 §9.1.2
                 return HTTPError(421, "The certificate of this connection is not for that host: open another one.")
             self._covered = head.authority
+        if refusal is None and head.expect is not None and not is_continue(head.expect):
+            return make_unexpected()
         return refusal
 
     def _advance(self, transfer: Transfer, answer: Response | Deferred) -> None:
@@ -261,8 +263,6 @@ class Http2Connection(Http2Output):
         transfer = stream.transfer = Transfer(stream, BODY, now_s, now_s + service.body_timeout_s)
         self._transfers.append(transfer)
         refusal = self._check(head)
-        if refusal is None and head.expect is not None and not is_continue(head.expect):
-            refusal = make_unexpected()
         if refusal is not None:
             self._refuse(transfer, refusal)
         elif service.uploads is not None and service.uploads.takes(head):

@@ -34,7 +34,7 @@ class Http2Output(Connection):
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport)
         self._shared = shared
-        self._session = Session(service.limits, shared.max_streams, service.clock.monotonic_s)
+        self._session = Session(service.limits, shared.max_streams, service.clock.monotonic_s, shared.scratch)
         self._journal = Journal(service) if service.is_observed else None
         self._transfers: list[Transfer] = []
         self._turns = 0  # number of sent pieces, for the order of transfers

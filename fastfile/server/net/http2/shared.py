@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.protocol.http2.blocks import make_date_block
+from fastfile.protocol.http2.frames import Scratch
 from fastfile.server.net.transport import Transport
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Http2:
     def __init__(self, config: Config, clock: Clock, make_connection: Callable[..., Http2Connection]) -> None:
         self._make_connection = make_connection
         self.max_streams = config.http2_streams
+        self.scratch = Scratch()
         self._clock = clock
         self._date_s = -1
         self._date = b""
