@@ -1,6 +1,6 @@
 """Measures the floods of HTTP/2 on the checkout: ``PYTHONPATH=tests python tests/tools/floods.py [NAME ...]``. Linux.
 
-The first column is the CPU time of the worker until it has ended a flooding connection, the least of some runs. The
+The first column is the CPU time of the worker until it has ended a flooding connection, the median of some runs. The
 second is the p99 of a crowd of other clients while one client floods and connects again without a pause, as a multiple
 of their p99 without it. Windows with and without the flood alternate, and each pair gives a quotient, of which the
 median counts: another program's load falls on both windows of a pair. The worker has a core, the clients another.
@@ -150,7 +150,7 @@ def measure_cost(port: int, pid: int, pieces: list[bytes]) -> float:
         flooder.finish()
         costs.append(cpu_s(pid) - before_s)
         flooder.close()
-    return min(costs) * 1000
+    return statistics.median(costs) * 1000
 
 
 def run_window(crowd: list[socket.socket], flooder: Flooder | None) -> float:

@@ -408,7 +408,7 @@ def test_resets_of_deferred_responses_are_charged_more(served: InProcess) -> Non
 
 def test_work_that_had_begun_for_a_stream_that_was_reset_is_charged_by_its_time(served: InProcess) -> None:
     with connect(served) as peer:
-        for number in range(1, 80, 2):  # 40 resets alone would be within the budget
+        for number in range(1, 60, 2):  # 30 resets alone would be within the budget
             peer.ask(number, b"/busy")
             assert odd(served).begun.acquire(timeout=TIMEOUT_S)
             peer.send(frames.RstStreamFrame(number, error_code=CANCEL))
