@@ -237,6 +237,7 @@ cdef class OpensslChannel(Channel):
         ff.ERR_clear_error()
         ff.SSL_shutdown(self.pointer)  # 0: the client has not sent its close_notify yet
         ff.ERR_clear_error()
+        self.keep(True)  # behind what is held: session tickets, if no response was sent
 
     cdef int offer(self, bytearray wire, Py_ssize_t count) except -1:
         if not 0 <= count <= PyByteArray_GET_SIZE(wire):
