@@ -173,7 +173,8 @@ READERS = {
     "_sendfile_py.py:copy_file": "the send queue, which has looked that the part is in memory",
     "server/net/tls/certificates.py:_read": "the start, and a reload; not of the site",
     "server/net/http2/transfer.py:_read": "the send queue, which has looked that the part is in memory",
-    "server/net/tls/transport.py:send_file": "the send queue, which has looked that the part is in memory",
+    "server/net/tls/channel.py:write_file": "the send queue, which has looked that the part is in memory",
+    "server/net/tls/transport.py:send_file": "the same, for a request without TLS",
 }
 SERVING = ("http", "storage", "rules", "site", "middleware", "protocol", "server/net")
 CALLS = {"pread", "preadv", "read", "readv"}
