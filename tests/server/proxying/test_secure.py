@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import threading
-from collections.abc import Iterator
+import select
+import ssl
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.inprocess import InProcess, serve_files
-from support.serverprocess import LOOPS
+from support.rawclient import RawClient
+from support.serverprocess import LOOPS, TIMEOUT_S
 from support.upstream import RawUpstream, Visit
 
 from fastfile.config.config import Config
@@ -19,6 +22,7 @@ pytest.importorskip("cryptography")
 from support.certificates import make_pair
 
 SIZE = 3_000_000
+PIECE = 65536
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 
@@ -51,26 +55,31 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     assert not running.failures
 
 
-def exchange(server: InProcess, head: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Send a head and content while the response is read; return its head and as much content."""
-    with server.connect_securely() as client:
-        client.connection.sendall(head)
-        sending = threading.Thread(target=client.connection.sendall, args=(content,))
-        sending.start()
-        received = b""
-        while b"\r\n\r\n" not in received or len(received.partition(b"\r\n\r\n")[2]) < len(content):
-            data = client.connection.recv(65536)
+def exchange(client: RawClient, content: bytes, has_all: Callable[[bytes], bool]) -> bytes:
+    """Send content while the response is read, in one thread: OpenSSL's connection is not for two. Return it all."""
+    connection, left, received = client.connection, memoryview(content), b""
+    connection.setblocking(False)
+    while not has_all(received):
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if left:
+                left = left[connection.send(left[:PIECE]) :]
+        try:
+            data = connection.recv(PIECE)
+        except ssl.SSLWantReadError:
+            assert any(select.select([connection], [connection] if left else [], [], TIMEOUT_S))
+        else:
             assert data
             received += data
-        sending.join()
-    fields, _, back = received.partition(b"\r\n\r\n")
-    return fields, back
+    return received
 
 
 def test_a_body_goes_there_and_back_at_once(server: InProcess) -> None:
     content = os.urandom(SIZE)
     request = f"POST /api/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {SIZE}\r\n\r\n"
-    fields, back = exchange(server, request.encode(), content)
+    with server.connect_securely() as client:
+        client.connection.sendall(request.encode())
+        received = exchange(client, content, lambda received: len(received.partition(b"\r\n\r\n")[2]) >= SIZE)
+    fields, _, back = received.partition(b"\r\n\r\n")
     assert fields.startswith(b"HTTP/1.1 200 ")
     assert b"Set-Cookie: a=b; Secure\r\n" in fields
     assert back == content
@@ -87,10 +96,6 @@ def test_a_websocket_goes_through(server: InProcess) -> None:
             received += client.connection.recv(65536)
         assert received.startswith(b"HTTP/1.1 101 ")
         received = received.partition(b"\r\n\r\n")[2]
-        sending = threading.Thread(target=client.connection.sendall, args=(content,))
-        sending.start()
-        while len(received) < SIZE:
-            received += client.connection.recv(65536)
-        sending.join()
+        received += exchange(client, content, lambda more: len(received) + len(more) >= SIZE)
     assert received == content
     server.wait_until(lambda: not server.upstreams._open, "the tunnel is closed")
