@@ -23,7 +23,7 @@ from support.checkout import TESTS
 from support.exchanges import LARGE, STATUSES, check, exchange, make_folder, responses
 from support.kernels import flag
 from support.serverprocess import ServerProcess
-from support.watching import until
+from support.watching import descriptors, until
 
 from fastfile import WHY_PURE
 from fastfile.storage.metadata import is_settled
@@ -90,14 +90,9 @@ class Faulty:
     def calls(self, call: str) -> int:
         return int(ROW.unpack_from(self._plan, CALLS.index(call) * ROW.size)[0])
 
-    def descriptors(self) -> int:
-        """Return how many descriptors are open, but for up to 32 folders: those that were looked into are held open."""
-        paths = [f"/proc/{self.worker}/fd/{fd}" for fd in os.listdir(f"/proc/{self.worker}/fd")]
-        return len(paths) - min(32, sum(map(os.path.isdir, paths)))
-
     def fail_each(self, call: str, way: int) -> int:
         """Make each call fail in turn until an exchange makes no more; return how many it makes."""
-        before = self.descriptors()
+        before = descriptors(self.worker)
         for turn in range(1, 1000):
             self.set(call, turn, turn, way)
             got = responses(exchange(self.address))
@@ -108,7 +103,7 @@ class Faulty:
             assert responses(exchange(self.address)) == self.expected, where
             if not reached:
                 break
-        until(lambda: self.descriptors() <= before, f"descriptors are given back after {call}")
+        until(lambda: descriptors(self.worker) <= before, f"descriptors are given back after {call}")
         assert self.server.worker_pids() == [self.worker]
         return turn - 1
 

@@ -31,6 +31,7 @@ from support.exchanges import (
     make_folder,
     responses,
 )
+from support.watching import descriptors
 
 from fastfile.application import MountPoint, make_application
 from fastfile.clock import Clock
@@ -245,7 +246,7 @@ def fail_each(server: Server, faults: Faults, way: Callable[..., Any], may_diffe
     assert expected[1][1] == LARGE
     assert server.open_connections() == 0
     gc.collect()  # what tests before have left
-    descriptors = count_descriptors()
+    before = descriptors(os.getpid())
     faults.way = way
     for turn in range(1, 10_000):
         faults.calls, faults.turn, faults.name = 0, turn, "none"
@@ -256,16 +257,10 @@ def fail_each(server: Server, faults: Faults, way: Callable[..., Any], may_diffe
         faults.turn = 0
         assert responses(exchange(server.address)) == expected, where
         assert server.open_connections() == 0, where
-        assert count_descriptors() <= descriptors, where
+        assert descriptors(os.getpid()) <= before, where
         if not reached:
             return turn
     raise AssertionError("the calls never end")
-
-
-def count_descriptors() -> int:
-    """Return how many descriptors are open, but for up to 32 folders: those that were looked into are held open."""
-    paths = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
-    return len(paths) - min(32, sum(map(os.path.isdir, paths)))
 
 
 def count_calls(server: Server, faults: Faults) -> int:

@@ -21,7 +21,7 @@ from support.ports import find_free_port
 from support.rawclient import RawClient
 from support.retrying import retried
 from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment, processes
-from support.watching import SMALL, Load, ask, is_listening, is_refused, until
+from support.watching import SMALL, Load, ask, descriptors, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
 LONG_GRACE = ("--grace", "600")  # beyond TIMEOUT_S: whoever waits for it fails
@@ -36,10 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(HUGE // 1024):
             file.write(number.to_bytes(4, "big") * 256)
     return root
-
-
-def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def cpu_s(pid: int) -> float:
@@ -480,7 +476,7 @@ def test_a_worker_whose_descriptors_run_out_waits_and_recovers(folder: Path, loo
         (worker,) = server.wait_for_workers(1)
         assert first.request("/").status == 200
         limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (descriptors(worker) + 5, limits[1]))
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (descriptors(worker) + 6, limits[1]))
         crowd = [RawClient(server.connect()) for _ in range(30)]
         until(lambda: "cannot accept" in server.stderr, "it has noticed")
         began_s = cpu_s(worker)

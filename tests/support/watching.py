@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import threading
@@ -27,6 +28,12 @@ def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -
         assert time.monotonic() < deadline_s, what
         select.select([], [], [], 0.01)
     return seen
+
+
+def descriptors(pid: int) -> int:
+    """Return how many descriptors a process has, but for the up to 32 folders that a worker holds open."""
+    paths = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+    return len(paths) - min(32, sum(map(os.path.isdir, paths)))
 
 
 def ask(server: ServerProcess) -> int:

@@ -18,7 +18,7 @@ import pytest
 from support.checkout import CHECKOUT, TESTS
 from support.exchanges import make_folder
 from support.rawclient import make_request
-from support.watching import receive_all, until
+from support.watching import descriptors, receive_all, until
 
 from fastfile import WHY_PURE
 
@@ -51,9 +51,6 @@ class Starving:
         self._control.sendall(b"%d\n" % number)
         assert self._control.recv(1) == b"."
 
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
     def exchange(self) -> list[bytes]:
         """Send requests on several connections at once, and return everything that each received."""
         clients = []
@@ -83,12 +80,15 @@ def test_whatever_allocation_fails_the_next_client_is_served_and_nothing_is_leak
     expected = [[b"200", b"404", b"200"], [b"301", b"200"], [b"405", b"200"]]
     for _ in range(3):
         assert statuses(server.exchange()) == expected
-    before = server.descriptors()
+    pid = server.process.pid
+    before = descriptors(pid)
     hurt = 0
     for number in (*range(1, 300), *range(300, 1500, 10)):
         server.fail(number)
         hurt += statuses(server.exchange()) != expected
         server.fail(0)
         assert statuses(server.exchange()) == expected, number
-        until(lambda: server.descriptors() <= before, f"descriptors are given back after allocation {number}")
+        until(
+            lambda: descriptors(pid) <= before, f"descriptors are given back after allocation {number}"
+        )
     assert hurt > 20
