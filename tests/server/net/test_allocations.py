@@ -88,7 +88,5 @@ def test_whatever_allocation_fails_the_next_client_is_served_and_nothing_is_leak
         hurt += statuses(server.exchange()) != expected
         server.fail(0)
         assert statuses(server.exchange()) == expected, number
-        until(
-            lambda: descriptors(pid) <= before, f"descriptors are given back after allocation {number}"
-        )
+        until(lambda: descriptors(pid) <= before, f"descriptors are given back after allocation {number}")
     assert hurt > 20
