@@ -184,11 +184,11 @@ def test_the_follower_is_replaced_when_it_is_killed(published: PublishedFolder) 
 
 def test_a_follower_that_hangs_is_replaced(published: PublishedFolder) -> None:
     published.publish({"index.html": b"one"})
-    with serving(published, "--heartbeat-timeout", "1") as server:
+    with serving(published, "--heartbeat-timeout", "3") as server:
         hanging = follower_of(server)
         os.kill(hanging, signal.SIGSTOP)
         assert get(server, "/").body == b"one"
-        wait_until(lambda: "the follower ended: no heartbeat of the follower for 1 s, so it" in server.stderr, server)
+        wait_until(lambda: "the follower ended: no heartbeat of the follower for 3 s, so it" in server.stderr, server)
         published.publish({"index.html": b"two", "new": b"new"})
         wait_until(lambda: get(server, "/new").status == 200, server)
         assert follower_of(server) not in (0, hanging)
