@@ -109,15 +109,20 @@ def test_a_stop_gives_the_workers_that_were_replaced_their_grace_and_no_more(fol
 
 def test_of_many_generations_that_still_send_the_oldest_are_stopped(folder: Path) -> None:
     with contextlib.ExitStack() as clients, ServerProcess([*NO_GRACE, str(folder)]) as server:
-        workers = server.wait_for_workers(1)
-        for number in range(9):
+        (first,) = server.wait_for_workers(1)
+        reloads = 0
+        while first in server.worker_pids():
+            assert reloads < 30, "the first still sends"
             client = clients.enter_context(RawClient(server.connect()))
             client.send("/huge.bin")
             client.connection.recv(1000, socket.MSG_PEEK)
             server.signal(signal.SIGHUP)
-            until(lambda number=number: server.stderr.count(RELOADED) == number + 1, "it is reloaded")
-            workers += [pid for pid in server.worker_pids() if pid not in workers]
-        until(lambda: server.worker_pids() == sorted(workers[1:]), "the first is gone, the others send")
+            reloads += 1
+            until(lambda reloads=reloads: server.stderr.count(RELOADED) == reloads, "it is reloaded")
+            # A worker that a client has missed, because it got the one before, ends at once: the next makes up for it.
+            until(lambda: len(server.worker_pids()) <= 9, "at most eight generations send beside the new one")
+        assert reloads >= 9
+        assert len(server.worker_pids()) >= 8, "the others send"
 
 
 # One generation in the end
