@@ -228,8 +228,13 @@ static Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer,
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 && (size_t)status.st_size <= limit) {
         ff_sign(&status, signature);
         size = (Py_ssize_t)status.st_size;
-        if (size > 0 && ff_read_cached(fd, buffer, (size_t)size, 0) != size)
-            size = -1;
+        if (size > 0) {
+            ssize_t count = ff_read_cached(fd, buffer, (size_t)size, 0);
+            if (count < 0 && errno != EAGAIN)  /* the system cannot tell: tmpfs, for one */
+                count = pread(fd, buffer, (size_t)size, 0);
+            if (count != size)
+                size = -1;
+        }
         if (fstat(fd, &status) < 0)
             size = -1;
         ff_sign(&status, &after);

@@ -647,6 +647,17 @@ def test_an_empty_file_is_read(sendfile_kernel: ModuleType, tree: Path, director
     assert sendfile_kernel.read_beneath(directory_fd, b"empty", 0)[1] == b""
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="needs a tmpfs, which cannot say whether a read would wait")
+def test_a_small_file_of_a_tmpfs_is_read_at_once(sendfile_kernel: ModuleType) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        Path(folder, "file").write_bytes(b"content")
+        directory_fd = os.open(folder, os.O_RDONLY)
+        found = sendfile_kernel.read_beneath(directory_fd, b"file", 7)
+        os.close(directory_fd)
+    assert found is not None
+    assert found[1] == b"content"
+
+
 @pytest.mark.parametrize(
     ("path", "limit"),
     [
