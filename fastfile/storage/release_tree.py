@@ -37,7 +37,7 @@ def open_tree(link: bytes) -> ReleaseTree:
 class ReleaseStamps(Stamps):
     """The stamps of entries of one release.
 
-    What no file is found for has none, because the store must be asked again each time (site/steps/followed.py).
+    A target without a file has none, because the store must be asked again each time (site/steps/followed.py).
     """
 
     def __init__(self, tree: ReleaseTree) -> None:

@@ -24,7 +24,7 @@ from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_envi
 from support.watching import SMALL, Load, ask, descriptors, is_listening, is_refused, until
 
 HUGE = 64 * 1024 * 1024
-LONG_GRACE = ("--grace", "600")  # beyond TIMEOUT_S: whoever waits for it fails
+LONG_GRACE = ("--grace", "600")  # longer than TIMEOUT_S: a test that waits for it fails
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 

@@ -8,8 +8,8 @@ TOKENS = 1000.0  # the maximum: a page that cancels all of its requests at once 
 REFILL = 33.0  # a second
 TURN = 100.0  # tokens; others then have their turn, so that a flood delays them by a fraction of a millisecond
 BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update for each 32 KiB, or less
-# What a reset of a request costs whose response was deferred, such as a listing: finding out that it is one, and
-# a thread, take 130 µs of CPU or more. A page that cancels 35 of them at once stays within the budget.
+# The price of a reset while the response is deferred, as that of a listing is: the lookup and the thread take 130 µs
+# of CPU or more. A page that cancels 35 of them at once stays within the budget.
 DEFERRED_TOKENS = 27.0
 # The same of a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
 FORWARDED_TOKENS = 6.0

@@ -84,8 +84,8 @@ class MemoryChannel(Channel):
         self._incoming = MemoryBIO()
         self._outgoing = MemoryBIO()
         self.connection = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        # What SSLObject wraps: each of its calls costs 0.1 us less, of some 12 for a response. Any: typeshed says that
-        # read() into a buffer returns bytes, and it is their number.
+        # The object inside SSLObject: a call of it costs 0.1 us less, of some 12 for a response. Any: read() into a
+        # buffer returns a number, and typeshed says bytes.
         self._engine: Any = getattr(self.connection, "_sslobj", self.connection)
         self.has_ended = False
         self.size = 0

@@ -20,7 +20,7 @@ cdef class OpensslChannels:
 
 cdef class OpensslChannel(Channel):
     cdef OpensslChannels channels
-    cdef object engine
+    cdef object engine  # the connection too: the collector may clear that of the base class first
     cdef SSL *pointer
     cdef ff_wire *wire
     cdef BIO *bio

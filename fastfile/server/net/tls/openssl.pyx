@@ -115,7 +115,7 @@ cdef Py_ssize_t find_in_one(context, SSL_CTX *pointer) except -2:
 
 
 cdef class OpensslChannels:
-    """What the channels of one event loop share: memory for the records that leave in one call."""
+    """Makes channels that share the memory for records that leave in one call; one for each event loop."""
 
     def __cinit__(self):
         self.shared = ff_shared_new()
