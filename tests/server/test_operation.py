@@ -512,11 +512,12 @@ def test_any_worker_returns_the_counts_of_all_workers(folder: Path, tmp_path: Pa
                 assert client.request("/", "OPTIONS").status == 204
                 client.connection.sendall(b"nonsense\r\n\r\n")
                 assert client.receive().status == 400
+        name = "fastfile_request_duration_seconds"
+        until(lambda: scraper.scrape()[f"{name}_count"] == 150, "a duration is counted after the last byte is sent")
         for _ in range(10):
             counts = scraper.scrape()
             for method, status in (("GET", 2), ("HEAD", 2), ("GET", 4), ("other", 2), ("unreadable", 4)):
                 assert counts[f'fastfile_requests_total{{method="{method}",status="{status}xx"}}'] == 30
-            name = "fastfile_request_duration_seconds"
             assert counts[f"{name}_count"] == counts[f'{name}_bucket{{le="+Inf"}}'] == 150
             assert 0 < counts[f"{name}_sum"] < 10
             assert body + 150 * 100 < counts["fastfile_sent_bytes_total"] < body + 150 * 2000
@@ -575,7 +576,7 @@ def test_metrics_tell_of_hits_processes_limits_and_reloads(folder: Path, tmp_pat
             before = scraper.scrape()["fastfile_cache_hits_total"]
             for _ in range(40):
                 client.request("/")
-            assert scraper.scrape()["fastfile_cache_hits_total"] == before + 40
+            until(lambda: scraper.scrape()["fastfile_cache_hits_total"] == before + 40, "hits are counted")
         counts = scraper.scrape()
         assert (counts["fastfile_workers"], counts["fastfile_max_connections"]) == (1, 4096)
         assert 0 < counts["process_cpu_seconds_total"] < 60
