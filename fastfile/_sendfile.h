@@ -125,6 +125,14 @@ static ssize_t ff_read_cached(int file, void *buffer, size_t count, int64_t offs
 #endif
 }
 
+/* Read from memory, or wait for the disk where the system or the file system (tmpfs, for one) cannot tell.
+   EAGAIN: the bytes are not in memory. */
+static ssize_t ff_read_memory(int file, void *buffer, size_t count, int64_t offset)
+{
+    ssize_t got = ff_read_cached(file, buffer, count, offset);
+    return got < 0 && errno != EAGAIN ? pread(file, buffer, count, (off_t)offset) : got;
+}
+
 static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, int64_t step)
 {
     char byte;
@@ -228,13 +236,8 @@ static Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer,
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 && (size_t)status.st_size <= limit) {
         ff_sign(&status, signature);
         size = (Py_ssize_t)status.st_size;
-        if (size > 0) {
-            ssize_t count = ff_read_cached(fd, buffer, (size_t)size, 0);
-            if (count < 0 && errno != EAGAIN)  /* the system cannot tell: tmpfs, for one */
-                count = pread(fd, buffer, (size_t)size, 0);
-            if (count != size)
-                size = -1;
-        }
+        if (size > 0 && ff_read_memory(fd, buffer, (size_t)size, 0) != size)
+            size = -1;
         if (fstat(fd, &status) < 0)
             size = -1;
         ff_sign(&status, &after);

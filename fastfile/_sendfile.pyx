@@ -47,6 +47,7 @@ cdef extern from "_sendfile.h" nogil:
     Py_ssize_t ff_sendfile(int fd, int file, long long offset, size_t count)
     Py_ssize_t ff_copy_file(int fd, int file, long long offset, size_t count)
     Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
+    Py_ssize_t ff_read_memory(int file, void *buffer, size_t count, long long offset)
     int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     const int FF_NO_MAGIC_LINKS
@@ -329,10 +330,16 @@ cpdef Py_ssize_t copy_file(int fd, int file_fd, long long offset, Py_ssize_t cou
 
 
 cdef Py_ssize_t read_memory(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2:
-    cdef Py_ssize_t got = ff_read_cached(file_fd, buffer, count, offset)
-    if got < 0 and errno == EAGAIN:
-        return -1
-    return got if got >= 0 else read_file(file_fd, buffer, count, offset)
+    cdef Py_ssize_t got
+    while True:
+        with nogil:  # the disk can block here, if the file system cannot tell
+            got = ff_read_memory(file_fd, buffer, count, offset)
+        if got >= 0:
+            return got
+        if errno == EAGAIN:
+            return -1
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
 
 
 cdef Py_ssize_t read_file(int file_fd, char *buffer, Py_ssize_t count, long long offset) except -2:

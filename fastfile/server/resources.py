@@ -1,4 +1,4 @@
-"""Resources of a worker from the settings and the system: loop, log, proxies, TLS, threads, and descriptors."""
+"""Resources of a worker from the settings and the system: log, proxies, TLS, threads, and descriptors."""
 
 from __future__ import annotations
 
@@ -55,19 +55,6 @@ class Sockets(NamedTuple):
     own: list[socket.socket]
     redirecting: list[socket.socket]
     port: int
-
-
-def make_loop(name: str) -> asyncio.AbstractEventLoop:
-    """Return the event loop of --loop; ``auto`` is uvloop if it is installed."""
-    if name != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if name == "uvloop":
-                raise
-        else:
-            return uvloop.new_event_loop()
-    return asyncio.new_event_loop()
 
 
 def make_proxies(config: Config) -> TrustedProxies | None:

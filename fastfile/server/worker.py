@@ -29,6 +29,7 @@ from fastfile.server.disk.deadline import Deadline
 from fastfile.server.draining import Draining
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.log.error import ErrorLog
+from fastfile.server.loop import make_loop
 from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.listener import Listener
@@ -43,7 +44,6 @@ from fastfile.server.resources import (
     make_endpoint,
     make_http2,
     make_log,
-    make_loop,
     make_proxies,
     make_upstreams,
     metrics_hosts,

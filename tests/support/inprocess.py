@@ -24,6 +24,7 @@ from fastfile.config.config import Config
 from fastfile.responder import Responder
 from fastfile.server.log.access import AccessLog
 from fastfile.server.log.complaints import Complaints
+from fastfile.server.loop import make_loop
 from fastfile.server.metrics.counters import SLOTS, Metrics
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.connection import Connection
@@ -31,7 +32,7 @@ from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Service
 from fastfile.server.net.sweep import connections_of
-from fastfile.server.resources import make_http2, make_loop
+from fastfile.server.resources import make_http2
 from fastfile.server.threads import Offload
 from fastfile.site.handler import Handler
 
@@ -138,7 +139,9 @@ class InProcess:
         os.unlink(self._socket_path)
         self._log.close()
         if upstreams is not None:
-            upstreams.close_all()
+            for user in list(upstreams._open):
+                user.close()
+            upstreams.connector.close()
             self._ends[0].close()  # its helper, a thread here, ends by it
             self._connecting.join(TIMEOUT_S)
         loop.close()

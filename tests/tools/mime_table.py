@@ -9,10 +9,10 @@ import json
 import textwrap
 from pathlib import Path
 
-from fastfile.http.content.media_types import own_extensions
+from fastfile.http.content.media_types import BY_EXTENSION
 
 TESTS = Path(__file__).parents[1]
-TARGET = TESTS.parent / "fastfile" / "http" / "mime_db.py"
+TARGET = TESTS.parent / "fastfile" / "http" / "content" / "mime_db.py"
 
 
 def make_table() -> str:
@@ -20,7 +20,7 @@ def make_table() -> str:
     types = json.loads((TESTS / "data" / "mime-db.json").read_text())["types"]
     groups: dict[str, list[str]] = {}
     for extension, media_type in sorted(types.items()):
-        if extension not in own_extensions():
+        if extension.encode() not in BY_EXTENSION:
             groups.setdefault(media_type, []).append(extension)
     words = " ".join(" ".join((media_type, *extensions)) for media_type, extensions in sorted(groups.items()))
     return "\n".join(textwrap.wrap(words, 118, break_long_words=False, break_on_hyphens=False))

@@ -200,14 +200,9 @@ def _full_type(media_type: bytes) -> bytes:
     return media_type + b"; charset=utf-8" if is_text else media_type
 
 
-_BY_EXTENSION = {extension: _full_type(kind) for kind, group in _EXTENSIONS.items() for extension in group.split()}
+BY_EXTENSION = {extension: _full_type(kind) for kind, group in _EXTENSIONS.items() for extension in group.split()}
 _BY_NAME = {name: _full_type(kind) for kind, group in _NAMES.items() for name in group.split()}
 _DECLARATIONS = (b".d.ts", b".d.mts", b".d.cts")
-
-
-def own_extensions() -> set[str]:
-    """Return the extensions of fastfile's own table, which wins over mime-db."""
-    return {extension.decode() for extension in _BY_EXTENSION}
 
 
 def make_additions(texts: Iterable[str]) -> dict[bytes, bytes]:
@@ -226,9 +221,9 @@ def media_type(name: bytes, additions: Mapping[bytes, bytes] = NO_ADDITIONS) -> 
     if not stem:
         return _BY_NAME.get(name, DEFAULT_TYPE)
     if extension == b"ts" and b"ts" not in additions and name.endswith(_DECLARATIONS):
-        return _BY_EXTENSION[b"txt"]
+        return BY_EXTENSION[b"txt"]
     extension = extension.lower()
-    known = additions.get(extension) or _BY_EXTENSION.get(extension)
+    known = additions.get(extension) or BY_EXTENSION.get(extension)
     if known is not None:
         return known
     found = maybe_type(extension)

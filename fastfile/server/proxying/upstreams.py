@@ -91,12 +91,6 @@ class Upstreams:
             if isinstance(user, TunnelSession):
                 user.close()
 
-    def close_all(self) -> None:
-        """Close all connections."""
-        for user in list(self._open):
-            user.close()
-        self.connector.close()
-
     def make_stream(self, connected: socket.socket, upstream: Upstream) -> Stream:
         return make_stream(connected, upstream, self._context)
 

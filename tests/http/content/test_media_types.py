@@ -57,7 +57,7 @@ ADDITIONS = {
 ADDED = {extension for group in ADDITIONS for extension in group.split()}
 
 OURS = {
-    extension.decode(): full_type.decode().partition(";")[0] for extension, full_type in mediatype._BY_EXTENSION.items()
+    extension.decode(): full_type.decode().partition(";")[0] for extension, full_type in mediatype.BY_EXTENSION.items()
 }
 
 
@@ -160,7 +160,7 @@ def test_a_file_name_has_a_content_type(name: bytes, expected: bytes) -> None:
 
 
 def test_text_and_only_text_has_a_charset() -> None:
-    for full_type in (*mediatype._BY_EXTENSION.values(), *mediatype._BY_NAME.values()):
+    for full_type in (*mediatype.BY_EXTENSION.values(), *mediatype._BY_NAME.values()):
         kind, _, parameters = full_type.partition(b"; ")
         assert parameters == (b"charset=utf-8" if kind.startswith(b"text/") else b"")
 
