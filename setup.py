@@ -6,6 +6,7 @@ FASTFILE_NO_EXTENSIONS=1 builds none; FASTFILE_REQUIRE_EXTENSIONS=1 makes a fail
 import os
 import runpy
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import setup
@@ -24,8 +25,7 @@ def extension_build() -> dict[str, object]:
     """Return setup()'s arguments for the extensions: empty if they are switched off."""
     if flag("FASTFILE_NO_EXTENSIONS"):
         return {}
-    # cythonize() would translate before a compiler is known to work, so Cython's own build_ext does it.
-    from Cython.Build import build_ext
+    from Cython.Build import build_ext, cythonize
     from Cython.Compiler.Errors import CompileError as TranslationError
     from Cython.Distutils.extension import Extension
     from setuptools.errors import CompileError, LinkError
@@ -38,7 +38,7 @@ def extension_build() -> dict[str, object]:
                     source = Path(folder, "least.c")
                     source.write_text("#include <Python.h>\n")
                     self.compiler.compile([str(source)], output_dir=folder)
-                super().build_extensions()
+                self.translate_and_compile()
             except (CompileError, LinkError, TranslationError) as error:
                 if flag("FASTFILE_REQUIRE_EXTENSIONS"):
                     raise
@@ -46,6 +46,27 @@ def extension_build() -> dict[str, object]:
                 for extension in self.extensions:
                     Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
                 self.extensions = []
+
+        def translate_and_compile(self) -> None:
+            """Compile in threads, and translate in this one alone, since Cython keeps state in globals.
+
+            Beside other translations it sometimes wrote a shared module without some of its exports.
+            """
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                compiled = []
+                for extension in self.extensions:
+                    [translated] = cythonize(
+                        extension,
+                        force=self.force,
+                        quiet=True,
+                        compiler_directives=directives,
+                        shared_utility_qualified_name=getattr(extension, "shared_utility_qualified_name", None),
+                    )
+                    extension.sources = translated.sources
+                    # That of the base class: Cython's own would translate.
+                    compiled.append(pool.submit(super(build_ext, self).build_extension, extension))
+                for each in compiled:
+                    each.result()
 
     # Without functions that can be bound and inspected, pickling, and the source as comments, the build takes a third
     # less. C types are those of the .pxd; an annotation of int means a Python int.
@@ -68,7 +89,6 @@ def extension_build() -> dict[str, object]:
             [f"fastfile/{module.replace('.', '/')}{suffix}"],
             depends=declarations,  # a changed layout changes every extension that uses it
             extra_compile_args=flags.split(),
-            cython_directives=directives,
         )
         if module not in EXTENSIONS["KERNELS"]:  # in a kernel, gcc inlines what it would have to call in another module
             made.shared_utility_qualified_name = f"fastfile.{shared}"
@@ -77,7 +97,6 @@ def extension_build() -> dict[str, object]:
     return {
         "ext_modules": [extension(module) for module in EXTENSIONS["MODULES"]],
         "cmdclass": {"build_ext": BuildAllOrNone},
-        "options": {"build_ext": {"parallel": os.cpu_count() or 1}},
     }
 
 

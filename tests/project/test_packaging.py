@@ -28,6 +28,20 @@ NO_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
 COMPILER_WORKS = (
     shutil.which(os.environ.get("CC", "cc").split()[0]) is not None and os.environ.get("CC") != "/bin/false"
 )
+# Runs setup.py, and prints in how many threads it translates.
+COUNT_TRANSLATING_THREADS = """
+import runpy, sys, threading
+import Cython.Build
+from Cython.Build import Dependencies
+threads, cythonize = set(), Dependencies.cythonize
+def record(*args, **kwargs):
+    threads.add(threading.get_ident())
+    return cythonize(*args, **kwargs)
+Dependencies.cythonize = Cython.Build.cythonize = record
+sys.argv = ["setup.py", "-q", "build_ext"]
+runpy.run_path("setup.py", run_name="__main__")
+print(len(threads), "thread")
+"""
 needs_compiler = pytest.mark.skipif(not COMPILER_WORKS, reason="no C compiler here")
 
 
@@ -103,6 +117,21 @@ def test_the_sdist_holds_what_a_build_needs(sdist: Path) -> None:
     assert {"fastfile/py.typed", "LICENSE", "README.md", "CHANGELOG.md", "setup.py", "pyproject.toml"} <= names
     assert not [name for name in names if name.endswith((".so", ".c"))], "what a build leaves behind is not source"
     assert not [name for name in names if name.startswith("tests/")], "a part of the tests does not run"
+
+
+def test_extensions_are_translated_in_one_thread_because_cython_keeps_state_in_globals(
+    builder: str, tmp_path: Path
+) -> None:
+    names = ["a", "b", "c", "d"]
+    package = tmp_path / "fastfile"
+    package.mkdir()
+    for name in names:
+        (package / f"{name}.py").write_text("def identity(x): return x\n")
+    shared = "_cyutility"
+    (package / "_extensions.py").write_text(f"KERNELS = ()\nSHARED = {shared!r}\nMODULES = {(shared, *names)}\n")
+    shutil.copy(CHECKOUT / "setup.py", tmp_path)
+    without_compiling = {"CC": "true", "FASTFILE_REQUIRE_EXTENSIONS": "1"}
+    assert must(run([builder, "-c", COUNT_TRANSLATING_THREADS], without_compiling, tmp_path)).endswith("1 thread\n")
 
 
 @needs_compiler
