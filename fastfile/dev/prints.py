@@ -13,12 +13,11 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from fastfile.dev.references import LIMIT, find_references
-from fastfile.errors import HTTPError
+from fastfile.errors import HTTPError, Postponed
 from fastfile.message import Deferred, FileSlice, RequestHead, Response
 from fastfile.site.entry import Entry
 from fastfile.site.handler import Handler
 from fastfile.storage.resource import Resource, hash_content
-from fastfile.storage.tags import Unhashed
 
 Submit = Callable[[Callable[[], Any], Callable[[Future[Any]], None]], Future[Any] | None]
 
@@ -143,11 +142,11 @@ class Prints:
             try:
                 found = self._handler.find(head)
                 break
-            except Unhashed as unhashed:
-                await self._run(unhashed.job)
+            except Postponed as postponed:
+                await self._run(postponed.job)
         while isinstance(found, Deferred):
             found = found.finish(await self._run(found.work))
-        if found is None:  # it changes faster than it can be hashed
+        if found is None:  # it changes faster than it can be read
             raise HTTPError(503, "The file is changing.")
         return found
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastfile.http.content.media_types import is_compressible, make_additions, media_type
-from fastfile.http.content.stored_coding import SUFFIXES, UNITY, StoredCoding, StoredCodings
+from fastfile.http.content.stored_coding import SUFFIXES, StoredCoding, StoredCodings
 from fastfile.http.field_changes import FieldChanges
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.rulebook import RuleMatch
@@ -17,7 +17,7 @@ from fastfile.site.representation import Representation
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.resource import Resource, make_encoded
 from fastfile.storage.stamps import Stamps
-from fastfile.storage.variants import Variants, holds_coding, open_variants, tell_coding
+from fastfile.storage.variants import Beginnings, Variants, holds_coding, open_variants
 from fastfile.storage.view import View
 
 
@@ -44,6 +44,7 @@ class FileEntries:
         self._small_file = context.shared.config.small_file
         self._media_types = make_additions(context.shared.config.mime)
         self._stored_codings = StoredCodings(context.shared.config.encoded, context.base)
+        self._beginnings = Beginnings()
         self._tags = context.shared.tags
         self._compression = context.shared.compression
         self.stamps = stamps
@@ -92,7 +93,7 @@ class FileEntries:
         """Return the entry of a file for ``page``: rules use that path, and ``match`` is their result for it.
 
         ``vary`` names request fields that led to this file, in addition to those that choose among its variants;
-        ``canonical`` is a reference to the page's preferred URL. Raises Unhashed if the entity tag is not known yet.
+        ``canonical`` is a reference to the page's preferred URL. Raises Postponed if a content must be read first.
         """
         changes = self._context.changes_of_file(file.path, page, match, status)
         if canonical:  # RFC 6596
@@ -105,7 +106,6 @@ class FileEntries:
         variants = file.variants.usable if stored is None and not is_named else {}
         # No precondition applies to an error page.
         may_be_kept = status != 200 or self._tags.assign((file.resource, *variants.values()))
-        may_be_kept = may_be_kept and not self._is_undecided(file)
 
         def represent(resource: Resource, coding: bytes, type_: bytes = type_) -> Representation:
             return Representation(resource, type_, coding, vary, now_s, changes, status)
@@ -136,13 +136,9 @@ class FileEntries:
         if stored is None or (stored.original and not view.is_absent(stored.original)):
             return None
         if not stored.coding:
-            coding = tell_coding(file.resource)
+            coding = self._beginnings.tell_coding(file.resource)
             return stored._replace(coding=coding) if coding else None
         return stored if holds_coding(file.resource, stored.coding) else None
-
-    def _is_undecided(self, file: FoundFile) -> bool:
-        """Tell whether only a file's content shows its coding, and is not in memory yet."""
-        return file.path.endswith(UNITY) and tell_coding(file.resource) is None
 
     def watched(self, stamps: tuple[Stamp, ...]) -> tuple[Stamp, ...]:
         """Return the stamps of an entry together with those of its rules."""

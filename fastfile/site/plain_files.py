@@ -37,7 +37,7 @@ MAX_KINDS = 1024
 # much as ten names.
 LOOKUPS_BEFORE_SCAN = 8
 # Their type depends on more than the extension (media_types.py), or their content may be stored encoded.
-SPECIAL = frozenset((b"ts", b"mts", b"cts", b"svgz", b"unityweb", b"br", b"zst", b"gz"))
+SPECIAL = frozenset((b"ts", b"mts", b"cts", b"svgz", b"unityweb", b"pbf", b"mvt", b"br", b"zst", b"gz"))
 _TIMES = struct.Struct("=24xQQ")
 
 

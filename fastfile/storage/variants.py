@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from fastfile.errors import Postponed
 from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.sendfile import read_cached
 from fastfile.storage.metadata import Status
@@ -22,6 +24,7 @@ _BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
 _UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 _NAME_ENDINGS = tuple(suffix.decode() for suffix in _ENDINGS)
+MAX_BEGINNINGS = 1024
 MAX_SCANNED = 1000  # names of a folder: takes half a millisecond
 
 
@@ -86,14 +89,34 @@ def is_older(variant_ns: int, original_ns: int) -> bool:
     return variant_ns < original_ns - TOLERANCE_NS
 
 
-def tell_coding(resource: Resource) -> bytes | None:
-    """Return the coding in which Unity wrote a file, b"" for none; None if its content is not in memory."""
-    start = _beginning(resource, len(_UNITY_BROTLI))
-    if start is None:
-        return None
-    if start.startswith(_UNITY_BROTLI):
-        return b"br"
-    return b"gzip" if start.startswith(_BEGINNINGS[b"gzip"]) else b""
+class Beginnings:
+    """Tells codings by the first bytes of files. A thread reads those that are not in memory."""
+
+    def __init__(self) -> None:
+        self._read: dict[bytes, bytes] = {}  # by signature
+
+    def tell_coding(self, resource: Resource) -> bytes:
+        """Return the coding in which Unity or a maker of tiles wrote a file; b"" for none.
+
+        Raises Postponed if a thread has to read the file first.
+        """
+        start = _beginning(resource, len(_UNITY_BROTLI))
+        if start is None:
+            start = self._read.get(resource.signature)
+        if start is None:
+            raise Postponed(partial(self._wait_for, resource))
+        if start.startswith(_UNITY_BROTLI):
+            return b"br"
+        return b"gzip" if start.startswith(_BEGINNINGS[b"gzip"]) else b""
+
+    def _wait_for(self, resource: Resource) -> None:
+        try:
+            start = os.pread(resource.fd, len(_UNITY_BROTLI), 0)
+        except OSError:  # the response will show that
+            start = b""
+        if len(self._read) >= MAX_BEGINNINGS:
+            self._read.clear()
+        self._read[resource.signature] = start
 
 
 def holds_coding(resource: Resource, coding: bytes) -> bool:

@@ -160,6 +160,7 @@ def test_no_request_reads_on_the_event_loop(root: Root, monkeypatch: pytest.Monk
 # Each function of the serving packages that reads what may be on a disk, and where it runs.
 READERS = {
     "storage/resource.py:pieces": "works that hash or encode",
+    "storage/variants.py:_wait_for": "a work",
     "storage/zip/archive.py:_read": "a work, by a feed",
     "storage/deploy_files.py:_read": "the start, and works",
     "storage/directory.py:read_beginning": "a work that makes a listing",

@@ -12,6 +12,10 @@ from support.asker import Asker, body, fields
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
+from fastfile.http.content.media_types import media_type
+from fastfile.message import Deferred, RequestHead
+from fastfile.storage import variants
+
 TEXT = b"what is in it " * 100
 PACKED = gzip.compress(TEXT)
 BROTLI = b"\x8b" + TEXT
@@ -66,10 +70,16 @@ UNITY = [
     pytest.param("b.framework.js.unityweb", UNITY_BROTLI, JS, b"br", id="Brotli"),
     pytest.param("b.data.unityweb", UNITY_BROTLI, OCTETS, b"br", id="data"),
 ]
+PROTOBUF = b"application/x-protobuf"
+TOLD = [
+    *UNITY,
+    pytest.param("12/2200/1343.pbf", PACKED, PROTOBUF, b"gzip", id="a vector tile"),
+    pytest.param("0/0/0.mvt", PACKED, b"application/vnd.mapbox-vector-tile", b"gzip", id="by its newer name"),
+]
 
 
-@pytest.mark.parametrize(("name", "content", "inner", "coding"), UNITY)
-def test_the_coding_of_a_unity_file_is_told_by_its_content(
+@pytest.mark.parametrize(("name", "content", "inner", "coding"), TOLD)
+def test_the_coding_of_unity_files_and_tiles_is_told_by_their_content(
     tmp_path: Path, name: str, content: bytes, inner: bytes, coding: bytes
 ) -> None:
     plain = Asker(tmp_path)
@@ -78,9 +88,27 @@ def test_the_coding_of_a_unity_file_is_told_by_its_content(
     assert (accepting.status, body(accepting)) == (200, content)
     assert (fields(accepting)[b"Content-Type"], fields(accepting)[b"Content-Encoding"]) == (inner, coding)
     assert b"Content-Encoding" not in fields(plain.ask(f"/{name}"))
-    plain.write(name, b"\0asm" + TEXT)
-    assert b"Content-Encoding" not in fields(plain.ask(f"/{name}", accept_encoding=b"gzip, br"))
+    plain.write(name, b"\x1a" + TEXT)  # as a tile begins that is not compressed
+    unencoded = plain.ask(f"/{name}", accept_encoding=b"gzip, br")
+    assert b"Content-Encoding" not in fields(unencoded)
+    assert fields(unencoded)[b"Content-Type"] == media_type(name.encode(), {})
     plain.root.close()
+
+
+def test_a_file_whose_beginning_is_not_in_memory_is_read_in_a_thread_before_its_coding_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "read_cached", lambda *_: None)
+    asker = Asker(tmp_path, small_file=0)
+    asker.write("0.pbf", PACKED)
+    asker.settle()
+    asker.clock.begin_batch()
+    head = RequestHead(b"GET", b"/0.pbf", 1, 0, authority=b"localhost", accept_encoding=b"gzip")
+    assert isinstance(asker.handler.respond(head), Deferred)
+    for _ in range(2):
+        response = asker.ask("/0.pbf", accept_encoding=b"gzip")
+        assert (fields(response)[b"Content-Encoding"], body(response)) == (b"gzip", PACKED)
+    asker.root.close()
 
 
 # A client's Accept-Encoding, and the coding in which it gets /app.js where only app.js.gz and app.js.br are there.
@@ -208,8 +236,8 @@ def test_beside_its_original_it_is_a_variant_and_a_download_and_that_is_seen_at_
 
 
 def test_a_server_sends_tiles_that_are_stored_encoded(tmp_path: Path) -> None:
-    (tmp_path / "0.pbf").write_bytes(PACKED)
-    with ServerProcess(["--encoded", "*.pbf=gzip", str(tmp_path)]) as server, RawClient(server.connect()) as client:
-        response = client.request("/0.pbf", "GET", "Accept-Encoding: gzip, deflate, br")
+    (tmp_path / "0.terrain").write_bytes(PACKED)
+    with ServerProcess(["--encoded", "*.terrain=gzip", str(tmp_path)]) as server, RawClient(server.connect()) as client:
+        response = client.request("/0.terrain", "GET", "Accept-Encoding: gzip, deflate, br")
         assert response.fields["content-encoding"] == "gzip"
         assert gzip.decompress(response.body) == TEXT

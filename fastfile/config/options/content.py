@@ -111,7 +111,7 @@ class BuildOptions(OptionGroup):
     encoded: tuple[tuple[str, str], ...] = repeatable(
         ENCODED,
         metavar="GLOB=CODING",
-        help="Files that hold their content encoded, such as vector tiles: '/tiles/**.pbf=gzip'. Clients that accept "
+        help="Files that hold their content encoded, such as terrain: '/terrain/**.terrain=gzip'. Clients that accept "
         "the coding get it as Content-Encoding. Repeat it for more; the last match is used.",
     )
     etag: Literal["auto", "content", "mtime"] = option(

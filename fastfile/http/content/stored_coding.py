@@ -1,7 +1,8 @@
 """Files that hold their content encoded and are asked for by their own name: Unity's x.wasm.gz, x.svgz, vector tiles.
 
 Such a file goes to a client that accepts the coding with Content-Encoding and the type of what is in it (RFC 9110
-§8.4), and to others as what it is, an application/gzip, say. So does Unity's .unityweb, whose coding its content tells.
+§8.4), and to others as what it is, an application/gzip, say. The content tells the coding of Unity's .unityweb and of
+tiles.
 An archive or a download (.tar.gz, .csv.gz) never does: there the coding is part of what the client wants. The module
 knows names, not files.
 """
@@ -15,6 +16,7 @@ from fastfile.http.cache_control import compile_glob
 
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
 UNITY = b".unityweb"  # build.wasm.unityweb: gzip, Brotli or neither, by the build's settings
+TILES = (b".pbf", b".mvt")  # as tippecanoe and others write them: gzip or not. No protocol buffer begins like gzip.
 OCTETS = b"application/octet-stream"
 _CONTAINERS = {b"br": b"application/x-brotli", b"zstd": b"application/zstd", b"gzip": b"application/gzip"}
 # Files that the loaders of Unity and Godot request by their encoded names.
@@ -52,6 +54,8 @@ class StoredCodings:
         if name.endswith(UNITY):
             inner = name.removesuffix(UNITY)
             return StoredCoding(b"", inner if b"." in inner else name, OCTETS, b"")
+        if name.endswith(TILES):
+            return StoredCoding(b"", name, _CONTAINERS[b"gzip"], b"")
         for coding, suffix in SUFFIXES:
             if name.endswith(suffix):
                 inner = name.removesuffix(suffix)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from fastfile.errors import Postponed
 from fastfile.http.navigation import is_navigation
 from fastfile.http.target import join
 from fastfile.rules.clean_urls import PagePath
@@ -17,7 +18,6 @@ from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.hints import find_hint
 from fastfile.storage.outcome import Outcome, classify
-from fastfile.storage.tags import Unhashed
 from fastfile.storage.view import View
 
 PAGE = b"404.html"
@@ -80,7 +80,7 @@ class Fallback:
             path = join(b"/".join(names[:depth]), FAILURE_PAGE)
             try:
                 entry = None if self._context.hides(path) else self._open(view, path)
-            except (OSError, Unhashed):
+            except (OSError, Postponed):
                 continue
             content = None if entry is None or entry.identity is None else entry.identity.resource.maybe_content()
             if content is not None:
