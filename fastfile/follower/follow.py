@@ -27,7 +27,8 @@ SWEEP_S = 30.0  # between two looks for what can be deleted
 POINTER_S = 45.0  # the longest read of the pointer, without a release to serve
 # The longest call of a store for an object of up to 16 MiB, and some time for the disk; larger ones take longer.
 CALL_S, SLOWEST_BYTES_PER_S = 360.0, 128 * 1024
-LONGEST_DELAY_S = 60.0  # between two attempts while the store fails
+# Between two attempts while the store fails: twice as long each time, because the first failure often passes at once.
+FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
 
 
 class Asked(Protocol):
@@ -213,7 +214,10 @@ class Follower:
 
     def _delay_s(self) -> float:
         """Return the time until the pointer is read again: longer each time while the store fails."""
-        delay_s = self._poll_s * min(2.0 ** max(0, self._failures - 1), max(1.0, LONGEST_DELAY_S / self._poll_s))
+        delay_s = self._poll_s
+        if self._failures:
+            first_s = min(self._poll_s, FIRST_DELAY_S)
+            delay_s = min(first_s * 2.0 ** (min(self._failures, 20) - 1), max(self._poll_s, LONGEST_DELAY_S))
         return delay_s * random.uniform(1 - JITTER, 1 + JITTER)
 
     def _report(self, **changes: object) -> None:

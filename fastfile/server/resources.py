@@ -115,7 +115,7 @@ def make_asker(
         return None
     from fastfile.server.following.asking import Asker
 
-    return Asker(channel, loop, clock, report, config.release is not None)
+    return Asker(channel, loop, clock, report, is_fixed=config.release is not None)
 
 
 def open_disk_threads(

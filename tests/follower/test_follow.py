@@ -13,6 +13,7 @@ from support.following import Following, read_tree
 from support.published import PublishedFolder
 from support.stores import Watched
 
+from fastfile.follower import follow as module
 from fastfile.releases.manifest import manifest_key
 from fastfile.releases.pointer import KEY, Pointer
 from fastfile.releases.store import StoreError, Throttled, Unavailable
@@ -107,6 +108,30 @@ def test_with_a_release_a_failing_store_is_said_once_and_the_release_goes_on(
     assert following.poll().state == "current"
     assert following.log.events[2:] == ["recovered"]
     assert served(following) == {"a": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("poll_s", "delays"),
+    [(5.0, [5, 1, 2, 4, 8, 16, 32, 60, 60]), (0.2, [0.2, 0.2, 0.4, 0.8]), (600.0, [600, 1, 2])],
+    ids=["usual", "short", "long"],
+)
+def test_after_a_failure_it_looks_again_soon_and_then_less_often(
+    poll_s: float,
+    delays: list[float],
+    published: PublishedFolder,
+    following: Following,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "JITTER", 0.0)
+    published.publish({"index.html": b"one"})
+    following.poll()
+    following.follower._poll_s = poll_s
+    (published.path / "current").write_bytes(b"no pointer")
+    found = []
+    for _ in delays:
+        found.append(following.follower._delay_s())
+        following.poll()
+    assert found == delays
 
 
 def test_a_pointer_that_disappears_changes_nothing(published: PublishedFolder, following: Following) -> None:

@@ -12,8 +12,9 @@ from fastfile.clock import Clock
 from fastfile.server.channel import ASK, WorkerChannel
 from fastfile.server.following.status import STATUS, Status, parse_status
 
-# How long a response waits: for the pointer to be read, or for a newer release that is already being fetched.
-PATIENCE_S = 1.0
+# How long a response waits: for the pointer to be read, or for a newer release that is already being fetched. The
+# follower reads the pointer for 4 s at most, with its retries, so it answers before, unless it stands still.
+PATIENCE_S = 5.0
 FETCH_PATIENCE_S = 10.0
 
 
@@ -29,14 +30,14 @@ class Asker:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         report: Callable[[BaseException], None],
-        is_final: bool,
+        is_fixed: bool,
     ) -> None:
         self._channel = channel
         self._loop = loop
         self._clock = clock
         self._report = report
-        self._is_final = is_final  # --release: there is nothing to ask for
-        self._waiting: list[tuple[float, Callable[[], None]]] = []  # with the times of the questions
+        self.is_fixed = is_fixed  # --release: there is nothing to ask for
+        self._waiting: list[tuple[float, Callable[[bool], None]]] = []  # with the times of the questions
         self._timer: asyncio.TimerHandle | None = None
         self._is_slow = False
         self.status = Status()
@@ -44,7 +45,7 @@ class Asker:
 
     @property
     def is_useful(self) -> bool:
-        return not (self._is_slow or self._is_final) and self.status.state in ("current", "preparing")
+        return not (self._is_slow or self.is_fixed) and self.status.state in ("current", "preparing")
 
     @property
     def release(self) -> str:
@@ -54,7 +55,7 @@ class Asker:
     @property
     def age_s(self) -> float:
         """The time since the store confirmed the release that is served; infinite if it never did."""
-        if self._is_final:
+        if self.is_fixed:
             return 0.0
         return time.monotonic() - self.status.confirmed_s if self.status.confirmed_s else float("inf")
 
@@ -77,13 +78,13 @@ class Asker:
 
     @property
     def _is_confirmed(self) -> bool:
-        return self._is_final or self.status.state == "current"
+        return self.is_fixed or self.status.state == "current"
 
-    def ask(self, on_answer: Callable[[], None]) -> None:
-        """Call back once the pointer was read after this call, or when that takes too long."""
+    def ask(self, on_answer: Callable[[bool], None]) -> None:
+        """Call back with True once the pointer was read after this call; with False if that fails or takes too long."""
         self._waiting.append((time.monotonic(), on_answer))
         if self._timer is None:
-            self._timer = self._loop.call_later(PATIENCE_S, self._give_up)
+            self._timer = self._loop.call_later(PATIENCE_S, self._look_at_time)
         if len(self._waiting) == 1:
             self._channel.send(ASK)
 
@@ -102,13 +103,16 @@ class Asker:
             self._clock.begin_batch()
             self.on_switch()
         if self.status.state == "failing":
-            self._answer(float("inf"))
+            self._give_up()
         elif self.status.state == "current":
-            self._answer(confirmed_s)
+            self._answer(confirmed_s, is_confirmed=True)
             if self._waiting:  # these came while the follower was reading
                 self._channel.send(ASK)
 
-    def _answer(self, confirmed_s: float) -> None:
+    def _give_up(self) -> None:
+        self._answer(float("inf"), is_confirmed=False)
+
+    def _answer(self, confirmed_s: float, is_confirmed: bool) -> None:
         """Let the requests continue whose questions came before the pointer was read."""
         ready = [callback for asked_s, callback in self._waiting if asked_s <= confirmed_s]
         self._waiting = [waiting for waiting in self._waiting if waiting[0] > confirmed_s]
@@ -119,21 +123,21 @@ class Asker:
             self._clock.begin_batch()
         for callback in ready:
             try:
-                callback()
+                callback(is_confirmed)
             except Exception as error:
                 self._report(error)
 
-    def _give_up(self) -> None:
+    def _look_at_time(self) -> None:
         """Let the requests continue that have waited for too long."""
         self._timer = None
         patience_s = FETCH_PATIENCE_S if self.status.state == "preparing" else PATIENCE_S
         oldest_s = self._waiting[0][0] if self._waiting else 0.0
         now_s = time.monotonic()
         if self._waiting and now_s < oldest_s + patience_s:
-            self._timer = self._loop.call_later(min(PATIENCE_S, oldest_s + patience_s - now_s), self._give_up)
+            self._timer = self._loop.call_later(min(PATIENCE_S, oldest_s + patience_s - now_s), self._look_at_time)
             return
         self._is_slow = True
-        self._answer(float("inf"))
+        self._give_up()
 
 
 def _family(name: str, kind: str, text: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 The follower process switches a link (ARCHITECTURE.md, decision 26). The next request notices, and waits while a thread
 opens the new release and reads its rules. Before a response that says that no file is there, the follower is asked
-whether there is a newer release.
+whether there is a newer release. If it cannot tell, a request for an asset gets 503: a page of a newer release may have
+sent it, and a proxy can try another replica. Other requests get the 404 of the release on the disk.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from fastfile.errors import HTTPError, Postponed, StartError
+from fastfile.errors import HTTPError, Postponed, StartError, make_unavailable
+from fastfile.http.content.content_hash import is_immutable
 from fastfile.http.navigation import is_navigation
 from fastfile.http.target import Target
 from fastfile.message import RequestHead, Response
@@ -26,6 +28,8 @@ from fastfile.storage.freshness import Stamp
 from fastfile.storage.release_tree import ReleaseStamps, ReleaseTree, open_tree
 
 RETRY_S = 1.0  # after a release could not be opened
+# Without these, a page does not work; names with a hash are assets too.
+_ASSETS = (b".js", b".mjs", b".css", b".json", b".wasm", b".eot", b".otf", b".ttf", b".woff", b".woff2")
 
 OnDone = Callable[[Future[Any]], None]
 Say = Callable[[str], None]
@@ -39,8 +43,12 @@ class Asking(Protocol):
     def is_useful(self) -> bool:
         """Whether an answer can be expected: the follower runs, and the store has answered it."""
 
-    def ask(self, on_answer: Callable[[], None]) -> None:
-        """Call back on the event loop once the pointer was read after this call, or when that takes too long."""
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the release never changes, so that there is nothing to ask."""
+
+    def ask(self, on_answer: Callable[[bool], None]) -> None:
+        """Call back on the event loop: with True once the pointer was read after this call, else when that failed."""
 
 
 class FixedRules(SiteRules):
@@ -82,7 +90,8 @@ class FollowedSite:
         self._say = say
         self._submit = submit
         self._asking = asking
-        self._answered: set[RequestHead] = set()  # their question was answered, and they look again
+        # These look again: the question was answered (True), or could not be.
+        self._answered: dict[RequestHead, bool] = {}
         self._retry_s = 0.0
         self._opening: Opening | None = None
         opening = Opening(link, read_rules)
@@ -98,14 +107,13 @@ class FollowedSite:
     def find(self, target: Target, head: RequestHead) -> Found:
         """Return the result for the target in the current release.
 
-        Raises Postponed while a new release is opened, and before the result is that no file is there.
+        Raises Postponed while a new release is opened, and before the result is that no file is there; HTTPError 503 if
+        an asset is not there and the store cannot say whether a newer release has it.
         """
         if not self._is_current():
             assert self._opening is not None
             raise Postponed(self._opening)
-        is_answered = head in self._answered
-        self._answered.discard(head)
-        is_final = is_answered or self._asking is None or not self._asking.is_useful
+        answered = self._answered.pop(head, None)
         try:
             lookup = self._site.begin(target, head)
             found = self._site.find_file(lookup)
@@ -113,10 +121,10 @@ class FollowedSite:
             if found is None:
                 found = self._site.find_substitute(lookup)
         except HTTPError as error:
-            if is_final or error.status != 404:
+            if error.status != 404 or self._is_absent(target, answered):
                 raise
         else:
-            if is_final or not _tells_absence(found, is_file, head):
+            if not _tells_absence(found, is_file, head) or self._is_absent(target, answered):
                 return found
         assert self._asking is not None
         raise Postponed(Question(self._asking, self._answered, head))
@@ -131,6 +139,19 @@ class FollowedSite:
     def failure_page(self, path: bytes) -> bytes | None:
         """Return the page for failures at a path, if the site has its own."""
         return self._site.failure_page(path)
+
+    def _is_absent(self, target: Target, answered: bool | None) -> bool:
+        """Tell whether a response may say that nothing is at the target; False: the follower must be asked first.
+
+        Raises HTTPError 503 for an asset if the store cannot say whether a newer release has it.
+        """
+        if answered or self._asking is None or self._asking.is_fixed:
+            return True
+        if answered is None and self._asking.is_useful:
+            return False
+        if _is_asset(target.path):
+            raise make_unavailable("This file may be in a newer release, which the server cannot read now.")
+        return True
 
     def _note_opened(self, job: Future[Any]) -> None:
         self._is_current()
@@ -189,7 +210,7 @@ class Opening:
 class Question:
     """The job of one request that waits for an answer of the follower; it needs no thread."""
 
-    def __init__(self, asking: Asking, answered: set[RequestHead], head: RequestHead) -> None:
+    def __init__(self, asking: Asking, answered: dict[RequestHead, bool], head: RequestHead) -> None:
         self._asking = asking
         self._answered = answered
         self._head = head
@@ -204,9 +225,9 @@ class Question:
         self._asking.ask(self._answer)
         return self._future
 
-    def _answer(self) -> None:
+    def _answer(self, is_confirmed: bool) -> None:
         if not self._future.done():  # otherwise the client has gone
-            self._answered.add(self._head)
+            self._answered[self._head] = is_confirmed
             self._future.set_result(None)
             self._on_done(self._future)
 
@@ -223,3 +244,8 @@ def _tells_absence(found: Found, is_file: bool, head: RequestHead) -> bool:
     if found.status == 404:
         return found.fallback is None or not is_navigation(head)
     return not is_file and not is_navigation(head)
+
+
+def _is_asset(path: bytes) -> bool:
+    """Tell whether a page may load a file with this path, and not work without it."""
+    return path.lower().endswith(_ASSETS) or is_immutable(path)

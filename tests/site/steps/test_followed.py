@@ -29,9 +29,11 @@ class Replica:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.failures: list[BaseException] = []
-        self.questions: list[Callable[[], None]] = []
+        self.questions: list[Callable[[bool], None]] = []
         self.on_question: Callable[[], object] = lambda: None
         self.is_useful = True
+        self.is_fixed = False
+        self.is_confirmed = True  # whether the store answers questions
         self.said: list[str] = []
         self.config = Config(directory="s3://bucket", **settings)
         self.clock = Clock()
@@ -44,11 +46,11 @@ class Replica:
         )
         return self
 
-    def ask(self, on_answer: Callable[[], None]) -> None:
+    def ask(self, on_answer: Callable[[bool], None]) -> None:
         self.on_question()
         self.questions.append(on_answer)
         self.clock.begin_batch()
-        on_answer()
+        on_answer(self.is_confirmed)
 
     def build(self, name: str, files: dict[str, bytes], mtime_ns: int = WHOLE_S + 1) -> None:
         for path, content in files.items():
@@ -164,16 +166,50 @@ def test_no_404_asks_while_no_answer_can_be_expected(replica: Replica) -> None:
     assert not replica.questions
 
 
+ASSETS = ["/app.2.js", "/a/b.CSS", "/data.json?v=2", "/m.wasm", "/f.woff2", "/assets/photo-BkX3xZ9q.png", "/x%2Emjs"]
+
+
+@pytest.mark.parametrize("is_useful", [True, False], ids=["the question fails", "nobody can be asked"])
+def test_an_asset_that_only_a_newer_release_may_have_is_503_and_no_404(is_useful: bool, replica: Replica) -> None:
+    replica.begin()
+    replica.is_useful, replica.is_confirmed = is_useful, False
+    for target in ASSETS:
+        response = replica.finish(replica.respond(target))
+        assert (response.status, dict(response.fields).get(b"Retry-After")) == (503, b"1"), target
+    assert len(replica.questions) == (len(ASSETS) if is_useful else 0)
+    assert replica.get("/app.1.js") == (200, b"app one")
+    for target in ("/nothing", "/robots.txt", "/photo.png", "/"):
+        assert replica.get(target)[0] == (200 if target == "/" else 404), target
+    replica.is_useful = replica.is_confirmed = True
+    assert {replica.get(target)[0] for target in ASSETS} == {404}
+
+
+def test_one_release_has_404s_without_a_store(replica: Replica) -> None:
+    replica.begin()
+    replica.is_fixed, replica.is_useful = True, False
+    assert replica.get("/app.2.js") == (404, b"")
+
+
+def test_an_apps_page_is_no_response_to_a_request_for_a_script_without_a_store(tmp_path: Path) -> None:
+    replica = make_replica(tmp_path, spa="index.html")
+    replica.begin()
+    replica.is_useful = False
+    assert replica.get("/app.2.js")[0] == 503
+    assert replica.get("/some/route", NAVIGATION) == (200, b"page one")
+    replica.is_useful = True
+    assert replica.get("/app.2.js")[0] in (200, 404)
+
+
 def test_a_client_that_leaves_while_it_waits_leaves_nothing_behind(replica: Replica) -> None:
     replica.begin()
-    answers: list[Callable[[], None]] = []
+    answers: list[Callable[[bool], None]] = []
     replica.ask = answers.append  # type: ignore[method-assign]
     response = replica.respond("/nothing")
     assert isinstance(response, Deferred)
     done: list[Future[Any]] = []
     future = response.work.submit(done.append)  # type: ignore[attr-defined]
     future.cancel()
-    answers[0]()
+    answers[0](True)
     assert not done
 
 
