@@ -5,7 +5,7 @@ _parser_py.py reads them directly; _parser.pyx copies them into C tables when it
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from fastfile.records import NamedTuple
 
 DIGIT = b"0123456789"
 HEXDIG = DIGIT + b"ABCDEFabcdef"

@@ -9,12 +9,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError
 from fastfile.http.field_changes import FieldChanges
+from fastfile.records import NamedTuple
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -23,6 +23,7 @@ from fastfile.embedding.heads import make_head, read_environ
 from fastfile.embedding.targets import find_place, find_wsgi_place
 from fastfile.embedding.wsgi_files import Body, WsgiMounts, whole_file
 from fastfile.message import Response, close_source
+from fastfile.records import NamedTuple
 
 PREFIX = "FASTFILE_"
 # ManifestStaticFilesStorage adds twelve digits of a content hash to a name.

@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from fastfile.cli.layout import columns, fit
 from fastfile.config.load import COMMAND_LINE, parse_texts
@@ -20,6 +20,7 @@ from fastfile.config.option import Option
 from fastfile.config.values import maybe_switch
 from fastfile.errors import ConfigError
 from fastfile.http.authority import maybe_ipv4, maybe_ipv6
+from fastfile.records import NamedTuple
 from fastfile.terminal import WIDTH, printable
 
 _HELP_COLUMN = 29

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile import __version__
 from fastfile.cli.layout import fit
 from fastfile.config.config import Endpoint
+from fastfile.records import NamedTuple
 from fastfile.terminal import BOLD, CYAN, DIM, GREEN, YELLOW, paint, printable
 
 _LABEL_WIDTH = 9

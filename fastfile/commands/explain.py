@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from fastfile.application import add_gates, make_application, open_roots
@@ -24,6 +23,7 @@ from fastfile.http.status import REASONS
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.parser import HeadParser
 from fastfile.protocol.http2.constants import StreamFailure
+from fastfile.records import NamedTuple
 from fastfile.relayed import Relayed
 from fastfile.responder import Responder, run_now
 from fastfile.terminal import printable, write

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import NamedTuple
 
 from fastfile.cli.arguments import Usage, flags_of
 from fastfile.cli.help import COMMANDS, USAGE
 from fastfile.config.option import Option
+from fastfile.records import NamedTuple
 
 
 class Flag(NamedTuple):

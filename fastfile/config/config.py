@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.config.option import Option, read_group
 from fastfile.config.options.content import BuildOptions, ContentOptions
@@ -18,6 +18,7 @@ from fastfile.config.options.responses import AccessOptions, HeaderOptions
 from fastfile.config.options.server import FileOptions, ListenOptions, LogOptions, ProcessOptions
 from fastfile.config.options.tls import TlsOptions
 from fastfile.parser_limits import ParserLimits
+from fastfile.records import NamedTuple
 
 DEFAULT = "default"
 

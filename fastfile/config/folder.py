@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from fastfile.config.config import Config
 from fastfile.config.load import COMMAND_LINE
 from fastfile.config.nearest import closest
 from fastfile.errors import ConfigError, StartError
+from fastfile.records import NamedTuple
 from fastfile.terminal import printable
 
 # Where tools write a build, by pattern: the most common first, a nested folder after the one around it.

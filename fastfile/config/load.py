@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.config.combinations import check_together
 from fastfile.config.config import BY_KEY, BY_NAME, OPTIONS, Config
@@ -17,6 +17,7 @@ from fastfile.config.nearest import closest
 from fastfile.config.option import Option
 from fastfile.config.values import BIND, Unusable, maybe_switch
 from fastfile.errors import ConfigError
+from fastfile.records import NamedTuple
 from fastfile.terminal import printable
 
 COMMAND_LINE = "the command line"

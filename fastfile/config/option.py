@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, dataclass_transform, overload
+from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform, overload
 
 from fastfile.config.values import SWITCH, Kind
+from fastfile.records import NamedTuple
 
 T = TypeVar("T")
 

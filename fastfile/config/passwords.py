@@ -10,10 +10,10 @@ import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
-from typing import NamedTuple
 
 from fastfile.config.values import Kind, Unusable
 from fastfile.errors import tell_missing
+from fastfile.records import NamedTuple
 
 # Of the equivalent costs in OWASP's cheat sheet, N=2^14, p=5 takes 16 MiB of memory, while N=2^17 takes 128 MiB.
 LOG_N, BLOCK_SIZE, PARALLEL = 14, 8, 5

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fastfile.config.values import TARGET, Kind, Unusable, maybe_switch
 from fastfile.errors import HTTPError
+from fastfile.records import NamedTuple
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}

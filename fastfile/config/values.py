@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastfile.config.cpus import usable_cpus
+from fastfile.records import NamedTuple
 
 KIB = 1024
 MIB = 1024 * KIB

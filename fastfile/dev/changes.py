@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 # Folders without files of pages that change all the time.
 IGNORED = frozenset((b"node_modules", b".git", b".hg", b".svn", b".jj"))

@@ -11,9 +11,9 @@ import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from fastfile.dev.changes import Change, is_ignored, path_components
+from fastfile.records import NamedTuple
 
 # linux/inotify.h; the numbers are the same on every architecture.
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8

@@ -10,11 +10,12 @@ from asyncio import AbstractEventLoop
 from asyncio import Future as AsyncFuture
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.dev.references import LIMIT, find_references
 from fastfile.errors import HTTPError, Postponed
 from fastfile.message import Deferred, FileSlice, RequestHead, Response
+from fastfile.records import NamedTuple
 from fastfile.site.entry import Entry
 from fastfile.site.handler import Handler
 from fastfile.storage.resource import Resource, hash_content

@@ -7,12 +7,12 @@ import select
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from fastfile.dev.changes import Change
 from fastfile.dev.filesystems import find_silent
 from fastfile.dev.polling import Polling
 from fastfile.errors import tell_missing
+from fastfile.records import NamedTuple
 
 Report = Callable[[Sequence[Change]], None]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import NamedTuple
 
 from fastfile.application import MountPoint, add_gates, make_application, open_roots, say_nothing
 from fastfile.clock import Clock
@@ -21,6 +20,7 @@ from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.navigation import is_navigation
 from fastfile.http.target import encode_path, join, parse_target
 from fastfile.message import Deferred, RequestHead, Response
+from fastfile.records import NamedTuple
 from fastfile.responder import Responder
 from fastfile.site.compression import Submit
 

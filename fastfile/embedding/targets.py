@@ -8,10 +8,10 @@ was removed, or whether a middleware has changed the path.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from fastfile.http.target import encode_path
+from fastfile.records import NamedTuple
 
 
 class Place(NamedTuple):

@@ -7,7 +7,8 @@ None, because every field that holds a date is ignored when the date is invalid 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 _DAY_NAMES = (b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed")  # day 0 of the epoch was a Thursday
 _LONG_DAY_NAMES = (b"Thursday", b"Friday", b"Saturday", b"Sunday", b"Monday", b"Tuesday", b"Wednesday")

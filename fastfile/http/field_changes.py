@@ -6,7 +6,8 @@ Pure values. site/ decides which changes apply to a path, when an entry is made.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 Field = tuple[bytes, bytes]
 

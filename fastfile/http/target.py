@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from binascii import unhexlify
 from collections.abc import Collection
-from typing import NamedTuple
 
 from fastfile.errors import HTTPError, make_not_found
 from fastfile.http.authority import parse_host
+from fastfile.records import NamedTuple
 
 # PATH_MAX less its NUL, and NAME_MAX: no file has a longer path, and the system would fail with ENAMETOOLONG.
 PATH_LIMIT = 4095

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple
 
 from fastfile.config.config import Config
 from fastfile.config.proxy_values import Upstream
@@ -25,6 +24,7 @@ from fastfile.http.intermediaries.relay import (
 )
 from fastfile.http.target import check_escapes, split_target
 from fastfile.message import UNKNOWN_SIZE, Deferred, Field, RequestHead, Response, ResponseHead, Source
+from fastfile.records import NamedTuple
 from fastfile.relayed import Relayed, RequestBody, Upload
 from fastfile.responder import Middleware, Responder
 from fastfile.site.handler import allowed_hosts

@@ -6,7 +6,8 @@ By haproxy's proxy-protocol.txt. Strict: any other input closes the connection.
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"  # of version 2
 MAX_LINE = 107  # of version 1, with its CRLF

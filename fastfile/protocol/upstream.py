@@ -6,11 +6,10 @@ One connection carries one exchange, so that what follows a response belongs to 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fastfile._parser_rules import CONTENT_LENGTH_DIGITS, DIGIT, FIELD_VALUE, TOKEN, WHITESPACE
 from fastfile.message import UNKNOWN_SIZE, Field
 from fastfile.protocol.chunks import ChunkDecoder, ChunkError
+from fastfile.records import NamedTuple
 
 MAX_HEAD = 64 * 1024  # bytes of a head, in which an upstream sends cookies and policies; nginx has 4 to 32 KiB
 MAX_FIELDS = 256

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from fastfile.records import NamedTuple
 from fastfile.releases.manifest import EMPTY, Manifest
 from fastfile.releases.store import ATTEMPTS, BLOBS, MIB, PACKS, Corrupt, Store
 

@@ -9,10 +9,11 @@ import os
 import stat
 from collections.abc import Callable, Collection
 from hashlib import sha256
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from fastfile.errors import StartError, describe
 from fastfile.http.target import is_hidden, join
+from fastfile.records import NamedTuple
 from fastfile.releases.manifest import MAX_FILES
 from fastfile.releases.store import MIB
 from fastfile.storage.root import PinnedRoot

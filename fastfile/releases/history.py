@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.releases.manifest import Manifest, is_release_id, manifest_key, read_manifest
 from fastfile.releases.pointer import Pointer, read_pointer
 from fastfile.releases.publish import read_current

@@ -6,10 +6,11 @@ A location never contains credentials, so it can be shown anywhere.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from fastfile.errors import StartError, tell_missing
+from fastfile.records import NamedTuple
 
 if TYPE_CHECKING:
     from fastfile.releases.store import Store

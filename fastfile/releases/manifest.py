@@ -14,10 +14,11 @@ from hashlib import sha256
 from itertools import islice
 from operator import lt
 from string import ascii_letters, digits
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.errors import StartError
 from fastfile.http.target import PATH_LIMIT, SEGMENT_LIMIT
+from fastfile.records import NamedTuple
 from fastfile.releases.store import ATTEMPTS, MIB, Corrupt, Store, Stored, StoreError
 
 FORMAT = 1

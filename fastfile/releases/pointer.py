@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.releases.manifest import Manifest, is_release_id, manifest_key, read_manifest
 from fastfile.releases.store import ATTEMPTS, Conflict, Corrupt, NotModified, Store, Stored
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.releases.claim import PREFIX as CLAIMS
 from fastfile.releases.claim import STALE_S, Claim
 from fastfile.releases.history import History, read_history

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.releases.blobs import fetch_blobs
 from fastfile.releases.build import Build, BuildFile
 from fastfile.releases.carry import carry

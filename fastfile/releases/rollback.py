@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, make_object, read_with_digest

@@ -6,9 +6,10 @@ All calls block. Each has one deadline, which includes its retries.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, Protocol
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.releases.location import Location
 
 BLOBS, PACKS = "blobs/", "packs/"  # of the keys of contents

@@ -6,9 +6,10 @@ the caller looks for the files. Paths are as in a Target, without outer slashes.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from fastfile.http.target import join
+from fastfile.records import NamedTuple
 
 HTML = b".html"
 # Where about.html is - files: only at /about.html; after: at /about as well, unless about/index.html is there; both: at

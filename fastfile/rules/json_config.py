@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from json.decoder import JSONDecoder
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from fastfile.records import NamedTuple
 from fastfile.rules.patterns.expression import Budget
 from fastfile.rules.rule import Place, Problem, confine
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from fastfile.records import NamedTuple
 from fastfile.rules.dialects import NETLIFY
 from fastfile.rules.headers import parse_change
 from fastfile.rules.json_config import hint

@@ -6,10 +6,11 @@ docs/hosts.md names the source of each value in the provider's documentation, an
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from fastfile.config.config import Config
 from fastfile.http.field_changes import Field
+from fastfile.records import NamedTuple
 from fastfile.rules import dialects
 from fastfile.rules.clean_urls import Pages, TrailingSlash
 from fastfile.rules.rule import Dialect, HeaderRule, Problem, Rule

@@ -6,8 +6,8 @@ Runs in any thread: it makes values from values.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.rules.headers import FieldBook, parse_headers
 from fastfile.rules.providers import Provider
 from fastfile.rules.redirects import parse_redirects

@@ -7,8 +7,8 @@ A line that cannot be used becomes a Problem; the others apply. Netlify's gramma
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.rules.patterns.expression import Budget, compile_expression
 from fastfile.rules.patterns.pattern import (
     PLACEHOLDER,

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.clock import Clock
 from fastfile.errors import make_unavailable
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.message import RequestHead
+from fastfile.records import NamedTuple
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.providers import FASTFILE, Provider
 from fastfile.rules.readers import RuleFile, RuleSet, make_rule_set

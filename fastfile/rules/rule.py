@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from fastfile.records import NamedTuple
 
 
 class Place(NamedTuple):

@@ -7,11 +7,11 @@ skipped, as Netlify does, so that no single rule makes a loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile.http.field_changes import NO_CHANGES, FieldChanges
 from fastfile.http.target import encode_query
 from fastfile.message import RequestHead
+from fastfile.records import NamedTuple
 from fastfile.rules.condition import Asked, check_conditions, match_queries, varies_by
 from fastfile.rules.patterns.index import Captures, PatternIndex, encode_capture
 from fastfile.rules.patterns.pattern import decode_leniently

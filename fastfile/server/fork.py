@@ -11,8 +11,9 @@ import signal
 import socket
 import time
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from fastfile.records import NamedTuple
 from fastfile.server.channel import Child, WorkerChannel, make_channel
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog

@@ -8,10 +8,11 @@ import resource
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
+from fastfile.records import NamedTuple
 from fastfile.server.log.access import AccessLog, open_log
 from fastfile.site.handler import allowed_hosts
 from fastfile.terminal import wants_colour

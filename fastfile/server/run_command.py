@@ -16,8 +16,8 @@ import subprocess
 import time
 import traceback
 from collections import deque
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.server.fork import close_descriptors
 from fastfile.terminal import DIM, paint, wants_colour
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastfile.http.cache_control import CachePolicy
 from fastfile.http.field_changes import FieldChanges
 from fastfile.http.target import Target, encode_path, is_hidden, make_location
 from fastfile.message import Deferred, RequestHead, Response
+from fastfile.records import NamedTuple
 from fastfile.rules.clean_urls import CleanUrls, PagePath
 from fastfile.rules.providers import Provider
 from fastfile.rules.rulebook import NO_MATCH, RuleMatch

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile.http.content.media_types import is_compressible, make_additions, media_type
 from fastfile.http.content.stored_coding import SUFFIXES, StoredCoding, StoredCodings
 from fastfile.http.field_changes import FieldChanges
+from fastfile.records import NamedTuple
 from fastfile.rules.clean_urls import PagePath
 from fastfile.rules.rulebook import RuleMatch
 from fastfile.site.context import SiteContext

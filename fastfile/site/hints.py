@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
 
 from fastfile.http.target import is_hidden, join
+from fastfile.records import NamedTuple
 from fastfile.rules.clean_urls import HTML
 from fastfile.site.context import Lookup, SiteContext
 

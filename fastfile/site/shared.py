@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.http.field_changes import FieldChanges
+from fastfile.records import NamedTuple
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.storage.cache import Cache

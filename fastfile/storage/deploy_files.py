@@ -9,9 +9,9 @@ import errno
 import os
 import stat
 import time
-from typing import NamedTuple
 
 from fastfile.http.content.stored_coding import SUFFIXES
+from fastfile.records import NamedTuple
 from fastfile.sendfile import make_signature, read_signature
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import is_settled

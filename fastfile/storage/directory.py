@@ -13,9 +13,10 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from fastfile.http.target import join
+from fastfile.records import NamedTuple
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.root import Root
 

@@ -7,7 +7,8 @@ one.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 SECOND_NS = 1_000_000_000
 # A file system that counts time in jiffies gives two writes in one tick the same mtime: a file that changed so recently

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.sendfile import make_signature
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.resource import Resource

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
 from fastfile.errors import Postponed
 from fastfile.http.content.stored_coding import SUFFIXES
+from fastfile.records import NamedTuple
 from fastfile.sendfile import read_cached
 from fastfile.storage.metadata import Status
 from fastfile.storage.outcome import Outcome, classify

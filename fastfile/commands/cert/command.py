@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.cli.arguments import HELP, Usage, make_help, parse_arguments, read_values
 from fastfile.commands.cert.keychain import find_keychain
@@ -25,6 +25,7 @@ from fastfile.errors import ConfigError, StartError
 from fastfile.local_ca.folder import make_folder, write_whole
 from fastfile.local_ca.library import Library, find_authority, open_library, replace_authority, utc_now
 from fastfile.local_ca.names import Name, parse_name
+from fastfile.records import NamedTuple
 from fastfile.terminal import printable, write
 
 ACTIONS = ("install", "uninstall")

@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from fastfile.records import NamedTuple
 from fastfile.terminal import BOLD, GREEN, RED, YELLOW, paint, printable
 
 Severity = Literal["error", "warning"]

@@ -10,9 +10,9 @@ import os
 import stat
 import unicodedata
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from fastfile.http.target import is_hidden, join
+from fastfile.records import NamedTuple
 from fastfile.storage.root import Root
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes, urldefrag, urljoin, urlsplit
 
 from fastfile.commands.check.findings import Finding, Wrong, show_path
@@ -17,6 +16,7 @@ from fastfile.commands.check.references import Reference, read_page
 from fastfile.commands.explain import FETCH, NAVIGATION, Exchange, Explainer
 from fastfile.http.target import encode_path
 from fastfile.message import FileSlice, Response, close_source
+from fastfile.records import NamedTuple
 
 ORIGIN = "http://localhost"
 MAX_SIZE = 16 << 20  # the largest page or style sheet that is checked

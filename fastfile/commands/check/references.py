@@ -9,9 +9,9 @@ import codecs
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import NamedTuple
 
 from fastfile.commands.check.stylesheet import find_references
+from fastfile.records import NamedTuple
 
 # By element: the attributes that a browser navigates to, and those that it fetches for the page.
 _GOES = {"a": "href", "area": "href", "iframe": "src", "frame": "src"}

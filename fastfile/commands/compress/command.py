@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.cli.arguments import Usage, make_help, parse_arguments, read_values
 from fastfile.commands.compress.savings import Row, make_table
@@ -26,6 +26,7 @@ from fastfile.config.option import Option
 from fastfile.config.values import MIB, PATH, SWITCH, WORKERS, Kind, choice, number, size
 from fastfile.errors import ConfigError, StartError, tell_missing
 from fastfile.progress import Progress
+from fastfile.records import NamedTuple
 from fastfile.storage.encoders import LEVELS, PACKAGES, available_codings, tell_what_is_missing
 from fastfile.storage.root import Root
 from fastfile.terminal import printable, write

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.site.pages import readable_size
 
 

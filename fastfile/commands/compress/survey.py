@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import NamedTuple
 
 from fastfile.http.content.media_types import is_compressible, media_type
 from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.http.target import is_hidden, join
+from fastfile.records import NamedTuple
 from fastfile.storage.encoders import GZIP_HEAD
 from fastfile.storage.root import Root
 

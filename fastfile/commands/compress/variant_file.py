@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import NamedTuple
 
 from fastfile.commands.compress.survey import Original
 from fastfile.http.content.stored_coding import SUFFIXES
+from fastfile.records import NamedTuple
 from fastfile.sendfile import make_signature
 from fastfile.storage.encoders import Encoder, make_decoder, make_encoder
 from fastfile.storage.metadata import SETTLING_NS, has_no_date, is_settled

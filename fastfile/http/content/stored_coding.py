@@ -10,9 +10,9 @@ knows names, not files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile.http.cache_control import compile_glob
+from fastfile.records import NamedTuple
 
 SUFFIXES: tuple[tuple[bytes, bytes], ...] = ((b"br", b".br"), (b"zstd", b".zst"), (b"gzip", b".gz"))
 UNITY = b".unityweb"  # build.wasm.unityweb: gzip, Brotli or neither, by the build's settings

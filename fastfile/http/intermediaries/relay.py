@@ -6,12 +6,12 @@ Pure functions. Fields of the connection and of the framing never pass: each sid
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
 
 from fastfile.errors import HTTPError
 from fastfile.http.authority import is_loopback_host, parse_host
 from fastfile.http.fields import OWS, is_token, split_list
 from fastfile.message import HTTP_2, Field, RequestHead
+from fastfile.records import NamedTuple
 
 PSEUDONYM = b"fastfile"  # of Via
 MAX_PASSES = 5  # through servers of that name: a request that passed more often is in a loop

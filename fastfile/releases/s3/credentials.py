@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 
 if TYPE_CHECKING:
     from obstore.store import S3CredentialProvider

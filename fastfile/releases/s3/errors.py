@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.releases.store import AccessDenied, StoreError, Throttled, Unavailable, Unsupported
 
 _STATUS = re.compile(r"status code: ([0-9]{3})")

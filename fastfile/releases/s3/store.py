@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from threading import Lock
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
 from obstore.store import S3Store as Client
 
+from fastfile.records import NamedTuple
 from fastfile.releases.location import Location
 from fastfile.releases.s3.credentials import find_credentials, find_endpoint, show_endpoint
 from fastfile.releases.s3.errors import Failure, make_error, read_failure

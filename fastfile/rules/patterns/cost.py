@@ -8,8 +8,8 @@ the next byte can stop in only one place.
 from __future__ import annotations
 
 from math import log2
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.rules.patterns.syntax import ALL, Atomic, Choice, Edge, Group, Look, Node, Repeat, Sequence, Set
 
 LENGTHS = (1, 256, 512, 1024, 2048, 4096, 8192)  # bytes of text; the first gives the cost of each byte

@@ -5,10 +5,11 @@ So most paths try few or none, however many there are. Measured in tests/rules/t
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from fastfile.errors import HTTPError
 from fastfile.http.target import encode_path
+from fastfile.records import NamedTuple
 from fastfile.rules.patterns.cost import LENGTHS
 from fastfile.rules.patterns.expression import Expression, compile_expression
 from fastfile.rules.rule import Pattern, Segments

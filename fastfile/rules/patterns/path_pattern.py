@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from fastfile.records import NamedTuple
 from fastfile.rules.patterns.expression import check_expression
 from fastfile.rules.patterns.pattern import parse_destination, parse_template
 from fastfile.rules.rule import Capture, Destination, Pattern, Template

@@ -7,7 +7,9 @@ outside the subset (backreferences, lookbehind, possessive repeats) are refused 
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from fastfile.records import NamedTuple
 
 ALL = (1 << 256) - 1
 MAX_DEPTH = 20

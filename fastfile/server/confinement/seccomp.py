@@ -11,7 +11,8 @@ import errno
 import os
 import struct
 import sys
-from typing import NamedTuple
+
+from fastfile.records import NamedTuple
 
 # The number of each call on x86_64 and on aarch64, -1 if there is none (asm/unistd_64.h, asm-generic/unistd.h).
 DENIED = {

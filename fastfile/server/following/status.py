@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from fastfile.records import NamedTuple
 
 STATUS = b"="  # from the follower to the supervisor, and from there to all workers; followed by a Status
 # From the follower, as workers send it: followed by the seconds for which it may be silent, while it transfers.

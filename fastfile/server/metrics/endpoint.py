@@ -11,12 +11,13 @@ import platform
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastfile import WHY_PURE, __version__
 from fastfile.errors import HTTPError
 from fastfile.http.authority import check_host
 from fastfile.message import RequestHead, Response
+from fastfile.records import NamedTuple
 from fastfile.responder import Responder
 from fastfile.server.metrics.counters import (
     BOUNDS_US,

@@ -8,10 +8,10 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastfile.config.config import Config, Endpoint
 from fastfile.errors import StartError
+from fastfile.records import NamedTuple
 from fastfile.server.net.handshakes import defer
 
 MAX_PORT_TRIES = 100  # ports to try after the configured one, when that is in use

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from fastfile.errors import HTTPError, make_unavailable
@@ -24,6 +24,7 @@ from fastfile.http.conditional import Precondition, check_preconditions
 from fastfile.http.field_changes import Field, FieldChanges
 from fastfile.http.target import join
 from fastfile.message import Deferred, RequestHead, Response, ResponseHead
+from fastfile.records import NamedTuple
 from fastfile.site.listing.feed import Feed
 from fastfile.site.listing.making import Making
 from fastfile.site.listing.page import LISTING_POLICY, Listing, Readme, make_listing

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from fastfile.http.target import UNRESERVED, encode_path
+from fastfile.records import NamedTuple
 from fastfile.site.listing.kinds import kind_of_extension
 from fastfile.site.listing.readme import render_markdown, render_text
 from fastfile.site.pages import (

@@ -14,10 +14,10 @@ import zlib
 from array import array
 from collections.abc import Callable, Generator, Iterator
 from hashlib import blake2b
-from typing import NamedTuple
 
 from fastfile.errors import HTTPError
 from fastfile.http.target import join
+from fastfile.records import NamedTuple
 from fastfile.storage.directory import sort_in_runs
 from fastfile.storage.metadata import modified_s
 from fastfile.storage.outcome import Outcome, classify

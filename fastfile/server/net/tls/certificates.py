@@ -14,9 +14,10 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastfile.errors import StartError, Unreadable
+from fastfile.records import NamedTuple
 from fastfile.terminal import printable
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
