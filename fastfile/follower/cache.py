@@ -76,9 +76,9 @@ class Cache:
         return os.path.isdir(f"{self._trees}/{name}")
 
     def find_missing(self, manifest: Manifest) -> set[str]:
-        """Return the blobs that a release needs and the disk has not; put() and settle() take those."""
+        """Return the blobs that a release needs and the disk has not; put() takes those."""
         known = set(os.listdir(self._blobs))
-        lacking = {_blob_name(file.sha256, file.mtime_ns) for file in manifest.files} - known
+        lacking = {f"{file.sha256}.{file.mtime_ns:x}" for file in manifest.files} - known
         self._names = {}
         for name in sorted(lacking):
             self._names.setdefault(_blob_of(name), []).append(name)
@@ -117,16 +117,15 @@ class Cache:
         return size
 
     def settle(self) -> None:
-        """Sync the blobs that were put, and rename them into place."""
-        if self._fresh:
-            self._sync(f"{self.incoming}/{name}" for name in self._fresh)
+        """Sync what was put or linked, and rename the blobs that were put into place."""
+        self._sync(f"{self.incoming}/{name}" for name in self._fresh)
         for name in list(self._fresh):
             os.rename(name, name, src_dir_fd=self._incoming_fd, dst_dir_fd=self._blobs_fd)
             del self._fresh[name]
         self._fresh_bytes = 0
 
     def build(self, manifest: Manifest, name: str) -> None:
-        """Make the tree of a release from blobs that are all in place."""
+        """Make the tree of a release from blobs that are in place or were put: all is synced once, at the end."""
         scratch = f"{self.incoming}/tree"
         with suppress(FileNotFoundError):  # of a process that was killed
             self._trash.discard(scratch)
@@ -147,7 +146,7 @@ class Cache:
                 os.utime(folder or b".", ns=(mtime_ns, mtime_ns), dir_fd=tree_fd)
         finally:
             os.close(tree_fd)
-        self._sync(())
+        self.settle()
         os.rename(scratch, f"{self._trees}/{name}")
 
     def switch(self, name: str) -> None:
@@ -233,15 +232,17 @@ class Cache:
                 self._fresh[name] = _copy_file(source, f"{self.incoming}/part", f"{self.incoming}/{name}")
 
     def _link_file(self, file: ManifestFile, tree_fd: int) -> None:
-        name = b"%b.%x" % (file.sha256.encode(), file.mtime_ns)
+        name = f"{file.sha256}.{file.mtime_ns:x}"
+        is_fresh = name in self._fresh
+        folder_fd = self._incoming_fd if is_fresh else self._blobs_fd
         try:
-            os.link(name, file.path, src_dir_fd=self._blobs_fd, dst_dir_fd=tree_fd)
+            os.link(name, file.path, src_dir_fd=folder_fd, dst_dir_fd=tree_fd)
         except OSError as error:
             if error.errno != errno.EMLINK:  # ext4 allows 65,000 links
                 raise
-            blob = f"{self._blobs}/{name.decode()}"
+            blob = f"{self.incoming if is_fresh else self._blobs}/{name}"
             _copy_file(blob, f"{self.incoming}/part", blob)  # the next ones link to the copy
-            os.link(name, file.path, src_dir_fd=self._blobs_fd, dst_dir_fd=tree_fd)
+            os.link(name, file.path, src_dir_fd=folder_fd, dst_dir_fd=tree_fd)
 
     def _find_unused(self, grace_s: float) -> list[str]:
         """Return the blobs that no tree has used for a while, and the oldest ones that exceed the bytes in use."""
@@ -271,10 +272,6 @@ class Cache:
                 return
         for path in paths:
             _sync_path(path)
-
-
-def _blob_name(blob: str, mtime_ns: int) -> str:
-    return f"{blob}.{mtime_ns:x}"
 
 
 def _blob_of(name: str) -> str:

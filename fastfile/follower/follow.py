@@ -166,7 +166,6 @@ class Follower:
         try:
             if missing:
                 fetch_blobs(self._store, manifest, missing, put, self._cache.incoming)
-            self._cache.settle()
         finally:
             progress.clear()
             self.status = self.status._replace(fetched_bytes=fetched)

@@ -87,13 +87,6 @@ def is_release_id(text: str) -> bool:
     return _RELEASE_ID.fullmatch(text) is not None
 
 
-def make_manifest(
-    created_s: int, previous: str | None, files: Sequence[ManifestFile], places: Mapping[str, Place]
-) -> Manifest:
-    """Return the manifest of files, as make_object() does."""
-    return make_object(created_s, previous, files, places)[0]
-
-
 def make_object(
     created_s: int, previous: str | None, files: Sequence[ManifestFile], places: Mapping[str, Place]
 ) -> tuple[Manifest, bytes]:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from support.following import Following, read_tree, times_of
-from support.published import MTIME_NS, PublishedFolder
+from support.published import MTIME_NS, PublishedFolder, make_manifest
 from support.serverprocess import TIMEOUT_S
 
 from fastfile.errors import StartError
 from fastfile.follower import cache as module
 from fastfile.follower.cache import Cache
-from fastfile.releases.manifest import ManifestFile, make_manifest
+from fastfile.releases.manifest import ManifestFile
 
 FILES = {"index.html": b"one", "a/b/c.js": b"deep", "a/d.css": b"style", "empty": b"", "copy.js": b"deep"}
 
@@ -78,7 +78,6 @@ def test_files_of_one_content_and_different_times_keep_their_times(
     cache = following.cache
     assert cache.find_missing(manifest) == {digest}
     cache.put(digest, iter([b"x"]))
-    cache.settle()
     cache.build(manifest, "one")
     assert times_of(following.folder / "trees" / "one") == {row.path.decode(): row.mtime_ns for row in rows}
     assert len(blobs(following)) == 2
@@ -90,6 +89,24 @@ def test_a_content_with_another_time_is_not_fetched_again(published: PublishedFo
     published.publish({"b": b"same"})
     assert following.poll().fetched_bytes == first == 4
     assert read_tree(following.folder / "current") == {"b": b"same"}
+
+
+def test_contents_and_tree_are_synced_together_before_either_is_in_place(
+    published: PublishedFolder, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, list[str], list[str]]] = []
+
+    def look(cache: Cache, paths: object) -> None:
+        incoming = following.folder / "incoming"
+        linked = [path for path in (incoming / "tree").rglob("*") if path.is_file()]
+        seen.append((len(linked), [path.name for path in blobs(following)], trees(following)))
+
+    monkeypatch.setattr(Cache, "_sync", look)
+    pointer = published.publish(FILES)
+    following.poll()
+    assert seen == [(len(FILES), [], [])]
+    assert len(blobs(following)) == len(set(FILES.values()))
+    assert trees(following) == [f"{pointer.release}.{pointer.sha256[:16]}"]
 
 
 def test_an_unchanged_file_is_one_inode_in_all_trees(published: PublishedFolder, following: Following) -> None:
@@ -186,8 +203,9 @@ def test_a_release_that_comes_back_needs_no_fetch(
     assert read_tree(following.folder / "current") == {"a": b"1"}
 
 
+@pytest.mark.parametrize("is_in_place", [True, False], ids=["in place", "just fetched"])
 def test_more_files_of_one_content_than_an_inode_can_have_links(
-    following: Following, monkeypatch: pytest.MonkeyPatch
+    is_in_place: bool, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link, links = os.link, []
 
@@ -203,7 +221,8 @@ def test_more_files_of_one_content_than_an_inode_can_have_links(
     manifest = make_manifest(1_700_000_000, None, rows, {})
     following.cache.find_missing(manifest)
     following.cache.put(digest, iter([b"x"]))
-    following.cache.settle()
+    if is_in_place:
+        following.cache.settle()
     following.cache.build(manifest, "one")
     tree = following.folder / "trees" / "one"
     assert read_tree(tree) == {str(number): b"x" for number in range(5)}

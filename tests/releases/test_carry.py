@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.published import make_manifest
 
 from fastfile.releases.carry import carry
-from fastfile.releases.manifest import ManifestFile, make_manifest
+from fastfile.releases.manifest import ManifestFile
 
 NOW_S = 1_800_000_000
 KEEP_S = 1000

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.published import make_manifest
 
 from fastfile.errors import StartError
 from fastfile.releases import manifest as module
@@ -20,7 +21,6 @@ from fastfile.releases.manifest import (
     ManifestFile,
     Place,
     is_release_id,
-    make_manifest,
     parse_manifest,
 )
 

@@ -7,16 +7,23 @@ store.publish({"index.html": b"one"})
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from fastfile.releases.location import Location, open_store
-from fastfile.releases.manifest import ManifestFile, make_manifest, manifest_key
+from fastfile.releases.manifest import Manifest, ManifestFile, Place, make_object, manifest_key
 from fastfile.releases.pointer import KEY, Pointer
 from fastfile.releases.store import Store
 
 MTIME_NS = 1_700_000_000_123_456_789
+
+
+def make_manifest(
+    created_s: int, previous: str | None, files: Sequence[ManifestFile], places: Mapping[str, Place]
+) -> Manifest:
+    """Return the manifest of files, without its object."""
+    return make_object(created_s, previous, files, places)[0]
 
 
 class PublishedFolder:
