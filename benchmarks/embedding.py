@@ -1,13 +1,14 @@
-"""`python -m benchmarks.embedding`: what static files cost inside an ASGI server, beside Starlette and servestatic.
+"""`python -m benchmarks.embedding`: what static files cost inside a Python web server, beside other packages.
 
-For each server, the processor time of one request for a file of 1 KiB, less that of a bare "hello" of the same server,
-in one run and in turns; and the processor time and memory of a file of 10 MiB.
+A server runs all applications in one process and one thread of Python; a request switches between them, and returns the
+processor time of the process. Each round measures a few requests of every application, in turns, first for a file of
+1 KiB, then for one of 10 MiB. An application's share is the median of the differences to "hello" in the same round, so
+what slows down a whole round cancels. The requests of a batch arrive at once, one on each connection.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import signal
@@ -17,31 +18,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-APPLICATIONS = ("hello", "fastfile", "starlette", "servestatic")
-SERVERS = ("uvicorn", "granian")
+ASGI, WSGI = ("hello", "fastfile", "starlette", "servestatic"), ("hello", "fastfile", "whitenoise")
+SERVERS = {
+    "uvicorn": ASGI,
+    "hypercorn": ASGI,
+    "granian": ASGI,
+    "gunicorn": WSGI,
+    "waitress": WSGI,
+    "aiohttp": ("hello", "add_static"),
+}
 SMALL, LARGE = 1024, 10 << 20
 CONNECTIONS = 8
+SWITCH = "/-/"
+Application = Callable[..., Any]
 
 
-async def hello(scope: Any, receive: Any, send: Any) -> None:
-    """The least application: the floor of each server."""
-    if scope["type"] == "lifespan":
-        for step in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{step}.complete"})
-        return
+async def hello_asgi(scope: Any, receive: Any, send: Any) -> None:
+    """The least ASGI application: the floor of each server."""
     headers = [(b"content-length", b"1024"), (b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"x" * SMALL})
 
 
-def make_application() -> Any:
-    """Return the application that the environment names."""
-    name, root = os.environ["BENCHMARK_APP"], os.environ["BENCHMARK_ROOT"]
+def hello_wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    """The least WSGI application."""
+    start_response("200 OK", [("Content-Length", "1024"), ("Content-Type", "text/plain")])
+    return [b"x" * SMALL]
+
+
+def make_asgi(name: str, root: str) -> Application:
     if name == "fastfile":
         from fastfile.asgi import StaticFiles
 
@@ -55,137 +64,233 @@ def make_application() -> Any:
     if name == "servestatic":
         from servestatic import ServeStaticASGI
 
-        return ServeStaticASGI(hello, root=root)
-    return hello
+        return ServeStaticASGI(hello_asgi, root=root)
+    return hello_asgi
+
+
+def make_wsgi(name: str, root: str) -> Application:
+    if name == "fastfile":
+        from fastfile.wsgi import StaticFiles
+
+        return StaticFiles(root)
+    if name == "whitenoise":
+        from whitenoise import WhiteNoise
+
+        return WhiteNoise(hello_wsgi, root=root)
+    return hello_wsgi
+
+
+def spent() -> bytes:
+    """Return the processor time of this process, in seconds."""
+    return str(time.process_time()).encode()
+
+
+def make_switch_asgi() -> Application:
+    """Return an application that is one of the others, until a request names another one."""
+    applications = {name: make_asgi(name, os.environ["BENCHMARK_ROOT"]) for name in ASGI}
+    current = applications["hello"]
+
+    async def switch(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal current
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+        elif scope["path"].startswith(SWITCH):
+            current = applications[scope["path"].removeprefix(SWITCH)]
+            content = spent()
+            headers = [(b"content-length", str(len(content)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": content})
+        else:
+            await current(scope, receive, send)
+
+    return switch
+
+
+def make_switch_wsgi() -> Application:
+    """Return the same for WSGI."""
+    applications = {name: make_wsgi(name, os.environ["BENCHMARK_ROOT"]) for name in WSGI}
+    current = applications["hello"]
+
+    def switch(environ: Any, start_response: Any) -> Any:
+        nonlocal current
+        if environ["PATH_INFO"].startswith(SWITCH):
+            current = applications[environ["PATH_INFO"].removeprefix(SWITCH)]
+            content = spent()
+            start_response("200 OK", [("Content-Length", str(len(content)))])
+            return [content]
+        return current(environ, start_response)
+
+    return switch
+
+
+def serve_aiohttp(port: int) -> None:
+    """Run aiohttp, whose static files work only on its own server."""
+    from aiohttp import web
+
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * SMALL, content_type="text/plain")
+
+    async def switch(request: web.Request) -> web.Response:
+        return web.Response(body=spent())
+
+    application = web.Application()
+    application.router.add_get("/hello/small.txt", hello)
+    application.router.add_get(SWITCH + "{name}", switch)
+    application.router.add_static("/add_static", os.environ["BENCHMARK_ROOT"])
+    web.run_app(application, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
 def serve(server: str, port: int) -> None:
-    """Run a server of one process."""
-    target = "benchmarks.embedding:make_application"
+    """Run a server that has one process for requests."""
+    asgi, wsgi = "benchmarks.embedding:make_switch_asgi", "benchmarks.embedding:make_switch_wsgi()"
     if server == "uvicorn":
         import uvicorn
 
-        uvicorn.run(target, factory=True, port=port, access_log=False, log_level="error", loop="uvloop")
-    else:
+        uvicorn.run(asgi, factory=True, port=port, access_log=False, log_level="error", loop="uvloop")
+    elif server == "hypercorn":
+        import asyncio
+
+        import hypercorn.asyncio
+
+        config = hypercorn.Config()
+        config.bind = [f"127.0.0.1:{port}"]
+        asyncio.run(hypercorn.asyncio.serve(make_switch_asgi(), config))
+    elif server == "granian":
         from granian import Granian
         from granian.constants import Interfaces
 
-        Granian(target, port=port, interface=Interfaces.ASGI, factory=True, log_enabled=False).serve()
+        Granian(asgi, port=port, interface=Interfaces.ASGI, factory=True, log_enabled=False).serve()
+    elif server == "gunicorn":
+        threads = ("--threads", str(CONNECTIONS + 1))
+        os.execvp(sys.executable, [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *threads, wsgi])
+    elif server == "waitress":
+        import waitress
+
+        waitress.serve(make_switch_wsgi(), host="127.0.0.1", port=port, threads=CONNECTIONS)
+    else:
+        serve_aiohttp(port)
+
+
+class Clients:
+    """Some connections to a server, used at once."""
+
+    def __init__(self, port: int, server: str) -> None:
+        self._sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+        for client in self._sockets:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._has_paths = server == "aiohttp"  # its applications have paths of their own
+
+    def request(self, target: str, count: int) -> bytes:
+        """Request a target so many times at once; return the last body."""
+        message = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\nAccept: */*\r\n\r\n"
+        content = b""
+        clients = self._sockets[:count]
+        for client in clients:
+            client.sendall(message.encode())
+        for client in clients:
+            content = receive_response(client)
+        return content
+
+    def measure(self, application: str, name: str, batches: int, count: int = CONNECTIONS) -> float:
+        """Return the processor time of one request for a file, in seconds."""
+        target = f"/{application}/{name}" if self._has_paths else f"/{name}"
+        before = float(self.request(SWITCH + application, 1))
+        for _ in range(batches):
+            self.request(target, count)
+        return (float(self.request(SWITCH + application, 1)) - before) / batches / count
+
+    def close(self) -> None:
+        for client in self._sockets:
+            client.close()
+
+
+def receive_response(client: socket.socket) -> bytes:
+    """Return the body of a response with a Content-Length, or its beginning if it is large."""
+    received = client.recv(1 << 16)
+    while b"\r\n\r\n" not in received:
+        received += client.recv(1 << 16)
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b" 200 " in head.split(b"\r\n")[0], head
+    left = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]) - len(body)
+    while left:
+        more = client.recv(min(left, 1 << 20))
+        left -= len(more)
+        if left == 0 and len(body) < 1 << 16:
+            body += more
+    return body
 
 
 @contextlib.contextmanager
-def running(server: str, application: str, root: Path) -> Iterator[tuple[int, int]]:
-    """Run a server; its port and the id of its process group."""
+def running(server: str, root: Path) -> Iterator[Clients]:
+    """Run a server, with connections to it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    environment = {**os.environ, "BENCHMARK_APP": application, "BENCHMARK_ROOT": str(root)}
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.embedding", "--serve", server, str(port)],
-        env=environment,
+        env={**os.environ, "BENCHMARK_ROOT": str(root)},
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
         while True:
             with contextlib.suppress(OSError):
-                asyncio.run(load(port, "/small.txt", 1))
+                clients = Clients(port, server)
                 break
             if process.poll() is not None:
-                raise SystemExit(f"{server} with {application} does not start")
+                raise SystemExit(f"{server} does not start")
             time.sleep(0.05)
-        yield port, process.pid
+        yield clients
+        clients.close()
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
-async def load(port: int, target: str, count: int) -> None:
-    """Request a target so many times on some connections."""
-
-    async def one(times: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        request = (
-            f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\nAccept: */*\r\n\r\n".encode()
-        )
-        for _ in range(times):
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            assert b" 200 " in head.split(b"\r\n")[0], head
-            left = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
-            while left:
-                left -= len(await reader.read(min(left, 1 << 20)))
-        writer.close()
-
-    await asyncio.gather(*(one(max(1, count // CONNECTIONS)) for _ in range(min(count, CONNECTIONS))))
-
-
-def spent_s(group: int) -> float:
-    """Return the processor time of the processes of a group."""
-    total = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mib(group: int) -> float:
-    """Return the most memory that one process of a group has had."""
-    most = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, StopIteration):
-            if int(path.read_text().rpartition(")")[2].split()[2]) == group:
-                lines = path.with_name("status").read_text().splitlines()
-                most = max(most, int(next(line for line in lines if line.startswith("VmHWM")).split()[1]))
-    return most / 1024
-
-
-def measure(root: Path, rounds: int, requests: int) -> None:
-    """Measure in turns, and print a table."""
-    small: dict[tuple[str, str], list[float]] = {}
-    large: dict[tuple[str, str], list[float]] = {}
-    peaks: dict[tuple[str, str], float] = {}
-    for server in SERVERS:
-        with contextlib.ExitStack() as stack:
-            hosts = {name: stack.enter_context(running(server, name, root)) for name in APPLICATIONS}
-            for port, _ in hosts.values():
-                asyncio.run(load(port, "/small.txt", requests // 4))
-            for _ in range(rounds):
-                for name, (port, group) in hosts.items():
-                    before = spent_s(group)
-                    asyncio.run(load(port, "/small.txt", requests))
-                    small.setdefault((server, name), []).append((spent_s(group) - before) / requests * 1e6)
-                for name in APPLICATIONS[1:]:
-                    port, group = hosts[name]
-                    before = spent_s(group)
-                    asyncio.run(load(port, "/large.bin", 32))
-                    large.setdefault((server, name), []).append((spent_s(group) - before) / 32 * 1e3)
-                    peaks[server, name] = peak_mib(group)
-    print("| server | application | 1 KiB, µs | above hello, µs | 10 MiB, ms | peak memory, MiB |")
-    print("|---|---|---|---|---|---|")
-    for (server, name), values in small.items():
-        micros = statistics.median(values)
-        share = micros - statistics.median(small[server, "hello"])
-        rest = "– | –"
-        if name != "hello":
-            rest = f"{statistics.median(large[server, name]):.1f} | {peaks[server, name]:.1f}"
-        print(f"| {server} | {name} | {micros:.1f} | {share:.1f} | {rest} |")
+def measure(server: str, root: Path, rounds: int, batches: int) -> None:
+    """Measure one server, and print its rows."""
+    names = SERVERS[server]
+    small: dict[str, list[float]] = {name: [] for name in names}
+    large: dict[str, list[float]] = {name: [] for name in names}
+    with running(server, root) as clients:
+        for name in names:  # caches fill, and connections reach their buffer sizes
+            clients.measure(name, "small.txt", batches)
+        for _ in range(rounds):
+            for name in names:
+                small[name].append(clients.measure(name, "small.txt", batches) * 1e6)
+        for _ in range(max(3, rounds // 4)):
+            for name in names[1:]:
+                large[name].append(clients.measure(name, "large.bin", 4, 1) * 1e3)
+    for name in names:
+        micros = statistics.median(small[name])
+        if name == "hello":
+            print(f"| {server} | hello | {micros:.1f} | – | – |")
+            continue
+        shares = [spent - floor for spent, floor in zip(small[name], small["hello"], strict=True)]
+        low, share, high = statistics.quantiles(shares, n=4)
+        row = f"{micros:.1f} | {share:.1f} ({low:.1f} to {high:.1f}) | {statistics.median(large[name]):.1f}"
+        print(f"| {server} | {name} | {row} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.embedding", description=__doc__)
     parser.add_argument("--serve", nargs=2, metavar=("SERVER", "PORT"), help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=4000, help="in each turn")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--batches", type=int, default=25, help=f"of {CONNECTIONS} requests, for each application")
+    parser.add_argument("servers", nargs="*", default=list(SERVERS), metavar="server", help=", ".join(SERVERS))
     arguments = parser.parse_args()
     if arguments.serve:
         serve(arguments.serve[0], int(arguments.serve[1]))
         return
+    print("| server | application | 1 KiB, µs | above hello, µs (middle half) | 10 MiB, ms |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "small.txt").write_bytes(b"x" * SMALL)
         (root / "large.bin").write_bytes(bytes(LARGE))
-        measure(root, arguments.rounds, arguments.requests)
+        for server in arguments.servers:
+            measure(server, root, arguments.rounds, arguments.batches)
 
 
 if __name__ == "__main__":
