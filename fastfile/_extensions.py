@@ -60,6 +60,8 @@ COMPILED_SOURCES = (
     "server.net.http2.connection",
     "server.net.clients",
     "server.net.listener",
+    "embedding.heads",
+    "embedding.targets",
 )
 # Cython's own functions, once for all COMPILED_SOURCES. It has no source: Cython writes it.
 SHARED = "_cyutility"

@@ -3,6 +3,8 @@
 They provide three values: the path as received (raw), the decoded path, and the path of the application's mount (ASGI's
 root_path, WSGI's SCRIPT_NAME). The raw path is preferred, because decoding loses bytes; the others show whether a mount
 was removed, or whether a middleware has changed the path.
+
+Compiled with targets.pxd if extensions are built; the same source runs interpreted.
 """
 
 from __future__ import annotations
@@ -11,14 +13,8 @@ import re
 from urllib.parse import unquote, unquote_to_bytes
 
 from fastfile.http.target import encode_path
-from fastfile.records import NamedTuple
 
-
-class Place(NamedTuple):
-    """The path that the application is mounted at, decoded, and the request target with that path in it."""
-
-    mount: str
-    target: bytes
+Place = tuple[str, bytes]  # the path that the application is mounted at, decoded, and the target with it
 
 
 def find_place(raw: bytes | None, path: str, mount: str) -> Place:
@@ -30,10 +26,10 @@ def find_place(raw: bytes | None, path: str, mount: str) -> Place:
         # As the servers decode it: bytes that are not UTF-8 become U+FFFD, and only the raw path still tells them.
         decoded = unquote(raw.decode("latin-1")) if b"%" in raw else raw.decode("utf-8", "replace")
         if decoded == whole:
-            return Place(mount, raw)
+            return (mount, raw)
         if decoded == path:  # the server knows of the mount, the request does not
-            return Place(mount, _encode(mount) + raw)
-    return Place(mount, _encode(whole))
+            return (mount, _encode(mount) + raw)
+    return (mount, _encode(whole))
 
 
 def find_stripped_place(raw: bytes | None, path: str) -> Place:
@@ -43,8 +39,8 @@ def find_stripped_place(raw: bytes | None, path: str) -> Place:
         decoded = re.sub("//+", "/", unquote(raw.decode("latin-1")))  # as Litestar normalizes it
         for end in (path, bare):
             if decoded.endswith(end):
-                return Place(decoded[: len(decoded) - len(end)].rstrip("/"), raw)
-    return Place("", _encode(bare or "/"))
+                return (decoded[: len(decoded) - len(end)].rstrip("/"), raw)
+    return ("", _encode(bare or "/"))
 
 
 def find_wsgi_place(raw: str | None, path: str, mount: str) -> Place:
@@ -56,10 +52,10 @@ def find_wsgi_place(raw: str | None, path: str, mount: str) -> Place:
         bytes_ = _without_origin(raw.partition("?")[0].encode("latin-1", "replace"))
         decoded = unquote_to_bytes(bytes_)
         if decoded == mount_bytes + path_bytes:
-            return Place(shown, bytes_)
+            return (shown, bytes_)
         if decoded == path_bytes:
-            return Place(shown, encode_path(mount_bytes) + bytes_)
-    return Place(shown, encode_path(mount_bytes + path_bytes))
+            return (shown, encode_path(mount_bytes) + bytes_)
+    return (shown, encode_path(mount_bytes + path_bytes))
 
 
 def _without_origin(raw: bytes) -> bytes:
