@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from contextlib import aclosing
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from fastfile.clock import Clock
-from fastfile.embedding.bodies import ColdRead, OpenFile, Pause, read_body
+from fastfile.embedding.bodies import PIECE, ColdRead, OpenFile, Pace, Pause, read_body
 from fastfile.embedding.files import MAX_MOUNTS, PAGE_STATUSES, Files, Plan, report_failure
 from fastfile.errors import HTTPError, make_failure, make_unavailable
 from fastfile.message import Deferred, FileSlice, PartialHead, RequestHead, Response, ResponseHead, close_source
@@ -27,7 +28,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 MAX_HEADS = 1024  # response heads whose fields are kept in the form of ASGI
 MAX_READS = 1024  # of cold files and slow work at a time; later requests get 503
 NICENESS = 10  # of the thread that compresses in the background
-TURN_PIECES = 16  # 1 MiB of a body goes out, then other requests have their turn
+TURN_SIZE = 1 << 20  # so much of a body goes out, then other requests have their turn
 ZERO_COPY = "http.response.zerocopysend"
 
 
@@ -109,17 +110,22 @@ class AsgiFiles(Files):
                 self._headers[head] = headers
         return headers
 
-    async def pieces(self, response: Response, gone: asyncio.Future[None] | None = None) -> AsyncGenerator[bytes]:
+    async def pieces(
+        self, response: Response, gone: asyncio.Future[None] | None = None, pace: Pace | None = None
+    ) -> AsyncGenerator[bytes]:
         """Yield the body of a response. It waits for the disk in a thread, and for a source until ``gone`` is done."""
+        turn = 0
         try:
-            for number, step in enumerate(read_body(response), 1):
+            for step in read_body(response, pace or Pace()):
+                turn += max(len(step), PIECE) if isinstance(step, bytes) else PIECE
                 if isinstance(step, Pause):
                     await self._wait_for_source(step, gone)
                 elif isinstance(step, ColdRead):
                     yield (await self._run(step.work)).result()
                 else:
                     yield step
-                if number % TURN_PIECES == 0:  # sending to a client that has gone never waits
+                if turn >= TURN_SIZE:  # sending to a client that has gone never waits
+                    turn = 0
                     await asyncio.sleep(0)
                 if gone is not None and gone.done():
                     return
@@ -128,12 +134,15 @@ class AsgiFiles(Files):
 
     async def _send_pieces(self, response: Response, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        pace = Pace()
         try:
-            async with aclosing(self.pieces(response, gone)) as pieces:
+            async with aclosing(self.pieces(response, gone, pace)) as pieces:
                 async for piece in pieces:
                     if gone.done():
                         return
+                    began_s = monotonic()
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    pace.note(len(piece), monotonic() - began_s)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:

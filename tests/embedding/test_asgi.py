@@ -17,7 +17,7 @@ from support.rawclient import Received
 
 from fastfile.asgi import StaticFiles, StaticFilesMiddleware
 from fastfile.config.passwords import make_hash
-from fastfile.embedding import bodies
+from fastfile.embedding import asgi_files, bodies
 from fastfile.embedding.bodies import BrokenBody
 
 BIG = os.urandom(1 << 20)
@@ -225,6 +225,33 @@ def test_a_body_waits_for_its_client(site: Path) -> None:
         await task
 
     asyncio.run(ask())
+
+
+def test_a_client_that_keeps_up_gets_larger_pieces_until_it_is_slow(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow client never gets them, so what its host holds for it stays small."""
+    with (site / "huge.bin").open("wb") as file:
+        file.truncate(8 << 20)
+    now_s = 0.0
+    monkeypatch.setattr(asgi_files, "monotonic", lambda: now_s)
+
+    async def sizes(slow: range) -> list[int]:
+        sizes: list[int] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal now_s
+            sizes.append(len(message.get("body", b"")))
+            now_s += len(sizes) in slow  # a second for each of these
+
+        client = Client(StaticFiles(site), "/huge.bin")
+        await client.app(client.scope, client.receive, send)
+        return sizes[1:]
+
+    quick = asyncio.run(sizes(range(0)))
+    assert quick == [65536] * 16 + [262144] * 28 + [0]
+    assert set(asyncio.run(sizes(range(10**6)))) == {65536, 0}
+    assert asyncio.run(sizes(range(20, 23)))[:24] == [65536] * 16 + [262144] * 3 + [65536] * 3 + [262144] * 2
 
 
 def test_other_requests_have_their_turn_during_a_large_body(site: Path) -> None:
