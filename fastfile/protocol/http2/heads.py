@@ -45,37 +45,39 @@ from fastfile.protocol.http2.hpack import (
     HeaderField,
 )
 
-# A list beyond this multiple of a head's limit ends the connection; a shorter one is decoded, and refused with 431.
+# A list beyond this multiple of a head's limits ends the connection; a shorter one is decoded, and refused with 431.
 LISTS_PER_HEAD = 4
+PSEUDO_FIELDS = 4  # they do not count in the limit of fields
 MAX_REMEMBERED = 32  # blocks
 MAX_BLOCK = 1024  # the largest cached block
 SCHEMES = (b"https", b"http")
 
 
 class HeadReader:
-    """Reads the header blocks of one connection. ``refusal`` is the error for the last head, or None."""
+    """Reads the header blocks of one connection.
 
-    __slots__ = ("_changes", "_decoder", "_limits", "_remembered", "refusal")
+    ``refusal`` is the error for the last head, or None. ``list_size`` is that of its list; 0 if it was remembered.
+    """
+
+    __slots__ = ("_changes", "_decoder", "_limits", "_remembered", "list_size", "refusal")
 
     def __init__(self, limits: ParserLimits) -> None:
         self._limits = limits
-        self._decoder = HeaderDecoder(LISTS_PER_HEAD * limits.head)
+        self._decoder = HeaderDecoder(LISTS_PER_HEAD * limits.head, LISTS_PER_HEAD * (limits.fields + PSEUDO_FIELDS))
         self._remembered: dict[bytes, RequestHead] = {}
         self._changes = 0  # changes of the dynamic table for which the cache is valid
+        self.list_size = 0
         self.refusal: HTTPError | None = None
-
-    @property
-    def list_size(self) -> int:
-        """The size of the last decoded list."""
-        return self._decoder.list_size
 
     def read(self, block: bytes) -> RequestHead:
         """Return the head of a request. Raises ConnectionFailure, and StreamFailure for a malformed request."""
         self.refusal = None
+        self.list_size = 0
         head = self._remembered.get(block)
         if head is not None:
             return head
         fields = self._decoder.decode(block)
+        self.list_size = self._decoder.list_size
         is_lasting = self._decoder.changes == self._changes
         if not is_lasting:  # the block must be decoded again, because it changes the table
             self._changes = self._decoder.changes
@@ -90,6 +92,7 @@ class HeadReader:
     def read_trailers(self, block: bytes) -> None:
         """Read a trailer section, and drop it, as RFC 9110 §6.5.1 allows. Raises as read() does."""
         fields = self._decoder.decode(block)
+        self.list_size = self._decoder.list_size
         if self._decoder.changes != self._changes:
             self._changes = self._decoder.changes
             self._remembered.clear()
@@ -100,6 +103,7 @@ class HeadReader:
     def _make_head(self, fields: list[HeaderField], size: int) -> RequestHead:
         values: list[bytes | None] = [None] * FIELD_KINDS
         lines: list[bytes] = []
+        crumbs: list[bytes] = []
         is_behind_pseudo = False
         longest = 0
         for field in fields:
@@ -113,17 +117,20 @@ class HeadReader:
                 values[kind] = field.value
                 continue
             is_behind_pseudo = True
+            if kind == COOKIE:
+                crumbs.append(field.value)
+                continue
             if kind != OTHER:
                 if kind == CONNECTION_SPECIFIC or (kind == TE and field.value.lower() != b"trailers"):
                     raise StreamFailure(PROTOCOL_ERROR)
                 values[kind] = _join(kind, values[kind], field.value)
-            if kind != COOKIE:
-                lines.append(field.line)
-        cookie = values[COOKIE]
-        if cookie is not None:
-            lines.append(b"cookie: %b\r\n" % cookie)
+            lines.append(field.line)
+        count = len(fields)
+        if crumbs:  # RFC 9113 §8.2.3: clients send each cookie as a field of its own
+            lines.append(b"cookie: %b\r\n" % b"; ".join(crumbs))
+            count -= len(crumbs) - 1
         method, target, authority = _check(values)
-        self._find_refusal(values, authority, len(method) + len(target), longest - OVERHEAD, len(fields))
+        self._find_refusal(values, authority, len(method) + len(target), longest - OVERHEAD, count)
         return RequestHead(
             method,
             target,
@@ -155,7 +162,7 @@ class HeadReader:
             self.refusal = HTTPError(*FIELD_LINE_SIZE)
         elif self._decoder.list_size > limits.head:
             self.refusal = HTTPError(*HEAD_SIZE)
-        elif count > limits.fields + 4:  # pseudo-header fields do not count
+        elif count > limits.fields + PSEUDO_FIELDS:
             self.refusal = HTTPError(*FIELD_COUNT)
         elif not authority:
             self.refusal = HTTPError(400, "The field :authority is missing.")
@@ -164,12 +171,12 @@ class HeadReader:
 
 
 def _join(kind: int, before: bytes | None, value: bytes) -> bytes:
-    """Join the values of fields of one name (RFC 9110 §5.3; cookies: RFC 9113 §8.2.3)."""
+    """Join the values of fields of one name (RFC 9110 §5.3)."""
     if before is None:
         return value
     if kind in (HOST, CONTENT_LENGTH):
         raise StreamFailure(PROTOCOL_ERROR)
-    return b"%b%b%b" % (before, b"; " if kind == COOKIE else b", ", value)
+    return b"%b, %b" % (before, value)
 
 
 def _check(values: list[bytes | None]) -> tuple[bytes, bytes, bytes | None]:

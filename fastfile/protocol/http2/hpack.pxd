@@ -13,7 +13,7 @@ cdef class HeaderField:
 
 cdef class HeaderDecoder:
     cdef Huffman _huffman
-    cdef Py_ssize_t _max_list, _first, _size, _table_size, _position
+    cdef Py_ssize_t _max_list, _max_fields, _first, _size, _table_size, _position
     cdef list _entries
     cdef bytes _data
     cdef readonly Py_ssize_t changes, list_size

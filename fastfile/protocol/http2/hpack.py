@@ -122,12 +122,13 @@ class HeaderDecoder:
     ``list_size`` is that of the last list (RFC 9113 §6.5.2). ``changes`` counts the changes of the dynamic table.
     """
 
-    __slots__ = ("_data", "_entries", "_first", "_huffman", "_max_list", "_position", "_size", "_table_size", "changes",
-                 "list_size")  # fmt: skip
+    __slots__ = ("_data", "_entries", "_first", "_huffman", "_max_fields", "_max_list", "_position", "_size",
+                 "_table_size", "changes", "list_size")  # fmt: skip
 
-    def __init__(self, max_list: int) -> None:
+    def __init__(self, max_list: int, max_fields: int) -> None:
         self._huffman = make_huffman()
         self._max_list = max_list
+        self._max_fields = max_fields
         self._entries: list[HeaderField] = []  # of the dynamic table; the newest is the last one
         self._first = 0  # entries before it are evicted
         self._size = 0
@@ -163,7 +164,7 @@ class HeaderDecoder:
             else:
                 field = self._literal(4)
             self.list_size += field.size
-            if self.list_size > self._max_list:
+            if self.list_size > self._max_list or len(fields) == self._max_fields:
                 raise ConnectionFailure(ENHANCE_YOUR_CALM, "a header list far beyond the limit")
             fields.append(field)
         return fields

@@ -8,6 +8,7 @@ from fastfile.protocol.http2.sender cimport Flow
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CONTINUATION, DATA, END_HEADERS, END_STREAM, HAS_PRIORITY, HEADERS, SETTINGS, ACK, WINDOW_SIZE
+cdef double LIST_PER_TOKEN
 cdef int BODY, CONTENT, END, MORE, PAUSE, REQUEST, TOO_LARGE, START, FIRST_SETTINGS, ANY, NOTHING
 
 cdef class PartialBlock:
@@ -36,6 +37,7 @@ cdef class Session(Control):
     cdef int _on_continuation(self) except -1
     @cython.locals(head=RequestHead, is_end=bint)
     cdef int _take_block(self, long long stream_id, bytes block, int flags, bint is_circular) except -1
+    cdef _charge_list(self)
     @cython.locals(stream=Stream)
     cpdef Stream open(self, bint is_complete)
     @cython.locals(stream=Stream)

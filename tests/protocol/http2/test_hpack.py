@@ -18,6 +18,7 @@ from fastfile.protocol.http2.hpack import (
 from fastfile.protocol.http2.huffman import make_huffman
 
 LIMIT = 1 << 20
+MOST_FIELDS = 1000
 # Appendix C.3 and C.4: three requests over one connection, without and with Huffman coding; C.2: single fields.
 FIRST = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"www.example.com")]
 SECOND = [*FIRST, (b"cache-control", b"no-cache")]
@@ -69,7 +70,7 @@ def decode(decoder: HeaderDecoder, block: bytes) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize("blocks", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_the_examples_of_the_rfc_are_decoded(blocks: tuple[tuple[str, list[tuple[bytes, bytes]]], ...]) -> None:
-    decoder = HeaderDecoder(LIMIT)
+    decoder = HeaderDecoder(LIMIT, MOST_FIELDS)
     for block, fields in blocks:
         assert decode(decoder, bytes.fromhex(block)) == fields
 
@@ -77,15 +78,22 @@ def test_the_examples_of_the_rfc_are_decoded(blocks: tuple[tuple[str, list[tuple
 @pytest.mark.parametrize("block", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_block_ends_the_connection(block: str) -> None:
     with pytest.raises(ConnectionFailure) as caught:
-        HeaderDecoder(LIMIT).decode(bytes.fromhex(block))
+        HeaderDecoder(LIMIT, MOST_FIELDS).decode(bytes.fromhex(block))
     assert caught.value.code == COMPRESSION_ERROR
 
 
 def test_a_short_block_that_stands_for_a_long_list_ends_the_connection() -> None:
-    decoder = HeaderDecoder(100_000)
+    decoder = HeaderDecoder(100_000, MOST_FIELDS)
     decoder.decode(b"\x40\x01a" + encode_string(b"x" * 4000))
     with pytest.raises(ConnectionFailure) as caught:
         decoder.decode(b"\xbe" * 1000)
+    assert caught.value.code == ENHANCE_YOUR_CALM
+
+
+def test_a_list_of_too_many_fields_ends_the_connection() -> None:
+    assert len(HeaderDecoder(LIMIT, MOST_FIELDS).decode(b"\x82" * MOST_FIELDS)) == MOST_FIELDS
+    with pytest.raises(ConnectionFailure) as caught:
+        HeaderDecoder(LIMIT, MOST_FIELDS).decode(b"\x82" * (MOST_FIELDS + 1))
     assert caught.value.code == ENHANCE_YOUR_CALM
 
 
@@ -103,7 +111,7 @@ def test_every_byte_survives_the_huffman_code() -> None:
 @pytest.mark.parametrize(("value", "bits"), [(0, 5), (10, 5), (30, 5), (31, 5), (1337, 5), (42, 8), (4095, 4)])
 def test_an_integer_is_read_as_it_is_written(value: int, bits: int) -> None:
     field = encode_integer(value, 7, 0)  # the size of a string
-    assert HeaderDecoder(LIMIT).decode(b"\0\1a" + field + b"x" * value)[0].value == b"x" * value
+    assert HeaderDecoder(LIMIT, MOST_FIELDS).decode(b"\0\1a" + field + b"x" * value)[0].value == b"x" * value
     assert len(encode_integer(value, bits, 0)) == 1 + (value >= (1 << bits) - 1) + (value >= 128 + (1 << bits) - 1)
 
 
@@ -118,7 +126,7 @@ def test_what_another_library_encodes_is_what_we_decode() -> None:
     hpack = pytest.importorskip("hpack")
     source = random.Random(7)
     for _ in range(60):
-        encoder, decoder = hpack.Encoder(), HeaderDecoder(LIMIT)
+        encoder, decoder = hpack.Encoder(), HeaderDecoder(LIMIT, MOST_FIELDS)
         for _ in range(12):
             if source.random() < 0.2:
                 encoder.header_table_size = source.choice((0, 64, 500, TABLE_SIZE))
@@ -144,7 +152,7 @@ def test_any_bytes_are_decoded_as_another_library_does() -> None:
         except hpack.HPACKError:
             expected = None
         try:
-            found: object = decode(HeaderDecoder(LIMIT), bytes(block))
+            found: object = decode(HeaderDecoder(LIMIT, MOST_FIELDS), bytes(block))
         except ConnectionFailure:
             found = None
         if found != expected:  # we are stricter: integers and size updates, which it lets pass

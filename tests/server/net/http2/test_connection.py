@@ -393,6 +393,44 @@ def test_a_flood_ends_the_connection(served: InProcess, attack: Callable[[Any], 
     served.wait_until_closed()
 
 
+@pytest.mark.parametrize(
+    "long_list",
+    [
+        "malformed",
+        "beyond the limit of streams",
+        "trailers without an end",
+        "trailers of a stream that was reset",
+    ],
+)
+def test_long_lists_without_a_response_are_charged_by_their_size(served: InProcess, long_list: str) -> None:
+    with connect(served) as peer:
+        peer.frame(1, 5, 1, peer.encoder.encode([*GET, (b"a", b"x" * 60)]))
+        fields = b"\xbe" * 300  # 29 KB of 300 bytes; at one token for each, the lists would be within the budget
+        number = 3
+        if long_list == "beyond the limit of streams":
+            number = 3 + 2 * 128
+            peer.send(*(peer.headers(n, POST, end=False) for n in range(3, number, 2)))
+            peer.frame(1, 5, number, peer.encoder.encode([*GET, (b"b", b"x" * 200)]))
+            number += 2
+        for stream_id in range(number, number + 2 * 100, 2):
+            if long_list.startswith("trailers"):
+                peer.send(peer.headers(stream_id, POST, end=False))
+            if long_list == "trailers of a stream that was reset":
+                peer.frame(8, 0, stream_id, bytes(4))
+            if long_list == "beyond the limit of streams":
+                fields = peer.encoder.encode([*GET, (b"c", b"%d" % stream_id)]) + b"\xbf" * 90
+            peer.frame(1, 4 if long_list == "trailers without an end" else 5, stream_id, fields)
+        peer.wait_alive()
+        assert peer.goaway == CALM
+
+
+def test_every_cookie_may_be_a_field_of_its_own(served: InProcess) -> None:
+    with connect(served) as peer:
+        cookies = [(b"cookie", b"%d=x" % number) for number in range(300)]
+        assert peer.get(1, b"/small", *cookies).status == 200
+        assert odd(served).heads[0].field(b"cookie") == b"; ".join(value for _, value in cookies)
+
+
 def test_resets_of_deferred_responses_are_charged_more(served: InProcess) -> None:
     odd(served).gate.set()
     path = (*GET[:2], (b":path", b"/gate"), GET[3])
