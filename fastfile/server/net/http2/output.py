@@ -8,7 +8,7 @@ from math import inf
 
 from fastfile.errors import HTTPError, make_busy, make_too_slow
 from fastfile.message import RequestHead, Response
-from fastfile.protocol.http2.constants import CANCEL, DATA_SIZE, INTERNAL_ERROR, NO_ERROR
+from fastfile.protocol.http2.constants import CANCEL, DATA_SIZE, INTERNAL_ERROR, NO_ERROR, ConnectionFailure
 from fastfile.protocol.http2.session import Session
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.http2.shared import Http2
@@ -120,14 +120,17 @@ class Http2Output(Connection):
         stream = transfer.stream
         if stream.is_complete:
             self._session.close(stream)
+            self._forget(transfer)
         else:
-            self._session.drop(stream, NO_ERROR)
-        self._forget(transfer)
+            self._cut(transfer, NO_ERROR)
 
     def _cut(self, transfer: Transfer, code: int) -> None:
-        """Give up a stream."""
-        self._session.drop(transfer.stream, code)
+        """Reset a stream; this ends the connection if its budget is spent."""
         self._forget(transfer)
+        try:
+            self._session.drop(transfer.stream, code)
+        except ConnectionFailure as failure:
+            self._end(failure.code, failure.detail)
 
     def _forget(self, transfer: Transfer) -> None:
         self._transfers.remove(transfer)
@@ -242,6 +245,8 @@ class Http2Output(Connection):
         """Give up the streams whose deadline has passed; tell whether a client read one of them too slowly."""
         is_stuck = False
         for transfer in [each for each in self._transfers if each.deadline_s < now_s]:
+            if transfer.state == CLOSED:  # with the connection, by the reset of another
+                break
             if transfer.state == BODY:
                 self._refuse(transfer, make_too_slow())
             elif transfer.state == WAITING:

@@ -444,6 +444,21 @@ def test_resets_of_deferred_responses_are_charged_more(served: InProcess) -> Non
         assert peer.goaway == CALM
 
 
+def test_a_budget_that_ends_by_a_refused_upload_ends_the_connection(served: InProcess) -> None:
+    fields = (*GET, (b"content-length", b"999999999"))
+    with connect(served) as peer:
+        peer.widens = False  # its updates would be charged
+        peer.send_raw(make_frame(6, 1, 0, b"12345678") * 880)
+        for start in range(1, 20_000, 40):  # the reset behind each response is charged when the response is sent
+            numbers = range(start, start + 40, 2)
+            peer.send(*(peer.headers(n, fields, end=False) for n in numbers))
+            for number in numbers:
+                peer.wait(number)
+            if peer.closed:
+                break
+        assert peer.goaway == CALM
+
+
 def test_work_that_had_begun_for_a_stream_that_was_reset_is_charged_by_its_time(served: InProcess) -> None:
     with connect(served) as peer:
         for number in range(1, 60, 2):  # 30 resets alone would be within the budget
