@@ -98,9 +98,11 @@ def close_helper(helper: Helper | None) -> None:
 
 
 def make_endpoint(contexts: Contexts) -> TlsEndpoint:
-    """Return the state that the TLS connections of this worker share. The module was imported with the certificates."""
+    """Return the state that the TLS connections of this worker share; the modules came with the certificates."""
+    from fastfile.server.net.tls.contexts import silence_bad_names
     from fastfile.server.net.tls.transport import TlsEndpoint
 
+    silence_bad_names()
     return TlsEndpoint(contexts)
 
 

@@ -114,6 +114,27 @@ def test_clients_get_the_certificate_of_the_name_that_they_ask_for(site: Path, t
             assert serial(client) == der(pairs[0])
 
 
+def test_a_name_that_is_no_name_ends_the_handshake_and_prints_nothing(site: Path, tmp_path: Path) -> None:
+    pairs = [make_pair(tmp_path, (name,), stem=name) for name in ("a.test", "b.test")]
+    placeholder = "name"
+    hello = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname=placeholder)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    data = hello.read()
+    assert data.count(placeholder.encode()) == 1
+    with ServerProcess([str(site), "--allowed-host", "*", *pairs[0].options(), *pairs[1].options()]) as server:
+        for name in (b"\xff\xfe\xfd\xfc", b"\xc3\xa4.x"):
+            with server.connect() as connection:
+                connection.sendall(data.replace(placeholder.encode(), name))
+                connection.settimeout(TIMEOUT_S)
+                assert connection.recv(100)[:1] == b"\x15"  # an alert
+                assert connection.recv(100) == b""
+        with connect(server, pairs[1].client(), "b.test") as client_of_b:
+            assert client_of_b.request("/").status == 200
+    assert server.stderr == ""
+
+
 WRONG: list[tuple[str, Callable[[Path], Pair], str]] = [
     (
         "an expired certificate",

@@ -7,6 +7,7 @@ checks the files.
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,3 +106,14 @@ def _make_chooser(certificates: Sequence[Certificate]):  # type: ignore[no-untyp
             connection.context = found.context
 
     return choose
+
+
+def silence_bad_names() -> None:
+    """Print nothing for a requested name that is not ASCII: Python's ssl refuses the client, and prints a traceback."""
+    before = sys.unraisablehook
+
+    def report(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not UnicodeDecodeError or not isinstance(unraisable.object, bytes):
+            before(unraisable)
+
+    sys.unraisablehook = report
