@@ -107,6 +107,7 @@ FLOODS = {
     "PRIORITY_UPDATE": flood(16, 0, 0, b"\0\0\0\1u=1"),
     "long PRIORITY_UPDATE": flood(16, 0, 0, b"\0\0\0\1" + b"a," * 8000, 100),
     "WINDOW_UPDATE": flood(8, 0, 0, (1).to_bytes(4, "big")),
+    "large WINDOW_UPDATE": flood(8, 0, 0, (4096).to_bytes(4, "big"), 6000),
     "unknown frames": flood(99, 0, 0, b""),
     "empty DATA (CVE-2019-9518)": flood_empty_data,
     "DATA of a byte": flood_bytes,

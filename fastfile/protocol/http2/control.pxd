@@ -6,7 +6,8 @@ from fastfile.protocol.http2.stream cimport Stream
 
 cdef int ACK, GOAWAY, HEADER_TABLE_SIZE, PING, PRIORITY, PRIORITY_UPDATE, PUSH_PROMISE
 cdef int RST_STREAM, SETTINGS, WINDOW_UPDATE
-cdef long long MAX_WINDOW, TABLE_SIZE
+cdef long long LARGE_UPDATE, MAX_WINDOW, TABLE_SIZE
+cdef double LARGE_UPDATE_TOKENS
 
 cdef class Control(Sender):
     cdef dict _early
@@ -15,7 +16,8 @@ cdef class Control(Sender):
     cdef readonly Stream stream
     @cython.locals(frames=FrameReader, size=Py_ssize_t, is_of_stream=bint)
     cdef int _on_control(self, int kind) except -1
-    @cython.locals(frames=FrameReader, flow=Flow, stream_id=cython.longlong, more=cython.longlong, stream=Stream)
+    @cython.locals(frames=FrameReader, flow=Flow, stream_id=cython.longlong, more=cython.longlong, stream=Stream,
+                   is_useful=bint)
     cdef int _on_window_update(self, Py_ssize_t size) except -1
     @cython.locals(stream_id=cython.longlong, stream=Stream)
     cdef int _on_reset(self, Py_ssize_t size) except -1

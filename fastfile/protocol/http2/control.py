@@ -40,6 +40,11 @@ RESET = 5  # ``stream`` has ended: the client reset it, or the server did becaus
 CONTENT = 6  # content for the sink of ``stream`` has come
 PAUSE = 7  # there is more input, but so much of it brought no response that others should have their turn
 
+# A window update of this many bytes may belong to a download, which earns a token for as many. Go sends one for the
+# connection and one for the stream whenever a program has read 4 KiB; without data, they end at the largest window.
+LARGE_UPDATE = 4096
+LARGE_UPDATE_TOKENS = 0.25
+
 
 class Control(Sender):
     """Reads ``frames``. ``stream`` is the stream of the last event."""
@@ -57,14 +62,14 @@ class Control(Sender):
         """Handle a frame other than HEADERS and DATA; most get no response, and are charged."""
         frames = self.frames
         size = frames.stop - frames.start
+        if kind == WINDOW_UPDATE:
+            return self._on_window_update(size)
         self.budget.spend(1 + size / 64)
         is_of_stream = kind in (PRIORITY, RST_STREAM)
         if (is_of_stream and frames.stream_id == 0) or (
             kind in (SETTINGS, PING, GOAWAY, PRIORITY_UPDATE) and frames.stream_id != 0
         ):
             raise ConnectionFailure(PROTOCOL_ERROR, "a frame on the wrong stream")
-        if kind == WINDOW_UPDATE:
-            return self._on_window_update(size)
         if kind == RST_STREAM:
             return self._on_reset(size)
         if kind == PRIORITY:
@@ -91,6 +96,9 @@ class Control(Sender):
             raise ConnectionFailure(FRAME_SIZE_ERROR, "WINDOW_UPDATE is not 4 bytes long")
         stream_id = frames.stream_id
         more = frames.number(frames.start) & 0x7FFFFFFF
+        stream = self.streams.get(stream_id)
+        is_useful = more >= LARGE_UPDATE and (stream is not None or stream_id == 0)
+        self.budget.spend(LARGE_UPDATE_TOKENS if is_useful else 1)
         if stream_id == 0:
             if more == 0:
                 raise ConnectionFailure(PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
@@ -100,7 +108,6 @@ class Control(Sender):
             return MORE
         if self._is_idle(stream_id):
             raise ConnectionFailure(PROTOCOL_ERROR, "WINDOW_UPDATE for an idle stream")
-        stream = self.streams.get(stream_id)
         if stream is None:
             if more == 0:
                 self.reset(stream_id, PROTOCOL_ERROR)

@@ -11,7 +11,7 @@ from support.http2peer import make_frame
 from fastfile.errors import HTTPError
 from fastfile.parser_limits import ParserLimits
 from fastfile.protocol.http2.constants import PREFACE, StreamFailure
-from fastfile.protocol.http2.control import BODY, CONTENT, PAUSE, RESET
+from fastfile.protocol.http2.control import BODY, CONTENT, PAUSE, REQUEST, RESET
 from fastfile.protocol.http2.frames import FrameWriter, Scratch
 from fastfile.protocol.http2.heads import HeadReader
 from fastfile.protocol.http2.hpack import encode_field
@@ -104,6 +104,20 @@ def test_the_frames_of_writers_that_share_a_scratch_stay_apart_and_in_order() ->
             assert writer.size == len(expected[writer])
     for writer, wire in expected.items():
         assert b"".join(writer.gather()) == wire  # type: ignore[arg-type]  # bytes
+
+
+@pytest.mark.parametrize("size", [4096, 16384, 32768], ids=["Go", "frames", "half of a window"])
+def test_a_download_may_send_window_updates_as_clients_do(size: int) -> None:
+    session = start(make_frame(1, 5, 1, BLOCKS[0]))
+    assert session.next_event() == REQUEST
+    session.open(True)
+    for _ in range(5000):
+        session.put_data(1, bytes(size), False)
+        session.writer.gather()
+        session.writer.drop_sent(session.writer.size)
+        feed(session, b"".join(make_frame(8, 0, number, size.to_bytes(4, "big")) for number in (0, 1)))
+        while session.next_event() == PAUSE:
+            pass
 
 
 def test_a_block_that_repeats_is_read_once_and_not_across_a_change_of_the_table() -> None:
