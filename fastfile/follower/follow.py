@@ -16,7 +16,7 @@ from fastfile.progress import Progress
 from fastfile.releases.blobs import fetch_blobs
 from fastfile.releases.manifest import Manifest, read_manifest
 from fastfile.releases.pointer import Pointer, read_pointer, read_release
-from fastfile.releases.store import NotModified, Store, StoreError
+from fastfile.releases.store import ATTEMPTS, Corrupt, NotModified, Store, StoreError
 from fastfile.server.following.status import Status
 from fastfile.terminal import printable, show_size
 
@@ -95,14 +95,12 @@ class Follower:
         self.status = self.status._replace(polls=self.status.polls + 1)
         try:
             found = read_pointer(self._pointers if self.status.release else self._store, self._etag)
-            if isinstance(found, NotModified):
-                self._confirm(began_s)
-            elif found is None:
+            if found is None:
                 self._miss()
-            else:
-                self._adopt(found[0])
-                self._etag = found[1]
-                self._confirm(began_s)
+                return
+            if not isinstance(found, NotModified):
+                self._etag = self._adopt_whole(*found)
+            self._confirm(began_s)
         except StoreError as error:
             self._fail(str(error))
             if not self.status.release:
@@ -122,6 +120,22 @@ class Follower:
             self._fetch(manifest, id)
             self._switch(id, id, len(manifest.files), 0, 0.0)
         self._report(state="current", confirmed_s=time.monotonic())
+
+    def _adopt_whole(self, pointer: Pointer, etag: str) -> str:
+        """Serve the release that the pointer names; return the pointer's entity tag.
+
+        A pointer that was damaged on its way may still be one, and names what the store has not: it is read again.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                self._adopt(pointer)
+                break
+            except Corrupt:
+                again = read_pointer(self._pointers)
+                if not isinstance(again, tuple) or again[0] == pointer:
+                    raise
+                pointer, etag = again
+        return etag
 
     def _adopt(self, pointer: Pointer) -> None:
         """Serve the release that the pointer names."""

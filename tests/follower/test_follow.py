@@ -15,8 +15,8 @@ from support.stores import Watched
 
 from fastfile.follower import follow as module
 from fastfile.releases.manifest import manifest_key
-from fastfile.releases.pointer import KEY, Pointer
-from fastfile.releases.store import StoreError, Throttled, Unavailable
+from fastfile.releases.pointer import KEY, Pointer, parse_pointer
+from fastfile.releases.store import Store, Stored, StoreError, Throttled, Unavailable
 
 
 @pytest.fixture
@@ -132,6 +132,44 @@ def test_after_a_failure_it_looks_again_soon_and_then_less_often(
         found.append(following.follower._delay_s())
         following.poll()
     assert found == delays
+
+
+class Flipping:
+    """Damages the next pointers in a digit, so that they are pointers to nothing."""
+
+    def __init__(self, store: Store, count: int) -> None:
+        self._store = store
+        self.count = count
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def get(self, key: str, **options: object) -> object:
+        found = self._store.get(key, **options)  # type: ignore[arg-type]
+        if key == KEY and isinstance(found, Stored) and self.count:
+            self.count -= 1
+            pointer = parse_pointer(found.body)
+            digit = f"{int(pointer.release[-1], 16) ^ 1:x}"
+            found = Stored(pointer._replace(release=pointer.release[:-1] + digit).to_bytes(), found.etag)
+        return found
+
+
+def test_a_pointer_that_was_damaged_on_its_way_is_read_again(published: PublishedFolder, tmp_path: Path) -> None:
+    published.publish({"index.html": b"one"})
+    store = Flipping(published.store, 0)
+    following = Following(store, tmp_path / "cache")  # type: ignore[arg-type]
+    following.poll()
+    published.publish({"index.html": b"two"})
+    store.count = 1
+    assert following.poll().failures == 0
+    assert served(following) == {"index.html": b"two"}
+    published.publish({"index.html": b"three"})
+    store.count = 2
+    assert following.poll().failures == 1  # it may as well be damaged in the store
+    assert served(following) == {"index.html": b"two"}
+    assert following.poll().state == "current"
+    assert served(following) == {"index.html": b"three"}
+    following.close()
 
 
 def test_a_pointer_that_disappears_changes_nothing(published: PublishedFolder, following: Following) -> None:

@@ -21,6 +21,8 @@ _PASSING = (
     "InternalError",
     *_DAMAGED,
 )
+# What obstore says of a response that S3 does not send.
+_FOREIGN = ("Got invalid", "Header missing from response", "non-partial response", "S3 error: Requested ")
 _HINTS = {
     "RequestTimeTooSkewed": "the clock of this machine is wrong: the store's differs by more than 15 minutes",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
@@ -45,6 +47,11 @@ class Failure(NamedTuple):
     may_pass: bool
     is_unreachable: bool = False
 
+    @property
+    def means_absent(self) -> bool:
+        """Whether a 404 is about the object, and not about the bucket or the endpoint."""
+        return self.code != "NoSuchBucket" and not self.is_unreachable
+
 
 def read_failure(text: str, kind: str) -> Failure:
     """Return the failure that an error of obstore describes; ``kind`` is the name of its class."""
@@ -52,6 +59,9 @@ def read_failure(text: str, kind: str) -> Failure:
     code = match[1] if (match := _CODE.search(text)) else ""
     if "/169.254.169.254/" in text:
         return Failure(0, "", "no role of this machine answers", False)
+    foreign = Failure(status, "", "the response is not that of an S3 service; check AWS_ENDPOINT_URL_S3", True, True)
+    if status == 404 and "<html" in text.lower():
+        return foreign
     if status:
         may_pass = (status >= 500 and status != 501) or status in (408, 429) or code in _PASSING
         return Failure(status, code, "", may_pass)
@@ -59,6 +69,8 @@ def read_failure(text: str, kind: str) -> Failure:
         return Failure(403, code, "", False)
     if "timed out" in text or "TimedOut" in text:
         return Failure(0, "", "no response in time", True)
+    if any(sign in text for sign in _FOREIGN):
+        return foreign
     is_unreachable = "kind: Connect" in text
     if "dns error" in text:
         return Failure(0, "", "the name of the endpoint has no address", True, True)
@@ -71,7 +83,7 @@ def read_failure(text: str, kind: str) -> Failure:
 
 def make_error(where: str, failure: Failure, source: str, took_s: float) -> StoreError:
     """Return the error for users."""
-    said = f"{failure.status} {failure.code}".rstrip() if failure.status else failure.reason
+    said = " ".join(filter(None, (str(failure.status or ""), failure.code, failure.reason)))
     hint = f": {_HINTS[failure.code]}" if failure.code in _HINTS else ""
     tried = f", tried for {took_s:.0f} s" if failure.may_pass and took_s >= 1 else ""
     text = f"{where}: {said}{hint}{tried} ({source})"

@@ -27,6 +27,7 @@ T = TypeVar("T")
 _PART = 8 * MIB
 _MAX_PARTS = 9000  # of 10,000 in S3
 _MAX_PAUSE_S = 3.0
+_MAX_LISTED = 2_000_000  # objects below one prefix: ten times the files of the largest release
 
 
 class Limits(NamedTuple):
@@ -71,9 +72,18 @@ class S3Store:
 
     def get_range(self, key: str, start: int, size: int) -> memoryview | None:
         """Return at most ``size`` bytes of an object."""
-        return self._maybe(
-            key, lambda client: memoryview(obstore.get_range(client, key, start=start, length=size)), size > MIB // 8
-        )
+
+        def run(client: Client) -> memoryview:
+            # obstore.get_range() would read as much as a store sends, whatever the length that was asked for.
+            parts, left = [], size
+            for part in obstore.get(client, key, options={"range": (start, start + size)}).stream(min_chunk_size=size):
+                left -= len(part)
+                if left < 0:
+                    raise Corrupt(f"{self.location}: {key}: the store sent more than the {size} bytes of the request")
+                parts.append(part)
+            return memoryview(parts[0]) if len(parts) == 1 else memoryview(b"".join(parts))
+
+        return self._maybe(key, run, size > MIB // 8)
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
         """Write an object to a file, part by part, so that no link is too slow for a large one."""
@@ -114,11 +124,14 @@ class S3Store:
         """Yield the objects whose keys begin with a prefix."""
 
         def run(client: Client) -> list[Listed]:
-            return [
-                Listed(one["path"], one["size"], one["last_modified"].timestamp())
-                for page in obstore.list(client, prefix.rstrip("/"), chunk_size=1000)
-                for one in page
-            ]
+            found: list[Listed] = []
+            begins: set[str] = set()
+            for page in obstore.list(client, prefix.rstrip("/"), chunk_size=1000):
+                if page and (page[0]["path"] in begins or len(found) > _MAX_LISTED):
+                    raise Corrupt(f"{self.location}: the listing of {prefix} has no end")
+                begins.update(one["path"] for one in page[:1])
+                found += [Listed(one["path"], one["size"], one["last_modified"].timestamp()) for one in page]
+            return found
 
         return iter(self._call(f"list {prefix}", run, True))
 
@@ -150,7 +163,7 @@ class S3Store:
                 return run(self._client(request_s))
             except (NotModifiedError, PreconditionError, AlreadyExistsError, BaseError, FileNotFoundError) as error:
                 failure = read_failure(str(error), type(error).__name__)
-                if isinstance(error, FileNotFoundError) and failure.code != "NoSuchBucket":
+                if isinstance(error, FileNotFoundError) and failure.means_absent:
                     raise
                 if isinstance(error, PreconditionError | AlreadyExistsError) and not failure.may_pass:
                     raise
