@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from fastfile.embedding.asgi_files import Application, AsgiMounts, Receive, Scope, Send
-from fastfile.embedding.files import PASSED_ON, make_plan
+from fastfile.embedding.files import PASSED_ON, check_application, make_plan
 from fastfile.embedding.heads import make_head
 from fastfile.embedding.options import FilesOptions
 from fastfile.embedding.settings import Directory
@@ -38,7 +38,9 @@ class StaticFiles:
         **options: Unpack[FilesOptions],
     ) -> None:
         self.app = app
-        self._mounts = AsgiMounts(make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()"))
+        source = f"{type(self).__name__}()"
+        check_application(app, source)
+        self._mounts = AsgiMounts(make_plan(directory, options, app is not None, prefix, source))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope (ASGI 3)."""

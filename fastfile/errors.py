@@ -79,6 +79,10 @@ class ConfigError(ValueError):
         self.problem = problem
 
 
+class ConfigTypeError(ConfigError, TypeError):
+    """A setting of a type that it cannot have."""
+
+
 class StartError(Exception):
     """The server cannot start; the message is one line. Exit status 1."""
 

@@ -128,6 +128,8 @@ def serve_files(tmp_path_factory: pytest.TempPathFactory, make_static_server: Ma
     """A function that serves files from a mapping of paths to contents until the test ends, and returns the server."""
 
     def serve(files: Mapping[str, str | bytes], **options: Any) -> Server:
+        if not isinstance(files, Mapping):
+            raise TypeError("serve_files() takes a mapping of paths to contents; make_static_server() serves a folder")
         folder = tmp_path_factory.mktemp("files")
         for name, content in files.items():
             path = folder / name.lstrip("/")

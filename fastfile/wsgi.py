@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
-from fastfile.embedding.files import PASSED_ON, make_plan
+from fastfile.embedding.files import PASSED_ON, check_application, make_plan
 from fastfile.embedding.heads import make_head, read_environ
 from fastfile.embedding.options import FilesOptions
 from fastfile.embedding.settings import Directory
@@ -40,7 +40,9 @@ class StaticFiles:
         **options: Unpack[FilesOptions],
     ) -> None:
         self.app = app
-        self._mounts = WsgiMounts(make_plan(directory, options, app is not None, prefix, f"{type(self).__name__}()"))
+        source = f"{type(self).__name__}()"
+        check_application(app, source)
+        self._mounts = WsgiMounts(make_plan(directory, options, app is not None, prefix, source))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""

@@ -15,7 +15,15 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.embedding.heads import make_head
 from fastfile.embedding.options import FilesOptions
-from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory, spare_descriptors
+from fastfile.embedding.settings import (
+    Directory,
+    find_root,
+    make_config,
+    make_texts,
+    name_directory,
+    spare_descriptors,
+    wrong_type,
+)
 from fastfile.errors import ConfigError, HTTPError
 from fastfile.http.navigation import is_navigation
 from fastfile.http.target import encode_path, join, parse_target
@@ -47,6 +55,8 @@ class Plan(NamedTuple):
 def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix: str, source: str) -> Plan:
     """Return the plan of Python keywords. Raises ConfigError and StartError."""
     texts = make_texts(options, FilesOptions.__annotations__, source, HINT)
+    if not isinstance(prefix, str):
+        raise wrong_type("prefix", source, "a path", prefix)
     if prefix.strip("/"):
         if "base" in texts:
             raise ConfigError("--base", source, "cannot be used with prefix: they mean the same")
@@ -60,6 +70,12 @@ def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix
     for mount_point in open_roots(config, os.fsencode(root_path)):
         mount_point.root.close()  # it could be opened
     return Plan(config, root_path, has_app, (config.base or "").strip("/").encode())
+
+
+def check_application(app: object, source: str) -> None:
+    """Raise ConfigError if there is an application that cannot be called."""
+    if app is not None and not callable(app):
+        raise wrong_type("app", source, "an application", app)
 
 
 class Files:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from fastfile.config.config import Config
 from fastfile.embedding.request_log import RequestLog
+from fastfile.embedding.settings import wrong_type
 from fastfile.errors import ConfigError
 from fastfile.http.target import encode_path
 
@@ -108,6 +109,8 @@ class RunningServer:
 
 def check_host(host: str, source: str) -> None:
     """Raise ConfigError if there would be no port."""
+    if not isinstance(host, str):
+        raise wrong_type("host", source, "an address or a host name", host)
     if host.startswith("unix:"):
         raise ConfigError("--bind", source, "expected an address or a host name, got a Unix socket")
 

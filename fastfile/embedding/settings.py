@@ -17,7 +17,7 @@ from fastfile.config.load import parse_texts
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
 from fastfile.config.users import with_users
-from fastfile.errors import ConfigError
+from fastfile.errors import ConfigError, ConfigTypeError
 from fastfile.terminal import printable
 
 Directory = str | os.PathLike[str]
@@ -35,7 +35,9 @@ def make_texts(
     texts: dict[str, list[str]] = {}
     for name, value in options.items():
         if name not in BY_NAME:
-            raise ConfigError(printable(name), source, "no such option" + closest(name, names))
+            raise ConfigError(
+                printable(name), source, "no such option" + (closest(name, names) or closest(name, BY_NAME))
+            )
         option = BY_NAME[name]
         if name not in names:
             raise ConfigError(option.flag, source, f"has no effect here{hint}")
@@ -80,16 +82,15 @@ def _make_option_texts(option: Option, value: object, source: str) -> list[str]:
         return [option.off_text] if option.off_text else []
     if isinstance(value, Mapping):
         value = list(value.items())
-    if option.repeatable and isinstance(value, Iterable) and not isinstance(value, str):
+    if option.repeatable and isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return [_make_text(option, item, source) for item in value]
     return [_make_text(option, value, source)]
 
 
 def _make_text(option: Option, value: object, source: str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
+    is_path = option.kind.names_file or option.metavar.endswith("DIR")
+    if isinstance(value, int | float) and not is_path:
+        return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str):
@@ -97,5 +98,10 @@ def _make_text(option: Option, value: object, source: str) -> str:
     if isinstance(value, tuple) and len(value) == 2:
         separator = ": " if ": " in option.metavar else "="
         return separator.join(_make_text(option, part, source) for part in value)
-    problem = f"expected {option.kind.expected}, got an object of type {type(value).__name__}"
-    raise ConfigError(option.flag, source, problem)
+    name = option.name if option.name == "directory" else option.flag
+    raise wrong_type(name, source, option.kind.expected, value)
+
+
+def wrong_type(name: str, source: str, expected: str, value: object) -> ConfigTypeError:
+    """Return the error for an argument of another type than expected."""
+    return ConfigTypeError(name, source, f"expected {expected}, got an object of type {type(value).__name__}")

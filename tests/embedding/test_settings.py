@@ -60,6 +60,7 @@ WRONG = [
     ({"index": 3.5j}, "got an object of type complex"),
     ({"auth_file": b"bytes"}, "got an object of type bytes"),
     ({"clean_url": True}, "clean_url (from StaticFiles()): no such option; did you mean clean_urls?"),
+    ({"worker": 2}, "worker (from StaticFiles()): no such option; did you mean workers?"),
     ({"workers": 2}, "--workers (from StaticFiles()): has no effect here: it is for a server with its own sockets"),
     ({"port": 80}, "--port (from StaticFiles()): has no effect here"),
     ({"log_file": "x"}, "--log-file (from StaticFiles()): has no effect here"),
@@ -81,6 +82,51 @@ def test_a_wrong_keyword_is_refused_in_the_words_of_the_command(
         application(tmp_path, **options)
     assert text in str(raised.value)
     assert isinstance(raised.value, ValueError)
+
+
+WRONG_TYPES: list[tuple[dict[str, Any], str]] = [
+    *(({"directory": value}, "directory") for value in (3, 3.5, True, None, b"/tmp", ["/tmp"], object())),
+    ({"prefix": 3}, "prefix"),
+    ({"prefix": None}, "prefix"),
+    ({"prefix": b"/x"}, "prefix"),
+    ({"app": "module:app"}, "app"),
+    ({"app": 3}, "app"),
+    ({"auth_file": 3}, "--auth-file"),
+    ({"auth_file": True}, "--auth-file"),
+    ({"mount": {"/x": 3}}, "--mount"),
+    ({"cors": b"*"}, "--cors"),
+    ({"index": [b"a"]}, "--index"),
+    ({"cache_size": [1]}, "--cache-size"),
+    ({"spa": object()}, "--spa"),
+]
+
+
+@pytest.mark.parametrize("application", [AsgiFiles, WsgiFiles])
+@pytest.mark.parametrize(("arguments", "name"), WRONG_TYPES)
+def test_a_value_of_a_wrong_type_is_refused_as_such(
+    tmp_path: Path, application: Any, arguments: dict[str, Any], name: str
+) -> None:
+    """It is a TypeError, and a ConfigError as every value that is wrong."""
+    with pytest.raises(TypeError, match=r"got an object of type \w+$") as raised:
+        application(**{"directory": tmp_path, **arguments})
+    assert isinstance(raised.value, ConfigError)
+    assert str(raised.value).startswith(f"{name} (from StaticFiles()): expected ")
+
+
+@pytest.mark.parametrize("server", [fastfile.Server, fastfile.ProcessServer, fastfile.serve])
+@pytest.mark.parametrize(
+    "arguments", [{"directory": 3}, {"directory": None}, {"host": 3}, {"host": None}, {"host": b"::1"}], ids=str
+)
+def test_a_server_refuses_a_value_of_a_wrong_type(tmp_path: Path, server: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(
+        TypeError, match=rf"^{next(iter(arguments))} \(from .*Server\(\)\): expected .* an object of type"
+    ):
+        server(**{"directory": tmp_path, **arguments})
+
+
+def test_run_refuses_a_folder_of_a_wrong_type() -> None:
+    with pytest.raises(TypeError, match=r"^directory \(from run\(\)\): expected a path, got an object of type int$"):
+        fastfile.run(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("application", [AsgiFiles, WsgiFiles])
