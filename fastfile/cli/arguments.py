@@ -1,17 +1,17 @@
 """Parse a command line into texts by option, and make the text of ``--help``.
 
-Knows argparse and the shape of an option; only --host and the folder are special.
+Knows the shape of an option; only --host and the folder are special. A command line of long spellings is parsed here,
+any other by argparse (parser.py).
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 from fastfile.cli.layout import columns, fit
 from fastfile.config.load import COMMAND_LINE, parse_texts
@@ -24,8 +24,9 @@ from fastfile.records import NamedTuple
 from fastfile.terminal import WIDTH, printable
 
 _HELP_COLUMN = 29
-_FIRST_PLACE = "DIR"  # argparse's key of the positional argument: no option has this name
 
+# The texts by option name, the words, and the unknown flags.
+Parsed = tuple[dict[str, list[str]], list[str], list[str]]
 HELP = ("-h, --help", "Show this text.")
 
 
@@ -73,16 +74,13 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     bare = {option.flag: option for option in usage.accepted if option.bare}
     argv = _move_addresses(argv) if any(option.name == "bind" for option in usage.accepted) else argv
     joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
-    known, rest = _make_parser(usage).parse_known_args(joined)
-    arguments: dict[str, list[str]] = vars(known)
-    place = arguments.pop(_FIRST_PLACE, None)
+    arguments, words, unknown = maybe_parse(usage, joined) or parse_any(usage, joined)
     if arguments.keys() & {"h", "help", "version"}:
         return arguments
     for argument, following in pairwise(argv):
         if argument in bare:
             _check_joined(bare[argument], following)
-    words = [*(place or ()), *(word for word in rest if not word.startswith("-"))]
-    if unknown := [word for word in rest if word.startswith("-")]:
+    if unknown:
         raise _refuse(usage, printable(unknown[0].partition("=")[0]))
     for text in arguments.get("port", ()):
         if text.startswith("HTTP/"):  # -p is the protocol in http.server
@@ -96,6 +94,42 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     if len(words) + ("directory" in arguments) > 1:
         raise _refuse(usage, printable(words[-1]))
     return arguments | {"directory": words} if words else arguments
+
+
+def maybe_parse(usage: Usage, argv: Sequence[str]) -> Parsed | None:
+    """Parse a command line of words, ``FLAG``, ``FLAG VALUE`` and ``--NAME=VALUE``; None if it has anything else.
+
+    To import argparse, and to tell it all options, would take a twentieth of the time of a start.
+    """
+    options = {flag: option for option in usage.accepted for flag in option.flags}
+    texts: dict[str, list[str]] = {}
+    words = []
+    arguments = iter(argv)
+    for argument in arguments:
+        if not argument.startswith("-"):
+            words.append(argument)
+            continue
+        flag, equals, value = argument.partition("=")
+        option = options.get(flag)
+        if option is None or (equals and (option.is_switch or not flag.startswith("--"))):
+            return None
+        if option.is_switch:
+            texts[option.name] = ["true"]
+            continue
+        if not equals:
+            value = next(arguments, "-")
+            if value.startswith("-"):
+                return None
+        texts.setdefault(option.name, []).append(value)
+    return texts, words, []
+
+
+def parse_any(usage: Usage, argv: Sequence[str]) -> Parsed:
+    """Parse a command line with argparse."""
+    # Imported here: few command lines need it.
+    from fastfile.cli.parser import parse
+
+    return parse(usage.accepted, [spelling.split(", ") for spelling, _ in usage.switches], argv)
 
 
 def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]:
@@ -158,69 +192,10 @@ def _refuse(usage: Usage, word: str) -> ConfigError:
     return ConfigError(word, COMMAND_LINE, problem)
 
 
-class _Given(argparse.Action):
-    """Store the positional argument; if it is left out, store nothing, not None as argparse does."""
-
-    def __call__(self, parser: object, namespace: object, values: object, option_string: str | None = None) -> None:
-        if values is not None:
-            setattr(namespace, self.dest, [values])
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raise ConfigError if argparse would print its own usage and exit."""
-
-    by_flag: dict[str, Option]
-    _formatter: argparse.HelpFormatter | None = None
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        # argparse asks for one for every argument; with a width, it does not import shutil.
-        if self._formatter is None:
-            self._formatter = argparse.HelpFormatter(self.prog, width=WIDTH)
-        return self._formatter
-
-    def error(self, message: str) -> NoReturn:
-        # Without types and choices, argparse has two errors: a missing value, and a value for a switch.
-        flag = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
-        option = self.by_flag.get(flag)
-        if option is None or option.is_switch:
-            raise ConfigError(flag, COMMAND_LINE, "takes no value")
-        raise ConfigError(flag, COMMAND_LINE, f"expected {option.kind.expected}, got nothing")
-
-
-def _make_parser(usage: Usage) -> _Parser:
-    parser = _Parser(
-        add_help=False,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    parser.by_flag = {flags_of(option)[-1]: option for option in usage.accepted}
-    for spelling, _ in usage.switches:
-        parser.add_argument(*spelling.split(", "), action="store_const", const=[""])
-    for option in usage.accepted:
-        flags = flags_of(option)
-        if option.name == "directory":
-            parser.add_argument(_FIRST_PLACE, action=_Given, nargs="?")
-            parser.add_argument(*flags, dest=option.name, action="append")
-        elif option.is_switch:
-            parser.add_argument(*flags, dest=option.name, action="store_const", const=["true"])
-        else:
-            parser.add_argument(*flags, dest=option.name, action="append")
-        if option.off_text is not None:
-            off = [option.off_text] if option.off_text else []
-            parser.add_argument(f"--no-{option.key}", dest=option.name, action="store_const", const=off)
-    return parser
-
-
 def _all_flags(usage: Usage) -> list[str]:
     negations = [f"--no-{option.key}" for option in usage.accepted if option.off_text is not None]
     switches = [spelling.rpartition(", ")[2] for spelling, _ in usage.switches]
-    return [*(flags_of(option)[-1] for option in usage.accepted), *negations, *switches]
-
-
-def flags_of(option: Option) -> list[str]:
-    """Return the spellings of an option on the command line."""
-    long = "--directory" if option.name == "directory" else option.flag
-    return [option.short, long] if option.short else [long]
+    return [*(option.flags[-1] for option in usage.accepted), *negations, *switches]
 
 
 def spelling(option: Option) -> str:

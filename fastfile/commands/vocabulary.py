@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from fastfile.cli.arguments import Usage, flags_of
+from fastfile.cli.arguments import Usage
 from fastfile.cli.help import COMMANDS, USAGE
 from fastfile.config.option import Option
 from fastfile.records import NamedTuple
@@ -67,7 +67,7 @@ def _read_flags(usage: Usage) -> list[Flag]:
 
 
 def _read_option(option: Option) -> list[Flag]:
-    spellings = tuple(flags_of(option))
+    spellings = tuple(option.flags)
     if option.is_switch:
         return [Flag(spellings, option.help), Flag((f"--no-{option.key}",), f"Not: {option.help}")]
     value = option.metavar.strip("'")

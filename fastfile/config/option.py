@@ -47,6 +47,12 @@ class Option(NamedTuple):
         return self.metavar if self.name == "directory" else f"--{self.key}"
 
     @property
+    def flags(self) -> list[str]:
+        """The spellings on the command line."""
+        long = "--directory" if self.name == "directory" else self.flag
+        return [self.short, long] if self.short else [long]
+
+    @property
     def variable(self) -> str:
         """The environment variable."""
         return f"FASTFILE_{self.name.rstrip('_').upper()}"

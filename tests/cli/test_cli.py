@@ -1,6 +1,7 @@
 """The command line without a server: help, version, mistakes as processes see them, and the banner as a function."""
 
 import ipaddress
+import itertools
 import os
 import pty
 import re
@@ -12,7 +13,7 @@ from support.checkout import CHECKOUT
 
 from fastfile import __version__
 from fastfile.cli import main as cli
-from fastfile.cli.arguments import make_help, parse_arguments
+from fastfile.cli.arguments import make_help, maybe_parse, parse_any, parse_arguments
 from fastfile.cli.banner import Facts, make_banner
 from fastfile.cli.foreign import BY_SPELLING
 from fastfile.cli.help import BRIEF, COMMANDS, USAGE
@@ -279,6 +280,39 @@ def test_arguments_are_texts_by_option(argv, texts, tmp_path, monkeypatch):
     assert parse_arguments(USAGE, argv) == texts
 
 
+PARSED_HERE = [
+    "dist",
+    "",
+    "-p",
+    "--port",
+    "--port=1",
+    "--port=",
+    "--listing",
+    "--host=a=b",
+    "-d",
+    "--directory=x",
+    "--qr",
+]
+PARSED_BY_ARGPARSE = ["-", "--", "-p1", "-p=1", "--no-listing", "--listing=on", "--nosuch", "-5", "-h"]
+
+
+def test_simple_command_lines_are_parsed_as_argparse_parses_them():
+    parsed = 0
+    for count in (1, 2, 3):
+        for argv in itertools.product(PARSED_HERE, repeat=count):
+            simple = maybe_parse(USAGE, argv)
+            assert simple is None or simple == parse_any(USAGE, argv), argv
+            parsed += simple is not None
+    assert parsed > 300
+
+
+@pytest.mark.parametrize("argument", PARSED_BY_ARGPARSE)
+def test_any_other_command_line_is_left_to_argparse(argument):
+    assert maybe_parse(USAGE, ["dist", argument]) is None
+    assert maybe_parse(USAGE, [argument, "dist"]) is None
+    assert maybe_parse(USAGE, ["--port", argument]) is None
+
+
 def test_a_number_that_names_a_folder_is_that_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "2024").mkdir()
@@ -447,4 +481,5 @@ def test_a_standard_output_that_is_gone_does_not_stop_the_server(kind, monkeypat
 def test_help_imports_nothing_that_compiles_source_or_runs_a_server():
     program = "import sys; before = {*sys.modules}; import fastfile.cli.main; print(*{*sys.modules} - before)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not {"dataclasses", "inspect", "asyncio", "ssl", "fastfile.server.worker"} & set(run.stdout.split())
+    unwanted = {"argparse", "dataclasses", "inspect", "asyncio", "ssl", "fastfile.server.worker"}
+    assert not unwanted & set(run.stdout.split())

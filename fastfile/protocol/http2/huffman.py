@@ -81,28 +81,30 @@ def _make_codes() -> list[tuple[int, int]]:
 
 def _make_steps(codes: list[tuple[int, int]]) -> tuple[bytes, bytes, bytes]:
     """Return the tables of the next node, the symbol and the flags, for each node and four bits."""
-    children: list[list[int]] = [[0, 0]]  # a node, or a symbol as ~symbol; node 0 is the root
+    children = [0, 0]  # two for each node: a node, or a symbol as ~symbol; node 0 is the root
     depths = [0]
     all_ones = [True]
     for symbol, (code, length) in enumerate(codes):
         node = 0
         for place in range(length - 1, 0, -1):
             bit = code >> place & 1
-            if not children[node][bit]:
-                children[node][bit] = len(children)
-                children.append([0, 0])
+            if not children[2 * node + bit]:
+                children[2 * node + bit] = len(depths)
+                children += (0, 0)
                 depths.append(depths[node] + 1)
                 all_ones.append(all_ones[node] and bit == 1)
-            node = children[node][bit]
-        children[node][code & 1] = ~symbol
-    following, symbols, flags = (bytearray(len(children) * 16) for _ in range(3))
-    for start in range(len(children)):
+            node = children[2 * node + bit]
+        children[2 * node + (code & 1)] = ~symbol
+    size = len(depths) * 16
+    following, symbols, flags = bytearray(size), bytearray(size), bytearray(size)
+    end = ~EOS
+    for start in range(len(depths)):
         for nibble in range(16):
             node = start
             step = start * 16 + nibble
             for place in (3, 2, 1, 0):
-                node = children[node][nibble >> place & 1]
-                if node == ~EOS:
+                node = children[2 * node + (nibble >> place & 1)]
+                if node == end:
                     flags[step] = FAILS
                     node = 0
                 elif node < 0:
