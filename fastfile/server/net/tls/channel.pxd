@@ -3,7 +3,7 @@ cimport cython
 from fastfile._sendfile cimport send_parts, slice_of
 
 cdef int WOULD_BLOCK
-cdef Py_ssize_t FULL
+cdef Py_ssize_t FULL, RECORD_HEAD
 
 cdef class Channel:
     cdef readonly object connection
@@ -23,8 +23,8 @@ cdef class Channel:
 cdef class MemoryChannel(Channel):
     cdef object _incoming, _outgoing, _engine
     cdef list _gathered, _records
-    cdef Py_ssize_t _gathered_size
-    cdef bytes _held
+    cdef Py_ssize_t _gathered_size, _body, _quiet
+    cdef bytes _head, _held
     cpdef feed(self, bytearray data)
     cpdef bytes take_back(self)
     cpdef bint has_input(self) except -1
@@ -39,7 +39,10 @@ cdef class MemoryChannel(Channel):
     @cython.locals(record=bytes, gone=Py_ssize_t, total=Py_ssize_t)
     cpdef bint send(self, int fd) except -1
     cpdef end(self)
+    @cython.locals(data=bytes)
     cdef _feed(self, bytearray wire, Py_ssize_t count)
+    @cython.locals(start=Py_ssize_t, size=Py_ssize_t)
+    cdef _count_records(self, bytes data)
     cdef _gather(self, data, Py_ssize_t size)
     cdef _seal(self)
     @cython.locals(start=Py_ssize_t, size=Py_ssize_t)

@@ -23,6 +23,7 @@ enum {
     FF_RECORD = 16 * 1024,         /* the most plaintext in one record (RFC 8446 5.1) */
     FF_OVERHEAD = 256,             /* of a record: header, tag and padding (RFC 8446 5.2) */
     FF_OUTPUT = 5 * (FF_RECORD + FF_OVERHEAD),
+    FF_MOST_QUIET = 64,            /* records without content that a client may send, as those that change keys */
     FF_ERROR = -3,                 /* a result; OpenSSL's error queue says more */
     /* OpenSSL's constants */
     FF_WANT_READ = 2,              /* SSL_ERROR_WANT_READ */
@@ -93,12 +94,38 @@ typedef struct {
     char *held;                    /* ciphertext that has not left, from held_start on */
     size_t held_size, held_start;
     size_t gone;                   /* the ciphertext before ``held`` that was encrypted with it and has left */
+    unsigned char head[5];         /* of the record that OpenSSL reads, of which ``body`` bytes are still to come */
+    int head_size;
+    size_t body;
+    int is_open;                   /* the handshake is done */
+    int quiet;                     /* records since then, without those with content */
 } ff_wire;
+
+/* Count the records that begin in what OpenSSL reads. */
+static void ff_count_records(ff_wire *wire, const char *data, size_t size)
+{
+    while (size > 0) {
+        size_t count = size < wire->body ? size : wire->body;
+        if (count == 0) {
+            count = 1;
+            wire->head[wire->head_size++] = (unsigned char)*data;
+            if (wire->head_size == (int)sizeof wire->head) {
+                wire->body = (size_t)(wire->head[3] << 8 | wire->head[4]);
+                wire->head_size = 0;
+                wire->quiet++;
+            }
+        } else {
+            wire->body -= count;
+        }
+        data += count;
+        size -= count;
+    }
+}
 
 static int ff_wire_read(BIO *bio, char *data, size_t size, size_t *count)
 {
     ff_wire *wire = ff.BIO_get_data(bio);
-    if (wire->input_size == 0) {
+    if (wire->input_size == 0 || (wire->is_open && wire->quiet > FF_MOST_QUIET)) {
         ff.BIO_set_flags(bio, FF_RETRY_READ);
         *count = 0;
         return 0;
@@ -106,6 +133,7 @@ static int ff_wire_read(BIO *bio, char *data, size_t size, size_t *count)
     if (size > wire->input_size)
         size = wire->input_size;
     memcpy(data, wire->input, size);
+    ff_count_records(wire, data, size);
     wire->input += size;
     wire->input_size -= size;
     ff.BIO_clear_flags(bio, FF_RETRY_ANY);
@@ -326,16 +354,19 @@ static int ff_keep(ff_wire *wire)
 }
 
 /* Continue the handshake: 1 if it is done, 0 if it needs more input, or FF_ERROR. */
-static int ff_shake_hands(SSL *ssl)
+static int ff_shake_hands(SSL *ssl, ff_wire *wire)
 {
     ff.ERR_clear_error();
     int result = ff.SSL_do_handshake(ssl);
-    if (result == 1)
+    if (result == 1) {
+        wire->is_open = 1;
+        wire->quiet = 0;
         return 1;
+    }
     return ff.SSL_get_error(ssl, result) == FF_WANT_READ ? 0 : FF_ERROR;
 }
 
-/* Decrypt all whole records. Return the bytes, or FF_ERROR; ``ended`` is set by close_notify. */
+/* Decrypt all whole records, but after too many quiet ones no more. Return the bytes, or FF_ERROR; ``ended`` is set by close_notify. */
 static Py_ssize_t ff_decrypt(SSL *ssl, ff_wire *wire, char *buffer, size_t size, int *ended)
 {
     size_t count = 0, more;
@@ -344,6 +375,8 @@ static Py_ssize_t ff_decrypt(SSL *ssl, ff_wire *wire, char *buffer, size_t size,
         int result = ff.SSL_read_ex(ssl, buffer + count, size - count, &more);
         if (result == 1) {
             count += more;
+            if (wire->quiet > 0)
+                wire->quiet--;
             continue;
         }
         int error = ff.SSL_get_error(ssl, result);

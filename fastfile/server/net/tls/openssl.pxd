@@ -13,6 +13,7 @@ cdef extern from "openssl.h" nogil:
     ctypedef struct ff_wire:
         const char *input
         size_t input_size
+        int quiet
 
 cdef class OpensslChannels:
     cdef ff_shared *shared

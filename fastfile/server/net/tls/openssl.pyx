@@ -14,7 +14,7 @@ import ssl
 import sys
 import sysconfig
 
-from fastfile.server.net.tls.channel import RECORD
+from fastfile.server.net.tls.channel import MOST_QUIET, RECORD, TooQuiet
 
 cdef extern from "openssl.h" nogil:
     ctypedef void (*ff_info)(const SSL *, int where, int result)
@@ -31,7 +31,7 @@ cdef extern from "openssl.h" nogil:
         void (*ERR_error_string_n)(unsigned long code, char *text, size_t size)
     ff_functions ff
     const SSL *ff_seen
-    const int FF_RECORD, FF_ERROR
+    const int FF_RECORD, FF_MOST_QUIET, FF_ERROR
     const char *ff_bind(const char *path)
     void ff_see(const SSL *, int where, int result)
     void *ff_word(const void *object, Py_ssize_t offset)
@@ -42,7 +42,7 @@ cdef extern from "openssl.h" nogil:
     void ff_disconnect(ff_wire *wire, BIO *bio)
     int ff_feed(ff_wire *wire, const char *data, size_t size)
     int ff_keep(ff_wire *wire)
-    int ff_shake_hands(SSL *)
+    int ff_shake_hands(SSL *, ff_wire *wire)
     Py_ssize_t ff_decrypt(SSL *, ff_wire *wire, char *buffer, size_t size, int *ended)
     int ff_write(SSL *, ff_wire *wire, const char *data, size_t size)
     int ff_seal(SSL *, ff_wire *wire)
@@ -50,7 +50,7 @@ cdef extern from "openssl.h" nogil:
     void ff_note_file(ff_wire *wire, size_t size)
     Py_ssize_t ff_flush(ff_wire *wire, int fd, Py_ssize_t *total, Py_ssize_t *sent)
 
-assert FF_RECORD == RECORD, "the channels disagree on a size"
+assert FF_RECORD == RECORD and FF_MOST_QUIET == MOST_QUIET, "the channels disagree on a size"
 
 # In an object of Python's _ssl, the offset of the pointer to OpenSSL's connection; found by why_unusable().
 cdef Py_ssize_t connection_offset = -1
@@ -172,7 +172,7 @@ cdef class OpensslChannel(Channel):
 
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1:
         self.offer(wire, count)
-        cdef int result = ff_shake_hands(self.pointer)
+        cdef int result = ff_shake_hands(self.pointer, self.wire)
         if result == FF_ERROR:
             self.fail()
         self.keep(True)
@@ -193,6 +193,8 @@ cdef class OpensslChannel(Channel):
         if count == FF_ERROR:
             self.fail()
         self.keep(True)
+        if self.wire.quiet > FF_MOST_QUIET:
+            raise TooQuiet
         if ended:
             self.has_ended = True
             return count

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import pytest
 from support.certificates import Pair, make_pair
 from support.tlschannels import CHANNEL_KINDS, load_channels
+from support.tlsrecords import APPLICATION_DATA, Records
 
-from fastfile.server.net.tls.channel import RECORD, Channel
+from fastfile.server.net.tls.channel import MOST_QUIET, RECORD, Channel, TooQuiet
 from fastfile.server.net.tls.channels import Channels
 from fastfile.server.net.tls.contexts import Policy, make_context
 
@@ -125,8 +126,15 @@ class Begin(NamedTuple):
     pair: Pair
     talks: list[Talk]
 
-    def __call__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, channels: Channels | None = None) -> Talk:
+    def __call__(
+        self,
+        version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        channels: Channels | None = None,
+        key_log: Path | None = None,
+    ) -> Talk:
         client = self.pair.client()
+        if key_log is not None:
+            client.keylog_filename = os.fspath(key_log)
         client.minimum_version = client.maximum_version = version
         self.talks.append(Talk(channels or self.channels, self.context, client))
         self.talks[-1].shake_hands()
@@ -230,6 +238,32 @@ def test_what_was_fed_can_be_taken_back(begin: Begin) -> None:
     talk.channel.feed(bytearray(b"/"))
     assert talk.channel.take_back() == b"GET /"
     assert not talk.channel.has_input()
+
+
+@pytest.mark.parametrize("is_request", [False, True], ids=["of the client", "of both"])
+def test_a_client_may_change_keys_but_not_all_the_time(is_request: bool, begin: Begin, tmp_path: Path) -> None:
+    talk = begin(key_log=tmp_path / "keys")
+    client = Records(tmp_path / "keys")
+
+    def hear(data: bytes) -> int:
+        return talk.channel.decrypt(bytearray(data), len(data), talk.buffer)
+
+    for _ in range(MOST_QUIET // 8 - 1):
+        changes = b"".join(client.change_keys(is_request) for _ in range(8))
+        record = client.make(APPLICATION_DATA, b"hello")
+        assert hear(changes + record[:3]) == -1
+        assert hear(record[3:9]) == -1
+        assert hear(record[9:]) == 5
+        assert talk.buffer[:5] == b"hello"
+    with pytest.raises(TooQuiet):
+        hear(b"".join(client.change_keys() for _ in range(1000)))
+
+
+def test_many_records_of_a_byte_are_decrypted(begin: Begin, tmp_path: Path) -> None:
+    talk = begin(key_log=tmp_path / "keys")
+    client = Records(tmp_path / "keys")
+    data = b"".join(client.make(APPLICATION_DATA, b"x") for _ in range(20 * MOST_QUIET))
+    assert talk.channel.decrypt(bytearray(data), len(data), talk.buffer) == 20 * MOST_QUIET
 
 
 def test_the_end_of_a_client_is_told_from_having_nothing(begin: Begin) -> None:
