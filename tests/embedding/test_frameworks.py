@@ -202,7 +202,7 @@ def test_what_is_between_a_framework_and_the_files(host: Host, root: Path) -> No
     assert host.request("/api/found", "GET", DATA_REQUEST).status == 200
     assert host.request("/api/missing", "GET", DATA_REQUEST).status == 404
     host.mount = mount
-    is_spa = host.name in ("FastAPI on hypercorn", "ASGI on granian", "Flask on waitress", "Flask on gunicorn")
+    is_spa = host.name in ("FastAPI on hypercorn", "Starlette on granian", "Flask on waitress", "Flask on gunicorn")
     page = host.request("/users/7", "GET", "Sec-Fetch-Mode: navigate")
     assert (page.status, page.body == FILES[b"index.html"]) == ((200, True) if is_spa else (404, False))
     # A client that leaves in the middle disturbs nothing.

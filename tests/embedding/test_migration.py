@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hosted import AsgiHost
+from support.hosted import AsgiHost, WsgiHost
+from support.rawclient import RawClient, Received
 
 import fastfile.asgi
+import fastfile.wsgi
 
 starlette = pytest.importorskip("starlette")
 servestatic = pytest.importorskip("servestatic")
@@ -95,3 +100,102 @@ def test_servestatic_and_its_equivalent(site: Path) -> None:
     assert ours.request("/static/new.txt")[2] == b"new"
     theirs.close()
     ours.close()
+
+
+def no_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("404 Not Found", [("Content-Length", "9")])
+    return [b"the app's"]
+
+
+def add_header(headers: Any, path: str, url: str) -> None:
+    headers["X-Test"] = "yes"
+
+
+# The settings of whitenoise and their equivalents: (theirs, ours, target, the field that is the same).
+WHITENOISE = [
+    ({"max_age": 60}, {"cache_control": ["max-age=60, public"]}, "/static/a.txt", "cache-control"),
+    ({"index_file": True}, {}, "/static/docs/", "content-type"),
+    ({"mimetypes": {".glsl": "text/plain"}}, {"mime": {"glsl": "text/plain"}}, "/static/a.glsl", "content-type"),
+    ({}, {"cors": True}, "/static/a.txt", "access-control-allow-origin"),
+    ({"allow_all_origins": False}, {}, "/static/a.txt", "access-control-allow-origin"),
+    ({"add_headers_function": add_header}, {"header": {"X-Test": "yes"}}, "/static/a.txt", "x-test"),
+    ({}, {}, "/static/a.txt", "last-modified"),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours", "target", "field"), WHITENOISE)
+def test_a_setting_of_whitenoise_and_its_equivalent(
+    site: Path, theirs: dict[str, Any], ours: dict[str, Any], target: str, field: str
+) -> None:
+    whitenoise = pytest.importorskip("whitenoise")
+    (site / "a.glsl").write_text("void main() {}")
+    old = WsgiHost(whitenoise.WhiteNoise(no_app, root=str(site), prefix="static/", **theirs)).request(target)
+    new = WsgiHost(fastfile.wsgi.StaticFiles(site, app=no_app, prefix="/static", **ours)).request(target)
+    assert (old.status, old.body) == (new.status, new.body)
+    assert old.status == 200
+    assert _plain(old.fields.get(field)) == _plain(new.fields.get(field))
+
+
+def _plain(value: str | None) -> str | None:
+    """Return a field without the differences of spelling that mean the same."""
+    return value and value.lower().replace('"', "")
+
+
+def test_whitenoise_and_its_equivalent(site: Path) -> None:
+    whitenoise = pytest.importorskip("whitenoise")
+    theirs = WsgiHost(whitenoise.WhiteNoise(no_app, root=str(site), prefix="static/"))
+    ours = WsgiHost(fastfile.wsgi.StaticFiles(site, app=no_app, prefix="/static"))
+    for target in ("/static/a.txt", "/static/missing", "/a.txt"):
+        old, new = theirs.request(target), ours.request(target)
+        assert (old.status, old.body) == (new.status, new.body), target
+    (site / "new.txt").write_text("new")
+    assert theirs.request("/static/new.txt").status == 404  # it does not see what comes later, without autorefresh
+    assert ours.request("/static/new.txt").body == b"new"
+
+
+def test_static_files_of_aiohttp_and_their_equivalent(site: Path) -> None:
+    """They run on its server alone, so each is asked through a socket."""
+    web = pytest.importorskip("aiohttp.web")
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_static("/plain", site)
+        application.router.add_static("/listed", site, show_index=True, follow_symlinks=True)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        tcp = web.TCPSite(runner, "127.0.0.1", 0)
+        await tcp.start()
+        port = runner.addresses[0][1]
+
+        async def ask(port: int, target: str, *fields: str) -> Received:
+            return await asyncio.to_thread(_ask, port, target, *fields)
+
+        with (
+            fastfile.serve(site, base="/plain") as plain,
+            fastfile.serve(site, base="/listed", listing=True, follow_symlinks=True, index=["none"]) as listed,
+        ):
+            for target in ("/plain/a.txt", "/plain/docs/index.html"):
+                old, new = await ask(port, target), await ask(plain.port, target)
+                assert (old.status, old.body) == (new.status, new.body), target
+            assert (await ask(port, "/plain/docs/")).status == 403  # it serves no index.html
+            assert (await ask(plain.port, "/plain/docs/")).body == b"docs"
+            assert (await ask(port, "/plain/outside")).status == (await ask(plain.port, "/plain/outside")).status == 404
+            assert (
+                (await ask(port, "/listed/outside")).body
+                == (await ask(listed.port, "/listed/outside")).body
+                == b"other"
+            )
+            for response in (await ask(port, "/listed/"), await ask(listed.port, "/listed/")):
+                assert (response.status, b"a.txt" in response.body) == (200, True)
+            ranges = "Range: bytes=0-1,4-5"
+            assert (await ask(port, "/plain/a.txt", ranges)).status == 416
+            several = await ask(plain.port, "/plain/a.txt", ranges)
+            assert [content for _, content in several.parts()] == [b"01", b"45"]
+        await runner.cleanup()
+
+    asyncio.run(run())
+
+
+def _ask(port: int, target: str, *fields: str) -> Received:
+    with RawClient(socket.create_connection(("127.0.0.1", port), timeout=60), ()) as client:
+        return client.request(target, "GET", *fields)

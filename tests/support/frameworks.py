@@ -62,21 +62,18 @@ def serve_litestar(root: str, listening: socket.socket) -> None:
     run_uvicorn(Litestar(route_handlers=[files, found]), listening)
 
 
-async def plain(scope: Any, receive: Any, send: Any) -> None:
-    """An application without a framework."""
-    if scope["type"] == "lifespan":
-        for step in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{step}.complete"})
-        return
-    status = 200 if scope["path"] == "/api/found" else 404
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"{}"})
-
-
 def make_granian_app() -> Any:
     """Return what each worker of granian loads."""
-    return fastfile.asgi.StaticFiles(os.environ["ROOT"], app=plain, prefix="/static", spa=True)
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    async def found(request: Any) -> JSONResponse:
+        return JSONResponse({"method": request.method})
+
+    files = Middleware(fastfile.asgi.StaticFilesMiddleware, directory=os.environ["ROOT"], prefix="/static", spa=True)
+    return Starlette(routes=[Route("/api/found", found, methods=["GET", "POST"])], middleware=[files])
 
 
 def serve_granian(root: str, listening: socket.socket) -> None:
@@ -185,7 +182,7 @@ def run_gunicorn(app: Any, listening: socket.socket) -> None:
 FRAMEWORKS = {
     "Starlette on uvicorn": Framework("/static", ("starlette", "uvicorn"), serve_starlette),
     "FastAPI on hypercorn": Framework("", ("fastapi", "hypercorn"), serve_fastapi),
-    "ASGI on granian": Framework("/static", ("granian",), serve_granian),
+    "Starlette on granian": Framework("/static", ("starlette", "granian"), serve_granian),
     "Litestar on uvicorn": Framework("/static", ("litestar", "uvicorn"), serve_litestar),
     "Django on uvicorn": Framework("/static", ("django", "uvicorn"), serve_django_asgi),
     "Django on gunicorn": Framework("/static", ("django", "gunicorn"), serve_django_wsgi),
