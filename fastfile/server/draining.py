@@ -18,6 +18,8 @@ from fastfile.server.net.sweep import connections_of
 
 # The first request of a connected, silent client may be in flight.
 SILENT_GRACE_S = 0.7
+# The rest of a request head may be, and one lost packet delays it by a second. --head-timeout can be above --grace.
+HEAD_GRACE_S = 2.0
 
 
 class Unending(Protocol):
@@ -54,7 +56,7 @@ class Draining:
         """Accept the clients that wait at ``sockets``, then no more; finish requests in flight within ``grace``."""
         self._loop.call_later(self._config.grace, self._loop.stop)
         if self._begun_s is None:
-            self._begun_s = self._begin()
+            self._begun_s = self._begin(HEAD_GRACE_S)
             self._take_up([listening for listening in sockets if undefer(listening)], self._begun_s + LONGEST_S)
         self._close_quiet(False)
 
@@ -65,14 +67,14 @@ class Draining:
         """
         if self._begun_s is None:
             self._loop.call_later(self._config.drain_timeout, self._loop.stop)
-            self._begun_s = self._begin()
+            self._begun_s = self._begin(self._config.head_timeout)
             self._stop_listening(0)
 
-    def _begin(self) -> float:
+    def _begin(self, head_grace_s: float) -> float:
         """Tell clients that the end is near, and return the time."""
         self._clock.begin_batch()
         for service in self._services:
-            service.drain(SILENT_GRACE_S)
+            service.drain(SILENT_GRACE_S, head_grace_s)
         for connection in connections_of(self._poller):
             connection.drain()
         for each in self._unending:

@@ -433,7 +433,7 @@ def test_a_draining_server_answers_what_it_has_begun(tmp_path: Path) -> None:
     with serve_odd(tmp_path, LOOPS[0]) as server, server.connect() as client:
         client.connection.sendall(make_request("/gate/drain") + make_request("/now"))
         assert server.handler.gates.reached("drain").wait(TIMEOUT_S)
-        server.ask(lambda: server.service.drain(1.0))
+        server.ask(lambda: server.service.drain(1.0, 1.0))
         assert not server.ask(lambda: any(one.is_quiet(True) for one in server.open_connections()))
         server.handler.gates["drain"].set()
         response = client.receive()

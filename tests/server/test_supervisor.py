@@ -238,6 +238,22 @@ def test_a_silent_client_delays_a_stop_only_for_a_moment_and_is_closed(folder: P
         assert server.wait() == 0
 
 
+@pytest.mark.parametrize("loop", ONE_LOOP)
+@pytest.mark.parametrize("is_second", [False, True])
+def test_half_a_request_head_delays_a_stop_only_for_a_moment(folder: Path, loop: str, is_second: bool) -> None:
+    options = ["--loop", loop, *LONG_GRACE, "--head-timeout", "600", str(folder)]
+    with ServerProcess(options) as server, RawClient(server.connect()) as client:
+        if is_second:
+            assert client.request("/").status == 200
+        client.connection.sendall(b"GET / HTTP/1.1\r\nHo")
+        with RawClient(server.connect()) as other:  # accepted later, so the half head has been read
+            assert other.request("/").status == 200
+            server.signal(signal.SIGTERM)
+        assert client.receive().status == 408
+        assert client.at_end()
+        assert server.wait() == 0
+
+
 def test_a_silent_client_is_served_after_a_reload(folder: Path) -> None:
     with ServerProcess(["--workers", "2", str(folder)]) as server:
         before = set(server.wait_for_workers(2))

@@ -101,7 +101,10 @@ class Connection(Watcher):
         raise NotImplementedError
 
     def drain(self) -> None:
-        """Prepare the client for the end, where the protocol has words for it outside of a response."""
+        """Shorten the time of a request head, and tell the client, where the protocol has words for it."""
+        if self.state == HEAD:
+            service = self._service
+            self.deadline_s = min(self.deadline_s, service.clock.monotonic_s + service.head_timeout_s)
 
     def leave(self) -> None:
         """Close, since the server stops; no request is under way."""

@@ -76,10 +76,11 @@ class Service:
         self.reader: RequestReader | None = None
         self._renew_tails()
 
-    def drain(self, idle_timeout_s: float) -> None:
+    def drain(self, idle_timeout_s: float, head_timeout_s: float) -> None:
         """Send Connection: close from now on. Idle clients get a short grace period, in case a request is in flight."""
         self.draining = True
         self.idle_timeout_s = idle_timeout_s
+        self.head_timeout_s = min(self.head_timeout_s, head_timeout_s)
 
     def shared_reader(self) -> RequestReader:
         """Return the reader of connections without their own; a connection that keeps it sets ``reader`` to None."""

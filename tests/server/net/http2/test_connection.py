@@ -547,7 +547,7 @@ def test_a_part_of_a_head_has_the_head_timeout(served: InProcess, sent: bytes) -
 
 def test_draining_says_so_and_serves_what_is_on_its_way(served: InProcess) -> None:
     def drain() -> None:
-        served.service.drain(0.3)
+        served.service.drain(0.3, 1.0)
         for connection in served.open_connections():
             connection.drain()
 
