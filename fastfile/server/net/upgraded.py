@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 from fastfile.message import FileSlice
 from fastfile.server.net.poller import READ, WRITE, Watcher
@@ -60,7 +61,8 @@ class Upgraded(Watcher):
         """Close once everything is sent; at once where the client does not take it."""
         self._is_closing = True
         if not self._is_closed:
-            self._transport.shutdown_write()
+            with suppress(OSError):  # the client has gone
+                self._transport.shutdown_write()
             self._end()
 
     def _send(self) -> None:

@@ -27,6 +27,7 @@ cdef class Http2Connection(Http2Output):
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _go_on(self)
     cdef _end_turn(self)
+    cdef _end_own_turn(self)
     @cython.locals(session=Session, poller=Poller, event=int)
     cdef _take_events(self)
     @cython.locals(session=Session, service=Service, head=RequestHead)

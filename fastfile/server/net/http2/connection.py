@@ -58,12 +58,12 @@ class Http2Connection(Http2Output):
         """Tell the client to open a new connection for its next requests; those in flight are served."""
         if self.state not in (LINGERING, CLOSED) and not self._session.has_ended():
             self._session.put_goaway(NO_ERROR, "", False)
-            self._end_turn()
+            self._end_own_turn()
 
     def leave(self) -> None:
         if self.state not in (LINGERING, CLOSED):
             self._end(NO_ERROR, "")
-            self._end_turn()
+            self._end_own_turn()
 
     def on_result(self, transfer: Transfer, deferred: Deferred, job: Future[Any]) -> None:
         """Continue with the result of a job for a response; an ended stream ignores it, and is charged for it."""
@@ -94,7 +94,17 @@ class Http2Connection(Http2Output):
             except ConnectionFailure as failure:
                 self._service.poller.begin_turn()
                 self._end(failure.code, failure.detail)
-                self._end_turn()
+                self._end_own_turn()
+
+    def _end_own_turn(self) -> None:
+        """End a turn that no event of the socket began: if the socket fails, only this connection ends."""
+        try:
+            self._end_turn()
+        except OSError:
+            self._fail()
+        except BaseException:
+            self._fail()
+            raise
 
     def _process(self, data: bytearray, count: int) -> None:
         self._session.receive(data, count, self._service.clock.monotonic_s)

@@ -21,6 +21,7 @@ from support.http2_floods import FLOODS
 from support.http2peer import GET, POST, PREFACE, Peer, frames, make_frame
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import make_request
+from support.watching import until
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
@@ -562,6 +563,23 @@ def test_draining_says_so_and_serves_what_is_on_its_way(served: InProcess) -> No
         assert peer.wait(1).body == b"opened"
         peer.wait_end()
         assert peer.goaway == NO_ERROR
+
+
+@pytest.mark.parametrize("deed", ["drain", "leave"])
+def test_the_end_of_a_connection_whose_client_has_gone_spares_the_others(served: InProcess, deed: str) -> None:
+    with connect(served) as gone, connect(served) as other:
+        assert (gone.get(1).status, other.get(1).status) == (200, 200)
+
+        def end_all() -> None:
+            gone.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.connection.close()  # here, so that the server has not noticed the reset yet
+            for connection in served.open_connections():
+                getattr(connection, deed)()
+
+        served.ask(end_all)
+        while other.goaway is None:
+            other.read()
+    until(lambda: not served.open_connections(), "both are closed")
 
 
 # Beside HTTP/1.
