@@ -16,6 +16,7 @@ from fastfile.site.context import Lookup, SiteContext
 
 MAX_TOLD = 100  # causes that one worker logs
 MAX_SEARCHES = 100  # in a second: about a hundredth of it; a page with many wrong links needs fewer
+MAX_BASE = 3  # names of a base that a build may expect, such as /user/project/docs
 MAX_DEPTH = 32  # folders below the root; deeper paths get no hint
 
 
@@ -73,6 +74,7 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
         or _explain_name(lookup)
         or _explain_page(context, lookup)
         or _find_other_case(context, lookup)
+        or _find_other_base(context, lookup)
         or _explain_app(context, lookup)
     )
 
@@ -146,6 +148,25 @@ def _find_other_case(context: SiteContext, lookup: Lookup) -> Hint | None:
     if found == path or context.hides(found):
         return None
     return Hint(f"case {found!r}", f"{_show(found)} exists. Upper and lower case are different in URLs.")
+
+
+def _find_other_base(context: SiteContext, lookup: Lookup) -> Hint | None:
+    """Find the file of a build that was made for another base, as /app/assets/x.js is by Vite with --base=/app/."""
+    if context.base:
+        return None
+    path, view = lookup.page.path, lookup.view
+    start = 0
+    for _ in range(MAX_BASE):
+        start = path.find(b"/", start) + 1
+        name = path[start:]
+        if not start or not name:
+            return None
+        if not view.is_absent(name) and not context.hides(name) and view.is_file(name):
+            base = _show(path[: start - 1])
+            return Hint(
+                f"base {base}", f"{_show(name)} exists. If this is a build for /{base}, serve it with --base /{base}."
+            )
+    return None
 
 
 def _explain_app(context: SiteContext, lookup: Lookup) -> Hint | None:

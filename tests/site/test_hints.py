@@ -48,6 +48,7 @@ def site(tmp_path: Path) -> Path:
 
 APP = "If this is a route of a single-page app, --spa serves index.html for it."
 CASE = "exists. Upper and lower case are different in URLs."
+BASE = "If this is a build for"
 OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks follows such links."
 
 
@@ -85,6 +86,11 @@ OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks foll
             ["--no-listing"],
             "/docs-2 is a folder without index.html, and folders are not listed here. --listing lists them.",
         ),
+        ("/shop/app.js", [], f"app.js exists. {BASE} /shop, serve it with --base /shop."),
+        ("/a/b/docs-2/x.txt", [], f"docs-2/x.txt exists. {BASE} /a/b, serve it with --base /a/b."),
+        ("/a/b/c/d/app.js", [], None),
+        ("/shop/_headers", [], APP),
+        ("/deep/er/x/app.js", ["--base", "/deep/er"], None),
         ("/deep/route", [], APP),
         ("/deep/route/", [], APP),
         ("/deep/missing.js", [], None),
