@@ -99,7 +99,8 @@ lint: $(VENV)/ready-lint
 	$(PY) -m mypy
 	$(VENV)/bin/codespell *.md docs deploy fastfile tests benchmarks examples
 	. $(VENV)/bin/activate && cython-lint fastfile  # cython-lint needs pycodestyle on the path
-	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/publish-github.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.gitlab-ci deploy/publish-gitlab.yml
 	$(VENV)/bin/zizmor --offline --quiet --no-progress .github
 
 annotate: $(VENV)/ready-lint
