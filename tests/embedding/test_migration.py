@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import http.client
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosted import AsgiHost, WsgiHost
-from support.rawclient import RawClient, Received
+from support.rawclient import Received
 
 import fastfile.asgi
 import fastfile.wsgi
@@ -196,6 +196,13 @@ def test_static_files_of_aiohttp_and_their_equivalent(site: Path) -> None:
     asyncio.run(run())
 
 
-def _ask(port: int, target: str, *fields: str) -> Received:
-    with RawClient(socket.create_connection(("127.0.0.1", port), timeout=60), ()) as client:
-        return client.request(target, "GET", *fields)
+def _ask(port: int, target: str, *lines: str) -> Received:
+    """Return a response of any server, chunked or not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", target, headers=dict(line.split(": ") for line in lines))
+        response = connection.getresponse()
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Received(response.status, fields, response.read())
+    finally:
+        connection.close()
