@@ -28,7 +28,7 @@ cdef class ResponseHead:
 
 cdef class FileHead(ResponseHead):
     cdef readonly ResponseHead base
-    cdef readonly tuple own
+    cdef readonly bytes etag, last_modified, length
     cdef tuple _make_fields(self)
 
 cdef class PartialHead(ResponseHead):
@@ -49,5 +49,7 @@ cdef class Deferred:
     cdef readonly object work, finish
 
 
-@cython.locals(head=PartialHead, response=Response)
+@cython.locals(head=PartialHead)
 cpdef Response make_partial(ResponseHead base, long long start, long long stop, long long size, part)
+@cython.locals(response=Response)
+cpdef Response make_whole(ResponseHead head, tuple parts, long long size)

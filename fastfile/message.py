@@ -192,19 +192,29 @@ class ResponseHead:
 
 
 class FileHead(ResponseHead):
-    """The head of a file: the fields of ``base``, which the files of a kind share, and then its ``own``."""
+    """The head of a file: the fields of ``base``, which the files of a kind share, and then its own.
 
-    __slots__ = ("base", "own")
+    These are ``etag``, and in a 200 also ``last_modified`` and ``length``; a 304 has None there.
+    """
 
-    def __init__(self, base: ResponseHead, own: tuple[Field, ...]) -> None:
+    __slots__ = ("base", "etag", "last_modified", "length")
+
+    def __init__(
+        self, base: ResponseHead, etag: bytes, last_modified: bytes | None = None, length: bytes | None = None
+    ) -> None:
         self.status = base.status
         self._fields = None
         self.http1 = self.http2 = None
         self.base = base
-        self.own = own
+        self.etag = etag
+        self.last_modified = last_modified
+        self.length = length
 
     def _make_fields(self) -> tuple[Field, ...]:
-        return (*self.base.fields, *self.own)
+        fields = (*self.base.fields, (b"ETag", self.etag))
+        if self.last_modified is None or self.length is None:
+            return fields
+        return (*fields, (b"Last-Modified", self.last_modified), (b"Content-Length", self.length))
 
 
 class PartialHead(ResponseHead):
@@ -276,11 +286,16 @@ def make_partial(base: ResponseHead, start: int, stop: int, size: int, part: byt
     head.start = start
     head.stop = stop
     head.size = size
+    return make_whole(head, (part,), stop - start)
+
+
+def make_whole(head: ResponseHead, parts: tuple[bytes | FileSlice, ...], size: int) -> Response:
+    """Return a response with a body of known size, where the cost of Response.__init__ counts."""
     response = Response.__new__(Response)
     response.head = head
-    response.status = base.status
-    response.parts = (part,)
-    response.body_size = stop - start
+    response.status = head.status
+    response.parts = parts
+    response.body_size = size
     response.close = False
     response.source = None
     response.user = None

@@ -19,7 +19,10 @@ _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # The range of four-digit years: 0000-01-01 to 9999-12-31. A file system can return an mtime outside of it.
 _EARLIEST_S = -62167219200
 _LATEST_S = 253402300799
-MAX_DAYS = 64  # days that are cached: the files of a site are from few
+# Days and minutes that are cached: the files of a site are from few.
+MAX_DAYS = 64
+MAX_MINUTES = 256
+_ENDS = tuple(b"%02d GMT" % second for second in range(60))
 
 
 class _Civil(NamedTuple):
@@ -35,9 +38,16 @@ class _Civil(NamedTuple):
 
 def make_httpdate(time_s: int) -> bytes:
     """Return the IMF-fixdate of a time in seconds since the epoch, clamped to four-digit years."""
-    days, rest_s = divmod(min(max(time_s, _EARLIEST_S), _LATEST_S), 86400)
-    minutes, second = divmod(rest_s, 60)
-    return b"%b %02d:%02d:%02d GMT" % (_make_day(days), minutes // 60, minutes % 60, second)
+    if not _EARLIEST_S <= time_s <= _LATEST_S:
+        time_s = min(max(time_s, _EARLIEST_S), _LATEST_S)
+    return _make_minute(time_s // 60) + _ENDS[time_s % 60]
+
+
+@lru_cache(MAX_MINUTES)
+def _make_minute(minutes: int) -> bytes:
+    """Return an IMF-fixdate up to its seconds, for minutes since the epoch."""
+    days, minutes = divmod(minutes, 1440)
+    return b"%b %02d:%02d:" % (_make_day(days), minutes // 60, minutes % 60)
 
 
 @lru_cache(MAX_DAYS)

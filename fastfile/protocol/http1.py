@@ -21,7 +21,7 @@ def head_of(head: ResponseHead) -> bytes:
     """Return the status line and the field lines of a head, each with its CRLF; make_tail() makes the rest."""
     if head.http1 is None:
         if isinstance(head, FileHead):
-            head.http1 = head_of(head.base) + _make_field_lines(head.own)
+            head.http1 = _serialize_file(head)
         else:
             head.http1 = _serialize_partial(head) if isinstance(head, PartialHead) else _serialize(head)
     return head.http1
@@ -51,6 +51,13 @@ def start_chunk(size: int) -> bytes:
 def _serialize(head: ResponseHead) -> bytes:
     line = _STATUS_LINES.get(head.status) or b"HTTP/1.1 %d \r\n" % head.status  # §4: the reason may be empty
     return line + _make_field_lines(head.fields)
+
+
+def _serialize_file(head: FileHead) -> bytes:
+    if head.last_modified is None or head.length is None:
+        return b"".join((head_of(head.base), b"ETag: ", head.etag, b"\r\n"))
+    validators = (b"ETag: ", head.etag, b"\r\nLast-Modified: ", head.last_modified)
+    return b"".join((head_of(head.base), *validators, b"\r\nContent-Length: ", head.length, b"\r\n"))
 
 
 def _serialize_partial(head: PartialHead) -> bytes:

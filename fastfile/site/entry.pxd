@@ -24,12 +24,14 @@ cdef class Entry:
     cdef bint _is_lone
     cdef tuple _codings
     cdef dict _choices
+    cdef _count(self, Representation representation)
     @cython.locals(stamp=Stamp)
     cpdef bint is_fresh(self, Clock clock)
     @cython.locals(identity=Representation, choice=Representation)
     cpdef Representation select(self, bytes accept_encoding, bint wants_range)
     cdef Representation _select_lone(self, bytes accept_encoding, tuple codings)
     cdef Representation _next_best(self, tuple codings)
+    @cython.locals(content=bytes)
     cpdef long long size_with(self, Representation variant)
     cpdef add(self, Representation variant)
     cpdef withdraw(self)

@@ -17,6 +17,7 @@ MAX_CHOICES = 32
 MAX_REMEMBERED = 128  # bytes of such a value: a browser's has about 25, and each file has its own cache
 # The approximate memory of an entry and its heads without the content, measured with tracemalloc.
 OVERHEAD = 2500
+MAX_OVERHEAD = 3 * OVERHEAD  # at least what the entry of a file without variants counts beyond the content
 
 
 class Offer(Protocol):
@@ -81,16 +82,20 @@ class Entry:
         self._batch_number = 0  # the last batch in which the stamps held
         self._codings = tuple(variants) if offer is None else offer.codings
         self.only = None if identity is None or self._codings or self.status != 200 else identity.full
-        self._choices: dict[bytes | None, Representation] = {}
+        self._choices: dict[bytes | None, Representation] | None = None
         self.size = OVERHEAD
         for stamp in stamps:
             self.size += len(stamp.path)
         self.open_files = 0
         # All entries without a file share the 404 page: it counts once, in its own entry.
         if identity is not None and self.status == 200:
-            for representation in (identity, *variants.values()):
-                self.size = self.size_with(representation)
-                self.open_files += representation.resource.content is None
+            self._count(identity)
+            for variant in variants.values():
+                self._count(variant)
+
+    def _count(self, representation: Representation) -> None:
+        self.size = self.size_with(representation)
+        self.open_files += representation.resource.content is None
 
     def is_fresh(self, clock: Clock) -> bool:
         """Tell whether all stamps hold; they are checked once per batch."""
@@ -109,7 +114,7 @@ class Entry:
         if not self._codings:
             return identity
         if not wants_range:
-            choice = self._choices.get(accept_encoding)
+            choice = None if self._choices is None else self._choices.get(accept_encoding)
             if choice is not None:
                 return choice
         codings = preferred_codings(accept_encoding, self._codings)
@@ -123,8 +128,8 @@ class Entry:
             self.offer.order(self, codings[0])
             return self._next_best(codings)
         if not wants_range and (accept_encoding is None or len(accept_encoding) <= MAX_REMEMBERED):
-            if len(self._choices) >= MAX_CHOICES:
-                self._choices.clear()
+            if self._choices is None or len(self._choices) >= MAX_CHOICES:
+                self._choices = {}
             self._choices[accept_encoding] = choice
         return choice
 
@@ -154,9 +159,9 @@ class Entry:
         """Add a new variant. This changes ``size``, which the caller passes on to the cache."""
         self.size = self.size_with(variant)
         self.variants[variant.coding] = variant
-        self._choices.clear()
+        self._choices = None
 
     def withdraw(self) -> None:
         """Make no more variants, because they would not be smaller."""
         self._codings = tuple(self.variants)
-        self._choices.clear()
+        self._choices = None

@@ -190,12 +190,12 @@ class Handler(Responder):
         if representation.status != 200:  # RFC 9110 §13.2.1: no precondition applies to a 406
             return representation.full
         if _is_usual_revalidation(head, representation):
-            return representation.not_modified
+            return representation.not_modified()
         now_s = self._clock.wall_s
         if not _is_unconditional(head):
             outcome = check_preconditions(head, representation.etag, representation.mtime_s, now_s)
             if outcome is Precondition.NOT_MODIFIED:
-                return representation.not_modified
+                return representation.not_modified()
             if outcome is Precondition.FAILED:
                 raise HTTPError(412, "The file does not meet a precondition of the request.", _vary(representation))
         size = representation.resource.size

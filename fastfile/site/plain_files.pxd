@@ -1,10 +1,11 @@
 cimport cython
 
+from fastfile cimport _sendfile as sendfile
 from fastfile.clock cimport Clock
 from fastfile.site.entry cimport Entry
 from fastfile.site.representation cimport Representation
 from fastfile.storage.freshness cimport FileStamp, OpenFolder, Stamp
-from fastfile.storage.resource cimport Resource
+from fastfile.storage.resource cimport Resource, make_small
 
 cdef class Folder:
     cdef bytes path
@@ -16,18 +17,21 @@ cdef class Folder:
 
 cdef class PlainFiles:
     cdef Clock _clock
-    cdef object _context, _fallback, _files, _hints, _root, _rules, _small_file
+    cdef object _cache, _context, _fallback, _files, _hints, _known_tags, _root, _rules
+    cdef Py_ssize_t _small_file
     cdef bint _hashes, _has_nearest_pages, _has_whole_pages, _knows_absences
     cdef dict _folders, _media_types, _models
     cdef list _open_folders
-    cdef long long _closed_s
+    cdef long long _closed_s, _top_batch
+    cdef Stamp _top
     cdef Py_ssize_t _most_open
     cdef tuple _fixed
     cdef bytes _index
     @cython.locals(key=bytes, entry=Entry)
     cpdef Entry find(self, bytes target)
     @cython.locals(path=bytes, name=bytes, stem=bytes, extension=bytes, folder_path=bytes, is_index=bint,
-                   resource=Resource, representation=Representation, folder=Folder, entry=Entry, stamps=tuple)
+                   top=Stamp, resource=Resource, representation=Representation, folder=Folder, entry=Entry,
+                   stamps=tuple, is_kept=bint)
     cdef Entry _find_file(self, bytes key)
     @cython.locals(path=bytes, is_hidden=bint, folders=list, folder=Folder, page=Entry, entry=Entry, stamps=tuple,
                    seen=list)
@@ -37,9 +41,10 @@ cdef class PlainFiles:
     cdef list _folders_to(self, bytes path, bint is_hidden)
     @cython.locals(page=bytes)
     cdef bint _is_alone(self, Folder folder, bytes path) except -1
-    @cython.locals(top=Stamp, folder=Folder, found=tuple, signature=bytes, content=bytes, resource=Resource,
-                   now_ns=cython.longlong, mtime_ns=cython.longlong, ctime_ns=cython.longlong, is_settled_now=bint)
-    cdef Resource _open(self, bytes folder_path, bytes path)
+    @cython.locals(found=tuple, signature=bytes, content=bytes, now_ns=cython.longlong,
+                   mtime_ns=cython.longlong, ctime_ns=cython.longlong, is_settled_now=bint)
+    cdef Resource _open(self, bytes path, Stamp top)
+    cdef bytes _hash(self, Resource resource, bint is_kept)
     @cython.locals(folder=Folder)
     cdef Stamp _check_top(self)
     @cython.locals(folder=Folder, stamp=Stamp, absolute=bytes, signature=bytes)

@@ -11,21 +11,22 @@ import os
 import struct
 from time import time_ns
 
+from fastfile import sendfile
 from fastfile.http.content.media_types import make_additions, media_type
 from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT, join
 from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.rulebook import NO_MATCH
-from fastfile.sendfile import read_signature
 from fastfile.site.context import SiteContext
-from fastfile.site.entry import Entry
+from fastfile.site.entry import MAX_OVERHEAD, Entry
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.representation import Representation
 from fastfile.site.shared import take_no_note
 from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
 from fastfile.storage.freshness import FileStamp, OpenFolder, Stamp
 from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, is_settled
-from fastfile.storage.resource import Resource, hash_content
+from fastfile.storage.resource import Resource, hash_content, make_small
+from fastfile.storage.tags import TagTable
 from fastfile.storage.variants import may_have_variants
 
 MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
@@ -65,6 +66,7 @@ class PlainFiles:
     """Finds plain files of a site at the root of a server."""
 
     __slots__ = (
+        "_cache",
         "_clock",
         "_closed_s",
         "_context",
@@ -77,6 +79,7 @@ class PlainFiles:
         "_hashes",
         "_hints",
         "_index",
+        "_known_tags",
         "_knows_absences",
         "_media_types",
         "_models",
@@ -85,6 +88,8 @@ class PlainFiles:
         "_root",
         "_rules",
         "_small_file",
+        "_top",
+        "_top_batch",
     )
 
     def __init__(self, context: SiteContext, files: FileEntries, fallback: Fallback) -> None:
@@ -97,6 +102,8 @@ class PlainFiles:
         self._root = context.root
         self._rules = context.rules
         self._clock = context.shared.clock
+        self._cache = context.shared.cache
+        self._known_tags = TagTable()
         self._small_file = config.small_file
         self._hashes = config.etag == "auto"
         self._media_types = make_additions(config.mime)
@@ -109,13 +116,16 @@ class PlainFiles:
         self._open_folders: list[OpenFolder] = []
         self._most_open = min(MAX_OPEN_FOLDERS, config.cache_files // 16)
         self._closed_s = 0  # when changed folders were last closed
+        self._top: Stamp | None = None  # what _check_top() returned in the batch of this number
+        self._top_batch = 0
         self._models: dict[tuple[bytes, bool], Representation] = {}
 
     def find(self, target: bytes) -> Entry | None:
         """Return the entry of a target in origin-form, made anew and kept; None if the steps have to decide."""
         key = target.partition(b"?")[0]
-        # Not with "in": it makes and clears an exception before it looks at bytes.
-        if key.translate(None, PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0:
+        # Not with "in": it makes and clears an exception before it looks at bytes. To strip costs less than to
+        # translate, which makes a table.
+        if key.lstrip(PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0:
             return None
         entry = self._find_file(key) if key.find(b"/.") < 0 else None
         return entry if entry is not None else self._find_absence(key)
@@ -129,23 +139,27 @@ class PlainFiles:
             return None
         if extension == b"html" and not is_index and not self._has_whole_pages:  # it has another URL
             return None
-        resource = self._open(folder_path, path)
+        top = self._check_top()
+        folder = None if top is None else self._look_at(folder_path, top)
+        if top is None or folder is None or not self._has_no_variants(folder, folder_path, path):
+            return None
+        resource = self._open(path, top)
         if resource is None:
             return None
+        is_kept = self._cache.admits(key, resource.size + MAX_OVERHEAD)
+        if self._hashes and resource.mtime_ns % SECOND_NS == 0:  # as Tags does
+            resource.tag = self._hash(resource, is_kept)
         representation = self._represent(resource, path, name, extension, is_index)
-        folder = self._folders[folder_path]
+        if not is_kept:
+            return Entry((), representation, {})
         stamps = self._fixed or (folder.stamp, self._stamp(folder, path, resource.signature))
         entry = Entry(stamps, representation, {})
         self._context.keep(key, entry)
         return entry
 
-    def _open(self, folder_path: bytes, path: bytes) -> Resource | None:
-        """Return a file that has no variants, and whose next change its stamp and its folder's will show."""
-        top = self._check_top()
-        if top is None or (self._rules is not None and self._rules.hides(path)):
-            return None
-        folder = self._look_at(folder_path, top)
-        if folder is None or not self._has_no_variants(folder, folder_path, path):
+    def _open(self, path: bytes, top: Stamp) -> Resource | None:
+        """Return a file whose next change its stamp and its folder's will show; ``top`` is the root's fresh stamp."""
+        if self._rules is not None and self._rules.hides(path):
             return None
         found = self._root.read_small(path, self._small_file, top.signature)
         if found is None:
@@ -155,10 +169,17 @@ class PlainFiles:
         is_settled_now = abs(now_ns - mtime_ns) > SETTLING_NS and abs(now_ns - ctime_ns) > SETTLING_NS
         if not is_settled_now or ctime_ns % SECOND_NS == 0:  # the file system may keep whole seconds
             return None
-        resource = Resource(-1, FileTimes(mtime_ns, ctime_ns), len(content), signature, content)
-        if self._hashes and mtime_ns % SECOND_NS == 0:  # as Tags does
-            resource.tag = hash_content((content,))
-        return resource
+        return make_small(signature, content, mtime_ns, ctime_ns)
+
+    def _hash(self, resource: Resource, is_kept: bool) -> bytes:
+        """Return the hash of a content; remember it, if nothing else of the file is kept."""
+        assert resource.content is not None
+        tag = None if is_kept else self._known_tags.find(resource.signature)
+        if tag is None:
+            tag = hash_content((resource.content,))
+            if not is_kept:
+                self._known_tags.add(resource.signature, tag)
+        return tag
 
     def _find_absence(self, key: bytes) -> Entry | None:
         """Return the entry of a path where nothing is, made anew and kept; None if the steps have to decide."""
@@ -176,7 +197,7 @@ class PlainFiles:
         page = None
         for folder in reversed(folders) if self._has_nearest_pages else folders[:1]:
             if folder.has_page is None:
-                folder.has_page = read_signature(self._root.absolute(join(folder.path, PAGE)), False) != b""
+                folder.has_page = sendfile.read_signature(self._root.absolute(join(folder.path, PAGE)), False) != b""
             if folder.has_page:
                 page = None if is_hidden else self._fallback.open_page(join(folder.path, PAGE))
                 if page is None or not page.stamps:
@@ -207,7 +228,7 @@ class PlainFiles:
             step = path if end < 0 else path[:end]
             known = self._folders.get(step)
             if known is None or not known.is_own or not known.stamp.is_fresh(self._clock):
-                signature = read_signature(self._root.absolute(step), False)
+                signature = sendfile.read_signature(self._root.absolute(step), False)
                 if signature == b"":
                     is_certain = end >= 0 or is_hidden or self._is_alone(folder, path)
                     return folders if is_certain else None
@@ -221,16 +242,20 @@ class PlainFiles:
     def _is_alone(self, folder: Folder, path: bytes) -> bool:
         """Tell whether an absent path has neither a page nor an encoded variant beside it."""
         page = path + HTML
-        if read_signature(self._root.absolute(page), False) != b"":
+        if sendfile.read_signature(self._root.absolute(page), False) != b"":
             return False
         return self._has_no_variants(folder, folder.path, path) and self._has_no_variants(folder, folder.path, page)
 
     def _check_top(self) -> Stamp | None:
         """Return the stamp of the root, checked in this batch; None if there are rules, or may be."""
-        if self._rules is not None:
-            return self._rules.absence()
-        folder = self._look_at(b"", None)
-        return None if folder is None else folder.stamp
+        if self._top is None or self._top_batch != self._clock.batch_number:
+            if self._rules is not None:
+                self._top = self._rules.absence()
+            else:
+                folder = self._look_at(b"", None)
+                self._top = None if folder is None else folder.stamp
+            self._top_batch = self._clock.batch_number
+        return self._top
 
     def _look_at(self, path: bytes, top: Stamp | None) -> Folder | None:
         """Return the state of a folder, checked in this batch; None if a change of it could go unnoticed."""
@@ -239,7 +264,7 @@ class PlainFiles:
             stamp = top if not path else None
             if stamp is None:
                 absolute = self._root.absolute(path)
-                signature = read_signature(absolute)
+                signature = sendfile.read_signature(absolute)
                 if len(signature) != _TIMES.size:
                     return None
                 stamp = self._files.stamps.of_state(absolute, signature)
@@ -282,7 +307,7 @@ class PlainFiles:
             return True
         absolute = self._root.absolute(path)
         for _, suffix in SUFFIXES:  # noqa: SIM110 - all() makes a generator, which costs more when compiled
-            if read_signature(absolute + suffix, False) != b"":
+            if sendfile.read_signature(absolute + suffix, False) != b"":
                 return False
         return True
 

@@ -1,7 +1,7 @@
 cimport cython
 
 from fastfile.storage.resource cimport Resource
-from fastfile.message cimport FileHead, Response, ResponseHead, make_partial
+from fastfile.message cimport FileHead, Response, ResponseHead, make_partial, make_whole
 
 cdef class Representation:
     cdef readonly Resource resource
@@ -12,9 +12,12 @@ cdef class Representation:
     cdef ResponseHead _partial_base, _whole_base, _not_modified_base
     cdef dict _partials
     cdef Py_ssize_t _kept
-    cdef readonly Response full, not_modified
-    @cython.locals(alike=Representation)
+    cdef readonly Response full
+    cdef Response _not_modified
+    @cython.locals(alike=Representation, head=FileHead, etag=bytes, last_modified=bytes)
     cpdef Representation make_alike(self, Resource resource, now_s)
+    @cython.locals(response=Response)
+    cpdef Response not_modified(self)
     cdef bint _has_bases(self) except -1
     cdef tuple _make_shared_fields(self)
     cpdef Response kept_partial(self, bytes asked)
@@ -23,4 +26,6 @@ cdef class Representation:
     @cython.locals(size=Py_ssize_t)
     cdef _keep(self, bytes asked, Response response)
 
+@cython.locals(tag=bytes)
+cpdef bytes make_etag(Resource resource, bytes coding)
 cdef tuple _make_body(Resource resource)

@@ -5,7 +5,12 @@ It knows only what an entry costs. The caller checks whether an entry is still f
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Generic, Protocol, TypeVar
+
+# A full cache notes the hashes of so many keys before it forgets them all, in a table where few of them collide.
+MAX_NOTED = 16 * 1024
+PLACES = 128 * 1024
 
 
 class Entry(Protocol):
@@ -20,9 +25,13 @@ E = TypeVar("E", bound=Entry)
 
 
 class Cache(Generic[E]):
-    """Entries by key, with second-chance eviction: the oldest is evicted, unless it was used since the last look."""
+    """Entries by key, with second-chance eviction: the oldest is evicted, unless it was used since the last look.
 
-    __slots__ = ("_max_files", "_max_size", "_open_files", "_size", "entries")
+    ``entries`` is for reading. The keys lie in a queue of their own, because to find the first key of a dict takes a
+    step for each key that was removed before it. A key that was discarded may still be in the queue, or be there twice.
+    """
+
+    __slots__ = ("_max_files", "_max_size", "_noted", "_noted_count", "_open_files", "_queue", "_size", "entries")
 
     def __init__(self, max_size: int, max_files: int) -> None:
         self.entries: dict[bytes, E] = {}
@@ -30,6 +39,26 @@ class Cache(Generic[E]):
         self._max_files = max_files
         self._size = 0
         self._open_files = 0
+        self._queue: deque[bytes] = deque()
+        self._noted = bytearray()  # 1 at the hash of a key that admits() refused
+        self._noted_count = 0
+
+    def admits(self, key: bytes, size: int) -> bool:
+        """Tell whether an entry should be kept, if it is cheap to make: in a full cache only at its second request.
+
+        Otherwise requests for more files than the cache has room for would evict one for each, and those in use too.
+        """
+        if self._size + size <= self._max_size or key in self.entries:
+            return True
+        place = hash(key) % PLACES
+        if not self._noted or self._noted_count == MAX_NOTED:
+            self._noted = bytearray(PLACES)
+            self._noted_count = 0
+        if self._noted[place]:
+            return True
+        self._noted[place] = 1
+        self._noted_count += 1
+        return False
 
     def put(self, key: bytes, entry: E) -> None:
         """Keep an entry unless it is too large for the cache; evict others to make room."""
@@ -38,6 +67,9 @@ class Cache(Generic[E]):
         if size > self._max_size or entry.open_files > self._max_files:
             return
         self.entries[key] = entry
+        self._queue.append(key)
+        if len(self._queue) > 2 * len(self.entries) + 64:  # most of them were discarded
+            self._queue = deque(self.entries)
         self._size += size
         self._open_files += entry.open_files
         while self._size > self._max_size or self._open_files > self._max_files:
@@ -57,15 +89,18 @@ class Cache(Generic[E]):
     def clear(self) -> None:
         """Drop everything."""
         self.entries.clear()
+        self._queue.clear()
         self._size = 0
         self._open_files = 0
 
     def _evict(self) -> None:
         while True:
-            key = next(iter(self.entries))
-            entry = self.entries[key]
+            key = self._queue.popleft()
+            entry = self.entries.get(key)
+            if entry is None:
+                continue
             if not entry.used:
                 self.discard(key)
                 return
             entry.used = False
-            self.entries[key] = self.entries.pop(key)
+            self._queue.append(key)

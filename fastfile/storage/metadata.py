@@ -51,7 +51,11 @@ def modified_s(status: Status) -> int:
 def has_no_date(status: Status) -> bool:
     """Tell whether the file has a time that a tool gives to every file."""
     time_s, rest_ns = divmod(status.st_mtime_ns, SECOND_NS)
-    return rest_ns == 0 and (time_s in _BUILD_TIMES_S or abs(time_s - _FIRST_OF_ZIP_S) <= _DAY_S)
+    return rest_ns == 0 and _is_build_time(time_s)
+
+
+def _is_build_time(time_s: int) -> bool:
+    return time_s in _BUILD_TIMES_S or abs(time_s - _FIRST_OF_ZIP_S) <= _DAY_S
 
 
 def date_s(status: Status, now_s: int) -> int | None:
@@ -60,8 +64,8 @@ def date_s(status: Status, now_s: int) -> int | None:
     None for a time that a tool gives to every file, and for times before 1970 or beyond the four digits of an
     HTTP-date.
     """
-    time_s = modified_s(status)
-    if has_no_date(status) or not 0 <= time_s <= LATEST_DATE_S:
+    time_s, rest_ns = divmod(status.st_mtime_ns, SECOND_NS)
+    if not 0 <= time_s <= LATEST_DATE_S or (rest_ns == 0 and _is_build_time(time_s)):
         return None
     return min(time_s, now_s)
 

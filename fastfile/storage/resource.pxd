@@ -9,3 +9,6 @@ cdef class Resource:
     cdef public bytes tag
     @cython.locals(count=cython.longlong, copy=bytes)
     cpdef slice(self, long long start, long long stop)
+
+@cython.locals(resource=Resource)
+cpdef Resource make_small(bytes signature, bytes content, mtime_ns, ctime_ns)

@@ -26,6 +26,9 @@ RESTLESS_NS = 2 * SECOND_NS
 MAX_REMEMBERED = 8192
 MAX_JOBS = 16  # running jobs; beyond that, files are sent without a tag
 NO_TAG = b""
+PLACES = 1 << 16  # of a TagTable: 4 MiB, if all are used
+SIGNATURE_SIZE = 40  # bytes
+ROW = 64  # bytes of a signature and a tag
 
 
 class Job:
@@ -49,6 +52,30 @@ class Job:
 
 class Unhashed(Postponed):
     """A response needs the hash of a content."""
+
+
+class TagTable:
+    """Tags of files that are too many for the cache, in a fixed amount of memory: one row for each hash."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self) -> None:
+        self._rows = bytearray()
+
+    def find(self, signature: bytes) -> bytes | None:
+        """Return the tag of a signature, or None."""
+        start = hash(signature) % PLACES * ROW
+        row = self._rows[start : start + ROW]
+        return bytes(row[SIGNATURE_SIZE:]) if row.startswith(signature) else None
+
+    def add(self, signature: bytes, tag: bytes) -> None:
+        """Remember the tag of a signature."""
+        if len(signature) + len(tag) != ROW:
+            return
+        if not self._rows:
+            self._rows = bytearray(PLACES * ROW)
+        start = hash(signature) % PLACES * ROW
+        self._rows[start : start + ROW] = signature + tag
 
 
 class Tags:

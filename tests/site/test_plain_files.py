@@ -17,6 +17,7 @@ from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import run_now
 from fastfile.site import hints, plain_files
+from fastfile.site.entry import MAX_OVERHEAD, OVERHEAD
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
 from fastfile.storage import tags
@@ -64,6 +65,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "small": {"small_file": 4},
     "base": {"base": "/docs/"},
     "no cache": {"cache_size": 0},
+    "full cache": {"cache_size": 20_000},
     # Absences are looked for the short way where they get no hints.
     "public": {"allowed_host": ("*",)},
     "public files": {"allowed_host": ("*",), "clean_urls": False},
@@ -217,6 +219,17 @@ def test_a_folder_with_many_lookups_is_read_once_and_its_next_variant_is_seen(
         assert (dict(response.fields).get(b"Content-Encoding") == b"gzip") is (number in (19, 21))
     for file in files[18:22]:
         Path(f"{file}.gz").unlink()
+
+
+@pytest.mark.usefixtures("one_second")
+def test_a_full_cache_keeps_a_file_at_its_second_request(make: Callable[..., tuple[Handler, Clock]]) -> None:
+    handler, clock = make(cache_size=MAX_OVERHEAD + OVERHEAD)  # room for one file beside an absence
+    hits = []
+    for _ in range(4):
+        before = handler.hits
+        assert ask(handler, clock, "/whole.txt").status == 200
+        hits.append(handler.hits - before)
+    assert hits == [0, 0, 1, 1]
 
 
 def test_a_changed_file_a_changed_folder_and_a_new_rule_are_seen_in_the_next_batch(

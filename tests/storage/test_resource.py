@@ -14,6 +14,7 @@ import pytest
 from fastfile.clock import Clock
 from fastfile.sendfile import read_signature
 from fastfile.site.entry import Entry
+from fastfile.storage import cache as cache_module
 from fastfile.storage import resource as resource_module
 from fastfile.storage.cache import Cache
 from fastfile.storage.freshness import Stamp
@@ -248,6 +249,47 @@ def test_a_discarded_entry_makes_room() -> None:
     cache.discard(b"a")
     cache.put(b"b", Kept(20, open_files=1))
     assert set(cache.entries) == {b"b"}
+
+
+class Numbered(bytes):
+    """A key whose hash is known."""
+
+    def __hash__(self) -> int:
+        return int(self)
+
+
+def test_a_full_cache_admits_a_key_at_its_second_request() -> None:
+    cache: Cache[Kept] = Cache(22, 10)
+    keys = [Numbered(b"%d" % number) for number in range(4)]
+    for key in keys[:2]:
+        assert cache.admits(key, 11)
+        cache.put(key, Kept(10))
+    assert cache.admits(keys[0], 11)  # it is there
+    assert [cache.admits(key, 11) for key in keys[2:]] == [False, False]
+    assert [cache.admits(key, 11) for key in keys[2:]] == [True, True]
+
+
+def test_a_full_cache_forgets_the_keys_that_were_requested_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MAX_NOTED", 3)
+    cache: Cache[Kept] = Cache(0, 10)
+    keys = [Numbered(b"%d" % number) for number in range(4)]
+    assert [cache.admits(key, 11) for key in keys] == [False] * 4
+    assert cache.admits(keys[3], 11)
+    assert not cache.admits(keys[0], 11)
+
+
+def test_keys_that_were_discarded_are_not_kept() -> None:
+    cache: Cache[Kept] = Cache(1000, 10)
+    for number in range(1000):
+        key = b"%d" % number
+        cache.put(key, Kept(10))
+        cache.discard(key)
+        cache.put(b"same", Kept(10))
+    assert set(cache.entries) == {b"same"}
+    assert len(cache._queue) < 100
+    for number in range(100):
+        cache.put(b"%d" % number, Kept(10))
+    assert 70 < len(cache.entries) < 100
 
 
 def test_the_bytes_of_the_cache_are_about_those_of_the_memory() -> None:

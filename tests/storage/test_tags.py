@@ -15,7 +15,7 @@ from fastfile.message import Deferred, RequestHead
 from fastfile.storage import tags as tags_module
 from fastfile.storage.resource import open_resource
 from fastfile.storage.root import Root
-from fastfile.storage.tags import MAX_JOBS, NO_TAG, Tags, Unhashed
+from fastfile.storage.tags import MAX_JOBS, NO_TAG, Tags, TagTable, Unhashed
 
 SECOND_NS = 1_000_000_000
 LARGE = 300_000  # not in memory
@@ -164,3 +164,16 @@ def test_a_server_sends_the_tag_of_a_content_once_the_file_has_settled(tmp_path:
         tag = fields_of_large["etag"]
         assert client.request("/big.bin", "GET", f"If-None-Match: {tag}").status == 304
         assert len(client.request("/big.bin").body) == 5_000_000
+
+
+def test_a_table_of_tags_knows_the_last_one_in_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tags_module, "PLACES", 1)
+    table = TagTable()
+    one, two = bytes(range(40)), bytes(range(1, 41))
+    assert table.find(one) is None
+    table.add(one, b"1" * 24)
+    assert (table.find(one), table.find(two)) == (b"1" * 24, None)
+    table.add(two, b"2" * 24)
+    assert (table.find(one), table.find(two)) == (None, b"2" * 24)
+    table.add(one, NO_TAG)
+    assert (table.find(one), table.find(two)) == (None, b"2" * 24)

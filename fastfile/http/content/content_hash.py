@@ -62,6 +62,8 @@ def _has_hash(location: bytes, stem: bytes, extension: bytes) -> bool:
         stem = stem.removesuffix(ending)
     # Not with "in": it makes and clears an exception before it looks at bytes.
     in_hashed_folder = location.find(b"/_") >= 0 and any(location.find(known) >= 0 for known in _HASHED_FOLDERS)
+    if not in_hashed_folder and stem.find(b"-", 0, -8) < 0 and stem.find(b".", 0, -8) < 0 and len(stem) != 20:
+        return False  # no hash can be that short, or have no separator before it
     is_media = extension in _MEDIA
     in_tool_folder = location.endswith(_TOOL_FOLDERS)
     if _ends_with_hex(stem, in_hashed_folder, is_media and not in_tool_folder):
