@@ -19,9 +19,13 @@ INITIAL_WINDOW_SIZE, MAX_WINDOW, WINDOW = 4, 2**31 - 1, 65535
 
 
 def connect(port: int, protocol: str) -> ssl.SSLSocket:
+    return make_context(protocol).wrap_socket(connect_plainly(port))
+
+
+def make_context(protocol: str) -> ssl.SSLContext:
     context = unverified()
     context.set_alpn_protocols([protocol])
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S))
+    return context
 
 
 def connect_plainly(port: int) -> socket.socket:
@@ -34,6 +38,8 @@ class SecureClient:
     def __init__(self, port: int) -> None:
         self._port = port
         self._kept = connect(port, "http/1.1")
+        self._context = make_context("http/1.1")
+        self._session: ssl.SSLSession | None = None
 
     def close(self) -> None:
         self._kept.close()
@@ -45,9 +51,17 @@ class SecureClient:
         with connect(self._port, "http/1.1") as once:
             exchange(once, target, size)
 
+    def resume(self, target: bytes, size: int) -> None:
+        """Make a connection with the session of the previous one, for one request."""
+        with self._context.wrap_socket(connect_plainly(self._port), session=self._session) as once:
+            assert once.session_reused == (self._session is not None)
+            exchange(once, target, size, b"Connection: close\r\n")
+            assert once.recv(1) == b""
+            self._session = once.session
 
-def exchange(connection: ssl.SSLSocket, target: bytes, size: int) -> None:
-    connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target)
+
+def exchange(connection: ssl.SSLSocket, target: bytes, size: int, lines: bytes = b"") -> None:
+    connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, lines))
     received = b""
     while b"\r\n\r\n" not in received:
         received += receive(connection)
@@ -135,10 +149,11 @@ SECURE_CASES = {
     "tls": SecureCase(SecureClient, 1, lambda client: client.ask(b"/small", SMALL)),
     "tls-100k": SecureCase(SecureClient, 1, lambda client: client.ask(b"/100k", LARGE)),
     "handshake": SecureCase(SecureClient, 1, lambda client: client.handshake(b"/small", SMALL)),
+    "resumed": SecureCase(SecureClient, 1, lambda client: client.resume(b"/small", SMALL)),
     "h2-1": SecureCase(Http2Client, 1, lambda client: client.ask(b"/small", SMALL, 1)),
     "h2-10": SecureCase(Http2Client, 10, lambda client: client.ask(b"/small", SMALL, 10)),
     "h2-100": SecureCase(Http2Client, 100, lambda client: client.ask(b"/small", SMALL, 100)),
-    "h2-100k": SecureCase(Http2Client, 1, lambda client: client.ask(b"/100k", LARGE, 1)),
+    "h2-100k": SecureCase(Http2Client, 10, lambda client: client.ask(b"/100k", LARGE, 10)),
 }
 # Without TLS, by prior knowledge.
 PLAIN_HTTP2_CASES = {
