@@ -14,6 +14,7 @@ cdef class Transport:
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
     cpdef bint end_preface(self, bytearray rest) except -1
     cpdef bint covers(self, bytes authority) except -1
+    cpdef note_last(self, long long size)
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
     cpdef Py_ssize_t send_file(self, FileSlice part, long long skip, Py_ssize_t count) except -3

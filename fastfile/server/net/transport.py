@@ -60,6 +60,9 @@ class Transport:
         """Tell whether the certificate of TLS is for a host, or there is none."""
         return True
 
+    def note_last(self, size: int) -> None:
+        """Note that the next ``size`` bytes are the last ones, so that TLS sends its own end with them."""
+
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
         """Send a head, its end and the leading bytes objects among ``parts``; return the number of sent bytes."""
         raise NotImplementedError

@@ -96,6 +96,8 @@ class Output(Connection):
         journal = self._journal
         if journal is not None:
             journal.unsent = size
+        if self._closing and self._session is None:
+            self._transport.note_last(size)
         sent = self._transport.send_response(wire_head, tail, response.parts)
         if sent == size:
             if self._service.is_observed:

@@ -62,6 +62,13 @@ class Channel:
         """Return the protocol that ALPN has negotiated; b"" if there is none."""
         raise NotImplementedError
 
+    def may_wait(self) -> bool:
+        """Tell whether the client waits for nothing of what the handshake wrote last.
+
+        True in TLS 1.3: these are session tickets (RFC 8446 §4.6.1).
+        """
+        raise NotImplementedError
+
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
         """Take ``count`` bytes of ciphertext and decrypt all whole records; 0 is the end, -1: there was none.
 
@@ -85,7 +92,7 @@ class Channel:
         raise NotImplementedError
 
     def end(self) -> None:
-        """Write close_notify, for send()."""
+        """Write close_notify behind what was written, for send()."""
         raise NotImplementedError
 
 
@@ -133,6 +140,9 @@ class MemoryChannel(Channel):
 
     def protocol(self) -> bytes:
         return (self._engine.selected_alpn_protocol() or "").encode()
+
+    def may_wait(self) -> bool:
+        return self._engine.version() == "TLSv1.3"  # type: ignore[no-any-return]
 
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
         self._feed(wire, count)
@@ -194,6 +204,7 @@ class MemoryChannel(Channel):
         return True
 
     def end(self) -> None:
+        self._seal()
         with contextlib.suppress(SSLError):  # SSLWantReadError: the client has not sent its close_notify yet
             self._engine.shutdown()
 

@@ -31,7 +31,8 @@ enum {
     FF_CTRL_FLUSH = 11,            /* BIO_CTRL_FLUSH */
     FF_RETRY_READ = 1 | 8,         /* BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY */
     FF_RETRY_ANY = 15,
-    FF_SOURCE_SINK = 0x0400        /* BIO_TYPE_SOURCE_SINK */
+    FF_SOURCE_SINK = 0x0400,       /* BIO_TYPE_SOURCE_SINK */
+    FF_TLS_1_3 = 0x0304            /* TLS1_3_VERSION */
 };
 
 typedef struct ssl_st SSL;
@@ -47,6 +48,7 @@ typedef void (*ff_info)(const SSL *ssl, int where, int result);
     X(SSL_CTX *, SSL_get_SSL_CTX, (const SSL *)) \
     X(void, SSL_set_bio, (SSL *, BIO *, BIO *)) \
     X(int, SSL_do_handshake, (SSL *)) \
+    X(int, SSL_version, (const SSL *)) \
     X(void, SSL_get0_alpn_selected, (const SSL *, const unsigned char **, unsigned int *)) \
     X(int, SSL_read_ex, (SSL *, void *, size_t, size_t *)) \
     X(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *)) \
@@ -78,6 +80,7 @@ static BIO_METHOD *ff_method;
 /* Memory that all connections of an event loop share. It holds data of one of them, between two calls of the same. */
 typedef struct {
     const void *writer;            /* whose plaintext */
+    const char *content;           /* it: ``plain``, or the caller's memory as long as nothing follows */
     size_t plain_size;
     char plain[FF_RECORD];
     const void *owner;             /* whose ciphertext */
@@ -353,10 +356,17 @@ static int ff_keep(ff_wire *wire)
     return 1;
 }
 
+/* Clear the errors of earlier calls, which SSL_get_error() would return: most often there are none. */
+static void ff_forget_errors(void)
+{
+    if (ff.ERR_peek_last_error() != 0)
+        ff.ERR_clear_error();
+}
+
 /* Continue the handshake: 1 if it is done, 0 if it needs more input, or FF_ERROR. */
 static int ff_shake_hands(SSL *ssl, ff_wire *wire)
 {
-    ff.ERR_clear_error();
+    ff_forget_errors();
     int result = ff.SSL_do_handshake(ssl);
     if (result == 1) {
         wire->is_open = 1;
@@ -371,7 +381,7 @@ static Py_ssize_t ff_decrypt(SSL *ssl, ff_wire *wire, char *buffer, size_t size,
 {
     size_t count = 0, more;
     while (wire->input_size > 0 && count < size) {
-        ff.ERR_clear_error();
+        ff_forget_errors();
         int result = ff.SSL_read_ex(ssl, buffer + count, size - count, &more);
         if (result == 1) {
             count += more;
@@ -413,7 +423,7 @@ static int ff_encrypt(SSL *ssl, ff_wire *wire, const char *data, size_t size)
     if (!ff_take_held(wire))
         return FF_ERROR;
     while (size > 0) {
-        ff.ERR_clear_error();
+        ff_forget_errors();
         if (ff.SSL_write_ex(ssl, data, size < FF_RECORD ? size : FF_RECORD, &count) != 1)
             return FF_ERROR;
         data += count;
@@ -428,7 +438,18 @@ static int ff_seal(SSL *ssl, ff_wire *wire)
     ff_shared *shared = wire->shared;
     size_t size = shared->writer == wire ? shared->plain_size : 0;
     shared->writer = NULL;
-    return size > 0 ? ff_encrypt(ssl, wire, shared->plain, size) : 0;
+    return size > 0 ? ff_encrypt(ssl, wire, shared->content, size) : 0;
+}
+
+/* Write close_notify behind what was gathered, and behind what is held: session tickets that no response took along. */
+static int ff_end(SSL *ssl, ff_wire *wire)
+{
+    if (ff_seal(ssl, wire) < 0 || !ff_take_held(wire))
+        return FF_ERROR;
+    ff_forget_errors();
+    ff.SSL_shutdown(ssl);          /* 0: the client has not sent its close_notify yet */
+    ff_forget_errors();
+    return 0;
 }
 
 /* Return where to put up to FF_RECORD - *size bytes beside those that are gathered. */
@@ -437,19 +458,44 @@ static char *ff_gather(ff_wire *wire, size_t *size)
     ff_shared *shared = wire->shared;
     if (shared->writer != wire) {
         shared->writer = wire;
+        shared->content = shared->plain;
         shared->plain_size = 0;
+    }
+    if (shared->content != shared->plain) {
+        memcpy(shared->plain, shared->content, shared->plain_size);
+        shared->content = shared->plain;
     }
     *size = shared->plain_size;
     return shared->plain + shared->plain_size;
 }
 
-/* Encrypt bytes; small ones are gathered in one record with those before and after them. */
+/* Encrypt the full records of some bytes. The rest stays where it is, if it is all that is gathered. */
+static int ff_begin(SSL *ssl, ff_wire *wire, const char *data, size_t size)
+{
+    ff_shared *shared = wire->shared;
+    size_t full = size / FF_RECORD * FF_RECORD;
+    if (size > FF_RECORD && ff_encrypt(ssl, wire, data, full) < 0)
+        return FF_ERROR;
+    if (size > FF_RECORD) {
+        data += full;
+        size -= full;
+    }
+    shared->writer = wire;
+    shared->content = data;
+    shared->plain_size = size;
+    return 0;
+}
+
+/* Encrypt bytes, which the caller keeps until the next call of this or of ff_seal(). Small ones are gathered in one
+   record with those before and after them. */
 static int ff_write(SSL *ssl, ff_wire *wire, const char *data, size_t size)
 {
     size_t before;
+    if (wire->shared->writer != wire || wire->shared->plain_size == 0)
+        return ff_begin(ssl, wire, data, size);
     char *room = ff_gather(wire, &before);
     if (before + size > FF_RECORD) {
-        if (before > 0 && size > FF_RECORD) {  /* fill the record of the head */
+        if (size > FF_RECORD) {    /* fill the record of the head */
             size_t fitting = FF_RECORD - before;
             memcpy(room, data, fitting);
             wire->shared->plain_size = FF_RECORD;
@@ -458,9 +504,7 @@ static int ff_write(SSL *ssl, ff_wire *wire, const char *data, size_t size)
         }
         if (ff_seal(ssl, wire) < 0)
             return FF_ERROR;
-        if (size > FF_RECORD)
-            return ff_encrypt(ssl, wire, data, size);
-        room = ff_gather(wire, &before);
+        return ff_begin(ssl, wire, data, size);
     }
     memcpy(room, data, size);
     wire->shared->plain_size += size;

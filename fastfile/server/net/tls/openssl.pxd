@@ -25,6 +25,7 @@ cdef class OpensslChannel(Channel):
     cdef SSL *pointer
     cdef ff_wire *wire
     cdef BIO *bio
+    cdef bytes lone  # the plaintext that the wire points to
     cdef int offer(self, bytearray wire, Py_ssize_t count) except -1
     cdef int fail(self) except -1
     cdef int keep(self, bint is_done) except -1
@@ -33,6 +34,7 @@ cdef class OpensslChannel(Channel):
     cpdef bint has_input(self) except -1
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1
     cpdef bytes protocol(self)
+    cpdef bint may_wait(self) except -1
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2
     cpdef write(self, bytes data, Py_ssize_t start, Py_ssize_t stop)
     cpdef Py_ssize_t write_file(self, int fd, long long offset, Py_ssize_t count, bint is_cached) except -1

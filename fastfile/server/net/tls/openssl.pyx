@@ -24,14 +24,14 @@ cdef extern from "openssl.h" nogil:
         void (*SSL_CTX_set_info_callback)(SSL_CTX *context, ff_info callback)
         SSL_CTX *(*SSL_get_SSL_CTX)(const SSL *)
         int (*SSL_get_error)(const SSL *, int result)
-        int (*SSL_shutdown)(SSL *)
+        int (*SSL_version)(const SSL *)
         void (*SSL_get0_alpn_selected)(const SSL *, const unsigned char **data, unsigned int *size)
         void (*ERR_clear_error)()
         unsigned long (*ERR_peek_last_error)()
         void (*ERR_error_string_n)(unsigned long code, char *text, size_t size)
     ff_functions ff
     const SSL *ff_seen
-    const int FF_RECORD, FF_MOST_QUIET, FF_ERROR
+    const int FF_RECORD, FF_MOST_QUIET, FF_ERROR, FF_TLS_1_3
     const char *ff_bind(const char *path)
     void ff_see(const SSL *, int where, int result)
     void *ff_word(const void *object, Py_ssize_t offset)
@@ -46,6 +46,7 @@ cdef extern from "openssl.h" nogil:
     Py_ssize_t ff_decrypt(SSL *, ff_wire *wire, char *buffer, size_t size, int *ended)
     int ff_write(SSL *, ff_wire *wire, const char *data, size_t size)
     int ff_seal(SSL *, ff_wire *wire)
+    int ff_end(SSL *, ff_wire *wire)
     char *ff_room_for_file(SSL *, ff_wire *wire, size_t *room)
     void ff_note_file(ff_wire *wire, size_t size)
     Py_ssize_t ff_flush(ff_wire *wire, int fd, Py_ssize_t *total, Py_ssize_t *sent)
@@ -184,6 +185,9 @@ cdef class OpensslChannel(Channel):
         ff.SSL_get0_alpn_selected(self.pointer, &data, &size)
         return PyBytes_FromStringAndSize(<const char *>data, size)
 
+    cpdef bint may_wait(self) except -1:
+        return ff.SSL_version(self.pointer) == FF_TLS_1_3
+
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2:
         cdef int ended = False
         self.offer(wire, count)
@@ -205,6 +209,7 @@ cdef class OpensslChannel(Channel):
             raise ValueError("outside of the bytes")
         if ff_write(self.pointer, self.wire, PyBytes_AS_STRING(data) + start, stop - start) == FF_ERROR:
             raise make_error()
+        self.lone = data
 
     cpdef Py_ssize_t write_file(self, int fd, long long offset, Py_ssize_t count, bint is_cached) except -1:
         cdef Py_ssize_t total = 0, got
@@ -229,6 +234,7 @@ cdef class OpensslChannel(Channel):
     cpdef bint send(self, int fd) except -1:
         if ff_seal(self.pointer, self.wire) == FF_ERROR:
             raise make_error()
+        self.lone = None
         self.size = self.sent = 0
         cdef Py_ssize_t left = ff_flush(self.wire, fd, &self.size, &self.sent)
         if left < 0:
@@ -236,10 +242,9 @@ cdef class OpensslChannel(Channel):
         return left == 0
 
     cpdef end(self):
-        ff.ERR_clear_error()
-        ff.SSL_shutdown(self.pointer)  # 0: the client has not sent its close_notify yet
-        ff.ERR_clear_error()
-        self.keep(True)  # behind what is held: session tickets, if no response was sent
+        if ff_end(self.pointer, self.wire) == FF_ERROR:
+            raise make_error()
+        self.lone = None
 
     cdef int offer(self, bytearray wire, Py_ssize_t count) except -1:
         if not 0 <= count <= PyByteArray_GET_SIZE(wire):

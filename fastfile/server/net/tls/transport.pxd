@@ -26,13 +26,14 @@ cdef class TlsEndpoint:
 cdef class TlsTransport(Transport):
     cdef TlsEndpoint _endpoint
     cdef Channel _channel
-    cdef bint _is_fresh, _is_raw, _is_holding
-    cdef long long _plain, _reported, _left
+    cdef bint _is_fresh, _is_raw, _is_holding, _has_ended
+    cdef long long _plain, _reported, _left, _last
     cdef _set_up(self, int fd, bytes peer, TlsEndpoint endpoint, bint has_preface)
     cpdef bint end_preface(self, bytearray rest) except -1
     cpdef bint covers(self, bytes authority) except -1
-    @cython.locals(count=Py_ssize_t, wire=bytearray)
+    @cython.locals(count=Py_ssize_t, got=Py_ssize_t, wire=bytearray)
     cpdef Py_ssize_t recv_into(self, bytearray buffer) except -3
+    cpdef note_last(self, long long size)
     cpdef Py_ssize_t send_response(self, bytes head, bytes tail, tuple parts) except -3
     cpdef Py_ssize_t send_parts(self, list parts, Py_ssize_t skip) except -3
     @cython.locals(left=Py_ssize_t, got=Py_ssize_t)
@@ -44,6 +45,8 @@ cdef class TlsTransport(Transport):
     @cython.locals(rest=bytes)
     cdef Py_ssize_t _receive_raw(self, bytearray buffer) except -3
     cdef bint _shake_hands(self, Py_ssize_t count) except -1
+    @cython.locals(got=Py_ssize_t)
+    cdef Py_ssize_t _decrypt_first(self, bytearray buffer) except -3
     @cython.locals(got=Py_ssize_t)
     cdef Py_ssize_t _decrypt(self, Py_ssize_t count, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3

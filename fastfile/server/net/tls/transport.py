@@ -61,9 +61,11 @@ class TlsTransport(Transport):
     __slots__ = (
         "_channel",
         "_endpoint",
+        "_has_ended",
         "_is_fresh",
         "_is_holding",
         "_is_raw",
+        "_last",
         "_left",
         "_plain",
         "_reported",
@@ -86,6 +88,8 @@ class TlsTransport(Transport):
         self._plain = 0  # the bytes that it is the ciphertext of
         self._reported = 0  # sent plaintext bytes, by the share of the ciphertext
         self._left = 0  # sent bytes that were not reported to the caller yet
+        self._last = 0  # plaintext bytes that close_notify leaves with; 0: it is not known where the output ends
+        self._has_ended = False  # close_notify is written
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,12 +138,16 @@ class TlsTransport(Transport):
             if self.is_handshaking:
                 if not self._shake_hands(count):
                     return self._settle()
-                count = 0
-            return self._decrypt(count, buffer)
+                return self._decrypt_first(buffer)
+            got = self._decrypt(count, buffer)
+            return got if got >= 0 else self._settle()
         except SSLError:
             with contextlib.suppress(OSError):
                 self._flush()  # the alert
             raise
+
+    def note_last(self, size: int) -> None:
+        self._last = size
 
     def send_response(self, head: bytes, tail: bytes, parts: tuple[bytes | FileSlice, ...]) -> int:
         """As in Transport, together with the beginning of a following file if it is in memory."""
@@ -202,12 +210,19 @@ class TlsTransport(Transport):
         self.alpn = self._channel.protocol()
         return True
 
+    def _decrypt_first(self, buffer: bytearray) -> int:
+        """Read what came with the end of the handshake; the session tickets leave with the first response."""
+        got = self._decrypt(0, buffer)
+        if got >= 0:
+            return got
+        return WOULD_BLOCK_READ if self._channel.may_wait() else self._settle()
+
     def _decrypt(self, count: int, buffer: bytearray) -> int:
-        """Read all whole records. Those that the handshake wrote leave with the response, if there is a request."""
+        """Read all whole records; -1: there is none."""
         got = self._channel.decrypt(self._endpoint.wire, count, buffer)
         if got > 0 and self._channel.has_ended:
             shutdown_read(self.fd)  # after a request; the next read finds the end, as after FIN
-        return got if got >= 0 else self._settle()
+        return got
 
     def _settle(self) -> int:
         """Send OpenSSL's own messages; return what to wait for."""
@@ -233,6 +248,11 @@ class TlsTransport(Transport):
 
     def _dispatch(self, plain: int) -> int:
         """Send what was written to the channel; return how much of it has left."""
+        if self._last:
+            self._last = max(self._last - plain, 0)
+            if self._last == 0:
+                self._has_ended = True
+                self._channel.end()
         if self._channel.send(self.fd):
             return plain
         self._is_holding = True
@@ -270,9 +290,10 @@ class TlsTransport(Transport):
         return is_sent
 
     def _notify_of_end(self) -> None:
-        if self.is_handshaking or self.kind == INSECURE or self._is_holding:
+        if self.is_handshaking or self.kind == INSECURE or self._is_holding or self._has_ended:
             return
         with contextlib.suppress(OSError):
+            self._has_ended = True
             self._channel.end()
             self._flush()
 

@@ -95,6 +95,13 @@ class Talk:
             pass
         return heard
 
+    def has_ended(self) -> bool:
+        """Tell whether close_notify has arrived behind what was heard."""
+        try:
+            return self.tls.read(1) == b""
+        except ssl.SSLWantReadError:
+            return False
+
     def read(self, count: int) -> bytes:
         return bytes(self.buffer[:count])
 
@@ -107,8 +114,11 @@ def begin(endpoint: TlsEndpoint, pair: Pair) -> Iterator[Begin]:
     """Connect, and let the client say nothing yet."""
     talks = []
 
-    def begin(alpn: Sequence[str] = (), has_preface: bool = False) -> Talk:
-        talks.append(Talk(endpoint, pair.client(alpn), has_preface))
+    def begin(alpn: Sequence[str] = (), has_preface: bool = False, most: ssl.TLSVersion | None = None) -> Talk:
+        context = pair.client(alpn)
+        if most is not None:
+            context.maximum_version = most
+        talks.append(Talk(endpoint, context, has_preface))
         return talks[-1]
 
     yield begin
@@ -168,6 +178,53 @@ def test_a_request_behind_the_handshake_comes_with_it(begin: Begin) -> None:
     talk.tls.do_handshake()
     talk.say(b"GET")
     assert talk.read(talk.to_server()) == b"GET"
+
+
+def test_session_tickets_leave_with_the_first_response(begin: Begin) -> None:
+    """The client waits for none, so they need no send of their own."""
+    talk = begin(most=ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.tls.do_handshake()
+    talk.to_server()
+    talk.to_client()
+    talk.tls.do_handshake()
+    assert talk.to_server() == WOULD_BLOCK_READ
+    assert not talk.server.is_handshaking
+    assert talk.to_client() == 0
+    talk.say(b"GET")
+    assert talk.read(talk.to_server()) == b"GET"
+    assert talk.server.send_response(b"head", b"tail", (b"body",)) == 12
+    assert talk.hear() == b"headtailbody"
+    assert talk.tls.session is not None
+    assert talk.tls.session.has_ticket
+
+
+def test_session_tickets_leave_with_the_end_if_there_is_no_response(begin: Begin) -> None:
+    talk = begin(most=ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.tls.do_handshake()
+    talk.to_server()
+    talk.to_client()
+    talk.tls.do_handshake()
+    talk.to_server()
+    talk.server.close()
+    talk.is_closed = True
+    assert talk.hear() == b""
+    assert talk.has_ended()
+    assert talk.tls.session is not None
+    assert talk.tls.session.has_ticket
+
+
+def test_the_end_of_a_handshake_of_tls_1_2_leaves_at_once(begin: Begin) -> None:
+    """The client waits for it."""
+    talk = begin(most=ssl.TLSVersion.TLSv1_2)
+    for _ in range(2):
+        with pytest.raises(ssl.SSLWantReadError):
+            talk.tls.do_handshake()
+        assert talk.to_server() == WOULD_BLOCK_READ
+        assert talk.to_client() > 0
+    talk.tls.do_handshake()
+    assert talk.tls.version() == "TLSv1.2"
 
 
 @pytest.mark.parametrize("size", [1, 1000, 16384, 16385, 60_000])
@@ -250,6 +307,43 @@ def test_a_large_part_is_sent_in_pieces(talk: Talk) -> None:
 def test_the_end_of_the_stream_is_announced(talk: Talk) -> None:
     talk.server.shutdown_write()
     assert talk.hear() == b""  # an SSLZeroReturnError or b"" is the close_notify; a cut would raise SSLEOFError
+
+
+def test_the_end_leaves_with_the_last_bytes(talk: Talk) -> None:
+    talk.server.note_last(12)
+    assert talk.server.send_response(b"head", b"tail", (b"body",)) == 12
+    assert talk.hear() == b"headtailbody"
+    assert talk.has_ended()
+    talk.server.close()
+    talk.is_closed = True
+    assert talk.wire.recv(1) == b""  # it is announced once
+
+
+def test_the_end_does_not_leave_before_the_last_bytes(talk: Talk, part: FileSlice) -> None:
+    talk.server.note_last(21)
+    assert talk.server.send_response(b"head", b"tail", (b"body",)) == 12
+    assert talk.hear() == b"headtailbody"
+    assert talk.server.send_file(part, 0, 8) == 8
+    assert talk.hear() == b"23456789"
+    assert not talk.has_ended()
+    assert talk.server.send_parts([b"x"], 0) == 1
+    assert talk.hear() == b"x"
+    assert talk.has_ended()
+
+
+def test_the_end_leaves_behind_bytes_that_were_held(talk: Talk) -> None:
+    talk.server.note_last(len(LARGE))
+    sent, heard = 0, b""
+    while sent < len(LARGE):
+        count = talk.server.send_parts([LARGE[sent:]], 0)
+        if count == WOULD_BLOCK_WRITE:
+            heard += talk.hear()
+        else:
+            sent += count
+    assert not talk.has_ended()
+    heard += talk.hear()
+    assert heard == LARGE
+    assert talk.has_ended()
 
 
 def test_closing_announces_the_end(talk: Talk) -> None:
