@@ -133,6 +133,30 @@ static ssize_t ff_read_memory(int file, void *buffer, size_t count, int64_t offs
     return got < 0 && errno != EAGAIN ? pread(file, buffer, count, (off_t)offset) : got;
 }
 
+/* The same into several places, one after the other; with ``may_wait`` from the disk too. */
+static ssize_t ff_read_places(int file, const struct iovec *places, int count, int64_t offset, int may_wait)
+{
+    ssize_t total = 0;
+#if defined(__linux__) && defined(SYS_preadv2)
+    int flags = may_wait ? 0 : 8;  /* RWF_NOWAIT */
+    total = syscall(SYS_preadv2, file, places, count, (long)offset, (long)(offset >> 31 >> 1), flags);
+    if (total >= 0 || errno == EAGAIN || errno == EINTR)
+        return total;
+    total = 0;
+#else
+    (void)may_wait;
+#endif
+    for (int i = 0; i < count; i++) {
+        ssize_t got = pread(file, places[i].iov_base, places[i].iov_len, (off_t)(offset + total));
+        if (got < 0)
+            return total > 0 ? total : got;
+        total += got;
+        if ((size_t)got < places[i].iov_len)
+            break;
+    }
+    return total;
+}
+
 static int ff_read_ahead(int file, int64_t offset, int64_t count, int64_t more, int64_t step)
 {
     char byte;

@@ -11,7 +11,10 @@ cpdef Py_ssize_t put_frame(
 cpdef Py_ssize_t put_data_frame(
     bytearray buffer, Py_ssize_t start, int flags, long long stream_id, bytes content, Py_ssize_t first, Py_ssize_t last
 ) except -1
-cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
+cpdef bytes make_data_frames(int flags, long long stream_id, bytes content, Py_ssize_t most)
+cpdef bytes read_data_frames(
+    int file_fd, long long offset, Py_ssize_t count, bint may_wait, int flags, long long stream_id, Py_ssize_t most
+)
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2
 cpdef Py_ssize_t send_parts(int fd, list parts, Py_ssize_t skip) except -2
 cpdef Py_ssize_t send_response(int fd, bytes head, bytes tail, tuple parts) except -2

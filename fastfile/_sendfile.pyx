@@ -48,6 +48,7 @@ cdef extern from "_sendfile.h" nogil:
     Py_ssize_t ff_copy_file(int fd, int file, long long offset, size_t count)
     Py_ssize_t ff_read_cached(int file, void *buffer, size_t count, long long offset)
     Py_ssize_t ff_read_memory(int file, void *buffer, size_t count, long long offset)
+    Py_ssize_t ff_read_places(int file, const iovec *places, int count, long long offset, int may_wait)
     int ff_read_ahead(int file, long long offset, long long count, long long more, long long step)
     Py_ssize_t pread(int file, void *buffer, size_t count, long long offset)
     const int FF_NO_MAGIC_LINKS
@@ -203,13 +204,56 @@ cpdef Py_ssize_t put_data_frame(
     return end
 
 
-cpdef bytes make_data_frame(int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop):
-    if not 0 <= start <= stop <= len(content):
-        raise ValueError("the piece must lie within the content")
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 9 + stop - start)
-    cdef unsigned char *out = begin_frame(PyBytes_AS_STRING(frame), stop - start, 0, flags, stream_id)
-    memcpy(out, PyBytes_AS_STRING(content) + start, stop - start)
-    return frame
+cdef inline bytes make_room(Py_ssize_t size, Py_ssize_t most):
+    # Returns memory for frames of at most `most` bytes each.
+    if not (size > 0 and most > 0 and (size - 1) // most < FF_MAX_PARTS):
+        raise ValueError("the content must make 1 to 64 frames")
+    return PyBytes_FromStringAndSize(NULL, size + 9 * ((size - 1) // most + 1))
+
+
+cpdef bytes make_data_frames(int flags, long long stream_id, bytes content, Py_ssize_t most):
+    cdef Py_ssize_t size = len(content), start = 0, count
+    cdef bytes frames = make_room(size, most)
+    cdef char *out = PyBytes_AS_STRING(frames)
+    while start < size:
+        count = most if most < size - start else size - start
+        begin_frame(out, count, 0, flags if start + count == size else 0, stream_id)
+        memcpy(out + 9, PyBytes_AS_STRING(content) + start, count)
+        out += 9 + count
+        start += count
+    return frames
+
+
+cpdef bytes read_data_frames(
+    int file_fd, long long offset, Py_ssize_t count, bint may_wait, int flags, long long stream_id, Py_ssize_t most
+):
+    cdef bytes frames = make_room(count, most)
+    cdef iovec[64] places  # FF_MAX_PARTS
+    cdef int used = 0
+    cdef Py_ssize_t got, done = 0, size
+    cdef char *out = PyBytes_AS_STRING(frames)
+    while done < count:
+        size = most if most < count - done else count - done
+        places[used].iov_base = out + done + 9 * (used + 1)
+        places[used].iov_len = size
+        done += size
+        used += 1
+    while True:
+        with nogil:  # the disk can block here
+            got = ff_read_places(file_fd, places, used, offset, may_wait)
+        if got >= 0:
+            break
+        if errno == EAGAIN:
+            return None
+        if errno != EINTR:
+            PyErr_SetFromErrno(OSError)
+    done = 0
+    while done < got:
+        size = most if most < got - done else got - done
+        begin_frame(out, size, 0, flags if done + size == count else 0, stream_id)
+        out += 9 + size
+        done += size
+    return frames if got == count else frames[:out - PyBytes_AS_STRING(frames)]
 
 
 cpdef Py_ssize_t recv_into(int fd, bytearray buffer) except -2:

@@ -160,11 +160,34 @@ def _frame_head(size: int, kind: int, flags: int, stream_id: int) -> bytes:
     return b"%b%c%c%b" % (size.to_bytes(3, "big"), kind, flags, stream_id.to_bytes(4, "big"))
 
 
-def make_data_frame(flags: int, stream_id: int, content: bytes, start: int, stop: int) -> bytes:
-    """Return a DATA frame with a piece of a body. Raises ValueError if the piece does not lie within it."""
-    if not 0 <= start <= stop <= len(content):
-        raise ValueError("the piece must lie within the content")
-    return b"%b%b" % (_frame_head(stop - start, 0, flags, stream_id), content[start:stop])
+def make_data_frames(flags: int, stream_id: int, content: bytes, most: int) -> bytes:
+    """Return DATA frames of at most ``most`` bytes each with a piece of a body; the last one has the flags."""
+    _check_frames(len(content), most)
+    frames = []
+    for start in range(0, len(content), most):
+        stop = min(start + most, len(content))
+        frames.append(_frame_head(stop - start, 0, flags if stop == len(content) else 0, stream_id))
+        frames.append(content[start:stop])
+    return b"".join(frames)
+
+
+def read_data_frames(
+    file_fd: int, offset: int, count: int, may_wait: bool, flags: int, stream_id: int, most: int
+) -> bytes | None:
+    """Read up to ``count`` bytes of a file as make_data_frames() puts them; None if they are not in memory.
+
+    With ``may_wait`` it waits for the disk. If there are fewer bytes, no frame has the flags; b"" is the end.
+    """
+    _check_frames(count, most)
+    content = os.pread(file_fd, count, offset) if may_wait else read_cached(file_fd, offset, count)
+    if content is None:
+        return None
+    return make_data_frames(flags if len(content) == count else 0, stream_id, content, most) if content else b""
+
+
+def _check_frames(size: int, most: int) -> None:
+    if not (size > 0 and most > 0 and (size - 1) // most < MAX_PARTS):
+        raise ValueError("the content must make 1 to 64 frames")
 
 
 def recv_into(fd: int, buffer: bytearray) -> int:

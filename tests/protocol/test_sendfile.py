@@ -9,6 +9,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -398,7 +399,6 @@ def test_a_slice_is_a_copy_within_the_buffer(sendfile_kernel: ModuleType) -> Non
 
 def test_a_frame_has_its_length_in_its_head(sendfile_kernel: ModuleType) -> None:
     put_frame, put_data_frame = sendfile_kernel.put_frame, sendfile_kernel.put_data_frame
-    make_data_frame = sendfile_kernel.make_data_frame
     buffer = bytearray(b"-" * 31)
     assert put_frame(buffer, 1, 1, 5, 0x7FFFFFFF, b"abc", b"de") == 15
     assert put_frame(buffer, 15, 4, 0, 0, b"", b"") == 24
@@ -411,14 +411,57 @@ def test_a_frame_has_its_length_in_its_head(sendfile_kernel: ModuleType) -> None
         with pytest.raises(ValueError, match="within the buffer"):
             put_data_frame(buffer, start, 0, 1, b"", 0, 0)
     content = bytes(range(256)) * 300
-    assert make_data_frame(1, 0x010203, content, 5, 70005) == b"\1\x11\x70\0\1\0\1\2\3" + content[5:70005]
     for bounds in ((-1, 2), (3, 2), (0, len(content) + 1)):
-        with pytest.raises(ValueError, match="within the content"):
-            make_data_frame(0, 1, content, *bounds)
         with pytest.raises(ValueError, match="within the content"):
             put_data_frame(buffer, 0, 0, 1, content, *bounds)
     with pytest.raises(TypeError):
         put_frame(buffer, 0, 1, 0, 1, None, b"")
+
+
+HEAD = b"\0\1\2\3"  # the number of the stream that follows kind and flags
+
+
+@pytest.mark.parametrize(
+    ("size", "frames"),
+    [
+        (1, b"\0\0\1\0\1%b0"),
+        (3, b"\0\0\3\0\1%b012"),
+        (4, b"\0\0\3\0\0%b012\0\0\1\0\1%b3"),
+        (6, b"\0\0\3\0\0%b012\0\0\3\0\1%b345"),
+    ],
+)
+def test_content_is_split_into_frames_and_the_last_one_ends_it(
+    sendfile_kernel: ModuleType, tmp_path: Path, size: int, frames: bytes
+) -> None:
+    expected = frames % ((HEAD,) * frames.count(b"%b"))
+    assert sendfile_kernel.make_data_frames(1, 0x010203, b"0123456"[:size], 3) == expected
+    path = tmp_path / "digits"
+    path.write_bytes(b"--0123456")
+    with path.open("rb") as file:
+        for may_wait in (True, False):
+            assert sendfile_kernel.read_data_frames(file.fileno(), 2, size, may_wait, 1, 0x010203, 3) == expected
+
+
+def test_a_file_that_is_shorter_than_asked_does_not_end_its_stream(sendfile_kernel: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "digits"
+    path.write_bytes(b"01234")
+    with path.open("rb") as file:
+        for may_wait in (True, False):
+            read = partial(sendfile_kernel.read_data_frames, file.fileno())
+            assert read(0, 9, may_wait, 1, 0x010203, 3) == b"\0\0\3\0\0%b012\0\0\2\0\0%b34" % (HEAD, HEAD)
+            assert read(0, 6, may_wait, 1, 0x010203, 5) == b"\0\0\5\0\0%b01234" % HEAD
+            assert read(5, 6, may_wait, 1, 0x010203, 5) == b""
+
+
+def test_frames_are_neither_empty_nor_too_many(sendfile_kernel: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.touch()
+    with path.open("rb") as file:
+        for size, most in ((0, 3), (1, 0), (65, 1)):
+            with pytest.raises(ValueError, match="1 to 64 frames"):
+                sendfile_kernel.make_data_frames(0, 1, bytes(size), most)
+            with pytest.raises(ValueError, match="1 to 64 frames"):
+                sendfile_kernel.read_data_frames(file.fileno(), 0, size, True, 0, 1, most)
 
 
 def test_a_socket_whose_reading_is_shut_down_ends_after_what_has_arrived(sendfile_kernel: ModuleType) -> None:
@@ -759,6 +802,9 @@ def test_what_is_in_memory_is_read_at_once(
 def test_what_is_not_in_memory_is_not_waited_for(sendfile_kernel: ModuleType, cold_fd: int, step: int) -> None:
     assert is_seen_once_dropped(cold_fd, lambda: not sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step))
     assert is_seen_once_dropped(cold_fd, lambda: sendfile_kernel.read_cached(cold_fd, 1 << 19, 4096) is None)
+    read_frames = partial(sendfile_kernel.read_data_frames, cold_fd)
+    assert is_seen_once_dropped(cold_fd, lambda: read_frames(1 << 19, 4096, False, 0, 1, 4096) is None)
+    assert len(read_frames(1 << 19, 4096, True, 0, 1, 4096)) == 9 + 4096
     sendfile_kernel.read_ahead(cold_fd, 0, len(PAGES), 0)
     assert sendfile_kernel.is_cached(cold_fd, 0, len(PAGES), step)
     assert sendfile_kernel.read_cached(cold_fd, 0, len(PAGES)) == PAGES
@@ -795,11 +841,23 @@ def test_if_the_system_cannot_tell_it_is_read(sendfile_kernel: ModuleType) -> No
         file.write(b"in memory")
         file.flush()
         assert sendfile_kernel.read_cached(file.fileno(), 3, 100) == b"memory"
+        frames = sendfile_kernel.read_data_frames(file.fileno(), 3, 100, False, 1, 1, 4)
+        assert frames == b"\0\0\4\0\0\0\0\0\1memo\0\0\2\0\0\0\0\0\1ry"
         assert sendfile_kernel.is_cached(file.fileno(), 0, 9, 1)
 
 
-@pytest.mark.parametrize("call", ["read_cached", "read_ahead"])
-def test_a_disk_that_fails_is_an_error(sendfile_kernel: ModuleType, directory_fd: int, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("read_cached", (1,)),
+        ("read_ahead", (1, 1)),
+        ("read_data_frames", (1, False, 0, 1, 1)),
+        ("read_data_frames", (1, True, 0, 1, 1)),
+    ],
+)
+def test_a_disk_that_fails_is_an_error(
+    sendfile_kernel: ModuleType, directory_fd: int, call: str, arguments: tuple[object, ...]
+) -> None:
     with pytest.raises(IsADirectoryError):
-        getattr(sendfile_kernel, call)(directory_fd, 0, *((1,) if call == "read_cached" else (1, 1)))
+        getattr(sendfile_kernel, call)(directory_fd, 0, *arguments)
     assert sendfile_kernel.is_cached(directory_fd, 0, 1, 1)  # a later read will find out

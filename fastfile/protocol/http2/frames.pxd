@@ -1,9 +1,9 @@
 cimport cython
 
-from fastfile._sendfile cimport make_data_frame, put_data_frame, put_frame, slice_of
+from fastfile._sendfile cimport make_data_frames, put_data_frame, put_frame, slice_of
 
 cdef int FRAME_HEAD, FRAME_SIZE, PADDED
-cdef Py_ssize_t SCRATCH_SIZE, SMALL
+cdef Py_ssize_t DATA_SIZE, SCRATCH_SIZE, SMALL
 cdef bytearray _NOTHING
 
 cdef class FrameReader:
@@ -40,7 +40,8 @@ cdef class FrameWriter:
     @cython.locals(size=Py_ssize_t, memory=bytearray)
     cpdef put(self, int kind, int flags, long long stream_id, bytes first, bytes second=*)
     @cython.locals(size=Py_ssize_t, memory=bytearray)
-    cpdef put_data(self, int flags, long long stream_id, bytes content, Py_ssize_t start, Py_ssize_t stop)
+    cpdef put_data(self, int flags, long long stream_id, bytes content)
+    cpdef put_frames(self, bytes frames)
     cpdef list gather(self)
     @cython.locals(scratch=Scratch)
     cdef bytearray _claim(self, Py_ssize_t size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastfile.message import FileSlice
 from fastfile.protocol.http2.constants import (
+    DATA_SIZE,
     FRAME_HEAD,
     FRAME_SIZE,
     FRAME_SIZE_ERROR,
@@ -11,9 +12,9 @@ from fastfile.protocol.http2.constants import (
     PROTOCOL_ERROR,
     ConnectionFailure,
 )
-from fastfile.sendfile import make_data_frame, put_data_frame, put_frame, slice_of
+from fastfile.sendfile import make_data_frames, put_data_frame, put_frame, slice_of
 
-SMALL = 4096  # bytes; a larger DATA frame is a part of its own, which saves a copy
+SMALL = 4096  # bytes; the frames of more content are a part of their own, which saves a copy
 SCRATCH_SIZE = 32 * 1024  # bytes; two frames of the largest size
 _NOTHING = bytearray()
 
@@ -134,15 +135,20 @@ class FrameWriter:
         self._filled = put_frame(memory, self._filled, kind, flags, stream_id, first, second)
         self.size += size
 
-    def put_data(self, flags: int, stream_id: int, content: bytes, start: int, stop: int) -> None:
-        """Write a DATA frame with a piece of a body."""
-        size = FRAME_HEAD + stop - start
-        if stop - start > SMALL:
-            self.gather().append(make_data_frame(flags, stream_id, content, start, stop))
-        else:
-            memory = self._claim(size)
-            self._filled = put_data_frame(memory, self._filled, flags, stream_id, content, start, stop)
-        self.size += size
+    def put_data(self, flags: int, stream_id: int, content: bytes) -> None:
+        """Write a piece of a body as DATA frames; the last one has the flags."""
+        size = len(content)
+        if size > SMALL:
+            self.put_frames(make_data_frames(flags, stream_id, content, DATA_SIZE))
+            return
+        memory = self._claim(FRAME_HEAD + size)
+        self._filled = put_data_frame(memory, self._filled, flags, stream_id, content, 0, size)
+        self.size += FRAME_HEAD + size
+
+    def put_frames(self, frames: bytes) -> None:
+        """Write frames that are complete already."""
+        self.gather().append(frames)
+        self.size += len(frames)
 
     def gather(self) -> list[bytes | FileSlice]:
         """Return all parts, in the order of sending."""

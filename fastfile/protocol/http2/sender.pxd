@@ -7,7 +7,7 @@ from fastfile.protocol.http2.frames cimport FrameWriter
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE
-cdef Py_ssize_t DATA_SIZE, FRAME_SIZE
+cdef Py_ssize_t FRAME_SIZE
 
 cdef class Flow:
     cdef public long long window, initial, left
@@ -29,8 +29,9 @@ cdef class Sender:
     cdef bytes _take_update(self)
     @cython.locals(block=bytes, flags=int, kind=int)
     cpdef put_head(self, long long stream_id, ResponseHead head, bytes date, bint is_end)
-    @cython.locals(size=Py_ssize_t, start=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t)
     cpdef put_data(self, long long stream_id, bytes piece, bint is_end)
+    cpdef put_frames(self, bytes frames, Py_ssize_t size)
     cpdef bint has_room(self, long long size) except -1
     cpdef put_goaway(self, code, str detail, bint is_final=*)
     cpdef widen(self, Stream stream, Py_ssize_t size)

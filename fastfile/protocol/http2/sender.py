@@ -7,7 +7,6 @@ from fastfile.protocol.http2.blocks import CONTINUE, NO_TABLE, block_of
 from fastfile.protocol.http2.budget import Budget
 from fastfile.protocol.http2.constants import (
     CONTINUATION,
-    DATA_SIZE,
     END_HEADERS,
     END_STREAM,
     FRAME_SIZE,
@@ -101,15 +100,17 @@ class Sender:
         self.writer.put(kind, flags | END_HEADERS, stream_id, block)
 
     def put_data(self, stream_id: int, piece: bytes, is_end: bool) -> None:
-        """Write a piece of a body within the windows; one larger than DATA_SIZE is split."""
+        """Write a piece of a body within the windows."""
         size = len(piece)
         self.flow.window -= size
         self.budget.earn(size)
-        start = 0
-        while size - start > DATA_SIZE:
-            self.writer.put_data(0, stream_id, piece, start, start + DATA_SIZE)
-            start += DATA_SIZE
-        self.writer.put_data(END_STREAM if is_end else 0, stream_id, piece, start, size)
+        self.writer.put_data(END_STREAM if is_end else 0, stream_id, piece)
+
+    def put_frames(self, frames: bytes, size: int) -> None:
+        """Write DATA frames within the windows; ``size`` is that of their content."""
+        self.flow.window -= size
+        self.budget.earn(size)
+        self.writer.put_frames(frames)
 
     def has_room(self, size: int) -> bool:
         """Tell whether the windows have room for the whole body of a new stream."""

@@ -49,10 +49,11 @@ class Stream:
         self.sink: Sink | None = None
         self.left = WINDOW_SIZE
         self.received = 0  # bytes of the body
-        self._expected = -1 if head.field(b"content-length") is None else head.content_length
+        # A complete request has no body to compare with. Searching for a field costs more than all the rest.
+        self._expected = -1 if is_complete or head.field(b"content-length") is None else head.content_length
         self.urgency = URGENCY
         self.is_incremental = self.is_ranked = False
-        priority = head.field(b"priority")
+        priority = head.field(b"priority") if b"priority:" in head.field_lines else None
         if priority is not None:
             urgency, is_incremental = parse_priority(priority)
             self.rank(urgency, is_incremental)

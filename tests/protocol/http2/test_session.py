@@ -98,7 +98,7 @@ def test_the_frames_of_writers_that_share_a_scratch_stay_apart_and_in_order() ->
     for number in range(1, 60):
         for writer, size in ((one, 700 * (number % 9)), (other, 100), (other, number * 80)):
             writer.put(1, 4, number, b"head", content[:size])
-            writer.put_data(1, number, content, 3, 3 + size)
+            writer.put_data(1, number, content[3 : 3 + size])
             expected[writer] += make_frame(1, 4, number, b"head" + content[:size])
             expected[writer] += make_frame(0, 1, number, content[3 : 3 + size])
             assert writer.size == len(expected[writer])

@@ -14,7 +14,7 @@ from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
 cdef int BODY, CLOSED, PENDING, READING, SENDING, WAITING, READ, WRITE
-cdef Py_ssize_t BATCH_SIZE, AT_ONCE
+cdef Py_ssize_t BATCH_SIZE, LEAST_PIECE, AT_ONCE
 
 cdef class Http2Output(Connection):
     cdef Http2 _shared
@@ -45,8 +45,8 @@ cdef class Http2Output(Connection):
     cdef bint _pump(self) except -1
     @cython.locals(best=Transfer, is_open=bint, transfer=Transfer)
     cdef Transfer _choose(self)
-    @cython.locals(session=Session, stream=Stream, flow=Flow, left=Py_ssize_t, room=cython.longlong, piece=bytes,
-                   is_end=bint)
+    @cython.locals(session=Session, stream=Stream, flow=Flow, left=cython.longlong, room=cython.longlong,
+                   before=cython.longlong, size=cython.longlong, frames=bytes, piece=bytes, is_end=bint)
     cdef _send_pieces(self, Transfer transfer)
     cdef _read_from_disk(self, Transfer transfer)
     @cython.locals(writer=FrameWriter, transport=Transport, sent=Py_ssize_t)

@@ -22,6 +22,7 @@ from fastfile.server.net.transport import Transport
 # Frames are gathered up to this size before they are sent, and no more requests are read while more than FULL bytes
 # wait, to bound a client's memory.
 BATCH_SIZE = 4 * DATA_SIZE
+LEAST_PIECE = 4096  # less room in a batch is not worth a piece
 FULL = 256 * 1024
 AT_ONCE = 64 * 1024  # the largest body that is sent without a transfer
 
@@ -159,7 +160,7 @@ class Http2Output(Connection):
         """Send what the windows and the socket allow; True if it stopped because the turn is over."""
         session, poller = self._session, self._service.poller
         while self._transfers:
-            if session.writer.size >= BATCH_SIZE and not self._flush():
+            if session.writer.size > BATCH_SIZE - LEAST_PIECE and not self._flush():
                 return False
             transfer = self._choose()
             if transfer is None:
@@ -191,20 +192,26 @@ class Http2Output(Connection):
         flow = session.flow
         self._turns += 1
         transfer.turn = self._turns
-        left = BATCH_SIZE
+        left = BATCH_SIZE - session.writer.size
         while left > 0 and transfer.state == SENDING:
             room = min(flow.window, stream.window, left)
-            if room > 0:
+            before = transfer.sent
+            frames = piece = b""
+            if room > 0 and transfer.has_file():
+                frames = transfer.take_frames(room)
+            elif room > 0:
                 piece = transfer.take(room)
             elif transfer.may_end():
                 transfer.look()
-                piece = b""
             else:
                 return
+            size = transfer.sent - before
             is_end = transfer.is_done()
-            if piece or is_end:
-                stream.window -= len(piece)
-                left -= len(piece)
+            stream.window -= size
+            left -= size
+            if frames:
+                session.put_frames(frames, size)
+            elif piece or is_end:
                 session.put_data(stream.id, piece, is_end)
             if is_end:
                 self._complete(transfer)

@@ -1,10 +1,12 @@
 cimport cython
 
+from fastfile._sendfile cimport read_data_frames
 from fastfile.message cimport FileSlice, Response
 from fastfile.protocol.http2.stream cimport Stream
 
 cdef int CLOSED, PENDING, READING, SENDING, UNKNOWN_SIZE
-cdef Py_ssize_t READ_SIZE, AHEAD_SIZE, SMALL_PART
+cdef int END_STREAM, FRAME_HEAD
+cdef Py_ssize_t READ_SIZE, AHEAD_SIZE, SMALL_PART, DATA_SIZE, FRAME_SIZE
 
 cdef class Transfer:
     cdef readonly Stream stream
@@ -26,8 +28,14 @@ cdef class Transfer:
     cpdef look(self)
     @cython.locals(size=cython.longlong, piece=bytes, pieces=list)
     cpdef bytes take(self, long long room)
-    @cython.locals(size=cython.longlong, count=cython.longlong, piece=bytes)
+    @cython.locals(size=cython.longlong, piece=bytes)
     cdef bytes _take_part(self, long long room)
+    @cython.locals(file=FileSlice)
+    cpdef bint has_file(self) except -1
+    @cython.locals(part=FileSlice, count=cython.longlong, flags=int, offset=cython.longlong, frames=bytes,
+                   size=Py_ssize_t)
+    cpdef bytes take_frames(self, long long room)
+    cdef _count(self, long long count, long long size)
     cpdef call_when_ready(self, wake)
     @cython.locals(response=Response)
     cpdef drop(self)

@@ -1,6 +1,6 @@
 """A response that does not leave at once: the rest of its body, and what it waits for.
 
-It knows neither frames nor windows.
+It knows no windows, and frames only so far that it reads files into them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastfile.message import UNKNOWN_SIZE, FileSlice, Pending, Response, Source, close_source
+from fastfile.protocol.http2.constants import DATA_SIZE, END_STREAM, FRAME_HEAD, FRAME_SIZE
 from fastfile.protocol.http2.stream import Stream
-from fastfile.sendfile import read_ahead, read_cached
+from fastfile.sendfile import read_ahead, read_cached, read_data_frames
 from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
 
 if TYPE_CHECKING:
@@ -120,7 +121,41 @@ class Transfer:
         else:
             size = len(part)
             piece = part if self._skip == 0 and size <= room else part[self._skip : self._skip + room]
-        count = len(piece)
+        self._count(len(piece), size)
+        return piece
+
+    def has_file(self) -> bool:
+        """Tell whether the current part is the rest of a file, and more than a small one."""
+        if self._index == len(self._parts):
+            return False
+        part = self._parts[self._index]
+        if not isinstance(part, FileSlice):
+            return False
+        file = part
+        return file.count - self._skip > SMALL_PART
+
+    def take_frames(self, room: int) -> bytes:
+        """Return the next piece as take() does, in DATA frames, if ``has_file()``: the last of the body ends it."""
+        part = self._parts[self._index]
+        assert isinstance(part, FileSlice)
+        count = min(part.count - self._skip, room)
+        flags = END_STREAM if count == self._left else 0
+        offset = part.offset + self._skip
+        frames = read_data_frames(part.fd, offset, count, False, flags, self.stream.id, DATA_SIZE)
+        if frames is None:
+            if self._skip >= self._trusted:
+                self.state = READING
+                return b""
+            frames = read_data_frames(part.fd, offset, count, True, flags, self.stream.id, DATA_SIZE)
+            assert frames is not None
+        size = len(frames)
+        if size == 0:
+            self.state = CLOSED  # the file was cut since its length was promised
+        self._count(size - FRAME_HEAD * ((size + FRAME_SIZE - 1) // FRAME_SIZE), part.count)
+        return frames
+
+    def _count(self, count: int, size: int) -> None:
+        """Count a piece of the current part, of ``size`` bytes in all."""
         self._skip += count
         self.sent += count
         self.progress += count
@@ -129,7 +164,6 @@ class Transfer:
         if self._skip == size:
             self._index += 1
             self._skip = self._trusted = 0
-        return piece
 
     def reading(self) -> partial[None]:
         """Return work that reads the next part of a file into memory."""
