@@ -10,7 +10,7 @@ from typing import Protocol
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.server.net.clients import Clients
-from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, are_pending, undefer
+from fastfile.server.net.handshakes import LONGEST_S, LOOK_S, Handshakes, undefer
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import Poller
 from fastfile.server.net.service import Service
@@ -50,6 +50,7 @@ class Draining:
         self._services = services
         self._listeners = listeners
         self._unending = unending
+        self._handshakes = Handshakes()
         self._begun_s: float | None = None
 
     def stop(self, sockets: Iterable[socket.socket]) -> None:
@@ -83,7 +84,7 @@ class Draining:
 
     def _take_up(self, deferring: Sequence[socket.socket], until_s: float) -> None:
         """Accept the clients that have connected, and keep listening while the kernel holds some of them back."""
-        if self._loop.time() < until_s and any(map(are_pending, deferring)):
+        if self._loop.time() < until_s and any(map(self._handshakes.are_pending, deferring)):
             self._loop.call_later(LOOK_S, self._take_up, deferring, until_s)
         else:
             self._clock.begin_batch()

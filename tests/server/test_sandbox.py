@@ -30,6 +30,7 @@ import errno, os, signal, socket, sys
 from fastfile.config.config import Config
 from fastfile.storage.root import Root
 from fastfile.server.confinement.sandbox import enter_sandbox, filter_calls
+from fastfile.server.net.handshakes import Handshakes
 import ctypes, fcntl, resource, termios
 os.chdir(sys.argv[1])
 outer = os.getppid()
@@ -41,6 +42,7 @@ config = Config(sandbox="require")
 roots = [Root(os.fsencode(sys.argv[2]))]
 before = os.open("project/dist/index.html", os.O_RDONLY)
 log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+listening, handshakes = socket.create_server(("127.0.0.1", 0)), Handshakes()
 print(enter_sandbox(config, roots, filter_calls(config)), flush=True)
 """
 
@@ -153,6 +155,12 @@ def test_a_confined_process_may_not(folder: Path, code: str) -> None:
             print("refused")
     """
     assert in_sandbox(folder, code) == "refused"
+
+
+@needs_landlock
+def test_a_confined_process_knows_that_the_kernel_holds_no_clients(folder: Path) -> None:
+    """A stop would wait a second and a half otherwise."""
+    assert in_sandbox(folder, "print(handshakes.are_pending(listening))") == "False"
 
 
 @needs_landlock

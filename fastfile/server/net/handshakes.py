@@ -8,19 +8,16 @@ holds, so this module also tells whether there are any.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-import struct
 import sys
 
 DEFER_S = 1  # the minimum: the kernel then repeats its SYN-ACK, and the ACK completes silent connections
 LONGEST_S = 1.5  # that second and a round trip: earlier connections have arrived by then, or their packets are lost
 LOOK_S = 0.1  # between queries, each of which takes the kernel about 5 ms
-# sock_diag(7): a dump of the sockets in SYN_RECV on one port, for any peer.
-_SOCK_DIAG = 4
-_BY_FAMILY, _DUMP = 20, 0x301
-_IN_SYN_RECV = 1 << 3
-_ANYWHERE = struct.pack("!H32xI", 0, 0) + b"\xff" * 8
-_DONE = 3  # the type of the first message when there are no sockets
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # proc_pid_net(5)
+_SYN_RECV = b"03"
+_PART = 1 << 20
 
 
 def defer(listening: socket.socket) -> None:
@@ -45,15 +42,36 @@ def kept_s(listening: socket.socket) -> float:
     return float(listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT))
 
 
-def are_pending(listening: socket.socket) -> bool:
-    """Tell whether the kernel holds connections or is in a handshake; True if the kernel does not say."""
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as kernel:
-            port = struct.pack("!H", listening.getsockname()[1])
-            request = struct.pack("=BBBBI", listening.family, socket.IPPROTO_TCP, 0, 0, _IN_SYN_RECV)
-            request += port + _ANYWHERE
-            kernel.sendall(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
-            answer = kernel.recv(4096)
-    except OSError:  # this kernel lacks the module, or a sandbox forbids it
-        return True
-    return struct.unpack_from("=H", answer, 4) != (_DONE,)
+class Handshakes:
+    """Tells whether the kernel holds connections. Make it before the sandbox, in which no netlink can be asked."""
+
+    def __init__(self) -> None:
+        self._tables: list[int] = []
+        for path in _TABLES:
+            with contextlib.suppress(OSError):  # another system, without IPv6, or without /proc
+                self._tables.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def are_pending(self, listening: socket.socket) -> bool:
+        """Tell whether the kernel holds connections or is in a handshake; True if the kernel does not say."""
+        port = b":%04X" % listening.getsockname()[1]
+        try:
+            return not self._tables or any(_has_handshakes(_read(table), port) for table in self._tables)
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        while self._tables:
+            os.close(self._tables.pop())
+
+
+def _read(table: int) -> bytes:
+    content = b""
+    while part := os.pread(table, _PART, len(content)):
+        content += part
+    return content
+
+
+def _has_handshakes(table: bytes, port: bytes) -> bool:
+    """Tell whether a table of sockets has one in SYN_RECV at a local port."""
+    rows = (row.split(maxsplit=4) for row in table.splitlines()[1:] if port in row)
+    return any(row[1].endswith(port) and row[3] == _SYN_RECV for row in rows)
