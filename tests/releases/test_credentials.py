@@ -13,7 +13,7 @@ from support.serverprocess import TIMEOUT_S, clean_environment
 from support.stores import write_tree
 
 from fastfile.errors import StartError
-from fastfile.releases.s3.credentials import find_credentials, find_endpoint, show_endpoint
+from fastfile.releases.s3.credentials import check_values, find_credentials, find_endpoint, show_endpoint
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hunter2"}
 NO_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_CONFIG_FILE": "/nonexistent"}
@@ -54,6 +54,63 @@ def test_without_any_place_and_without_instance_metadata_it_is_one_line() -> Non
 )
 def test_an_endpoint_is_shown_as_its_host(endpoint: str | None, shown: str) -> None:
     assert show_endpoint(endpoint) == shown
+
+
+WRONG_VALUES = [
+    *(
+        (name, text)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        for text in ("k\n", " k", "\xe9")
+    ),
+    *((name, text) for name in ("AWS_REGION", "AWS_DEFAULT_REGION") for text in ("us\n", "not a region", "a/b")),
+    *(
+        ("AWS_ENDPOINT_URL_S3", text)
+        for text in (
+            *(
+                "s3.example.com",
+                "127.0.0.1:9000",
+                "https://",
+                "ftp://a",
+                "http://a ",
+                "http://a:99999",
+                "http://a:b",
+                "http://a:0",
+            ),
+            *("http://u:hunter2@a", "http://a?x", "http://a/#x", "http://[::1", "http://a\n", "http://\xe9"),
+        )
+    ),
+    ("AWS_ENDPOINT_URL", "x"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), WRONG_VALUES, ids=[repr(row) for row in WRONG_VALUES])
+def test_a_value_that_the_library_would_panic_at_is_one_line_that_names_the_variable(name: str, text: str) -> None:
+    with pytest.raises(StartError) as caught:
+        check_values({**KEYS, name: text}, None, None)
+    assert str(caught.value).startswith(name)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {**KEYS, "AWS_SESSION_TOKEN": "IQoJb3JpZ2luX2VjE+/==", "AWS_REGION": "eu-central-1"},
+        {"AWS_ENDPOINT_URL_S3": "https://s3.example.com/", "AWS_REGION": "auto", "AWS_SESSION_TOKEN": ""},
+        {"AWS_ENDPOINT_URL_S3": "http://[::1]:9000"},
+        {"AWS_ENDPOINT_URL": "http://minio_1:9000/base/path"},
+    ],
+)
+def test_usual_values_are_taken(environ: dict[str, str]) -> None:
+    check_values(environ, None, None)
+    check_values({}, environ.get("AWS_ENDPOINT_URL_S3"), environ.get("AWS_REGION"))
+
+
+@pytest.mark.parametrize(("endpoint", "region"), [("x", None), (None, "a b")])
+def test_a_wrong_value_of_a_profile_is_one_line(endpoint: str | None, region: str | None) -> None:
+    with pytest.raises(StartError, match="of the profile: expected"):
+        check_values({}, endpoint, region)
 
 
 def test_the_endpoint_of_s3_overrides_the_general_one() -> None:

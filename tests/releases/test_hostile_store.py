@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from email.message import Message
@@ -9,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.serverprocess import clean_environment
 
 from fastfile.releases.location import parse_location
 from fastfile.releases.store import AccessDenied, Corrupt, NotModified, Store, StoreError, Unavailable
@@ -69,8 +74,10 @@ class HostileServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.response = response
         self.received: list[Message] = []
         self.sent = 0
@@ -206,6 +213,41 @@ def test_a_store_that_sends_a_byte_now_and_then_is_given_up(
     _, store = serve(drip, 0.5)
     with pytest.raises(Unavailable, match="no response in time"):
         get(store)
+
+
+@pytest.mark.parametrize(
+    ("has_tls", "scheme", "trusts", "text"),
+    [
+        (True, "https", False, r"the certificate of the endpoint is not trusted \(\w+\)"),
+        (False, "https", False, "the endpoint does not speak TLS: its URL begins with http://"),
+        (True, "https", True, None),
+    ],
+    ids=["an untrusted certificate", "no TLS", "a CA of SSL_CERT_FILE"],
+)
+def test_what_is_wrong_with_tls_is_named(
+    has_tls: bool, scheme: str, trusts: bool, text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.certificates import make_pair
+
+    authority = make_pair(tmp_path, stem="authority", is_authority=True)
+    pair = make_pair(tmp_path, issuer=authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate_path, pair.key_path)
+    server = HostileServer(lambda handler: handler.respond(404, "<Code>NoSuchKey</Code>"), context if has_tls else None)
+    environment = {"AWS_ENDPOINT_URL_S3": f"{scheme}://localhost:{server.server_port}", "AWS_ACCESS_KEY_ID": "AKIA"}
+    environment |= {"AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": SECRET}
+    environment |= {"SSL_CERT_FILE": authority.certificate_path} if trusts else {}
+    # In a process of its own: the library reads the certificates of the system once.
+    code = "from fastfile.releases.location import open_store, parse_location as parse\n"
+    code += "print(open_store(parse('s3://bucket/site'), 60.0).get('current'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**clean_environment(), **environment}, capture_output=True, text=True
+    )
+    server.close()
+    if text is None:
+        assert (done.stdout, done.stderr) == ("None\n", "")
+    else:
+        assert re.search(text, done.stderr.splitlines()[-1])
 
 
 def test_a_redirect_to_another_host_gets_no_credentials(

@@ -6,6 +6,7 @@ obstore reads the environment, container and instance roles and web identities i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +16,15 @@ from fastfile.records import NamedTuple
 
 if TYPE_CHECKING:
     from obstore.store import S3CredentialProvider
+
+
+# obstore ends with a panic at characters that no URL and no header field may have.
+_ENDPOINT = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[!-~]*)?")
+_REGION = re.compile(r"[A-Za-z0-9._-]+")
+_KEY = re.compile(r"[!-~]+")
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 class Credentials(NamedTuple):
@@ -49,7 +59,30 @@ def find_credentials(environ: Mapping[str, str]) -> Credentials:
 
 def find_endpoint(environ: Mapping[str, str]) -> str | None:
     """Return the URL of the store's endpoint; None for that of AWS."""
-    return environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or environ.get("AWS_ENDPOINT")
+    return next(filter(None, map(environ.get, _ENDPOINTS)), None)
+
+
+def check_values(environ: Mapping[str, str], endpoint: str | None, region: str | None) -> None:
+    """Check what goes into requests; ``endpoint`` and ``region`` are those of a profile.
+
+    Raises StartError, which names the variable and never shows its value.
+    """
+    for name in filter(environ.get, _KEYS):
+        if _KEY.fullmatch(environ[name]) is None:
+            raise StartError(f"{name} has a character that no key has, such as a space or a line break at its end")
+    for name, text in [*((name, environ.get(name)) for name in _REGIONS), ("the region of the profile", region)]:
+        if text and _REGION.fullmatch(text) is None:
+            raise StartError(f"{name}: expected the name of a region, such as eu-central-1")
+    for name, text in [*((name, environ.get(name)) for name in _ENDPOINTS), ("the endpoint of the profile", endpoint)]:
+        if text and (_ENDPOINT.fullmatch(text) is None or set(text) & set("?#@") or not _has_good_port(text)):
+            raise StartError(f"{name}: expected a URL such as https://s3.example.com")
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def show_endpoint(endpoint: str | None) -> str:

@@ -10,6 +10,7 @@ from fastfile.releases.store import AccessDenied, StoreError, Throttled, Unavail
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _SYSTEM = re.compile(r'message: "([A-Za-z ,.]{1,80})"')
+_CERTIFICATE = re.compile(r"InvalidCertificate\((?:\s*Other(?:Error)?\()*\s*([A-Za-z]+)")
 _THROTTLING = ("SlowDown", "TooManyRequests", "RequestLimitExceeded", "ThrottlingException", "Throttling")
 # Codes that mean another thing than their status.
 _DAMAGED = ("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody")
@@ -74,6 +75,10 @@ def read_failure(text: str, kind: str) -> Failure:
     is_unreachable = "kind: Connect" in text
     if "dns error" in text:
         return Failure(0, "", "the name of the endpoint has no address", True, True)
+    if match := _CERTIFICATE.search(text):
+        return Failure(0, "", f"the certificate of the endpoint is not trusted ({match[1]})", True, True)
+    if "InvalidContentType" in text:
+        return Failure(0, "", "the endpoint does not speak TLS: its URL begins with http://", True, True)
     if match := _SYSTEM.search(text):
         return Failure(0, "", match[1].lower(), True, is_unreachable)
     if "HTTP error" in text or "Http(" in text or "reqwest" in text:

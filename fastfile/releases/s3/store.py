@@ -19,7 +19,7 @@ from obstore.store import S3Store as Client
 
 from fastfile.records import NamedTuple
 from fastfile.releases.location import Location
-from fastfile.releases.s3.credentials import find_credentials, find_endpoint, show_endpoint
+from fastfile.releases.s3.credentials import check_values, find_credentials, find_endpoint, show_endpoint
 from fastfile.releases.s3.errors import Failure, make_error, read_failure
 from fastfile.releases.store import MIB, SMALL_LIMIT, Conflict, Corrupt, Listed, NotModified, Source, Stored
 
@@ -51,6 +51,7 @@ class S3Store:
         self.location = location
         self._limits = limits
         self._credentials = find_credentials(os.environ)
+        check_values(os.environ, self._credentials.endpoint, self._credentials.region)
         self._endpoint = find_endpoint(os.environ) or self._credentials.endpoint
         self._clients: dict[float, Client] = {}
         self._lock = Lock()
