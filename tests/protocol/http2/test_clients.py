@@ -77,7 +77,13 @@ def test_responses_over_tls_are_those_of_http_1(secure: ServerProcess, pair: Pai
 
 
 def test_an_authority_that_the_certificate_does_not_cover_is_421(secure: ServerProcess, pair: Pair) -> None:
-    rows = ((b"example.test", 200), (b"a.wild.test:443", 200), (b"example.com", 421), (b"a.b.wild.test", 421))
+    rows = (
+        (b"example.test", 200),
+        (b"example.test.", 200),
+        (b"a.wild.test:443", 200),
+        (b"example.com", 421),
+        (b"a.b.wild.test", 421),
+    )
     with connect(secure, pair) as peer:
         for number, (authority, status) in enumerate((*rows, (b"localhost:1", 200), (b"10.0.0.1", 200))):
             stream_id = 1 + 2 * number

@@ -104,7 +104,7 @@ class TlsTransport(Transport):
             return True
         if is_address(host) or is_loopback_host(host):
             return True
-        name = host.decode("ascii", "replace")
+        name = host.removesuffix(b".").decode("ascii", "replace")  # the root's dot is in no certificate
         return name in self.names or "*." + name.partition(".")[2] in self.names
 
     def end_preface(self, rest: bytearray) -> bool:
