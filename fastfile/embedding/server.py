@@ -25,7 +25,7 @@ from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
-from fastfile.server.net.service import Service
+from fastfile.server.net.service import Observers, Service
 from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.threads import Offload
 
@@ -97,7 +97,7 @@ class Engine:
         self._loop = loop = asyncio.new_event_loop()
         self._clock = clock = Clock()
         self._poller = make_poller(loop, clock, report_failure)
-        self._complaints = Complaints(clock, logger.warning)
+        observers = Observers(Complaints(clock, logger.warning))
         disk = Offload(loop, clock, report_failure, max_jobs=config.max_connections, switch_s=0)
         work = Offload(loop, clock, report_failure, switch_s=0)
         background = Offload(loop, clock, report_failure, max_threads=1, niceness=10, switch_s=0)
@@ -106,12 +106,8 @@ class Engine:
         )
         entrance = Recorder(add_gates(self._handler, config, clock, report_failure), add)
         clients = Clients(config.max_per_client)
-        self._service = Service(
-            config, entrance, clock, self._poller, None, clients, None, work, disk, self._complaints
-        )
-        self._listener = Listener(
-            self._service, listening, config.max_connections, self._complaints, self._on_exhausted
-        )
+        self._service = Service(config, entrance, clock, self._poller, clients, observers, work, disk)
+        self._listener = Listener(self._service, listening, config.max_connections, self._on_exhausted)
         self.thread = threading.Thread(target=self._run, name="fastfile", daemon=True)
 
     def stop(self) -> None:
@@ -149,7 +145,7 @@ class Engine:
         self._handler.look_around()
 
     def _on_exhausted(self, error: OSError) -> None:
-        self._complaints.complain("exhausted", f"cannot accept: {error.strerror}")
+        self._service.observers.complaints.complain("exhausted", f"cannot accept: {error.strerror}")
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._listener.resume)
 
     def _on_failed_callback(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

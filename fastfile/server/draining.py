@@ -53,12 +53,13 @@ class Draining:
         self._handshakes = Handshakes()
         self._begun_s: float | None = None
 
-    def stop(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept the clients that wait at ``sockets``, then no more; finish requests in flight within ``grace``."""
+    def stop(self) -> None:
+        """Accept the clients that wait, then no more; finish requests in flight within ``grace``."""
         self._loop.call_later(self._config.grace, self._loop.stop)
         if self._begun_s is None:
             self._begun_s = self._begin(HEAD_GRACE_S)
-            self._take_up([listening for listening in sockets if undefer(listening)], self._begun_s + LONGEST_S)
+            sockets = [listener.listening for listener in self._listeners]
+            self._take_up([each for each in sockets if undefer(each)], self._begun_s + LONGEST_S)
         self._close_quiet(False)
 
     def retire(self) -> None:

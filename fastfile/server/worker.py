@@ -34,7 +34,7 @@ from fastfile.server.metrics.gauges import Gauges
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
-from fastfile.server.net.service import Service
+from fastfile.server.net.service import Observers, Service
 from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.resources import (
     Plan,
@@ -86,20 +86,17 @@ class Worker:
         helper: Helper | None,
     ) -> None:
         config = plan.config
-        self._log = make_log(config)
         self._channel = channel
         self._errors = errors
         self._loop = loop
         self._clock = Clock()
         self._poller = make_poller(self._loop, self._clock, errors.report_failure)
-        self._proxies = make_proxies(config)
-        self._clients = Clients(config.max_per_client, None if self._proxies is None else self._proxies.are_trusted)
-        self._complaints = Complaints(self._clock, errors.say)
-        self._metrics = None if meter is None else meter.metrics
+        self._clients = Clients(config.max_per_client, make_proxies(config), config.proxy_protocol)
+        metrics = None if meter is None else meter.metrics
+        self._observers = Observers(Complaints(self._clock, errors.say), make_log(config), metrics)
         self._gauges: Gauges | None = None
-        self._pages: Pages | None = None  # of --live
         self._asker = make_asker(config, channel, loop, self._clock, errors.report_failure)
-        things = (config, loop, self._clock, self._poller, self._clients, self._complaints, self._metrics)
+        things = (config, loop, self._clock, self._poller, self._clients, self._observers.complaints, metrics)
         self._upstreams = make_upstreams(helper, *things, errors.report_failure, self._ask_for_successors)
         connections, cache_files = share_descriptors(config.max_connections, config.cache_files)
         config = config.replace(cache_files=cache_files)
@@ -107,14 +104,11 @@ class Worker:
         self.roots = [mount_point.root for mount_point in mount_points]
         disk = Offload(self._loop, self._clock, self._errors.report_failure, max_jobs=connections)
         self._handler = self._make_handler(config, mount_points, disk)
-        self._service = self._make_service(config, disk, plan.contexts, plan.report)
-        self._sockets = [*sockets.own, *sockets.redirecting]
-        if meter is not None:
-            self._sockets.append(meter.listening)
-            if meter.page:
-                self._gauges = Gauges(meter.board.slots(meter.page), connections)
+        self._service, pages = self._make_service(config, disk, plan.contexts, plan.report)
+        if meter is not None and meter.page:
+            self._gauges = Gauges(meter.board.slots(meter.page), connections)
         services, self._listeners = self._make_listeners(config, sockets, meter, plan.contexts, connections)
-        unending = [each for each in (self._pages, self._upstreams) if each is not None]
+        unending = [each for each in (pages, self._upstreams) if each is not None]
         net = (self._clock, self._poller, self._clients, services, self._listeners)
         self._draining = Draining(plan.config, loop, *net, unending)
 
@@ -130,28 +124,29 @@ class Worker:
 
     def _make_service(
         self, config: Config, disk: Offload, contexts: Contexts | None, report_of_command: Report | None
-    ) -> Service:
-        """Return the state that connections share: the handler inside its middleware, and its threads."""
+    ) -> tuple[Service, Pages | None]:
+        """Return what connections share, with the handler inside its middleware; and the pages of --live."""
         report = self._errors.report_failure
         local = None if contexts is None else contexts.local
         authority = b"" if local is None else local.authority
         offload = Offload(self._loop, self._clock, report, niceness=HASHING_NICENESS if config.auth else 0)
         inner: Responder = self._handler
+        pages: Pages | None = None
         if config.live:
             # Imported here (and by serve.preload()): only --live needs it.
             from fastfile.dev.live import make_live
 
             surroundings = (self._loop, self._clock, offload.submit, self.roots, self._errors, report_of_command)
-            inner, self._pages = make_live(self._handler, config, *surroundings)
+            inner, pages = make_live(self._handler, config, *surroundings)
         if self._upstreams is not None:
             inner = self._upstreams.wrap(inner)
         entrance = add_gates(inner, config, self._clock, report, authority, self._asker)
-        shared = (self._log, self._clients, self._metrics, offload, disk, self._complaints, self._proxies)
+        shared = (self._clock, self._poller, self._clients, self._observers)
         insecure = None if contexts is None else make_refusal(config)
-        service = Service(config, entrance, self._clock, self._poller, *shared, insecure)
+        service = Service(config, entrance, *shared, offload, disk, insecure)
         service.http2 = make_http2(config, self._clock)
         service.uploads = self._upstreams
-        return service
+        return service, pages
 
     def _make_listeners(
         self, config: Config, sockets: Sockets, meter: Meter | None, contexts: Contexts | None, connections: int
@@ -169,7 +164,8 @@ class Worker:
             listeners += [self._listen(services[-1], each, connections) for each in sockets.redirecting]
         if meter is not None:
             answering = meter.make_handler(metrics_hosts(config), self._tell_metrics, self._asker)
-            services.append(Service(config, answering, self._clock, self._poller, None, self._clients))
+            observers = Observers(self._observers.complaints)
+            services.append(Service(config, answering, self._clock, self._poller, self._clients, observers))
             listeners.append(self._listen(services[-1], meter.listening, connections + 1))
         return services, listeners
 
@@ -177,13 +173,13 @@ class Worker:
         """Return the service of --redirect-http; its ACME challenges use only deferred work of the main one."""
         main = self._service
         redirect = make_redirect(self._handler, config, port)
-        shared = (self._log, self._clients, self._metrics, main.offload, main.disk, self._complaints, self._proxies)
-        return Service(config, redirect, self._clock, self._poller, *shared)
+        shared = (self._clock, self._poller, self._clients, self._observers)
+        return Service(config, redirect, *shared, main.offload, main.disk)
 
     def _listen(
         self, service: Service, listening: socket.socket, connections: int, tls: TlsEndpoint | None = None
     ) -> Listener:
-        return Listener(service, listening, connections, self._complaints, self._on_exhausted, tls)
+        return Listener(service, listening, connections, self._on_exhausted, tls)
 
     def run(self, sandbox: str) -> None:
         """Serve until told to stop; first report to the supervisor, with the sandbox in force."""
@@ -194,14 +190,14 @@ class Worker:
         loop.add_reader(self._channel.socket.fileno(), self._on_message)
         loop.add_reader(self._channel.supervisor_fd, self._on_orphaned)
         loop.call_later(TICK_S, self._tick)
-        if self._log is not None:
+        if self._observers.log is not None:
             loop.call_later(LOG_TICK_S, self._flush_log)
         loop.call_soon(self._channel.send, READY + sandbox.encode())
         try:
             loop.run_forever()
         finally:
-            if self._log is not None:
-                self._log.flush()
+            if self._observers.log is not None:
+                self._observers.log.flush()
             self._tell_metrics()
             # asyncio warns about a signal that arrives while its loop is closed.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, RETIRE})
@@ -209,7 +205,7 @@ class Worker:
     def stop(self) -> None:
         """End within ``grace``: accept the clients that wait, then no more."""
         self._service.handler.stop()
-        self._draining.stop(self._sockets)
+        self._draining.stop()
 
     def _on_orphaned(self) -> None:
         """Stop: the supervisor has ended, so nothing would replace or stop this worker."""
@@ -221,8 +217,8 @@ class Worker:
         """Write the access log to a file that the supervisor has reopened; take reports of the follower."""
         lines, logs = self._channel.receive()
         for fd in logs:
-            if self._log is not None:
-                self._log.replace(fd)
+            if self._observers.log is not None:
+                self._observers.log.replace(fd)
             os.close(fd)
         if self._asker is not None:
             self._asker.receive(lines)
@@ -236,7 +232,7 @@ class Worker:
 
     def _on_exhausted(self, error: OSError) -> None:
         text = f"cannot accept: {error.strerror}; trying again every {EXHAUSTED_PAUSE_S} s"
-        self._complaints.complain("exhausted", text)
+        self._observers.complaints.complain("exhausted", text)
         self._loop.call_later(EXHAUSTED_PAUSE_S, self._resume)
 
     def _resume(self) -> None:
@@ -254,15 +250,15 @@ class Worker:
         self._handler.look_around()
 
     def _tell_metrics(self) -> None:
-        if self._metrics is not None:
-            dropped = 0 if self._log is None else self._log.dropped
-            self._metrics.tell(self._handler.hits, dropped, len(connections_of(self._poller)))
+        if self._observers.metrics is not None:
+            dropped = 0 if self._observers.log is None else self._observers.log.dropped
+            self._observers.metrics.tell(self._handler.hits, dropped, len(connections_of(self._poller)))
         if self._gauges is not None:
             self._gauges.update()
 
     def _flush_log(self) -> None:
-        assert self._log is not None
-        self._log.flush()
+        assert self._observers.log is not None
+        self._observers.log.flush()
         self._loop.call_later(LOG_TICK_S, self._flush_log)
 
 

@@ -43,7 +43,7 @@ from fastfile.server.net.clients import Clients
 from fastfile.server.net.http1 import send_queue
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
-from fastfile.server.net.service import Service
+from fastfile.server.net.service import Observers, Service
 from fastfile.server.threads import Offload
 from fastfile.storage import resource, root
 from fastfile.storage.metadata import is_settled
@@ -113,9 +113,9 @@ class Server:
 
         offload = Offload(loop, clock, self.note_failure)
         disk = Offload(loop, clock, self.note_failure)
-        service = Service(config, handler, clock, poller, None, Clients(100), offload=offload, disk=disk)
-        complaints = Complaints(clock, lambda text: None)
-        self._listener = Listener(service, listening, 100, complaints, on_exhausted)
+        observers = Observers(Complaints(clock, lambda text: None))
+        service = Service(config, handler, clock, poller, Clients(100), observers, offload, disk)
+        self._listener = Listener(service, listening, 100, on_exhausted)
         loop.call_soon(self._started.set)
         loop.run_forever()
         poller.close()

@@ -30,7 +30,7 @@ from fastfile.server.net.clients import Clients
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
-from fastfile.server.net.service import Service
+from fastfile.server.net.service import Observers, Service
 from fastfile.server.net.sweep import connections_of
 from fastfile.server.resources import make_http2
 from fastfile.server.threads import Offload
@@ -108,12 +108,12 @@ class InProcess:
         metrics = Metrics(self.counts)
         complaints = Complaints(clock, self.said.append)
         clients = Clients(1000)
-        shared = (self._log, clients, metrics, self.offload, self.disk, complaints)
+        shared = (clients, Observers(complaints, self._log, metrics), self.offload, self.disk)
         upstreams = self._connect_to_upstreams(clients, complaints) if self._config.proxy else None
         if upstreams is not None:
             self.handler = upstreams.wrap(self.handler)
         refusal = None if self._pair is None else make_refusal(self._config)
-        self.service = Service(self._config, self.handler, clock, self.poller, *shared, insecure=refusal)
+        self.service = Service(self._config, self.handler, clock, self.poller, *shared, refusal)
         self.service.http2 = make_http2(self._config, clock)
         self.service.uploads = upstreams
         listening = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
@@ -127,7 +127,7 @@ class InProcess:
                 if self._pair is None or one.family == socket.AF_UNIX
                 else make_endpoint(self._pair, self._channels)
             )
-            Listener(self.service, one, 1000, complaints, self.failures.append, tls)
+            Listener(self.service, one, 1000, self.failures.append, tls)
         loop.call_soon(self._tick)
         loop.call_soon(self._started.set)
         loop.run_forever()

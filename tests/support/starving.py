@@ -20,7 +20,7 @@ from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import Clients
 from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
-from fastfile.server.net.service import Service
+from fastfile.server.net.service import Observers, Service
 from fastfile.server.threads import Offload
 
 
@@ -58,12 +58,11 @@ def serve(folder: str, control: int) -> None:
     poller = make_poller(loop, clock, report)
     handler = make_application(config, open_roots(config, os.fsencode(folder)), clock, report)
     offload, disk = Offload(loop, clock, report), Offload(loop, clock, report)
-    service = Service(config, handler, clock, poller, None, Clients(1000), None, offload, disk)
+    observers = Observers(Complaints(clock, lambda text: None))
+    service = Service(config, handler, clock, poller, Clients(1000), observers, offload, disk)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
-    listener = Listener(
-        service, listening, 100, Complaints(clock, lambda text: None), lambda error: loop.call_soon(listener.resume)
-    )
+    listener = Listener(service, listening, 100, lambda error: loop.call_soon(listener.resume))
     loop.add_reader(commands, obey)
     loop.set_exception_handler(lambda loop, context: report(context.get("exception") or RuntimeError()))
     commands.sendall(b"%d\n" % listening.getsockname()[1])

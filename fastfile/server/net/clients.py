@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastfile.http.intermediaries.forwarded import TrustedProxies
 
 # A quarter of --max-connections: enough for a building behind one address, and three quarters are left for others.
 DEFAULT_LIMIT = 1024
@@ -23,13 +27,15 @@ class Clients:
     """Counts the connections of each client address. ``limit`` 0 means DEFAULT_LIMIT, and no limit for this machine.
 
     A peer on loopback or a Unix socket is often a proxy, with all clients behind one address. An explicit limit applies
-    to loopback too. An IPv6 client has at least a /64, so each /64 counts as one client.
+    to loopback too. An IPv6 client has at least a /64, so each /64 counts as one client. ``proxies`` are not counted;
+    ``have_prefaces``: their connections begin with the PROXY protocol.
     """
 
-    __slots__ = ("_counts", "_counts_own", "_is_proxy", "_limit", "_waiting")
+    __slots__ = ("_counts", "_counts_own", "_have_prefaces", "_limit", "_waiting", "proxies")
 
-    def __init__(self, limit: int, is_proxy: Callable[[bytes], bool] | None = None) -> None:
-        self._is_proxy = is_proxy  # tells whether an address is a trusted proxy, which is not counted
+    def __init__(self, limit: int, proxies: TrustedProxies | None = None, have_prefaces: bool = False) -> None:
+        self.proxies = proxies
+        self._have_prefaces = have_prefaces
         self._limit = limit or DEFAULT_LIMIT
         self._counts_own = limit != 0
         self._counts: dict[bytes, int] = {}
@@ -60,6 +66,10 @@ class Clients:
             for callback in waiting:
                 callback()
 
+    def send_preface(self, address: bytes) -> bool:
+        """Tell whether connections from an address begin with the PROXY protocol."""
+        return self._have_prefaces and self.proxies is not None and self.proxies.are_trusted(address)
+
     def call_when_left(self, callback: Callable[[], None]) -> None:
         """Call back once, when the next connection ends: most end while no caller waits for it."""
         if callback not in self._waiting:
@@ -67,7 +77,7 @@ class Clients:
 
     def _client(self, address: bytes) -> bytes | None:
         """Return the bytes that count as one client; None for a client that is not counted."""
-        if self._is_proxy is not None and self._is_proxy(address):
+        if self.proxies is not None and self.proxies.are_trusted(address):
             return None
         if len(address) == 16:
             if not address.startswith(MAPPED):

@@ -33,7 +33,7 @@ class Connection(Watcher):
         self._service = service
         self._transport = transport
         self.state = HEAD
-        self.deadline_s = service.clock.monotonic_s + service.head_timeout_s
+        self.deadline_s = service.clock.monotonic_s + service.limits.head_timeout_s
         self._interest = -1  # the event that the poller watches for; -1: not registered yet
         self._rest = UNKNOWN
         self._lingered = 0  # bytes read since the last response
@@ -104,7 +104,7 @@ class Connection(Watcher):
         """Shorten the time of a request head, and tell the client, where the protocol has words for it."""
         if self.state == HEAD:
             service = self._service
-            self.deadline_s = min(self.deadline_s, service.clock.monotonic_s + service.head_timeout_s)
+            self.deadline_s = min(self.deadline_s, service.clock.monotonic_s + service.limits.head_timeout_s)
 
     def leave(self) -> None:
         """Close, since the server stops; no request is under way."""

@@ -26,11 +26,11 @@ class Journal:
 
     def note(self, head: RequestHead | None, response: Response, began_s: float) -> None:
         """Note a response that is about to be sent."""
-        service = self._service
-        if service.log is not None:
+        observers = self._service.observers
+        if observers.log is not None:
             self._unlogged.append((head, response, began_s))
-        if service.metrics is not None:
-            service.metrics.count(head, response)
+        if observers.metrics is not None:
+            observers.metrics.count(head, response)
             if self._unmeasured == 0:
                 self._began_s = began_s
             self._unmeasured += 1
@@ -40,14 +40,14 @@ class Journal:
         self.unsent = 0
         if self._unlogged:
             self.report(peer, 0)
-        metrics = self._service.metrics
+        metrics = self._service.observers.metrics
         if metrics is not None and self._unmeasured:
             metrics.measure(monotonic() - self._began_s, self._unmeasured)
             self._unmeasured = 0
 
     def report(self, peer: bytes, unsent: int) -> None:
         """Log the noted responses, of which the last ``unsent`` bytes were not sent."""
-        log = self._service.log
+        log = self._service.observers.log
         if log is None or not self._unlogged:
             return
         sizes = self._sent_sizes(unsent) if unsent else None
@@ -62,13 +62,13 @@ class Journal:
 
     def record(self, head: RequestHead, response: Response, began_s: float, body_size: int) -> None:
         """Report a response that is over, apart from those that were noted; note() did not count it."""
-        service = self._service
-        if service.log is not None:
+        observers = self._service.observers
+        if observers.log is not None:
             if self._client is None or head.peer != self._peer:
-                self._client, self._peer = service.log.make_client(format_address(head.peer)), head.peer
-            service.log.record(self._client, (head, response, began_s), body_size, service.clock.wall_s)
-        if service.metrics is not None:
-            service.metrics.measure(monotonic() - began_s, 1)
+                self._client, self._peer = observers.log.make_client(format_address(head.peer)), head.peer
+            observers.log.record(self._client, (head, response, began_s), body_size, self._service.clock.wall_s)
+        if observers.metrics is not None:
+            observers.metrics.measure(monotonic() - began_s, 1)
 
     def _sent_sizes(self, unsent: int) -> list[int]:
         """Return how many bytes of each body were sent, given the unsent bytes at the end."""

@@ -5,13 +5,15 @@ from fastfile.server.net.connection cimport Connection
 from fastfile.server.net.http1.connection cimport make_connection
 from fastfile.server.net.poller cimport Poller, Watcher
 from fastfile.server.net.service cimport Service
-from fastfile.server.net.transport cimport Transport, make_plain_transport
+from fastfile.server.net.transport cimport Copying, Transport, make_plain_transport
 
 cdef int ACCEPTS, SECURE_ACCEPTS, TOGETHER
 
 cdef class Listener(Watcher):
     cdef Service _service
-    cdef object _socket, _complaints, _on_exhausted, _tls
+    cdef readonly object listening
+    cdef object _on_exhausted, _tls
+    cdef Copying _copying
     cdef int _fd
     cdef Py_ssize_t _max_connections, _crowded
     cdef double _shed_after_s
@@ -23,7 +25,6 @@ cdef class Listener(Watcher):
     @cython.locals(connection=Connection, service=Service, fd=int, address=bytes, accepted=tuple, data=bytearray,
                    is_admitted=bint)
     cdef bint _gather(self, list fresh, list said, int most) except -1
-    @cython.locals(service=Service)
     cdef Transport _make_transport(self, int fd, bytes address)
     cdef _drop(self, Connection connection, int fd, bytes address)
     @cython.locals(now_s=double, poller=Poller, service=Service)

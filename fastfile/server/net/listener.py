@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastfile.sendfile import accept, close
-from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import format_address
 from fastfile.server.net.connection import Connection
 from fastfile.server.net.handshakes import kept_s
 from fastfile.server.net.http1.connection import make_connection
 from fastfile.server.net.poller import READ, Watcher
 from fastfile.server.net.service import Service
-from fastfile.server.net.transport import Transport, make_plain_transport
+from fastfile.server.net.transport import Copying, Transport, make_plain_transport
 
 if TYPE_CHECKING:
     from fastfile.server.net.tls.transport import TlsEndpoint
@@ -43,18 +42,17 @@ class Listener(Watcher):
         service: Service,
         listening: socket.socket,
         max_connections: int,
-        complaints: Complaints,
         on_exhausted: Callable[[OSError], None],
         tls: TlsEndpoint | None = None,
     ) -> None:
         self._service = service
-        self._socket = listening
+        self.listening = listening
         self._fd = listening.fileno()
         self._kept_s = kept_s(listening)
         self._max_connections = max_connections
         self._crowded = max_connections - max_connections // 10  # above it, long-idle connections are closed
         self._shed_after_s = 0.0
-        self._complaints = complaints
+        self._copying = Copying()
         self._tls = tls
         self._on_exhausted = on_exhausted
         self._paused = False
@@ -121,7 +119,7 @@ class Listener(Watcher):
             if not is_admitted:
                 close(fd)
                 peer = format_address(address)
-                self._complaints.complain("client", f"refuses {peer}: it has reached --max-per-client")
+                service.observers.complaints.complain("client", f"refuses {peer}: it has reached --max-per-client")
                 continue
             connection: Connection | None = None
             try:
@@ -138,10 +136,8 @@ class Listener(Watcher):
 
     def _make_transport(self, fd: int, address: bytes) -> Transport:
         if self._tls is None:
-            return make_plain_transport(fd, address, self._service.copying)
-        service = self._service
-        has_preface = service.has_prefaces and service.proxies.are_trusted(address)  # type: ignore[union-attr]
-        return self._tls.make_transport(fd, address, has_preface)
+            return make_plain_transport(fd, address, self._copying)
+        return self._tls.make_transport(fd, address, self._service.clients.send_preface(address))
 
     def _drop(self, connection: Connection | None, fd: int, address: bytes) -> None:
         """Close a connection that could not be set up or kept."""
@@ -166,8 +162,8 @@ class Listener(Watcher):
         poller = service.poller
         if poller.count <= self._crowded or now_s < self._shed_after_s:
             return
-        silent_s = now_s + service.head_timeout_s - SILENT_S
-        idle_s = now_s + service.idle_timeout_s * (1 - IN_USE)
+        silent_s = now_s + service.limits.head_timeout_s - SILENT_S
+        idle_s = now_s + service.limits.idle_timeout_s * (1 - IN_USE)
         idle = [
             watcher
             for watcher in poller.watchers()
@@ -201,4 +197,4 @@ class Listener(Watcher):
         self._stopped = True
         self._service.poller.change(self._fd, 0)
         self._service.poller.forget(self._fd)
-        self._socket.close()
+        self.listening.close()

@@ -7,27 +7,39 @@ from fastfile.server.net.clients cimport Clients
 from fastfile.server.metrics.counters cimport Metrics
 from fastfile.server.net.poller cimport Poller
 from fastfile.server.net.http1.reader cimport RequestReader
-from fastfile.server.net.transport cimport Copying
+
+cdef class Limits:
+    cdef readonly object parser
+    cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
+    cdef readonly Py_ssize_t least_progress
+
+cdef class Observers:
+    cdef readonly AccessLog log
+    cdef readonly Metrics metrics
+    cdef readonly object complaints
+    cdef readonly bint see_responses
+
+cdef class Tails:
+    cdef Clock _clock
+    cdef long long _date_s
+    cdef bytes _persistent, _persistent_1_0, _closing
+    cpdef bytes choose(self, bint close, bint is_current)
+    cdef _renew(self)
 
 cdef class Service:
     cdef readonly Responder handler, insecure
     cdef readonly Poller poller
-    cdef readonly object limits, offload, disk, complaints, proxies
+    cdef readonly object offload, disk
     cdef public RequestReader reader
     cdef public object http2, uploads
-    cdef readonly Copying copying
-    cdef readonly bint is_observed, has_prefaces
     cdef readonly Clock clock
-    cdef readonly AccessLog log
     cdef readonly Clients clients
-    cdef readonly Metrics metrics
-    cdef readonly double head_timeout_s, body_timeout_s, idle_timeout_s, write_timeout_s
-    cdef readonly Py_ssize_t least_progress
+    cdef readonly Observers observers
+    cdef readonly Limits limits
+    cdef readonly Tails tails
     cdef public bint draining
     cdef readonly bytearray buffer
-    cdef long long _date_s
-    cdef bytes _persistent, _persistent_1_0, _closing
-    cpdef bytes tail(self, bint close, bint is_current)
     @cython.locals(reader=RequestReader)
     cdef RequestReader shared_reader(self)
-    cdef _renew_tails(self)
+    @cython.locals(limits=Limits)
+    cpdef drain(self, double idle_timeout_s, double head_timeout_s)

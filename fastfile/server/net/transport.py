@@ -88,7 +88,7 @@ class Transport:
 
 
 class Copying:
-    """The file systems whose files are read and sent because sendfile(2) refuses them; all connections share it."""
+    """The file systems whose files are read and sent because sendfile(2) refuses them. Shared by connections."""
 
     __slots__ = ("_devices",)
 

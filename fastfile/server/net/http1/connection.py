@@ -41,7 +41,7 @@ class Http1Connection(Handover):
         self._set_up_output(service, transport)
         self._reader: RequestReader | None = None  # once it keeps input; otherwise the service's shared one
         self._opening: Opening | None = None  # input before the first request
-        if service.has_prefaces and service.proxies.are_trusted(transport.peer):  # type: ignore[union-attr]
+        if service.clients.send_preface(transport.peer):
             self._opening = Opening()
 
     def on_result(self, job: Future[Any]) -> None:
@@ -156,7 +156,7 @@ class Http1Connection(Handover):
         if head is None:
             return False
         head.peer = self._transport.peer
-        proxies = self._service.proxies
+        proxies = self._service.clients.proxies
         if proxies is not None:
             head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
         if self._transport.kind != PLAIN and not self._is_secure(head):
@@ -208,7 +208,7 @@ class Http1Connection(Handover):
         elif service.uploads is not None and service.uploads.takes(head):
             self._become_upload(head, reader.unread())
             return
-        elif head.content_length > service.limits.body or (
+        elif head.content_length > service.limits.parser.body or (
             head.expect and head.minor_version and not reader.has_more()
         ):
             # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
@@ -225,7 +225,7 @@ class Http1Connection(Handover):
         if response.status >= 400:
             self._refuse_body(head, response, began_s)
             return
-        if head.content_length > service.limits.body:
+        if head.content_length > service.limits.parser.body:
             close_source(response.source)
             self._refuse_body(head, service.handler.refuse(make_too_large(), head), began_s)
             return
@@ -318,15 +318,15 @@ class Http1Connection(Handover):
         if reader is None:
             if responded or before != HEAD:
                 self.state = IDLE
-                self.deadline_s = now_s + service.idle_timeout_s
+                self.deadline_s = now_s + service.limits.idle_timeout_s
         elif reader.is_in_body():
             if before != BODY:
                 self.state = BODY
-                self.deadline_s = now_s + service.body_timeout_s
+                self.deadline_s = now_s + service.limits.body_timeout_s
         elif responded or before != HEAD:
             is_in_head = reader.is_in_head()
             self.state = HEAD if is_in_head else IDLE
-            self.deadline_s = now_s + (service.head_timeout_s if is_in_head else service.idle_timeout_s)
+            self.deadline_s = now_s + (service.limits.head_timeout_s if is_in_head else service.limits.idle_timeout_s)
         self._wait_for(READ)
 
     def _drop_work(self) -> None:

@@ -40,6 +40,5 @@ class Opening:
 
 
 def _refuse(service: Service, reason: str) -> NoReturn:
-    if service.complaints is not None:
-        service.complaints.complain("proxy", reason)
+    service.observers.complaints.complain("proxy", reason)
     raise ConnectionAbortedError(reason)

@@ -100,7 +100,7 @@ class Output(Connection):
             self._transport.note_last(size)
         sent = self._transport.send_response(wire_head, tail, response.parts)
         if sent == size:
-            if self._service.is_observed:
+            if self._service.observers.see_responses:
                 self._note_sent(sent)
                 self._note_all_sent()
             return
@@ -120,18 +120,18 @@ class Output(Connection):
         """Count a response that is about to be sent, and return the end of its head."""
         service = self._service
         self._requests += 1
-        if service.is_observed:
+        if service.observers.see_responses:
             if self._journal is None:
                 self._journal = Journal(service)
             self._journal.note(head, response, began_s)
         if response.status == 101:
             assert isinstance(response, Upgrade)
             self._session = response.session
-            return service.tail(False, True)
-        return service.tail(self._closing, head is None or head.minor_version != 0)
+            return service.tails.choose(False, True)
+        return service.tails.choose(self._closing, head is None or head.minor_version != 0)
 
     def _note_sent(self, sent: int) -> None:
-        metrics = self._service.metrics
+        metrics = self._service.observers.metrics
         if metrics is not None:
             metrics.add_sent(sent)
 
@@ -174,7 +174,7 @@ class Output(Connection):
         if self._reading is None:
             return False
         self.state = READING
-        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        self.deadline_s = service.clock.monotonic_s + service.limits.write_timeout_s
         self._wait_for(0)
         return True
 
@@ -188,8 +188,8 @@ class Output(Connection):
     def _wait_to_send(self) -> None:
         """Wait for the client; the timeout restarts only when it has read as much as the least rate requires."""
         service, queue = self._service, self._queue
-        if self.state != SENDING or queue is None or queue.progress >= service.least_progress:
-            self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        if self.state != SENDING or queue is None or queue.progress >= service.limits.least_progress:
+            self.deadline_s = service.clock.monotonic_s + service.limits.write_timeout_s
             if queue is not None:
                 queue.progress = 0
         self.state = SENDING
@@ -205,7 +205,7 @@ class Output(Connection):
             self.deadline_s = inf
             self._wait_for(HANG_UP)
             return
-        self.deadline_s = service.clock.monotonic_s + service.write_timeout_s
+        self.deadline_s = service.clock.monotonic_s + service.limits.write_timeout_s
         self._wait_for(0)
 
     def _look_at_client(self) -> None:

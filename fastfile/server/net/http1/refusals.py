@@ -40,7 +40,6 @@ class Refusals(Output):
     def _refuse_unreadable(self, error: BadRequest, reader: RequestReader) -> None:
         if reader.is_at_tls():
             error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
-            if self._service.complaints is not None:
-                peer = format_address(self._transport.peer)
-                self._service.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
+            peer = format_address(self._transport.peer)
+            self._service.observers.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
         self._refuse(error, reader, reader.is_at_head_request())

@@ -32,7 +32,7 @@ class Http1Upload(Http1Connection):
     def begin(self, head: RequestHead, data: bytes) -> None:
         """Respond to a request; ``data`` follows its head."""
         service = self._service
-        body = self._body = UploadBody(self, head, data, service.limits)
+        body = self._body = UploadBody(self, head, data, service.limits.parser)
         answer = service.handler.respond(Upload(head, body))
         began_s = service.clock.monotonic_s
         if isinstance(answer, Deferred):

@@ -191,7 +191,7 @@ class Http2Connection(Http2Output):
         transport = self._transport
         head.peer = transport.peer
         head.is_secure = transport.kind == SECURE
-        proxies = self._service.proxies
+        proxies = self._service.clients.proxies
         if proxies is not None:
             head.peer = proxies.find_client(head.peer, head.field(b"x-forwarded-for"), head.field(b"forwarded"))
         refusal: HTTPError | None = self._session.heads.refusal
@@ -213,7 +213,7 @@ class Http2Connection(Http2Output):
                 transfer.job = service.offload.submit(answer.work, partial(self.on_result, transfer, answer))
             if transfer.job is not None:
                 is_timed = getattr(transfer.job, "is_timed", False)  # the job has deadlines of its own
-                transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.write_timeout_s
+                transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.limits.write_timeout_s
                 return
             answer = service.handler.refuse(make_busy(), head)
         if transfer.stream.is_complete or transfer.body is not None:
@@ -270,7 +270,7 @@ class Http2Connection(Http2Output):
     def _begin_body(self, stream: Stream) -> None:
         service, head = self._service, stream.head
         now_s = service.clock.monotonic_s
-        transfer = stream.transfer = Transfer(stream, BODY, now_s, now_s + service.body_timeout_s)
+        transfer = stream.transfer = Transfer(stream, BODY, now_s, now_s + service.limits.body_timeout_s)
         self._transfers.append(transfer)
         refusal = self._check(head)
         if refusal is not None:
@@ -280,7 +280,7 @@ class Http2Connection(Http2Output):
             from fastfile.server.net.http2.body import begin_upload
 
             begin_upload(self, transfer)
-        elif head.expect is not None or head.content_length > service.limits.body:
+        elif head.expect is not None or head.content_length > service.limits.parser.body:
             # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
             self._advance(transfer, service.handler.respond(head))
 
@@ -289,13 +289,13 @@ class Http2Connection(Http2Output):
         service, head = self._service, transfer.stream.head
         if response.status >= 400:
             self._begin(transfer, response)
-        elif head.content_length > service.limits.body:
+        elif head.content_length > service.limits.parser.body:
             close_source(response.source)
             self._refuse(transfer, make_too_large())
         else:
             transfer.response = response
             transfer.state = BODY
-            transfer.deadline_s = service.clock.monotonic_s + service.body_timeout_s
+            transfer.deadline_s = service.clock.monotonic_s + service.limits.body_timeout_s
             if head.expect is not None:
                 self._session.put_continue(transfer.stream)
 
@@ -313,8 +313,8 @@ class Http2Connection(Http2Output):
                 self._rest = MORE_FOLLOWS  # a client that gets a reset does not read the GOAWAY
                 self._finish()
                 return
-        elif self._sending_until_s == inf or session.writer.progress >= service.least_progress:
-            self._sending_until_s = now_s + service.write_timeout_s
+        elif self._sending_until_s == inf or session.writer.progress >= service.limits.least_progress:
+            self._sending_until_s = now_s + service.limits.write_timeout_s
             session.writer.progress = 0
         self._set_deadline(now_s)
         interest = WRITE if size or self._is_behind else 0
@@ -334,11 +334,11 @@ class Http2Connection(Http2Output):
         elif not session.is_between():
             if self.state != HEAD:
                 self.state = HEAD
-                self.deadline_s = now_s + service.head_timeout_s
+                self.deadline_s = now_s + service.limits.head_timeout_s
         elif self.state != IDLE or self._answered_id != session.last_id:
             self.state = IDLE
             self._answered_id = session.last_id
-            self.deadline_s = now_s + service.idle_timeout_s
+            self.deadline_s = now_s + service.limits.idle_timeout_s
 
     def _give_up(self) -> None:
         """Give up what took too long: single streams, or all if none makes progress."""

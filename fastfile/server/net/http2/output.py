@@ -35,8 +35,8 @@ class Http2Output(Connection):
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport)
         self._shared = shared
-        self._session = Session(service.limits, shared.max_streams, service.clock.monotonic_s, shared.scratch)
-        self._journal = Journal(service) if service.is_observed else None
+        self._session = Session(service.limits.parser, shared.max_streams, service.clock.monotonic_s, shared.scratch)
+        self._journal = Journal(service) if service.observers.see_responses else None
         self._transfers: list[Transfer] = []
         self._turns = 0  # number of sent pieces, for the order of transfers
         self._is_behind = False  # arrived frames wait for their turn
@@ -54,7 +54,7 @@ class Http2Output(Connection):
 
     def _wake(self, transfer: Transfer) -> None:
         transfer.state = SENDING
-        transfer.deadline_s = self._service.clock.monotonic_s + self._service.write_timeout_s
+        transfer.deadline_s = self._service.clock.monotonic_s + self._service.limits.write_timeout_s
         if self.state != CLOSED:
             self._wait_for(READ | WRITE)
 
@@ -97,7 +97,7 @@ class Http2Output(Connection):
         stream = self._session.open(True)
         transfer: Transfer | None = stream.transfer  # type: ignore[assignment]
         if transfer is None:
-            deadline_s = self._service.clock.monotonic_s + self._service.write_timeout_s
+            deadline_s = self._service.clock.monotonic_s + self._service.limits.write_timeout_s
             transfer = stream.transfer = Transfer(stream, SENDING, began_s, deadline_s)
             self._transfers.append(transfer)
         return transfer
@@ -106,8 +106,8 @@ class Http2Output(Connection):
         """Send the head of a response, and its body as the windows allow."""
         is_empty = response.body_size == 0
         self._session.put_head(transfer.stream.id, response.head, self._shared.date(), is_empty)
-        transfer.begin(response, self._service.clock.monotonic_s + self._service.write_timeout_s)
-        metrics = self._service.metrics
+        transfer.begin(response, self._service.clock.monotonic_s + self._service.limits.write_timeout_s)
+        metrics = self._service.observers.metrics
         if metrics is not None:
             metrics.count(transfer.stream.head, response)
         if is_empty:
@@ -241,7 +241,7 @@ class Http2Output(Connection):
             if sent < 0:
                 return False
             writer.drop_sent(sent)
-            metrics = self._service.metrics
+            metrics = self._service.observers.metrics
             if metrics is not None:
                 metrics.add_sent(sent)
         if self._journal is not None:
@@ -268,9 +268,9 @@ class Http2Output(Connection):
     def _expire(self, transfer: Transfer, now_s: float) -> bool:
         """Give up a transfer whose client read too little; False if it may continue."""
         service = self._service
-        if transfer.progress >= service.least_progress:
+        if transfer.progress >= service.limits.least_progress:
             transfer.progress = 0
-            transfer.deadline_s = now_s + service.write_timeout_s
+            transfer.deadline_s = now_s + service.limits.write_timeout_s
             return False
         self._cut(transfer, CANCEL)
         return True
