@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
-from fastfile.dev.first_build import Command
+from fastfile.dev.command import Command
 from fastfile.dev.pages import Log, Pages
 from fastfile.dev.prints import Submit
 from fastfile.dev.watcher import Watching

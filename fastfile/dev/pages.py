@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import Protocol
 
 from fastfile.clock import Clock
 from fastfile.dev.burst import Burst
 from fastfile.dev.changes import Change, path_components
-from fastfile.dev.first_build import Command, FirstBuild, describe_failure
+from fastfile.dev.command import Command, FailureNotice, FirstBuild
 from fastfile.dev.page import GONE, Page
 from fastfile.dev.prints import Print, Prints, Submit
 from fastfile.dev.served import Served
+from fastfile.dev.waiting import Waiting
 from fastfile.dev.watcher import Watcher, Watching
 from fastfile.protocol.websocket import GOING_AWAY, TRY_LATER
 from fastfile.site.handler import Handler
@@ -33,8 +34,6 @@ MAX_PAGES = 256  # open at once; the news of each can take some MB
 EARLY_S = 0.05  # how early a timer may fire
 LINGER_S = 30.0  # how long the watcher runs after the last page
 PING_S = 30.0
-COMMAND_S = 0.3  # how often to check whether the command of --run has ended
-WAIT_S = 3.0  # how long a request for a missing file waits for the end of a build
 
 
 class Log(Protocol):
@@ -43,20 +42,6 @@ class Log(Protocol):
     def say(self, text: str) -> None: ...
 
     def report_failure(self, error: BaseException) -> None: ...
-
-
-class Settling:
-    """Work for a thread: waits until the files are settled. All requests share one."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def __call__(self) -> None:
-        self._event.wait(WAIT_S)
-
-    def end(self) -> None:
-        """Release all waiters."""
-        self._event.set()
 
 
 class Pages:
@@ -72,22 +57,19 @@ class Pages:
         log: Log,
         command: Command | None = None,
     ) -> None:
-        self._handler = handler
         self._loop = loop
         self._clock = clock
-        self._submit = submit
         self._roots = [os.path.abspath(root) for root in watching.roots]
         self._on_failure = log.report_failure
-        self._command = command
-        self._first_build = None if command is None else FirstBuild(self._roots[0], command)
-        self._notice = b""  # on all pages: that the command failed
         self.is_closed = False
         self._pages: set[Page] = set()
         self._burst = Burst()
-        self._changed_s = -inf
         self._served = Served()
-        self._known_references: dict[tuple[bytes, bytes], set[bytes]] = {}
-        self._settling: Settling | None = None
+        first_build = None if command is None else FirstBuild(self._roots[0], command)
+        self._waiting = Waiting(self._burst, self._served, first_build)
+        self._notice = FailureNotice(command, loop, self._pages)
+        known_references: dict[tuple[bytes, bytes], set[bytes]] = {}
+        self._make_prints = partial(Prints, handler, loop, submit, known_references)
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_timer: asyncio.TimerHandle | None = None  # stops the watcher, or sends the next pings
@@ -115,28 +97,13 @@ class Pages:
         self._served.note_found(target, is_file)
 
     def wait(self, target: bytes, is_missing: bool) -> Callable[[], None] | None:
-        """Return work for a thread that waits until the files are settled; None if they are.
-
-        It also waits for files that the last change has deleted, since many tools delete a build before they write it.
-        """
-        if self._first_build is not None:
-            if not self._first_build.is_over():
-                return self._first_build
-            self._first_build = None
-        is_gone = is_missing and self._served.was_found(target) and time.monotonic() < self._changed_s + WAIT_S
-        if self._burst.is_empty and not is_gone:
-            return None
-        if self._settling is None:
-            self._settling = Settling()
-        return self._settling
+        """Return work for a thread that waits until the files are settled; None if they are."""
+        return self._waiting.begin(target, is_missing)
 
     def close(self) -> None:
         """End all connections permanently: the pages connect again as soon as there is another server."""
         self.is_closed = True
-        if self._first_build is not None:
-            self._first_build.give_up()
-        if self._settling is not None:
-            self._settling.end()
+        self._waiting.close()
         for page in list(self._pages):
             page.close_with(GOING_AWAY)
         self._stop_watching()
@@ -149,8 +116,8 @@ class Pages:
         self._watcher.start()
         if len(self._pages) == 1:
             self._set_last_timer(PING_S, self._ping)
-            self._look_at_command()
-        page.show(self._notice)
+            self._notice.look()
+        page.show(self._notice.text)
 
     def _on_page_end(self, page: Page) -> None:
         self._pages.discard(page)
@@ -167,17 +134,6 @@ class Pages:
         if self._pages:
             self._set_last_timer(PING_S, self._ping)
 
-    def _look_at_command(self) -> None:
-        """Show on all pages that the command of --run has failed, as soon as it has."""
-        if self._command is None or self._notice or not self._pages:
-            return
-        self._notice = describe_failure(self._command)
-        if self._notice:
-            for page in self._pages:
-                page.show(self._notice)
-        elif self._command.end() is None:
-            self._loop.call_later(COMMAND_S, self._look_at_command)
-
     def _set_last_timer(self, delay_s: float, callback: Callable[[], None]) -> None:
         if self._last_timer is not None:
             self._last_timer.cancel()
@@ -186,8 +142,9 @@ class Pages:
     def _on_changes(self, changes: Sequence[Change]) -> None:
         """Record the watcher's changes; none at all means that from now on everything is seen."""
         if changes:
-            self._changed_s = time.monotonic()
-            self._burst.note(changes, self._changed_s)
+            now_s = time.monotonic()
+            self._waiting.note_change(now_s)
+            self._burst.note(changes, now_s)
         self._schedule(0.0)
 
     def _on_news(self) -> None:
@@ -227,7 +184,7 @@ class Pages:
     async def _look(self) -> None:
         """Decide what to tell each page."""
         self._clock.begin_batch()
-        prints = Prints(self._handler, self._loop, self._submit, self._known_references)
+        prints = self._make_prints()
         for page in list(self._pages):
             await self._take_news(page, prints)
         if self._burst.over_s() > time.monotonic():
@@ -238,9 +195,7 @@ class Pages:
         is_held = any(page.held_since_s < inf for page in self._pages)
         if self._burst.over_s() <= time.monotonic():
             self._burst.clear(is_held)
-            if self._settling is not None:
-                self._settling.end()
-                self._settling = None
+            self._waiting.release()
 
     async def _take_news(self, page: Page, prints: Prints) -> None:
         is_new = bool(page.target) and page.target not in page.prints
@@ -288,7 +243,7 @@ class Pages:
         changed = await self._find_changed(page, prints)
         if not changed:
             page.held_since_s = inf
-            page.show(self._notice)
+            page.show(self._notice.text)
             return
         is_swap = page.target not in changed and all(map(_can_be_swapped, changed.values()))
         missing: set[bytes] = set()
@@ -301,7 +256,7 @@ class Pages:
         page.held_since_s = inf
         page.missing |= missing
         page.prints |= changed
-        page.show(self._notice)
+        page.show(self._notice.text)
         page.tell(b"swap " + b" ".join(sorted(changed)) if is_swap else b"reload")
 
     async def _find_changed(self, page: Page, prints: Prints) -> dict[bytes, Print]:

@@ -1,15 +1,20 @@
-"""The first build of a command that runs beside the server (--run): pages wait for it."""
+"""The command of --run, from the view of the pages: they wait for its first build, and show its failure."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
+from collections.abc import Collection
 from typing import Protocol
+
+from fastfile.dev.page import Page
 
 WAIT_S = 10.0
 LOOK_S = 0.05
 QUIET_S = 0.2  # the top of the root has not changed for this time
+END_LOOK_S = 0.3  # how often to check whether the command has ended
 _COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -52,6 +57,27 @@ class FirstBuild:
         except OSError:
             return False
         return bool(times_s) and time.time() - max(times_s) > QUIET_S
+
+
+class FailureNotice:
+    """``text`` says on all ``pages`` that the command has failed; it is empty until then. Lives on the event loop."""
+
+    def __init__(self, command: Command | None, loop: asyncio.AbstractEventLoop, pages: Collection[Page]) -> None:
+        self.text = b""
+        self._command = command
+        self._loop = loop
+        self._pages = pages
+
+    def look(self) -> None:
+        """Show the failure as soon as there is one. It looks until the command ends or the last page does."""
+        if self._command is None or self.text or not self._pages:
+            return
+        self.text = describe_failure(self._command)
+        if self.text:
+            for page in self._pages:
+                page.show(self.text)
+        elif self._command.end() is None:
+            self._loop.call_later(END_LOOK_S, self.look)
 
 
 def describe_failure(command: Command) -> bytes:
