@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-from fastfile.records import NamedTuple
 from fastfile.server.channel import Child, WorkerChannel, make_channel
+from fastfile.server.generations import Generation
 from fastfile.server.log.access import open_log
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
@@ -30,21 +30,13 @@ ENDS_WITHIN_S = 2.0  # for a killed process, unless its system call waits for a 
 LOOK_S = 0.005
 
 
-class Generation(NamedTuple):
-    """The workers that were started together, from one plan; a later one replaces them all."""
-
-    number: int
-    plan: Plan
-    is_reload: bool = False
-
-
 class Forker:
     """Forks the workers for the sockets of ``listening``. Owns the pipe that shows them the end of the supervisor."""
 
     def __init__(
         self, listening: Listening, errors: ErrorLog, metering: Metering | None, redirecting: Listening | None = None
     ) -> None:
-        self._listening = listening
+        self.listening = listening
         self._redirecting = redirecting
         self._errors = errors
         self._metering = metering
@@ -75,7 +67,7 @@ class Forker:
 
     def close_sockets(self) -> None:
         """Close the listening sockets of this process."""
-        self._listening.close()
+        self.listening.close()
         if self._metering is not None:
             self._metering.listening.close()
         if self._redirecting is not None:
@@ -97,10 +89,10 @@ class Forker:
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             self._errors.begin_worker(index)
-            sockets = self._listening.take(index, plan.config.workers)
+            sockets = self.listening.take(index, plan.config.workers)
             meter = None if self._metering is None else self._metering.make_meter(page)
             redirecting = [] if self._redirecting is None else self._redirecting.take(0, 1)
-            port = self._listening.endpoints[0].port
+            port = self.listening.endpoints[0].port
             gc.freeze()  # an owner of one of the descriptors below must not be collected and close its number again
             kept = {
                 self._alive_r,

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
 HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Their default action would end a server that is still starting. Only SIGTERM and SIGINT may do that.
 HELD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+KILL_MARGIN_S = 1.0  # after the grace period, by which a worker should have ended
+TELL_AFTER_S = 1.0  # after Ctrl+C in a terminal, if the stop takes longer
 
 
 def hold() -> None:
@@ -62,6 +65,37 @@ class SignalPipe:
         """Ignore the signals from now on, so that another SIGTERM does not turn a clean end into a death by signal."""
         for number in HANDLED[1:]:
             signal.signal(number, signal.SIG_IGN)
+
+
+class Stopping:
+    """The deadlines of a stop: when the operator is told that it waits for requests, and when workers are killed."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self._kill_at_s = self._tell_at_s = float("inf")
+
+    @property
+    def due_s(self) -> float:
+        """When the next of them passes; infinite if there is none."""
+        return min(self._kill_at_s, self._tell_at_s)
+
+    def begin(self, grace_s: float, in_terminal: bool) -> None:
+        """Set the deadlines; ``in_terminal``: by Ctrl+C, whose sender waits for the end."""
+        self.has_begun = True
+        self._kill_at_s = time.monotonic() + grace_s + KILL_MARGIN_S
+        if in_terminal:
+            self._tell_at_s = time.monotonic() + TELL_AFTER_S
+
+    def is_notice_due(self) -> bool:
+        """Tell whether to tell the operator now; True once."""
+        if time.monotonic() <= self._tell_at_s:
+            return False
+        self._tell_at_s = float("inf")
+        return True
+
+    def is_over(self) -> bool:
+        """Tell whether the workers have had their time."""
+        return time.monotonic() > self._kill_at_s
 
 
 def _ignore(*_: object) -> None:

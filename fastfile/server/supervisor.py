@@ -17,12 +17,13 @@ from fastfile.config.config import Config, Endpoint
 from fastfile.errors import ConfigError, StartError
 from fastfile.server.backoff import Restarts
 from fastfile.server.channel import ALIVE, ASK, READY, RENEW, Child, kill_hung, signal_children
-from fastfile.server.fork import Forker, Generation, await_ends, describe_end, reap, reopen_logs
+from fastfile.server.fork import Forker, await_ends, describe_end, reap, reopen_logs
+from fastfile.server.generations import Generations
 from fastfile.server.https.certificates import CertificateWatch, renew
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening
 from fastfile.server.resources import Plan, folders_of
-from fastfile.server.signals import SignalPipe, ends_on_hangup
+from fastfile.server.signals import SignalPipe, Stopping, ends_on_hangup
 from fastfile.server.systemd import Manager
 from fastfile.server.worker import RETIRE
 from fastfile.storage.mount_table import MountWatch
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 MAX_FAILED_STARTS = 3  # failures of one worker before the server, or a reload, counts as failed
 SPAWN_RETRY_S = 1.0  # delay after the system had no process or descriptor for a worker
-KILL_MARGIN_S = 1.0  # after the grace period, by which a worker should have ended
-TELL_AFTER_S = 1.0  # after Ctrl+C in a terminal, for what takes longer
 LONGEST_SLEEP_S = 86400.0  # poll(2) takes an int of milliseconds
 MAX_DRAINING = 8  # generations that finish their transfers: each uses the memory of all its workers
 
@@ -61,22 +60,17 @@ class Supervisor:
         follower: FollowerProcess | None = None,
     ) -> None:
         self._reread = reread
-        self._listening = listening
         self._errors = errors
         self._manager = manager
         self._metering = metering
-        self._on_ready: OnReady | None = on_ready
-        self._current = Generation(0, plan)
-        self._settled = self._current  # the last generation whose workers were all ready
-        self._generations = 0
-        self._pending: Callable[[], None] | None = None  # the next replacement, while a generation is still starting
+        self._on_ready = on_ready
+        self._generations = Generations(plan)
         self._children: dict[int, Child] = {}
         self._followers = () if follower is None else (follower,)
         for each in self._followers:
             each.workers = self._children
         self._restarts = Restarts()
-        self._stopping = False
-        self._kill_at_s = self._tell_at_s = float("inf")
+        self._stopping = Stopping()
         self._watch = CertificateWatch()
         self._mounts = MountWatch()
         self._mounts.begin(folders_of(plan))
@@ -100,14 +94,14 @@ class Supervisor:
 
     @property
     def _config(self) -> Config:
-        return self._current.plan.config
+        return self._generations.current.plan.config
 
     @property
     def _silence_s(self) -> float:
         return self._config.heartbeat_timeout or float("inf")
 
     def _is_current(self, child: Child) -> bool:
-        return child.generation == self._current.number
+        return child.generation == self._generations.current.number
 
     def _spawn_missing(self) -> None:
         there = {child.index for child in self._children.values() if self._is_current(child)}
@@ -118,14 +112,14 @@ class Supervisor:
     def _spawn(self, index: int) -> None:
         """Start a worker; if the system has no process or descriptor for it, try again later."""
         try:
-            child = self._forker.start_worker(index, self._current)
+            child = self._forker.start_worker(index, self._generations.current)
         except OSError as error:
             self._on_failed_spawn(index, error)
         else:
             self._children[child.pid] = child
 
     def _on_failed_spawn(self, index: int, error: OSError) -> None:
-        if self._on_ready is not None:
+        if self._generations.settled is None:
             raise StartError(f"cannot start a worker: {error.strerror}") from error
         self._errors.say(f"cannot start a worker: {error.strerror}; trying again in {SPAWN_RETRY_S:.0f} s")
         self._restarts.plan(index, SPAWN_RETRY_S)
@@ -139,7 +133,7 @@ class Supervisor:
         if self._mounts.fd >= 0:
             poll.register(self._mounts.fd, select.POLLPRI)
         for fd, _ in poll.poll(self._sleep_ms()):
-            if fd == self._mounts.fd and self._mounts.has_changed() and not self._stopping:
+            if fd == self._mounts.fd and self._mounts.has_changed() and not self._stopping.has_begun:
                 self._replace_by(self._renew)
             end = connected.get(fd)
             if isinstance(end, Child):
@@ -158,34 +152,32 @@ class Supervisor:
         for follower in self._followers:
             follower.kill_hung(self._silence_s)
             follower.start_due()
-        if not self._stopping and self._watch.has_changed(self._current.plan.contexts):
+        if not self._stopping.has_begun and self._watch.has_changed(self._generations.current.plan.contexts):
             self._replace_by(self._renew_certificates)
         self._errors.flush()
         self._manager.beat()
-        if time.monotonic() > self._tell_at_s:
-            self._tell_at_s = float("inf")
+        if self._stopping.is_notice_due():
             self._errors.say(f"requests in flight get {self._config.grace:g} s; press Ctrl+C again to stop now")
-        if time.monotonic() > self._kill_at_s:
+        if self._stopping.is_over():
             self._kill_all()
 
     def _sleep_ms(self) -> int | None:
         late = (child.due_s(self._silence_s) for child in self._children.values())
         starts = (follower.due_s(self._silence_s) for follower in self._followers)
-        due_s = min(self._kill_at_s, self._tell_at_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
+        due_s = min(self._stopping.due_s, self._manager.due_s, self._restarts.due_s, *late, *starts)
         sleep_s = min(max(0.0, due_s - time.monotonic()), LONGEST_SLEEP_S)
         return None if due_s == float("inf") else int(sleep_s * 1000) + 1
 
     def _on_signal(self, number: int) -> None:
-        if number == signal.SIGINT and self._stopping:
+        has_begun = self._stopping.has_begun
+        if number == signal.SIGINT and has_begun:
             self._kill_all()
-        elif number in (signal.SIGTERM, signal.SIGINT) and not self._stopping:
-            self._stop()
-            if number == signal.SIGINT and self._ends_on_hangup:
-                self._tell_at_s = time.monotonic() + TELL_AFTER_S
-        elif number == signal.SIGHUP and not self._stopping:
+        elif number in (signal.SIGTERM, signal.SIGINT) and not has_begun:
+            self._stop(number == signal.SIGINT and self._ends_on_hangup)
+        elif number == signal.SIGHUP and not has_begun:
             if self._ends_on_hangup:
                 self._errors.say("the terminal was closed (SIGHUP): stopping")
-                self._stop()
+                self._stop(False)
             else:
                 self._replace_by(self._reload)
         elif number == signal.SIGUSR1:
@@ -193,42 +185,37 @@ class Supervisor:
         elif number == signal.SIGUSR2:
             self._ask_follower()
 
-    def _stop(self) -> None:
+    def _stop(self, in_terminal: bool) -> None:
         """Let the workers finish requests in flight, within the grace period."""
-        self._stopping = True
+        self._stopping.begin(self._config.grace, in_terminal)
         self._manager.stopping()
         self._restarts.clear()
         for follower in self._followers:
             follower.stop()
-        self._kill_at_s = time.monotonic() + self._config.grace + KILL_MARGIN_S
         signal_children(signal.SIGTERM, self._children.values())
         # Each worker accepts the clients in its queue, then closes it: later ones are refused instead of left waiting.
         self._forker.close_sockets()
-
-    @property
-    def _is_starting(self) -> bool:
-        return self._on_ready is not None or self._current is not self._settled
 
     def _replace_by(self, replace: Callable[[], None]) -> None:
         """Replace the workers now, or after the starting generation is ready or has failed.
 
         So however many signals arrive, only one generation is starting, with at most one replacement after it.
         """
-        if self._is_starting:
-            if self._pending != self._reload:  # which includes the other kinds of replacement
-                self._pending = replace
-        else:
+        generations = self._generations
+        if not generations.is_starting:
             replace()
+        elif generations.pending != self._reload:  # which includes the other kinds of replacement
+            generations.pending = replace
 
     def _reload(self) -> None:
         """Replace all workers by ones with the current settings; if those are wrong, nothing changes."""
         self._manager.reloading()
         try:
-            plan = self._reread(self._current.plan)
+            plan = self._reread(self._generations.current.plan)
         except (ConfigError, StartError, OSError) as error:
             self._refuse_reload(str(error))
             return
-        self._listening.widen(plan.config)
+        self._forker.listening.widen(plan.config)
         self._mounts.begin(folders_of(plan))
         self._begin_generation(plan, True)
 
@@ -240,28 +227,27 @@ class Supervisor:
 
     def _renew(self) -> None:
         """Replace all workers by ones with the same settings, which look at the roots and their disks again."""
-        self._begin_generation(self._current.plan, False)
+        self._begin_generation(self._generations.current.plan, False)
 
     def _renew_certificates(self) -> None:
         """Replace all workers by ones with the current certificates; if those are wrong, nothing changes."""
-        plan = renew(self._current.plan, self._errors.say)
+        plan = renew(self._generations.current.plan, self._errors.say)
         if plan is not None:
             self._begin_generation(plan, False)
 
     def _begin_generation(self, plan: Plan, is_reload: bool) -> None:
-        self._generations += 1
-        self._current = Generation(self._generations, plan, is_reload)
+        self._generations.begin(plan, is_reload)
         self._restarts.clear()
         self._spawn_missing()
 
     def _roll_back(self, cause: str) -> None:
         """Continue with the settled workers: no worker can serve with the new settings."""
-        self._current = self._settled
+        self._generations.roll_back()
         self._retire_others()
         self._restarts.forget()
         self._refuse_reload(cause)
         self._spawn_missing()
-        self._begin_pending()
+        self._generations.begin_pending()
 
     def _retire_others(self) -> None:
         """Let the workers of other generations finish their transfers, and stop the oldest if there are too many."""
@@ -269,11 +255,6 @@ class Supervisor:
         signal_children(RETIRE, others)
         too_old = sorted({child.generation for child in others})[:-MAX_DRAINING]
         signal_children(signal.SIGTERM, [child for child in others if child.generation in too_old])
-
-    def _begin_pending(self) -> None:
-        if self._pending is not None:
-            begin, self._pending = self._pending, None
-            begin()
 
     def _receive(self, child: Child) -> None:
         for line in child.receive():
@@ -284,7 +265,7 @@ class Supervisor:
                 self._settle(line.removeprefix(READY).decode(errors="replace"))
             elif line == RENEW:
                 # The first request of a generation: the other workers need it too.
-                if not self._stopping and self._is_current(child):
+                if not self._stopping.has_begun and self._is_current(child):
                     self._replace_by(self._renew)
             elif line == ASK:
                 self._ask_follower()
@@ -294,26 +275,28 @@ class Supervisor:
     def _settle(self, sandbox: str) -> None:
         """When the last worker of a generation is ready, report it, and retire the previous generation."""
         ready = [child for child in self._children.values() if self._is_current(child) and child.is_ready]
-        if self._stopping or not self._is_starting or len(ready) < self._config.workers:
+        generations = self._generations
+        if self._stopping.has_begun or not generations.is_starting or len(ready) < self._config.workers:
             return
-        self._settled = self._current
+        is_first = generations.settled is None
+        generations.settle()
         self._retire_others()
         self._manager.ready()
-        if self._on_ready is not None:
-            self._on_ready(self._listening.endpoints, self._listening.notices, sandbox)
-            self._on_ready = None
-        elif self._current.is_reload:
+        if is_first:
+            listening = self._forker.listening
+            self._on_ready(listening.endpoints, listening.notices, sandbox)
+        elif generations.current.is_reload:
             if self._metering is not None:
                 self._metering.board.note_reload(True)
             count = self._config.workers
             self._errors.say(f"reloaded the settings; {count} {'worker serves' if count == 1 else 'workers serve'}")
-        self._begin_pending()
+        self._generations.begin_pending()
 
     def _on_end(self, child: Child, status: int) -> None:
         while child.fd >= 0:
             self._receive(child)
         self._forker.retire(child.page)
-        if not self._stopping and self._is_current(child):
+        if not self._stopping.has_begun and self._is_current(child):
             self._on_death(child, status)
         elif child.message and child.is_ready:
             self._errors.say(f"worker {child.pid} ended: {child.message}")
@@ -325,9 +308,9 @@ class Supervisor:
             self._metering.board.count_restart()
         failures = self._restarts.count(child.index, time.monotonic() - child.born_s)
         if child.message or failures >= MAX_FAILED_STARTS:
-            if self._on_ready is not None:
+            if self._generations.settled is None:
                 raise StartError(cause)
-            if self._current.plan != self._settled.plan:
+            if self._generations.current.plan != self._generations.settled.plan:
                 self._roll_back(cause)
                 return
         delay_s = self._restarts.delay_s(child.index)
@@ -343,7 +326,7 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         """Kill all workers and wait for their ends, except for those that wait for a disk."""
-        self._stopping = True
+        self._stopping.has_begun = True
         signal_children(signal.SIGKILL, self._children.values())
         for pid in await_ends(self._children):
             self._errors.say(f"worker {pid} waits for a disk that does not answer; it ends when the disk answers")
