@@ -13,12 +13,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from fastfile.errors import HTTPError, make_failure, make_too_slow, make_unavailable
-from fastfile.message import PENDING, Pending
+from fastfile.message import Pending
 from fastfile.middleware.proxy import Forward, Received
-from fastfile.protocol.upstream import NoResponse, ResponseReader, UpstreamError, UpstreamHead
+from fastfile.protocol.upstream import NoResponse, UpstreamError, UpstreamHead
 from fastfile.relayed import ClientGone
 from fastfile.server.net.poller import READ, WRITE, Watcher
 from fastfile.server.proxying.connector import describe
+from fastfile.server.proxying.incoming import Incoming
 from fastfile.server.proxying.outgoing import Outgoing
 from fastfile.server.proxying.streams import Stream
 from fastfile.server.proxying.tunnel import TunnelSession, has_hung_up
@@ -50,6 +51,24 @@ class Job(Future[Any]):
         return super().cancel()
 
 
+class Attempts:
+    """Decides whether an exchange may connect once more. ``number`` is that of the request to the connector, or 0."""
+
+    def __init__(self, began_s: float) -> None:
+        self.number = 0
+        self._began_s = began_s
+        self._unanswered = 0  # connections that ended without a response
+
+    def may_connect(self, now_s: float) -> bool:
+        """Tell whether the upstream may still be restarting."""
+        return now_s + RETRY_EACH_S <= self._began_s + RETRY_FOR_S
+
+    def may_repeat(self) -> bool:
+        """Note that a connection ended without a response, and tell whether to send the request again."""
+        self._unanswered += 1
+        return self._unanswered <= MAX_TRIES
+
+
 class Exchange(Watcher):
     """Sends ``forward``, and results in a Received, or an HTTPError that names the upstream."""
 
@@ -58,10 +77,9 @@ class Exchange(Watcher):
         self._forward = forward
         self._upstream = upstreams.config.proxy[forward.place]
         self._stream: Stream | None = None
-        self._reader = ResponseReader(forward.method, forward.upgrades)
+        self._incoming = Incoming(forward)
         self._outgoing = Outgoing(forward, upstreams.loop, self.on_ready)
-        self._began_s = upstreams.loop.time()
-        self._number = 0  # of the request to the connector
+        self._attempts = Attempts(upstreams.loop.time())
         self._job: Job | None = None
         self._on_done: Callable[[Future[Any]], None] | None = None
         self._wake: Callable[[], None] | None = None
@@ -69,10 +87,7 @@ class Exchange(Watcher):
         self._timer: asyncio.TimerHandle | None = None
         self._is_open = False
         self.is_reported = False
-        self._tries = 0  # connections that ended without a response
         self._session: TunnelSession | None = None
-        self._kept = b""  # content that arrived with the head, or before a reset
-        self._failure: OSError | None = None
 
     def __call__(self) -> Received:
         raise NotImplementedError("it is submitted")
@@ -94,24 +109,23 @@ class Exchange(Watcher):
         self._set_timer(
             self._outgoing.active_s + upstreams.config.proxy_timeout - upstreams.loop.time(), self._time_out
         )
-        self._number = upstreams.connector.connect(self._forward.place, self._on_connected, self._on_refused)
+        self._attempts.number = upstreams.connector.connect(self._forward.place, self._on_connected, self._on_refused)
 
     def _on_refused(self, code: int, text: str) -> None:
-        self._number = 0
+        self._attempts.number = 0
         if not self._maybe_retry():
             self._fail(describe(code, text))
 
     def _maybe_retry(self) -> bool:
         """Connect again in a moment, if the upstream may be restarting."""
-        loop = self._upstreams.loop
-        if loop.time() + RETRY_EACH_S > self._began_s + RETRY_FOR_S:
+        if not self._attempts.may_connect(self._upstreams.loop.time()):
             return False
         self._drop_stream()
         self._set_timer(RETRY_EACH_S, self._connect)
         return True
 
     def _on_connected(self, connected: socket.socket) -> None:
-        self._number = 0
+        self._attempts.number = 0
         upstreams = self._upstreams
         upstreams.clock.begin_batch()
         try:
@@ -146,7 +160,8 @@ class Exchange(Watcher):
         elif self._wake is not None:
             self._call_wake()
         elif self._interest & READ == 0 and self._stream is not None and has_hung_up(self._stream.fd):
-            self._drain()
+            self._incoming.drain(self._stream)
+            self._drop_stream()
         self._update_interest()
 
     def _on_error(self, error: OSError) -> None:
@@ -154,16 +169,15 @@ class Exchange(Watcher):
             self.close()
             return
         if self._job is None:  # the response has begun: its reader sees the failure
-            self._failure = error
+            self._incoming.failure = error
             self._drop_stream()
             if self._wake is not None:
                 self._call_wake()
             return
-        is_repeatable = self._forward.body is None and self._forward.method in _RETRIED and self._tries < MAX_TRIES
-        if is_repeatable and isinstance(error, NoResponse | ConnectionError) and not self._reader.has_begun:
-            self._tries += 1
-            if self._maybe_retry():
-                return
+        is_repeatable = self._forward.body is None and self._forward.method in _RETRIED
+        is_unanswered = isinstance(error, NoResponse | ConnectionError) and not self._incoming.reader.has_begun
+        if is_repeatable and is_unanswered and self._attempts.may_repeat() and self._maybe_retry():
+            return
         self._fail(str(error) if isinstance(error, UpstreamError) else describe(error.errno or 0, "failed"))
 
     def _update_interest(self) -> None:
@@ -178,7 +192,7 @@ class Exchange(Watcher):
             self._upstreams.poller.change(stream.fd, interest)
 
     def _receive_head(self) -> None:
-        stream, reader = self._stream, self._reader
+        stream, reader = self._stream, self._incoming.reader
         while self._job is not None and stream is not None and self._is_open:
             head = reader.take_head()
             if head is None:
@@ -195,11 +209,7 @@ class Exchange(Watcher):
 
     def _begin_body(self, head: UpstreamHead) -> None:
         self._set_timer(None)
-        try:
-            self._kept = self._reader.take(None)
-        except UpstreamError as error:
-            self._failure = error  # the head is sound: then it is a cut body
-        if self._kept or not self._reader.is_complete or self._failure is not None:
+        if self._incoming.begin_body():
             self._finish(Received(head.status, head.fields, head.size, self, None))
             return
         self.close_stream()
@@ -213,28 +223,18 @@ class Exchange(Watcher):
         assert stream is not None
         upstreams = self._upstreams
         upstreams.poller.forget(stream.fd)
-        self._session = session = TunnelSession(upstreams, stream, self._reader.rest)
+        self._session = session = TunnelSession(upstreams, stream, self._incoming.reader.rest)
         self._is_open = False
         upstreams.replace(self, session)
         self._finish(Received(101, head.fields, 0, None, session))
 
     def __next__(self) -> bytes | Pending:
         """Return content of the response; see Source. Raises OSError if it is cut."""
-        while True:
-            if self._kept:
-                kept, self._kept = self._kept, b""
-                return kept
-            if self._reader.is_complete:
-                self.close()
-                raise StopIteration
-            if self._failure is not None:
-                raise self._failure
-            if self._stream is None:
-                raise UpstreamError("closed the connection")
-            data = self._stream.receive()
-            if data is None:
-                return PENDING
-            self._kept = self._reader.take(data)
+        part = self._incoming.read(self._stream)
+        if part == b"":
+            self.close()
+            raise StopIteration
+        return part
 
     def wait(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -250,20 +250,6 @@ class Exchange(Watcher):
         if wake is not None:
             wake()
 
-    def _drain(self) -> None:
-        """Take what a connection still holds that was reset while the client was slow; the kernel bounds it."""
-        assert self._stream is not None
-        pieces = [self._kept]
-        try:
-            while not self._reader.is_complete and (data := self._stream.receive()) is not None:
-                pieces.append(self._reader.take(data))
-                if not data:
-                    break
-        except OSError as error:
-            self._failure = error
-        self._kept = b"".join(pieces)
-        self._drop_stream()
-
     def _time_out(self) -> None:
         self._upstreams.clock.begin_batch()
         if self._job is not None:
@@ -276,7 +262,7 @@ class Exchange(Watcher):
             else:
                 self._give_back(self._make_error(504, f"did not respond within {timeout_s:g} s"))
             return
-        self._failure = UpstreamError("sent nothing for too long")
+        self._incoming.failure = UpstreamError("sent nothing for too long")
         self._drop_stream()
         self._call_wake()
 
@@ -326,9 +312,9 @@ class Exchange(Watcher):
         """Close the connection, and give its place to another request."""
         self._set_timer(None)
         self._outgoing.drop()
-        if self._number:
-            self._upstreams.connector.cancel(self._number)
-            self._number = 0
+        if self._attempts.number:
+            self._upstreams.connector.cancel(self._attempts.number)
+            self._attempts.number = 0
         self._drop_stream()
         if self._is_open:
             self._is_open = False
