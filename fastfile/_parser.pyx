@@ -63,7 +63,7 @@ cdef enum:  # the phases of a head; twin: EMPTY_LINE and so on
 cdef enum:  # the phases of a body; twin: CONTENT and so on
     CONTENT, CHUNK_LINE, CHUNK_DATA, TRAILERS, COMPLETE
 
-# A request without these fields gets its response by its target and Accept-Encoding only.
+# Without these fields, the response depends on the target and Accept-Encoding only.
 cdef unsigned int NOT_PLAIN = (
     1 << RANGE | 1 << IF_MATCH | 1 << IF_NONE_MATCH | 1 << IF_MODIFIED_SINCE | 1 << IF_UNMODIFIED_SINCE
 )
@@ -168,7 +168,7 @@ cdef inline Py_ssize_t skip_target(uchar *data, Py_ssize_t position, Py_ssize_t 
     while stop - position >= 8:
         memcpy(&word, data + position, 8)
         low = word & ~HIGH_BITS
-        # Of a byte below 0x80, bit 7 of the first sum is set from ! on, of the second only for DEL.
+        # For a byte below 0x80: bit 7 of the first sum is set from ! on, and bit 7 of the second only for DEL.
         if (~(low + 0x5F * EACH_BYTE) | (low + EACH_BYTE) | word) & HIGH_BITS:
             break
         position += 8
@@ -182,7 +182,7 @@ cdef inline Py_ssize_t skip_value(uchar *data, Py_ssize_t position, Py_ssize_t s
     while stop - position >= 8:
         memcpy(&word, data + position, 8)
         low = word & ~HIGH_BITS
-        # No byte carries into the next: bit 7 of the first sum is set from SP on, of the second only for DEL.
+        # No byte carries into the next. Bit 7 of the first sum is set from SP on, and bit 7 of the second only for DEL.
         if (~(low + 0x60 * EACH_BYTE) | (low + EACH_BYTE)) & ~word & HIGH_BITS:
             break
         position += 8

@@ -38,7 +38,7 @@ CHUNK_SIZE_DIGITS = 15
 # The bytes of a chunked body that may be waste, as in Go since CVE-2023-39326. The framing of a chunk is no waste up to
 # CHUNK_FRAMING bytes (a size and two line ends), because a client may send a stream one byte at a time.
 CHUNK_OVERHEAD = 16384
-CHUNK_OVERHEAD_SHARE = 10  # plus one byte for each of so many bytes of content
+CHUNK_OVERHEAD_SHARE = 10  # and one more byte for this many bytes of content
 CHUNK_FRAMING = 16
 
 

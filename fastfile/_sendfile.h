@@ -222,7 +222,7 @@ static int ff_stat_in(int folder, const char *name, ff_signature *signature)
     return 0;
 }
 
-/* Open a file that no link leads to, folder by folder: where openat2 is missing. Does not follow ".." either. */
+/* Open a file folder by folder, where openat2 is missing. Follows no link and no "..". */
 static int ff_walk_beneath(int directory, const char *path)
 {
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW;
@@ -245,8 +245,8 @@ static int ff_walk_beneath(int directory, const char *path)
     }
 }
 
-/* Read a small regular file that no link leads to, all of it from memory. Returns its size; -1 if it is anything else,
-   or if it changed meanwhile. */
+/* Read a whole small file that is in memory. Returns its size; -1 if it is not a regular file, if a link leads to it, or
+   if it changed meanwhile. */
 static Py_ssize_t ff_read_beneath(int directory, const char *path, char *buffer, size_t limit, ff_signature *signature)
 {
     struct stat status;

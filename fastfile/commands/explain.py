@@ -74,7 +74,7 @@ USAGE = Usage(
     INTRODUCTION,
     (FIELD,),
     (
-        ("--fetch", "Send the request as a page asks for its scripts and data, instead of as a browser opens a page."),
+        ("--fetch", "Send the request of a page for its scripts and data, instead of that of a browser for a page."),
         ("--http2", "Ask in HTTP/2, and show its pseudo-headers."),
         HELP,
     ),

@@ -12,7 +12,7 @@ from fastfile.http.fields import split_list
 PART_OVERHEAD = 200
 # A multipart content may exceed the whole file by this much: two ranges of a tiny file are still two ranges.
 ALLOWANCE = 8192
-# Read digit by digit, a number stays below ten times this, which fits in 63 bits; no file has so many bytes.
+# Read digit by digit, a number stays below ten times this, which fits in 63 bits; no file is that long.
 ENOUGH = 10**17
 
 # The bytes from the first index up to, but not including, the second; never empty in a result.

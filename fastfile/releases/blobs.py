@@ -18,7 +18,7 @@ _THREADS = 4
 _LARGE_ATTEMPTS = 3
 # Bytes between two wanted blobs that cost less than another request.
 _GAP = 256 * 1024
-# Of one request: so many bytes are in memory for each thread, and once more for the blobs that are being written.
+# The most that one request fetches: each thread has this much in memory, and as much again while it writes blobs.
 _SPAN_LIMIT = MIB
 
 Bytes = bytes | memoryview

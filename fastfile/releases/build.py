@@ -122,7 +122,7 @@ class Build:
 
 
 class Checked:
-    """A file that is read from its beginning, once or more. No reader gets its last bytes if they are other ones."""
+    """A file that is read from its beginning, once or more. If the file has changed, no reader gets its last bytes."""
 
     def __init__(self, file: BinaryIO, expected: BuildFile, advance: Callable[[int], None]) -> None:
         self._file = file

@@ -61,7 +61,7 @@ class Place(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """A release. ``files`` are sorted by path. A blob without a place is an object of its own; the empty one is none.
+    """A release. ``files`` are sorted by path. A blob without a place is an object of its own, unless it is empty.
 
     ``previous`` is the release that was current when this one was published.
     """
@@ -73,7 +73,7 @@ class Manifest(NamedTuple):
     places: Mapping[str, Place]
 
     def to_bytes(self) -> bytes:
-        """Return the object."""
+        """Return the bytes of the object."""
         return _compress(_make_text(self))
 
 
@@ -129,7 +129,7 @@ def read_with_digest(store: Store, id: str, key: str | None = None, digest: str 
 
 
 def _check_object(body: bytes, id: str, digest: str | None) -> tuple[Manifest, str]:
-    """Return the manifest of an object and its digest. Raises ValueError: what is to be said after its key."""
+    """Return the manifest of an object and its digest. Raises ValueError with the reason."""
     found_digest = sha256(body).hexdigest()
     if digest is not None and found_digest != digest:
         raise ValueError(" has other bytes than the pointer says")
@@ -271,7 +271,7 @@ def _parse_blobs(rows: list[Any], packs: list[Any]) -> tuple[list[str], list[int
 
 
 def _check_numbers(values: list[Any], high: int) -> None:
-    """Raise ValueError unless all are integers from 0 to ``high``: true is none."""
+    """Raise ValueError unless all are integers from 0 to ``high``: true is not one."""
     if values and (set(map(type, values)) != {int} or min(values) < 0 or max(values) > high):
         raise ValueError("a wrong number")
 

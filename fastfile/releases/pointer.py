@@ -34,7 +34,7 @@ class Pointer(NamedTuple):
         return manifest_key(self.release) if self.restored is None else f"{RESTORED}{self.restored}"
 
     def to_bytes(self) -> bytes:
-        """Return the object."""
+        """Return the bytes of the object."""
         return json.dumps(self._asdict(), sort_keys=True).encode() + b"\n"
 
 

@@ -28,7 +28,7 @@ _OWN = re.compile(r"(blobs|packs)/[0-9a-f]{64}|(releases|restored)/[0-9TZ]+-[0-9
 class Pruned(NamedTuple):
     """The releases (by id) and the other objects that were deleted, or would be.
 
-    ``young`` of the releases that are kept are so only because of the grace period.
+    ``young`` counts the releases that only the grace period keeps.
     """
 
     releases: list[str]
@@ -76,7 +76,7 @@ def _choose_releases(history: History, keep: int | None, older_than_s: float | N
 
 
 def _mark(history: History, old: set[str]) -> set[str]:
-    """Return the keys of all objects that the releases need which are not old."""
+    """Return the keys of all objects that the remaining releases need."""
     kept = [manifest for manifest in history.releases if manifest.id not in old]
     marked = {manifest_key(manifest.id) for manifest in kept}
     if history.pointer and history.served:

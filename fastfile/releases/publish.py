@@ -23,7 +23,7 @@ from fastfile.releases.pointer import Pointer, move_pointer, read_pointer, read_
 from fastfile.releases.store import BLOBS, MIB, PACKS, Corrupt, NotModified, Store
 from fastfile.releases.uploads import run_all
 
-# A blob up to this size goes into a pack: a request costs about as much as the transfer of so many bytes.
+# A blob up to this size goes into a pack: a request costs about as much as the transfer of this many bytes.
 PACKED_LIMIT = MIB
 PACK_LIMIT = 16 * MIB
 # How many packs may be small before their blobs are packed again: a new replica reads each pack with a request.
@@ -38,7 +38,7 @@ class Progress(Protocol):
     """Receives the progress of a long run; ``advance`` may be called in any thread."""
 
     def begin(self, total: int) -> None:
-        """Begin a phase of so many bytes."""
+        """Begin a phase with this many bytes to do."""
 
     def advance(self, count: int) -> None:
         """Count bytes as done."""
@@ -229,8 +229,8 @@ def _keep_places(
 ) -> dict[str, Place]:
     """Return the places in packs that stay.
 
-    A pack of which less than half is still of use is given up, and so are small packs when there are many: what the
-    build has of them is packed again.
+    A pack that is more than half unused is given up, and so are small packs if there are many: what the build needs of
+    them is packed again.
     """
     if current is None:
         return {}

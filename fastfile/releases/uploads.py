@@ -14,8 +14,8 @@ _TICK_S = 0.1
 def run_all(tasks: Iterable[Callable[[], None]], tick: Callable[[], None]) -> None:
     """Run all tasks, and call ``tick`` in this thread meanwhile. Raises the first error.
 
-    Then no other task is begun. Those that are running are left to themselves, as ThreadPoolExecutor cannot do: the
-    interpreter would wait for its threads at the end.
+    After an error, no other task begins, and running ones are left to themselves. ThreadPoolExecutor cannot do that: at
+    the end, the interpreter waits for its threads.
     """
     waiting = deque(tasks)
     left = len(waiting)

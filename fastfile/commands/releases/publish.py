@@ -45,7 +45,8 @@ _VERIFY = Option(
     name="verify",
     kind=SWITCH,
     default=False,
-    help="Read what the store has of the release, and upload what is damaged again. It takes as long as a download.",
+    help="Read the contents of the release that the store has, and upload damaged ones again. It takes as long as a "
+    "download.",
 )
 
 USAGE = Usage(

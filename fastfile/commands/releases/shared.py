@@ -43,7 +43,8 @@ KEEP_ASSETS = Option(
     kind=AGE,
     default=30 * DAY_S,
     metavar="TIME",
-    help="How long files that pages load stay reachable after a release without them, for open tabs. "
+    help="Keep files that pages load reachable for this time after a release without them, because open tabs still "
+    "load them. "
     "Pages, documents and rule files go at once. 0 keeps none.",
 )
 CREDENTIALS = """\

@@ -118,8 +118,8 @@ class BuildOptions(OptionGroup):
         choice("auto", "content", "mtime"),
         default="auto",
         metavar="OF",
-        help="What entity tags are made of: the content, the mtime and size, or auto: the content of files whose time "
-        "is in whole seconds, as tools write it.",
+        help="What entity tags are made of: content, mtime (and size), or auto: the content where a file's time is in "
+        "whole seconds, as tools often set it, else mtime.",
     )
     cache_control: tuple[tuple[str, str], ...] = repeatable(
         CACHE_RULE,

@@ -96,8 +96,8 @@ class LimitOptions(OptionGroup):
         CLIENT_LIMIT,
         default=0,
         metavar="N",
-        help="Most connections of one client address (in IPv6, of a /64) to one worker; it closes others at once. "
-        "auto is 1024, with no limit for this machine's own addresses.",
+        help="Most connections of one client address (in IPv6, of a /64) to one worker; it closes further ones at "
+        "once. auto is 1024, with no limit for this machine's own addresses.",
         reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
         peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     )

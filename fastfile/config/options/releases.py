@@ -26,7 +26,7 @@ class ReleaseOptions(OptionGroup):
         seconds(0.1, 86400),
         default=5.0,
         metavar="TIME",
-        help="Time between two looks at the store for a new release. It is also looked for before any 404.",
+        help="Time between two checks of the store for a new release. The store is also checked before any 404.",
         reason="a look is one small conditional request: 520,000 a month for each replica, 0.21 $ at S3's list price",
     )
     store_max_age: float | None = option(

@@ -61,8 +61,8 @@ class ListenOptions(OptionGroup):
     allowed_host: tuple[str, ...] = repeatable(
         HOST,
         metavar="NAME",
-        help="Accept requests for this host name too; for .ngrok.app, all names below it; for *, any name. Repeat it "
-        "for more.",
+        help="Accept requests for this host name too. .ngrok.app stands for all names below it, * for any name. Repeat "
+        "it for more.",
         reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
         "rebinding)",
         peers="vite 403",
@@ -92,7 +92,7 @@ class ProcessOptions(OptionGroup):
         default=1,
         metavar="N",
         short="-w",
-        help="Number of worker processes, or auto: one for each CPU that affinity and cgroup quota leave.",
+        help="Number of worker processes, or auto: one for each CPU that affinity and the cgroup quota allow.",
     )
     loop: Literal["auto", "uvloop", "asyncio"] = option(
         choice("auto", "uvloop", "asyncio"), default="auto", metavar="NAME", help="Event loop: uvloop or asyncio."
@@ -117,7 +117,8 @@ class ProcessOptions(OptionGroup):
         seconds(0, 86400),
         default=30.0,
         metavar="TIME",
-        help="Kill and replace a worker or follower that is silent for this time; 0 never does. Not under a debugger.",
+        help="Kill and replace a worker or follower that is silent for this time. 0 turns this off, and so does a "
+        "debugger.",
         reason="a worker sends one each second; the slowest of disks answers within 30 s",
         peers="gunicorn 30 s; nginx, h2o and Caddy none",
     )

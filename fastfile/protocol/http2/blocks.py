@@ -13,7 +13,7 @@ CONNECTION_SPECIFIC = (b"connection", b"keep-alive", b"proxy-connection", b"tran
 
 
 def block_of(head: ResponseHead) -> bytes:
-    """Return the block of a head, without that of Date."""
+    """Return the block of a head, without the field Date."""
     if head.http2 is None:
         head.http2 = _encode_partial(head) if isinstance(head, PartialHead) else _encode(head)
     return head.http2

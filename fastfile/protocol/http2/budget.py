@@ -11,7 +11,7 @@ BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update f
 # The price of a reset while the response is deferred, as that of a listing is: the lookup and the thread take 130 µs
 # of CPU or more. A page that cancels 35 of them at once stays within the budget.
 DEFERRED_TOKENS = 27.0
-# The same of a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
+# The same for a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
 FORWARDED_TOKENS = 6.0
 # Work that had begun when its stream was reset also costs its CPU time, but at most this much: one click on "reload"
 # while a password is checked is not a flood.

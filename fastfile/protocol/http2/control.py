@@ -38,7 +38,7 @@ END = 3  # the body of ``stream`` was read to its end
 TOO_LARGE = 4  # it is larger than the limit
 RESET = 5  # ``stream`` has ended: the client reset it, or the server did because of its input
 CONTENT = 6  # content for the sink of ``stream`` has come
-PAUSE = 7  # there is more input, but so much of it brought no response that others should have their turn
+PAUSE = 7  # there is more input, but others have their turn first, because too much brought no response
 
 # A window update of this many bytes may belong to a download, which earns a token for as many. Go sends one for the
 # connection and one for the stream whenever a program has read 4 KiB; without data, they end at the largest window.
@@ -201,7 +201,7 @@ class Control(Sender):
             self.close_table()
 
     def _is_idle(self, stream_id: int) -> bool:
-        """Tell whether a stream was never open (§5.1); an even one would be the server's, which opens none."""
+        """Tell whether a stream was never open (§5.1); an even number would be the server's, which opens none."""
         return stream_id > self.last_id or stream_id & 1 == 0
 
     def _fail_stream(self, stream: Stream, code: int) -> int:

@@ -57,7 +57,7 @@ class FrameReader:
         return self._position == self._end
 
     def skip(self, expected: bytes) -> bool:
-        """Read these bytes; False if more input is needed. Raises ConnectionFailure for other bytes."""
+        """Read exactly these bytes; False if more input is needed. Raises ConnectionFailure for other bytes."""
         size = min(len(expected), self._end - self._position)
         if self.data[self._position : self._position + size] != expected[:size]:
             raise ConnectionFailure(PROTOCOL_ERROR, "no connection preface")
@@ -105,7 +105,7 @@ class FrameReader:
 
 
 class Scratch:
-    """Memory that the connections of a worker share, for frames on their way out; ``owner`` has written into it."""
+    """Memory that the connections of a worker share, for frames that wait to be sent. ``owner`` wrote into it last."""
 
     __slots__ = ("memory", "owner")
 

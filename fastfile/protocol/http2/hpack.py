@@ -10,7 +10,7 @@ from fastfile._parser_rules import FIELD_VALUE, TOKEN
 from fastfile.protocol.http2.constants import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionFailure
 from fastfile.protocol.http2.huffman import make_huffman
 
-OVERHEAD = 32  # bytes that each field counts in addition to its name and value (§4.1, RFC 9113 §6.5.2)
+OVERHEAD = 32  # bytes that count for each field, in addition to its name and value (§4.1, RFC 9113 §6.5.2)
 TABLE_SIZE = 4096  # of the dynamic table; the server keeps the default
 MAX_INTEGER = 1 << 24  # no meaningful integer is larger
 OWS = b" \t"
@@ -91,7 +91,7 @@ KINDS = {
 
 
 class HeaderField:
-    """A field, checked once: a repeated field from the table needs no look at its bytes.
+    """A field. It is checked once, so that a repeated field from the table is not checked again.
 
     ``is_valid``: name and value have the form that RFC 9113 §8.2.1 requires. ``line`` is that of HTTP/1.1.
     """

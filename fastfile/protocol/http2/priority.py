@@ -1,4 +1,4 @@
-"""Extensible priorities (RFC 9218 §4): urgency and whether parts of a response are of use."""
+"""Extensible priorities (RFC 9218 §4): urgency, and whether a client can use parts of a response."""
 
 from __future__ import annotations
 

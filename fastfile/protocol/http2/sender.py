@@ -30,7 +30,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.window = WINDOW_SIZE  # bytes that the server may send
-        self.initial = WINDOW_SIZE  # the same of a new stream
+        self.initial = WINDOW_SIZE  # the same for a new stream
         self.left = WINDOW_SIZE  # bytes that the client may send
 
 
@@ -56,7 +56,7 @@ class Sender:
             self.close(stream)
 
     def reset(self, stream_id: int, code: int) -> None:
-        """End a stream with RST_STREAM; endless causes for resets are charged (CVE-2025-8671)."""
+        """End a stream with RST_STREAM. Input that causes resets is charged (CVE-2025-8671)."""
         self.writer.put(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
         if len(self._resets) >= MAX_RESETS:
             del self._resets[next(iter(self._resets))]
@@ -122,7 +122,7 @@ class Sender:
         self.writer.put(GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + detail.encode())
 
     def widen(self, stream: Stream, size: int) -> None:
-        """Let the client send more on a stream: so much was dropped, or passed on by its sink."""
+        """Let the client send that much more on a stream: it was dropped, or passed on by its sink."""
         if not stream.is_closed and not stream.is_complete:
             stream.left += size
             self._widen(stream.id, size)

@@ -10,10 +10,10 @@ from fastfile.protocol.http2.priority import URGENCY, parse_priority
 
 
 class Sink(Protocol):
-    """Takes the content of a request, whose window stays closed by as much until Sender.widen()."""
+    """Takes the content of a request. The window shrinks by its size, until Sender.widen()."""
 
     def feed(self, data: bytes) -> None:
-        """Take content; the request may go on."""
+        """Take content; more may follow."""
 
 
 class Stream:

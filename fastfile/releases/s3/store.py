@@ -204,7 +204,7 @@ class S3Store:
                 "connect_timeout": timedelta(seconds=min(5, timeout_s)),
                 "timeout": timedelta(seconds=timeout_s),
             },
-            # The parts of a large object are repeated by obstore, everything else here.
+            # obstore retries the parts of a large object; everything else is retried here.
             retry_config={
                 "max_retries": 8 if is_large else 0,
                 "retry_timeout": timedelta(seconds=timeout_s),
