@@ -11,6 +11,7 @@ HANDSHAKE = (
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 TEXT, PING, PONG = 0x81, 0x89, 10
+MAX_PINGS = 4  # one each 30 s: then nothing more is said
 
 
 class Listener:
@@ -36,11 +37,14 @@ class Listener:
 
     def hear(self) -> str | None:
         """Return the next message; None at the end. Pings, which come where a machine is slow, are answered."""
+        pings = 0
         while head := self._file.read(2):
             size = head[1] if head[1] < 126 else int.from_bytes(self._file.read(2), "big")
             payload = self._file.read(size)
             if head[0] != PING:
                 return payload.decode() if head[0] == TEXT else None
+            pings += 1
+            assert pings <= MAX_PINGS, "the server says nothing"
             self._send(PONG, payload)
         return None
 
