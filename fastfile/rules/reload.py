@@ -51,6 +51,49 @@ class _Snapshot(NamedTuple):
     is_busy: bool  # an existing file cannot be read at the moment
 
 
+class _Watch:
+    """The stamps of the rule files: whether one changed, appeared or disappeared since they were opened."""
+
+    def __init__(self, root: Root, clock: Clock) -> None:
+        self._root = root
+        self._clock = clock
+        self._folder: Stamp | None = None
+        self._looked_s = clock.wall_s
+        self.present: tuple[Stamp, ...] = ()
+        self._absent: tuple[Stamp, ...] = ()
+        self.is_settled = False  # the stamps show every change from now on
+
+    def begin(self) -> None:
+        """Stamp the folder, before its files are opened, so that no change is missed."""
+        self._folder = make_folder_stamp(self._root)
+
+    def adopt(self, watched: Sequence[tuple[Stamp, bool]], is_busy: bool) -> None:
+        """Watch these stamps from now on."""
+        self.present = tuple([stamp for stamp, _ in watched if stamp.signature])
+        self._absent = tuple([stamp for stamp, _ in watched if not stamp.signature])
+        self.is_settled = not is_busy and all(settled for _, settled in watched)
+
+    def is_current(self) -> bool:
+        """Tell whether nothing has changed. Looks for files that appeared once a second, or if the folder changed."""
+        if not self.is_settled or not _are_fresh(self.present, self._clock):
+            return False
+        now_s = self._clock.wall_s
+        if now_s == self._looked_s and self._folder is not None and self._folder.is_fresh(self._clock):
+            return True
+        folder = make_folder_stamp(self._root)
+        if not _are_fresh(self._absent, self._clock):
+            return False
+        self._looked_s = now_s
+        self._folder = folder
+        return True
+
+    def absence(self) -> Stamp | None:
+        """Return the stamp of the folder if no file can have appeared in it; None otherwise."""
+        if not self.is_settled or self._clock.wall_s != self._looked_s or self._folder is None:
+            return None
+        return self._folder if self._folder.is_fresh(self._clock) else None
+
+
 class SiteRules:
     """The current rules. ``say`` gets the problems of the files, once per load.
 
@@ -74,8 +117,7 @@ class SiteRules:
         self._submit = submit
         self._plain_provider = provider
         self._hidden = hidden_names(tuple(name.encode() for name in (*provider.rule_files, *provider.unserved)))
-        self._looked_s = clock.wall_s
-        self._folder: Stamp | None = None
+        self._watch = _Watch(root, clock)
         self._retry_s = 0.0  # on the monotonic clock
         self._is_reading = False
         self._is_changed = False
@@ -102,23 +144,10 @@ class SiteRules:
 
     def refresh(self) -> bool:
         """Check whether a file changed, appeared or disappeared; tell whether the rules differ since the last call."""
-        if not self._is_reading and not self._is_current() and self._clock.monotonic_s >= self._retry_s:
+        if not self._is_reading and not self._watch.is_current() and self._clock.monotonic_s >= self._retry_s:
             self._begin_reading()
         changed, self._is_changed = self._is_changed, False
         return changed
-
-    def _is_current(self) -> bool:
-        if not self._is_settled or not _are_fresh(self._present, self._clock):
-            return False
-        now_s = self._clock.wall_s
-        if now_s == self._looked_s and self._folder is not None and self._folder.is_fresh(self._clock):
-            return True
-        folder = make_folder_stamp(self._root)
-        if not _are_fresh(self._absent, self._clock):
-            return False
-        self._looked_s = now_s
-        self._folder = folder
-        return True
 
     def _begin_reading(self) -> None:
         if self._submit is None:
@@ -141,7 +170,7 @@ class SiteRules:
 
     def _open(self) -> list[_Opened]:
         """Open the files, after the places where each was looked for in vain."""
-        self._folder = make_folder_stamp(self._root)  # before its files, so that no change is missed
+        self._watch.begin()
         opened: list[_Opened] = []
         for name in self._plain_provider.rule_files:
             file = open_deploy_file(self._root, name.encode())
@@ -167,9 +196,7 @@ class SiteRules:
         return _Snapshot(files, watched, make_rule_set(files, self._plain_provider), is_busy)
 
     def _adopt(self, snapshot: _Snapshot) -> None:
-        self._present = tuple([stamp for stamp, _ in snapshot.watched if stamp.signature])
-        self._absent = tuple([stamp for stamp, _ in snapshot.watched if not stamp.signature])
-        self._is_settled = not snapshot.is_busy and all(settled for _, settled in snapshot.watched)
+        self._watch.adopt(snapshot.watched, snapshot.is_busy)
         if snapshot.is_busy:
             # The old rules stay in force; if there are none, no file is served that a rule might hide.
             self._retry_s = self._clock.monotonic_s + RETRY_S
@@ -191,14 +218,15 @@ class SiteRules:
 
     def stamps(self) -> tuple[Stamp, ...] | None:
         """Return stamps that show a change of the rules; None if a change could go unnoticed."""
-        return self._present if self._is_settled else None
+        return self._watch.present if self._watch.is_settled else None
 
     def absence(self) -> Stamp | None:
         """Return the stamp of the root if it has no rule files and none can have appeared; None otherwise."""
-        has_any = self._present or self._set.has_rules or self._set.has_fields or self._is_unread or self._is_reading
-        if has_any or not self._is_settled or self._clock.wall_s != self._looked_s:
-            return None
-        return self._folder if self._folder is not None and self._folder.is_fresh(self._clock) else None
+        return None if self._has_any() or self._is_unread or self._is_reading else self._watch.absence()
+
+    def _has_any(self) -> bool:
+        """Tell whether there is a rule file, or a rule of the provider."""
+        return bool(self._watch.present) or self._set.has_rules or self._set.has_fields
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a Target's path is one of the files themselves."""

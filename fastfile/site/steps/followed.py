@@ -61,7 +61,7 @@ class FixedRules(SiteRules):
         return ()
 
     def absence(self) -> Stamp | None:
-        if self._present or self._set.has_rules or self._set.has_fields:
+        if self._has_any():
             return None
         path = self._root.absolute(b"")
         return Stamp(path, read_signature(path))
