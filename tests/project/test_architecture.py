@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,22 @@ def test_a_compiled_class_declares_all_its_attributes(declarations: Path) -> Non
                 and inner.value.id == "self"
             }
             assert stored <= declared[node.name]
+
+
+PAGE = PACKAGE.parent / "ARCHITECTURE.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="only a checkout has the page")
+def test_each_path_that_the_page_names_exists() -> None:
+    prose = re.sub(r"^```.*?^```", "", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    spans = {span.rstrip("/") for span in re.findall(r"`([^`\s]+(?:/|\.py|\.md)[^`\s]*)`", prose)}
+    assert len(spans) > 50
+    there = {f"/{path.relative_to(PAGE.parent)}" for path in (*PACKAGE.rglob("*"), *(PAGE.parent / "tests").rglob("*"))}
+    there |= {f"/{path.relative_to(PAGE.parent)}" for path in PAGE.parent.glob("*")} | {
+        f"/docs/{path.name}" for path in (PAGE.parent / "docs").glob("*")
+    }
+    ends = ("", ".py", ".pyx")
+    missing = {
+        span for span in spans if not any(path.endswith(tuple(f"/{span}{end}" for end in ends)) for path in there)
+    }
+    assert not missing
