@@ -15,7 +15,7 @@ import sys
 DEFER_S = 1  # the minimum: the kernel then repeats its SYN-ACK, and the ACK completes silent connections
 LONGEST_S = 1.5  # that second and a round trip: earlier connections have arrived by then, or their packets are lost
 LOOK_S = 0.1  # between queries, each of which takes the kernel about 5 ms
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # proc_pid_net(5)
+_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")  # proc_pid_net(5); systemd can hide /proc/net
 _SYN_RECV = b"03"
 _PART = 1 << 20
 
