@@ -200,10 +200,11 @@ def _read_table(table: Mapping[str, object], source: str) -> _Layer:
         name = option.name
         if name in layer:
             raise ConfigError(option.flag, source, "given twice")
-        several = value if isinstance(value, list) and option.repeatable else [value]
-        texts = [_make_text(option, source, item) for item in several]
         if value is False and option.off_text is not None:
             texts = [option.off_text] if option.off_text else []
+        else:
+            several = value if isinstance(value, list) and option.repeatable else [value]
+            texts = [_make_text(option, source, item) for item in several]
         layer[name] = _Setting(texts, source)
     return layer
 
@@ -212,8 +213,11 @@ def _make_text(option: Option, source: str, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
+        shown = "true" if value else "false"
+        if option.is_switch or option.bare:
+            return shown
+    elif isinstance(value, int | float):
         return str(value)
-    problem = f"expected {option.kind.expected}, got {'a list' if isinstance(value, list) else 'a table or a date'}"
-    raise ConfigError(option.flag, source, problem)
+    else:
+        shown = "a list" if isinstance(value, list) else "a table or a date"
+    raise ConfigError(option.flag, source, f"expected {option.kind.expected}, got {shown}")

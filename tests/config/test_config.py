@@ -391,6 +391,19 @@ def test_each_option_is_a_variable_and_a_key_with_dashes_or_underscores(option, 
         assert load({}, {}).source(option.name) == "fastfile.toml"
 
 
+def test_each_option_refuses_types_of_toml_without_a_meaning_in_one_line(folder):
+    for option in OPTIONS:
+        rows = [("{a = 1}", "a table or a date"), ("[{}]" if option.repeatable else "[[]]", None)]
+        rows += [] if option.is_switch or option.bare else [("true", "true")]
+        for value, shown in rows if option.name != "config" else ():
+            (folder / "fastfile.toml").write_text(f"{option.key} = {value}\n")
+            with pytest.raises(ConfigError) as caught:
+                load({}, {})
+            expected = f"{option.flag} (from fastfile.toml): expected {option.kind.expected}, got "
+            assert str(caught.value).startswith(expected + (shown or "a ")), (option.key, value)
+            assert "\n" not in str(caught.value)
+
+
 def test_a_file_may_use_the_types_of_toml(folder):
     (folder / "fastfile.toml").write_text("port = 81\nlisting = false\ngrace = 1.5\nallowed-host = ['a', 'b']\n")
     config = load({}, {})
@@ -433,6 +446,10 @@ FILE_MISTAKES = [
     ("zzz = 1", "zzz (from fastfile.toml): no such option"),
     ("port = 'x'", '--port (from fastfile.toml): expected a number from 0 to 65535, got "x"'),
     ("port = 70000", '--port (from fastfile.toml): expected a number from 0 to 65535, got "70000"'),
+    ("port = true", "--port (from fastfile.toml): expected a number from 0 to 65535, got true"),
+    ("log-file = true", "--log-file (from fastfile.toml): expected a path, got true"),
+    ("directory = false", "DIR (from fastfile.toml): expected a path, got false"),
+    ("index = [true]", "--index (from fastfile.toml): expected the name of a file, without a slash, got true"),
     ("port = [1]", "--port (from fastfile.toml): expected a number from 0 to 65535, got a list"),
     ("[port]", "--port (from fastfile.toml): expected a number from 0 to 65535, got a table or a date"),
     ("listing = 2", '--listing (from fastfile.toml): expected true or false, got "2"'),
