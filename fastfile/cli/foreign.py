@@ -14,7 +14,8 @@ _LOG = "use --log-format common, combined, json or none"
 _MEANINGS = {
     "use --bind ADDR": "-a --addr --address --interfaces",
     "use --port N, with --bind ADDR or --host": "-l --listen",
-    "use --host, or --bind ADDR": "-H --lan",
+    "use --host, or --bind ADDR": "--lan",
+    "use --host or --bind ADDR, as with sirv; or --header 'NAME: VALUE', as with http.server": "-H",
     "use --open": "-o",
     "use --spa for an app's routes, --quiet for silence": "-s",
     "use --spa": "--single --try-files --fallback --page-fallback",
@@ -36,6 +37,7 @@ _MEANINGS = {
     "use --cors, as with serve; or --tls-cert FILE, as with http-server": "-C",
     "use --mount /robots.txt=FILE": "-r --robots",
     "use --mime EXT=TYPE, once for each": "--mimetypes",
+    "use --mime EXT=TYPE, or a Content-Type in _headers": "--content-type",
     "write a line in _redirects": "-I --ignores --redirect --rewrite",
     "use --base TARGET": "--route-prefix --prefix --public-url",
     "use --idle-timeout TIME": "-t --timeout",
