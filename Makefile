@@ -121,7 +121,7 @@ $(VENV)/bin/pip: | find-python
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
-	@echo 'Installing fastfile into $(VENV). This compiles it once, which takes up to a minute, without further output.'
+	@echo 'Installing fastfile into $(VENV). With a C compiler, this compiles it once: up to a minute, without further output.'
 	$(INSTALL) $(EDITABLE) .
 	touch $@
 
