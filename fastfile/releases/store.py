@@ -43,6 +43,10 @@ class Corrupt(StoreError):
     """An object is not what its name, or the object that refers to it, says."""
 
 
+class BeyondEnd(StoreError):
+    """The range begins beyond the end of the object."""
+
+
 class Unsupported(StoreError):
     """The store has no such operation."""
 

@@ -27,6 +27,9 @@ def test_an_object_is_read_as_it_was_written(store: Store) -> None:
     assert isinstance(store.get("blobs/a", if_none_match=etag), NotModified)
     assert isinstance(store.get("blobs/a", if_none_match='"other"'), Stored)
     assert store.get_range("blobs/a", 2, 3) == b"nte"
+    assert store.get_range("blobs/a", 5, 10) == b"nt"
+    assert store.get_range("blobs/a", 7, 1) == b""
+    assert store.get_range("blobs/a", 1000, 10) == b""
     target = io.BytesIO()
     assert store.get_to("blobs/a", target, 7) == etag
     assert target.getvalue() == b"content"

@@ -54,6 +54,16 @@ def test_a_rotten_content_is_uploaded_again(kind: str, name: str, store: Store, 
     assert verify(store, build).is_new is False
 
 
+def test_an_object_that_was_cut_off_is_uploaded_again(store: Store, build: Path) -> None:
+    for kind in ("packs/", "blobs/"):
+        (one,) = store.list(kind)
+        store.put(one.key, b"")
+    with pytest.raises(Corrupt):
+        read_served(store)
+    assert verify(store, build).uploaded_blobs == 3
+    assert read_served(store) == FILES
+
+
 def test_an_object_that_is_missing_is_uploaded_again(store: Store, build: Path) -> None:
     store.delete([one.key for one in store.list("packs/")])
     done = verify(store, build)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fastfile.records import NamedTuple
-from fastfile.releases.store import AccessDenied, StoreError, Throttled, Unavailable, Unsupported
+from fastfile.releases.store import AccessDenied, BeyondEnd, StoreError, Throttled, Unavailable, Unsupported
 
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
@@ -96,6 +96,8 @@ def make_error(where: str, failure: Failure, source: str, took_s: float) -> Stor
         return Throttled(text)
     if failure.status in (401, 403) or failure.reason.startswith("no role"):
         return AccessDenied(text)
+    if failure.status == 416:
+        return BeyondEnd(text)
     if failure.status in (405, 501):
         return Unsupported(text)
     return Unavailable(text) if failure.may_pass else StoreError(text)

@@ -21,7 +21,7 @@ from fastfile.records import NamedTuple
 from fastfile.releases.location import Location
 from fastfile.releases.s3.credentials import check_values, find_credentials, find_endpoint, show_endpoint
 from fastfile.releases.s3.errors import Failure, make_error, read_failure
-from fastfile.releases.store import MIB, SMALL_LIMIT, Conflict, Corrupt, Listed, NotModified, Source, Stored
+from fastfile.releases.store import MIB, SMALL_LIMIT, BeyondEnd, Conflict, Corrupt, Listed, NotModified, Source, Stored
 
 T = TypeVar("T")
 _PART = 8 * MIB
@@ -84,7 +84,10 @@ class S3Store:
                 parts.append(part)
             return memoryview(parts[0]) if len(parts) == 1 else memoryview(b"".join(parts))
 
-        return self._maybe(key, run, size > MIB // 8)
+        try:
+            return self._maybe(key, run, size > MIB // 8)
+        except BeyondEnd:
+            return memoryview(b"")
 
     def get_to(self, key: str, file: BinaryIO, limit: int) -> str | None:
         """Write an object to a file, part by part, so that no link is too slow for a large one."""
