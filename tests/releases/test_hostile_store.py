@@ -238,8 +238,9 @@ def test_what_is_wrong_with_tls_is_named(
     environment |= {"AWS_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": SECRET}
     environment |= {"SSL_CERT_FILE": authority.certificate_path} if trusts else {}
     # In a process of its own: the library reads the certificates of the system once.
-    code = "from fastfile.releases.location import open_store, parse_location as parse\n"
-    code += "print(open_store(parse('s3://bucket/site'), 60.0).get('current'))"
+    code = "from fastfile.releases.s3.store import Limits, S3Store\n"
+    code += "from fastfile.releases.location import parse_location\n"
+    code += "print(S3Store(parse_location('s3://bucket/site'), Limits(0.2, 60, 60)).get('current'))"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**clean_environment(), **environment}, capture_output=True, text=True
     )
