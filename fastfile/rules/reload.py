@@ -116,7 +116,7 @@ class SiteRules:
         self._say = say
         self._submit = submit
         self._plain_provider = provider
-        self._hidden = hidden_names(tuple(name.encode() for name in (*provider.rule_files, *provider.unserved)))
+        self.hidden = hidden_names(tuple(name.encode() for name in (*provider.rule_files, *provider.unserved)))
         self._watch = _Watch(root, clock)
         self._retry_s = 0.0  # on the monotonic clock
         self._is_reading = False
@@ -230,7 +230,7 @@ class SiteRules:
 
     def hides(self, path: bytes) -> bool:
         """Tell whether a Target's path is one of the files themselves."""
-        return path.lower() in self._hidden  # some file systems ignore case
+        return path.lower() in self.hidden  # some file systems ignore case
 
     def match(self, page: PagePath, query: bytes | None = None, head: RequestHead | None = None) -> RuleMatch:
         """Return the result of the rules for a request: the destination, header changes, Vary. One lookup.

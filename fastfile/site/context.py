@@ -21,7 +21,7 @@ from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
 from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
-from fastfile.site.shared import Shared
+from fastfile.site.shared import Shared, take_no_note
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.root import Root
 from fastfile.storage.view import View
@@ -143,7 +143,23 @@ class SiteContext:
 
     def keep(self, key: bytes, entry: Entry) -> None:
         """Cache an entry as long as its stamps hold; do nothing if it has no stamps."""
-        self.shared.cache.discard(key)
         if entry.stamps:
             entry.key = key
             self.shared.cache.put(key, entry)
+        else:
+            self.shared.cache.discard(key)
+
+
+def has_plain_files(context: SiteContext) -> bool:
+    """Tell whether a site may have files on which only their path decides."""
+    shared, config = context.shared, context.shared.config
+    return (
+        not context.base
+        and context.root.only is None
+        and context.provider.pages != "clean"
+        and shared.note is take_no_note
+        and shared.compression is None
+        and config.etag != "content"
+        and not config.encoded
+        and not context.cache_policy.has_rules
+    )

@@ -35,3 +35,6 @@ cdef class Entry:
     cpdef long long size_with(self, Representation variant)
     cpdef add(self, Representation variant)
     cpdef withdraw(self)
+
+@cython.locals(entry=Entry, stamp=Stamp)
+cpdef Entry make_lone(tuple stamps, Representation representation)

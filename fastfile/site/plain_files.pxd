@@ -2,10 +2,13 @@ cimport cython
 
 from fastfile cimport _sendfile as sendfile
 from fastfile.clock cimport Clock
-from fastfile.site.entry cimport Entry
+from fastfile.site.entry cimport Entry, make_lone
 from fastfile.site.representation cimport Representation
 from fastfile.storage.freshness cimport FileStamp, OpenFolder, Stamp
 from fastfile.storage.resource cimport Resource, make_small
+
+cdef bytes _IS_SAFE
+cdef int SLASH, DOT, QUESTION_MARK
 
 cdef class Folder:
     cdef bytes path
@@ -20,14 +23,16 @@ cdef class PlainFiles:
     cdef object _cache, _context, _fallback, _files, _hints, _known_tags, _root, _rules
     cdef Py_ssize_t _small_file
     cdef bint _hashes, _has_nearest_pages, _has_whole_pages, _knows_absences
-    cdef dict _folders, _media_types, _models
+    cdef frozenset _hidden
+    cdef dict _dates, _folders, _media_types, _models
     cdef list _open_folders
     cdef long long _closed_s, _top_batch
     cdef Stamp _top
     cdef Py_ssize_t _most_open
     cdef tuple _fixed
     cdef bytes _index
-    @cython.locals(key=bytes, entry=Entry)
+    @cython.locals(key=bytes, entry=Entry, byte=cython.uchar, previous=cython.uchar, is_hidden=bint,
+                   length=Py_ssize_t)
     cpdef Entry find(self, bytes target)
     @cython.locals(path=bytes, name=bytes, stem=bytes, extension=bytes, folder_path=bytes, is_index=bint,
                    top=Stamp, resource=Resource, representation=Representation, folder=Folder, entry=Entry,
@@ -44,7 +49,6 @@ cdef class PlainFiles:
     @cython.locals(found=tuple, signature=bytes, content=bytes, now_ns=cython.longlong,
                    mtime_ns=cython.longlong, ctime_ns=cython.longlong, is_settled_now=bint)
     cdef Resource _open(self, bytes path, Stamp top)
-    cdef bytes _hash(self, Resource resource, bint is_kept)
     @cython.locals(folder=Folder)
     cdef Stamp _check_top(self)
     @cython.locals(folder=Folder, stamp=Stamp, absolute=bytes, signature=bytes)
@@ -55,5 +59,7 @@ cdef class PlainFiles:
     cdef bint _may_open_folder(self) except -1
     @cython.locals(absolute=bytes)
     cdef bint _has_no_variants(self, Folder folder, bytes folder_path, bytes path) except -1
-    @cython.locals(model=Representation, alike=Representation, made=Representation, kind=tuple)
+    @cython.locals(date=bytes)
+    cdef bytes _date(self, mtime_s)
+    @cython.locals(date=bytes, model=Representation, alike=Representation, made=Representation, kind=tuple)
     cdef Representation _represent(self, Resource resource, bytes path, bytes name, bytes extension, bint is_index)

@@ -14,19 +14,19 @@ from time import time_ns
 from fastfile import sendfile
 from fastfile.http.content.media_types import make_additions, media_type
 from fastfile.http.content.stored_coding import SUFFIXES
+from fastfile.http.date import make_httpdate
 from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT, join
 from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.rulebook import NO_MATCH
 from fastfile.site.context import SiteContext
-from fastfile.site.entry import MAX_OVERHEAD, Entry
+from fastfile.site.entry import MAX_OVERHEAD, Entry, make_lone
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.representation import Representation
-from fastfile.site.shared import take_no_note
 from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
 from fastfile.storage.freshness import FileStamp, OpenFolder, Stamp
-from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, is_settled
-from fastfile.storage.resource import Resource, hash_content, make_small
-from fastfile.storage.tags import TagTable
+from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, date_s, is_settled
+from fastfile.storage.resource import Resource, make_small
+from fastfile.storage.tags import TagTable, make_tag
 from fastfile.storage.variants import may_have_variants
 
 MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
@@ -39,6 +39,9 @@ MAX_KINDS = 1024
 LOOKUPS_BEFORE_SCAN = 8
 # Their type depends on more than the extension (media_types.py), or their content may be stored encoded.
 SPECIAL = frozenset((b"ts", b"mts", b"cts", b"svgz", b"unityweb", b"pbf", b"mvt", b"br", b"zst", b"gz"))
+SLASH, DOT, QUESTION_MARK = b"/.?"
+_IS_SAFE = bytes([byte in PATH_SAFE for byte in range(256)])
+MAX_DATES = 1024  # seconds whose date is kept
 _TIMES = struct.Struct("=24xQQ")
 
 
@@ -70,6 +73,7 @@ class PlainFiles:
         "_clock",
         "_closed_s",
         "_context",
+        "_dates",
         "_fallback",
         "_files",
         "_fixed",
@@ -77,6 +81,7 @@ class PlainFiles:
         "_has_nearest_pages",
         "_has_whole_pages",
         "_hashes",
+        "_hidden",
         "_hints",
         "_index",
         "_known_tags",
@@ -101,6 +106,8 @@ class PlainFiles:
         self._fixed = files.stamps.fixed
         self._root = context.root
         self._rules = context.rules
+        self._hidden = frozenset[bytes]() if context.rules is None else context.rules.hidden
+        self._dates: dict[int, bytes] = {}  # by the second
         self._clock = context.shared.clock
         self._cache = context.shared.cache
         self._known_tags = TagTable()
@@ -122,12 +129,22 @@ class PlainFiles:
 
     def find(self, target: bytes) -> Entry | None:
         """Return the entry of a target in origin-form, made anew and kept; None if the steps have to decide."""
-        key = target.partition(b"?")[0]
-        # Not with "in": it makes and clears an exception before it looks at bytes. To strip costs less than to
-        # translate, which makes a table.
-        if key.lstrip(PATH_SAFE) or key.find(b"/") != 0 or key.find(b"//") >= 0:
+        # Byte by byte, because compiled, a method of bytes costs several hundred instructions.
+        length = 0
+        previous, is_hidden = 0, False
+        for byte in target:
+            if byte == QUESTION_MARK:
+                break
+            if not _IS_SAFE[byte] or (byte == SLASH and previous == SLASH) or (length == 0 and byte != SLASH):
+                return None
+            if byte == DOT and previous == SLASH:
+                is_hidden = True
+            previous = byte
+            length += 1
+        if length == 0:
             return None
-        entry = self._find_file(key) if key.find(b"/.") < 0 else None
+        key = target if length == len(target) else target[:length]
+        entry = None if is_hidden else self._find_file(key)
         return entry if entry is not None else self._find_absence(key)
 
     def _find_file(self, key: bytes) -> Entry | None:
@@ -141,26 +158,24 @@ class PlainFiles:
             return None
         top = self._check_top()
         folder = None if top is None else self._look_at(folder_path, top)
-        if top is None or folder is None or not self._has_no_variants(folder, folder_path, path):
+        if top is None or folder is None or path.lower() in self._hidden:
             return None
-        resource = self._open(path, top)
+        resource = self._open(path, top) if self._has_no_variants(folder, folder_path, path) else None
         if resource is None:
             return None
         is_kept = self._cache.admits(key, resource.size + MAX_OVERHEAD)
         if self._hashes and resource.mtime_ns % SECOND_NS == 0:  # as Tags does
-            resource.tag = self._hash(resource, is_kept)
+            resource.tag = make_tag(resource) if is_kept else self._known_tags.tag_of(resource)
         representation = self._represent(resource, path, name, extension, is_index)
         if not is_kept:
-            return Entry((), representation, {})
+            return make_lone((), representation)
         stamps = self._fixed or (folder.stamp, self._stamp(folder, path, resource.signature))
-        entry = Entry(stamps, representation, {})
+        entry = make_lone(stamps, representation)
         self._context.keep(key, entry)
         return entry
 
     def _open(self, path: bytes, top: Stamp) -> Resource | None:
         """Return a file whose next change its stamp and its folder's will show; ``top`` is the root's fresh stamp."""
-        if self._rules is not None and self._rules.hides(path):
-            return None
         found = self._root.read_small(path, self._small_file, top.signature)
         if found is None:
             return None
@@ -170,16 +185,6 @@ class PlainFiles:
         if not is_settled_now or ctime_ns % SECOND_NS == 0:  # the file system may keep whole seconds
             return None
         return make_small(signature, content, mtime_ns, ctime_ns)
-
-    def _hash(self, resource: Resource, is_kept: bool) -> bytes:
-        """Return the hash of a content; remember it, if nothing else of the file is kept."""
-        assert resource.content is not None
-        tag = None if is_kept else self._known_tags.find(resource.signature)
-        if tag is None:
-            tag = hash_content((resource.content,))
-            if not is_kept:
-                self._known_tags.add(resource.signature, tag)
-        return tag
 
     def _find_absence(self, key: bytes) -> Entry | None:
         """Return the entry of a path where nothing is, made anew and kept; None if the steps have to decide."""
@@ -311,6 +316,16 @@ class PlainFiles:
                 return False
         return True
 
+    def _date(self, mtime_s: int) -> bytes | None:
+        """Return the Last-Modified of a file with that mtime; None if it has none, or not its mtime."""
+        now_s = self._clock.wall_s
+        date = self._dates.get(mtime_s) if mtime_s <= now_s else None
+        if date is None and date_s(FileTimes(mtime_s * SECOND_NS, 0), now_s) == mtime_s:
+            if len(self._dates) >= MAX_DATES:
+                self._dates.clear()
+            date = self._dates[mtime_s] = make_httpdate(mtime_s)
+        return date
+
     def _represent(
         self, resource: Resource, path: bytes, name: bytes, extension: bytes, is_index: bool
     ) -> Representation:
@@ -318,7 +333,9 @@ class PlainFiles:
         context, now_s = self._context, self._clock.wall_s
         kind = (extension, not is_index and context.cache_policy.keeps(path))
         model = self._models.get(kind)
-        alike = None if model is None else model.make_alike(resource, now_s)
+        mtime_s = resource.mtime_ns // SECOND_NS
+        date = None if model is None else self._date(mtime_s)
+        alike = None if model is None or date is None else model.make_alike(resource, mtime_s, date)
         if alike is not None:
             return alike
         page = PagePath(path.rpartition(b"/")[0], True) if is_index else PagePath(path, False)
@@ -328,18 +345,3 @@ class PlainFiles:
             self._models.clear()
         self._models[kind] = made
         return made
-
-
-def has_plain_files(context: SiteContext) -> bool:
-    """Tell whether a site may have files on which only their path decides."""
-    shared, config = context.shared, context.shared.config
-    return (
-        not context.base
-        and context.root.only is None
-        and context.provider.pages != "clean"
-        and shared.note is take_no_note
-        and shared.compression is None
-        and config.etag != "content"
-        and not config.encoded
-        and not context.cache_policy.has_rules
-    )

@@ -13,9 +13,10 @@ cdef class Representation:
     cdef dict _partials
     cdef Py_ssize_t _kept
     cdef readonly Response full
+    cdef readonly bint is_alike
     cdef Response _not_modified
-    @cython.locals(alike=Representation, head=FileHead, etag=bytes, last_modified=bytes)
-    cpdef Representation make_alike(self, Resource resource, now_s)
+    @cython.locals(alike=Representation, head=FileHead, etag=bytes)
+    cpdef Representation make_alike(self, Resource resource, mtime_s, bytes last_modified)
     @cython.locals(response=Response)
     cpdef Response not_modified(self)
     cdef bint _has_bases(self) except -1

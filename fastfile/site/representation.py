@@ -63,6 +63,8 @@ def make_etag(resource: Resource, coding: bytes) -> bytes | None:
     here, because another version of a library may encode it differently. None if there is no tag yet.
     """
     tag = resource.tag
+    if tag is None and not coding:
+        return f'"{resource.mtime_ns:x}-{resource.size:x}"'.encode("ascii")
     if tag is None:
         # Text, because compiled it takes a fifth of the instructions of bytes and %x.
         tag = f"{resource.mtime_ns:x}-{resource.size:x}".encode("ascii")
@@ -91,6 +93,7 @@ class Representation:
         "coding",
         "etag",
         "full",
+        "is_alike",
         "last_modified",
         "media_type",
         "mtime_s",
@@ -127,6 +130,7 @@ class Representation:
         head = ResponseHead(status, (*_without_type(changed), *content))
         self.full = Response(head, _make_body(resource), resource.size)
         self._not_modified: Response | None = Response(ResponseHead(304, _without_type(changes.apply(caching))))
+        self.is_alike = False  # whether make_alike() made it
         self._whole_base: ResponseHead | None = None
         self._not_modified_base: ResponseHead | None = None
         self._partial_base: ResponseHead | None = None
@@ -150,17 +154,15 @@ class Representation:
             others.append((b"Content-Encoding", self.coding))
         return caching, others
 
-    def make_alike(self, resource: Resource, now_s: int) -> Representation | None:
+    def make_alike(self, resource: Resource, mtime_s: int, last_modified: bytes) -> Representation | None:
         """Return the representation of another file of the same kind: the same fields, but validators and length.
 
-        None if a field of these is missing, or if an option or a rule sets one.
+        ``last_modified`` is the date of ``mtime_s``. None if an option or a rule sets one of these fields.
         """
-        mtime_s = date_s(resource.status, now_s)
         etag = make_etag(resource, self.coding)
-        if mtime_s is None or etag is None or not self._has_bases():
+        if etag is None or not self._has_bases():
             return None
         assert self._whole_base is not None
-        last_modified = make_httpdate(mtime_s)
         alike = Representation.__new__(Representation)
         alike.resource = resource
         alike.media_type = self.media_type
@@ -175,6 +177,7 @@ class Representation:
         alike._not_modified_base = self._not_modified_base
         alike._not_modified = alike._whole_base = alike._partial_base = alike._last_asked = alike._partials = None
         alike._kept = 0
+        alike.is_alike = True
         return alike
 
     def not_modified(self) -> Response:

@@ -2,7 +2,7 @@ cimport cython
 
 cdef class Resource:
     cdef readonly int fd
-    cdef readonly object status, mtime_ns
+    cdef readonly object mtime_ns, ctime_ns
     cdef readonly long long size
     cdef readonly bytes signature, content
     cdef readonly bint cold

@@ -31,15 +31,15 @@ class Resource:
     file's time does not identify it (tags.py): b"" means that no tag is known, None that time and size are enough.
     """
 
-    __slots__ = ("cold", "content", "fd", "mtime_ns", "signature", "size", "status", "tag")
+    __slots__ = ("cold", "content", "ctime_ns", "fd", "mtime_ns", "signature", "size", "tag")
 
     def __init__(
         self, fd: int, status: Status, size: int, signature: bytes, content: bytes | None, cold: bool = False
     ) -> None:
         self.fd = fd
-        self.status = status
         self.size = size
         self.mtime_ns = status.st_mtime_ns
+        self.ctime_ns = status.st_ctime_ns
         self.signature = signature
         self.content = content
         self.cold = cold
@@ -49,6 +49,11 @@ class Resource:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    @property
+    def status(self) -> FileTimes:
+        """The times of the file."""
+        return FileTimes(self.mtime_ns, self.ctime_ns)
 
     def slice(self, start: int, stop: int) -> bytes | FileSlice:
         """Return the bytes from ``start`` up to ``stop`` as a part of a response's body."""
@@ -102,9 +107,9 @@ def make_small(signature: bytes, content: bytes, mtime_ns: int, ctime_ns: int) -
     """Return a file that is in memory: what sendfile.read_beneath() returns, without the cost of __init__."""
     resource = Resource.__new__(Resource)
     resource.fd = -1
-    resource.status = tuple.__new__(FileTimes, (mtime_ns, ctime_ns))
     resource.size = len(content)
     resource.mtime_ns = mtime_ns
+    resource.ctime_ns = ctime_ns
     resource.signature = signature
     resource.content = content
     resource.cold = False

@@ -54,6 +54,12 @@ class Unhashed(Postponed):
     """A response needs the hash of a content."""
 
 
+def make_tag(resource: Resource) -> bytes:
+    """Return the hash of the content of a file that is in memory."""
+    assert resource.content is not None
+    return hash_content((resource.content,))
+
+
 class TagTable:
     """Tags of files that are too many for the cache, in a fixed amount of memory: one row for each hash."""
 
@@ -61,6 +67,14 @@ class TagTable:
 
     def __init__(self) -> None:
         self._rows = bytearray()
+
+    def tag_of(self, resource: Resource) -> bytes:
+        """Return the tag of a file that is in memory, and remember it."""
+        tag = self.find(resource.signature)
+        if tag is None:
+            tag = make_tag(resource)
+            self.add(resource.signature, tag)
+        return tag
 
     def find(self, signature: bytes) -> bytes | None:
         """Return the tag of a signature, or None."""

@@ -50,10 +50,15 @@ def is_immutable(path: bytes) -> bool:
     folder, _, name = path.rpartition(b"/")
     stem, _, extension = name.rpartition(b".")
     # The shortest hash has 8 characters, with a digit or in upper case.
-    extension = extension.lower()
-    if extension not in _EXTENSIONS or len(stem) < 8 or not _has(stem, _MARKS):
+    if len(stem) < 8 or (extension not in _EXTENSIONS and extension.lower() not in _EXTENSIONS):
         return False
-    return _has_hash(b"/%b/" % folder, stem, extension) and not is_service_worker(path)
+    # Outside of folders like _astro, it follows a separator, or it is all of the stem. Not with "in": it makes and
+    # clears an exception before it looks at bytes.
+    if len(stem) < 20 and stem.rfind(b"-", 0, -8) < 0 and stem.rfind(b".", 0, -8) < 0 and path.find(b"_") < 0:
+        return False
+    if not _has(stem, _MARKS):
+        return False
+    return _has_hash(b"/%b/" % folder, stem, extension.lower()) and not is_service_worker(path)
 
 
 def _has_hash(location: bytes, stem: bytes, extension: bytes) -> bool:
@@ -62,8 +67,6 @@ def _has_hash(location: bytes, stem: bytes, extension: bytes) -> bool:
         stem = stem.removesuffix(ending)
     # Not with "in": it makes and clears an exception before it looks at bytes.
     in_hashed_folder = location.find(b"/_") >= 0 and any(location.find(known) >= 0 for known in _HASHED_FOLDERS)
-    if not in_hashed_folder and stem.find(b"-", 0, -8) < 0 and stem.find(b".", 0, -8) < 0 and len(stem) != 20:
-        return False  # no hash can be that short, or have no separator before it
     is_media = extension in _MEDIA
     in_tool_folder = location.endswith(_TOOL_FOLDERS)
     if _ends_with_hex(stem, in_hashed_folder, is_media and not in_tool_folder):

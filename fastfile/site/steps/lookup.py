@@ -20,12 +20,12 @@ from fastfile.http.target import Target, encode_path
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.providers import choose_provider, with_options
-from fastfile.site.context import Found, Lookup, SiteContext, Step
+from fastfile.site.context import Found, Lookup, SiteContext, Step, has_plain_files
 from fastfile.site.entry import Entry
 from fastfile.site.file_entries import FileEntries, FoundFile
 from fastfile.site.hints import explain_refusal
 from fastfile.site.listing.folders import Folders
-from fastfile.site.plain_files import PlainFiles, has_plain_files
+from fastfile.site.plain_files import PlainFiles
 from fastfile.site.shared import Shared
 from fastfile.site.steps.fallback import Fallback
 from fastfile.storage.root import Root
