@@ -6,13 +6,14 @@ import asyncio
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
 
 from fastfile.clock import Clock
-from fastfile.server.threads import THREADS, Offload, insist
+from fastfile.server.threads import REPORT_S, THREADS, Offload, insist
 
 TIMEOUT_S = 60
 
@@ -94,6 +95,31 @@ def test_work_is_done_once_for_simultaneous_waiters_and_again_for_later_ones(ben
     assert {future.result() for future in futures} == {1}
     bench.submit(work)
     assert bench.run_until_told(101)[-1].result() == 2
+
+
+@pytest.mark.parametrize("works", [1, 8])
+def test_others_have_their_turn_while_many_are_told(works: int) -> None:
+    loop = asyncio.new_event_loop()
+    offload = Offload(loop, Clock(), pytest.fail)
+    order: list[str] = []
+
+    def on_done(_: Future[int]) -> None:
+        order.append("told")
+        loop.call_soon(order.append, "another")
+        began_s = time.monotonic()
+        while time.monotonic() <= began_s + REPORT_S:
+            pass
+        if order.count("told") == 8:
+            loop.call_soon(loop.stop)
+
+    each = [Work() for _ in range(works)]
+    for number in range(8):
+        offload.submit(each[number % works], on_done)
+        each[number % works].may_end.set()
+    loop.call_later(TIMEOUT_S, loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert order == ["told", "another"] * 8
 
 
 def test_two_works_are_two(bench: Bench) -> None:
