@@ -14,7 +14,6 @@ cdef class Channel:
     cpdef bint has_input(self) except -1
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1
     cpdef bytes protocol(self)
-    cpdef bint may_wait(self) except -1
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2
     cpdef write(self, bytes data, Py_ssize_t start, Py_ssize_t stop)
     cpdef Py_ssize_t write_file(self, int fd, long long offset, Py_ssize_t count, bint is_cached) except -1
@@ -31,7 +30,6 @@ cdef class MemoryChannel(Channel):
     cpdef bint has_input(self) except -1
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1
     cpdef bytes protocol(self)
-    cpdef bint may_wait(self) except -1
     @cython.locals(more=Py_ssize_t)
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2
     @cython.locals(fitting=Py_ssize_t)

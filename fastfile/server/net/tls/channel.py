@@ -62,13 +62,6 @@ class Channel:
         """Return the protocol that ALPN has negotiated; b"" if there is none."""
         raise NotImplementedError
 
-    def may_wait(self) -> bool:
-        """Tell whether the client waits for nothing of what the handshake wrote last.
-
-        True in TLS 1.3: these are session tickets (RFC 8446 §4.6.1).
-        """
-        raise NotImplementedError
-
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
         """Take ``count`` bytes of ciphertext and decrypt all whole records; 0 is the end, -1: there was none.
 
@@ -140,9 +133,6 @@ class MemoryChannel(Channel):
 
     def protocol(self) -> bytes:
         return (self._engine.selected_alpn_protocol() or "").encode()
-
-    def may_wait(self) -> bool:
-        return self._engine.version() == "TLSv1.3"  # type: ignore[no-any-return]
 
     def decrypt(self, wire: bytearray, count: int, buffer: bytearray) -> int:
         self._feed(wire, count)

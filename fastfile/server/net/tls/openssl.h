@@ -31,8 +31,7 @@ enum {
     FF_CTRL_FLUSH = 11,            /* BIO_CTRL_FLUSH */
     FF_RETRY_READ = 1 | 8,         /* BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY */
     FF_RETRY_ANY = 15,
-    FF_SOURCE_SINK = 0x0400,       /* BIO_TYPE_SOURCE_SINK */
-    FF_TLS_1_3 = 0x0304            /* TLS1_3_VERSION */
+    FF_SOURCE_SINK = 0x0400        /* BIO_TYPE_SOURCE_SINK */
 };
 
 typedef struct ssl_st SSL;
@@ -48,7 +47,6 @@ typedef void (*ff_info)(const SSL *ssl, int where, int result);
     X(SSL_CTX *, SSL_get_SSL_CTX, (const SSL *)) \
     X(void, SSL_set_bio, (SSL *, BIO *, BIO *)) \
     X(int, SSL_do_handshake, (SSL *)) \
-    X(int, SSL_version, (const SSL *)) \
     X(void, SSL_get0_alpn_selected, (const SSL *, const unsigned char **, unsigned int *)) \
     X(int, SSL_read_ex, (SSL *, void *, size_t, size_t *)) \
     X(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *)) \

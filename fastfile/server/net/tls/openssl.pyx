@@ -24,14 +24,13 @@ cdef extern from "openssl.h" nogil:
         void (*SSL_CTX_set_info_callback)(SSL_CTX *context, ff_info callback)
         SSL_CTX *(*SSL_get_SSL_CTX)(const SSL *)
         int (*SSL_get_error)(const SSL *, int result)
-        int (*SSL_version)(const SSL *)
         void (*SSL_get0_alpn_selected)(const SSL *, const unsigned char **data, unsigned int *size)
         void (*ERR_clear_error)()
         unsigned long (*ERR_peek_last_error)()
         void (*ERR_error_string_n)(unsigned long code, char *text, size_t size)
     ff_functions ff
     const SSL *ff_seen
-    const int FF_RECORD, FF_MOST_QUIET, FF_ERROR, FF_TLS_1_3
+    const int FF_RECORD, FF_MOST_QUIET, FF_ERROR
     const char *ff_bind(const char *path)
     void ff_see(const SSL *, int where, int result)
     void *ff_word(const void *object, Py_ssize_t offset)
@@ -184,9 +183,6 @@ cdef class OpensslChannel(Channel):
         cdef unsigned int size
         ff.SSL_get0_alpn_selected(self.pointer, &data, &size)
         return PyBytes_FromStringAndSize(<const char *>data, size)
-
-    cpdef bint may_wait(self) except -1:
-        return ff.SSL_version(self.pointer) == FF_TLS_1_3
 
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2:
         cdef int ended = False

@@ -46,8 +46,6 @@ cdef class TlsTransport(Transport):
     cdef Py_ssize_t _receive_raw(self, bytearray buffer) except -3
     cdef bint _shake_hands(self, Py_ssize_t count) except -1
     @cython.locals(got=Py_ssize_t)
-    cdef Py_ssize_t _decrypt_first(self, bytearray buffer) except -3
-    @cython.locals(got=Py_ssize_t)
     cdef Py_ssize_t _decrypt(self, Py_ssize_t count, bytearray buffer) except -3
     cdef Py_ssize_t _settle(self) except -3
     @cython.locals(left=Py_ssize_t, total=Py_ssize_t, stop=Py_ssize_t, size=Py_ssize_t, content=bytes, piece=FileSlice)

@@ -138,8 +138,10 @@ class TlsTransport(Transport):
             if self.is_handshaking:
                 if not self._shake_hands(count):
                     return self._settle()
-                return self._decrypt_first(buffer)
+                count = 0
             got = self._decrypt(count, buffer)
+            # Without a request, session tickets leave now: their segment acknowledges the client's, and a client with
+            # Nagle's algorithm sends its request after 40 ms otherwise (RFC 9293 §3.7.4).
             return got if got >= 0 else self._settle()
         except SSLError:
             with contextlib.suppress(OSError):
@@ -209,13 +211,6 @@ class TlsTransport(Transport):
         self.is_handshaking = False
         self.alpn = self._channel.protocol()
         return True
-
-    def _decrypt_first(self, buffer: bytearray) -> int:
-        """Read what came with the end of the handshake; the session tickets leave with the first response."""
-        got = self._decrypt(0, buffer)
-        if got >= 0:
-            return got
-        return WOULD_BLOCK_READ if self._channel.may_wait() else self._settle()
 
     def _decrypt(self, count: int, buffer: bytearray) -> int:
         """Read all whole records; -1: there is none."""
