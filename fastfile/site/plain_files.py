@@ -26,7 +26,7 @@ from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
 from fastfile.storage.freshness import FileStamp, OpenFolder, Stamp
 from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, date_s, is_settled
 from fastfile.storage.resource import Resource, make_small
-from fastfile.storage.tags import TagTable, make_tag
+from fastfile.storage.tags import TagTable
 from fastfile.storage.variants import may_have_variants
 
 MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
@@ -165,7 +165,7 @@ class PlainFiles:
             return None
         is_kept = self._cache.admits(key, resource.size + MAX_OVERHEAD)
         if self._hashes and resource.mtime_ns % SECOND_NS == 0:  # as Tags does
-            resource.tag = make_tag(resource) if is_kept else self._known_tags.tag_of(resource)
+            resource.tag = self._known_tags.tag_of(resource, not is_kept)
         representation = self._represent(resource, path, name, extension, is_index)
         if not is_kept:
             return make_lone((), representation)

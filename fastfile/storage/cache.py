@@ -9,8 +9,8 @@ from collections import deque
 from typing import Generic, Protocol, TypeVar
 
 # A full cache notes the hashes of so many keys before it forgets them all, in a table where few of them collide.
-MAX_NOTED = 16 * 1024
-PLACES = 128 * 1024
+MAX_NOTED = 2 * 1024
+PLACES = 32 * 1024
 
 
 class Entry(Protocol):

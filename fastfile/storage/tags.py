@@ -54,12 +54,6 @@ class Unhashed(Postponed):
     """A response needs the hash of a content."""
 
 
-def make_tag(resource: Resource) -> bytes:
-    """Return the hash of the content of a file that is in memory."""
-    assert resource.content is not None
-    return hash_content((resource.content,))
-
-
 class TagTable:
     """Tags of files that are too many for the cache, in a fixed amount of memory: one row for each hash."""
 
@@ -68,12 +62,14 @@ class TagTable:
     def __init__(self) -> None:
         self._rows = bytearray()
 
-    def tag_of(self, resource: Resource) -> bytes:
-        """Return the tag of a file that is in memory, and remember it."""
+    def tag_of(self, resource: Resource, is_remembered: bool) -> bytes:
+        """Return the tag of a file that is in memory; ``is_remembered``: add it, because nothing else will."""
         tag = self.find(resource.signature)
         if tag is None:
-            tag = make_tag(resource)
-            self.add(resource.signature, tag)
+            assert resource.content is not None
+            tag = hash_content((resource.content,))
+            if is_remembered:
+                self.add(resource.signature, tag)
         return tag
 
     def find(self, signature: bytes) -> bytes | None:

@@ -25,7 +25,7 @@ _UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 _NAME_ENDINGS = tuple(suffix.decode() for suffix in _ENDINGS)
 MAX_BEGINNINGS = 1024
-MAX_SCANNED = 1000  # names of a folder: takes half a millisecond
+MAX_SCANNED = 2000  # names of a folder: takes a millisecond, once for each state of the folder
 
 
 class Variants(NamedTuple):
