@@ -487,6 +487,8 @@ def test_a_client_that_reads_nothing_makes_the_server_hold_little(served: InProc
                 sent += peer.connection.send(request[:5] + (1 + 2 * n).to_bytes(4, "big") + request[9:])
         except TimeoutError:  # the server has stopped reading
             assert served.ask(lambda: len(served.open_connections())) == 1
+        except (BrokenPipeError, ConnectionResetError):  # it stood still for longer than the server discards
+            assert served.ask(lambda: len(served.open_connections())) == 0
         else:  # it was fast enough to see that most of these requests are over its limits, and only discards
             assert served.ask(lambda: {each.state for each in served.open_connections()}) <= {LINGERING}
 
