@@ -11,6 +11,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastfile.config.config import Config, Endpoint
@@ -152,8 +153,10 @@ class Supervisor:
         for follower in self._followers:
             follower.kill_hung(self._silence_s)
             follower.start_due()
-        if not self._stopping.has_begun and self._watch.has_changed(self._generations.current.plan.contexts):
-            self._replace_by(self._renew_certificates)
+        plan = self._generations.current.plan
+        reason = self._watch.maybe_due(plan.contexts, plan.config.tls_ticket_key_life)
+        if reason and not self._stopping.has_begun:
+            self._replace_by(partial(self._renew_certificates, reason))
         self._errors.flush()
         self._manager.beat()
         if self._stopping.is_notice_due():
@@ -229,9 +232,9 @@ class Supervisor:
         """Replace all workers by ones with the same settings, which look at the roots and their disks again."""
         self._begin_generation(self._generations.current.plan, False)
 
-    def _renew_certificates(self) -> None:
+    def _renew_certificates(self, reason: str) -> None:
         """Replace all workers by ones with the current certificates; if those are wrong, nothing changes."""
-        plan = renew(self._generations.current.plan, self._errors.say)
+        plan = renew(self._generations.current.plan, reason, self._errors.say)
         if plan is not None:
             self._begin_generation(plan, False)
 

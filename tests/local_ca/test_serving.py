@@ -40,6 +40,7 @@ from fastfile.server.https.local_certificate import LocalCertificate, find_local
 from fastfile.server.resources import Plan
 
 TEXT = "served over TLS"
+DAY_S = 86400.0
 NOT_TRUSTED = "browsers do not trust the local CA yet: fastfile cert install"
 
 
@@ -340,7 +341,7 @@ def test_a_certificate_is_renewed_while_it_is_served(tmp_path: Path, monkeypatch
     authority = find_authority(open_library(at_home(tmp_path)), datetime.now(UTC))
     plan = make_plan(config)
     watch = CertificateWatch()
-    assert not watch.has_changed(plan.contexts), "it lasts for 90 days"
+    assert not watch.maybe_due(plan.contexts, DAY_S), "it lasts for 90 days"
     # A server that has been running for 60 days: the certificate has 30 left.
     names = [parse_name(text) for text in names_in(LocalCertificate(str(path), 0, b"", ()))]
     certificate, key = make_leaf(authority, names, datetime.now(UTC) - timedelta(days=60))
@@ -349,14 +350,15 @@ def test_a_certificate_is_renewed_while_it_is_served(tmp_path: Path, monkeypatch
     assert contexts is not None
     assert contexts.local is not None
     old = replace(contexts, local=replace(contexts.local, renew_at_s=time.time() - 1))
-    assert CertificateWatch().has_changed(old)
+    reason = CertificateWatch().maybe_due(old, DAY_S)
+    assert reason == "the local certificate is to be renewed"
     said: list[str] = []
-    renewed = renew(plan._replace(contexts=old), said.append)
+    renewed = renew(plan._replace(contexts=old), reason, said.append)
     assert renewed is not None
-    assert said == ["the files of the certificates have changed: they are read again"]
+    assert said == [f"{reason}: the certificates are read again"]
     assert renewed.contexts is not None
     assert renewed.contexts.certificates[0].expires_s > (datetime.now(UTC) + timedelta(days=89)).timestamp()
-    assert not CertificateWatch().has_changed(renewed.contexts)
+    assert not CertificateWatch().maybe_due(renewed.contexts, DAY_S)
 
 
 def test_a_renewal_that_fails_is_tried_again_an_hour_later(tmp_path: Path, monkeypatch) -> None:
@@ -371,7 +373,30 @@ def test_a_renewal_that_fails_is_tried_again_an_hour_later(tmp_path: Path, monke
     looks = {0: True, 5: False, 3000: False, 3700: True}
     for later_s, is_due in looks.items():
         monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: now_s + later_s)
-        assert watch.has_changed(old) == is_due, later_s
+        assert bool(watch.maybe_due(old, DAY_S)) == is_due, later_s
+
+
+def test_session_tickets_get_new_keys_once_they_are_old(tmp_path: Path, monkeypatch) -> None:
+    config = Config(https=True)
+    find(config, tmp_path, monkeypatch)
+    contexts, later = make_plan(config).contexts, make_plan(config).contexts
+    assert contexts is not None
+    watch = CertificateWatch()
+    now_s = time.monotonic()
+    # Each look: its time, the contexts in use, the life of their keys, and whether they are to be made again.
+    looks = (
+        (0, contexts, DAY_S, False),
+        (DAY_S - 5, contexts, DAY_S, False),
+        (DAY_S + 5, contexts, 0.0, False),  # without end
+        (DAY_S + 10, contexts, DAY_S, True),
+        (DAY_S + 15, contexts, DAY_S, False),  # the files could not be read: tried again a day later
+        (DAY_S + 20, later, DAY_S, False),
+        (2 * DAY_S + 15, later, DAY_S, False),
+        (2 * DAY_S + 25, later, DAY_S, True),
+    )
+    for later_s, current, life_s, is_due in looks:
+        monkeypatch.setattr(time, "monotonic", lambda later_s=later_s: now_s + later_s)
+        assert watch.maybe_due(current, life_s) == ("session tickets get new keys" if is_due else None), later_s
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from support.activation import serve_given
 from support.certificates import DAY, Pair, make_pair
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
+from support.watching import until
 
 
 @pytest.fixture
@@ -214,6 +215,22 @@ def test_a_session_is_resumed_by_another_worker(version: ssl.TLSVersion, site: P
                 resumed.append(client.connection.session_reused)
                 session = client.connection.session
         assert resumed == [False] + 39 * [True]
+
+
+def test_an_old_session_is_not_resumed_when_tickets_have_new_keys(site: Path, pair: Pair) -> None:
+    arguments = [str(site), "--tls-ticket-key-life", "1s", *pair.options()]
+    with ServerProcess(arguments) as server, connect(server, pair.client()) as before:
+        before.request("/")
+        assert isinstance(before.connection, ssl.SSLSocket)
+        session = before.connection.session
+        wait_for(server, "session tickets get new keys")
+
+        def is_forgotten() -> bool:
+            with connect(server, before.connection.context, session=session) as client:
+                assert client.request("/").status == 200
+                return not client.connection.session_reused
+
+        until(is_forgotten, "workers with new keys take over")
 
 
 @pytest.mark.parametrize(("minimum", "client_version", "is_served"), [("1.2", "1.2", True), ("1.3", "1.2", False)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from fastfile.config.option import OptionGroup, option, repeatable
-from fastfile.config.values import PATH, SWITCH, choice, number
+from fastfile.config.values import PATH, SWITCH, choice, number, seconds
 
 YEAR_S = 31536000
 
@@ -38,6 +38,15 @@ class TlsOptions(OptionGroup):
     )
     tls_min: Literal["1.2", "1.3"] = option(
         choice("1.2", "1.3"), default="1.2", metavar="VERSION", help="Oldest version of TLS to accept: 1.2 or 1.3."
+    )
+    tls_ticket_key_life: float = option(
+        seconds(0, YEAR_S),
+        default=86400.0,
+        metavar="TIME",
+        help="Make new keys for session tickets after this time; clients then make one full handshake. 0 keeps them "
+        "until the next reload.",
+        reason="whoever learns the keys can read what was sent in resumed sessions of TLS 1.2 while they were in use",
+        peers="Go 24 h; nginx without a shared cache none",
     )
     redirect_http: int | None = option(
         number(0, 65535),

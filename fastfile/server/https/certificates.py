@@ -43,23 +43,39 @@ def _load(config: Config) -> Contexts:
 
 
 class CertificateWatch:
-    """Notices in the supervisor when the files of the certificates in use have changed and settled."""
+    """Notices in the supervisor when the certificates in use must be read again.
+
+    That makes new keys for session tickets, so it is also done when these are old.
+    """
 
     def __init__(self) -> None:
         self._look_at_s = 0.0
+        self._contexts: Contexts | None = None
+        self._made_s = 0.0
         self._renew_at_s = 0.0
         self._before: tuple[Stamp, ...] = ()
         self._tried: tuple[Stamp, ...] = ()
 
-    def has_changed(self, contexts: Contexts | None) -> bool:
-        """Tell whether they differ from those in use and equal those of the last check; True once per state."""
+    def maybe_due(self, contexts: Contexts | None, ticket_key_life_s: float) -> str | None:
+        """Return why ``contexts`` must be made again; None if they need not. A reason is returned once.
+
+        ``ticket_key_life_s`` of 0 is without end.
+        """
         if contexts is None or time.monotonic() < self._look_at_s:
-            return False
+            return None
+        self._look_at_s = time.monotonic() + LOOK_S
+        if contexts.local is not None and self._is_old(contexts.local):
+            return "the local certificate is to be renewed"
+        if self._has_changed(contexts):
+            return "the files of the certificates have changed"
+        if ticket_key_life_s and self._has_old_keys(contexts, ticket_key_life_s):
+            return "session tickets get new keys"
+        return None
+
+    def _has_changed(self, contexts: Contexts) -> bool:
+        """Tell whether the files differ from those in use and equal those of the last check; True once per state."""
         from fastfile.server.net.tls.certificates import UNSEEN, read_stamps
 
-        self._look_at_s = time.monotonic() + LOOK_S
-        if contexts.local is not None and self._is_due(contexts.local):
-            return True
         stamps = read_stamps([certificate.files for certificate in contexts.certificates])
         if stamps in (contexts.stamps, self._tried) or UNSEEN in stamps:
             return False
@@ -69,7 +85,16 @@ class CertificateWatch:
         self._tried = stamps
         return True
 
-    def _is_due(self, local: LocalCertificate) -> bool:
+    def _has_old_keys(self, contexts: Contexts, life_s: float) -> bool:
+        """Tell whether the keys of session tickets are too old, counted from when ``contexts`` was first seen."""
+        if contexts is not self._contexts:
+            self._contexts, self._made_s = contexts, time.monotonic()
+        if time.monotonic() < self._made_s + life_s:
+            return False
+        self._made_s = time.monotonic()
+        return True
+
+    def _is_old(self, local: LocalCertificate) -> bool:
         """Tell whether a local certificate must be renewed, which reading it again does."""
         if time.time() < local.renew_at_s or time.monotonic() < self._renew_at_s:
             return False
@@ -96,14 +121,14 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
         return contexts
 
 
-def renew(plan: Plan, say: Callable[[str], None]) -> Plan | None:
+def renew(plan: Plan, reason: str, say: Callable[[str], None]) -> Plan | None:
     """Return a plan with the certificates of now; None, with a line to ``say``, if they are wrong."""
     try:
         contexts = _load(plan.config)  # with sockets of a service manager, --bind may be a Unix socket by now
     except StartError as error:
         say(f"the old certificates stay in force: {error}")
         return None
-    say("the files of the certificates have changed: they are read again")
+    say(f"{reason}: the certificates are read again")
     return plan._replace(contexts=contexts)
 
 
