@@ -30,8 +30,8 @@ GONE = Print(0, is_file=True)  # a page that was there when it was loaded, and i
 class Page:
     """One page in a browser. It reports which files it has loaded, and when, counted from the start of its load.
 
-    ``on_begin`` is called when it has connected, ``on_news`` when it has reported something, ``on_end`` when its
-    connection has ended.
+    Make it before the page gets the 101. ``on_begin`` is called when it has connected, ``on_news`` when it has reported
+    something, ``on_end`` when its connection has ended.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class Page:
         self._on_end = on_end
         self._reader = FrameReader()
         self._channel: Channel | None = None
-        self._began_ns = 0  # when it connected
+        # Before the page can know it: otherwise the page would seem younger than it is, and a change would be missed.
+        self._connected_ns = time.time_ns()
         self.target = b""  # of the page itself; empty until it has reported it
         self.prints: dict[bytes, Print] = {}  # of everything that it has loaded, at that time
         self.news: dict[bytes, int] = {}  # loads since the last check, and when, in ns of the system's time
@@ -54,7 +55,6 @@ class Page:
 
     def begin(self, channel: Channel) -> None:
         self._channel = channel
-        self._began_ns = time.time_ns()
         self._on_begin(self)
 
     def receive(self, data: bytes) -> None:
@@ -127,7 +127,7 @@ class Page:
                 continue
             time_ns = int(time_ms) * 1_000_000
             if not self.target:
-                self.target, self.loaded_ns, time_ns = target, self._began_ns - time_ns, 0
+                self.target, self.loaded_ns, time_ns = target, self._connected_ns - time_ns, 0
             if len(self.prints) + len(self.news) < MAX_TARGETS:
                 self.news[target] = self.loaded_ns + time_ns
         self._on_news()

@@ -162,6 +162,8 @@ class Pages:
         if self._task is None:
             self._task = self._loop.create_task(self._look())
             self._task.add_done_callback(self._on_looked)
+        else:  # it may have looked at a file that has changed since, before everything was watched
+            self._task.add_done_callback(lambda task: self._schedule(0.0))
 
     def _on_looked(self, task: asyncio.Task[None]) -> None:
         self._task = None

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.livepage import HANDSHAKE, Listener
+from support.livepage import HANDSHAKE, Listener, put
 from support.rawclient import RawClient
+from support.retrying import retried
 from support.serverprocess import LOOPS, TIMEOUT_S, ServerProcess, clean_environment
 
 PAGE = "<!doctype html><link rel=stylesheet href=/style.css><script src={}></script>"
@@ -46,47 +48,48 @@ def page(server: ServerProcess) -> Iterator[Listener]:
 
 
 def test_a_page_hears_what_concerns_it(page: Listener, root: Path) -> None:
-    (root / "style.css").write_text("2")
+    put(root / "style.css", "2")
     assert page.hear() == "swap /style.css"
-    (root / "other.html").write_text("1")
-    (root / "a.js").write_text("2")
+    put(root / "other.html", "1")
+    put(root / "a.js", "2")
     assert page.hear() == "reload"
     (root / "a.js").unlink()  # nothing to load again
-    (root / "style.css").write_text("3")
+    put(root / "style.css", "3")
     assert page.hear() == "swap /style.css"
 
 
 def test_a_change_of_before_the_page_said_so_is_told(server: ServerProcess, root: Path) -> None:
-    (root / "a.js").write_text("2")
+    put(root / "a.js", "2")
     page = Listener(server, "60000 /", "59999 /style.css", "0 /a.js")
     assert page.hear() == "reload"
     page.close()
 
 
-def test_a_file_that_was_there_is_waited_for_while_a_build_is_without_it(
-    page: Listener, server: ServerProcess, root: Path
-) -> None:
-    with RawClient(server.connect()) as client:
+@retried  # a request waits for three seconds
+def test_a_file_that_was_there_is_waited_for_while_a_build_is_without_it(server: ServerProcess, root: Path) -> None:
+    put(root / "a.js", "1")
+    page = Listener(server, "0 /", "0 /style.css")
+    with closing(page), RawClient(server.connect()) as client:
         assert client.request("/a.js").status == 200
-        (root / "style.css").write_text("2")
+        put(root / "style.css", "2")
         assert page.hear() == "swap /style.css", "by now the folder is watched"
         (root / "a.js").unlink()
         client.send("/a.js")
-        (root / "other.js").write_text("1")
-        (root / "a.js").write_text("again")
+        put(root / "other.js", "1")
+        put(root / "a.js", "again")
         assert client.receive().body == b"again"
         assert client.request("/never.js").status == 404
 
 
 def test_a_page_waits_for_what_its_new_version_refers_to(page: Listener, root: Path) -> None:
-    (root / "style.css").write_text("2")
+    put(root / "style.css", "2")
     assert page.hear() == "swap /style.css", "by now the server knows what it has loaded"
     began_s = time.monotonic()
-    (root / "index.html").write_text(PAGE.format("/b.js"))
+    put(root / "index.html", PAGE.format("/b.js"))
     assert page.hear() == "reload", "it waits for a second"
     assert time.monotonic() - began_s >= 0.9
-    (root / "index.html").write_text(PAGE.format("/c.js"))
-    (root / "c.js").write_text("1")
+    put(root / "index.html", PAGE.format("/c.js"))
+    put(root / "c.js", "1")
     assert page.hear() == "reload", "it is there"
 
 
@@ -124,7 +127,7 @@ def test_watching_begins_with_the_first_page(server: ServerProcess) -> None:
 
 def test_a_flood_of_nonsense_is_survived(server: ServerProcess, root: Path) -> None:
     page = Listener(server, "x", "0 nothing", "-1 /", f"0 /{'a' * 9000}", "0 /", *(f"0 /none-{n}" for n in range(500)))
-    (root / "index.html").write_text("2")
+    put(root / "index.html", "2")
     assert page.hear() == "reload"
     page.close()
     raw = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT_S)

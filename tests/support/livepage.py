@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from support.serverprocess import ServerProcess
 
 from fastfile.protocol.websocket import make_frame
@@ -12,6 +14,22 @@ HANDSHAKE = (
 )
 TEXT, PING, PONG = 0x81, 0x89, 10
 MAX_PINGS = 4  # one each 30 s: then nothing more is said
+
+
+def put(path: Path, text: str) -> None:
+    """Give a file of a root new content in one step: a test that stands still cannot leave it half-written."""
+    beside = path.parent.parent / f"{path.name}.new"
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def frame_of_client(kind: int, payload: bytes) -> bytes:
+    """Return a frame as a client sends it: with a mask, which changes nothing."""
+    frame = bytearray(make_frame(kind, payload))
+    frame[1] |= 0x80
+    start = 2 if frame[1] < 0xFE else 4
+    frame[start:start] = bytes(4)
+    return bytes(frame)
 
 
 class Listener:
@@ -27,13 +45,7 @@ class Listener:
         self.say(*lines)
 
     def say(self, *lines: str) -> None:
-        self._send(1, "\n".join(lines).encode())
-
-    def _send(self, kind: int, payload: bytes) -> None:
-        frame = bytearray(make_frame(kind, payload))
-        frame[1] |= 0x80
-        frame[2 if frame[1] < 0xFE else 4 : 2 if frame[1] < 0xFE else 4] = bytes(4)  # a mask that changes nothing
-        self._socket.sendall(frame)
+        self._socket.sendall(frame_of_client(1, "\n".join(lines).encode()))
 
     def hear(self) -> str | None:
         """Return the next message; None at the end. Pings, which come where a machine is slow, are answered."""
@@ -45,7 +57,7 @@ class Listener:
                 return payload.decode() if head[0] == TEXT else None
             pings += 1
             assert pings <= MAX_PINGS, "the server says nothing"
-            self._send(PONG, payload)
+            self._socket.sendall(frame_of_client(PONG, payload))
         return None
 
     def close(self) -> None:
