@@ -15,6 +15,7 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import StartError
 from fastfile.http.field_changes import FieldChanges
+from fastfile.http.target import encode_path
 from fastfile.records import NamedTuple
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
@@ -22,8 +23,8 @@ from fastfile.site.common_fields import common_changes
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler, allowed_hosts
-from fastfile.site.hints import Hints
-from fastfile.site.mounts import Entrance, Mounted, Mounts
+from fastfile.site.hints import Hints, explain_outside
+from fastfile.site.mounts import Entrance, Mounted, Mounts, Outside
 from fastfile.site.shared import Note, Shared, take_no_note
 from fastfile.site.steps.lookup import Site
 from fastfile.storage.cache import Cache
@@ -127,19 +128,20 @@ def make_application(
     threads of a disk that can hang; without it the event loop waits for such a disk. ``asking`` asks for a newer
     release, if the site follows one.
     """
-    shared = make_shared(config, clock, log_failure, submit, note, say, read)
+    main = mount_points[0]
+    shared = make_shared(config, clock, log_failure, submit, note, say, read, main)
     sites: list[Mounted] = []
     for mount_point in mount_points:
         if mount_point.link is not None:
             sites.append(make_followed_site(mount_point, mount_point.link, shared, say, asking))
         elif open_threads is not None and is_remote(mount_point, config):
-            sites.append(make_remote_site(mount_point, config, open_threads(), log_failure, say))
+            sites.append(make_remote_site(mount_point, config, open_threads(), log_failure, say, main))
         else:
             sites.append(make_site(mount_point, shared, say, submit))
-    main = mount_points[0]
     if main.root.only is not None and main.base and config.base is None:
         sites.append(Entrance(main.base, shared))
-    return Handler(Mounts(sites), shared, log_failure)
+    hint = explain_outside(main.base, main.root.only is not None, len(mount_points) > 1)
+    return Handler(Mounts(sites, Outside(hint, shared)), shared, log_failure)
 
 
 def make_followed_site(
@@ -168,9 +170,12 @@ def make_shared(
     note: Note,
     say: Callable[[str], None],
     read: Submit | None,
+    main: MountPoint,
 ) -> Shared:
-    """Return the state that the sites of one thread share."""
+    """Return the state that the sites of one thread share; ``main`` is the mount of the served folder or file."""
     changes = common_changes(config)
+    base = b"" if config.base is None else main.base
+    home = f"/{encode_path(base).decode()}{'/' if base and main.root.only is None else ''}"
     cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
     compression = None
@@ -185,7 +190,7 @@ def make_shared(
     elif not allowed_hosts(config):  # only on loopback, without names of other machines
         hints = Hints(say if sys.stderr is not None and sys.stderr.isatty() else say_nothing)
     tags = Tags(config.etag)
-    return Shared(config, clock, cache, ErrorPages(changes), changes, tags, compression, note, hints, read)
+    return Shared(config, clock, cache, ErrorPages(changes, home), changes, tags, compression, note, hints, read, base)
 
 
 def is_remote(mount_point: MountPoint, config: Config) -> bool:
@@ -201,14 +206,18 @@ def make_remote_site(
     threads: DiskThreads,
     log_failure: Callable[[BaseException], None],
     say: Callable[[str], None],
+    main: MountPoint,
 ) -> RemoteSite:
-    """Return the site of a root on a disk that can hang, with a handler that only its thread uses."""
+    """Return the site of a root on a disk that can hang, with a handler that only its thread uses.
+
+    ``main`` is the mount of the served folder or file.
+    """
     from fastfile.site.remote import RemoteSite, encoder
 
     clock = Clock()
     report, tell = partial(threads.call, log_failure), partial(threads.call, say)
     submit = encoder(threads, clock)
-    shared = make_shared(config, clock, report, submit, take_no_note, tell, threads.read)
+    shared = make_shared(config, clock, report, submit, take_no_note, tell, threads.read, main)
     # Without ``submit``, changed rules are read at once, in this thread.
     site = make_site(mount_point, shared, tell, None)
     return RemoteSite(mount_point.base, Handler(Mounts((site,)), shared, report), clock, threads)

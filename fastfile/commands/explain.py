@@ -128,7 +128,6 @@ class Explainer:
         self._notes: list[tuple[str, str]] = []
         self._failures: list[BaseException] = []
         self._limits = config.parser_limits
-        self._base = config.base or ""
         self._clock = Clock()
         self.mount_points = open_roots(config, os.fsencode(root_path))
         log_failure = self._failures.append
@@ -220,11 +219,7 @@ class Explainer:
         """Note why no site serves the request."""
         if status == 421:
             text = f"The server rejects requests for {name}. --allowed-host {name} allows them."
-        elif status == 404 and self._base and not self._notes:
-            text = f"Nothing is served outside of /{self._base.strip('/')}/, the path of --base."
-        else:
-            return
-        self._notes.append(("hint", printable(text)))
+            self._notes.append(("hint", printable(text)))
 
 
 def _complain(text: str) -> None:

@@ -2,6 +2,7 @@ from fastfile.message cimport RequestHead, Response
 
 cdef class ErrorPages:
     cdef object _changes
+    cdef str _home
     cdef dict _pages, _types
     cdef bytes _last_lines
     cdef str _last_hint

@@ -49,10 +49,11 @@ def _may_see_hints(head: RequestHead) -> bool:
 
 
 class ErrorPages:
-    """Makes and caches error responses. ``changes`` are the field changes of every response."""
+    """Makes and caches error responses. ``changes`` are the field changes of every response, ``home`` the home page."""
 
-    def __init__(self, changes: FieldChanges) -> None:
+    def __init__(self, changes: FieldChanges, home: str = "/") -> None:
         self._changes = changes
+        self._home = home
         self._pages: dict[object, Response] = {}
         self._types: dict[bytes | None, bytes] = {}
         # The field lines of the last request that got a 404, and its response: the next requests often have the same.
@@ -77,7 +78,7 @@ class ErrorPages:
             vary = () if b"Vary" in dict(error.fields) else (VARY,)
             page = html if html is not None and media_type == HTML else None
             if page is None:
-                page = make_error_page(error.status, error.detail, media_type, hint, link)
+                page = make_error_page(error.status, error.detail, media_type, hint, link, self._home)
             response = make_page(error.status, media_type, page, (NO_STORE, *vary, *error.fields), self._changes)
             if len(self._pages) >= MAX_PAGES:
                 self._pages.clear()

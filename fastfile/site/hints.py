@@ -79,6 +79,13 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
     )
 
 
+def explain_outside(path: bytes, is_file: bool, has_mounts: bool) -> Hint:
+    """Return the hint about requests outside of --base, whose path is ``path``, and of all mounts."""
+    place = f"/{_show(path)}" if is_file else f"/{_show(path)}/"
+    mounts = ", and the paths of --mount" if has_mounts else ""
+    return Hint("outside of the base", f"Nothing is served outside of {place}, the path of --base{mounts}.")
+
+
 def explain_refusal(path: bytes) -> Hint:
     """Return the hint about a file that cannot be read."""
     return Hint(f"permissions {path!r}", f"{_show(path)} exists, but the server has no permission to read it.")

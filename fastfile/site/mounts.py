@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,13 +12,17 @@ from fastfile.message import RequestHead, Response
 from fastfile.site.context import Found
 from fastfile.site.entry import Entry
 from fastfile.site.error_pages import make_vary
+from fastfile.site.hints import Hint
 from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
 from fastfile.site.shared import Shared
 
+# Browsers request these by themselves, so the log has no hint about them.
+_UNPROMPTED = (b"favicon.ico", b".well-known/")
+
 
 class Mounted(Protocol):
-    """What Mounts chooses from: a Site, an Entrance, or a RemoteSite (remote.py)."""
+    """What Mounts chooses from: a Site, an Entrance, Outside, or a RemoteSite (remote.py)."""
 
     base: bytes
 
@@ -59,10 +64,40 @@ class Entrance:
         """Return None: there is no page for failures."""
 
 
-class Mounts:
-    """Selects the site of a request; most servers have one, mounted at the root."""
+class Outside:
+    """What is at the paths of no site: a 404 with a hint, which says where the sites are."""
 
-    def __init__(self, sites: Sequence[Mounted]) -> None:
+    base = b""
+
+    def __init__(self, hint: Hint, shared: Shared) -> None:
+        self._hint = hint
+        self._shared = shared
+
+    def find(self, target: Target, head: RequestHead) -> Entry:
+        """Return an entry without a file."""
+        hints = self._shared.hints
+        if hints is None:
+            return Entry((), None, {})
+        self._shared.note("hint", os.fsencode(self._hint.text))
+        if not target.path.startswith(_UNPROMPTED):
+            hints.tell(target.path, self._hint)
+        return Entry((), None, {}, hint=self._hint.text)
+
+    def find_plain(self, target: bytes) -> None:
+        """Return None: there is no plain file (plain_files.py)."""
+
+    def look_around(self) -> None:
+        """Do nothing: there are no rules."""
+
+    def failure_page(self, path: bytes) -> bytes | None:
+        """Return None: there is no page for failures."""
+
+
+class Mounts:
+    """Selects the site of a request; most servers have one, mounted at the root. ``outside`` is for all other paths."""
+
+    def __init__(self, sites: Sequence[Mounted], outside: Outside | None = None) -> None:
+        self._outside = outside
         self._sites = sorted(sites, key=lambda site: -len(site.base))
         self._only = self._sites[0] if len(self._sites) == 1 else None
 
@@ -84,4 +119,6 @@ class Mounts:
                 return site, target
             if path.startswith(base) and path[len(base) : len(base) + 1] in (b"", b"/"):
                 return site, target._replace(path=path[len(base) + 1 :])
-        raise make_not_found()
+        if self._outside is None:
+            raise make_not_found()
+        return self._outside, target

@@ -54,20 +54,25 @@ _PICTURES = {code: 0x2400 + code for code in range(32)} | {0x7F: 0x2421}
 _PICTURES |= dict.fromkeys((*C1_CONTROLS, *LINES_AND_DIRECTIONS), 0xFFFD)
 
 
-def make_error_page(status: int, detail: str, media_type: bytes, hint: str = "", link: str = "") -> bytes:
+def make_error_page(
+    status: int, detail: str, media_type: bytes, hint: str = "", link: str = "", home: str = "/"
+) -> bytes:
     """Make the body of an error response; ``media_type`` is one of PAGE_TYPES, ``status`` one of REASONS.
 
-    ``hint`` says what would help; it may have several lines. ``link`` is a URL that would work. JSON has the members of
-    RFC 9457 §3.1 that apply: status, title, detail; and hint and link, if there are any (§3.2).
+    ``hint`` says what would help; it may have several lines. ``link`` is a URL that would work, ``home`` that of the
+    home page. JSON has the members of RFC 9457 §3.1 that apply: status, title, detail; and hint and link, if there are
+    any (§3.2).
     """
     reason = REASONS[status]
     if media_type == HTML:
-        home = '<p><a href="/" class=go>Go to the home page</a></p>\n' if status in _LINKED_HOME else ""
+        links = ""
+        if status in _LINKED_HOME:
+            links = f'<p><a href="{escape_html(home)}" class=go>Go to the home page</a></p>\n'
         if link:
-            home += f'<p><a href="{escape_html(link)}" class=go>{escape_html(link)}</a></p>\n'
+            links += f'<p><a href="{escape_html(link)}" class=go>{escape_html(link)}</a></p>\n'
         page = (
             f"{make_html_head(f'{status} {reason}', MESSAGE_STYLE)}<main><h1><b>{status}</b> {reason}</h1>\n"
-            f"<p>{escape_html(detail)}</p>\n{_html_hint(hint) if hint else ''}{home}</main>\n"
+            f"<p>{escape_html(detail)}</p>\n{_html_hint(hint) if hint else ''}{links}</main>\n"
         )
     elif media_type == TEXT:
         page = f"{status} {reason}\n\n{detail.translate(_PICTURES)}\n"

@@ -30,7 +30,7 @@ class Shared(NamedTuple):
     """``changes`` apply to the headers of every response. Without ``compression`` nothing is encoded on the fly.
 
     Without ``hints`` there are no hints. ``read`` runs reads of a body while it is sent; without it, the event loop
-    waits.
+    waits. ``home`` is the path of the site with the home page, without outer slashes.
     """
 
     config: Config
@@ -43,3 +43,4 @@ class Shared(NamedTuple):
     note: Note = take_no_note
     hints: Hints | None = None
     read: Submit | None = None
+    home: bytes = b""

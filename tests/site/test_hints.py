@@ -222,6 +222,22 @@ def test_a_terminal_shows_each_cause_once(site):
     ]
 
 
+def test_a_terminal_says_once_where_a_site_with_a_base_is(site):
+    with (
+        ServerProcess(["--base", "/app", str(site)], interpreter_args=("-c", ON_TERMINAL)) as server,
+        RawClient(server.connect()) as client,
+    ):
+        # Browsers request these by themselves, after a page that is found.
+        for target in ("/favicon.ico", "/.well-known/appspecific/x.json", "/", "/assets/app.js"):
+            assert client.request(target).status == 404
+        until(lambda: "not found: " in server.stderr, "the cause")
+        server.stop()
+        lines = [line for line in server.stderr.splitlines() if "not found" in line]
+    assert [line.partition("not found: ")[2] for line in lines] == [
+        "/. Nothing is served outside of /app/, the path of --base."
+    ]
+
+
 def test_an_error_log_that_is_no_terminal_has_no_hints(site):
     with ServerProcess([str(site)]) as server, RawClient(server.connect()) as client:
         for target in TARGETS:

@@ -126,6 +126,14 @@ def test_the_root_has_no_way_up() -> None:
     assert page.text["h1"] == "Index of /"
 
 
+def test_the_top_of_a_site_below_a_path_has_no_way_up() -> None:
+    top = Page(make_page(Listing(b"/a/b/", [], top=2), HTML))
+    assert rows_of(top) == top.links == []
+    assert top.text["h1"] == "Index of /a/b/"
+    below = Page(make_page(Listing(b"/a/b/c/d/", [], top=2), HTML))
+    assert below.links == [("../../", "Home"), ("../", "c"), ("../", "../")]
+
+
 @pytest.mark.parametrize(
     ("order", "state", "queries"),
     [

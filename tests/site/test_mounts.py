@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.pagereader import Page
 from support.rawclient import RawClient
 from support.serverprocess import ServerProcess
 
@@ -70,6 +71,47 @@ def test_request(client, target, status, expected):
 
 def test_a_listing_shows_the_path_that_was_asked_for(client):
     assert b"<title>deep - index of /app/docs/deep/</title>" in client.request("/app/docs/deep/").body
+
+
+OUTSIDE = "Nothing is served outside of /app/, the path of --base"
+
+
+def links_of(client: RawClient, target: str) -> list[tuple[str, str]]:
+    return Page(client.request(target, "GET", "Accept: text/html").body).links
+
+
+@pytest.mark.parametrize("target", ["/", "/a/b.txt", "/favicon.ico", "/app/none.txt", "/app/docs/none.txt"])
+def test_a_404_page_leads_to_the_home_page_of_the_base(client, target):
+    assert links_of(client, target) == [("/app/", "Go to the home page")]
+
+
+@pytest.mark.parametrize("target", ["/", "/a/b.txt", "/application/"])
+def test_a_404_outside_of_the_base_says_where_the_site_is(client, target):
+    page = client.request(target, "GET", "Accept: text/html")
+    assert f"{OUTSIDE}, and the paths of --mount." in page.body.decode()
+    assert OUTSIDE not in client.request(target, "GET", "X-Forwarded-For: 192.0.2.1").body.decode()
+    assert client.request(target, "HEAD").status == 404
+
+
+def test_a_listing_leads_no_further_up_than_its_site(client, tmp_path):
+    assert links_of(client, "/app/docs/deep/")[:2] == [("../../", "Home"), ("../", "docs")]
+    make_folders(tmp_path)
+    mounts = ["--mount", f"/more={tmp_path / 'more'}", "--listing"]
+    folder = str(tmp_path / "docs-2")
+    with ServerProcess(["--base", "/app", *mounts, folder]) as server, RawClient(server.connect()) as it:
+        for top in ("/app/", "/more/"):
+            assert links_of(it, top) == [("x.txt", "x.txt")], "neither the way up nor Home"
+            assert f"<h1>Index of {top}</h1>" in it.request(top, "GET", "Accept: text/html").body.decode()
+    with ServerProcess([*mounts, folder]) as server, RawClient(server.connect()) as it:
+        assert links_of(it, "/more/")[0] == ("../", "Home"), "the site at the root"
+
+
+def test_a_file_at_a_base_is_the_home_page(tmp_path):
+    make_folders(tmp_path)
+    with ServerProcess(["--base", "/b.bin", str(tmp_path / "docs/b.txt")]) as server, RawClient(server.connect()) as it:
+        ((home, _),) = links_of(it, "/")
+        assert it.request(home).body == b"b of docs"
+        assert b"outside of /b.bin, the path of --base." in it.request("/x").body
 
 
 def test_a_mount_that_is_not_there_ends_the_start(tmp_path):

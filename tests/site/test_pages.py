@@ -51,6 +51,8 @@ def test_a_detail_with_controls_or_lone_surrogates_makes_a_page(media_type: byte
 def test_an_error_page_links_home_where_another_page_may_help(status: int, is_linked: bool) -> None:
     page = Page(make_error_page(status, "One sentence.", HTML))
     assert page.links == ([("/", "Go to the home page")] if is_linked else [])
+    page = Page(make_error_page(status, "One sentence.", HTML, home="/a%20b/"))
+    assert page.links == ([("/a%20b/", "Go to the home page")] if is_linked else [])
 
 
 def test_a_hint_is_text_in_each_type() -> None:

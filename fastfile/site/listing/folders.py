@@ -109,6 +109,9 @@ class Folders:
     ) -> None:
         self._root = root
         self._base = base
+        is_below_home = not shared.home or (base + b"/").startswith(shared.home + b"/")
+        top = shared.home if is_below_home else base
+        self._top = top.count(b"/") + 1 if top else 0
         self._clock = shared.clock
         self._pages = shared.pages
         self._dotfiles = shared.config.dotfiles
@@ -175,8 +178,8 @@ class Folders:
             readme = find_readme(root, path, found.entries, self._withholds) if media_type == HTML else None
         finally:
             root.close()
-        shown = b"/" + join(join(self._base, path), b"")
-        listing = Listing(shown, found.entries, wish.order, readme, self._archive, found.total)
+        shown = b"/".join((b"", *filter(None, (self._base, path)), b""))
+        listing = Listing(shown, found.entries, wish.order, readme, self._archive, found.total, self._top)
         parts = []
         for part in make_listing(listing, media_type):
             check()

@@ -41,7 +41,8 @@ class Readme(NamedTuple):
 class Listing(NamedTuple):
     """The content of a listing. ``path`` is decoded and has a slash at either end; ``entries`` are in order.
 
-    ``total`` is the number of entries in the folder; more than there are in ``entries`` if the listing is cut.
+    ``total`` is the number of entries in the folder; more than there are in ``entries`` if the listing is cut. ``top``
+    counts the names of the path where nothing is listed above, such as that of --base.
     """
 
     path: bytes
@@ -50,6 +51,7 @@ class Listing(NamedTuple):
     readme: Readme | None = None
     has_archive: bool = False
     total: int = 0
+    top: int = 0
 
 
 _STYLE = STYLE + read_asset("fastfile.site.listing", "style.css")
@@ -122,9 +124,9 @@ def _link_and_text(name: bytes) -> tuple[str, str]:
 
 def _html_listing(listing: Listing) -> Iterator[bytes]:
     path = listing.path
-    up = "" if path == b"/" else '<tr><td><a href="../" class=u>../</a><td><td>\n'
+    up = "" if path.count(b"/") == listing.top + 1 else '<tr><td><a href="../" class=u>../</a><td><td>\n'
     yield (
-        f"{make_html_head(_title(path), _STYLE)}<main><h1>{_breadcrumbs(path)}</h1>\n"
+        f"{make_html_head(_title(path), _STYLE)}<main><h1>{_breadcrumbs(path, listing.top)}</h1>\n"
         f"<div class=bar><span>{_summary(listing)}</span>{_ARCHIVE_FORM if listing.has_archive else ''}</div>\n"
         f"<table>\n<thead><tr>{_column_heads(listing.order)}\n<tbody>\n{up}"
     ).encode()
@@ -143,14 +145,14 @@ def _title(path: bytes) -> str:
     return f"{name} - index of {escape_html(_shown(path))}" if name else "Index of /"
 
 
-def _breadcrumbs(path: bytes) -> str:
+def _breadcrumbs(path: bytes, top: int) -> str:
     """Return the path with the folders above as links, relative, so that they work behind a proxy's prefix too.
 
     Their references are not in quotes: clients that find entries by a pattern (fsspec, Kodi) skip them.
     """
-    *above, here = path[:-1].split(b"/")
+    *above, here = path[:-1].split(b"/")[top:]
     if not above:
-        return "Index of /"
+        return f"Index of {escape_html(_shown(path))}"
     crumbs = [f"<a href={'../' * len(above)}>Home</a>"]
     nearest = above[1:][-MAX_CRUMBS:]
     if len(nearest) < len(above) - 1:
