@@ -111,6 +111,7 @@ class RunOptions(ProcessOptions, total=False):
     tls_key: Sequence[Path] | None
     tls_password_file: Path | None
     tls_min: Literal["1.2", "1.3"] | None
+    tls_ticket_key_life: float | str | None
     redirect_http: int | str | None
     hsts: bool | int | str | None
     user: str | None
