@@ -72,7 +72,8 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     Raises ConfigError. Values stay text: config/load.py parses the values of all sources in the same way.
     """
     bare = {option.flag: option for option in usage.accepted if option.bare}
-    argv = _move_addresses(argv) if any(option.name == "bind" for option in usage.accepted) else argv
+    for bind in (option for option in usage.accepted if option.name == "bind"):
+        argv = _move_addresses(argv, bind)
     joined = [f"{argument}={bare[argument].bare}" if argument in bare else argument for argument in argv]
     arguments, words, unknown = maybe_parse(usage, joined) or parse_any(usage, joined)
     if arguments.keys() & {"h", "help", "version"}:
@@ -142,14 +143,18 @@ def read_values(usage: Usage, arguments: dict[str, list[str]]) -> dict[str, Any]
     }
 
 
-def _move_addresses(argv: Sequence[str]) -> list[str]:
-    """Read an address after ``--host`` as one for ``--bind``: other servers have one option for both."""
+def _move_addresses(argv: Sequence[str], bind: Option) -> list[str]:
+    """Read an address after ``--host`` as one for ``--bind``: other servers have one option for both.
+
+    Raises ConfigError.
+    """
     moved: list[str] = []
     for argument in argv:
         value = argument.removeprefix("--host=")
         if value != argument and (switch := maybe_switch(value)) is not None:
             moved.append("--host" if switch else "--no-host")
         elif value != argument:
+            parse_texts(bind._replace(name="host"), [value], COMMAND_LINE)  # a mistake names the option that was given
             moved.append(f"--bind={value}")
         elif moved[-1:] == ["--host"] and _is_address(argument) and not os.path.exists(argument):
             moved[-1] = f"--bind={argument}"

@@ -19,7 +19,7 @@ _MEANINGS = {
     "use --open": "-o",
     "use --spa for an app's routes, --quiet for silence": "-s",
     "use --spa": "--single --try-files --fallback --page-fallback",
-    "use --quiet": "-q --silent",
+    "use --quiet": "--silent",
     "name the folder without a flag: fastfile DIR": "--root --dir --folder --outDir --server",
     "folders are listed by default; --no-listing turns that off": "--browse --directory-listing",
     "use --dotfiles": "--hidden",

@@ -46,7 +46,7 @@ _site, site and others), else the current folder.
   --header 'NAME: VALUE', --cache-control 'GLOB=VALUE', --auth USER:HASH
   --no-listing, --dotfiles, --follow-symlinks
   -w, --workers N      number of processes, or auto: one for each CPU
-  --quiet, --log-format pretty|common|combined|json|none
+  -q, --quiet, --log-format pretty|common|combined|json|none
 
 Commands: cert, check, compress, dev, explain URL, hash-password,
 publish, releases, rollback, prune, completions SHELL, man.

@@ -21,6 +21,7 @@ from fastfile.records import NamedTuple
 from fastfile.terminal import printable
 
 COMMAND_LINE = "the command line"
+_FILE = "configuration"  # the subject of errors about a whole file
 
 # Variables of the build, of fastfile/__init__.py and of the tests.
 _NOT_OPTIONS = (
@@ -152,12 +153,17 @@ def _read_file(folder: str, named: _Setting | None) -> _Layer:
 
 def _read_named(folder: str, named: _Setting) -> _Layer:
     path = os.path.join(folder, named.texts[-1])
-    content = _read_bytes(path)
-    if content is None:
-        raise ConfigError("--config", named.source, f"{printable(path)}: no such file")
-    if os.path.basename(path) == "pyproject.toml":
-        return _read_project(path, content)
-    return _read_table(_parse_toml(path, content), path)
+    try:
+        content = _read_bytes(path)
+        if content is not None and os.path.basename(path) == "pyproject.toml":
+            return _read_project(path, content)
+        if content is not None:
+            return _read_table(_parse_toml(path, content), path)
+    except ConfigError as error:
+        if error.option != _FILE:
+            raise
+        raise ConfigError("--config", named.source, f"{error.source}: {error.problem}") from None
+    raise ConfigError("--config", named.source, f"{printable(path)}: no such file")
 
 
 def _read_project(path: str, content: bytes) -> _Layer:
@@ -177,7 +183,7 @@ def _read_bytes(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError("configuration", printable(path), f"cannot be read: {error.strerror}") from None
+        raise ConfigError(_FILE, printable(path), f"cannot be read: {error.strerror}") from None
 
 
 def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
@@ -187,7 +193,7 @@ def _parse_toml(path: str, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode("utf-8-sig"))  # Windows editors write a BOM
     except ValueError as error:
-        raise ConfigError("configuration", printable(path), f"not TOML: {error}") from None
+        raise ConfigError(_FILE, printable(path), f"not TOML: {error}") from None
 
 
 def _read_table(table: Mapping[str, object], source: str) -> _Layer:

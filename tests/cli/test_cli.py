@@ -155,6 +155,12 @@ MISTAKES = [
         '--port (from the command line): "HTTP/1.1" is a protocol, not a port: leave it out, because fastfile speaks '
         "HTTP/1.1, and HTTP/1.0 with old clients",
     ),
+    (
+        ["--host=a/b"],
+        '--host (from the command line): expected an address or a host name without a port, or unix:PATH, got "a/b"',
+    ),
+    (["--config=."], "--config (from the command line): .: cannot be read: Is a directory"),
+    (["-q=1"], "--quiet (from the command line): takes no value"),
     (["--listing=yes"], "--listing (from the command line): takes no value"),
     (["--no-dotfiles=1"], "--no-dotfiles (from the command line): takes no value"),
     (["--help=me"], "--help (from the command line): takes no value"),
@@ -215,6 +221,8 @@ ARGUMENTS = [
     (["--port", "1", "dist", "--host"], {"port": ["1"], "directory": ["dist"], "host": ["true"]}),
     (["--host", "dist"], {"host": ["true"], "directory": ["dist"]}),
     (["-p1", "-w", "auto", "-b::1"], {"port": ["1"], "workers": ["auto"], "bind": ["::1"]}),
+    (["-q", "dist"], {"quiet": ["true"], "directory": ["dist"]}),
+    (["-qp1"], {"quiet": ["true"], "port": ["1"]}),
     (["--port=1", "--port=2"], {"port": ["1", "2"]}),
     (["--listing", "--no-listing"], {"listing": ["false"]}),
     (["--", "-dir"], {"directory": ["-dir"]}),

@@ -553,6 +553,14 @@ def test_a_named_pyproject_has_its_table(folder):
 
 def test_a_named_file_has_to_be_there_and_names_no_other(folder):
     assert complaint({"config": ["none.toml"]}) == "--config (from the command line): none.toml: no such file"
+    (folder / "folder").mkdir()
+    assert complaint(environ={"FASTFILE_CONFIG": "folder"}) == (
+        "--config (from FASTFILE_CONFIG): folder: cannot be read: Is a directory"
+    )
+    for name in ("no.toml", "pyproject.toml"):
+        (folder / name).write_text("port =")
+        line = complaint({"config": [name]})
+        assert line == f"--config (from the command line): {name}: not TOML: Invalid value (at end of document)"
     (folder / "a.toml").write_text("config = 'b.toml'")
     assert complaint({"config": ["a.toml"]}).startswith("config (from a.toml): no such option")
 

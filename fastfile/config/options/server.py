@@ -172,5 +172,6 @@ class LogOptions(OptionGroup):
     quiet: bool = option(
         SWITCH,
         default=False,
+        short="-q",
         help="Print no banner, and no log unless --log-format or --log-file asks for one.",
     )
