@@ -1,4 +1,4 @@
-"""The examples of docs/pages.md are served and requested; those of docs/explain.md and docs/scripts.md are run."""
+"""The examples of docs/pages.md and header.md are served; those of docs/explain.md and docs/scripts.md are run."""
 
 from __future__ import annotations
 
@@ -52,6 +52,20 @@ def test_an_example_of_pages_md(folder: Path, command: str, text: str) -> None:
                 assert response.fields["location"] == what.strip("`")
             elif what:
                 assert response.body.decode() == what.strip("`"), target
+
+
+def test_the_lines_for_a_registry_of_images_say_what_a_manifest_is(tmp_path: Path) -> None:
+    (lines,) = re.findall(r"^```\n(/v2/.*?)^```$", (DOCS / "howto" / "header.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "_headers").write_text(lines)
+    for name in ("latest", "sha256:" + 64 * "0"):
+        manifest = tmp_path / "v2" / "team" / "app" / "manifests" / name
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text("{}")
+    with ServerProcess([str(tmp_path)]) as server, RawClient(server.connect()) as client:
+        for name in ("latest", "sha256:" + 64 * "0"):
+            response = client.request(f"/v2/team/app/manifests/{name}")
+            assert response.fields["content-type"] == "application/vnd.oci.image.manifest.v1+json"
+        assert client.request("/v2/").status == 200
 
 
 @pytest.mark.parametrize(("command", "text"), EXPLANATIONS, ids=[command for command, _ in EXPLANATIONS])
