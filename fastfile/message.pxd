@@ -47,6 +47,7 @@ cdef class Response:
 
 cdef class Deferred:
     cdef readonly object work, finish
+    cpdef bint is_heavy(self) except -1
 
 
 @cython.locals(head=PartialHead)

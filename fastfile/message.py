@@ -307,7 +307,8 @@ class Deferred:
 
     ``work`` runs in a thread of the worker's pool (server/threads.py) and touches no shared state. ``finish`` then runs
     on the event loop with its done future, and returns the response or another Deferred; it may raise HTTPError or
-    OSError. If the client has gone, ``finish`` is not called, and the result of ``work`` is dropped.
+    OSError. If the client has gone, ``finish`` is not called, and the result of ``work`` is dropped. A connection has
+    few heavy works at once: those with an attribute ``is_heavy``, for which the lookup is expensive, too.
     """
 
     __slots__ = ("finish", "work")
@@ -315,6 +316,10 @@ class Deferred:
     def __init__(self, work: Callable[[], Any], finish: Callable[[Future[Any]], Response | Deferred]) -> None:
         self.work = work
         self.finish = finish
+
+    def is_heavy(self) -> bool:
+        """Tell whether a connection should have little of this work at once."""
+        return getattr(self.work, "is_heavy", False)
 
     def map(
         self,

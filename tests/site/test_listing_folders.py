@@ -49,6 +49,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+@pytest.mark.parametrize("query", ["", "?archive=zip"])
+def test_a_listing_and_a_zip_are_heavy_work(site: Path, query: str) -> None:
+    response = Asker(site, archive=True).handler.respond(
+        RequestHead(b"GET", b"/list/" + query.encode(), 1, 1, authority=b"localhost")
+    )
+    assert isinstance(response, Deferred)
+    assert response.is_heavy()
+
+
 def names(response: Received) -> list[str]:
     return [entry["name"] for entry in json.loads(response.body)]
 

@@ -8,10 +8,17 @@ TOKENS = 1000.0  # the maximum: a page that cancels all of its requests at once 
 REFILL = 33.0  # a second
 TURN = 100.0  # tokens; others then have their turn, so that a flood delays them by a fraction of a millisecond
 BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update for each 32 KiB, or less
-# The price of a reset while the response is deferred, as that of a listing is: the lookup and the thread take 130 µs
-# of CPU or more. A page that cancels 35 of them at once stays within the budget.
+# The price of a reset while the response is deferred: the lookup and the thread take 130 µs of CPU or more. A page that
+# cancels 35 of them at once stays within the budget.
 DEFERRED_TOKENS = 27.0
-# The same for a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
+# Heavy works (Deferred.is_heavy) of a connection at once: twice the threads, so that none of these waits for work. The
+# connection's next requests wait, because only a lookup, of 60 µs for a listing, could tell which of them are cheap.
+MAX_HEAVY = 8
+# The price of a reset while heavy work is in progress, and of a request that waits for it. A client that cancels 128
+# listings at once stays within the budget, if no work had begun.
+HEAVY_TOKENS = 60.0
+HELD_TOKENS = 3.0
+# The price for a request that is forwarded: a page that cancels all of its streams at once stays within the budget.
 FORWARDED_TOKENS = 6.0
 # Work that had begun when its stream was reset also costs its CPU time, but at most this much: one click on "reload"
 # while a password is checked is not a flood.
@@ -53,10 +60,6 @@ class Budget:
             self._since_s = self.now_s
             if self._tokens < 0:
                 raise ConnectionFailure(ENHANCE_YOUR_CALM, "too much that brings no response")
-
-    def spend_reset(self, is_forwarded: bool) -> None:
-        """Spend the price of a reset of a request whose response was deferred."""
-        self.spend(FORWARDED_TOKENS if is_forwarded else DEFERRED_TOKENS)
 
     def spend_time(self, cost_s: float) -> None:
         """Spend the price of work that was done in vain."""

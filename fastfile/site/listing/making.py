@@ -20,6 +20,8 @@ class Making(Generic[Made]):
     of monotonic() when the job began, and None before.
     """
 
+    is_heavy = True  # see Deferred
+
     def __init__(self, make: Callable[[Callable[[], None]], Made]) -> None:
         self._make = make
         self._is_stopped = False

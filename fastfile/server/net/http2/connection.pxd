@@ -10,12 +10,14 @@ from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
 cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
-cdef int BODY_EVENT, MORE, PAUSE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
+cdef int BODY_EVENT, MORE, PAUSE, REQUEST, RESET, TOO_LARGE, LOOK_EACH, MAX_HEAVY
 cdef Py_ssize_t FULL
 
 cdef class Http2Connection(Http2Output):
     cdef long long _answered_id
     cdef bytes _covered
+    cdef int _heavy
+    cdef bint _is_holding
     cdef bint _is_deaf
     cdef double _sending_until_s
     cpdef take_over(self, int interest, double deadline_s)
@@ -23,6 +25,7 @@ cdef class Http2Connection(Http2Output):
     cpdef drain(self)
     cpdef leave(self)
     cdef _charge(self, double cost_s)
+    cdef _end_heavy(self)
     cdef _process(self, bytearray data, Py_ssize_t count)
     @cython.locals(buffer=bytearray, count=Py_ssize_t)
     cdef _go_on(self)
@@ -32,6 +35,10 @@ cdef class Http2Connection(Http2Output):
     cdef _take_events(self)
     @cython.locals(session=Session, service=Service, head=RequestHead)
     cdef _respond(self)
+    @cython.locals(service=Service)
+    cdef _answer(self, Transfer transfer)
+    @cython.locals(service=Service, transfer=Transfer)
+    cdef _resume(self)
     @cython.locals(transport=Transport)
     cdef _check(self, RequestHead head)
     @cython.locals(head=RequestHead, service=Service)
@@ -39,7 +46,7 @@ cdef class Http2Connection(Http2Output):
     cpdef respond_to(self, Transfer transfer, RequestHead head)
     cpdef widen(self, Stream stream, Py_ssize_t size)
     cpdef invite(self, Stream stream)
-    @cython.locals(transfer=Transfer, was_deferred=bint)
+    @cython.locals(transfer=Transfer, price=double)
     cdef _on_reset(self, Stream stream)
     @cython.locals(stream=Stream, transfer=Transfer)
     cdef _on_body(self, int event)

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastfile.errors import HTTPError, make_busy, make_too_large, make_unexpected
 from fastfile.message import Deferred, RequestHead, Response, close_source
+from fastfile.protocol.http2.budget import MAX_HEAVY
 from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, NO_ERROR, ConnectionFailure
 from fastfile.protocol.http2.control import BODY as BODY_EVENT
 from fastfile.protocol.http2.control import MORE, PAUSE, REQUEST, RESET, TOO_LARGE
@@ -35,12 +36,14 @@ LOOK_EACH = 4
 class Http2Connection(Http2Output):
     """Takes over from HTTP/1 once the preface of a client has begun to arrive."""
 
-    __slots__ = ("_answered_id", "_covered", "_is_deaf", "_sending_until_s")
+    __slots__ = ("_answered_id", "_covered", "_heavy", "_is_deaf", "_is_holding", "_sending_until_s")
 
     def __init__(self, service: Service, transport: Transport, shared: Http2) -> None:
         super().__init__(service, transport, shared)
         self._answered_id = 0  # the last stream when it was idle
         self._covered: bytes | None = None  # the last authority that the certificate is for
+        self._heavy = 0  # heavy jobs that have not ended, also those of ended streams
+        self._is_holding = False  # requests wait until there is less heavy work: they are WAITING without a job
         self._is_deaf = False  # the client has ended its side, and the responses in progress are the last ones
         self._sending_until_s = inf  # the deadline of written but unsent frames
 
@@ -67,6 +70,8 @@ class Http2Connection(Http2Output):
 
     def on_result(self, transfer: Transfer, deferred: Deferred, job: Future[Any]) -> None:
         """Continue with the result of a job for a response; an ended stream ignores it, and is charged for it."""
+        if deferred.is_heavy():
+            self._end_heavy()
         if transfer.job is not job or transfer.state != WAITING:
             self._charge(getattr(job, "cost_s", 0.0))
             return
@@ -95,6 +100,13 @@ class Http2Connection(Http2Output):
                 self._service.poller.begin_turn()
                 self._end(failure.code, failure.detail)
                 self._end_own_turn()
+
+    def _end_heavy(self) -> None:
+        """Count the end of heavy work; requests that wait for it go on in the next turn."""
+        self._heavy -= 1
+        if self._is_holding and self.state != CLOSED and not self._session.has_ended():
+            self._is_behind = True
+            self._wait_for(READ | WRITE)
 
     def _end_own_turn(self) -> None:
         """End a turn that no event of the socket began: if the socket fails, only this connection ends."""
@@ -167,6 +179,8 @@ class Http2Connection(Http2Output):
                     self._is_behind = True
                     break
                 event = session.next_event()
+            if self._is_holding and not self._is_behind:
+                self._resume()
         except ConnectionFailure as failure:
             self._end(failure.code, failure.detail)
         session.end_batch()
@@ -180,11 +194,36 @@ class Http2Connection(Http2Output):
         if refusal is not None:
             self._deliver(head, service.handler.refuse(refusal, head), service.clock.monotonic_s)
             return
+        if self._is_holding:
+            self._answer(self._transfer(service.clock.monotonic_s))
+            return
         answer = service.handler.respond(head)
         if isinstance(answer, Deferred):
             self._advance(self._transfer(service.clock.monotonic_s), answer)
         else:
             self._deliver(head, answer, service.clock.monotonic_s)
+
+    def _answer(self, transfer: Transfer) -> None:
+        """Respond to the request of a transfer, or let it wait."""
+        service = self._service
+        if self._is_holding:
+            transfer.state = WAITING
+            transfer.deadline_s = service.clock.monotonic_s + service.limits.write_timeout_s
+        else:
+            self._advance(transfer, service.handler.respond(transfer.stream.head))
+
+    def _resume(self) -> None:
+        """Respond to requests that wait, in order, until there is too much heavy work or the turn is over."""
+        service = self._service
+        for transfer in [each for each in self._transfers if each.state == WAITING and each.job is None]:
+            if self._heavy >= MAX_HEAVY:
+                return
+            if service.poller.is_turn_over():
+                self._is_behind = True
+                return
+            if transfer.state == WAITING:  # the connection may end meanwhile
+                self._advance(transfer, service.handler.respond(transfer.stream.head))
+        self._is_holding = self._heavy >= MAX_HEAVY
 
     def _check(self, head: RequestHead) -> HTTPError | None:
         """Return the error of a head, and record who sent it, and how."""
@@ -212,6 +251,10 @@ class Http2Connection(Http2Output):
             if service.offload is not None:
                 transfer.job = service.offload.submit(answer.work, partial(self.on_result, transfer, answer))
             if transfer.job is not None:
+                transfer.is_heavy = answer.is_heavy()
+                if transfer.is_heavy:
+                    self._heavy += 1
+                    self._is_holding = self._is_holding or self._heavy >= MAX_HEAVY
                 is_timed = getattr(transfer.job, "is_timed", False)  # the job has deadlines of its own
                 transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.limits.write_timeout_s
                 return
@@ -241,10 +284,9 @@ class Http2Connection(Http2Output):
         if stream is None or stream.transfer is None:
             return
         transfer: Transfer = stream.transfer  # type: ignore[assignment]
-        was_deferred, job = transfer.state == WAITING, transfer.job
+        price = transfer.reset_price()
         self._forget(transfer)
-        if was_deferred:
-            self._session.budget.spend_reset(getattr(job, "is_timed", False))
+        self._session.budget.spend(price)
 
     def _on_body(self, event: int) -> None:
         """Read a body before the response, so that a malformed request gets no response."""
@@ -265,7 +307,7 @@ class Http2Connection(Http2Output):
         elif transfer.response is not None:
             self._begin(transfer, transfer.response)
         else:
-            self._advance(transfer, self._service.handler.respond(stream.head))
+            self._answer(transfer)
 
     def _begin_body(self, stream: Stream) -> None:
         service, head = self._service, stream.head
@@ -282,7 +324,7 @@ class Http2Connection(Http2Output):
             begin_upload(self, transfer)
         elif head.expect is not None or head.content_length > service.limits.parser.body:
             # RFC 9110 §10.1.1: a request that will be refused gets its error now, so the client need not send the body.
-            self._advance(transfer, service.handler.respond(head))
+            self._answer(transfer)
 
     def _decide_on_body(self, transfer: Transfer, response: Response) -> None:
         """Refuse a body before it is sent, or request it and keep the response until the body is read."""

@@ -257,9 +257,9 @@ class Http2Output(Connection):
             if transfer.state == BODY:
                 self._refuse(transfer, make_too_slow())
             elif transfer.state == WAITING:
-                assert transfer.job is not None
-                transfer.job.cancel()
-                transfer.job = None
+                if transfer.job is not None:  # otherwise it waits for its turn
+                    transfer.job.cancel()
+                    transfer.job = None
                 self._refuse(transfer, make_busy())
             elif self._expire(transfer, now_s):
                 is_stuck = True

@@ -4,8 +4,9 @@ from fastfile._sendfile cimport read_data_frames
 from fastfile.message cimport FileSlice, Response
 from fastfile.protocol.http2.stream cimport Stream
 
-cdef int CLOSED, PENDING, READING, SENDING, UNKNOWN_SIZE
+cdef int CLOSED, PENDING, READING, SENDING, WAITING, UNKNOWN_SIZE
 cdef int END_STREAM, FRAME_HEAD
+cdef double DEFERRED_TOKENS, FORWARDED_TOKENS, HEAVY_TOKENS, HELD_TOKENS
 cdef Py_ssize_t READ_SIZE, AHEAD_SIZE, SMALL_PART, DATA_SIZE, FRAME_SIZE
 
 cdef class Transfer:
@@ -13,6 +14,7 @@ cdef class Transfer:
     cdef public int state
     cdef readonly double began_s
     cdef public double deadline_s
+    cdef public bint is_heavy
     cdef public object job, body
     cdef public Response response
     cdef public long long progress
@@ -37,6 +39,7 @@ cdef class Transfer:
     cpdef bytes take_frames(self, long long room)
     cdef _count(self, long long count, long long size)
     cpdef call_when_ready(self, wake)
+    cpdef double reset_price(self) except -1
     @cython.locals(response=Response)
     cpdef drop(self)
     @cython.locals(mine=Stream, its=Stream, is_whole=bint)

@@ -11,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastfile.message import UNKNOWN_SIZE, FileSlice, Pending, Response, Source, close_source
+from fastfile.protocol.http2.budget import DEFERRED_TOKENS, FORWARDED_TOKENS, HEAVY_TOKENS, HELD_TOKENS
 from fastfile.protocol.http2.constants import DATA_SIZE, END_STREAM, FRAME_HEAD, FRAME_SIZE
 from fastfile.protocol.http2.stream import Stream
 from fastfile.sendfile import read_ahead, read_cached, read_data_frames
-from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING
+from fastfile.server.net.states import CLOSED, PENDING, READING, SENDING, WAITING
 
 if TYPE_CHECKING:
     from fastfile.server.net.http2.body import Http2Body
@@ -28,8 +29,8 @@ SMALL_PART = 4096  # bytes; a frame of its own for each of a thousand ranges wou
 class Transfer:
     """The work of one stream. ``turn`` orders those that share a connection.
 
-    ``state`` is BODY while its request has not ended, WAITING for a deferred response, SENDING, READING (the disk),
-    PENDING (the source), or CLOSED.
+    ``state`` is BODY while its request has not ended, WAITING for a deferred response (or, without a job, for heavy
+    work of the connection to end), SENDING, READING (the disk), PENDING (the source), or CLOSED.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Transfer:
         "began_s",
         "body",
         "deadline_s",
+        "is_heavy",
         "job",
         "progress",
         "response",
@@ -56,6 +58,7 @@ class Transfer:
         self.state = state
         self.began_s = began_s
         self.deadline_s = deadline_s
+        self.is_heavy = False  # the work that it waits for, or waited for last
         self.job: Future[Any] | None = None  # that the response or the disk waits for
         self.response: Response | None = None
         self.body: Http2Body | None = None  # that the responder reads while it responds
@@ -177,6 +180,16 @@ class Transfer:
     def call_when_ready(self, wake: Any) -> None:
         """Have the pending source call ``wake``."""
         self._source.wait(wake)  # type: ignore[union-attr]  # a source that pends has it
+
+    def reset_price(self) -> float:
+        """Return the tokens that a reset by the client costs, beyond that of the frame."""
+        if self.state != WAITING:
+            return 0.0
+        if self.job is None:
+            return HELD_TOKENS
+        if getattr(self.job, "is_timed", False):
+            return FORWARDED_TOKENS
+        return HEAVY_TOKENS if self.is_heavy else DEFERRED_TOKENS
 
     def drop(self) -> None:
         """Release everything."""

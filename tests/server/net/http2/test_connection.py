@@ -21,12 +21,14 @@ from support.http2_floods import FLOODS
 from support.http2peer import GET, POST, PREFACE, Peer, frames, make_frame
 from support.inprocess import TIMEOUT_S, InProcess, serve_files
 from support.rawclient import make_request
+from support.serverprocess import LOOPS
 from support.watching import until
 
 from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.errors import HTTPError
 from fastfile.message import UNKNOWN_SIZE, Deferred, FileSlice, RequestHead, Response, ResponseHead
+from fastfile.protocol.http2.budget import MAX_HEAVY
 from fastfile.responder import Responder
 from fastfile.server.net.states import LINGERING
 from fastfile.site.representation import make_response
@@ -37,8 +39,20 @@ PLAIN = (b"Content-Type", b"text/plain")
 CACHING = ((b"Cache-Control", b"no-cache"), (b"X-Content-Type-Options", b"nosniff"))
 
 
+class Heavy:
+    """Work that is heavy, as that of a listing is; it ends when the gate is opened."""
+
+    is_heavy = True
+
+    def __init__(self, gate: threading.Event) -> None:
+        self._gate = gate
+
+    def __call__(self) -> None:
+        self._gate.wait(TIMEOUT_S)
+
+
 class Odd(Responder):
-    """Answers by target: /small, /large, /file, /gate (deferred until it is opened), /busy, /source, /short."""
+    """Answers by target: /small, /large, /file, /gate (deferred until it is opened), /heavy, /busy, /source, /short."""
 
     def __init__(self, folder: Path, clock: Clock, log_failure: Callable[[BaseException], None]) -> None:
         self.pages = serve_files(folder, clock, log_failure)
@@ -64,6 +78,8 @@ class Odd(Responder):
                 return make_response(200, (PLAIN,), b"opened")
 
             return Deferred(lambda: self.gate.wait(TIMEOUT_S), finish)
+        if name == "/heavy":
+            return Deferred(Heavy(self.gate), lambda _: make_response(200, (PLAIN,), b"done"))
         if name == "/busy":
 
             def work() -> None:
@@ -91,10 +107,15 @@ def config() -> Config:
 
 
 @pytest.fixture
-def served(tmp_path: Path, config: Config) -> Iterator[InProcess]:
+def loop() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def served(tmp_path: Path, config: Config, loop: str) -> Iterator[InProcess]:
     folder = tmp_path / "site"
     folder.mkdir()
-    server = InProcess(tmp_path, "asyncio", lambda clock, log: Odd(folder, clock, log), config)
+    server = InProcess(tmp_path, loop, lambda clock, log: Odd(folder, clock, log), config)
     yield server
     handler: Odd = server.handler  # type: ignore[assignment]
     handler.gate.set()
@@ -497,6 +518,115 @@ def test_a_download_outlasts_the_budget_for_window_updates(served: InProcess) ->
     with connect(served) as peer:
         for number in range(1, 15, 2):
             assert len(peer.get(number, b"/large").body) == LARGE_SIZE  # some 200 frames and 400 updates each
+
+
+# Heavy work: listings and zips.
+
+HEAVY = (*GET[:2], (b":path", b"/heavy"), GET[3])
+
+
+def ask_heavy(peer: Any, count: int, first: int = 1) -> range:
+    """Ask for heavy work on streams from ``first``, and return their numbers once all requests are read."""
+    numbers = range(first, first + 2 * count, 2)
+    peer.send(*(peer.headers(number, HEAVY) for number in numbers))
+    peer.wait_alive()
+    return numbers
+
+
+def heavy_begun(served: InProcess) -> int:
+    return sum(head.target == b"/heavy" for head in odd(served).heads)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_has_little_heavy_work_at_once_and_gets_all_of_it(served: InProcess) -> None:
+    with connect(served) as peer:
+        numbers = ask_heavy(peer, 100)
+        assert (served.ask(lambda: served.offload.jobs), heavy_begun(served)) == (MAX_HEAVY, MAX_HEAVY)
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in numbers} == {b"done"}
+        assert heavy_begun(served) == 100
+        assert peer.get(301).body == b"small"
+
+
+def test_heavy_work_below_the_limit_holds_up_no_other_request(served: InProcess) -> None:
+    with connect(served) as peer:
+        numbers = ask_heavy(peer, MAX_HEAVY - 1)
+        assert peer.get(101).body == b"small"
+        assert peer.get(103, b"/large").body == b"l" * LARGE_SIZE
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in numbers} == {b"done"}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_requests_behind_much_heavy_work_wait_in_order(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.ask(1, b"/large")
+        numbers = ask_heavy(peer, MAX_HEAVY, 3)
+        peer.ask(101, b"/small?first")
+        peer.send(peer.headers(103, (*GET[:2], (b":path", b"/small?body"), GET[3]), end=False))
+        peer.frame(0, 1, 103, b"body")
+        peer.ask(105, b"/small?last")
+        assert peer.wait(1).body == b"l" * LARGE_SIZE  # which began before
+        assert served.ask(lambda: len(odd(served).heads)) == 1 + MAX_HEAVY
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in numbers} == {b"done"}
+        assert [peer.wait(number).body for number in (101, 103, 105)] == [b"small"] * 3
+        assert [head.target for head in odd(served).heads[-3:]] == [b"/small?first", b"/small?body", b"/small?last"]
+
+
+def test_a_request_that_waited_and_was_reset_costs_no_work(served: InProcess) -> None:
+    with connect(served) as peer:
+        numbers = ask_heavy(peer, 100)
+        peer.send(*(frames.RstStreamFrame(number, error_code=CANCEL) for number in numbers[MAX_HEAVY:]))
+        peer.wait_alive()
+        assert not peer.closed  # at the price of begun work they were too many
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in numbers[:MAX_HEAVY]} == {b"done"}
+        assert peer.get(301).body == b"small"
+        assert heavy_begun(served) == MAX_HEAVY
+
+
+def test_heavy_work_counts_until_it_has_ended_also_if_its_stream_was_reset(served: InProcess) -> None:
+    with connect(served) as peer:
+        numbers = ask_heavy(peer, 50)
+        peer.send(*(frames.RstStreamFrame(number, error_code=CANCEL) for number in numbers))
+        later = ask_heavy(peer, 50, 101)
+        assert (served.ask(lambda: served.offload.jobs), heavy_begun(served)) == (MAX_HEAVY, MAX_HEAVY)
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in later} == {b"done"}
+        assert heavy_begun(served) == MAX_HEAVY + 50
+
+
+def test_a_client_that_ends_its_side_gets_the_responses_that_wait(served: InProcess) -> None:
+    with connect(served) as peer:
+        peer.widens = False  # it sends nothing more
+        numbers = ask_heavy(peer, 50)
+        peer.connection.shutdown(socket.SHUT_WR)
+        served.ask(served.open_connections)  # it has seen the end
+        odd(served).gate.set()
+        assert {peer.wait(number).body for number in numbers} == {b"done"}
+        peer.wait_end()
+    served.wait_until_closed()
+
+
+def test_a_client_that_leaves_with_requests_that_wait_lets_go_of_them(served: InProcess) -> None:
+    with connect(served) as peer:
+        ask_heavy(peer, 100)
+        peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets
+    served.wait_until_closed()
+    odd(served).gate.set()
+    served.wait_until(lambda: served.offload.jobs == 0, "the work has ended")
+    assert heavy_begun(served) == MAX_HEAVY
+
+
+@pytest.mark.parametrize("config", [Config().replace(write_timeout=0.2)], ids=[""])
+def test_requests_that_wait_for_too_long_are_503(served: InProcess) -> None:
+    with connect(served) as peer:
+        numbers = ask_heavy(peer, 2 * MAX_HEAVY)
+        assert {peer.wait(number).status for number in numbers} == {503}
+        odd(served).gate.set()
+        served.wait_until(lambda: served.offload.jobs == 0, "the work has ended")
+        assert peer.get(101).body == b"small"
 
 
 # Deadlines.
