@@ -3,7 +3,7 @@
 A server runs all applications in one process and one thread of Python; a request switches between them, and returns the
 processor time of the process. Each round measures a few requests of every application, in turns, first for a file of
 1 KiB, then for one of 10 MiB. An application's share is the median of the differences to "hello" in the same round, so
-what slows down a whole round cancels. The requests of a batch arrive at once, one on each connection.
+a slowdown of a whole round cancels out. The requests of a batch arrive at once, one on each connection.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _UNPROMPTED = (b"favicon.ico", b".well-known/")
 
 
 class Mounted(Protocol):
-    """What Mounts chooses from: a Site, an Entrance, Outside, or a RemoteSite (remote.py)."""
+    """A target of Mounts: a Site, an Entrance, Outside, or a RemoteSite (remote.py)."""
 
     base: bytes
 
@@ -65,7 +65,7 @@ class Entrance:
 
 
 class Outside:
-    """What is at the paths of no site: a 404 with a hint, which says where the sites are."""
+    """Respond to paths outside of all sites: a 404 with a hint that says where the sites are."""
 
     base = b""
 

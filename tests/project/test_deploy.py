@@ -43,7 +43,7 @@ def exec_start(name: str) -> list[str]:
 
 @pytest.fixture
 def places(tmp_path: Path) -> dict[str, str]:
-    """What stands for the places of the examples on this machine."""
+    """Replace the paths of the examples by those of this test."""
     (tmp_path / "www").mkdir()
     (tmp_path / "www/index.html").write_bytes(PAGE)
     published = PublishedFolder(tmp_path / "store")

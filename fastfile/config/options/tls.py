@@ -45,7 +45,7 @@ class TlsOptions(OptionGroup):
         metavar="TIME",
         help="Make new keys for session tickets after this time; clients then make one full handshake. 0 keeps them "
         "until the next reload.",
-        reason="whoever learns the keys can read what was sent in resumed sessions of TLS 1.2 while they were in use",
+        reason="a stolen key decrypts recorded TLS 1.2 sessions that were resumed with it",
         peers="Go 24 h; nginx without a shared cache none",
     )
     redirect_http: int | None = option(

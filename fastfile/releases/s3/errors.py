@@ -22,7 +22,7 @@ _PASSING = (
     "InternalError",
     *_DAMAGED,
 )
-# What obstore says of a response that S3 does not send.
+# The text of obstore's error for a response that S3 never sends.
 _FOREIGN = ("Got invalid", "Header missing from response", "non-partial response", "S3 error: Requested ")
 _HINTS = {
     "RequestTimeTooSkewed": "the clock of this machine is wrong: the store's differs by more than 15 minutes",
@@ -50,7 +50,7 @@ class Failure(NamedTuple):
 
     @property
     def means_absent(self) -> bool:
-        """Whether a 404 is about the object, and not about the bucket or the endpoint."""
+        """True if a 404 is about the object, and not about the bucket or the endpoint."""
         return self.code != "NoSuchBucket" and not self.is_unreachable
 
 

@@ -25,7 +25,7 @@ BUFFER_SIZE = 64 * 1024
 
 
 class Limits:
-    """What a connection may take: the limits of the parser, seconds, and bytes that a client must read within them."""
+    """The limits of a connection: those of the parser, timeouts in seconds, and how many bytes a client must read."""
 
     __slots__ = (
         "body_timeout_s",

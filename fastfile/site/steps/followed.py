@@ -2,8 +2,8 @@
 
 The follower process switches a link (ARCHITECTURE.md, decision 26). The next request notices, and waits while a thread
 opens the new release and reads its rules. Before a response that says that no file is there, the follower is asked
-whether there is a newer release. If it cannot tell, a request for an asset gets 503: a page of a newer release may have
-sent it, and a proxy can try another replica. Other requests get the 404 of the release on the disk.
+whether there is a newer release. Without an answer, a request for an asset gets 503: the page that refers to it may be
+of a newer release, and a proxy can try another replica. Other requests get the 404 of the release on the disk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Asking(Protocol):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the release never changes, so that there is nothing to ask."""
+        """True if the release never changes: then the follower is not asked."""
 
     def ask(self, on_answer: Callable[[bool], None]) -> None:
         """Call back on the event loop: with True once the pointer was read after this call, else when that failed."""

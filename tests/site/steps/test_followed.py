@@ -169,7 +169,7 @@ def test_no_404_asks_while_no_answer_can_be_expected(replica: Replica) -> None:
 ASSETS = ["/app.2.js", "/a/b.CSS", "/data.json?v=2", "/m.wasm", "/f.woff2", "/assets/photo-BkX3xZ9q.png", "/x%2Emjs"]
 
 
-@pytest.mark.parametrize("is_useful", [True, False], ids=["the question fails", "nobody can be asked"])
+@pytest.mark.parametrize("is_useful", [True, False], ids=["the question fails", "there is no follower"])
 def test_an_asset_that_only_a_newer_release_may_have_is_503_and_no_404(is_useful: bool, replica: Replica) -> None:
     replica.begin()
     replica.is_useful, replica.is_confirmed = is_useful, False
