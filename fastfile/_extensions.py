@@ -57,6 +57,7 @@ COMPILED_SOURCES = (
     "server.net.http2.shared",
     "server.net.http2.transfer",
     "server.net.http2.output",
+    "server.net.http2.deferral",
     "server.net.http2.connection",
     "server.net.clients",
     "server.net.listener",
