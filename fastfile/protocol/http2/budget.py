@@ -6,7 +6,7 @@ from fastfile.protocol.http2.constants import ENHANCE_YOUR_CALM, ConnectionFailu
 
 TOKENS = 1000.0  # the maximum: a page that cancels all of its requests at once spends a tenth
 REFILL = 33.0  # a second
-TURN = 100.0  # tokens; others then have their turn, so that a flood delays them by a fraction of a millisecond
+TURN = 20.0  # tokens; others then have their turn. At 100, floods of three kinds doubled the p99 of others
 BYTES_PER_TOKEN = 4096  # bytes of responses: a download needs a window update for each 32 KiB, or less
 # The price of a reset while the response is deferred: the lookup and the thread take 130 µs of CPU or more. A page that
 # cancels 35 of them at once stays within the budget.

@@ -87,7 +87,7 @@ def test_frames_without_a_response_have_short_turns() -> None:
     while (event := session.next_event()) == PAUSE:
         events.append(event)
     assert event == BODY
-    assert len(events) == 3
+    assert len(events) == 350 // 18  # a PING of 8 bytes costs 1.125 tokens
 
 
 def test_the_frames_of_writers_that_share_a_scratch_stay_apart_and_in_order() -> None:
