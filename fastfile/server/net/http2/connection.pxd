@@ -1,6 +1,6 @@
 cimport cython
 
-from fastfile.message cimport RequestHead, Response
+from fastfile.message cimport RequestHead
 from fastfile.protocol.http2.session cimport Session
 from fastfile.protocol.http2.stream cimport Stream
 from fastfile.server.net.http2.deferral cimport Http2Deferral
@@ -9,7 +9,7 @@ from fastfile.server.net.poller cimport Poller
 from fastfile.server.net.service cimport Service
 from fastfile.server.net.transport cimport Transport
 
-cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, WAITING, READ, WRITE, WOULD_BLOCK_READ, SECURE
+cdef int BODY, CLOSED, HEAD, IDLE, LINGERING, MORE_FOLLOWS, SENDING, READ, WRITE, WOULD_BLOCK_READ, SECURE
 cdef int BODY_EVENT, MORE, PAUSE, REQUEST, RESET, TOO_LARGE, LOOK_EACH
 cdef Py_ssize_t FULL
 
