@@ -4,8 +4,9 @@ Unlike times, counts depend little on the machine's load. The package measured i
 checkout), compiled or not; compare two trees with two runs. The kernel's part is not counted.
 
 Plain requests come in batches of 64, which the worker gets while it stands still. Over TLS each is sent when the
-previous one has its response; then the count includes OpenSSL's, in the code that valgrind's processor has. Needs
-valgrind with its headers, and a C compiler.
+previous one has its response; then the count includes OpenSSL's, in the code that valgrind's processor has.
+``--release`` publishes the files, and measures a server that follows the release. Needs valgrind with its headers, and
+a C compiler.
 """
 
 from __future__ import annotations
@@ -169,15 +170,15 @@ CASES: dict[str, Callable[[Client, int], Request]] = {
 class Counted:
     """A server under valgrind. Its worker writes its counts into ``folder`` at a signal (dump_counts.c)."""
 
-    def __init__(self, site: Path, folder: Path, library: Path, options: Sequence[str]) -> None:
+    def __init__(self, site: str, folder: Path, library: Path, options: Sequence[str]) -> None:
         self._folder = folder
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         valgrind = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={folder}/%p"]
         self._server = subprocess.Popen(
-            [*valgrind, sys.executable, "-m", "fastfile", *OPTIONS, *options, str(site)],
+            [*valgrind, sys.executable, "-m", "fastfile", *OPTIONS, *options, site],
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            cwd=site,
+            cwd=folder,
             env={
                 **os.environ,
                 "PYTHONPATH": os.environ.get("PYTHONPATH", os.getcwd()),
@@ -185,7 +186,7 @@ class Counted:
             },
         )
         self.port = self._read_port()
-        (self.worker,) = process_tree(self._server.pid)[1:]
+        (self.worker,) = filter(is_worker, process_tree(self._server.pid)[1:])
         self._dumps = 0
 
     def stop(self) -> None:
@@ -219,6 +220,17 @@ class Counted:
             if self._server.poll() is not None or time.monotonic() > deadline_s:
                 raise SystemExit(f"the server did not start:\n{self._printed()}")
             time.sleep(0.05)
+
+
+def is_worker(pid: int) -> bool:
+    return b"fastfile.follower" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def publish(site: Path, store: Path) -> str:
+    """Publish a folder's files. Return the address of the store."""
+    address = store.as_uri()
+    subprocess.run([sys.executable, "-m", "fastfile", "publish", str(site), address], check=True)
+    return address
 
 
 def file_of(number: int) -> bytes:
@@ -279,16 +291,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(known)}; all unless given")
     parser.add_argument("--requests", type=int, default=320, help="of each round of a case")
+    parser.add_argument("--release", action="store_true", help="serve the files from a release, not from their folder")
     parser.add_argument("--folder", type=Path, help="keeps callgrind's files, for callgrind_annotate")
     arguments = parser.parse_args()
     unknown = set(arguments.cases) - set(known)
     if unknown:
         parser.error(f"unknown case: {', '.join(sorted(unknown))}")
     cases = arguments.cases or known
-    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as counts:
+    with (
+        tempfile.TemporaryDirectory() as site,
+        tempfile.TemporaryDirectory() as store,
+        tempfile.TemporaryDirectory() as counts,
+    ):
         for name, size in (("small", SMALL), ("large", LARGE), ("100k", SECURE_LARGE)):
             Path(site, name).write_bytes(os.urandom(size))
         make_distinct(Path(site), FOLDER + 3 * (WARM_UP + ROUNDS * arguments.requests))
+        served = publish(Path(site), Path(store)) if arguments.release else site
         folder = arguments.folder or Path(counts)
         library = compile_library(folder)
         certificate, key = make_certificate(folder)
@@ -301,7 +319,7 @@ def main() -> None:
             chosen = [case for case in cases if case in known_cases]
             if not chosen:
                 continue
-            server = Counted(Path(site), folder, library, options)
+            server = Counted(served, folder, library, options)
             try:
                 run(server, chosen, arguments.requests)
             finally:
