@@ -97,11 +97,6 @@ class RequestHead:
             and if_unmodified_since is None
         )
 
-    @property
-    def scheme(self) -> bytes:
-        """The scheme of the requested URL, as far as this server can see."""
-        return b"https" if self.is_secure else b"http"
-
     def field(self, name: bytes) -> bytes | None:
         """Return the value of any field, or None; ``name`` is in lower case (RFC 9110 §5.3).
 

@@ -85,7 +85,7 @@ def make_request_fields(
         forwarded.append((b"X-Forwarded-For", str(_plain_address(head.peer)).encode()))
     if authority:
         forwarded.append((b"X-Forwarded-Host", authority))
-    forwarded.append((b"X-Forwarded-Proto", head.scheme))
+    forwarded.append((b"X-Forwarded-Proto", b"https" if head.is_secure else b"http"))
     # RFC 9110 §7.6.3: a gateway MUST send it.
     passed = [value for name, value in fields if name.lower() == b"via"]
     forwarded.append((b"Via", b", ".join([*passed, b"%b %b" % (_RECEIVED[head.minor_version], PSEUDONYM)])))
