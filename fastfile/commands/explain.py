@@ -74,8 +74,8 @@ USAGE = Usage(
     INTRODUCTION,
     (FIELD,),
     (
-        ("--fetch", "Send the request of a page for its scripts and data, instead of that of a browser for a page."),
-        ("--http2", "Ask in HTTP/2, and show its pseudo-headers."),
+        ("--fetch", "Send the request that a page makes by fetch(), instead of a browser's navigation."),
+        ("--http2", "Use HTTP/2, and show its pseudo-headers."),
         HELP,
     ),
     CONCLUSION,

@@ -16,8 +16,8 @@ USAGE = Usage(
     """\
 Usage: fastfile hash-password [USER]
 
-Ask for a password on the terminal, or read a line of standard input, and print
-its hash: USER:HASH as --auth and --auth-file take it, or the hash alone.
+Read a password from the terminal, or a line from standard input, and print its
+hash. With USER, print USER:HASH, the form that --auth and --auth-file expect.
 """,
     (),
     conclusion="""\

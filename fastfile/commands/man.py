@@ -43,7 +43,7 @@ Its table [tool.fastfile] has the same keys. It is read where there is no fastfi
 Rules in the served folder. They are applied, and not served as files.
 .TP
 .I ~/.local/share/fastfile
-The local CA and its certificates; in $XDG_DATA_HOME where it is set, and on macOS in ~/Library/Application Support.
+The local CA and its certificates. If $XDG_DATA_HOME is set, they are there; on macOS, in ~/Library/Application Support.
 """
 _END = """\
 .SH SIGNALS
@@ -52,7 +52,7 @@ _END = """\
 Finish the requests in flight, then stop.
 .TP
 .B SIGHUP
-Reload the settings; or stop, where a terminal started the server.
+Reload the settings; or stop, if the server was started from a terminal.
 .TP
 .B SIGUSR1
 Reopen the logs.
@@ -81,7 +81,7 @@ def make_page(commands: Sequence[Command]) -> str:
         f".SH OPTIONS\n{_options(serving.usage)}",
         ".SH COMMANDS\n",
         *(f".SS {_roff(' '.join(_usage_lines(command.usage)))}\n{_command(command.usage)}" for command in named),
-        ".SH ENVIRONMENT\nEach option is also a variable. The command line overrides it; it overrides the file.\n",
+        ".SH ENVIRONMENT\nEach option has a variable. The command line overrides it, and it overrides the file.\n",
         *(f".TP\n.B {_roff(option.variable)}\n{_roff(option.flag)}\n" for option in OPTIONS),
         ".TP\n.B NO_COLOR, FORCE_COLOR\nPrint without colours, or with them also where the output is no terminal.\n",
         _FILES,

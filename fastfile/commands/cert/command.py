@@ -56,13 +56,13 @@ programs of this machine trust the CA, and uninstall undoes that.
             kind=PATH,
             default=None,
             metavar="DIR",
-            help="Folder for the certificate of NAME and its key, NAME.pem and NAME-key.pem; without it, a folder of "
-            "fastfile that is not served.",
+            help="Folder in which to write NAME.pem (the certificate) and NAME-key.pem (its key); without it, "
+            "fastfile's own data folder.",
         ),
     ),
     (
         ("--ca-root", "Print the path of the CA's certificate, for curl --cacert and others."),
-        ("--new", "Make a new CA in place of the old one."),
+        ("--new", "Replace the CA by a new one."),
         HELP,
     ),
     """\
@@ -73,9 +73,9 @@ Examples:
   NODE_EXTRA_CA_CERTS="$(fastfile cert --ca-root)" node app.js
 
 The CA is limited to names below localhost, local, test, internal and home.arpa,
-to this machine's host name, and to private addresses. A CA that mkcert has made
-is used where fastfile has none. Exit status: 0 when all is done, 1 when a store
-could not be changed.
+to this machine's host name, and to private addresses. If fastfile has no CA, it
+uses the CA of mkcert, if there is one. Exit status: 0 on success, 1 when a
+store could not be changed.
 """,
     words=ACTIONS,
     is_list=True,

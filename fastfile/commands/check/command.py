@@ -47,7 +47,7 @@ configuration. Contacts no other site.
 SWITCHES = (
     ("--json", "Print an array of objects: file, line, severity, code, message."),
     ("--strict", "Treat warnings as errors."),
-    ("--verbose", "List every place of a finding, however many have the same cause."),
+    ("--verbose", "List every occurrence of a finding, even if many have the same cause."),
     HELP,
 )
 CONCLUSION = """\

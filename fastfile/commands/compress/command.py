@@ -126,7 +126,7 @@ USAGE = Usage(
             name="clean",
             kind=SWITCH,
             default=False,
-            help="Remove variants that fastfile made and whose original is gone.",
+            help="Remove variants that fastfile made for files that no longer exist.",
         ),
         Option(
             group=_HOW,

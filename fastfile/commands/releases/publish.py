@@ -37,7 +37,7 @@ _DIRECTORY = BY_NAME["directory"]._replace(
 )
 _CONTENT = {
     "dotfiles": "Publish names that begin with a dot. Servers need --dotfiles too.",
-    "dotfile": "Publish this name although it begins with a dot, such as .zgroup; repeat it for more.",
+    "dotfile": "Publish this dot file or folder, such as .zgroup. Repeat it for more.",
     "follow_symlinks": "Publish the targets of symbolic links that lead outside the folder.",
 }
 _VERIFY = Option(
@@ -45,8 +45,7 @@ _VERIFY = Option(
     name="verify",
     kind=SWITCH,
     default=False,
-    help="Read the contents of the release that the store has, and upload damaged ones again. It takes as long as a "
-    "download.",
+    help="Download the contents that the new release reuses, and upload damaged ones again.",
 )
 
 USAGE = Usage(

@@ -43,15 +43,14 @@ KEEP_ASSETS = Option(
     kind=AGE,
     default=30 * DAY_S,
     metavar="TIME",
-    help="Keep files that pages load reachable for this time after a release without them, because open tabs still "
-    "load them. "
-    "Pages, documents and rule files go at once. 0 keeps none.",
+    help="Keep files that pages load, such as scripts, reachable for this time after a release without them: open "
+    "tabs may still load them. Pages, documents and rule files are removed at once. 0 keeps no files.",
 )
 CREDENTIALS = """\
 LOCATION is s3://BUCKET/PREFIX or file:///FOLDER. For s3://, credentials, region
 and endpoint come from the standard places (AWS_ACCESS_KEY_ID, AWS_REGION,
 AWS_ENDPOINT_URL_S3, AWS_PROFILE, instance roles); it needs the package obstore.
-Exit status: 0 when all is done, 1 when it failed, 2 for a wrong argument.
+Exit status: 0 on success, 1 on failure, 2 for a wrong argument.
 """
 
 

@@ -27,7 +27,7 @@ class ContentOptions(OptionGroup):
         FILE_NAME,
         default=("index.html",),
         metavar="NAME",
-        help="File that is served for its folder; repeat it to name a second choice.",
+        help="Index file of a folder. Repeat it to name a second choice.",
     )
     listing: bool = option(SWITCH, default=True, help="List the content of a folder that has no index file.")
     archive: bool = option(SWITCH, default=True, help="Offer each listed folder as a zip download, at ?archive=zip.")
@@ -35,7 +35,7 @@ class ContentOptions(OptionGroup):
     dotfile: tuple[str, ...] = repeatable(
         DOT_NAME,
         metavar="NAME",
-        help="Serve this name although it begins with a dot, such as .zgroup; repeat it for more.",
+        help="Serve this dot file or folder, such as .zgroup. Repeat it for more.",
     )
     follow_symlinks: bool = option(SWITCH, default=False, help="Follow symbolic links that lead outside the folder.")
     base: str | None = option(TARGET, metavar="/PATH", help="Serve the folder below a path, such as /app.")
@@ -48,8 +48,8 @@ class ContentOptions(OptionGroup):
         choice("auto", "off"),
         default="auto",
         metavar="WHEN",
-        help="auto: apply the files _redirects, _headers and serve.json in the folder (with --as, the files of that "
-        "provider) as rules, and do not serve them; off: serve them as files.",
+        help="auto: apply the files _redirects, _headers and serve.json in the folder (with --as, the provider's rule "
+        "files), and do not serve them; off: serve them as plain files.",
     )
     compress: bool = option(
         SWITCH,
@@ -59,7 +59,7 @@ class ContentOptions(OptionGroup):
     health: str | None = option(
         TARGET,
         metavar="/PATH",
-        help="Answer health probes at a path, such as /healthz: ok, or 503 while the server stops.",
+        help="Respond to health probes at a path, such as /healthz: with ok, or with 503 while the server stops.",
     )
     mime: tuple[str, ...] = repeatable(
         MIME,
@@ -86,8 +86,8 @@ class BuildOptions(OptionGroup):
         PAGE,
         metavar="FILE",
         bare="index.html",
-        help="Serve the app's page (index.html, or =FILE) as the fallback page: for navigations to paths that match "
-        "no file. A missing script is still 404.",
+        help="Serve index.html, or =FILE, as the fallback page: for navigations to paths that match no file. A missing "
+        "script is still 404.",
     )
     clean_urls: bool = option(
         SWITCH,
@@ -105,25 +105,25 @@ class BuildOptions(OptionGroup):
         IMMUTABLE,
         default="auto",
         metavar="WHICH",
-        help="Files that browsers may keep for a year without asking again: auto (names that contain a content hash), "
-        "off, or a regular expression for their paths. Pages never.",
+        help="Files that browsers may cache for a year without revalidation: auto (names that contain a content hash), "
+        "off, or a regular expression that matches their paths. Never applies to pages.",
     )
     encoded: tuple[tuple[str, str], ...] = repeatable(
         ENCODED,
         metavar="GLOB=CODING",
-        help="Files that hold their content encoded, such as terrain: '/terrain/**.terrain=gzip'. Clients that accept "
+        help="Files whose content is already encoded, such as terrain: '/terrain/**.terrain=gzip'. Clients that accept "
         "the coding get it as Content-Encoding. Repeat it for more; the last match is used.",
     )
     etag: Literal["auto", "content", "mtime"] = option(
         choice("auto", "content", "mtime"),
         default="auto",
         metavar="OF",
-        help="What entity tags are made of: content, mtime (and size), or auto: the content where a file's time is in "
-        "whole seconds, as tools often set it, else mtime.",
+        help="What ETags are made from: content, mtime (and size), or auto: the content if the mtime of a file is in "
+        "whole seconds, as build tools often set it, else mtime.",
     )
     cache_control: tuple[tuple[str, str], ...] = repeatable(
         CACHE_RULE,
         metavar="GLOB=VALUE",
-        help="Cache-Control of files whose paths match, such as '/assets/**=public, max-age=60'; of all files without "
-        "GLOB. Repeat it for more; the last match is used.",
+        help="Cache-Control of files whose paths match GLOB, such as '/assets/**=public, max-age=60'; without GLOB, of "
+        "all files. Repeat it for more; the last match is used.",
     )

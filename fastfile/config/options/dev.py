@@ -26,7 +26,7 @@ class DevOptions(OptionGroup):
         help="Run this command beside the server, such as 'npm run build -- --watch'. It ends with the server.",
     )
     qr: bool = option(
-        SWITCH, default=False, help="Print the URL for the local network as a QR code, for your phone; with --host."
+        SWITCH, default=False, help="With --host: print the URL for the local network as a QR code, for your phone."
     )
     watch_poll: bool = option(
         SWITCH,
@@ -36,22 +36,23 @@ class DevOptions(OptionGroup):
     proxy: tuple[Upstream, ...] = repeatable(
         UPSTREAM,
         metavar="/PATH=URL",
-        help="Forward requests beneath a path to another server, such as /api=http://localhost:3000; with ,strip=1 "
-        "without that path. Repeat it for more; the longest path that matches is used.",
+        help="Forward requests beneath a path to another server, such as /api=http://localhost:3000. Append ,strip=1 "
+        "to remove the path from what it gets. Repeat it for more; the longest path that matches is used.",
     )
     proxy_timeout: float = option(
         seconds(0.1, 86400),
         default=60.0,
         metavar="TIME",
-        help="Time that a server of --proxy may take until its response begins; then the response is 504.",
-        reason="a server that hangs must not hold connections; a body may then pause for an hour, as events do",
+        help="Time until a server of --proxy must begin its response; after it, the client gets 504.",
+        reason="a server that hangs must not hold connections; a body may then pause for an hour, as event streams do",
         peers="nginx 60 s; Caddy, Vite and http-proxy none",
     )
     proxy_connections: int = option(
         number(1, 100000),
         default=512,
         metavar="N",
-        help="Most connections of one worker to the servers of --proxy; more requests get 503.",
-        reason="each request has its own, and so has each WebSocket; a flood must not exhaust the descriptors",
+        help="Maximum number of connections from one worker to the servers of --proxy; further requests get 503.",
+        reason="each request needs a connection of its own, and so does each WebSocket; a flood must not exhaust the "
+        "descriptors",
         peers="HAProxy maxconn; nginx, Caddy and Vite none",
     )

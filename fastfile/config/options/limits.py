@@ -17,7 +17,7 @@ class LimitOptions(OptionGroup):
         size(16, MIB),
         default=8192,
         metavar="SIZE",
-        help="Longest request line; a longer one is 414.",
+        help="Longest request line; a longer one gets 414.",
         reason="memory, and the size of a log line",
         peers="httpd 8190; nginx 8 KiB; aiohttp 8190; gunicorn 4094",
     )
@@ -25,7 +25,7 @@ class LimitOptions(OptionGroup):
         size(16, MIB),
         default=16384,
         metavar="SIZE",
-        help="Longest request header line; a longer one is 431.",
+        help="Longest request header line; a longer one gets 431.",
         reason="cookies of 12 KiB, and updaters that ask for 500 ranges in 10 KiB",
         peers="node 16 KiB for all; nginx, httpd and aiohttp 8 KiB",
     )
@@ -33,7 +33,7 @@ class LimitOptions(OptionGroup):
         size(16, MIB),
         default=32768,
         metavar="SIZE",
-        help="Largest request head, and largest trailer section; a larger one is 431.",
+        help="Largest request head, and largest trailer section; a larger one gets 431.",
         reason="two of the longest lines; 4096 slow clients hold 128 MiB at most",
         peers="nginx 4 x 8 KiB; node 16 KiB; Go 1 MiB; Envoy 60 KiB",
     )
@@ -41,7 +41,7 @@ class LimitOptions(OptionGroup):
         number(1, 10000),
         default=100,
         metavar="N",
-        help="Most header lines in a request; more is 431.",
+        help="Maximum number of header lines in a request; more get 431.",
         reason="CPU time, and floods of colliding names",
         peers="httpd 100; HAProxy 101; aiohttp 128; nginx 1000",
     )
@@ -49,15 +49,15 @@ class LimitOptions(OptionGroup):
         number(0, 1000),
         default=8,
         metavar="N",
-        help="Most empty lines before a request; more is 400.",
-        reason="RFC 9112 section 2.2 asks for some; a flood of them is work for nothing",
+        help="Maximum number of empty lines before a request; more get 400.",
+        reason="RFC 9112 section 2.2 asks servers to accept some; a flood of them is wasted work",
         peers="nginx no limit",
     )
     limit_body: int = option(
         size(0, 1024 * MIB),
         default=262144,
         metavar="SIZE",
-        help="Most request content that is read and dropped; more is 413 and the connection closes.",
+        help="Largest request body that is read and dropped; a larger one gets 413, and the connection closes.",
         reason="keeps the connection usable without free work for the client",
         peers="Go 256 KiB; nginx 1 MiB",
     )
@@ -65,7 +65,7 @@ class LimitOptions(OptionGroup):
         size(3, MIB),
         default=256,
         metavar="SIZE",
-        help="Longest chunk-size line; a longer one is 400.",
+        help="Longest chunk-size line; a longer one gets 400.",
         reason="chunk extensions are bytes that no content limit counts (CVE-2023-39326)",
         peers="Go 16 KiB over all chunks",
     )
@@ -73,7 +73,7 @@ class LimitOptions(OptionGroup):
         number(1, 10000),
         default=1000,
         metavar="N",
-        help="Most parts of a multipart response; a request for more gets the whole file.",
+        help="Maximum number of parts in a multipart response; a request for more gets the whole file.",
         reason="electron-updater asks for 500; no response is 8 KiB longer than the file (CVE-2011-3192)",
         peers="httpd 200; nginx no limit; Go none larger than the file",
     )
@@ -81,14 +81,15 @@ class LimitOptions(OptionGroup):
         size(0, 1024 * 1024 * MIB),
         default=16 * 1024 * MIB,
         metavar="SIZE",
-        help="Most content in a zip download; more is 403, and so are more than 50,000 entries.",
+        help="Largest content of a zip download. A larger one gets 403, and so do more than 50,000 entries.",
         reason="its bytes pass through memory, for their checksums: half a minute of a core",
     )
     max_connections: int = option(
         number(1, 1000000),
         default=4096,
         metavar="N",
-        help="Most connections of one worker, which then accepts no more. Above 90 % it closes the longest idle ones.",
+        help="Maximum number of connections of one worker, which then accepts no more. Above 90 % it closes those that "
+        "have been idle longest.",
         reason="a transfer takes two descriptors, so the soft limit of descriptors bounds it too",
         peers="nginx 512; h2o 1024; lighttpd half the descriptors",
     )
@@ -96,17 +97,18 @@ class LimitOptions(OptionGroup):
         CLIENT_LIMIT,
         default=0,
         metavar="N",
-        help="Most connections of one client address (in IPv6, of a /64) to one worker; it closes further ones at "
-        "once. auto is 1024, with no limit for this machine's own addresses.",
-        reason="one client must not take all of a worker's; a proxy on this machine is all clients in one address",
+        help="Maximum number of connections from one client address (in IPv6, from a /64) to one worker, which closes "
+        "further ones at once. auto is 1024, and no limit for this machine's own addresses.",
+        reason="one client must not take all connections of a worker; all clients of a proxy on this machine have one "
+        "address",
         peers="nginx, Caddy and h2o no limit; httpd by modules, mod_qos 50",
     )
     http2_streams: int = option(
         number(1, 10000),
         default=128,
         metavar="N",
-        help="Most concurrent requests on an HTTP/2 connection; more are refused.",
-        reason="a page requests dozens at once; each waiting one holds a file and some memory",
+        help="Maximum number of concurrent requests on an HTTP/2 connection; more are refused.",
+        reason="a page requests dozens at once; each waiting request holds a file and some memory",
         peers="nginx 128; h2o, httpd and Envoy 100; Go and Caddy 250",
     )
     head_timeout: float = option(
@@ -121,15 +123,15 @@ class LimitOptions(OptionGroup):
         seconds(0.1, 86400),
         default=10.0,
         metavar="TIME",
-        help="Time for the whole request content to arrive.",
-        reason="the same for content that is dropped anyway; not extended by what arrives, so no least rate is needed",
+        help="Time for a whole request body to arrive.",
+        reason="slow clients, as above; bytes that arrive do not extend it, so no minimum rate is needed",
         peers="httpd 20 s; aiohttp 10 s; nginx 60 s for each read",
     )
     idle_timeout: float = option(
         seconds(0.1, 86400),
         default=75.0,
         metavar="TIME",
-        help="Time that an idle connection is kept.",
+        help="Time after which an idle connection is closed.",
         reason="above the 60 s of common load balancers, which reuse what they hold open",
         peers="nginx 75 s; Caddy 5 min; httpd and uvicorn 5 s",
     )
@@ -137,7 +139,7 @@ class LimitOptions(OptionGroup):
         seconds(0.1, 86400),
         default=60.0,
         metavar="TIME",
-        help="Time without progress after which a response is given up.",
+        help="Time without progress after which the server gives up sending a response.",
         reason="clients that stop reading hold a descriptor and memory",
         peers="nginx and Caddy 60 s; lighttpd 360 s",
     )
@@ -146,14 +148,15 @@ class LimitOptions(OptionGroup):
         default=240,
         metavar="SIZE",
         help="Bytes per second that a client must read, over each --write-timeout; 0 accepts any progress.",
-        reason="a byte now and then is progress, and holds a descriptor for days (slow read)",
+        reason="a client that reads a byte now and then makes progress, and holds a descriptor for days (slow read)",
         peers="Kestrel 240 B/s; httpd, nginx and Caddy none",
     )
     disk_timeout: float = option(
         seconds(0.1, 86400),
         default=15.0,
         metavar="TIME",
-        help="Time for one lookup or read on a network disk (--remote-disk); then the response is 503, or cut off.",
+        help="Time for one lookup or read on a network disk (--remote-disk); after it, the client gets 503, or its "
+        "response is cut off.",
         reason="a disk that sleeps needs 10 s to spin up; one that hangs may never come back",
         peers="nginx, Caddy and httpd wait as long as the disk does",
     )
@@ -161,7 +164,7 @@ class LimitOptions(OptionGroup):
         number(1, 65535),
         default=2048,
         metavar="N",
-        help="Most connections that wait to be accepted.",
+        help="Maximum number of connections that wait to be accepted.",
         reason="bursts; the kernel's own limit bounds it too",
         peers="uvicorn 2048; nginx 511; uvloop 100",
     )
@@ -169,14 +172,14 @@ class LimitOptions(OptionGroup):
         size(0, 1024 * 1024 * MIB),
         default=64 * MIB,
         metavar="SIZE",
-        help="Memory of one worker for file contents.",
+        help="Memory of one worker for the contents of files.",
         reason="a front-end build fits; a folder of videos must not fill the memory",
     )
     cache_files: int = option(
         number(0, 1000000),
         default=1024,
         metavar="N",
-        help="Most files that one worker keeps open.",
+        help="Maximum number of files that one worker keeps open.",
         reason="descriptors are the scarcer of the two",
         peers="nginx open_file_cache off",
     )
@@ -184,6 +187,6 @@ class LimitOptions(OptionGroup):
         size(0, 64 * MIB),
         default=65536,
         metavar="SIZE",
-        help="Largest file that is sent from memory; larger ones go by sendfile.",
+        help="Largest file that is sent from memory; larger ones are sent by sendfile.",
         reason="measured: a copy of up to 64 KiB costs no more than sendfile",
     )

@@ -19,18 +19,19 @@ class ReleaseOptions(OptionGroup):
     store_cache: str | None = option(
         PATH,
         metavar="DIR",
-        help="Keep the files of releases below this folder, instead of the user's cache folder. Each location has a "
-        "folder of its own in it.",
+        help="Store the files of releases below this folder, instead of in the user's cache folder. Each location gets "
+        "a subfolder of its own.",
     )
     store_poll: float = option(
         seconds(0.1, 86400),
         default=5.0,
         metavar="TIME",
         help="Time between two checks of the store for a new release. The store is also checked before any 404.",
-        reason="a look is one small conditional request: 520,000 a month for each replica, 0.21 $ at S3's list price",
+        reason="each check is one small conditional request: 520,000 a month for each replica, $0.21 at S3's list "
+        "price",
     )
     store_max_age: float | None = option(
         seconds(1, 604800),
         metavar="TIME",
-        help="Let --health respond 503 when the store has not confirmed the release for this time.",
+        help="Make --health respond with 503 if the store has not confirmed the release for this time.",
     )

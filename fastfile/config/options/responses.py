@@ -19,8 +19,8 @@ class HeaderOptions(OptionGroup):
     header: tuple[str, ...] = repeatable(
         FIELD,
         metavar="'NAME: VALUE'",
-        help="Add a header to every response, such as 'Permissions-Policy: camera=()'; it replaces a default of that "
-        "name. Repeat it for more.",
+        help="Add a header to every response, such as 'Permissions-Policy: camera=()'. It replaces a default header of "
+        "that name. Repeat it for more.",
     )
     cors: tuple[str, ...] = repeatable(
         ORIGIN,
@@ -49,11 +49,10 @@ class AccessOptions(OptionGroup):
         USER,
         metavar="USER:HASH",
         secret=True,
-        help="Require a password; HASH is what fastfile hash-password prints. Repeat it for more users.",
+        help="Require a password. HASH is what fastfile hash-password prints. Repeat it for more users.",
     )
     auth_file: str | None = option(
         PATH,
         metavar="PATH",
-        help="File of USER:HASH lines (htpasswd with scrypt or bcrypt), outside the served folder. SIGHUP reads it "
-        "again.",
+        help="File of USER:HASH lines (htpasswd with scrypt or bcrypt), outside the served folder. SIGHUP reloads it.",
     )

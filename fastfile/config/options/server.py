@@ -44,8 +44,8 @@ class ListenOptions(OptionGroup):
         choice("auto", "1", "2"),
         default="auto",
         metavar="VERSION",
-        help="HTTP versions to speak: 1 (HTTP/1.1), 2 (HTTP/2), or auto: both. A client chooses HTTP/2 by its first "
-        "bytes.",
+        help="HTTP versions to accept: 1 (HTTP/1.1), 2 (HTTP/2), or auto: both. Over TLS, clients choose by ALPN; over "
+        "plain HTTP, by their first bytes.",
     )
     strict_port: bool = option(
         SWITCH, default=False, help="Fail when the port is in use, instead of taking the next free one."
@@ -63,16 +63,15 @@ class ListenOptions(OptionGroup):
         metavar="NAME",
         help="Accept requests for this host name too. .ngrok.app stands for all names below it, * for any name. Repeat "
         "it for more.",
-        reason="a page of a stranger must not read a local server by pointing its own name at 127.0.0.1 (DNS "
-        "rebinding)",
+        reason="a foreign web page must not read a local server by pointing its own name at 127.0.0.1 (DNS rebinding)",
         peers="vite 403",
     )
     trusted_proxy: tuple[str, ...] = repeatable(
         PROXY,
         metavar="CIDR",
-        help="Believe what proxies in this network say about their clients, in X-Forwarded-For or Forwarded; unix is "
-        "those on a Unix socket. Repeat it for more.",
-        reason="anyone can write these fields, and would hide in the log and evade limits by them",
+        help="Trust X-Forwarded-For and Forwarded from proxies in this network; unix means proxies that connect over a "
+        "Unix socket. Repeat it for more.",
+        reason="any client can send these headers, to hide its address from the log and to evade limits",
         peers="nginx set_real_ip_from, Caddy trusted_proxies, uvicorn --forwarded-allow-ips: none by default",
     )
     proxy_protocol: bool = option(
@@ -101,7 +100,7 @@ class ProcessOptions(OptionGroup):
         seconds(0, 3600),
         default=8.0,
         metavar="TIME",
-        help="Time that requests in flight get when the server stops.",
+        help="Time for requests in flight to finish when the server stops.",
         reason="docker stop kills after 10 s",
         peers="gunicorn 30 s; Caddy no end; nginx none",
     )
@@ -109,17 +108,18 @@ class ProcessOptions(OptionGroup):
         seconds(1, 604800),
         default=3600.0,
         metavar="TIME",
-        help="Time that transfers get when workers are replaced: after a reload, or when the folder is replaced.",
-        reason="a reload must not cut a download; a client that never ends must not keep old workers for ever",
+        help="Time for transfers to finish when workers are replaced: after a reload, or when the folder is replaced.",
+        reason="a reload must not cut a download; a client that never finishes must not keep old workers alive for "
+        "ever",
         peers="nginx worker_shutdown_timeout and HAProxy hard-stop-after: none",
     )
     heartbeat_timeout: float = option(
         seconds(0, 86400),
         default=30.0,
         metavar="TIME",
-        help="Kill and replace a worker or follower that is silent for this time. 0 turns this off, and so does a "
-        "debugger.",
-        reason="a worker sends one each second; the slowest of disks answers within 30 s",
+        help="Kill and replace a worker or follower that sends no heartbeat for this time. 0 turns this off, and so "
+        "does a debugger.",
+        reason="a worker sends a heartbeat each second; even the slowest disks respond within 30 s",
         peers="gunicorn 30 s; nginx, h2o and Caddy none",
     )
     user: str | None = option(
@@ -132,14 +132,14 @@ class ProcessOptions(OptionGroup):
         choice("auto", "off", "require"),
         default="auto",
         metavar="MODE",
-        help="Let workers read nothing but the served files (Landlock): auto (where the kernel can), off, or require.",
+        help="Allow workers to read only the served files (Landlock): auto (where the kernel can), off, or require.",
     )
     remote_disk: Literal["auto", "on", "off"] = option(
         choice("auto", "on", "off"),
         default="auto",
         metavar="MODE",
-        help="Look up files in a thread, so that a hanging disk stops nothing else: auto (on a network or FUSE file "
-        "system), on, or off.",
+        help="Look up files in a thread, so that a hanging disk does not block other requests: auto (on a network or "
+        "FUSE file system), on, or off.",
     )
 
 
@@ -173,5 +173,5 @@ class LogOptions(OptionGroup):
         SWITCH,
         default=False,
         short="-q",
-        help="Print no banner, and no log unless --log-format or --log-file asks for one.",
+        help="Print no banner, and no log unless you give --log-format or --log-file.",
     )
