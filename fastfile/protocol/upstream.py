@@ -14,7 +14,7 @@ from fastfile.records import NamedTuple
 MAX_HEAD = 64 * 1024  # bytes of a head, in which an upstream sends cookies and policies; nginx has 4 to 32 KiB
 MAX_FIELDS = 256
 MAX_INFORMATIONAL = 16  # responses of 1xx before the final one
-_BODILESS = (204, 304)
+_BODILESS = (204, 205, 304)
 
 
 class UpstreamError(OSError):
@@ -120,7 +120,7 @@ class ResponseReader:
         else:
             self._left = size
             self.is_complete = size == 0
-        return size
+        return 0 if status == 205 else size  # RFC 9110 §15.3.6: it has no content, whatever its framing says
 
     def take(self, data: bytes | None) -> bytes:
         """Return content of ``data``, or of what was read with the head (None); b"" is the end of the stream.

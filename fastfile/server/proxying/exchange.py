@@ -52,10 +52,14 @@ class Job(Future[Any]):
 
 
 class Attempts:
-    """Decides whether an exchange may connect once more. ``number`` is that of the request to the connector, or 0."""
+    """Decides whether an exchange may connect once more.
+
+    ``number`` is that of the request to the connector, or 0; ``refusal`` is why the last one failed, "" if none did.
+    """
 
     def __init__(self, began_s: float) -> None:
         self.number = 0
+        self.refusal = ""
         self._began_s = began_s
         self._unanswered = 0  # connections that ended without a response
 
@@ -113,8 +117,9 @@ class Exchange(Watcher):
 
     def _on_refused(self, code: int, text: str) -> None:
         self._attempts.number = 0
+        self._attempts.refusal = describe(code, text)
         if not self._maybe_retry():
-            self._fail(describe(code, text))
+            self._fail(self._attempts.refusal)
 
     def _maybe_retry(self) -> bool:
         """Connect again in a moment, if the upstream may be restarting."""
@@ -126,6 +131,7 @@ class Exchange(Watcher):
 
     def _on_connected(self, connected: socket.socket) -> None:
         self._attempts.number = 0
+        self._attempts.refusal = ""
         upstreams = self._upstreams
         upstreams.clock.begin_batch()
         try:
@@ -259,6 +265,8 @@ class Exchange(Watcher):
                 self._set_timer(left_s, self._time_out)
             elif self._outgoing.awaits_client:
                 self._give_back(make_too_slow())
+            elif self._attempts.refusal:  # the deadline came before the last attempt
+                self._fail(self._attempts.refusal)
             else:
                 self._give_back(self._make_error(504, f"did not respond within {timeout_s:g} s"))
             return

@@ -92,6 +92,14 @@ RESPONSES = [
     pytest.param(b"HTTP/1.1 204 No Content\r\n\r\nbody", 204, b"", id="204 with a body"),
     pytest.param(b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody", 204, b"", id="204 with a length"),
     pytest.param(b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\nbody', 304, b"", id="304 with a body"),
+    pytest.param(b"HTTP/1.1 205 Reset Content\r\n\r\nbody", 205, b"", id="205 with a body until the end"),
+    pytest.param(b"HTTP/1.1 205 Reset Content\r\nContent-Length: 4\r\n\r\nbody", 205, b"", id="205 with a length"),
+    pytest.param(
+        b"HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        205,
+        b"",
+        id="205 with chunks",
+    ),
     pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, 200, b"ok", id="an interim response"),
     pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b"ok", id="100 that was not expected"),
     pytest.param(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", 418, b"", id="a status of the upstream"),
@@ -606,6 +614,16 @@ def test_a_get_waits_for_an_upstream_that_restarts(tmp_path: Path) -> None:
     finally:
         front.server.stop()
     assert not front.server.failures
+
+
+def test_an_upstream_that_refuses_connections_until_the_deadline_is_502(tmp_path: Path) -> None:
+    front = Front(tmp_path, LOOPS[0], f"http://127.0.0.1:{find_free_port()}", proxy_timeout=2.0)
+    try:
+        received = front.ask(get())
+        assert received.startswith(b"HTTP/1.1 502 ")
+        assert b"refuses connections" in received
+    finally:
+        front.server.stop()
 
 
 def test_an_upstream_that_does_not_respond_is_504(tmp_path: Path) -> None:
