@@ -12,7 +12,7 @@ from typing import Literal
 from weakref import WeakValueDictionary
 
 from fastfile.errors import Postponed
-from fastfile.storage.metadata import SECOND_NS, has_no_date
+from fastfile.storage.metadata import SECOND_NS, has_no_date, is_settled
 from fastfile.storage.resource import Resource, hash_content
 
 Mode = Literal["auto", "content", "mtime"]
@@ -21,8 +21,9 @@ Mode = Literal["auto", "content", "mtime"]
 MAX_AT_ONCE = 256 * 1024
 # In auto mode, larger files have a tag of their time: for a hash, the first client would wait a second.
 MAX_SIZE = 256 * 1024 * 1024
-# A file that changed this recently may be changing all the time, and is not hashed in a thread.
-RESTLESS_NS = 2 * SECOND_NS
+# Twice the time of BLAKE2b for a byte. A file that changes faster than it is hashed gets no tag: a request for it would
+# wait for one hash after the other.
+HASH_NS = 2
 MAX_REMEMBERED = 8192
 MAX_JOBS = 16  # running jobs; beyond that, files are sent without a tag
 NO_TAG = b""
@@ -111,7 +112,7 @@ class Tags:
         key = unhashed[0].signature
         job = self._jobs.get(key)
         now_ns = time.time_ns()
-        is_restless = any(abs(now_ns - resource.status.st_ctime_ns) < RESTLESS_NS for resource in unhashed)
+        is_restless = any(_is_restless(resource, now_ns) for resource in unhashed)
         if job is None and not self._is_fixed and (is_restless or len(self._jobs) >= MAX_JOBS):
             for resource in unhashed:
                 resource.tag = NO_TAG
@@ -138,3 +139,9 @@ class Tags:
         else:
             resource.tag = self._known.get(resource.signature)
         return resource.tag is None
+
+
+def _is_restless(resource: Resource, now_ns: int) -> bool:
+    """Tell whether a file may change again before it is hashed, or without a change of its signature."""
+    status = resource.status
+    return not is_settled(status, now_ns) or abs(now_ns - status.st_ctime_ns) < HASH_NS * resource.size

@@ -108,7 +108,7 @@ def test_head_says_the_length_and_type_of_every_file(server: ServerProcess, site
 
 
 def wait_for_etag(client: RawClient, target: str) -> str:
-    """Return the ETag: a file with the date of an archive gets one when it has not been written for two seconds."""
+    """Return the ETag: a large file with the date of an archive gets one once it has rested for a moment."""
     deadline = time.monotonic() + TIMEOUT_S
     while (etag := client.request(target, "HEAD").fields.get("etag")) is None:
         assert time.monotonic() < deadline, f"{target} has no ETag"

@@ -145,7 +145,7 @@ def test_each_target_gets_the_response_that_the_steps_make(
 ) -> None:
     """Files are made like the first one of their kind; with two orders, any may be the first."""
     monkeypatch.setattr(hints, "MAX_SEARCHES", 10_000)
-    monkeypatch.setattr(tags, "RESTLESS_NS", 0)  # a file has a tag at once, however new it is
+    monkeypatch.setattr(tags, "_is_restless", lambda *_: False)  # a file has a tag at once, however new it is
     with monkeypatch.context() as patched:
         patched.setattr(Mounts, "find_plain", lambda *_: None)
         handler, clock = make(**OPTIONS[name])

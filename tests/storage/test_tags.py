@@ -13,20 +13,22 @@ from support.serverprocess import TIMEOUT_S, ServerProcess
 
 from fastfile.message import Deferred, RequestHead
 from fastfile.storage import tags as tags_module
-from fastfile.storage.resource import open_resource
+from fastfile.storage.metadata import FileTimes
+from fastfile.storage.resource import Resource, open_resource
 from fastfile.storage.root import Root
 from fastfile.storage.tags import MAX_JOBS, NO_TAG, Tags, TagTable, Unhashed
 
 SECOND_NS = 1_000_000_000
 LARGE = 300_000  # not in memory
+IS_RESTLESS = tags_module._is_restless
 CONSTANT_TIMES_S = (0, 1, 315532800, 315532801, 315525600, 499162500, 946684800, 1262304000)
 WHOLE_TIMES_S = (1_600_000_000, 1_712_345_678)  # for example of a commit: SOURCE_DATE_EPOCH
 
 
 @pytest.fixture(autouse=True)
 def _without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat new files as settled, so that no test waits for two seconds."""
-    monkeypatch.setattr(tags_module, "RESTLESS_NS", -1)
+    """Treat new files as settled, so that no test waits."""
+    monkeypatch.setattr(tags_module, "_is_restless", lambda *_: False)
 
 
 def write(path: Path, content: bytes, time_ns: int) -> None:
@@ -100,7 +102,7 @@ def test_the_option_says_what_a_tag_is_made_of(tmp_path: Path, mode: str, time_n
 def test_a_file_that_changes_all_the_time_is_sent_without_a_tag_and_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tags_module, "RESTLESS_NS", 2 * SECOND_NS)
+    monkeypatch.setattr(tags_module, "_is_restless", lambda *_: True)
     write(tmp_path / "data.bin", b"x" * LARGE, 0)
     asker = Asker(tmp_path)
     asker.settle()
@@ -114,9 +116,29 @@ def test_a_file_that_changes_all_the_time_is_sent_without_a_tag_and_not_kept(
     assert asker.ask("/data.bin", if_match=b"*").status == 200
     assert asker.ask("/data.bin", range=b"bytes=0-1", if_range=b'"x"').status == 200
     assert asker.ask("/data.bin", range=b"bytes=0-1").status == 206
-    monkeypatch.setattr(tags_module, "RESTLESS_NS", -1)
+    monkeypatch.setattr(tags_module, "_is_restless", lambda *_: False)
     assert b"ETag" in fields(asker.ask("/data.bin"))
     asker.root.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "age_ns", "ctime_ns", "has_tag"),
+    [
+        (LARGE, 25_000_000, 1, True),  # a tool has set its time after it was written
+        (LARGE, 15_000_000, 1, False),  # it may change again within one tick of the file system's clock
+        (100_000_000, 150_000_000, 1, False),  # it changes faster than it is hashed
+        (100_000_000, 250_000_000, 1, True),
+        (LARGE, 1_000_000_000, 0, False),  # the file system may keep whole seconds
+        (LARGE, 3_000_000_000, 0, True),
+    ],
+)
+def test_a_file_has_a_tag_once_it_has_rested_for_as_long_as_its_hash_takes(
+    size: int, age_ns: int, ctime_ns: int, has_tag: bool
+) -> None:
+    changed_ns = WHOLE_TIMES_S[0] * SECOND_NS + ctime_ns
+    status = FileTimes(WHOLE_TIMES_S[0] * SECOND_NS - SECOND_NS, changed_ns)
+    resource = Resource(-1, status, size, b"signature", None)
+    assert IS_RESTLESS(resource, changed_ns + age_ns) is not has_tag
 
 
 def test_a_file_that_changes_while_it_is_hashed_has_no_tag(tmp_path: Path) -> None:
