@@ -66,8 +66,8 @@ Examples:
 --no-NAME turns a switch off, and undoes an option of a file or a variable. Each
 option is also an environment variable (--log-file: FASTFILE_LOG_FILE) and a key
 (log-file) of fastfile.toml, or of [tool.fastfile] in pyproject.toml, in the
-current folder. The command line overrides the environment, which overrides the
-file.
+current folder. The command line overrides the environment, and the environment
+overrides the file.
 """
 
 SWITCHES = (
