@@ -99,10 +99,10 @@ def check_fixed(before: Config, after: Config) -> None:
 
 def secure(listening: Listening, contexts: Contexts, config: Config) -> Listening | None:
     """Speak TLS on the sockets; return those of --redirect-http, if there are any. Raises StartError."""
+    redirecting = listen_for_redirects(config, listening)
     listening.secure()
     if contexts.local is not None:
         listening.notices += contexts.local.notices
-    redirecting = listen_for_redirects(config)
     if redirecting is not None:
         listening.notices.append(f"plain HTTP at {redirecting.shown()} is redirected to HTTPS")
     return redirecting
@@ -149,9 +149,19 @@ def listen_for_metrics(config: Config, endpoint: str) -> Listening:
         raise StartError(f"--metrics: {advice}") from None
 
 
-def listen_for_redirects(config: Config) -> Listening | None:
-    """Bind the port of --redirect-http at the addresses of the server; None without the option. Raises StartError."""
-    if config.redirect_http is None or config.bind.startswith("unix:"):
+def listen_for_redirects(config: Config, listening: Listening) -> Listening | None:
+    """Return the sockets of --redirect-http: those of a service manager, else bound like the server's; None without it.
+
+    Raises StartError.
+    """
+    if config.redirect_http is None:
+        return None
+    if (given := listening.split(config.redirect_http)) is not None:
+        if not listening.sockets:
+            given.close()
+            raise StartError(f"--redirect-http {config.redirect_http}: the service manager passed no socket for HTTPS")
+        return given
+    if config.bind.startswith("unix:"):
         return None
     try:
         return listen(config.replace(port=config.redirect_http, workers=1, strict_port=True))

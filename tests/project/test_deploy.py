@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.activation import activate
 from support.published import PublishedFolder
 from support.rawclient import RawClient
 from support.serverprocess import SOURCE_ROOT, TIMEOUT_S, ServerProcess, clean_environment
@@ -79,6 +80,21 @@ def test_the_command_lines_start_servers_that_are_healthy(arguments: list[str], 
         assert client.request("/healthz").status == 200
 
 
+def test_the_service_with_https_redirects_the_first_socket(places: dict[str, str], tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from support.certificates import make_pair
+
+    pair = make_pair(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as secure:
+        places |= {"%d/cert.pem": pair.certificate_path, "%d/key.pem": pair.key_path}
+        places |= {"http\x0080": f"http\0{plain.getsockname()[1]}"}
+        with activate(adapt(exec_start("fastfile-https.conf"), places), plain, secure) as server:
+            with RawClient(socket.create_connection(plain.getsockname(), TIMEOUT_S), checks=()) as client:
+                assert client.request("/").fields["location"] == f"https://localhost:{server.port}/"
+            with RawClient(pair.client().wrap_socket(server.connect(), server_hostname="localhost")) as client:
+                assert client.request("/").body == PAGE
+
+
 @pytest.mark.parametrize("name", ["kubernetes.yaml", "kubernetes-releases.yaml"])
 def test_the_parts_of_a_deployment_fit_together(name: str) -> None:
     deployment, service = read_yaml(name)
@@ -142,15 +158,15 @@ def test_the_jobs_publish_and_roll_back(name: str, tmp_path: Path, programs: dic
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
-    folder = tmp_path / "fastfile.service.d"
-    folder.mkdir()
-    shutil.copy(DEPLOY / "fastfile-releases.conf", folder / "releases.conf")
-    for name in ("fastfile.service", "fastfile.socket"):
+@pytest.mark.parametrize("drop_in", ["", "releases", "https"])
+def test_systemd_finds_nothing_wrong_with_the_units(drop_in: str, tmp_path: Path) -> None:
+    units = {name: name for name in ("fastfile.service", "fastfile.socket")}
+    if drop_in:
+        units[f"fastfile-{drop_in}.conf"] = f"fastfile.service.d/{drop_in}.conf"
+    for name, place in units.items():
+        (tmp_path / place).parent.mkdir(exist_ok=True)
         text = (DEPLOY / name).read_text()
-        (tmp_path / name).write_text(text.replace("/opt/fastfile/bin/fastfile", "/bin/true"))
-    drop_in = folder / "releases.conf"
-    drop_in.write_text(drop_in.read_text().replace("/opt/fastfile/bin/fastfile", "/bin/true"))
+        (tmp_path / place).write_text(text.replace("/opt/fastfile/bin/fastfile", "/bin/true"))
     command = ["systemd-analyze", "verify", f"{tmp_path}/fastfile.service", f"{tmp_path}/fastfile.socket"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert not [line for line in done.stderr.splitlines() if "fastfile" in line]

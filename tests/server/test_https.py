@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.activation import serve_given
+from support.activation import activate, serve_given
 from support.certificates import DAY, Pair, make_pair
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess, clean_environment
@@ -273,6 +273,26 @@ def test_plain_http_is_redirected_from_its_own_port(site: Path, pair: Pair) -> N
         with connect(server, pair.client()) as client:
             assert client.request("/").fields["strict-transport-security"] == "max-age=31536000"
             assert client.request("/none").fields["strict-transport-security"] == "max-age=31536000"
+
+
+def test_a_socket_of_the_service_manager_redirects_plain_http(site: Path, pair: Pair) -> None:
+    """In the order of a socket unit: port 80, then 443. A process without privileges could not open port 80."""
+    with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as secure:
+        port = plain.getsockname()[1]
+        options = ["--redirect-http", str(port), "--workers", "2", *pair.options()]
+        with activate([str(site), *options], plain, secure) as server:
+            assert server.port == secure.getsockname()[1]
+            for _ in range(2):
+                with plainly(port) as client:
+                    location = client.request("/a").fields["location"]
+                    assert location == f"https://localhost:{server.port}/a"
+                    assert client.request("/.well-known/acme-challenge/token").body == b"proof"
+                with connect(server, pair.client()) as client:
+                    assert client.request("/").status == 200
+                server.signal(signal.SIGHUP)
+                wait_for(server, "reloaded the settings; 2 workers serve")
+        with pytest.raises(AssertionError, match=f"--redirect-http {port}: the service manager passed no socket for"):
+            activate([str(site), *options], plain)
 
 
 def plainly(port: int) -> RawClient:

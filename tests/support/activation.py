@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
 from support.serverprocess import ServerProcess
 
@@ -23,6 +22,11 @@ def serve_given(args: list[str], path: str) -> ServerProcess:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as tcp, socket.socket(socket.AF_UNIX) as local:
         local.bind(path)
         local.listen(1024)
-        given: Sequence[int] = (tcp.fileno(), local.fileno())
-        environ = {"GIVEN": " ".join(map(str, given))}
-        return ServerProcess(args, environ, interpreter_args=("-c", ACTIVATED), pass_fds=given)
+        return activate(args, tcp, local)
+
+
+def activate(args: list[str], *given: socket.socket) -> ServerProcess:
+    """Start a server on sockets that listen."""
+    fds = [each.fileno() for each in given]
+    environ = {"GIVEN": " ".join(map(str, fds))}
+    return ServerProcess(args, environ, interpreter_args=("-c", ACTIVATED), pass_fds=fds)

@@ -56,6 +56,18 @@ class Listening:
         """Mark the sockets as opened by a service manager."""
         self._is_adopted = True
 
+    def split(self, port: int) -> Listening | None:
+        """Give away the sockets of a port that a service manager opened; None if it opened none there."""
+        if not self._is_adopted or port not in [endpoint.port for endpoint in self.endpoints if not endpoint.path]:
+            return None
+        pairs = list(zip(self.sockets, self.endpoints, strict=True))
+        given = [pair for pair in pairs if not pair[1].path and pair[1].port == port]
+        kept = [pair for pair in pairs if pair not in given]
+        self.sockets, self.endpoints = [pair[0] for pair in kept], [pair[1] for pair in kept]
+        apart = Listening([pair[0] for pair in given], [pair[1] for pair in given], [])
+        apart.adopt()
+        return apart
+
     def secure(self) -> None:
         """Note that the TCP sockets speak TLS."""
         self.endpoints = [endpoint._replace(is_secure=not endpoint.path) for endpoint in self.endpoints]

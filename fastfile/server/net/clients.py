@@ -17,9 +17,11 @@ LOOPBACK_6 = bytes(15) + b"\x01"
 
 
 def format_address(address: bytes) -> str:
-    """Return an address of sendfile.accept() as text."""
+    """Return an address of sendfile.accept() as text; IPv4 as such, also on a socket for both families."""
     if not address:
         return "unix"
+    if address.startswith(MAPPED) and len(address) == 16:
+        address = address[12:]
     return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
 
 
