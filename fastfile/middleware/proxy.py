@@ -37,7 +37,10 @@ _BODILESS = (204, 304)
 
 
 class Forward(NamedTuple):
-    """A request for the upstream at a place in the settings. ``upgrades``: it opens a WebSocket."""
+    """A request for the upstream at a place in the settings. ``upgrades``: it opens a WebSocket.
+
+    ``names`` are for the fields of its responses.
+    """
 
     place: int
     method: bytes
@@ -46,6 +49,7 @@ class Forward(NamedTuple):
     body: RequestBody | None
     expects_continue: bool
     upgrades: bool
+    names: Names
 
 
 class Received(NamedTuple):
@@ -109,9 +113,9 @@ class Proxy(Middleware):
         if upgrades and body is not None:
             raise HTTPError(400, "A WebSocket handshake has no content.")
         expects = body is not None and head.expect is not None and head.minor_version > 0
-        work = self._send(Forward(index, head.method, target, fields, body, expects, upgrades))
         prefix, base = upstream.prefix.encode(), upstream.base.encode()
         names = Names(prefix, base, upstream.strips, own, authority, head.is_secure)
+        work = self._send(Forward(index, head.method, target, fields, body, expects, upgrades, names))
         return Deferred(work, partial(self._finish, head, upstream, names))
 
     def _check(self, head: RequestHead, suffix: bytes) -> bytes | None:

@@ -25,6 +25,7 @@ class Response:
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
         self.informational: list[str] = []
+        self.hints: list[tuple[str, str]] = []  # the fields of interim responses
         self.body = b""
         self.reset: int | None = None
         self.ended = False
@@ -147,6 +148,7 @@ class Peer:
             fields = self.decoder.decode(frame.data)
             if fields[0][1].startswith("1"):
                 response.informational.append(fields[0][1])
+                response.hints += fields[1:]
                 return
             names = [name for name, _ in fields]
             assert len(set(names)) == len(names), names

@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from fastfile.errors import HTTPError, make_failure, make_too_slow, make_unavailable
-from fastfile.message import Pending
+from fastfile.http.intermediaries.relay import make_response_fields
+from fastfile.message import Pending, ResponseHead
 from fastfile.middleware.proxy import Forward, Received
 from fastfile.protocol.upstream import NoResponse, UpstreamError, UpstreamHead
 from fastfile.relayed import ClientGone
@@ -36,13 +37,17 @@ _RETRIED = (b"GET", b"HEAD", b"OPTIONS")
 
 
 class Job(Future[Any]):
-    """The handle of a connection on an exchange. ``is_timed``: the exchange has deadlines of its own."""
+    """The handle of a connection on an exchange. ``is_timed``: the exchange has deadlines of its own.
+
+    ``on_interim`` gets the interim responses but 100, if the connection has set it.
+    """
 
     is_timed = True
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self._exchange = exchange
+        self.on_interim: Callable[[ResponseHead], None] | None = None
 
     def cancel(self) -> bool:
         """Cancel it, unless its result was reported: then the response owns the exchange."""
@@ -212,6 +217,9 @@ class Exchange(Watcher):
                 self._begin_body(head)
             elif head.status == 100:
                 self._outgoing.invite()
+            elif self._job.on_interim is not None:
+                fields = make_response_fields(head.fields, self._forward.names)
+                self._job.on_interim(ResponseHead(head.status, fields))
 
     def _begin_body(self, head: UpstreamHead) -> None:
         self._set_timer(None)

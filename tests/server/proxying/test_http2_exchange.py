@@ -81,6 +81,38 @@ def test_a_response_is_relayed(front: Front, wire: bytes, status: int, body: byt
         assert "x-a" not in response.fields
 
 
+def test_interim_responses_are_relayed(front: Front) -> None:
+    hint = b"Link: </app.css>; rel=preload\r\nConnection: X-A\r\nX-A: b\r\nDate: now\r\nContent-Length: 0\r\n"
+    front.serve = respond_with(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n%b\r\n" % hint
+        + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    )
+    with front.peer() as peer:
+        response = peer.get(1, b"/api/x")
+        assert response.informational == ["102", "103"]  # it expects no 100
+        assert response.hints == [("link", "</app.css>; rel=preload")]
+        assert (response.status, response.body) == (200, b"ok")
+        assert peer.get(3, ALIVE).body == b"home"
+
+
+def test_an_interim_response_does_not_wait_for_the_final_one(front: Front) -> None:
+    release = threading.Event()
+
+    def serve(visit: Visit) -> None:
+        visit.read_head()
+        visit.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        assert release.wait(TIMEOUT_S)
+        visit.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    front.serve = serve
+    with front.peer() as peer:
+        peer.ask(1, b"/api/x")
+        while not peer.responses.get(1) or not peer.responses[1].informational:
+            peer.read()
+        release.set()
+        assert peer.wait(1).status == 204
+
+
 def test_a_stream_that_is_reset_closes_its_upstream(front: Front) -> None:
     begun, closed = threading.Event(), threading.Event()
 

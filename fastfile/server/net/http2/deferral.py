@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from fastfile.errors import HTTPError, make_busy, make_too_large
-from fastfile.message import Deferred, Response, close_source
+from fastfile.message import Deferred, Response, ResponseHead, close_source
 from fastfile.protocol.http2.budget import MAX_HEAVY
 from fastfile.protocol.http2.constants import ConnectionFailure
 from fastfile.server.net.http2.output import Http2Output
@@ -123,6 +123,8 @@ class Http2Deferral(Http2Output):
                     self._heavy += 1
                     self._is_holding = self._is_holding or self._heavy >= MAX_HEAVY
                 is_timed = getattr(transfer.job, "is_timed", False)  # the job has deadlines of its own
+                if is_timed:
+                    transfer.job.on_interim = partial(self.put_interim, transfer)  # type: ignore[attr-defined]
                 transfer.deadline_s = inf if is_timed else service.clock.monotonic_s + service.limits.write_timeout_s
                 return
             answer = service.handler.refuse(make_busy(), head)
@@ -130,6 +132,12 @@ class Http2Deferral(Http2Output):
             self._begin(transfer, answer)
         else:
             self._decide_on_body(transfer, answer)
+
+    def put_interim(self, transfer: Transfer, head: ResponseHead) -> None:
+        """Send an interim response to a request that waits for its response (RFC 9110 §15.2)."""
+        if self.state != CLOSED and transfer.state == WAITING:
+            self._session.put_head(transfer.stream.id, head, b"", False)
+            self._wait_for(READ | WRITE)
 
     def _decide_on_body(self, transfer: Transfer, response: Response) -> None:
         """Refuse a body before it is sent, or request it and keep the response until the body is read."""
