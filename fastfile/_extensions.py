@@ -15,6 +15,8 @@ COMPILED_SOURCES = (
     "clock",
     "storage.freshness",
     "storage.resource",
+    "storage.cache",
+    "http.content.content_hash",
     "site.representation",
     "responder",
     "protocol.http1",

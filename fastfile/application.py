@@ -20,7 +20,6 @@ from fastfile.records import NamedTuple
 from fastfile.responder import Responder
 from fastfile.rules.providers import choose_provider
 from fastfile.site.common_fields import common_changes
-from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler, allowed_hosts
 from fastfile.site.hints import Hints, explain_outside
@@ -176,7 +175,7 @@ def make_shared(
     changes = common_changes(config)
     base = b"" if config.base is None else main.base
     home = f"/{encode_path(base).decode()}{'/' if base and main.root.only is None else ''}"
-    cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
+    cache = Cache(config.cache_size, config.cache_files)
     clock.on_set_back = cache.clear  # RFC 9110 §8.8.2.1: no cached Last-Modified may be later than Date
     compression = None
     if config.compress and submit is not None:

@@ -46,7 +46,7 @@ class Compression:
     The constructor imports the encoders, because the sandbox allows no import later.
     """
 
-    def __init__(self, cache: Cache[Entry], submit: Submit, log_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, cache: Cache, submit: Submit, log_failure: Callable[[BaseException], None]) -> None:
         self._cache = cache
         self._submit = submit
         self._log_failure = log_failure

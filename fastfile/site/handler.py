@@ -55,7 +55,7 @@ class Handler(Responder):
     def __init__(self, mounts: Mounts, shared: Shared, log_failure: Callable[[BaseException], None]) -> None:
         config, changes = shared.config, shared.changes
         self._mounts = mounts
-        self._entries = shared.cache.entries
+        self._entries: dict[bytes, Entry] = shared.cache.entries
         self._pages = shared.pages
         self._clock = shared.clock
         self._log_failure = log_failure

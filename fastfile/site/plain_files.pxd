@@ -4,6 +4,7 @@ from fastfile cimport _sendfile as sendfile
 from fastfile.clock cimport Clock
 from fastfile.site.entry cimport Entry, make_lone
 from fastfile.site.representation cimport Representation
+from fastfile.storage.cache cimport Cache
 from fastfile.storage.freshness cimport FileStamp, OpenFolder, Stamp
 from fastfile.storage.resource cimport Resource, make_small
 
@@ -20,7 +21,8 @@ cdef class Folder:
 
 cdef class PlainFiles:
     cdef Clock _clock
-    cdef object _cache, _context, _fallback, _files, _hints, _known_tags, _root, _rules
+    cdef Cache _cache
+    cdef object _context, _fallback, _files, _hints, _known_tags, _root, _rules
     cdef Py_ssize_t _small_file
     cdef bint _hashes, _has_nearest_pages, _has_whole_pages, _knows_absences
     cdef frozenset _hidden

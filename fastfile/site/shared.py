@@ -9,7 +9,6 @@ from fastfile.clock import Clock
 from fastfile.config.config import Config
 from fastfile.http.field_changes import FieldChanges
 from fastfile.records import NamedTuple
-from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.storage.cache import Cache
 from fastfile.storage.tags import Tags
@@ -35,7 +34,7 @@ class Shared(NamedTuple):
 
     config: Config
     clock: Clock
-    cache: Cache[Entry]
+    cache: Cache
     pages: ErrorPages
     changes: FieldChanges
     tags: Tags

@@ -1,12 +1,13 @@
 """The cache of one worker: entries by key, bounded by memory and by open files.
 
-It knows only what an entry costs. The caller checks whether an entry is still fresh (freshness.py).
+It knows only what an entry costs. The caller checks whether an entry is still fresh (freshness.py). Compiled with
+cache.pxd if extensions are built.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 # A full cache notes the hashes of so many keys before it forgets them all, in a table where few of them collide.
 MAX_NOTED = 2 * 1024
@@ -21,10 +22,7 @@ class Entry(Protocol):
     used: bool  # the caller sets it at each use, the cache clears it
 
 
-E = TypeVar("E", bound=Entry)
-
-
-class Cache(Generic[E]):
+class Cache:
     """Entries by key, with second-chance eviction: the oldest is evicted, unless it was used since the last look.
 
     ``entries`` is for reading. The keys lie in a queue of their own, because to find the first key of a dict takes a
@@ -34,7 +32,7 @@ class Cache(Generic[E]):
     __slots__ = ("_max_files", "_max_size", "_noted", "_noted_count", "_open_files", "_queue", "_size", "entries")
 
     def __init__(self, max_size: int, max_files: int) -> None:
-        self.entries: dict[bytes, E] = {}
+        self.entries: dict[bytes, Any] = {}
         self._max_size = max_size
         self._max_files = max_files
         self._size = 0
@@ -60,7 +58,7 @@ class Cache(Generic[E]):
         self._noted_count += 1
         return False
 
-    def put(self, key: bytes, entry: E) -> None:
+    def put(self, key: bytes, entry: Entry) -> None:
         """Keep an entry unless it is too large for the cache; evict others to make room."""
         self.discard(key)
         size = entry.size + len(key)

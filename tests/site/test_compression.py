@@ -18,7 +18,6 @@ from fastfile.config.config import Config
 from fastfile.http.field_changes import FieldChanges
 from fastfile.message import Response
 from fastfile.site.compression import Compression
-from fastfile.site.entry import Entry
 from fastfile.site.error_pages import ErrorPages
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
@@ -337,7 +336,7 @@ class CountedAsker(CompressingAsker):
     def __init__(self, folder: Path, **settings: object) -> None:
         super().__init__(folder, **settings)
         config = Config(**settings)
-        self.cache: Cache[Entry] = Cache(config.cache_size, config.cache_files)
+        self.cache = Cache(config.cache_size, config.cache_files)
         pages, changes = ErrorPages(FieldChanges()), FieldChanges()
         compression = Compression(self.cache, self.submit, self.failures.append)
         shared = Shared(config, self.clock, self.cache, pages, changes, Tags("auto"), compression)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import tracemalloc
@@ -202,14 +203,14 @@ class Kept:
 
 
 def test_the_oldest_goes_when_there_is_no_room_left() -> None:
-    cache: Cache[Kept] = Cache(3 * 11, 10)
+    cache = Cache(3 * 11, 10)
     for key in (b"a", b"b", b"c", b"d"):
         cache.put(key, Kept(10))
     assert list(cache.entries) == [b"b", b"c", b"d"]
 
 
 def test_what_was_used_gets_a_second_chance_and_no_third() -> None:
-    cache: Cache[Kept] = Cache(3 * 11, 10)
+    cache = Cache(3 * 11, 10)
     cache.put(b"a", Kept(10, used=True))
     for key in (b"b", b"c", b"d"):
         cache.put(key, Kept(10))
@@ -220,7 +221,7 @@ def test_what_was_used_gets_a_second_chance_and_no_third() -> None:
 
 
 def test_open_files_are_bounded_like_bytes() -> None:
-    cache: Cache[Kept] = Cache(1000, 2)
+    cache = Cache(1000, 2)
     for key in (b"a", b"b", b"c"):
         cache.put(key, Kept(1, open_files=1))
     assert set(cache.entries) == {b"b", b"c"}
@@ -228,14 +229,14 @@ def test_open_files_are_bounded_like_bytes() -> None:
 
 @pytest.mark.parametrize("entry", [Kept(100), Kept(1, open_files=3)], ids=["too many bytes", "too many files"])
 def test_what_never_fits_is_not_kept_and_drives_nothing_out(entry: Kept) -> None:
-    cache: Cache[Kept] = Cache(100, 2)
+    cache = Cache(100, 2)
     cache.put(b"a", Kept(10))
     cache.put(b"big", entry)
     assert set(cache.entries) == {b"a"}
 
 
 def test_a_key_has_one_entry_and_its_old_one_is_no_longer_counted() -> None:
-    cache: Cache[Kept] = Cache(33, 10)
+    cache = Cache(33, 10)
     cache.put(b"b", Kept(10))
     for _ in range(20):
         cache.put(b"a", Kept(10))
@@ -243,7 +244,7 @@ def test_a_key_has_one_entry_and_its_old_one_is_no_longer_counted() -> None:
 
 
 def test_a_discarded_entry_makes_room() -> None:
-    cache: Cache[Kept] = Cache(22, 1)
+    cache = Cache(22, 1)
     cache.put(b"a", Kept(10, open_files=1))
     cache.discard(b"a")
     cache.discard(b"a")
@@ -251,16 +252,19 @@ def test_a_discarded_entry_makes_room() -> None:
     assert set(cache.entries) == {b"b"}
 
 
-class Numbered(bytes):
-    """A key whose hash is known."""
-
-    def __hash__(self) -> int:
-        return int(self)
+def keys_apart(count: int) -> list[bytes]:
+    """Return keys that have different places in the table of refused keys, whatever the seed of hash()."""
+    by_place: dict[int, bytes] = {}
+    numbers = itertools.count()
+    while len(by_place) < count:
+        key = b"%d" % next(numbers)
+        by_place[hash(key) % cache_module.PLACES] = key
+    return list(by_place.values())
 
 
 def test_a_full_cache_admits_a_key_at_its_second_request() -> None:
-    cache: Cache[Kept] = Cache(22, 10)
-    keys = [Numbered(b"%d" % number) for number in range(4)]
+    cache = Cache(22, 10)
+    keys = keys_apart(4)
     for key in keys[:2]:
         assert cache.admits(key, 11)
         cache.put(key, Kept(10))
@@ -271,15 +275,15 @@ def test_a_full_cache_admits_a_key_at_its_second_request() -> None:
 
 def test_a_full_cache_forgets_the_keys_that_were_requested_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "MAX_NOTED", 3)
-    cache: Cache[Kept] = Cache(0, 10)
-    keys = [Numbered(b"%d" % number) for number in range(4)]
+    cache = Cache(0, 10)
+    keys = keys_apart(4)
     assert [cache.admits(key, 11) for key in keys] == [False] * 4
     assert cache.admits(keys[3], 11)
     assert not cache.admits(keys[0], 11)
 
 
 def test_keys_that_were_discarded_are_not_kept() -> None:
-    cache: Cache[Kept] = Cache(1000, 10)
+    cache = Cache(1000, 10)
     for number in range(1000):
         key = b"%d" % number
         cache.put(key, Kept(10))
@@ -295,7 +299,7 @@ def test_keys_that_were_discarded_are_not_kept() -> None:
 def test_the_bytes_of_the_cache_are_about_those_of_the_memory() -> None:
     """A flood of long, missing targets is the cheapest way to fill it."""
     limit = 4_000_000
-    cache: Cache[Entry] = Cache(limit, 10)
+    cache = Cache(limit, 10)
     tracemalloc.start()
     try:
         for number in range(3000):
@@ -315,7 +319,7 @@ def test_an_evicted_file_is_closed_and_one_in_flight_is_closed_after_it(root: Ro
 
     (tmp_path / "file").write_bytes(b"x" * LARGE)
     before = open_files()
-    cache: Cache[Holder] = Cache(100, 1)
+    cache = Cache(100, 1)
     cache.put(b"a", Holder(open_resource(root, b"file", SMALL)))
     in_flight = cache.entries[b"a"].resource.slice(0, LARGE)
     cache.put(b"b", Holder(open_resource(root, b"file", SMALL)))

@@ -12,7 +12,8 @@ from itertools import pairwise
 _LOWER = b"abcdefghijklmnopqrstuvwxyz"
 _UPPER = _LOWER.upper()
 _DIGITS = b"0123456789"
-_MARKS = _DIGITS + _UPPER
+_IS_MARK = bytes([byte in _DIGITS + _UPPER for byte in range(256)])
+SLASH, DOT, HYPHEN = b"/.-"
 _HEX = _DIGITS + b"abcdef"
 _BASE32 = _UPPER + b"234567"  # esbuild, and Angular's main and styles
 _BASE64URL = _LOWER + _UPPER + _DIGITS + b"-_"  # Rollup, and so Vite, SvelteKit and Astro
@@ -47,18 +48,32 @@ _FOLLOWERS = (
 
 def is_immutable(path: bytes) -> bool:
     """Tell whether the last segment of a file's path has the hash of its content in it."""
-    folder, _, name = path.rpartition(b"/")
-    stem, _, extension = name.rpartition(b".")
-    # The shortest hash has 8 characters, with a digit or in upper case.
-    if len(stem) < 8 or (extension not in _EXTENSIONS and extension.lower() not in _EXTENSIONS):
+    # Byte by byte from the end, because compiled, a method of bytes costs several hundred instructions.
+    start = end = len(path)
+    has_extension = has_mark = has_separator = False
+    while start > 0:
+        byte = path[start - 1]
+        if byte == SLASH:
+            break
+        start -= 1
+        if not has_extension:
+            end = start
+            has_extension = byte == DOT
+        elif byte in (DOT, HYPHEN):
+            has_separator = has_separator or end - start > 8
+        elif _IS_MARK[byte]:
+            has_mark = True
+    # The shortest hash has 8 characters, with a digit or in upper case. Outside of folders like _astro, it follows a
+    # separator, or it is all of the stem.
+    length = end - start
+    if not has_extension or not has_mark or length < 8:
         return False
-    # Outside of folders like _astro, it follows a separator, or it is all of the stem. Not with "in": it makes and
-    # clears an exception before it looks at bytes.
-    if len(stem) < 20 and stem.rfind(b"-", 0, -8) < 0 and stem.rfind(b".", 0, -8) < 0 and path.find(b"_") < 0:
+    if not has_separator and length < 20 and path.find(b"_") < 0:
         return False
-    if not _has(stem, _MARKS):
+    stem, extension = path[start:end], path[end + 1 :].lower()
+    if extension not in _EXTENSIONS:
         return False
-    return _has_hash(b"/%b/" % folder, stem, extension.lower()) and not is_service_worker(path)
+    return _has_hash(b"/%b/" % path[: max(start - 1, 0)], stem, extension) and not is_service_worker(path)
 
 
 def _has_hash(location: bytes, stem: bytes, extension: bytes) -> bool:
