@@ -14,6 +14,7 @@ from fastfile.follower.cache import Cache
 from fastfile.follower.log import Log
 from fastfile.progress import Progress
 from fastfile.releases.blobs import fetch_blobs
+from fastfile.releases.location import tell_unpublished
 from fastfile.releases.manifest import Manifest, read_manifest
 from fastfile.releases.pointer import Pointer, read_pointer, read_release
 from fastfile.releases.store import ATTEMPTS, Corrupt, NotModified, Store, StoreError
@@ -205,10 +206,12 @@ class Follower:
         """Note that there is no pointer: nothing was published, or it was deleted."""
         if self.status.release:
             self._fail(f"{self._store.location}: there is no release any more")
-        elif not self._problem:
-            self._problem = f"{self._store.location}: nothing is published yet; waiting for the first release"
+            return
+        problem = f"{tell_unpublished(self._store.location)}; waiting for the first release"
+        if problem != self._problem:
+            self._problem = problem
             self._failing_since_s = time.monotonic()
-            self._log.say("waiting", self._problem)
+            self._log.say("waiting", problem)
 
     def _fail(self, problem: str) -> None:
         """Go on with the release on the disk; say why once for each problem."""

@@ -5,6 +5,7 @@ A location never contains credentials, so it can be shown anywhere.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -56,6 +57,13 @@ def parse_location(text: str) -> Location:
     if _BUCKET.fullmatch(bucket) is None or {"", ".", ".."} & set(segments) or set(prefix) & set("?#\\"):
         raise ValueError("expected s3:// and a bucket, with or without a prefix, such as s3://bucket/site")
     return Location("s3", bucket, "/".join(segments))
+
+
+def tell_unpublished(location: Location) -> str:
+    """Say that a location has no release; a folder that does not exist may be mistyped, or not mounted."""
+    if location.scheme == "file" and not os.path.isdir(location.root):
+        return f"{location}: there is no such folder"
+    return f"{location}: nothing was published yet"
 
 
 def open_store(location: Location, call_s: float | None = None) -> Store:

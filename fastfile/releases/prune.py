@@ -16,8 +16,9 @@ from fastfile.records import NamedTuple
 from fastfile.releases.claim import PREFIX as CLAIMS
 from fastfile.releases.claim import STALE_S, Claim
 from fastfile.releases.history import History, read_history
+from fastfile.releases.location import tell_unpublished
 from fastfile.releases.manifest import Manifest, manifest_key
-from fastfile.releases.pointer import RESTORED
+from fastfile.releases.pointer import RESTORED, read_pointer
 from fastfile.releases.store import BLOBS, PACKS, Corrupt, Listed, Store
 
 _BATCH = 100
@@ -42,9 +43,12 @@ def prune(store: Store, keep: int | None, older_than_s: float | None, grace_s: f
 
     The current release stays. With ``is_dry`` nothing is deleted. Raises StartError, also when a publish begins.
     """
+    kinds = (manifest_key(""), RESTORED, BLOBS, PACKS)
+    if read_pointer(store) is None and not any(True for kind in kinds for _ in store.list(kind)):
+        # A daily prune of a mistyped location would else succeed, and the claim would make its folder.
+        raise StartError(tell_unpublished(store.location))
     with Claim(store, "prune") as claim:
         now_s = time.time()
-        kinds = (manifest_key(""), RESTORED, BLOBS, PACKS)
         listed = [one for kind in kinds for one in store.list(kind) if _OWN.fullmatch(one.key)]
         ripe = {one.key: one for one in listed if max(0.0, now_s - one.modified_s) >= grace_s}
         history = read_history(store)

@@ -51,7 +51,7 @@ class Published(NamedTuple):
     """What a publish did. Without ``is_new`` the release was there already.
 
     ``damage`` says why the release before could not be read; its assets and times are lost then. ``damaged`` counts
-    contents that the store had with other bytes.
+    contents that the store had with other bytes. ``is_first``: the location had no release before.
     """
 
     release: str
@@ -64,6 +64,7 @@ class Published(NamedTuple):
     is_conditional: bool
     damage: str
     damaged: int = 0
+    is_first: bool = False
 
 
 def publish(store: Store, build: Build, keep_s: int, progress: Progress, verifies: bool = False) -> Published:
@@ -107,7 +108,9 @@ def publish(store: Store, build: Build, keep_s: int, progress: Progress, verifie
         move_pointer(store, moved, etag, claim.is_conditional)
     sent = [*large, *(file for pack in new for file in pack.files)]
     size = sum(file.size for file in sent)
-    return Published(manifest.id, True, *counts, len(sent), size, claim.is_conditional, damage, len(stock.damaged))
+    return Published(
+        manifest.id, True, *counts, len(sent), size, claim.is_conditional, damage, len(stock.damaged), pointer is None
+    )
 
 
 def read_current(store: Store, pointer: Pointer | None) -> tuple[Manifest | None, str]:

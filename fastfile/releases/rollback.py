@@ -10,6 +10,7 @@ from fastfile.errors import StartError
 from fastfile.records import NamedTuple
 from fastfile.releases.carry import carry
 from fastfile.releases.claim import Claim
+from fastfile.releases.location import tell_unpublished
 from fastfile.releases.manifest import MAX_FILES, Manifest, ManifestFile, make_object, read_with_digest
 from fastfile.releases.pointer import Pointer, move_pointer, read_pointer
 from fastfile.releases.publish import read_current
@@ -30,11 +31,13 @@ def rollback(store: Store, release: str | None, keep_s: int) -> RolledBack:
 
     Raises StartError.
     """
+    if read_pointer(store) is None:  # before the claim, which would make the folder
+        raise StartError(tell_unpublished(store.location))
     with Claim(store, "publish") as claim:
         found = read_pointer(store)
         assert not isinstance(found, NotModified)
         if found is None:
-            raise StartError(f"{store.location}: nothing was published yet")
+            raise StartError(tell_unpublished(store.location))
         pointer, etag = found
         current, damage = read_current(store, pointer)
         if release is None and current is None:

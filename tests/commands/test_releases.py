@@ -123,8 +123,9 @@ def test_a_wrong_argument_is_one_line_and_status_2(
 FAILING = [
     (["publish", "nothing", "LOCATION"], "nothing: no such folder"),
     (["publish", "dist/index.html", "LOCATION"], "dist/index.html: no such folder"),
-    (["rollback", "LOCATION"], "LOCATION: nothing was published yet"),
-    (["rollback", "LOCATION", ID], "LOCATION: nothing was published yet"),
+    (["rollback", "LOCATION"], "LOCATION: there is no such folder"),
+    (["rollback", "LOCATION", ID], "LOCATION: there is no such folder"),
+    (["prune", "--keep=3", "LOCATION"], "LOCATION: there is no such folder"),
 ]
 
 
@@ -134,6 +135,25 @@ def test_what_cannot_be_done_is_one_line_and_status_1(
 ) -> None:
     argv = [word.replace("LOCATION", location) for word in argv]
     assert run(capsys, *argv, status=1) == ("", f"fastfile: {problem.replace('LOCATION', location)}\n")
+
+
+def test_a_location_without_a_release_is_named_and_stays_as_it_is(
+    location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped location and a disk that is not mounted look like that: a daily prune of it must not succeed."""
+    folder = Path(location.removeprefix("file://"))
+    assert run(capsys, "releases", location) == ("", f"fastfile releases: {location}: there is no such folder\n")
+    for argv in (["rollback", location], ["prune", "--keep=3", location]):
+        run(capsys, *argv, status=1)
+    assert not folder.exists()
+    folder.mkdir()
+    assert run(capsys, "releases", location) == ("", f"fastfile releases: {location}: nothing was published yet\n")
+    for argv in (["rollback", location], ["prune", "--keep=3", location]):
+        assert run(capsys, *argv, status=1) == ("", f"fastfile: {location}: nothing was published yet\n")
+    assert list(folder.iterdir()) == []
+    assert run(capsys, "publish", "dist", location)[1].endswith(f" s; the first release of {location}\n")
+    (tmp_path / "dist/more").touch()
+    assert "first release" not in run(capsys, "publish", "dist", location)[1]
 
 
 @pytest.mark.parametrize("place", ["dist", "dist/store", "link/store"])

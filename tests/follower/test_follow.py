@@ -72,9 +72,17 @@ def test_a_follower_that_starts_again_serves_what_is_on_the_disk_and_fetches_not
 
 
 def test_before_the_first_release_it_waits_and_says_so_once(published: PublishedFolder, following: Following) -> None:
+    """A folder that does not exist may be mistyped or not mounted, so the line says that."""
     following.poll()
     following.poll()
-    assert following.log.events == ["waiting"]
+    published.path.mkdir()
+    following.poll()
+    following.poll()
+    assert following.log.events == ["waiting", "waiting"]
+    assert following.log.texts == [
+        f"{published.location}: there is no such folder; waiting for the first release",
+        f"{published.location}: nothing was published yet; waiting for the first release",
+    ]
     published.publish({"a": b"1"})
     assert following.poll().state == "current"
 

@@ -102,7 +102,8 @@ def main(argv: Sequence[str]) -> int:
     finally:
         progress.clear()
     warn_of_races("publish", store, published.is_conditional)
-    _report(build, published, time.monotonic() - began_s, values["json"])
+    first = f"; the first release of {store.location}" if published.is_first else ""  # it may be mistyped
+    _report(build, published, first, time.monotonic() - began_s, values["json"])
     return 0
 
 
@@ -128,7 +129,7 @@ def _check_apart(location: Location, directory: str) -> None:
             )
 
 
-def _report(build: Build, published: Published, took_s: float, as_json: bool) -> None:
+def _report(build: Build, published: Published, first: str, took_s: float, as_json: bool) -> None:
     if build.skipped:
         names = ", ".join(printable(os.fsdecode(path)) for path in build.skipped[:_MAX_SKIPPED])
         more = ", ..." if build.skipped[_MAX_SKIPPED:] else ""
@@ -156,5 +157,5 @@ def _report(build: Build, published: Published, took_s: float, as_json: bool) ->
     if published.is_new:
         did = f"uploaded {published.uploaded_blobs} ({show_size(published.uploaded_size)})"
     carried = f"; {published.carried} assets of earlier releases stay reachable" if published.carried else ""
-    say("publish", f"{published.files} files ({show_size(published.size)}), {did} in {took_s:.1f} s{carried}")
+    say("publish", f"{published.files} files ({show_size(published.size)}), {did} in {took_s:.1f} s{carried}{first}")
     write(sys.stdout, f"{published.release}\n")

@@ -16,6 +16,7 @@ from fastfile.commands.releases.shared import (
     show_time,
 )
 from fastfile.releases.history import read_history
+from fastfile.releases.location import tell_unpublished
 from fastfile.releases.manifest import Manifest
 from fastfile.terminal import show_size, write
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         print_json([row.as_fields() for row in rows])
         return 0
     if not rows and not history.damage:
-        say("releases", f"{store.location}: nothing was published yet")
+        say("releases", tell_unpublished(store.location))
     write(sys.stdout, "".join(map(str, rows)))
     return 0
 
