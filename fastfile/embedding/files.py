@@ -25,7 +25,7 @@ from fastfile.embedding.settings import (
     wrong_type,
 )
 from fastfile.errors import ConfigError, HTTPError
-from fastfile.http.navigation import is_navigation
+from fastfile.http.navigation import names_page
 from fastfile.http.target import encode_path, join, parse_target
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.records import NamedTuple
@@ -138,9 +138,9 @@ class Files:
     def find_page(self, head: RequestHead) -> Response | Deferred | None:
         """Return the app's page for a navigation to a path that the application does not know; None for other requests.
 
-        The result is that page only if its status is in PAGE_STATUSES.
+        A client that only accepts anything, such as curl or a test client, gets the application's 404. The result is that page only if its status is in PAGE_STATUSES.
         """
-        if self._pages is None or not is_navigation(head):
+        if self._pages is None or not names_page(head):
             return None
         self.begin()
         return self._pages.respond(head)

@@ -19,6 +19,17 @@ def is_navigation(head: RequestHead) -> bool:
     return liked == "named" or (liked == "not named" and not _looks_like_file(head.target.partition(b"?")[0]))
 
 
+def names_page(head: RequestHead) -> bool:
+    """Tell whether a request says that it is for a page: a browser's navigation, or one that names HTML.
+
+    Clients of an API accept anything by default, and a 404 must stay one for them.
+    """
+    mode = head.field(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    return likes_best(head.field(b"accept"), b"text/html") == "named"
+
+
 def _looks_like_file(path: bytes) -> bool:
     """Tell whether a path ends with an extension, or a segment begins with a dot: clients probe .well-known."""
     return b"." in path.rpartition(b"/")[2] or b"/." in path

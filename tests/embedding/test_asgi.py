@@ -65,6 +65,7 @@ BEHIND = [
     pytest.param("/api/", "GET", DATA, 404, b"{", id="also with a slash"),
     pytest.param("/api/found", "GET", DATA, 200, b"{", id="the app for what is no file"),
     pytest.param("/api/missing", "GET", DATA, 404, b"{", id="its 404 for data is its own"),
+    pytest.param("/api/missing", "GET", "Accept: */*", 404, b"{", id="so is its 404 for a client that accepts anything"),
     pytest.param("/app.js", "POST", DATA, 200, b"{", id="POST is the app's, even to a file"),
     pytest.param("/x", "DELETE", NAVIGATION, 404, b"{", id="so are all other methods"),
     pytest.param("/a%zz", "GET", DATA, 404, b"{", id="a target that no file can have is the app's"),
@@ -90,6 +91,7 @@ def test_the_404_of_the_app_for_a_navigation_becomes_the_page_of_the_single_page
     page = hosts[0].request("/users/7", "GET", NAVIGATION)
     assert (page.status, page.body) == (200, b"home")
     assert page.fields["content-type"] == "text/html; charset=utf-8"
+    assert hosts[0].request("/users/7", "GET", "Accept: text/html,*/*;q=0.8").body == b"home"
     again = hosts[0].request("/users/8", "GET", NAVIGATION, f"If-None-Match: {page.fields['etag']}")
     assert again.status == 304
     assert hosts[0].request("/api/found", "GET", NAVIGATION).body.startswith(b"{")
