@@ -1,7 +1,17 @@
 """fastfile: a static file server, correct about HTTP and cheap per request.
 
-``python -m fastfile DIR`` serves a folder; see README.md for the options and ARCHITECTURE.md for the structure. The
-names of the Python API are imported when they are used, so that ``import fastfile`` costs nothing.
+``python -m fastfile DIR`` serves a folder; ``--help`` lists the options. In a program:
+
+    with fastfile.serve("dist", spa=True) as server:
+        print(server.url)
+
+- ``serve()`` starts a server for a block, ``run()`` serves until SIGINT or SIGTERM
+- ``Server`` runs in a thread, ``ProcessServer`` in processes
+- ``fastfile.asgi`` and ``fastfile.wsgi`` serve files in a web application, ``fastfile.django`` in Django
+- ``ConfigError`` and ``StartError`` say what is wrong
+
+docs/python.md has the reference, ARCHITECTURE.md the structure. The names of the Python API are imported when they are
+used, so that ``import fastfile`` costs nothing.
 """
 
 import os
@@ -9,7 +19,7 @@ import sys
 
 from fastfile._extensions import FOLDERS, reason_against
 
-TYPE_CHECKING = False  # type checkers treat it as true; the module typing takes 5 ms to import
+TYPE_CHECKING = bool()  # noqa: UP018 - true for type checkers; jedi skips a literal False; importing typing takes 5 ms
 
 if TYPE_CHECKING:
     from fastfile import asgi as asgi

@@ -22,6 +22,7 @@ from fastfile.embedding.files import PASSED_ON, Plan, logger, make_plan
 from fastfile.embedding.heads import make_head, read_environ
 from fastfile.embedding.targets import find_place, find_wsgi_place
 from fastfile.embedding.wsgi_files import Body, WsgiMounts, whole_file
+from fastfile.errors import ConfigError
 from fastfile.message import Response, close_source
 from fastfile.records import NamedTuple
 
@@ -105,10 +106,19 @@ def read_plans() -> list[tuple[str, Plan]]:
         prefix = "/" + prefix.removeprefix(settings.FORCE_SCRIPT_NAME or "").strip("/") + "/"
         defaults: Any = {"immutable": MANIFEST_NAMES} if _has_manifest() else {}
         own: Any = {**defaults, **options}
-        plans.append((prefix, make_plan(settings.STATIC_ROOT, own, True, prefix, "settings")))
+        plans.append((prefix, _make_plan(settings.STATIC_ROOT, own, prefix)))
     if _exists(f"{PREFIX}ROOT"):
-        plans.append(("/", make_plan(settings.FASTFILE_ROOT, options, True, "", "settings")))
+        plans.append(("/", _make_plan(settings.FASTFILE_ROOT, options, "")))
     return plans
+
+
+def _make_plan(folder: Any, options: Any, prefix: str) -> Plan:
+    """Return the plan of a folder; an error names the setting of the option."""
+    try:
+        return make_plan(folder, options, True, prefix, "settings")
+    except ConfigError as error:
+        option = error.option.removeprefix("--").replace("-", "_").upper()
+        raise type(error)(f"{PREFIX}{option}", error.source, error.problem) from None
 
 
 def make_response(response: Response) -> HttpResponseBase:

@@ -67,14 +67,17 @@ def fastfile_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     from fastfile import Server
     from fastfile.config.config import Config
     from fastfile.config.folder import resolve_clear_directory
-    from fastfile.errors import ConfigError
+    from fastfile.errors import ConfigError, StartError
 
     configured = _configured_folder(request.config)
     try:
         folder = configured or resolve_clear_directory(Config(), os.fspath(request.config.rootpath))
+        server = Server(folder)
     except ConfigError as error:
-        pytest.fail(f"fastfile_server: {error.problem}; --fastfile-dir or fastfile_dir names it", pytrace=False)
-    with Server(folder) as server:
+        pytest.fail(f"fastfile_server: {error.problem}; give it with --fastfile-dir or fastfile_dir", pytrace=False)
+    except StartError as error:
+        pytest.fail(f"fastfile_server: {error}; it comes from --fastfile-dir or fastfile_dir", pytrace=False)
+    with server:
         yield server
 
 

@@ -40,7 +40,6 @@ PASSED_ON = frozenset((400, 404))
 MAX_MOUNTS = 16  # paths at which one application may be mounted; each has its own cache
 PAGE_STATUSES = frozenset((200, 304))
 MOVED = frozenset((301, 302, 307, 308))
-HINT = ": it is for a server with its own sockets and processes (fastfile.Server, fastfile.run)"
 
 
 class Plan(NamedTuple):
@@ -54,7 +53,7 @@ class Plan(NamedTuple):
 
 def make_plan(directory: Directory, options: FilesOptions, has_app: bool, prefix: str, source: str) -> Plan:
     """Return the plan of Python keywords. Raises ConfigError and StartError."""
-    texts = make_texts(options, FilesOptions.__annotations__, source, HINT)
+    texts = make_texts(options, FilesOptions.__annotations__, source)
     if not isinstance(prefix, str):
         raise wrong_type("prefix", source, "a path", prefix)
     if prefix.strip("/"):
@@ -138,7 +137,8 @@ class Files:
     def find_page(self, head: RequestHead) -> Response | Deferred | None:
         """Return the app's page for a navigation to a path that the application does not know; None for other requests.
 
-        A client that only accepts anything, such as curl or a test client, gets the application's 404. The result is that page only if its status is in PAGE_STATUSES.
+        A client that only accepts anything, such as curl or a test client, gets the application's 404. The result is
+        that page only if its status is in PAGE_STATUSES.
         """
         if self._pages is None or not names_page(head):
             return None

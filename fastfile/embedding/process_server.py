@@ -17,7 +17,6 @@ from fastfile.embedding.running import RunningServer, check_host
 from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory
 from fastfile.errors import StartError
 
-HINT = ": it is for a server that the program does not supervise (fastfile.run)"
 GRACE_S = 0.2  # a program that stops its server does not wait for clients; the command gives more
 START_S = 60.0  # far more than a start takes, so reaching it is a failure, not a slow machine
 END_S = 5.0  # beyond the grace
@@ -38,7 +37,7 @@ class ProcessServer(RunningServer):
     ) -> None:
         source = f"{type(self).__name__}()"
         check_host(host, source)
-        texts = make_texts(options, ProcessOptions.__annotations__, source, HINT)
+        texts = make_texts(options, ProcessOptions.__annotations__, source)
         texts["directory"] = name_directory(directory, source)
         texts |= {"bind": [host], "port": [str(port)]}
         config, root_path = find_root(make_config(texts, source, grace=GRACE_S))

@@ -6,6 +6,7 @@ It changes nothing of the process: no signals, limits, garbage collector, and no
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -29,7 +30,6 @@ from fastfile.server.net.service import Observers, Service
 from fastfile.server.net.sweep import TICK_S, connections_of, sweep
 from fastfile.server.threads import Offload
 
-HINT = ": it is for a server with its own processes (fastfile.ProcessServer, fastfile.run)"
 EXHAUSTED_PAUSE_S = 0.1  # after a failed accept
 JOIN_S = 10.0  # far above what the thread takes to end
 
@@ -51,7 +51,7 @@ class Server(RunningServer):
     ) -> None:
         source = f"{type(self).__name__}()"
         check_host(host, source)
-        texts = make_texts(options, ServerOptions.__annotations__, source, HINT)
+        texts = make_texts(options, ServerOptions.__annotations__, source)
         texts["directory"] = name_directory(directory, source)
         config, root_path = find_root(make_config({**texts, "bind": [host], "port": [str(port)]}, source))
         super().__init__(config, root_path, config.bind.strip("[]"), config.port)
@@ -158,7 +158,11 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
-        raise StartError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(f"port {port} of {host} is in use; port 0 takes any free one") from error
+        # create_server() adds the address to the text of errno.
+        problem = error.strerror if isinstance(error, socket.gaierror) or not error.errno else os.strerror(error.errno)
+        raise StartError(f"cannot listen on {host} port {port}: {problem or error}") from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     listening.setblocking(False)
     return listening

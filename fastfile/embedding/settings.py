@@ -17,19 +17,26 @@ from fastfile.config.load import parse_texts
 from fastfile.config.nearest import closest
 from fastfile.config.option import Option
 from fastfile.config.users import with_users
+from fastfile.embedding.options import ProcessOptions, RunOptions, ServerOptions
 from fastfile.errors import ConfigError, ConfigTypeError
 from fastfile.terminal import printable
 
 Directory = str | os.PathLike[str]
 
 
-def make_texts(
-    options: Mapping[str, object], allowed: Iterable[str], source: str, hint: str = ""
-) -> dict[str, list[str]]:
+# Everything that takes options for more than files, with its keywords.
+_TAKERS = (
+    ("fastfile.Server", frozenset(ServerOptions.__annotations__)),
+    ("fastfile.ProcessServer", frozenset(ProcessOptions.__annotations__)),
+    ("fastfile.run", frozenset(RunOptions.__annotations__)),
+)
+
+
+def make_texts(options: Mapping[str, object], allowed: Iterable[str], source: str) -> dict[str, list[str]]:
     """Return the texts of each option that is set; None counts as not set.
 
-    ``source`` says where the keywords were given, and ``hint`` what takes the options that are not ``allowed``. Raises
-    ConfigError.
+    ``source`` says where the keywords were given. Raises ConfigError, which also says what takes an option that is not
+    ``allowed``.
     """
     names = frozenset(allowed)
     texts: dict[str, list[str]] = {}
@@ -40,7 +47,8 @@ def make_texts(
             )
         option = BY_NAME[name]
         if name not in names:
-            raise ConfigError(option.flag, source, f"has no effect here{hint}")
+            takers = " and ".join(taker for taker, taken in _TAKERS if name in taken)
+            raise ConfigError(option.flag, source, f"has no effect here: it is for {takers}")
         if value is not None:
             texts[name] = _make_option_texts(option, value, source)
     return texts

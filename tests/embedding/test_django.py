@@ -128,8 +128,9 @@ def test_settings_are_options(collected: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"FASTFILE_COMPRES": True}, "compres (from settings): no such option; did you mean compress?"),
-        ({"FASTFILE_WORKERS": 2}, "--workers (from settings): has no effect here"),
+        ({"FASTFILE_COMPRES": True}, "FASTFILE_COMPRES (from settings): no such option; did you mean compress?"),
+        ({"FASTFILE_WORKERS": 2}, "FASTFILE_WORKERS (from settings): has no effect here"),
+        ({"FASTFILE_CACHE_SIZE": "big"}, "FASTFILE_CACHE_SIZE (from settings): expected a size"),
     ],
 )
 def test_a_wrong_setting_is_refused_when_the_project_starts(

@@ -100,10 +100,12 @@ def test_the_folder_comes_from_the_option_or_the_ini_file(run: Run, tmp_path: Pa
     assert run(FOLDER, "-o", "fastfile_dir=mine").returncode == 0
     result = run(FOLDER)
     assert "fastfile_server: name the folder: no index.html in " in result.stdout
-    assert "; --fastfile-dir or fastfile_dir names it" in result.stdout
+    assert "; give it with --fastfile-dir or fastfile_dir" in result.stdout
     assert "Traceback" not in result.stdout
     missing = run(FOLDER, "--fastfile-dir", "missing")
     assert "missing: no such folder or file" in missing.stdout
+    assert "; it comes from --fastfile-dir or fastfile_dir" in missing.stdout
+    assert "Traceback" not in missing.stdout
 
 
 def test_a_root_may_be_overridden(run: Run, tmp_path: Path) -> None:

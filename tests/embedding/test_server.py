@@ -94,7 +94,7 @@ def test_a_server_starts_again_at_its_port(kind: type[Server], site: Path) -> No
         with again:
             assert again.url == f"http://localhost:{port}/"
             assert fetch(again.url) == b"home"
-            with pytest.raises(StartError, match="in use"):
+            with pytest.raises(StartError, match=r"^port \d+ of 127.0.0.1 is in use; "):
                 kind(site, port=port).start()
 
 
@@ -170,8 +170,8 @@ def test_the_requests_of_processes_come_from_their_log(site: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "text"),
     [
-        (Server, {"workers": 2}, "--workers (from Server()): has no effect here: it is for a server with "),
-        (Server, {"log_file": "x"}, "--log-file (from Server()): has no effect here"),
+        (Server, {"workers": 2}, "--workers (from Server()): has no effect here: it is for fastfile.ProcessServer "),
+        (Server, {"log_file": "x"}, "--log-file (from Server()): has no effect here: it is for fastfile.run"),
         (Server, {"trusted_proxy": ["10.0.0.0/8"]}, "--trusted-proxy (from Server()): has no effect here"),
         (Server, {"host": "unix:/x"}, "--bind (from Server()): "),
         (Server, {"port": 70000}, "--port (from Server()): expected a number from 0 to 65535"),

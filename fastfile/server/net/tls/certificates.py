@@ -118,8 +118,9 @@ def _check_key(path: str, is_shared: bool) -> None:
     """Refuse a key that any user may read, as OpenSSH does, because it may have been copied."""
     text = _read(path, "--tls-key")
     if "PRIVATE KEY-----" not in text:
-        hint = ": give it by --tls-key" if is_shared else ""
-        raise _problem("--tls-key", path, f"expected a private key in PEM{hint}")
+        if is_shared:
+            raise _problem("--tls-cert", path, "holds no private key: name the file of the key with --tls-key")
+        raise _problem("--tls-key", path, "expected a private key in PEM")
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if mode & stat.S_IROTH:
         raise _problem("--tls-key", path, f"any user may read the key (mode {mode:04o}): chmod o= {printable(path)}")
@@ -132,7 +133,7 @@ def _load(files: CertificateFiles, chain: Sequence[str], context: ssl.SSLContext
         nonlocal was_asked
         was_asked = True
         if password is None:
-            raise _problem("--tls-key", files.key, "the key is encrypted: --tls-password-file says by what")
+            raise _problem("--tls-key", files.key, "the key is encrypted: give its password with --tls-password-file")
         return password
 
     try:

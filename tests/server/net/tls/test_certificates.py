@@ -53,9 +53,15 @@ def broken(folder: Path) -> Pair:
     return pair
 
 
-def not_a_key(folder: Path) -> Pair:
+def no_key(folder: Path) -> Pair:
     pair = make_pair(folder)
     return pair._replace(key_path=pair.certificate_path)
+
+
+def not_a_key(folder: Path) -> Pair:
+    pair = make_pair(folder)
+    Path(pair.key_path).write_text("hello")
+    return pair
 
 
 def missing(folder: Path) -> Pair:
@@ -71,10 +77,11 @@ REFUSED: list[tuple[str, Callable[[Path], Pair], str]] = [
     ("a certificate without names", lambda folder: make_pair(folder, []), r"no subjectAltName"),
     ("no PEM", not_a_certificate, r"expected a certificate in PEM"),
     ("broken PEM", broken, r"cannot be used"),
-    ("no key", not_a_key, r"expected a private key in PEM"),
+    ("no PEM as the key", not_a_key, r"expected a private key in PEM"),
+    ("a certificate and no key", no_key, r"--tls-cert .*server.pem: holds no private key: name .* with --tls-key"),
     ("no file", missing, r"none.pem: cannot be read: No such file or directory"),
     ("a key for all to read", lambda folder: make_pair(folder, mode=0o644), r"any user may read the key \(mode 0644\)"),
-    ("an encrypted key", lambda folder: make_pair(folder, password=b"secret"), r"the key is encrypted"),
+    ("an encrypted key", lambda folder: make_pair(folder, password=b"secret"), r"encrypted: give its password with --"),
 ]
 
 
