@@ -72,6 +72,7 @@ def list_directory(
     limit: int,
     shows: Callable[[bytes], bool],
     check: Callable[[], None] = lambda: None,
+    counts_all: bool = True,
 ) -> Entries:
     """Return the first files and directories of a directory, at most ``limit``, whose paths ``shows`` allows.
 
@@ -82,8 +83,9 @@ def list_directory(
     devices, files that disappear during the listing, and entries without search permission are left out too. A file
     without read permission is listed: its name is no secret, and its 403 says more than its absence.
 
-    ``check`` is called now and then, and may raise to stop. Raises OSError if the directory itself cannot be read, or
-    if the system has too few resources to look at an entry.
+    ``check`` is called now and then, and may raise to stop. Without ``counts_all`` the listing stops at the first entry
+    beyond ``limit``: the total is one more, and the entries are any. Raises OSError if the directory itself cannot be
+    read, or if the system has too few resources to look at an entry.
     """
     fd = root.open(folder)
     try:
@@ -94,6 +96,8 @@ def list_directory(
             first.add(candidate)
             if total % RUN == 0:
                 check()
+            if total > limit and not counts_all:
+                break
         entries = []
         for index, candidate in enumerate(first.sorted()):
             if index % RUN == 0:

@@ -89,13 +89,11 @@ def test_fastfiles_own_pages_are_the_same_for_head(client: RawClient, target: st
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain", "text/html"])
-def test_head_of_a_listing_has_all_fields_but_those_that_only_its_content_tells(client: RawClient, accept: str) -> None:
-    """RFC 9110 §9.3.2: so it costs no more than any small request, however large the folder is."""
-    get = client.request("/list/", "GET", f"Accept: {accept}").lasting()
+def test_head_of_a_listing_is_what_get_says(client: RawClient, accept: str) -> None:
+    get = client.request("/list/", "GET", f"Accept: {accept}")
     head = client.request("/list/", "HEAD", f"Accept: {accept}")
-    assert (head.status, head.body) == (200, b"")
-    assert get == {**head.lasting(), "content-length": get["content-length"], "etag": get["etag"]}
-    assert not {"content-length", "etag"} & head.fields.keys()
+    assert (head.status, head.lasting(), head.body) == (200, get.lasting(), b"")
+    assert {"content-length", "etag"} <= head.fields.keys()
 
 
 def test_each_form_of_a_listing_has_its_own_tag(client: RawClient) -> None:

@@ -173,8 +173,7 @@ def test_curl_sends_a_path_as_it_is(curl: Curl, target: str, status: int) -> Non
 
 
 def test_curl_gets_a_head_that_is_what_get_says(curl: Curl) -> None:
-    # HEAD of a listing makes no page, so it has neither its length nor its tag (RFC 9110 §9.3.2).
-    for target in ("/letters.txt", "/app.js", "/folder", "/nothing"):
+    for target in ("/letters.txt", "/app.js", "/folder", "/folder/", "/nothing"):
         get = curl(target, "--dump-header", "-", "--output", os.devnull)
         head = curl(target, "--head")
         assert undated(head.body) == undated(get.body), target

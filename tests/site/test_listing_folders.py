@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asker import Asker, body, complete
+from support.asker import Asker, body, complete, fields
 from support.rawclient import RawClient, Received, make_request
 from support.serverprocess import ServerProcess
 
@@ -327,6 +327,23 @@ def test_a_listing_is_cut_at_a_limit_and_says_so(tmp_path: Path, monkeypatch: py
     assert [entry["name"] for entry in shown[:10]] == [str(number) for number in range(24, 14, -1)]
     assert shown[10:] == [{"name": None, "type": "truncated", "total": 25}]
     assert b"25 entries, of which the first 10 are shown" in body(asker.ask("/"))
+
+
+@pytest.mark.parametrize("media_type", ["json", "text", "html"])
+def test_head_of_a_large_listing_has_all_fields_but_those_that_only_its_content_tells(
+    tmp_path: Path, media_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9110 §9.3.2: so it costs little, however large the folder is."""
+    monkeypatch.setattr(folders, "MOST_FOR_HEAD", 3)
+    asker = Asker(tmp_path)
+    target = f"/?format={media_type}"
+    for number in range(5):
+        asker.write(str(number), b"")
+        get, head = (fields(asker.ask(target, method)) for method in ("GET", "HEAD"))
+        left_out = {name: get.pop(name) for name in (b"ETag", b"Content-Length") if number >= 3}
+        assert head == get
+        assert not left_out.keys() & head.keys()
+    assert asker.ask(target, "HEAD", if_none_match=left_out[b"ETag"]).status == 304
 
 
 def test_a_readme_that_a_rule_withholds_is_not_shown(tmp_path: Path) -> None:
