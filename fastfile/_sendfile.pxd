@@ -1,3 +1,5 @@
+cpdef double monotonic_s() noexcept
+cpdef long long wall_s() noexcept
 cpdef tuple accept(int listen_fd)
 cpdef close(int fd)
 cpdef shutdown_read(int fd)

@@ -5,6 +5,7 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
+from cpython.time cimport monotonic, time
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ENOENT, ENOTDIR, errno
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -104,6 +105,14 @@ cdef class Epoll:
         if not 0 <= index < FF_BATCH:
             raise IndexError(index)
         return self.batch[index]
+
+
+cpdef double monotonic_s() noexcept:
+    return monotonic()
+
+
+cpdef long long wall_s() noexcept:
+    return <long long>time()
 
 
 cpdef tuple accept(int listen_fd):

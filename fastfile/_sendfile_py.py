@@ -12,6 +12,7 @@ import select
 import socket
 import stat
 import struct
+import time
 from collections.abc import Sequence
 
 WOULD_BLOCK = -1
@@ -55,6 +56,14 @@ class Epoll:
 
     def ready(self, index: int) -> int:
         return self._batch[index][0]
+
+
+monotonic_s = time.monotonic
+
+
+def wall_s() -> int:
+    """Return the whole seconds since 1970."""
+    return int(time.time())
 
 
 def accept(listen_fd: int) -> tuple[int, bytes] | None:

@@ -1,9 +1,11 @@
 cimport cython
 
+from fastfile._sendfile cimport monotonic_s, wall_s
+
 cdef class Clock:
     cdef readonly long long batch_number, wall_s
     cdef readonly double monotonic_s
     cdef public object on_set_back
-    @cython.locals(wall_s=cython.longlong)
+    @cython.locals(now_s=cython.longlong)
     cpdef begin_batch(self)
     cpdef divide_batch(self)

@@ -7,7 +7,8 @@ A batch is the set of events that the kernel reported together. A check in a bat
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, time
+
+from fastfile.sendfile import monotonic_s, wall_s
 
 
 class Clock:
@@ -24,11 +25,11 @@ class Clock:
     def begin_batch(self) -> None:
         """Read the clocks; everything checked before must be checked again."""
         self.batch_number += 1
-        self.monotonic_s = monotonic()
-        wall_s = int(time())
-        if wall_s < self.wall_s and self.on_set_back is not None:
+        self.monotonic_s = monotonic_s()
+        now_s = wall_s()
+        if now_s < self.wall_s and self.on_set_back is not None:
             self.on_set_back()
-        self.wall_s = wall_s
+        self.wall_s = now_s
 
     def divide_batch(self) -> None:
         """Make everything be checked again in the rest of this batch, which keeps its time."""

@@ -12,6 +12,8 @@ else:
 WOULD_BLOCK = _kernel.WOULD_BLOCK
 Epoll = _kernel.Epoll
 READ_AHEAD_STEP = _kernel.READ_AHEAD_STEP
+monotonic_s = _kernel.monotonic_s
+wall_s = _kernel.wall_s
 accept = _kernel.accept
 close = _kernel.close
 shutdown_read = _kernel.shutdown_read

@@ -14,9 +14,10 @@ SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down: folders, and the modules beside them. Those of one row may not import each other.
 LAYERS = (
     ("records",),
-    ("_extensions", "errors", "message", "clock", "_parser_rules", "parser_limits", "terminal"),
+    ("_extensions", "errors", "message", "_parser_rules", "parser_limits", "terminal"),
     ("relayed", "upgrade", "progress"),
     ("responder", "parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
+    ("clock",),
     ("http",),
     ("config",),
     ("local_ca",),

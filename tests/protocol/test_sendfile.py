@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -861,3 +862,12 @@ def test_a_disk_that_fails_is_an_error(
     with pytest.raises(IsADirectoryError):
         getattr(sendfile_kernel, call)(directory_fd, 0, *arguments)
     assert sendfile_kernel.is_cached(directory_fd, 0, 1, 1)  # a later read will find out
+
+
+def test_the_clocks_are_those_of_the_standard_library(sendfile_kernel: ModuleType) -> None:
+    before = time.monotonic(), int(time.time())
+    now = sendfile_kernel.monotonic_s(), sendfile_kernel.wall_s()
+    assert [type(value) for value in now] == [float, int]
+    after = time.monotonic(), int(time.time())
+    assert before[0] <= now[0] <= after[0]
+    assert before[1] <= now[1] <= after[1]

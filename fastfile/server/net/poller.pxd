@@ -1,6 +1,6 @@
 cimport cython
 
-from fastfile._sendfile cimport Epoll as KernelEpoll
+from fastfile._sendfile cimport Epoll as KernelEpoll, monotonic_s
 from fastfile.clock cimport Clock
 
 cdef int ROUNDS, LIGHT, HEAVY, QUEUED

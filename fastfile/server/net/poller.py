@@ -11,10 +11,9 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 
 from fastfile.clock import Clock
-from fastfile.sendfile import Epoll
+from fastfile.sendfile import Epoll, monotonic_s
 
 READ = 1  # the values of EPOLLIN and EPOLLOUT
 WRITE = 4
@@ -57,14 +56,14 @@ class Poller:
 
     def is_turn_over(self) -> bool:
         """Tell whether the current watcher should let others have their turn."""
-        now_s = monotonic()
+        now_s = monotonic_s()
         if self._turn_began_s == 0.0:
             self._turn_began_s = now_s
         return self._is_long or now_s - self._turn_began_s > TURN_S
 
     def end_turn(self) -> bool:
         """End a turn, and tell whether it was long; then those that follow in this batch are short."""
-        if self._turn_began_s != 0.0 and (self._is_long or monotonic() - self._turn_began_s > LONG_TURN_S):
+        if self._turn_began_s != 0.0 and (self._is_long or monotonic_s() - self._turn_began_s > LONG_TURN_S):
             self._is_long = True
             return True
         return False

@@ -58,6 +58,10 @@ class Channel:
         """Continue the handshake with ``count`` bytes of ciphertext; False if it needs more."""
         raise NotImplementedError
 
+    def has_tls_1_3(self) -> bool:
+        """Tell whether the handshake, which is done, was one of TLS 1.3 or later."""
+        raise NotImplementedError
+
     def protocol(self) -> bytes:
         """Return the protocol that ALPN has negotiated; b"" if there is none."""
         raise NotImplementedError
@@ -130,6 +134,9 @@ class MemoryChannel(Channel):
             return False
         self._quiet = 0
         return True
+
+    def has_tls_1_3(self) -> bool:
+        return self._engine.version() == "TLSv1.3"  # type: ignore[no-any-return]
 
     def protocol(self) -> bytes:
         return (self._engine.selected_alpn_protocol() or "").encode()

@@ -47,6 +47,7 @@ typedef void (*ff_info)(const SSL *ssl, int where, int result);
     X(SSL_CTX *, SSL_get_SSL_CTX, (const SSL *)) \
     X(void, SSL_set_bio, (SSL *, BIO *, BIO *)) \
     X(int, SSL_do_handshake, (SSL *)) \
+    X(int, SSL_version, (const SSL *)) \
     X(void, SSL_get0_alpn_selected, (const SSL *, const unsigned char **, unsigned int *)) \
     X(int, SSL_read_ex, (SSL *, void *, size_t, size_t *)) \
     X(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *)) \

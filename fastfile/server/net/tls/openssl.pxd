@@ -33,6 +33,7 @@ cdef class OpensslChannel(Channel):
     cpdef bytes take_back(self)
     cpdef bint has_input(self) except -1
     cpdef bint shake_hands(self, bytearray wire, Py_ssize_t count) except -1
+    cpdef bint has_tls_1_3(self) except -1
     cpdef bytes protocol(self)
     cpdef Py_ssize_t decrypt(self, bytearray wire, Py_ssize_t count, bytearray buffer) except -2
     cpdef write(self, bytes data, Py_ssize_t start, Py_ssize_t stop)

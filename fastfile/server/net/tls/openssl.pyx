@@ -24,6 +24,7 @@ cdef extern from "openssl.h" nogil:
         void (*SSL_CTX_set_info_callback)(SSL_CTX *context, ff_info callback)
         SSL_CTX *(*SSL_get_SSL_CTX)(const SSL *)
         int (*SSL_get_error)(const SSL *, int result)
+        int (*SSL_version)(const SSL *)
         void (*SSL_get0_alpn_selected)(const SSL *, const unsigned char **data, unsigned int *size)
         void (*ERR_clear_error)()
         unsigned long (*ERR_peek_last_error)()
@@ -51,6 +52,9 @@ cdef extern from "openssl.h" nogil:
     Py_ssize_t ff_flush(ff_wire *wire, int fd, Py_ssize_t *total, Py_ssize_t *sent)
 
 assert FF_RECORD == RECORD and FF_MOST_QUIET == MOST_QUIET, "the channels disagree on a size"
+
+cdef enum:
+    TLS_1_3 = 0x0304
 
 # In an object of Python's _ssl, the offset of the pointer to OpenSSL's connection; found by why_unusable().
 cdef Py_ssize_t connection_offset = -1
@@ -177,6 +181,9 @@ cdef class OpensslChannel(Channel):
             self.fail()
         self.keep(True)
         return result == 1
+
+    cpdef bint has_tls_1_3(self) except -1:
+        return ff.SSL_version(self.pointer) >= TLS_1_3
 
     cpdef bytes protocol(self):
         cdef const unsigned char *data

@@ -138,7 +138,13 @@ class TlsTransport(Transport):
             if self.is_handshaking:
                 if not self._shake_hands(count):
                     return self._settle()
+                # The client may wait for the last message of TLS 1.2, and a response may take long. Of TLS 1.3, only
+                # session tickets are left; when the request has arrived by now, they leave with its response.
+                if not self._channel.has_tls_1_3() and not self._flush():
+                    return WOULD_BLOCK_WRITE
                 count = 0
+                if not self._channel.has_input():
+                    count = max(recv_into(self.fd, wire), 0)  # the end is found by the next call
             got = self._decrypt(count, buffer)
             # Without a request, session tickets leave now: their segment acknowledges the client's, and a client with
             # Nagle's algorithm sends its request after 40 ms otherwise (RFC 9293 §3.7.4).

@@ -39,8 +39,10 @@ def endpoint(request: pytest.FixtureRequest, pair: Pair) -> TlsEndpoint:
 class Talk:
     """Both ends of a connection in one thread; the client's TLS is in memory, so that nothing waits."""
 
-    def __init__(self, endpoint: TlsEndpoint, client: ssl.SSLContext, has_preface: bool = False) -> None:
-        ours, self.wire = socket.socketpair()
+    def __init__(
+        self, endpoint: TlsEndpoint, client: ssl.SSLContext, has_preface: bool = False, kind: int = socket.SOCK_STREAM
+    ) -> None:
+        ours, self.wire = socket.socketpair(type=kind)
         for end in (ours, self.wire):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
@@ -114,11 +116,16 @@ def begin(endpoint: TlsEndpoint, pair: Pair) -> Iterator[Begin]:
     """Connect, and let the client say nothing yet."""
     talks = []
 
-    def begin(alpn: Sequence[str] = (), has_preface: bool = False, most: ssl.TLSVersion | None = None) -> Talk:
+    def begin(
+        alpn: Sequence[str] = (),
+        has_preface: bool = False,
+        most: ssl.TLSVersion | None = None,
+        kind: int = socket.SOCK_STREAM,
+    ) -> Talk:
         context = pair.client(alpn)
         if most is not None:
             context.maximum_version = most
-        talks.append(Talk(endpoint, context, has_preface))
+        talks.append(Talk(endpoint, context, has_preface, kind))
         return talks[-1]
 
     yield begin
@@ -191,6 +198,23 @@ def test_session_tickets_leave_at_once(begin: Begin) -> None:
     assert talk.to_server() == WOULD_BLOCK_READ
     assert not talk.server.is_handshaking
     assert talk.hear() == b""
+    assert talk.tls.session is not None
+    assert talk.tls.session.has_ticket
+
+
+def test_a_request_that_arrives_during_the_handshake_is_read_and_tickets_leave_with_its_response(begin: Begin) -> None:
+    talk = begin(most=ssl.TLSVersion.TLSv1_3, kind=socket.SOCK_DGRAM)  # each read gets what one write has sent
+    with pytest.raises(ssl.SSLWantReadError):
+        talk.tls.do_handshake()
+    talk.to_server()
+    talk.to_client()
+    talk.tls.do_handshake()
+    talk.wire.send(talk._outgoing.read())
+    talk.say(b"GET")
+    assert talk.read(talk.to_server()) == b"GET"
+    assert talk.to_client() == 0
+    assert talk.server.send_parts([b"hello"], 0) == 5
+    assert talk.hear() == b"hello"
     assert talk.tls.session is not None
     assert talk.tls.session.has_ticket
 
