@@ -209,10 +209,16 @@ def _read_table(table: Mapping[str, object], source: str) -> _Layer:
         if value is False and option.off_text is not None:
             texts = [option.off_text] if option.off_text else []
         else:
-            several = value if isinstance(value, list) and option.repeatable else [value]
-            texts = [_make_text(option, source, item) for item in several]
+            texts = [_make_text(option, source, item) for item in _split(option, value)]
         layer[name] = _Setting(texts, source)
     return layer
+
+
+def _split(option: Option, value: object) -> list[object]:
+    """Return the values of a list, or of a table of pairs such as ``header = { X-Robots-Tag = "none" }``."""
+    if isinstance(value, dict) and option.pair_separator and all(isinstance(part, str) for part in value.values()):
+        return [f"{name}{option.pair_separator}{part}" for name, part in value.items()]
+    return value if isinstance(value, list) and option.repeatable else [value]
 
 
 def _make_text(option: Option, source: str, value: object) -> str:

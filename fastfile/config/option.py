@@ -63,6 +63,13 @@ class Option(NamedTuple):
         return self.kind is SWITCH
 
     @property
+    def pair_separator(self) -> str:
+        """What joins the two parts of a value, such as a header's; empty if values have one part."""
+        if not self.repeatable:
+            return ""
+        return next((mark for mark in (": ", "=") if mark in self.metavar), "")
+
+    @property
     def off_text(self) -> str | None:
         """The text for ``--no-NAME``; empty if that means "not set", None if there is no such flag."""
         if self.is_switch:

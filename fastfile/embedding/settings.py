@@ -104,8 +104,7 @@ def _make_text(option: Option, value: object, source: str) -> str:
         if isinstance(path, str):
             return path
     if isinstance(value, tuple) and len(value) == 2:
-        separator = ": " if ": " in option.metavar else "="
-        return separator.join(_make_text(option, part, source) for part in value)
+        return (option.pair_separator or "=").join(_make_text(option, part, source) for part in value)
     name = option.name if option.name == "directory" else option.flag
     raise wrong_type(name, source, option.kind.expected, value)
 

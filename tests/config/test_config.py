@@ -410,6 +410,24 @@ def test_a_file_may_use_the_types_of_toml(folder):
     assert (config.port, config.listing, config.grace, config.allowed_host) == (81, False, 1.5, ("a", "b"))
 
 
+def test_a_table_of_a_file_has_the_pairs_of_an_option(folder):
+    (folder / "fastfile.toml").write_text(
+        'header = { X-Robots-Tag = "none", X-A = "b=c: d" }\nmime = { glsl = "text/plain" }\n'
+        '[mount]\n"/docs" = "site"\n[cache-control]\n"*.pdf" = "max-age=60"\n"/data/**" = "no-store"\n'
+        '[proxy]\n"/api" = "http://localhost:3000,strip=1"\n'
+    )
+    config = load({}, {})
+    listed = {
+        "header": ["X-Robots-Tag: none", "X-A: b=c: d"],
+        "mime": ["glsl=text/plain"],
+        "mount": ["/docs=site"],
+        "cache_control": ["*.pdf=max-age=60", "/data/**=no-store"],
+        "proxy": ["/api=http://localhost:3000,strip=1"],
+    }
+    (folder / "fastfile.toml").unlink()
+    assert config == load(listed, {})
+
+
 def test_pyproject_s_table_is_read_where_there_is_no_fastfile_toml(folder):
     (folder / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.fastfile]\nport = 81\n")
     assert load({}, {}).port == 81

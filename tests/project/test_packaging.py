@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -202,3 +203,9 @@ def test_a_release_needs_its_tag_and_its_section_of_the_changelog(
     tag: str, changelog: str, expected: list[str]
 ) -> None:
     assert problems(tag, '__version__ = "1.2.0"\n', changelog) == expected
+
+
+def test_the_readme_names_extras_that_exist() -> None:
+    groups = re.findall(r"'\.\[([\w,]+)\]'", (CHECKOUT / "README.md").read_text())
+    extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {"https", "compress"} <= {name for group in groups for name in group.split(",")} <= extras.keys()
