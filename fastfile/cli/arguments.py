@@ -35,7 +35,7 @@ class Usage(NamedTuple):
 
     ``further`` are accepted options that other help texts describe; ``words`` are valid as its first argument. A number
     in place of DIR that is not the name of a folder or file sets the option ``number``. A command with ``is_list``
-    takes any number of words, and gets them under ``words``.
+    takes any number of words, and gets them under ``words``. ``commands`` are valid before DIR.
     """
 
     introduction: str
@@ -46,6 +46,7 @@ class Usage(NamedTuple):
     words: tuple[str, ...] = ()
     number: str = ""
     is_list: bool = False
+    commands: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> tuple[Option, ...]:
@@ -82,7 +83,7 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
         if argument in bare:
             _check_joined(bare[argument], following)
     if unknown:
-        raise _refuse(usage, printable(unknown[0].partition("=")[0]))
+        raise _refuse_option(usage, printable(unknown[0].partition("=")[0]))
     for text in arguments.get("port", ()):
         if text.startswith("HTTP/"):  # -p is the protocol in http.server
             problem = "is a protocol, not a port: leave it out, because fastfile speaks HTTP/1.1, and HTTP/1.0 with old"
@@ -93,7 +94,7 @@ def parse_arguments(usage: Usage, argv: Sequence[str]) -> dict[str, list[str]]:
     if usage.is_list:
         return arguments | {"words": words}
     if len(words) + ("directory" in arguments) > 1:
-        raise _refuse(usage, printable(words[-1]))
+        raise _refuse_words(usage, [*arguments.get("directory", ()), *words])
     return arguments | {"directory": words} if words else arguments
 
 
@@ -185,10 +186,15 @@ def _is_number(word: str) -> bool:
     return word.isascii() and word.isdigit() and not os.path.exists(word)
 
 
-def _refuse(usage: Usage, word: str) -> ConfigError:
-    """Make the error for an argument that the command does not accept."""
-    if not word.startswith("-"):
-        return ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{word}"')
+def _refuse_words(usage: Usage, words: Sequence[str]) -> ConfigError:
+    """Make the error for more than one folder: the first may be a misspelled command."""
+    meant = "" if os.path.exists(words[0]) else closest(words[0], usage.commands)
+    given = " and ".join(f'"{printable(word)}"' for word in words)
+    return ConfigError("DIR", COMMAND_LINE, f"expected one folder, got {given}{meant}")
+
+
+def _refuse_option(usage: Usage, word: str) -> ConfigError:
+    """Make the error for an option that the command does not accept."""
     # Imported here: only a mistake needs it.
     from fastfile.cli.foreign import translate
 

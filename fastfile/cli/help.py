@@ -38,13 +38,12 @@ _site, site and others), else the current folder.
   --https              serve HTTPS with a local certificate
   --open               open the browser
   --live               reload open pages when files change
+  --proxy /PATH=URL    forward a path to another server, such as your API
   --spa                serve index.html for the routes of an app
   --clean-urls         redirect /about.html to /about
   --as PROVIDER        netlify, cloudflare, github-pages or vercel
-  --compress           compress text
-  --cors               allow pages of other origins to read responses
   --header 'NAME: VALUE', --cache-control 'GLOB=VALUE', --auth USER:HASH
-  --no-listing, --dotfiles, --follow-symlinks
+  --compress, --cors, --base /PATH, --no-listing, --dotfiles, --follow-symlinks
   -w, --workers N      number of processes, or auto: one for each CPU
   -q, --quiet, --log-format pretty|common|combined|json|none
 
@@ -76,7 +75,6 @@ SWITCHES = (
     ("-V, --version", "Show the versions in use."),
     ("--print-config", "Show every setting, its value and where it came from."),
 )
-USAGE = Usage(INTRODUCTION, OPTIONS, SWITCHES, CONCLUSION, number="port")
 # What ``fastfile dev`` is short for.
 DEV_OPTIONS = ("--live", "--open", "--no-host", "--workers=1", "--log-format=pretty")
 # The modules of the commands, imported when used. main() takes the arguments after the command and returns the exit
@@ -95,3 +93,4 @@ COMMANDS = {
     "releases": "fastfile.commands.releases.releases",
     "rollback": "fastfile.commands.releases.rollback",
 }
+USAGE = Usage(INTRODUCTION, OPTIONS, SWITCHES, CONCLUSION, number="port", commands=(*COMMANDS, "serve"))

@@ -96,6 +96,8 @@ def _parse_url(prefix: str, url: str, strips: bool, keeps_host: bool | None) -> 
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "http", f"localhost{url}" if url.startswith(":") else url
+        if rest.partition("/")[0].isdecimal():
+            rest = f"localhost:{rest}"  # a port: no host has a name of digits
     secure = _SCHEMES.get(scheme.lower())
     if secure is None:
         raise Unusable(f'"{url}": expected http, https, or unix:PATH, not "{scheme}"')

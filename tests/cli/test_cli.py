@@ -135,8 +135,18 @@ MISTAKES = [
     (["--limit-hea=3"], "--limit-hea (from the command line): no such option; did you mean --limit-head?"),
     (["--zzzzzzzz"], "--zzzzzzzz (from the command line): no such option"),
     (["--log\x1b[2J"], r"--log\x1b[2J (from the command line): no such option"),
-    (["a", "b"], 'DIR (from the command line): expected one folder, but also got "b"'),
-    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, but also got "a"'),
+    (["a", "b"], 'DIR (from the command line): expected one folder, got "a" and "b"'),
+    (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got "b" and "a"'),
+    (["deev", "a"], 'DIR (from the command line): expected one folder, got "deev" and "a"; did you mean dev?'),
+    (
+        ["explan", "/a", "b"],
+        'DIR (from the command line): expected one folder, got "explan" and "/a" and "b"; did you mean explain?',
+    ),
+    (
+        ["--no-cache"],
+        "--no-cache (from the command line): no such option; not needed: browsers revalidate all files; "
+        "--cache-control '**=no-store' keeps them from storing it",
+    ),
     (["-d"], "--directory (from the command line): expected a path, got nothing"),
     (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),
     (["--single", "a"], "--single (from the command line): no such option; use --spa"),

@@ -443,7 +443,7 @@ MISTAKES = [
     (["--coding", "deflate"], 2, '--coding (from the command line): expected one of br, zstd, gzip, got "deflate"'),
     (["--type", "js"], 2, "--type (from the command line): expected a media type, a family such as font/*, or an "
      'ending such as .dat, got "js"'),
-    (["a", "b"], 2, 'DIR (from the command line): expected one folder, but also got "b"'),
+    (["a", "b"], 2, 'DIR (from the command line): expected one folder, got "a" and "b"'),
     ([], 2, "DIR (from the command line): name the folder: no index.html in the current folder"),
     (["missing"], 1, "missing: no such folder"),
 ]  # fmt: skip

@@ -99,7 +99,7 @@ WRONG = [
     (["publish", "dist", "s3://b"], "LOCATION", "expected s3:// and a bucket"),
     (["publish", "dist", "https://example.com/x"], "LOCATION", "expected s3://BUCKET/PREFIX or file:///FOLDER"),
     (["publish", "dist", "file://dist"], "LOCATION", "expected file:/// and the absolute path of a folder"),
-    (["publish", "a", "b", "file:///s"], "DIR", 'expected one folder, but also got "b"'),
+    (["publish", "a", "b", "file:///s"], "DIR", 'expected one folder, got "a" and "b"'),
     (["publish", "file:///s", "file:///t"], "LOCATION", 'expected one location, got "file:///t" too'),
     (["publish", "--keep-assets=1y", "file:///s"], "--keep-assets", "expected a time up to 3650d"),
     (["publish", "--keep-asset=1d", "file:///s"], "--keep-asset", "no such option; did you mean --keep-assets?"),

@@ -86,7 +86,8 @@ def main(argv: Sequence[str]) -> int:
     # `publish dist /srv/site`: the error is about the place, which is no location.
     store = open_store([word for word in words if is_location(word)] or folders[1:])
     if len(folders) > 1:
-        raise ConfigError("DIR", COMMAND_LINE, f'expected one folder, but also got "{printable(folders[1])}"')
+        given = " and ".join(f'"{printable(folder)}"' for folder in folders)
+        raise ConfigError("DIR", COMMAND_LINE, f"expected one folder, got {given}")
     directory = _find_folder(folders)
     _check_apart(store.location, directory)
     root = Root(os.fsencode(directory), values["follow_symlinks"])
