@@ -10,7 +10,7 @@ import struct
 
 MAX_MESSAGE = 1024 * 1024  # bytes of a message of a client; more closes with 1009
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, TRY_LATER = 1000, 1001, 1002, 1009, 1013
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_TEXT, TOO_BIG, TRY_LATER = 1000, 1001, 1002, 1007, 1009, 1013
 _CONTINUATION, _BINARY = 0, 2
 
 
@@ -43,6 +43,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._message: bytearray | None = None  # the fragments so far
+        self._is_text = False
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Return the messages that are complete. Raises WebSocketError."""
@@ -51,15 +52,21 @@ class FrameReader:
         while (frame := self._maybe_frame()) is not None:
             is_last, opcode, payload = frame
             if opcode >= CLOSE:
+                if opcode == CLOSE:
+                    _check_close(payload)
                 messages.append((opcode, payload))
                 continue
             if (opcode == _CONTINUATION) != (self._message is not None):
                 raise WebSocketError(PROTOCOL_ERROR)
+            if opcode != _CONTINUATION:
+                self._is_text = opcode == TEXT
             message = self._message = (self._message or bytearray()) + payload
             if len(message) > MAX_MESSAGE:
                 raise WebSocketError(TOO_BIG)
             if is_last:
                 self._message = None
+                if self._is_text:
+                    _check_text(message)
                 messages.append((TEXT, bytes(message)))
         return messages
 
@@ -90,3 +97,21 @@ class FrameReader:
         payload = int.from_bytes(buffer[start + 4 : end], "big") ^ int.from_bytes(mask[:size], "big")
         del buffer[:end]
         return is_last, opcode, payload.to_bytes(size, "big")
+
+
+def _check_close(payload: bytes) -> None:
+    """Check the content of a close frame: nothing, or a code and a reason (§5.5.1)."""
+    if not payload:
+        return
+    code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
+    # §7.4: 1004 to 1006 and 1015 are never sent, and those from 1016 to 2999 mean nothing yet.
+    if not 1000 <= code < 5000 or 1004 <= code <= 1006 or 1015 <= code < 3000:
+        raise WebSocketError(PROTOCOL_ERROR)
+    _check_text(payload[2:])
+
+
+def _check_text(text: bytes | bytearray) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise WebSocketError(NO_TEXT) from None  # §8.1

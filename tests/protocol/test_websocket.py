@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from fastfile.protocol.websocket import (
     CLOSE,
     MAX_MESSAGE,
+    NO_TEXT,
     PING,
     PONG,
     PROTOCOL_ERROR,
@@ -37,6 +38,8 @@ MESSAGES = [
     (masked(0x81, b""), [(TEXT, b"")]),
     (masked(0x89, b"p") + masked(0x8A, b""), [(PING, b"p"), (PONG, b"")]),
     (masked(0x88, b"\x03\xe8bye"), [(CLOSE, b"\x03\xe8bye")]),
+    (masked(0x88, b"") + masked(0x88, b"\x0b\xb8"), [(CLOSE, b""), (CLOSE, b"\x0b\xb8")]),
+    (masked(0x01, b"\xe2\x82") + masked(0x80, b"\xac"), [(TEXT, b"\xe2\x82\xac")]),  # §8.1: a character in two frames
     (masked(0x01, b"Hel") + masked(0x89, b"") + masked(0x80, b"lo"), [(PING, b""), (TEXT, b"Hello")]),  # §5.4
     (masked(0x81, b"x" * 126), [(TEXT, b"x" * 126)]),
     (masked(0x81, b"x" * 65536), [(TEXT, b"x" * 65536)]),
@@ -54,7 +57,7 @@ def test_messages_are_read_whole_and_in_pieces(wire: bytes, messages: list[tuple
 
 @given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
 def test_any_payload_and_mask_are_read(payload: bytes, mask: bytes) -> None:
-    assert FrameReader().feed(masked(0x81, payload, mask)) == [(TEXT, payload)]
+    assert FrameReader().feed(masked(0x82, payload, mask)) == [(TEXT, payload)]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,14 @@ def test_any_payload_and_mask_are_read(payload: bytes, mask: bytes) -> None:
         (masked(0x81, b"")[:1] + b"\xff" + (MAX_MESSAGE + 1).to_bytes(8, "big"), TOO_BIG),
         (b"\x81\xff" + b"\xff" * 8, TOO_BIG),
         (masked(0x01, b"x" * MAX_MESSAGE) + masked(0x80, b"x"), TOO_BIG),
+        (masked(0x81, b"\xff"), NO_TEXT),  # §8.1
+        (masked(0x01, b"\xe2\x82") + masked(0x80, b"x"), NO_TEXT),
+        (masked(0x88, b"x"), PROTOCOL_ERROR),  # §5.5.1: half a code
+        (masked(0x88, b"\x03\xe7"), PROTOCOL_ERROR),  # §7.4.2: 999
+        (masked(0x88, b"\x03\xed"), PROTOCOL_ERROR),  # 1005, which is never sent
+        (masked(0x88, b"\x03\xf8"), PROTOCOL_ERROR),  # 1016, which means nothing
+        (masked(0x88, b"\x13\x88"), PROTOCOL_ERROR),  # 5000
+        (masked(0x88, b"\x03\xe8\xff"), NO_TEXT),
     ],
 )
 def test_what_breaks_the_protocol_is_refused_with_its_code(wire: bytes, code: int) -> None:
