@@ -32,6 +32,8 @@ SERVERS = {
     "aiohttp": ("hello", "add_static"),
 }
 SMALL, LARGE = 1024, 10 << 20
+KEEP_ALIVE_S = 600  # a connection has to outlive the turns of all applications, on a slow machine too
+TIMEOUT_S = 30.0  # for a start, a response, and an end
 CONNECTIONS = 8
 SWITCH = "/-/"
 Application = Callable[..., Any]
@@ -139,7 +141,8 @@ def serve_aiohttp(port: int) -> None:
     application.router.add_get("/hello/small.txt", hello)
     application.router.add_get(SWITCH + "{name}", switch)
     application.router.add_static("/add_static", os.environ["BENCHMARK_ROOT"])
-    web.run_app(application, host="127.0.0.1", port=port, access_log=None, print=None)
+    keep = {"keepalive_timeout": KEEP_ALIVE_S}
+    web.run_app(application, host="127.0.0.1", port=port, access_log=None, print=None, **keep)
 
 
 def serve(server: str, port: int) -> None:
@@ -148,7 +151,8 @@ def serve(server: str, port: int) -> None:
     if server == "uvicorn":
         import uvicorn
 
-        uvicorn.run(asgi, factory=True, port=port, access_log=False, log_level="error", loop="uvloop")
+        keep = {"timeout_keep_alive": KEEP_ALIVE_S}
+        uvicorn.run(asgi, factory=True, port=port, access_log=False, log_level="error", loop="uvloop", **keep)
     elif server == "hypercorn":
         import asyncio
 
@@ -156,6 +160,7 @@ def serve(server: str, port: int) -> None:
 
         config = hypercorn.Config()
         config.bind = [f"127.0.0.1:{port}"]
+        config.keep_alive_timeout = KEEP_ALIVE_S
         asyncio.run(hypercorn.asyncio.serve(make_switch_asgi(), config))
     elif server == "granian":
         from granian import Granian
@@ -163,12 +168,13 @@ def serve(server: str, port: int) -> None:
 
         Granian(asgi, port=port, interface=Interfaces.ASGI, factory=True, log_enabled=False).serve()
     elif server == "gunicorn":
-        threads = ("--threads", str(CONNECTIONS + 1))
-        os.execvp(sys.executable, [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *threads, wsgi])
+        options = ("--threads", str(CONNECTIONS + 1), "--keep-alive", str(KEEP_ALIVE_S))
+        os.execvp(sys.executable, [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", *options, wsgi])
     elif server == "waitress":
         import waitress
 
-        waitress.serve(make_switch_wsgi(), host="127.0.0.1", port=port, threads=CONNECTIONS)
+        keep = {"channel_timeout": KEEP_ALIVE_S}
+        waitress.serve(make_switch_wsgi(), host="127.0.0.1", port=port, threads=CONNECTIONS, **keep)
     else:
         serve_aiohttp(port)
 
@@ -177,7 +183,7 @@ class Clients:
     """Some connections to a server, used at once."""
 
     def __init__(self, port: int, server: str) -> None:
-        self._sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+        self._sockets = [socket.create_connection(("127.0.0.1", port), TIMEOUT_S) for _ in range(CONNECTIONS)]
         for client in self._sockets:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._has_paths = server == "aiohttp"  # its applications have paths of their own
@@ -208,18 +214,36 @@ class Clients:
 
 def receive_response(client: socket.socket) -> bytes:
     """Return the body of a response with a Content-Length, or its beginning if it is large."""
-    received = client.recv(1 << 16)
+    received = receive(client, 1 << 16)
     while b"\r\n\r\n" not in received:
-        received += client.recv(1 << 16)
+        received += receive(client, 1 << 16)
     head, _, body = received.partition(b"\r\n\r\n")
     assert b" 200 " in head.split(b"\r\n")[0], head
     left = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]) - len(body)
     while left:
-        more = client.recv(min(left, 1 << 20))
+        more = receive(client, min(left, 1 << 20))
         left -= len(more)
         if left == 0 and len(body) < 1 << 16:
             body += more
     return body
+
+
+def receive(client: socket.socket, size: int) -> bytes:
+    """Return some bytes. Raises EOFError if the server has closed the connection."""
+    received = client.recv(size)
+    if not received:
+        raise EOFError("the server closed a connection")
+    return received
+
+
+def connect(server: str, port: int, process: subprocess.Popen[bytes]) -> Clients:
+    """Return connections to a server that is starting."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            return Clients(port, server)
+        time.sleep(0.05)
+    raise SystemExit(f"{server} does not start")
 
 
 @contextlib.contextmanager
@@ -234,18 +258,15 @@ def running(server: str, root: Path) -> Iterator[Clients]:
         start_new_session=True,
     )
     try:
-        while True:
-            with contextlib.suppress(OSError):
-                clients = Clients(port, server)
-                break
-            if process.poll() is not None:
-                raise SystemExit(f"{server} does not start")
-            time.sleep(0.05)
-        yield clients
-        clients.close()
+        with contextlib.closing(connect(server, port, process)) as clients:
+            yield clients
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        try:
+            process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def measure(server: str, root: Path, rounds: int, batches: int) -> None:
