@@ -51,7 +51,7 @@ def make_unavailable(detail: str) -> HTTPError:
 
 def make_busy() -> HTTPError:
     """Return the 503 for a request that waited for a thread in vain."""
-    return make_unavailable("The server has too much to do; try again in a moment.")
+    return make_unavailable("The server is busy; try again in a moment.")
 
 
 def make_too_slow() -> HTTPError:
@@ -66,7 +66,7 @@ def make_too_large() -> HTTPError:
 
 def make_unexpected() -> HTTPError:
     """Return the 417 for an Expect other than 100-continue (RFC 9110 §10.1.1)."""
-    return HTTPError(417, "Only 100-continue can be expected.")
+    return HTTPError(417, "The only supported expectation is 100-continue.")
 
 
 class ConfigError(ValueError):

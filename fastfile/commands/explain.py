@@ -253,6 +253,6 @@ def make_text(exchange: Exchange) -> str:
             *(f"{name.decode('latin-1').lower()}: {value.decode('latin-1')}" for name, value in response.fields),
         ]
     if isinstance(response, Relayed) and response.status == 200:
-        lines = [f"The response is that of {response.upstream.decode()}."]
+        lines = [f"{response.upstream.decode()} sends the response."]
     head = "".join([printable(line) + "\n" for line in lines])
     return f"{exchange.request}\n{steps}\n{head}"

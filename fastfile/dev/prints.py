@@ -160,7 +160,7 @@ class Prints:
                 done.set_result(future)
 
         if self._submit(work, report) is None:
-            raise HTTPError(503, "The server has too much to do.")
+            raise HTTPError(503, "The server is busy.")
         return await done
 
 

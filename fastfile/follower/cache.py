@@ -202,7 +202,7 @@ class Cache:
         except BlockingIOError:
             pid = os.pread(fd, 20, 0).decode().strip() or "unknown"
             os.close(fd)
-            problem = f"process {pid} keeps this folder for another server: give this one another --store-cache"
+            problem = f"process {pid} uses this folder for another server: give this server another --store-cache"
             raise StartError(f"{printable(self.folder)}: {problem}") from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)

@@ -161,7 +161,7 @@ class Follower:
             missing = self._cache.find_missing(manifest)
             needed, free = _count_bytes(manifest, missing), self._cache.free_bytes()
             if needed > free:
-                problem = f"{show_size(needed)} are to be fetched, and {show_size(max(0, free))} are free"
+                problem = f"the release needs {show_size(needed)}, and {show_size(max(0, free))} are free"
                 raise OSError(errno.ENOSPC, problem)
         progress = Progress(None if self.status.release else sys.stderr, needed)
         fetched, began_s = self.status.fetched_bytes, time.monotonic()
@@ -218,7 +218,9 @@ class Follower:
         if problem != self._problem and self.status.release:
             if not self._problem:
                 self._failing_since_s = time.monotonic()
-            self._log.say("failing", f"{problem}; release {self.status.release} goes on", release=self.status.release)
+            self._log.say(
+                "failing", f"{problem}; still serving release {self.status.release}", release=self.status.release
+            )
             self._problem = problem
         self._failures += 1
         self._report(state="failing", failures=self.status.failures + 1)

@@ -81,7 +81,7 @@ def _split_absolute_form(target: bytes, is_secure: bool) -> tuple[bytes, bytes]:
     if scheme.lower() == b"https" and not is_secure:
         # RFC 9110 §7.4: MUST be rejected unless it came over a connection that is secured for its origin; no gateway
         # that we could trust is known, and those that end TLS send the origin-form.
-        raise HTTPError(421, "This connection is not secured: https is not served here.")
+        raise HTTPError(421, "This connection is not encrypted, so it does not serve https URLs.")
     # RFC 9110 §4.2.3: an empty path is the same as "/".
     return authority, path if path.startswith(b"/") else b"/" + path
 

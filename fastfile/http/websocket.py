@@ -19,9 +19,9 @@ def accept_handshake(head: RequestHead) -> tuple[Field, ...]:
     upgrade = [name.lower() for name in split_list(head.field(b"upgrade") or b"")]
     connection = [name.lower() for name in split_list(head.field(b"connection") or b"")]
     if head.method != b"GET" or b"websocket" not in upgrade or b"upgrade" not in connection or not head.minor_version:
-        raise HTTPError(426, "This is for WebSocket.", _UPGRADE)
+        raise HTTPError(426, "This URL is only for WebSocket.", _UPGRADE)
     if head.field(b"sec-websocket-version") != b"13":
-        raise HTTPError(426, "This is for version 13 of WebSocket.", ((b"Sec-WebSocket-Version", b"13"),))
+        raise HTTPError(426, "Only version 13 of WebSocket is supported.", ((b"Sec-WebSocket-Version", b"13"),))
     key = head.field(b"sec-websocket-key") or b""
     try:
         is_key = len(base64.b64decode(key, validate=True)) == 16

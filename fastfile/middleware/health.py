@@ -65,7 +65,9 @@ class Health(Middleware):
         if self._follower is not None:
             age_s = self._follower.age_s
             if self._max_age_s is not None and age_s > self._max_age_s:
-                return self.handler.refuse(make_unavailable("The store has not confirmed the release lately."), head)
+                return self.handler.refuse(
+                    make_unavailable("The store has not confirmed the release within --store-max-age."), head
+                )
             text = f"ok\nrelease {self._follower.release}, confirmed {age_s:.1f} s ago\n"
             well = make_page(200, TEXT, text.encode(), (NO_CACHE,), self._changes)
         return make_bodiless(well) if head.method == b"HEAD" else well

@@ -13,4 +13,4 @@ class Http2Only(Middleware):
     def respond(self, head: RequestHead) -> Response | Deferred:
         if head.minor_version == HTTP_2:
             return self.handler.respond(head)
-        return self.refuse(HTTPError(505, "This server speaks HTTP/2 alone; --http auto makes it speak both."), head)
+        return self.refuse(HTTPError(505, "This server supports only HTTP/2; --http auto allows HTTP/1.1 too."), head)

@@ -68,9 +68,9 @@ class HttpsRedirect(Responder):
     def _redirect(self, head: RequestHead, target: Target) -> Response:
         authority = head.authority if target.authority is None else target.authority
         if target.asterisk or authority is None:
-            raise HTTPError(400, "The request names no page that it could be redirected to.")
+            raise HTTPError(400, "The request target cannot be redirected.")
         if not check_host(authority, self._hosts):
-            raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
+            raise HTTPError(421, "This server does not serve that host name; --allowed-host NAME allows it.")
         url = make_https_url(parse_host(authority)[0], self._port, _path_of(head.target))
         # Not by its default: a permanent redirect would outlive the port that it names (RFC 9111 §4.2.2).
         fields = ((b"Location", url), NO_CACHE)

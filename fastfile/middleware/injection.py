@@ -60,7 +60,7 @@ class InjectedPage:
         if outcome is Precondition.NOT_MODIFIED:
             return Response(ResponseHead(304, without(self._fields, _OF_CONTENT)))
         if outcome is Precondition.FAILED:
-            raise HTTPError(412, "The file is not in the state that the request asks for.")
+            raise HTTPError(412, "The file does not meet a precondition of the request.")
         if head.range is None or head.method != b"GET":
             return full
         if head.if_range is not None and not if_range_matches(head.if_range, self._etag, None, now_s):
@@ -72,7 +72,7 @@ class InjectedPage:
         if not ranges:
             raise HTTPError(
                 416,
-                f"The page has {self._size} bytes; none of them is in the range asked for.",
+                f"The page has {self._size} bytes; none of them is in the requested range.",
                 ((b"Content-Range", make_unsatisfied_range(self._size)),),
             )
         start, stop = ranges[0]

@@ -97,7 +97,7 @@ class Live(Middleware):
         if path == PATH:
             return self._open(head)
         if head.method not in (b"GET", b"HEAD"):
-            raise HTTPError(405, "Only GET and HEAD are possible here.", ((b"Allow", b"GET, HEAD"),))
+            raise HTTPError(405, "Only GET and HEAD are allowed.", ((b"Allow", b"GET, HEAD"),))
         response = self._script if query == self._tag else self._script_of_now
         return make_bodiless(response) if head.method == b"HEAD" else response
 
@@ -105,12 +105,12 @@ class Live(Middleware):
         """Take up the WebSocket of a page. Raises HTTPError: 403 for a page of another site."""
         fields = accept_handshake(head)
         if head.authority is not None and not check_host(head.authority, self._allowed):
-            raise HTTPError(421, "This server does not answer for that host; --allowed-host NAME makes it do so.")
+            raise HTTPError(421, "This server does not serve that host name; --allowed-host NAME allows it.")
         origin = head.field(b"origin")
         if origin is not None and not self._is_own(origin, head.authority):
-            raise HTTPError(403, "Pages of other sites may not listen here.")
+            raise HTTPError(403, "Pages of other sites may not open this WebSocket.")
         if self._pages.is_closed:
-            raise make_unavailable("The server is about to stop.")
+            raise make_unavailable("The server is stopping.")
         return Upgrade(ResponseHead(101, fields), self._pages.open())
 
     def _is_own(self, origin: bytes, authority: bytes | None) -> bool:

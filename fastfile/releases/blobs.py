@@ -134,14 +134,14 @@ def _fetch_span(store: Store, key: str, span: list[_Part]) -> _Fetched:
         span = bad
         if not span:
             return _Fetched(good)
-    problem = f"{store.location}: {key} has other bytes than {len(span)} digests say"
+    problem = f"{store.location}: {key} does not match {len(span)} digests"
     return _Fetched(good, [part.sha256 for part in span], problem)
 
 
 def _fetch_blob(store: Store, blob: str, size: int, folder: str | None) -> _Fetched:
     key = BLOBS + blob
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is handed over, or closed below
-    problem = f"{store.location}: {key} has other bytes than its digest says"
+    problem = f"{store.location}: {key} does not match its digest"
     try:
         for _ in range(_LARGE_ATTEMPTS):
             file.seek(0)

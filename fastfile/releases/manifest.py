@@ -132,7 +132,7 @@ def _check_object(body: bytes, id: str, digest: str | None) -> tuple[Manifest, s
     """Return the manifest of an object and its digest. Raises ValueError with the reason."""
     found_digest = sha256(body).hexdigest()
     if digest is not None and found_digest != digest:
-        raise ValueError(" has other bytes than the pointer says")
+        raise ValueError(" does not match the digest in the pointer")
     try:
         manifest = parse_manifest(body)
     except OtherVersion:

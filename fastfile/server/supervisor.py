@@ -332,5 +332,5 @@ class Supervisor:
         self._stopping.has_begun = True
         signal_children(signal.SIGKILL, self._children.values())
         for pid in await_ends(self._children):
-            self._errors.say(f"worker {pid} waits for a disk that does not answer; it ends when the disk answers")
+            self._errors.say(f"worker {pid} waits for a disk that does not respond; it ends when the disk responds")
         self._children.clear()

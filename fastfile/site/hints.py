@@ -67,7 +67,8 @@ def find_hint(context: SiteContext, lookup: Lookup) -> Hint | None:
         )
     if is_hidden(path) and context.hides(path):
         return Hint(
-            "hidden", "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them."
+            "hidden",
+            "Names that begin with a dot are not served. --dotfiles serves them; --dotfile NAME serves one name.",
         )
     return (
         _explain_rule(lookup)
@@ -98,8 +99,8 @@ def _explain_rule(lookup: Lookup) -> Hint | None:
         return None
     place = outcome.rule.place
     if outcome.rule.status == 404:
-        return Hint(f"rule {place}", f"The rule at {place} says that nothing is here.")
-    return Hint(f"rule {place}", f"The rule at {place} leads to {_show(outcome.reference)}, where no file is.")
+        return Hint(f"rule {place}", f"The rule at {place} makes this path a 404.")
+    return Hint(f"rule {place}", f"The rule at {place} leads to {_show(outcome.reference)}, which does not exist.")
 
 
 def _explain_name(lookup: Lookup) -> Hint | None:
@@ -113,7 +114,7 @@ def _explain_name(lookup: Lookup) -> Hint | None:
             text = f"{shown} is a link that leads out of the served folder. --follow-symlinks follows such links."
             return Hint(f"outside {name!r}", text)
         if refusal == "nowhere":
-            return Hint(f"nowhere {name!r}", f"{shown} is a link that leads nowhere.")
+            return Hint(f"nowhere {name!r}", f"{shown} is a broken link.")
         if refusal == "special":
             return Hint(f"special {name!r}", f"{shown} is neither a file nor a folder.")
         if refusal == "file":

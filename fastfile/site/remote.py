@@ -168,4 +168,4 @@ def encoder(threads: DiskThreads, clock: Clock) -> Submit:
 
 
 def _make_stuck() -> HTTPError:
-    return make_unavailable("The disk of this site does not answer for now.")
+    return make_unavailable("The disk of this site does not respond at the moment.")

@@ -107,7 +107,8 @@ def test_help_is_shown_wherever_it_is_asked_for(arguments):
                 "hidden .git/config",
                 "not found .git/config",
                 "404 page 404.html",
-                "hint Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them.",
+                "hint Names that begin with a dot are not served. --dotfiles serves them; --dotfile NAME serves one "
+                "name.",
             ],
             [404],
             1,

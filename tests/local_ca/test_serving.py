@@ -351,11 +351,11 @@ def test_a_certificate_is_renewed_while_it_is_served(tmp_path: Path, monkeypatch
     assert contexts.local is not None
     old = replace(contexts, local=replace(contexts.local, renew_at_s=time.time() - 1))
     reason = CertificateWatch().maybe_due(old, DAY_S)
-    assert reason == "the local certificate is to be renewed"
+    assert reason == "the local certificate expires soon"
     said: list[str] = []
     renewed = renew(plan._replace(contexts=old), reason, said.append)
     assert renewed is not None
-    assert said == [f"{reason}: the certificates are read again"]
+    assert said == [f"{reason}: reloading the certificates"]
     assert renewed.contexts is not None
     assert renewed.contexts.certificates[0].expires_s > (datetime.now(UTC) + timedelta(days=89)).timestamp()
     assert not CertificateWatch().maybe_due(renewed.contexts, DAY_S)
@@ -417,7 +417,7 @@ def test_another_user_keeps_the_certificate_that_it_cannot_read_again(tmp_path: 
         server.signal(signal.SIGHUP)
         wait_for(server, "reloaded the settings")
         assert "Permission denied" in server.stderr
-        assert "the certificates in use stay\n" in server.stderr
+        assert "the old certificates stay in use\n" in server.stderr
         authority = find_authority(open_library(at_home(tmp_path)), datetime.now(UTC))
         assert certificate_of(server, "localhost", authority)
 

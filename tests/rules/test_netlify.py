@@ -186,5 +186,5 @@ def test_api_calls_get_501_and_not_the_page_of_the_app(tmp_path: Path) -> None:
         assert client.request("/any").body == b"the app"
         refused = client.request("/api/users")
         assert refused.status == 501
-        assert b"forward requests" in refused.body
+        assert b"forwards requests" in refused.body
         assert b"api.example" not in refused.body

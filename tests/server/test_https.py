@@ -171,7 +171,7 @@ def test_a_renewed_certificate_that_is_wrong_leaves_the_old_one_in_use(site: Pat
     other = make_pair(tmp_path, stem="other")
     with ServerProcess([str(site), *pair.options()]) as server:
         shutil.copy(other.certificate_path, pair.certificate_path)
-        wait_for(server, "the old certificates stay in force: --tls-key")
+        wait_for(server, "the old certificates stay in use: --tls-key")
         with connect(server, pair.client()) as client:
             assert client.request("/").status == 200
         server.signal(signal.SIGHUP)

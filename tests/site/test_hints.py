@@ -63,19 +63,19 @@ OUTSIDE = "is a link that leads out of the served folder. --follow-symlinks foll
         (
             "/.ENV",
             [],
-            "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them.",
+            "Names that begin with a dot are not served. --dotfiles serves them; --dotfile NAME serves one name.",
         ),
         (
             "/.env",
             [],
-            "Names that begin with a dot are not served. --dotfiles serves them, --dotfile NAME one of them.",
+            "Names that begin with a dot are not served. --dotfiles serves them; --dotfile NAME serves one name.",
         ),
         ("/.ENV", ["--dotfiles"], f".env {CASE}"),
         ("/_headers", [], "_headers configures the server, so it is not served. --rules off serves it."),
         ("/outside.txt", [], f"outside.txt {OUTSIDE}"),
         ("/outside/x.txt", [], f"outside {OUTSIDE}"),
         ("/outside/", [], f"outside {OUTSIDE}"),
-        ("/nowhere", [], "nowhere is a link that leads nowhere."),
+        ("/nowhere", [], "nowhere is a broken link."),
         ("/pipe", [], "pipe is neither a file nor a folder."),
         ("/app.js/", [], "app.js is a file: its URL has no slash at the end, and nothing is below it."),
         ("/app.js/x", [], "app.js is a file: its URL has no slash at the end, and nothing is below it."),
@@ -109,9 +109,9 @@ RULES = "/about /404.html 404!\n/gone /nothing.html 200\n/app.js/* /nowhere 404\
 @pytest.mark.parametrize(
     ("target", "hint"),
     [
-        ("/about", "The rule at _redirects:1 says that nothing is here."),
-        ("/gone", "The rule at _redirects:2 leads to /nothing.html, where no file is."),
-        ("/app.js/x", "The rule at _redirects:3 says that nothing is here."),
+        ("/about", "The rule at _redirects:1 makes this path a 404."),
+        ("/gone", "The rule at _redirects:2 leads to /nothing.html, which does not exist."),
+        ("/app.js/x", "The rule at _redirects:3 makes this path a 404."),
     ],
 )
 def test_a_hint_names_the_rule_that_makes_it_a_404(site, target, hint):

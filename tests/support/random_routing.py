@@ -122,7 +122,7 @@ class RandomRouting:
                 thread.join()
             self._stack.close()
             for replica in self._replicas:
-                self.troubles += [line for line in replica.stderr.splitlines() if line.endswith(" goes on")]
+                self.troubles += [line for line in replica.stderr.splitlines() if "; still serving release " in line]
         for (target, _), tags in self._tags.items():
             if len(tags) > 1:
                 self.failures.append(f"{target} has the entity tags {tags}")

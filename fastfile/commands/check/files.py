@@ -25,8 +25,8 @@ _MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=(\d{1,12})", re.IGNORECASE)
 def check_names(tree: Tree) -> Iterator[Finding]:
     """Yield findings for names that differ only by case."""
     for first, second in tree.clashes:
-        text = f"{show_path(first)} and this differ by case alone, and are one name on macOS and Windows"
-        cause = "another name differs by case alone, and they are one name on macOS and Windows"
+        text = f"{show_path(first)} differs only by case, and is the same name on macOS and Windows"
+        cause = "another name differs only by case, and is the same name on macOS and Windows"
         yield Finding(tree.shown + show_path(second), 0, "warning", "case-clash", text, cause)
     for path, error in tree.failures:
         name = tree.shown + show_path(path or b".")
@@ -90,7 +90,7 @@ def _check_variant(
     original = show_path(path.rpartition(b"/")[2])
     if not fits:
         cause = "it does not decode to the content of its original"
-        yield Finding(name, 0, "error", "stale-variant", f"it does not decode to what {original} holds", cause)
+        yield Finding(name, 0, "error", "stale-variant", f"it does not decode to the content of {original}", cause)
     elif is_older(variant.st_mtime_ns, status.st_mtime_ns):
         cause = "it is older than its original, so it is not sent"
         yield Finding(name, 0, "warning", "old-variant", f"it is older than {original}, so it is not sent", cause)

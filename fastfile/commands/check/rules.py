@@ -58,7 +58,7 @@ def _try(explainer: Explainer, rule: Rule, prefix: bytes, seen: set[str]) -> Wro
         if ("rule", str(rule.place)) not in steps:
             found = next((subject for step, subject in steps if step in ("file", "redirect")), None)
             if rule.source.literals and found is not None and not rule.forced and not _has_rule(steps):
-                text = f"{rule.source.text} is unreachable: the file {found} answers"
+                text = f"{rule.source.text} is unreachable: the file {found} is served"
                 return Wrong("warning", "dead-rule", text)
             continue
         last = exchanges[-1]

@@ -47,7 +47,7 @@ does not run while a publish does. TIME is in days (30d), h, m or s.
             kind=AGE,
             default=None,
             metavar="TIME",
-            help="Delete releases that are older. With --keep too, a release that either option keeps stays.",
+            help="Delete releases that are older. With --keep too, each release that either option keeps stays.",
         ),
         Option(
             group=_WHAT,

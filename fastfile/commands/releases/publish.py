@@ -138,7 +138,7 @@ def _report(build: Build, published: Published, first: str, took_s: float, as_js
     if published.damage:
         say("publish", f"{published.damage}; published without the assets and times of that release")
     if published.damaged:
-        say("publish", f"damaged in the store: {published.damaged}; what the folder has of them was uploaded again")
+        say("publish", f"damaged in the store: {published.damaged}; those that the folder has were uploaded again")
     if as_json:
         print_json(
             {

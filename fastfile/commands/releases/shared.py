@@ -91,7 +91,7 @@ def warn_of_races(command: str, store: Store, is_conditional: bool) -> None:
     if not is_conditional:
         say(
             command,
-            f"{store.location}: the store ignores If-Match, so that two publishers at once could overwrite each "
+            f"{store.location}: the store ignores If-Match, so two simultaneous publishers could overwrite each "
             "other's release; run one at a time",
         )
 

@@ -59,7 +59,7 @@ def read_failure(text: str, kind: str) -> Failure:
     status = int(match[1]) if (match := _STATUS.search(text)) else 0
     code = match[1] if (match := _CODE.search(text)) else ""
     if "/169.254.169.254/" in text:
-        return Failure(0, "", "no role of this machine answers", False)
+        return Failure(0, "", "this machine has no instance role", False)
     foreign = Failure(status, "", "the response is not that of an S3 service; check AWS_ENDPOINT_URL_S3", True, True)
     if status == 404 and "<html" in text.lower():
         return foreign

@@ -65,7 +65,7 @@ class _Race:
         self.has_ended = self._owner.is_stuck = True
         self._owner.clock.begin_batch()
         if not self.future.done():
-            self.future.set_exception(TimeoutError("the disk does not answer"))
+            self.future.set_exception(TimeoutError("the disk does not respond"))
         self._on_done(self.future)
 
     def _leave(self) -> None:

@@ -67,11 +67,11 @@ class Asker:
         lines.append(f'fastfile_release_info{{release="{status.release}"}} 1')
         for name, kind, text, value in (
             ("release_age_seconds", "gauge", "Time since the store confirmed the release that is served.", age_s),
-            ("release_confirmed", "gauge", "Whether the last look at the store confirmed it.", +self._is_confirmed),
+            ("release_confirmed", "gauge", "Whether the last check of the store confirmed it.", +self._is_confirmed),
             ("release_switches_total", "counter", "Switches to another release.", status.switches),
-            ("store_polls_total", "counter", "Looks at the store for a new release.", status.polls),
-            ("store_failures_total", "counter", "Looks that failed, and releases that were refused.", status.failures),
-            ("store_fetched_bytes_total", "counter", "Bytes of files fetched from the store.", status.fetched_bytes),
+            ("store_polls_total", "counter", "Checks of the store for a new release.", status.polls),
+            ("store_failures_total", "counter", "Checks that failed, and releases that were refused.", status.failures),
+            ("store_fetched_bytes_total", "counter", "Bytes of files downloaded from the store.", status.fetched_bytes),
         ):
             lines += [*_family(name, kind, text), f"fastfile_{name} {value}"]
         return "\n".join(lines).encode() + b"\n"

@@ -154,7 +154,8 @@ class FollowerProcess:
         self._restarts.plan(0, delay_s)
         cause, self._problem = self._problem or describe_end(status), ""
         self._say(
-            f"the follower ended: {printable(cause)}; the release goes on, and the next one starts in {delay_s:.1f} s"
+            f"the follower ended: {printable(cause)}; the release is still served, and the next follower starts in "
+            f"{delay_s:.1f} s"
         )
 
     def start_due(self) -> None:

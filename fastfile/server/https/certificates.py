@@ -65,7 +65,7 @@ class CertificateWatch:
             return None
         self._look_at_s = time.monotonic() + LOOK_S
         if contexts.local is not None and self._is_old(contexts.local):
-            return "the local certificate is to be renewed"
+            return "the local certificate expires soon"
         if self._has_changed(contexts):
             return "the files of the certificates have changed"
         if ticket_key_life_s and self._has_old_keys(contexts, ticket_key_life_s):
@@ -117,7 +117,7 @@ def load_contexts_again(config: Config, current: Plan, say: Callable[[str], None
             raise
         if find_files(config, contexts.local) != [certificate.files for certificate in contexts.certificates]:
             raise
-        say(f"{error}; the certificates in use stay")
+        say(f"{error}; the old certificates stay in use")
         return contexts
 
 
@@ -126,9 +126,9 @@ def renew(plan: Plan, reason: str, say: Callable[[str], None]) -> Plan | None:
     try:
         contexts = _load(plan.config)  # with sockets of a service manager, --bind may be a Unix socket by now
     except StartError as error:
-        say(f"the old certificates stay in force: {error}")
+        say(f"the old certificates stay in use: {error}")
         return None
-    say(f"{reason}: the certificates are read again")
+    say(f"{reason}: reloading the certificates")
     return plan._replace(contexts=contexts)
 
 

@@ -40,7 +40,7 @@ class RuleSteps:
         status = outcome.rule.status
         self._note("rule", str(outcome.rule.place).encode())
         if outcome.rule.refusal:
-            detail = "A rule of this site needs what this server does not do: forward requests or run code."
+            detail = "A rule of this site needs a server that forwards requests or runs code."
             raise HTTPError(status, detail, (make_vary(lookup.match.vary),))
         if outcome.is_redirect:
             return self._context.redirect(lookup, status, self._context.locate_reference(outcome.reference))

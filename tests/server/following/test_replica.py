@@ -179,7 +179,7 @@ def test_the_follower_is_replaced_when_it_is_killed(published: PublishedFolder) 
         wait_until(lambda: follower_of(server) not in (0, before), server)
         published.publish({"index.html": b"two", "new": b"new"})
         wait_until(lambda: get(server, "/new").status == 200, server)
-        assert "the follower ended: killed by SIGKILL; the release goes on" in server.stderr
+        assert "the follower ended: killed by SIGKILL; the release is still served" in server.stderr
 
 
 def test_a_follower_that_hangs_is_replaced(published: PublishedFolder) -> None:
@@ -216,7 +216,7 @@ def test_two_servers_of_one_location_need_two_caches(published: PublishedFolder)
     with serving(published):
         done = run("--store-cache", str(published.path.parent / "cache"), published.location)
         assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].endswith("give this one another --store-cache")
+        assert done.stderr.splitlines()[-1].endswith("give this server another --store-cache")
 
 
 def test_one_release_is_served_while_another_server_follows(published: PublishedFolder) -> None:
@@ -258,7 +258,7 @@ def test_health_shows_the_age_and_fails_beyond_the_limit(published: PublishedFol
         assert metric(published.path.parent / "m", "fastfile_release_age_seconds") > 1
         published.move(pointer)
         wait_until(lambda: get(server, "/-/health").status == 200, server)
-        for text in ("is not a pointer of fastfile; release", "confirms release"):
+        for text in ("is not a pointer of fastfile; still serving release", "confirms release"):
             assert text in server.stderr
 
 

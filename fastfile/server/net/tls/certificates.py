@@ -145,7 +145,7 @@ def _load(files: CertificateFiles, chain: Sequence[str], context: ssl.SSLContext
                 raise _problem("--tls-cert", files.certificate, "put the server's certificate first") from None
             raise _problem("--tls-key", files.key, f"is not the key of {printable(files.certificate)}") from None
         if was_asked:
-            raise _problem("--tls-key", files.key, "the password of --tls-password-file does not fit") from None
+            raise _problem("--tls-key", files.key, "the password of --tls-password-file is wrong") from None
         shown = reason.replace("_", " ").lower() or "not a certificate and its key in PEM"
         raise _problem("--tls-cert", files.certificate, f"cannot be used: {shown}") from None
     except OSError as error:
@@ -175,7 +175,9 @@ def _check_order(path: str, fields: dict[str, Any], chain: Sequence[str]) -> Non
         found = _decode_authority(pem)
         if found is None or found.get("subject") != issuer:
             raise _problem(
-                "--tls-cert", path, f"certificate {position} is not of the issuer before it: put the chain in order"
+                "--tls-cert",
+                path,
+                f"certificate {position} is not the issuer of certificate {position - 1}: put the chain in order",
             )
         issuer = found.get("issuer")
 

@@ -73,7 +73,11 @@ REFUSED: list[tuple[str, Callable[[Path], Pair], str]] = [
     ("one of tomorrow", lambda folder: make_pair(folder, begin=DAY), r"not valid before \d{4}-\d\d-\d\d"),
     ("another key", other_key, r"--tls-key .*other.key: is not the key of .*server.pem"),
     ("a chain that begins with its CA", reversed_chain, r"put the server's certificate first"),
-    ("a chain with a certificate of another issuer", strange_chain, r"certificate 2 is not of the issuer before it"),
+    (
+        "a chain with a certificate of another issuer",
+        strange_chain,
+        r"certificate 2 is not the issuer of certificate 1",
+    ),
     ("a certificate without names", lambda folder: make_pair(folder, []), r"no subjectAltName"),
     ("no PEM", not_a_certificate, r"expected a certificate in PEM"),
     ("broken PEM", broken, r"cannot be used"),
@@ -96,7 +100,7 @@ def test_it_is_refused_in_one_line(make: Callable[[Path], Pair], problem: str, t
 def test_an_encrypted_key_needs_its_password(tmp_path: Path) -> None:
     pair = make_pair(tmp_path, password=b"secret")
     assert load_pair(pair, "secret").certificates
-    with pytest.raises(StartError, match="the password of --tls-password-file does not fit"):
+    with pytest.raises(StartError, match="the password of --tls-password-file is wrong"):
         load_pair(pair, "wrong")
 
 
