@@ -74,7 +74,17 @@ class ServerOptions(FilesOptions, total=False):
 class ProcessOptions(ServerOptions, total=False):
     """Options of a server with processes of its own."""
 
+    proxy: Pairs | None
+    proxy_timeout: float | str | None
+    proxy_connections: int | str | None
+    http: Literal["auto", "1", "2"] | None
     trusted_proxy: Sequence[str] | None
+    https: bool | None
+    tls_cert: Sequence[Path] | None
+    tls_key: Sequence[Path] | None
+    tls_password_file: Path | None
+    tls_min: Literal["1.2", "1.3"] | None
+    hsts: bool | int | str | None
     workers: int | str | None
     loop: Literal["auto", "uvloop", "asyncio"] | None
     grace: float | str | None
@@ -94,26 +104,16 @@ class RunOptions(ProcessOptions, total=False):
     run: str | None
     qr: bool | None
     watch_poll: bool | None
-    proxy: Pairs | None
-    proxy_timeout: float | str | None
-    proxy_connections: int | str | None
     bind: str | None
     port: int | str | None
     host: bool | None
     open: bool | None
-    http: Literal["auto", "1", "2"] | None
     strict_port: bool | None
     socket_mode: str | None
     metrics: str | None
     proxy_protocol: bool | None
-    https: bool | None
-    tls_cert: Sequence[Path] | None
-    tls_key: Sequence[Path] | None
-    tls_password_file: Path | None
-    tls_min: Literal["1.2", "1.3"] | None
     tls_ticket_key_life: float | str | None
     redirect_http: int | str | None
-    hsts: bool | int | str | None
     user: str | None
     group: str | None
     remote_disk: Literal["auto", "on", "off"] | None

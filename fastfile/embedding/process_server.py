@@ -27,9 +27,9 @@ CODE = "import sys; sys.path.append(sys.argv[1]); from fastfile.embedding.child 
 class ProcessServer(RunningServer):
     """Serves a folder, or one file, at ``host`` and ``port``, in processes; port 0 takes a free one.
 
-    The options are those of the command line, including ``workers`` and ``sandbox``. The processes end when the server
-    is stopped, and when this process ends in any way. ``requests`` comes from their log, so a request may appear 0.1 s
-    after its response. Raises the same errors as Server.
+    The options are those of the command line, including ``workers``, ``https`` and ``proxy``. The processes end when
+    the server is stopped, and when this process ends in any way. ``requests`` comes from their log, so a request may
+    appear 0.1 s after its response. Raises the same errors as Server.
     """
 
     def __init__(

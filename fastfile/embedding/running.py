@@ -72,7 +72,7 @@ class RunningServer:
         """The URL of the folder, with a slash at its end, or of the file."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
         host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return f"http://{host}:{self.port}{self._path()}"
+        return f"{'https' if self._config.is_secure else 'http'}://{host}:{self.port}{self._path()}"
 
     def url_for(self, path: str) -> str:
         """Return the URL of a path below the folder; bytes that a URL cannot hold are escaped."""

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -165,6 +166,28 @@ def test_the_requests_of_processes_come_from_their_log(site: Path) -> None:
             fetch(server.url_for("a b.txt"))
         wait_until(lambda: len(server.requests) == 10)
         assert server.requests.assert_requested("/a b.txt", count=10).headers["user-agent"].startswith("Python")
+
+
+def test_an_option_for_https_and_forwarding_makes_a_server_of_processes(site: Path, tmp_path: Path) -> None:
+    certificates = pytest.importorskip("support.certificates")
+    pair = certificates.make_pair(tmp_path)
+    trust = ssl.create_default_context(cafile=pair.certificate_path)
+    with (
+        fastfile.serve(site / "docs") as api,
+        fastfile.serve(
+            site,
+            tls_cert=pair.certificate_path,
+            tls_key=[Path(pair.key_path)],
+            proxy={"/api": f"{api.url},strip=1"},
+        ) as server,
+    ):
+        assert server.url == f"https://127.0.0.1:{server.port}/"
+        for target, body in (("", b"home"), ("api/", b"docs")):
+            with urllib.request.urlopen(server.url_for(target), timeout=TIMEOUT_S, context=trust) as response:
+                assert response.read() == body
+        wait_until(lambda: len(server.requests) == 2)
+        server.requests.assert_requested("/api/", status=200)
+        api.requests.assert_requested("/", count=1)
 
 
 @pytest.mark.parametrize(

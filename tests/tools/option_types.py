@@ -26,6 +26,8 @@ FILES = {
 SERVER = {option.name for option in read_group(LimitOptions)} - FILES
 PROCESSES = {
     *("workers", "loop", "grace", "drain_timeout", "heartbeat_timeout", "sandbox", "trusted_proxy"),
+    *("https", "tls_cert", "tls_key", "tls_password_file", "tls_min", "http", "hsts"),
+    *("proxy", "proxy_timeout", "proxy_connections"),
 }
 CLASSES = (
     ("FilesOptions", "dict", FILES, "Options of the files and their responses: for every way to serve them."),
