@@ -36,6 +36,7 @@ def make_head(method: str, target: bytes, lines: Sequence[Line]) -> RequestHead:
         section.append(b"\r\n")
         place = _PLACES.get(name)
         if place is not None:
+            value = value.strip(b" \t")  # httptools, and so uvicorn, leaves white space at its end
             known = values[place]
             values[place] = value if known is None else known + b", " + value  # RFC 9110 §5.3
     host, accept_encoding, *others = values

@@ -211,6 +211,15 @@ class Client:
         await self.app(self.scope, self.receive, self.send)
 
 
+def test_white_space_that_a_host_leaves_at_the_end_of_a_value_means_nothing(site: Path, hosts: list[AsgiHost]) -> None:
+    host = AsgiHost(StaticFiles(site))
+    hosts.append(host)
+    tag = host.request("/app.js").fields["etag"].encode()
+    headers = [(b"host", b"localhost \t"), (b"range", b"bytes=0-0 "), (b"if-range", tag + b"  ")]
+    response = host.request("/app.js", headers=headers)
+    assert (response.status, response.body) == (206, b"a")
+
+
 def test_a_body_waits_for_its_client(site: Path) -> None:
     """No more than one piece is on its way, however large the file is."""
 
