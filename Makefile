@@ -33,7 +33,7 @@ serve: find-dir $(if $(wildcard $(VENV)/ready),,find-python)
 ifneq ($(wildcard $(VENV)/ready),)
 	$(VENV)/bin/fastfile $(ARGS) $(call quote,$(DIR))
 else
-	@echo 'This is pure Python. "make build" compiles fastfile: several times faster, in up to a minute.'
+	@echo 'This is pure Python. "make build" compiles fastfile: several times faster, after a minute or two.'
 	$(PYTHON) -m fastfile $(ARGS) $(call quote,$(DIR))
 endif
 
@@ -121,7 +121,7 @@ $(VENV)/bin/pip: | find-python
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/pip pyproject.toml setup.py $(COMPILED)
-	@echo 'Installing fastfile into $(VENV). With a C compiler, this compiles it once: up to a minute, without further output.'
+	@echo 'Installing fastfile into $(VENV). With a C compiler, this compiles it once: a minute or two, without further output.'
 	$(INSTALL) $(EDITABLE) .
 	touch $@
 

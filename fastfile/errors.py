@@ -96,8 +96,11 @@ def tell_missing(*packages: str) -> str:
 
     They are named one by one, because ``pip install fastfile[extra]`` asks an index for the package of that name.
     """
+    # Imported here: few starts need it.
+    from fastfile.installing import install_command
+
     verb = "is" if len(packages) == 1 else "are"
-    return f"{' and '.join(packages)} {verb} not installed; run: pip install {' '.join(packages)}"
+    return f"{' and '.join(packages)} {verb} not installed; run: {install_command(packages)}"
 
 
 def describe(error: OSError) -> str:

@@ -34,7 +34,7 @@ _MEANINGS = {
     "not needed: about.html is also served at /about; --clean-urls redirects /about.html there": "--ext --extensions",
     "not needed: about.html is also served at /about, and every file has an ETag": "-e",
     "not needed: index.html is served for its folder; --index NAME names another file": "-i",
-    "not needed: browsers revalidate all files; --cache-control '**=no-store' keeps them from storing it": "--no-cache",
+    "not needed: browsers revalidate all files; --cache-control '**=no-store' prevents storing": "--no-cache",
     "not needed: ETag and Last-Modified are both sent": "--no-etag",
     "not needed: fastfile serves what your build tool has written": "--mode",
     "use --follow-symlinks": "--symlinks",

@@ -145,7 +145,7 @@ MISTAKES = [
     (
         ["--no-cache"],
         "--no-cache (from the command line): no such option; not needed: browsers revalidate all files; "
-        "--cache-control '**=no-store' keeps them from storing it",
+        "--cache-control '**=no-store' prevents storing",
     ),
     (["-d"], "--directory (from the command line): expected a path, got nothing"),
     (["99999"], '--port (from the command line): expected a number from 0 to 65535, got "99999"'),

@@ -21,6 +21,7 @@ from support.serverprocess import TIMEOUT_S, clean_environment
 from fastfile.commands.compress import command as compress
 from fastfile.commands.compress.survey import Original, survey
 from fastfile.commands.compress.variant_file import State, Task, Writer, judge
+from fastfile.errors import tell_missing
 from fastfile.site.pages import readable_size
 from fastfile.storage.encoders import LEVELS, encode, make_encoder
 from fastfile.storage.root import Root
@@ -325,15 +326,10 @@ def test_without_libraries_gzip_is_made_alone_and_that_is_said(tmp_path):
     command = [sys.executable, "-c", script, "compress"]
     options = {"cwd": tmp_path, "env": clean_environment(), "capture_output": True, "text": True, "timeout": TIMEOUT_S}
     done = subprocess.run([*command, "."], **options)
-    assert done.stdout.splitlines()[0] == (
-        "only gzip is made: Brotli and backports.zstd are not installed; run: pip install Brotli backports.zstd"
-    )
+    assert done.stdout.splitlines()[0] == f"only gzip is made: {tell_missing('Brotli', 'backports.zstd')}"
     assert (done.returncode, done.stderr, names(tmp_path)) == (0, "", ["app.js", "app.js.gz"])
     done = subprocess.run([*command, "--coding", "br", "."], **options)
-    assert (done.returncode, done.stderr) == (
-        1,
-        "fastfile: --coding br: Brotli is not installed; run: pip install Brotli\n",
-    )
+    assert (done.returncode, done.stderr) == (1, f"fastfile: --coding br: {tell_missing('Brotli')}\n")
 
 
 def test_a_file_that_cannot_be_done_is_reported_and_the_others_are_done(tmp_path):

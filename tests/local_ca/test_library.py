@@ -20,7 +20,7 @@ pytest.importorskip("cryptography", reason="comes with the extra https")
 
 from cryptography import x509
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 from fastfile.local_ca.authority import Authority, read_authority
 from fastfile.local_ca.leaf import make_leaf
 from fastfile.local_ca.library import Library, find_authority, find_leaf, open_library, replace_authority
@@ -311,8 +311,7 @@ def test_without_the_package_the_error_says_how_to_install_it(words: list[str], 
     environment = {**clean_environment(), "HOME": str(home)}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 1
-    missing = "cryptography is not installed; run: pip install cryptography"
-    assert done.stderr == f"fastfile: no local certificate: {missing}; or use --tls-cert\n"
+    assert done.stderr == f"fastfile: no local certificate: {tell_missing('cryptography')}; or use --tls-cert\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")

@@ -13,7 +13,7 @@ PACKAGE = Path(fastfile.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py")) + sorted(PACKAGE.rglob("*.pyx"))
 # From the top down: folders, and the modules beside them. Those of one row may not import each other.
 LAYERS = (
-    ("records",),
+    ("installing", "records"),
     ("_extensions", "errors", "message", "_parser_rules", "parser_limits", "terminal"),
     ("relayed", "upgrade", "progress"),
     ("responder", "parser", "sendfile", "_parser", "_parser_py", "_sendfile", "_sendfile_py"),
@@ -50,6 +50,7 @@ MAY_OPEN = {
     "_sendfile_py",
     "_extensions",
     "config",
+    "installing",
     "local_ca",
     "dev",
     "releases",

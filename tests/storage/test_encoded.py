@@ -18,6 +18,8 @@ from support.rawclient import Received
 from support.servedsite import ServedSite, serve_twice
 from support.serverprocess import ONE_LOOP, TIMEOUT_S, ServerProcess, clean_environment
 
+from fastfile.errors import tell_missing
+
 ALL = "Accept-Encoding: gzip, deflate, br, zstd"
 SIZES = {"small.js": 2, "middle.css": 40, "large.json": 50}  # times the text: from memory, from memory, by sendfile
 PAGE = b"<!doctype html><title>t</title><script src=small.js></script><p>" + b"some words of a page " * 200
@@ -180,10 +182,7 @@ def test_without_libraries_gzip_alone_is_made_and_the_banner_says_so(tmp_path: P
         size = len(TEXT) * SIZES["small.js"]
         while curl(server.port, "/small.js")[1] == size:
             assert time.monotonic() < deadline
-        assert (
-            "only gzip is made: Brotli and backports.zstd are not installed; run: pip install Brotli backports.zstd"
-            in server.stdout
-        )
+        assert f"only gzip is made: {tell_missing('Brotli', 'backports.zstd')}" in server.stdout
 
 
 def test_a_server_stops_at_once_while_it_encodes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastfile.errors import StartError
+from fastfile.errors import StartError, tell_missing
 from fastfile.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _read_profile(profile: str | None) -> Credentials:
         from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:
-        raise StartError(f"{name} of ~/.aws needs boto3; run: pip install boto3; or set AWS_ACCESS_KEY_ID") from None
+        raise StartError(f"{name} of ~/.aws: {tell_missing('boto3')}; or set AWS_ACCESS_KEY_ID") from None
     try:
         session = boto3.Session(profile_name=profile)
         provider = Boto3CredentialProvider(session)
