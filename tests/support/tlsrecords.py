@@ -18,9 +18,9 @@ HANDSHAKE, APPLICATION_DATA = 22, 23
 class Records:
     """Goes on with a client's first records behind the handshake; ``log`` is its key log, of AES-256 and SHA-384."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, secret: str = "CLIENT_TRAFFIC_SECRET_0") -> None:
         lines = dict(line.split()[::2] for line in log.read_text().splitlines() if not line.startswith("#"))
-        self._secret = bytes.fromhex(lines["CLIENT_TRAFFIC_SECRET_0"])
+        self._secret = bytes.fromhex(lines[secret])
         self._set_keys()
 
     def make(self, kind: int, content: bytes) -> bytes:
