@@ -74,6 +74,7 @@ SWITCHES = (
     ("--help", "Show this text."),
     ("-V, --version", "Show the versions in use."),
     ("--print-config", "Show every setting, its value and where it came from."),
+    ("--check-config", "Check the settings and certificates as a reload does, and serve nothing."),
 )
 # What ``fastfile dev`` is short for.
 DEV_OPTIONS = ("--live", "--open", "--no-host", "--workers=1", "--log-format=pretty")

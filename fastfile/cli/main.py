@@ -10,7 +10,7 @@ import gc
 import os
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
@@ -123,6 +123,9 @@ def _run(argv: Sequence[str], usage: Usage = USAGE) -> int:
 
         write(sys.stdout, make_printout(load(given, os.environ)))
         return 0
+    if "check_config" in given:
+        del given["check_config"]
+        return check_given(given)
     return serve_given(given)
 
 
@@ -135,21 +138,40 @@ def _maybe_text(given: dict[str, list[str]], usage: Usage) -> str | None:
     return make_version() if "version" in given else None
 
 
+def read_settings(given: dict[str, list[str]], environ: Mapping[str, str]) -> tuple[Config, str, list[str]]:
+    """Return the settings, the path of the root, and hints about them. Raises ConfigError and StartError."""
+    config = load(given, environ)
+    if config.run is not None and config.directory is not None and not os.path.lexists(config.directory):
+        os.makedirs(config.directory)  # the command will fill it
+    if config.location is not None:
+        check_location(config, config.location)
+    choice = choose(config, others=(*COMMANDS, "--help", "--version"))
+    check_page(config, choice.path)
+    return with_users(config, choice.path), choice.path, [*choice.notices, *tell_useless(config, choice.path)]
+
+
+def check_given(given: dict[str, list[str]]) -> int:
+    """Check the settings as a start and a reload do, without binding; return 0. Raises ConfigError and StartError."""
+    from fastfile.server.https.certificates import load_contexts
+    from fastfile.server.serve import preload
+
+    config, root_path, hints = read_settings(given, os.environ)
+    hints += preload(config)
+    if config.tls_cert:  # not that of --https, which would be made
+        load_contexts(config)
+    write(sys.stderr, "".join(f"fastfile: {printable(hint)}\n" for hint in hints))
+    write(sys.stderr, f"fastfile: the settings are right; they serve {printable(root_path)}\n")
+    return 0
+
+
 def serve_given(given: dict[str, list[str]]) -> int:
     """Serve by the texts of the given options, the environment and a configuration file; return the exit status."""
     # A copy: a reload reads the same values. Without the credentials of a store, which workers must not have.
     environ = {name: text for name, text in os.environ.items() if name.startswith("FASTFILE_")}
 
     def read() -> tuple[Config, str]:
-        config = load(given, environ)
-        if config.run is not None and config.directory is not None and not os.path.lexists(config.directory):
-            os.makedirs(config.directory)  # the command will fill it
-        if config.location is not None:
-            check_location(config, config.location)
-        choice = choose(config, others=(*COMMANDS, "--help", "--version"))
-        check_page(config, choice.path)
-        hints[:] = [*choice.notices, *tell_useless(config, choice.path)]
-        return with_users(config, choice.path), choice.path
+        config, path, hints[:] = read_settings(given, environ)
+        return config, path
 
     hints: list[str] = []
     config, root_path = read()

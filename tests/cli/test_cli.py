@@ -105,6 +105,26 @@ def test_the_printout_says_every_setting_its_value_and_its_source(tmp_path):
     assert [line.rpartition("#")[0] for line in again.stdout.splitlines()] == values
 
 
+CHECKED = [
+    pytest.param("port = 81\ndirectory = '.'\n", 0, "fastfile: the settings are right; they serve .\n", id="right"),
+    pytest.param("hsts = true\ndirectory = '.'\n", 0, "fastfile: --hsts has no effect without HTTPS\n", id="of no effect"),
+    pytest.param("prot = 81\n", 2, "fastfile: prot (from fastfile.toml): no such option", id="mistyped"),
+    pytest.param("port = 81\n[\n", 2, "fastfile: configuration (from fastfile.toml): not TOML", id="not TOML"),
+    pytest.param("directory = 'none'\n", 1, "fastfile: none: no such folder", id="no folder"),
+    pytest.param("tls-cert = ['none']\n", 1, "fastfile: --tls-cert none: cannot be read", id="no certificate"),
+]
+
+
+@pytest.mark.parametrize(("settings", "status", "line"), CHECKED)
+def test_settings_are_checked_before_a_reload(settings, status, line, tmp_path):
+    """As `nginx -t` does. Nothing listens: the port of the first row would need root."""
+    (tmp_path / "fastfile.toml").write_text(settings)
+    done = run("--check-config", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(line)
+    assert sorted(os.listdir(tmp_path)) == ["fastfile.toml"]
+
+
 def test_a_reader_that_is_gone_is_no_traceback(tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
