@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from fastfile.server.channel import Child, WorkerChannel, make_channel
@@ -43,9 +43,13 @@ class Forker:
         # The workers hold the reading end, which reaches its end when this process ends for any reason.
         self._alive_r, self._alive_w = os.pipe()
 
-    def start_worker(self, index: int, generation: Generation) -> Child:
-        """Fork the worker of an index. Raises OSError if there is no process or descriptor for it."""
+    def start_worker(self, index: int, generation: Generation, told: Sequence[bytes] = ()) -> Child:
+        """Fork the worker of an index, which finds the lines of ``told`` in its channel.
+
+        Raises OSError if there is no process or descriptor for it.
+        """
         ours, its = make_channel()
+        ours.sendall(b"".join(line + b"\n" for line in told))
         page = 0 if self._metering is None else self._metering.board.take()
         # Until the child has its own handlers, a signal to it must neither be lost nor run the supervisor's.
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)

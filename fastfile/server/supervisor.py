@@ -113,7 +113,7 @@ class Supervisor:
     def _spawn(self, index: int) -> None:
         """Start a worker; if the system has no process or descriptor for it, try again later."""
         try:
-            child = self._forker.start_worker(index, self._generations.current)
+            child = self._forker.start_worker(index, self._generations.current, [each.last for each in self._followers])
         except OSError as error:
             self._on_failed_spawn(index, error)
         else:

@@ -192,6 +192,8 @@ class Worker:
         loop.call_later(TICK_S, self._tick)
         if self._observers.log is not None:
             loop.call_later(LOG_TICK_S, self._flush_log)
+        if self._asker is not None:
+            self._on_message()  # so that it knows the release before it is ready
         loop.call_soon(self._channel.send, READY + sandbox.encode())
         try:
             loop.run_forever()
@@ -259,6 +261,8 @@ class Worker:
     def _flush_log(self) -> None:
         assert self._observers.log is not None
         self._observers.log.flush()
+        if problem := self._observers.log.take_problem():
+            self._observers.complaints.complain("log", f"cannot write the access log: {problem}; lines may be dropped")
         self._loop.call_later(LOG_TICK_S, self._flush_log)
 
 

@@ -107,7 +107,9 @@ def test_the_printout_says_every_setting_its_value_and_its_source(tmp_path):
 
 CHECKED = [
     pytest.param("port = 81\ndirectory = '.'\n", 0, "fastfile: the settings are right; they serve .\n", id="right"),
-    pytest.param("hsts = true\ndirectory = '.'\n", 0, "fastfile: --hsts has no effect without HTTPS\n", id="of no effect"),
+    pytest.param(
+        "hsts = true\ndirectory = '.'\n", 0, "fastfile: --hsts has no effect without HTTPS\n", id="of no effect"
+    ),
     pytest.param("prot = 81\n", 2, "fastfile: prot (from fastfile.toml): no such option", id="mistyped"),
     pytest.param("port = 81\n[\n", 2, "fastfile: configuration (from fastfile.toml): not TOML", id="not TOML"),
     pytest.param("directory = 'none'\n", 1, "fastfile: none: no such folder", id="no folder"),

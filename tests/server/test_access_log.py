@@ -205,6 +205,7 @@ def test_a_pipe_whose_reader_went_away_is_survived(pipe: tuple[int, int]) -> Non
     record(log, range(20_000))
     log.flush()
     assert log.dropped > 0
+    assert log.take_problem() == "", "as in `fastfile | head`"
     log.close()
 
 
@@ -274,6 +275,9 @@ def test_a_full_disk_is_survived_and_counted() -> None:
     record(log, range(20_000))
     log.flush()
     assert 0 < log.dropped < 20_000
+    assert log.take_problem() == "No space left on device"
+    log.flush()
+    assert log.take_problem() == "", "once"
     log.close()
 
 

@@ -132,6 +132,14 @@ def test_a_full_pipe_of_errors_without_a_reader_does_not_stop_the_server(folder:
 # Logs are rotated
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_log_on_a_full_disk_is_said_and_stops_no_request(folder: Path) -> None:
+    with ServerProcess(["--log-file", "/dev/full", str(folder)]) as server:
+        assert ask(server) == 200
+        until(lambda: "cannot write the access log: No space left on device" in server.stderr, "it is said")
+        assert ask(server) == 200
+
+
 def log_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 

@@ -21,6 +21,7 @@ from fastfile.server.log.lines import Client, Exchange
 QUEUE_LIMIT = 1 << 20  # bytes of queued lines: about 10 000 lines
 # Lines per write. A write of 128 lines costs each 15 ns, and the longest lines still fit into half a queue.
 _BATCH = 128
+_NOBODY_READS = (errno.EAGAIN, errno.EPIPE)  # a pipe or socket whose reader is slow, stopped or gone: no failure
 
 
 def open_log(path: str) -> int:
@@ -87,6 +88,11 @@ class AccessLog:
         self._sink.close()
         self._sink = sink
 
+    def take_problem(self) -> str:
+        """Return why lines cannot be written, such as a full disk; once for each reason, and empty otherwise."""
+        problem: str = self._sink.take_problem()
+        return problem
+
     def close(self) -> None:
         """Write what can be written at once and close the descriptor."""
         self.flush()
@@ -126,6 +132,8 @@ class Sink:
         mode = os.fstat(fd).st_mode
         self._poll: select.poll | None = None
         self._socket: socket.socket | None = None
+        self._problem = ""  # why the last write failed
+        self._told = ""
         # Pieces of PIPE_BUF are written whole or not at all, so lines of several workers do not mix.
         self._piece = QUEUE_LIMIT if stat.S_ISREG(mode) else select.PIPE_BUF
         if stat.S_ISSOCK(mode):
@@ -141,13 +149,21 @@ class Sink:
         while queue:
             try:
                 count = self._write_piece(queue if len(queue) <= self._piece else self._cut(queue))
-            except OSError:
+            except OSError as error:
                 # EAGAIN, but also ENOSPC, EPIPE, EIO, EBADF or EFBIG: keep the queue and try again later; lines
-                # beyond its limit are counted as dropped. There is no place to report that the log is broken.
+                # beyond its limit are counted as dropped.
+                if error.errno not in _NOBODY_READS:
+                    self._problem = error.strerror or str(error)
                 return
             if count == 0:
                 return
+            self._problem = ""
             del queue[:count]
+
+    def take_problem(self) -> str:
+        """Return why writes fail, once for each reason; empty otherwise."""
+        new, self._told = self._problem if self._problem != self._told else "", self._problem
+        return new
 
     def fileno(self) -> int:
         return self._fd
