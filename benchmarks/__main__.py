@@ -10,6 +10,7 @@ from benchmarks.measure import run
 from benchmarks.peers import CONTENDERS, MissingError, program
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.trials import TRIALS, run_trials
+from fastfile import WHY_PURE
 
 NAMES = [s.name for s in SCENARIOS] + [trial.name for trial in TRIALS]
 
@@ -42,6 +43,8 @@ def main() -> int:
     seconds = arguments.seconds or (0.7 if arguments.quick else 1.5)
     # The servers end with the run, however it ends, because each has a context manager.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if WHY_PURE:
+        print(f"measuring pure Python: {WHY_PURE}; `make build` compiles the checkout", file=sys.stderr)
     try:
         program("wrk")
         if names and set(names) & {trial.name for trial in TRIALS}:

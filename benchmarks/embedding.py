@@ -20,7 +20,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from fastfile import WHY_PURE
 
 ASGI, WSGI = ("hello", "fastfile", "starlette", "servestatic"), ("hello", "fastfile", "whitenoise")
 SERVERS = {
@@ -161,6 +163,7 @@ def serve(server: str, port: int) -> None:
         config = hypercorn.Config()
         config.bind = [f"127.0.0.1:{port}"]
         config.keep_alive_timeout = KEEP_ALIVE_S
+        config.keep_alive_max_requests = sys.maxsize  # by default it closes a connection after 1,000
         asyncio.run(hypercorn.asyncio.serve(make_switch_asgi(), config))
     elif server == "granian":
         from granian import Granian
@@ -236,14 +239,17 @@ def receive(client: socket.socket, size: int) -> bytes:
     return received
 
 
-def connect(server: str, port: int, process: subprocess.Popen[bytes]) -> Clients:
+def connect(server: str, port: int, process: subprocess.Popen[bytes], errors: IO[bytes]) -> Clients:
     """Return connections to a server that is starting."""
     deadline = time.monotonic() + TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             return Clients(port, server)
         time.sleep(0.05)
-    raise SystemExit(f"{server} does not start")
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
+    raise SystemExit(f"{server} does not start: {last}")
 
 
 @contextlib.contextmanager
@@ -251,22 +257,28 @@ def running(server: str, root: Path) -> Iterator[Clients]:
     """Run a server, with connections to it."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.embedding", "--serve", server, str(port)],
-        env={**os.environ, "BENCHMARK_ROOT": str(root)},
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        with contextlib.closing(connect(server, port, process)) as clients:
-            yield clients
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.embedding", "--serve", server, str(port)],
+            env={**os.environ, "BENCHMARK_ROOT": str(root)},
+            stderr=errors,
+            start_new_session=True,
+        )
         try:
+            with contextlib.closing(connect(server, port, process, errors)) as clients:
+                yield clients
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server with its processes, which may have ended."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            return
 
 
 def measure(server: str, root: Path, rounds: int, batches: int) -> None:
@@ -304,6 +316,8 @@ def main() -> None:
     if arguments.serve:
         serve(arguments.serve[0], int(arguments.serve[1]))
         return
+    if WHY_PURE:
+        print(f"measuring pure Python: {WHY_PURE}; `make build` compiles the checkout", file=sys.stderr)
     print("| server | application | 1 KiB, µs | above hello, µs (middle half) | 10 MiB, ms |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
