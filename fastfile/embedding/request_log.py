@@ -21,7 +21,7 @@ FAVICON = "/favicon.ico"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request and the status of its response. ``target`` is as it came; names of ``headers`` are in lower case."""
+    """One request and the status of its response. ``target`` is unchanged; names of ``headers`` are in lower case."""
 
     method: str
     target: str
@@ -35,7 +35,7 @@ class Request:
 
     @property
     def query(self) -> str:
-        """The query of the target as it came, without its question mark."""
+        """The query of the target, not decoded, without its question mark."""
         return self.target.partition("?")[2]
 
     def __str__(self) -> str:
@@ -45,8 +45,8 @@ class Request:
 class RequestLog:
     """The requests that a server has answered, oldest first: a sequence, and assertions about it.
 
-    A request is there before its response leaves, so a client that has the response finds the request. It may be read
-    in any thread.
+    A request is recorded before its response is sent, so a client that has the response finds the request. You may
+    read the log in any thread.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class RequestLog:
             return list(self._requests)[-new:] if new else []
 
     def find(self, path: str, *, method: str | None = None, status: int | None = None) -> list[Request]:
-        """Return the requests for a path, which is decoded and has no query, or for a target, if it has one."""
+        """Return the requests for a decoded path; if it has a query, for that target."""
         return [request for request in self if _matches(request, path, method, status)]
 
     def assert_requested(
@@ -101,7 +101,7 @@ class RequestLog:
             raise AssertionError(f"{_describe(path, method, status)} was requested\n{self.show()}")
 
     def assert_no_errors(self, *, ignore: tuple[str, ...] = (FAVICON,)) -> None:
-        """Fail where a response had a status of 400 or more, but for the paths of ``ignore``."""
+        """Fail if a response had a status of 400 or more, except for the paths of ``ignore``."""
         __tracebackhide__ = True
         errors = [request for request in self if request.status >= 400 and request.path not in ignore]
         if errors:

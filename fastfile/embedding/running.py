@@ -62,7 +62,7 @@ class RunningServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on. Raises RuntimeError if it does not run."""
+        """The port that the server listens on. Raises RuntimeError if it is not running."""
         if not self._port:
             raise RuntimeError("the server does not run: call start(), or use it in a with statement")
         return self._port
@@ -75,7 +75,7 @@ class RunningServer:
         return f"{'https' if self._config.is_secure else 'http'}://{host}:{self.port}{self._path()}"
 
     def url_for(self, path: str) -> str:
-        """Return the URL of a path below the folder; bytes that a URL cannot hold are escaped."""
+        """Return the URL of a path below the folder; bytes that are not allowed in a URL are escaped."""
         base = self.url if self.url.endswith("/") else self.url.rpartition("/")[0] + "/"
         return base + quote(path.lstrip("/"), safe=_URL_SAFE)
 

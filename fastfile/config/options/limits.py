@@ -82,7 +82,7 @@ class LimitOptions(OptionGroup):
         default=16 * 1024 * MIB,
         metavar="SIZE",
         help="Largest content of a zip download. A larger one gets 403, and so do more than 50,000 entries.",
-        reason="its bytes pass through memory, for their checksums: half a minute of a core",
+        reason="the checksum of each byte is computed: half a minute of CPU time at this limit",
     )
     max_connections: int = option(
         number(1, 1000000),
@@ -180,7 +180,7 @@ class LimitOptions(OptionGroup):
         default=1024,
         metavar="N",
         help="Maximum number of files that one worker keeps open.",
-        reason="descriptors are the scarcer of the two",
+        reason="a process has few descriptors, compared with its memory",
         peers="nginx open_file_cache off",
     )
     small_file: int = option(
