@@ -23,8 +23,8 @@ def serve(
 ) -> Server | ProcessServer:
     """Start a server for a folder, or for one file, and return it: for ``with``, ``async with``, or ``stop()``.
 
-    Without options for processes, it is a Server, in a thread. With one, such as ``workers=4`` or ``https=True``, it is a
-    ProcessServer. It accepts requests when serve() returns. Raises ConfigError and StartError.
+    Without options for processes, it is a Server, in a thread. With one, such as ``workers=4`` or ``https=True``, it
+    is a ProcessServer. It accepts requests when serve() returns. Raises ConfigError and StartError.
 
     with fastfile.serve("dist", spa=True) as server:
         urllib.request.urlopen(server.url)
