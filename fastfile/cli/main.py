@@ -147,7 +147,13 @@ def read_settings(given: dict[str, list[str]], environ: Mapping[str, str]) -> tu
         check_location(config, config.location)
     choice = choose(config, others=(*COMMANDS, "--help", "--version"))
     check_page(config, choice.path)
-    return with_users(config, choice.path), choice.path, [*choice.notices, *tell_useless(config, choice.path)]
+    hints = [*choice.notices, *tell_useless(config, choice.path)]
+    if config.location is None:
+        # Imported here, so that --help and mistakes are quick; the server needs its imports anyway.
+        from fastfile.cli.unapplied import tell_unapplied
+
+        hints += tell_unapplied(config, choice.path)
+    return with_users(config, choice.path), choice.path, hints
 
 
 def check_given(given: dict[str, list[str]]) -> int:

@@ -50,8 +50,10 @@ def make_redirect(rule: Rule) -> Rule:
 def make_rewrite(document: Document, entry: Entry, rule: Rule) -> Rule:
     """Return a rule that applies after the files; a destination on another server is a problem, and returns 501."""
     if rule.destination is not None and rule.destination.origin:
-        document.complain(entry, f"leads to another server; rules forward no requests: {rule.source.text} returns 501")
-        refusal = f"{rule.destination.text} is on another server, and rules forward no requests"
+        document.complain(
+            entry, f"leads to another server; only --proxy forwards requests: {rule.source.text} returns 501"
+        )
+        refusal = f"{rule.destination.text} is on another server, and only --proxy forwards requests"
         return rule._replace(destination=None, status=501, refusal=refusal)
     return rule
 

@@ -135,7 +135,7 @@ def _refuse(destination: Destination, status: int, is_signed: bool) -> str:
     if is_signed:
         return f"{destination.text} needs signed requests, and fastfile signs none"
     if destination.origin and not 300 <= status < 400:
-        return f"{destination.text} is on another server, and rules forward no requests"
+        return f"{destination.text} is on another server, and only --proxy forwards requests"
     if destination.text.startswith("/.netlify/"):
         return f"{destination.text} is a Netlify service, which fastfile does not have"
     return ""

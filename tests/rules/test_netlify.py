@@ -102,7 +102,7 @@ def test_what_cannot_be_followed_is_reported_with_its_line() -> None:
     _, _, problems = read_netlify_config(CONFIG.encode())
     assert [str(problem) for problem in problems] == [
         "netlify.toml:16: redirects[2]: https://us-central1-netlify-intercom.cloudfunctions.net/readHeaders/:splat "
-        "is on another server, and rules forward no requests; /api/* returns 501",
+        "is on another server, and only --proxy forwards requests; /api/* returns 501",
         "netlify.toml:23: redirects[3]: /x needs signed requests, and fastfile signs none; /signed/* returns 501",
         "netlify.toml:28: redirects[4]: /.netlify/functions/f is a Netlify service, which fastfile does not have; "
         "/f returns 501",

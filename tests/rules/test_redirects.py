@@ -202,7 +202,7 @@ def test_a_mistake_is_reported_with_its_line_and_the_other_rules_apply(
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        (b"/a https://h.example/ 200", "https://h.example/ is on another server, and rules forward no requests"),
+        (b"/a https://h.example/ 200", "https://h.example/ is on another server, and only --proxy forwards requests"),
         (b"/a /.netlify/functions/f 200", "/.netlify/functions/f is a Netlify service, which fastfile does not have"),
     ],
 )

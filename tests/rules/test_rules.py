@@ -233,7 +233,7 @@ def test_what_is_wrong_is_said_once_with_file_and_line(tmp_path: Path) -> None:
     lines = [line for line in server.stderr.splitlines() if "_redirects" in line or "_headers" in line]
     assert lines == [
         "fastfile: _redirects:19: there is no destination: a path that begins with a slash, or an http URL",
-        "fastfile: _redirects:20: https://api.example/ is on another server, and rules forward no requests; "
+        "fastfile: _redirects:20: https://api.example/ is on another server, and only --proxy forwards requests; "
         "/proxy returns 501",
         "fastfile: _headers:8: Date can only be set by the server",
     ]

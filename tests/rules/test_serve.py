@@ -140,7 +140,7 @@ def test_directory_listing(config: dict[str, object], listing: bool) -> None:
             '{"rewrites": [{"source": "/{a,b", "destination": "/b"}]}',
             "rewrites[0]: the glob has an opening bracket without its }",
         ),
-        ('{"rewrites": [{"source": "/a", "destination": "https://example.com/"}]}', "rules forward no requests"),
+        ('{"rewrites": [{"source": "/a", "destination": "https://example.com/"}]}', "only --proxy forwards requests"),
         ('{"headers": [{"source": "**", "headers": [3]}]}', "headers[0].headers[0]: expected an object with a key"),
         (
             '{"headers": [{"source": "**", "headers": [{"key": "Date", "value": "3"}]}]}',

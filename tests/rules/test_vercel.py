@@ -261,7 +261,7 @@ def test_fields_are_those_of_the_last_rule_that_matches() -> None:
         ),
         pytest.param(
             '{"rewrites": [{"source": "/a", "destination": "https://example.com/"}]}',
-            "rules forward no requests",
+            "only --proxy forwards requests",
             id="a proxy",
         ),
         pytest.param(
