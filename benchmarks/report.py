@@ -128,7 +128,7 @@ def markdown(run: Run, facts: dict[str, str], method: str) -> str:
     parts += [
         "## Targets",
         targets_table(run),
-        "CPU µs per request, where nothing else is said; –: it failed there, see below.",
+        "CPU µs per request, unless the row says otherwise; –: the server failed, see below.",
         "## Scenarios",
     ]
     parts += [scenario_table(run, scenario) for scenario in run.scenarios]
