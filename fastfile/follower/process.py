@@ -77,7 +77,10 @@ def _follow(settings: Settings, channel: socket.socket) -> int:
     def tell(status: Status) -> None:
         channel.sendall(status.to_line() + b"\n")
 
-    cache = Cache(settings.folder)
+    try:
+        cache = Cache(settings.folder)
+    except OSError as error:
+        raise StartError(f"{describe(error)}; choose another folder with --store-cache") from None
     location = parse_location(settings.location)
     store, pointers = open_store(location), open_store(location, POINTER_S)  # imports its library, before the sandbox
     log = Log(settings.as_json, settings.is_quiet)

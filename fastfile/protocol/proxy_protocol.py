@@ -28,7 +28,7 @@ def maybe_preface(data: bytes) -> Preface | None:
         return _maybe_version_2(data) if len(data) >= 16 else None
     if b"PROXY ".startswith(data[:6]):
         return _maybe_version_1(data)
-    raise ValueError("no PROXY protocol")
+    raise ValueError("the connection begins with other bytes")
 
 
 def _maybe_version_1(data: bytes) -> Preface | None:

@@ -158,6 +158,15 @@ def log_path(config: Config) -> str | None:
     return None if config.log_format == "none" else config.log_file
 
 
+def tell_few_descriptors(config: Config) -> list[str]:
+    """Return a notice if the hard limit of descriptors allows a worker fewer connections than the settings."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    room = _share(hard, config.max_connections, config.cache_files)[0]
+    if room == config.max_connections:
+        return []
+    return [f"a worker takes {room} connections, because it may open only {hard} files (ulimit -n, LimitNOFILE=)"]
+
+
 def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
     """Raise the soft limit of descriptors to the hard one, and return how many connections and cached files fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -167,9 +176,13 @@ def share_descriptors(connections: int, cache_files: int) -> tuple[int, int]:
             soft = hard
         except (OSError, ValueError):  # macOS refuses an unlimited value
             pass
-    if soft == resource.RLIM_INFINITY:
+    return _share(soft, connections, cache_files)
+
+
+def _share(limit: int, connections: int, cache_files: int) -> tuple[int, int]:
+    if limit == resource.RLIM_INFINITY:
         return connections, cache_files
-    room = max(0, soft - SPARE_DESCRIPTORS)
+    room = max(0, limit - SPARE_DESCRIPTORS)
     cache_files = min(cache_files, room // 4)
     # Each connection may have an open file in addition to its socket.
     return max(1, min(connections, (room - cache_files) // 2)), cache_files

@@ -15,7 +15,7 @@ from fastfile.server.confinement.sandbox import rehearse
 from fastfile.server.https.certificates import load_contexts, load_contexts_again
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
-from fastfile.server.resources import Plan
+from fastfile.server.resources import Plan, tell_few_descriptors
 from fastfile.server.supervisor import OnReady, Supervisor
 from fastfile.server.systemd import Manager, take_sockets
 
@@ -47,7 +47,7 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
         root = os.fsencode(path) if follower is None else follower.link
         return current._replace(config=listening.adapt(new), root_path=root, contexts=contexts)
 
-    notices = preload(config)
+    notices = [*preload(config), *tell_few_descriptors(config)]
     if not gc.isenabled():  # off during the imports (__main__.py)
         gc.freeze()  # what they made stays: to look at it would take a thirtieth of the time of a start
         gc.enable()

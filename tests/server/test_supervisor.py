@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import select
 import signal
@@ -461,6 +462,7 @@ def crowded(request: pytest.FixtureRequest, folder: Path) -> Iterator[ServerProc
 
 @linux
 def test_a_full_worker_pauses_serves_its_clients_and_recovers(crowded: ServerProcess) -> None:
+    assert re.search(r"a worker takes (12|84) connections, because it may open only (64|256) files", crowded.stdout)
     (worker,) = crowded.wait_for_workers(1)
     with RawClient(crowded.connect()) as first:
         assert first.request("/").status == 200

@@ -161,6 +161,16 @@ def test_without_a_release_it_waits_for_the_first(published: PublishedFolder) ->
     assert found == [b"first"]
 
 
+def test_a_cache_that_cannot_be_made_is_one_line_that_names_the_option(
+    published: PublishedFolder, tmp_path: Path
+) -> None:
+    """As on a read-only file system."""
+    (tmp_path / "file").touch()
+    done = run("--store-cache", str(tmp_path / "file"), published.location)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.endswith(": Not a directory; choose another folder with --store-cache\n")
+
+
 def test_without_a_release_a_broken_store_is_one_line(published: PublishedFolder, tmp_path: Path) -> None:
     published.publish({"index.html": b"one"})
     (published.path / "current").write_bytes(b"garbage")
