@@ -72,7 +72,8 @@ def choose(config: Config, folder: str = "", others: Sequence[str] = ()) -> Choi
     if config.directory is not None:
         path = os.path.join(folder, config.directory)
         _check_readable(path, config.directory, others)
-        return Choice(path)
+        page = _find_index(path, config.index)
+        return Choice(path, (_tell_probable_source(page),) if page is not None and _is_source(page) else ())
     return _choose_build(folder, config.index)
 
 
@@ -172,6 +173,12 @@ def _tell_none(sources: Sequence[str], without_index: Sequence[str], index: Sequ
 def _tell_sources(sources: Sequence[str]) -> str:
     shown = printable(sources[0])
     return f"{shown} is the source of an app, which a browser cannot run: build the app first, or name a folder"
+
+
+def _tell_probable_source(page: str) -> str:
+    """Return a notice for a folder that the user named: some apps work without a build."""
+    shown = printable(os.path.normpath(page))
+    return f"{shown} looks like the source of an app: if the page stays empty, serve the build"
 
 
 def _check_readable(path: str, given: str, others: Sequence[str] = ()) -> None:

@@ -103,6 +103,17 @@ def test_the_sources_of_an_app_are_not_taken_for_its_build(path, text, named):
     assert (choice.path, choice.notices, choice.is_clear) == ("./dist", (), True)
 
 
+def test_a_named_folder_with_the_source_of_an_app_is_served_with_a_notice():
+    write("app/index.html", text=VITE)
+    write("app/package.json", text="{}")
+    choice = choose(Config(directory="app/"))
+    notice = "app/index.html looks like the source of an app: if the page stays empty, serve the build"
+    assert (choice.path, choice.notices, choice.is_clear) == ("app/", (notice,), True)
+    write("app/dist/index.html")
+    assert choose(Config(directory="app/dist")).notices == ()
+    assert choose(Config(directory="app/index.html")).notices == ()
+
+
 def test_the_index_is_what_the_settings_say():
     write("dist/index.html", "out/start.html")
     assert choose(Config(index=("start.html",))).path == "./out"
