@@ -24,7 +24,7 @@ class FilesOptions(TypedDict, total=False):
     rules: Literal["auto", "off"] | None
     compress: bool | None
     health: str | None
-    mime: Sequence[str] | None
+    mime: Pairs | None
     as_: str | None
     spa: bool | str | None
     clean_urls: bool | None

@@ -25,7 +25,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
 files = fastfile.asgi.StaticFiles("dist", app=app, spa=True, cache_control={"/assets/**": "max-age=60"})
 middleware = fastfile.asgi.StaticFilesMiddleware(app, Path("dist"), prefix="/static", clean_urls=True)
-wsgi = fastfile.wsgi.StaticFiles("static", header={"X-A": "b"}, cors=True, index=["a.html"], as_="netlify")
+wsgi = fastfile.wsgi.StaticFiles("static", header={"X-A": "b"}, mime={"glsl": "text/plain"}, cors=True, as_="netlify")
 
 with fastfile.Server("dist", idle_timeout=2.5, cache_size="1M") as server:
     url: str = server.url

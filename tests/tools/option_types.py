@@ -69,7 +69,7 @@ def make_module() -> str:
 def annotation(option: Option, type_: object) -> str:
     """Return the type of a keyword, as source."""
     if option.repeatable:
-        is_single = type_ == tuple[str, ...] and ": " not in option.metavar
+        is_single = type_ == tuple[str, ...] and not option.pair_separator
         single = "Path" if option.kind.names_file else "str"
         several = f"Sequence[{single}]" if is_single else "Pairs"
         return f"bool | {several} | None" if option.bare else f"{several} | None"
