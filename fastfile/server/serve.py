@@ -189,6 +189,7 @@ def preload(config: Config) -> list[str]:
         from fastfile.server.proxying import upstreams  # noqa: F401
     if config.rules != "off":
         from fastfile.rules import reload  # noqa: F401
+        from fastfile.site.steps import rules  # noqa: F401
     if config.location is not None:
         from fastfile.server.following import asking, follower  # noqa: F401
         from fastfile.site.steps import followed  # noqa: F401

@@ -17,7 +17,7 @@ LONGEST_S = 1.5  # that second and a round trip: earlier connections have arrive
 LOOK_S = 0.1  # between queries, each of which takes the kernel about 5 ms
 _TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")  # proc_pid_net(5); systemd can hide /proc/net
 _SYN_RECV = b"03"
-_PART = 1 << 20
+_PART = 1 << 16  # the kernel gives a page at a time
 
 
 def defer(listening: socket.socket) -> None:
@@ -65,10 +65,12 @@ class Handshakes:
 
 
 def _read(table: int) -> bytes:
-    content = b""
-    while part := os.pread(table, _PART, len(content)):
-        content += part
-    return content
+    parts: list[bytes] = []
+    size = 0
+    while part := os.pread(table, _PART, size):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 def _has_handshakes(table: bytes, port: bytes) -> bool:
