@@ -118,7 +118,7 @@ cdef int fill_word(Word *word, bytes text) except -1:
 cdef int fill_tables() except -1:
     cdef int index
     fill_class(TOKEN, rules.TOKEN)
-    fill_class(TARGET_BYTE, rules.VISIBLE)
+    fill_class(TARGET_BYTE, rules.TARGET)
     fill_class(VERSION_BYTE, b" " + rules.VISIBLE)
     fill_class(VALUE_BYTE, rules.FIELD_VALUE)
     if len(FIELDS) != FIELD_KINDS or len(rules.CODINGS) != CODING_COUNT or len(FAULTS) != CHUNK_WASTE + 1:

@@ -33,7 +33,7 @@ def _end_of(allowed: bytes) -> re.Pattern[bytes]:
 
 
 END_OF_TOKEN = _end_of(rules.TOKEN)
-END_OF_TARGET = _end_of(rules.VISIBLE)
+END_OF_TARGET = _end_of(rules.TARGET)
 END_OF_VERSION = _end_of(b" " + rules.VISIBLE)
 END_OF_VALUE = _end_of(rules.FIELD_VALUE)
 

@@ -14,6 +14,8 @@ WHITESPACE = b" \t"
 VISIBLE = bytes(range(0x21, 0x7F))
 OBS_TEXT = bytes(range(0x80, 0x100))
 FIELD_VALUE = WHITESPACE + VISIBLE + OBS_TEXT  # RFC 9110 §5.5
+# RFC 9112 §3.2 allows URI characters only, but curl sends a query as it was typed.
+TARGET = VISIBLE + OBS_TEXT
 
 # The fields that the parser reads, in the order of the enum in _parser.pyx. The first four decide the framing and
 # the connection; of the others it only keeps the value.

@@ -88,6 +88,8 @@ def _split_absolute_form(target: bytes, is_secure: bool) -> tuple[bytes, bytes]:
 
 def _decode(raw_path: bytes) -> bytes:
     """Percent-decode once (RFC 3986 §2.4)."""
+    if not raw_path.isascii():  # RFC 9112 §3.2; the parser lets them pass in a query, as curl sends it
+        raise HTTPError(400, "The request target has a byte above ASCII that is not percent-encoded.")
     path = raw_path
     if b"%" in raw_path:
         first, *rest = raw_path.split(b"%")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastfile.errors import BadRequest, HTTPError
 from fastfile.http.authority import check_host, parse_host
 from fastfile.http.field_changes import FieldChanges
-from fastfile.http.target import Target, parse_target
+from fastfile.http.target import Target, encode_query, parse_target
 from fastfile.message import Deferred, Field, RequestHead, Response
 from fastfile.responder import FieldEdit, Responder
 from fastfile.site.error_pages import ErrorPages
@@ -89,8 +89,11 @@ def make_https_url(host: bytes, port: int, path: bytes) -> bytes:
 
 
 def _path_of(target: bytes) -> bytes:
-    """Return the path and query of a valid target, as they were sent, without the authority of an absolute-form."""
-    target = target.partition(b"#")[0]
+    """Return the path and query of a valid target without the authority of an absolute-form, as they were sent.
+
+    Only bytes that no URL contains are encoded.
+    """
+    target = encode_query(target.partition(b"#")[0])
     if target.startswith(b"/"):
         return target
     rest = target.partition(b"://")[2]

@@ -22,7 +22,7 @@ from fastfile.http.intermediaries.relay import (
     make_response_fields,
     make_upgrade_fields,
 )
-from fastfile.http.target import check_escapes, split_target
+from fastfile.http.target import check_escapes, encode_query, split_target
 from fastfile.message import UNKNOWN_SIZE, Deferred, Field, RequestHead, Response, ResponseHead, Source
 from fastfile.records import NamedTuple
 from fastfile.relayed import Relayed, RequestBody, Upload
@@ -194,9 +194,12 @@ def _maybe_suffix(path: bytes, prefix: list[bytes]) -> bytes | None:
 
 
 def make_target(upstream: Upstream, suffix: bytes) -> bytes:
-    """Return the target for an upstream: it begins with what was named, and with exactly one slash."""
+    """Return the target for an upstream: it begins with what was named, and with exactly one slash.
+
+    Bytes that no URL contains are encoded.
+    """
     prefix = upstream.base if upstream.strips else upstream.base + upstream.prefix
-    path, mark, query = suffix.partition(b"?")
+    path, mark, query = encode_query(suffix).partition(b"?")
     return b"/" + (prefix.encode() + path).lstrip(b"/") + mark + query
 
 

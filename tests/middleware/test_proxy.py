@@ -32,6 +32,7 @@ TARGETS = [
     (b"/api?x=/y", "a:1", b"/api?x=/y"),
     (b"/api/x/?q=1&r=%20", "a:1", b"/api/x/?q=1&r=%20"),
     (b"/api/x%2Fy", "a:1", b"/api/x%2Fy"),
+    (b"/api?q=\xc3\xa9", "a:1", b"/api?q=%C3%A9"),
     (b"/api/x//y", "a:1", b"/api/x//y"),
     (b"/api/x#fragment", "a:1", b"/api/x"),
     (b"/%61pi/x", "a:1", b"/api/x"),

@@ -134,6 +134,10 @@ def has_other_minor_version(data: bytes, ours: Reading) -> bool:
     return re.search(rb" HTTP/1[.][2-9]\r\n", data) is not None
 
 
+def has_target_above_ascii(data: bytes, ours: Reading) -> bool:
+    return not ours.target.isascii()
+
+
 def has_odd_target(data: bytes, ours: Reading) -> bool:
     return ours.target[:1] not in (b"/", b"*")
 
@@ -169,6 +173,18 @@ DIFFERENCES = [
         read_httptools,
         has_other_minor_version,
         message(b"GET / HTTP/1.2", b"Host: h"),
+    ),
+    Difference(
+        "RFC 9112 §3.2: curl sends a query as it was typed, and the handler refuses such a path; h11 refuses it",
+        read_h11,
+        has_target_above_ascii,
+        message(b"GET /?\xe9 HTTP/1.0"),
+    ),
+    Difference(
+        "RFC 9112 §3.2: curl sends a query as it was typed, and the handler refuses such a path; httptools refuses it",
+        read_httptools,
+        has_target_above_ascii,
+        message(b"GET /?\xe9 HTTP/1.0"),
     ),
     Difference(
         "RFC 9112 §3.2: the form of the target is judged with the method, by the handler; httptools wants a URL",

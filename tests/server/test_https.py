@@ -256,10 +256,10 @@ def test_plain_http_is_redirected_from_its_own_port(site: Path, pair: Pair) -> N
         assert found
         port = int(found[1])
         with plainly(port) as client:
-            client.send("/a%20b?c=%26", "GET")
+            client.connection.sendall(b"GET /a%20b?c=%26\xc3\xa9 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             response = client.receive()
             assert response.status == 308
-            assert response.fields["location"] == f"https://localhost:{server.port}/a%20b?c=%26"
+            assert response.fields["location"] == f"https://localhost:{server.port}/a%20b?c=%26%C3%A9"
             assert "strict-transport-security" not in response.fields  # RFC 6797 §7.2
             response = client.request("/.well-known/acme-challenge/token")
             assert (response.status, response.body) == (200, b"proof")

@@ -12,8 +12,8 @@ from fastfile._parser_rules import (
     FIELD_LINE_SIZE,
     HEAD_SIZE,
     REQUEST_LINE_SIZE,
+    TARGET,
     TOKEN,
-    VISIBLE,
 )
 from fastfile.errors import HTTPError
 from fastfile.message import HTTP_2, RequestHead
@@ -192,7 +192,7 @@ def _check(values: list[bytes | None]) -> tuple[bytes, bytes, bytes | None]:
         if path is not None or values[SCHEME] is not None or not authority:
             raise StreamFailure(PROTOCOL_ERROR)
         return method, authority, authority
-    if not path or not values[SCHEME] or path.translate(None, VISIBLE):
+    if not path or not values[SCHEME] or path.translate(None, TARGET):
         raise StreamFailure(PROTOCOL_ERROR)
     if not path.startswith(b"/") and not (path == b"*" and method == b"OPTIONS"):
         raise StreamFailure(PROTOCOL_ERROR)
