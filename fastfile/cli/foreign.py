@@ -16,7 +16,7 @@ _MEANINGS = {
     "use --port N, with --bind ADDR or --host": "-l --listen",
     "use --host, or --bind ADDR": "--lan --network --expose --public",
     "use --host or --bind ADDR, as with sirv; or --header 'NAME: VALUE', as with http.server": "-H",
-    "use --open": "-o --browser",
+    "use --open, or --open=/PATH": "-o --browser --startPath --start-path",
     "use --spa for an app's routes, --quiet for silence": "-s",
     "use --spa": "--single --try-files --fallback --page-fallback --history-api-fallback --historyApiFallback",
     "use --quiet": "--silent",

@@ -36,7 +36,7 @@ _site, site and others), else the current folder.
   -p, --port N         8000, or the next free one; 0 picks any
   --host               serve the local network too (-b ADDR: one address)
   --https              serve HTTPS with a local certificate
-  --open               open the browser
+  --open[=/PATH]       open the browser
   --live               reload open pages when files change
   --proxy /PATH=URL    forward a path to another server, such as your API
   --spa                serve index.html for the routes of an app

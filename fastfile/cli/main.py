@@ -197,7 +197,10 @@ def serve_given(given: dict[str, list[str]]) -> int:
 
     def on_ready(endpoints: Sequence[Endpoint], notices: Sequence[str], sandbox: str) -> None:
         if config.open:
-            notices = [*notices, *filter(None, [open_browser(config, endpoints, path)])]
+            notices = [
+                *notices,
+                *filter(None, [open_browser(config, endpoints, path if config.open == "/" else config.open)]),
+            ]
         if config.quiet:
             write(sys.stderr, "".join(f"fastfile: {printable(notice)}\n" for notice in notices))
         else:

@@ -178,6 +178,10 @@ def _parse_target(text: str) -> str:
     return _require(text, good and text.startswith("/") and "/.." not in text and text.strip("/") != "")
 
 
+def _parse_url_path(text: str) -> str:
+    return _require(text, text.isascii() and text.isprintable() and " " not in text and text[:1] == "/" != text[1:2])
+
+
 def _parse_page(text: str) -> str:
     return _require(text, not {"", ".", ".."} & set(text.split("/")) and "\0" not in text)
 
@@ -224,6 +228,7 @@ HOST = Kind("a host name or an address without a port, .NAME or *.NAME for all n
 PATH = Kind("a path", _parse_path, names_file=True)
 MODE = Kind("an octal mode such as 0660", _parse_mode)
 TARGET = Kind("a path that begins with a slash, without escapes or a query", _parse_target)
+URL_PATH = Kind("a path on the server, such as /about?tab=2, as the browser's address bar shows it", _parse_url_path)
 PAGE = Kind("the path of a page beneath the folder, without a slash before it", _parse_page)
 MOUNT = Kind("/PATH=FOLDER", _parse_mount, "=".join)
 PROXY = Kind("a network such as 10.0.0.0/8, an address, or unix", _parse_proxy)

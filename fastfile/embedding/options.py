@@ -107,7 +107,7 @@ class RunOptions(ProcessOptions, total=False):
     bind: str | None
     port: int | str | None
     host: bool | None
-    open: bool | None
+    open: bool | str | None
     strict_port: bool | None
     socket_mode: str | None
     metrics: str | None

@@ -178,6 +178,20 @@ MISTAKES = [
         '--cors (from the command line): "https://app.example" is not a folder or file; to give a value, write '
         "--cors=https://app.example",
     ),
+    (
+        ["--open", "/about"],
+        '--open (from the command line): "/about" is not a folder or file; to give a value, write --open=/about',
+    ),
+    (
+        ["--open=about"],
+        "--open (from the command line): expected a path on the server, such as /about?tab=2, as the browser's address "
+        'bar shows it, got "about"',
+    ),
+    (
+        ["--open=//evil.example/"],
+        "--open (from the command line): expected a path on the server, such as /about?tab=2, as the browser's address "
+        'bar shows it, got "//evil.example/"',
+    ),
     (["--port"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
     (["-p"], "--port (from the command line): expected a number from 0 to 65535, got nothing"),
     (["--port", "-1"], '--port (from the command line): expected a number from 0 to 65535, got "-1"'),

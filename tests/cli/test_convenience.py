@@ -85,6 +85,21 @@ def test_the_browser_is_opened_at_the_page_that_is_served(site: Path) -> None:
 
 
 @as_nobody
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        (["--open=/about?a=b#c"], "/about?a=b#c"),
+        (["--base", "/app", "--open"], "/app/"),
+        (["--base", "/app", "--open=/app/x"], "/app/x"),
+    ],
+)
+def test_it_is_opened_at_the_path_that_was_given(options: list[str], path: str, site: Path) -> None:
+    browser = Browser(site.parent)
+    with ServerProcess([*options, "."], browser.environ, str(site), ("-c", AS_NOBODY)) as server:
+        assert browser.opened() == f"http://localhost:{server.port}{path}"
+
+
+@as_nobody
 def test_it_is_opened_once_and_not_at_a_reload(site: Path) -> None:
     browser = Browser(site.parent)
     with ServerProcess(["--open", "."], browser.environ, str(site), ("-c", AS_NOBODY)) as server:

@@ -26,11 +26,11 @@ def test_dev_is_short_for_some_options_which_others_override(tmp_path: Path) -> 
         for line in print_config("dev", folder=tmp_path).splitlines()
         if "=" in line
     }
-    expected = {"live": "true", "open": "true", "host": "false", "workers": "1", "log-format": '"pretty"'}
+    expected = {"live": "true", "open": '"/"', "host": "false", "workers": "1", "log-format": '"pretty"'}
     assert {name: values[name] for name in expected} == expected
     assert values["port"] == "4000"
     other = print_config("dev", "--no-open", "--host", folder=tmp_path)
-    assert "open = false" in other
+    assert "# open is not set" in other
     assert "host = true" in other
 
 

@@ -14,6 +14,7 @@ from fastfile.config.values import (
     PATH,
     PROXY,
     SWITCH,
+    URL_PATH,
     WORKERS,
     choice,
     number,
@@ -39,7 +40,12 @@ class ListenOptions(OptionGroup):
     host: bool = option(
         SWITCH, default=False, help="Listen on all interfaces, for the local network. --host=ADDR is --bind ADDR."
     )
-    open: bool = option(SWITCH, default=False, help="Open the browser when the server is ready.")
+    open: str | None = option(
+        URL_PATH,
+        metavar="/PATH",
+        bare="/",
+        help="Open the browser when the server is ready, at the home page or at =/PATH.",
+    )
     http: Literal["auto", "1", "2"] = option(
         choice("auto", "1", "2"),
         default="auto",
