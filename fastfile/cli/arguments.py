@@ -187,8 +187,11 @@ def _is_number(word: str) -> bool:
 
 
 def _refuse_words(usage: Usage, words: Sequence[str]) -> ConfigError:
-    """Make the error for more than one folder: the first may be a misspelled command."""
-    meant = "" if os.path.exists(words[0]) else closest(words[0], usage.commands)
+    """Make the error for more than one folder: the first may be a misspelled command, or one behind options."""
+    if words[0] in usage.commands and not os.path.exists(words[0]):
+        meant = f"; write a command before all options: fastfile {words[0]}"
+    else:
+        meant = "" if os.path.exists(words[0]) else closest(words[0], usage.commands)
     given = " and ".join(f'"{printable(word)}"' for word in words)
     return ConfigError("DIR", COMMAND_LINE, f"expected one folder, got {given}{meant}")
 

@@ -161,6 +161,11 @@ MISTAKES = [
     (["a", "-d", "b"], 'DIR (from the command line): expected one folder, got "b" and "a"'),
     (["deev", "a"], 'DIR (from the command line): expected one folder, got "deev" and "a"; did you mean dev?'),
     (
+        ["--quiet", "releases", "file:///a"],
+        'DIR (from the command line): expected one folder, got "releases" and "file:///a"; write a command before all '
+        "options: fastfile releases",
+    ),
+    (
         ["explan", "/a", "b"],
         'DIR (from the command line): expected one folder, got "explan" and "/a" and "b"; did you mean explain?',
     ),
