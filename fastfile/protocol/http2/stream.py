@@ -53,7 +53,8 @@ class Stream:
         self._expected = -1 if is_complete or head.field(b"content-length") is None else head.content_length
         self.urgency = URGENCY
         self.is_incremental = self.is_ranked = False
-        priority = head.field(b"priority") if b"priority:" in head.field_lines else None
+        # find(): for bytes in bytes, CPython first makes and drops a TypeError, 2,000 instructions.
+        priority = head.field(b"priority") if head.field_lines.find(b"priority:") >= 0 else None
         if priority is not None:
             urgency, is_incremental = parse_priority(priority)
             self.rank(urgency, is_incremental)

