@@ -344,6 +344,9 @@ OPTIONS = [
     ),
     ("one that is none at this host", {"d/404.html": RELATIVE, "d/a.png": ""}, {"as_": "netlify"}, []),
     ("one with a base", {"404.html": ABSOLUTE, "a.png": ""}, {}, []),
+    ("an app without its page", {"a.js": ""}, {"spa": HTML}, ["index.html:0 error missing-page"]),
+    ("an app with another page", {HTML: "", "app/b.html": ""}, {"spa": "app/b.html"}, []),
+    ("an app without its other page", {HTML: ""}, {"spa": "b.html"}, ["b.html:0 error missing-page"]),
     ("an app has any route", {HTML: "<a href=/deep/route>"}, {"spa": "index.html"}, []),
     (
         "and not any script",

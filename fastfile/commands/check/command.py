@@ -14,7 +14,7 @@ from fastfile.application import MountPoint, read_rules, say_nothing
 from fastfile.cli.arguments import HELP, Usage, make_help, parse_arguments
 from fastfile.clock import Clock
 from fastfile.commands.check import manifest
-from fastfile.commands.check.files import check_caching, check_names, check_variants
+from fastfile.commands.check.files import check_caching, check_fallback, check_names, check_variants
 from fastfile.commands.check.findings import Finding, make_json, make_report, show_path
 from fastfile.commands.check.inventory import Tree, take_inventory
 from fastfile.commands.check.links import MAX_SIZE, ORIGIN, Links, check_relative, field_of
@@ -105,6 +105,7 @@ class Check:
 
     def run(self) -> list[Finding]:
         """Return the findings, in the order of the files and lines."""
+        self._findings += check_fallback(self._trees[0], self._config.spa)
         for point, tree in zip(self._explainer.mount_points, self._trees, strict=True):
             self._check_rules(point, tree)
             self._findings += check_names(tree)

@@ -15,6 +15,7 @@ from fastfile.http.content.media_types import is_compressible, media_type
 from fastfile.http.content.stored_coding import SUFFIXES
 from fastfile.storage.metadata import has_no_date
 from fastfile.storage.variants import is_older
+from fastfile.terminal import printable
 
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
 _LEAST = 1024  # bytes: smaller files are not worth compressing
@@ -31,6 +32,14 @@ def check_names(tree: Tree) -> Iterator[Finding]:
     for path, error in tree.failures:
         name = tree.shown + show_path(path or b".")
         yield Finding(name, 0, "warning", "unreadable", f"the folder cannot be read: {error.strerror}")
+
+
+def check_fallback(tree: Tree, page: str | None) -> Iterator[Finding]:
+    """Yield a finding if the page of --spa does not exist: then every route of the app is 404."""
+    if page is not None and tree.root.only is None and os.fsencode(page) not in tree.files:
+        yield Finding(
+            tree.shown + printable(page), 0, "error", "missing-page", "--spa serves this page: it does not exist"
+        )
 
 
 def check_variants(tree: Tree) -> Iterator[Finding]:
