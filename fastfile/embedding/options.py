@@ -106,7 +106,7 @@ class RunOptions(ProcessOptions, total=False):
     watch_poll: bool | None
     bind: str | None
     port: int | str | None
-    host: bool | None
+    host: bool | str | None
     open: bool | str | None
     strict_port: bool | None
     socket_mode: str | None

@@ -14,7 +14,7 @@ from fastfile.embedding.files import logger
 from fastfile.embedding.options import ProcessOptions
 from fastfile.embedding.request_log import Request
 from fastfile.embedding.running import RunningServer, check_host
-from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory
+from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory, name_port
 from fastfile.errors import StartError
 
 GRACE_S = 0.2  # a program that stops its server does not wait for clients; the command gives more
@@ -39,7 +39,7 @@ class ProcessServer(RunningServer):
         check_host(host, source)
         texts = make_texts(options, ProcessOptions.__annotations__, source)
         texts["directory"] = name_directory(directory, source)
-        texts |= {"bind": [host], "port": [str(port)]}
+        texts |= {"bind": [host], "port": name_port(port, source)}
         config, root_path = find_root(make_config(texts, source, grace=GRACE_S))
         super().__init__(config, root_path, config.bind.strip("[]"), config.port)
         self._texts = {**texts, "directory": [root_path], "grace": [str(config.grace)]}

@@ -78,7 +78,7 @@ class RequestLog:
             return list(self._requests)[-new:] if new else []
 
     def find(self, path: str, *, method: str | None = None, status: int | None = None) -> list[Request]:
-        """Return the requests for a decoded path; if it has a query, for that target."""
+        """Return the requests for a decoded path, which may lack its first slash; with a query, for that target."""
         return [request for request in self if _matches(request, path, method, status)]
 
     def assert_requested(
@@ -191,6 +191,7 @@ def make_request(head: RequestHead, status: int) -> Request:
 
 
 def _matches(request: Request, path: str, method: str | None, status: int | None) -> bool:
+    path = path if path.startswith(("/", "*")) or "://" in path else f"/{path}"
     is_there = request.target == path if "?" in path else request.path == path
     return is_there and method in (None, request.method) and status in (None, request.status)
 

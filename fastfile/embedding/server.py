@@ -20,7 +20,15 @@ from fastfile.embedding.files import logger, report_failure
 from fastfile.embedding.options import ServerOptions
 from fastfile.embedding.request_log import Recorder, Request
 from fastfile.embedding.running import RunningServer, check_host
-from fastfile.embedding.settings import Directory, find_root, make_config, make_texts, name_directory, spare_descriptors
+from fastfile.embedding.settings import (
+    Directory,
+    find_root,
+    make_config,
+    make_texts,
+    name_directory,
+    name_port,
+    spare_descriptors,
+)
 from fastfile.errors import StartError
 from fastfile.server.log.complaints import Complaints
 from fastfile.server.net.clients import Clients
@@ -53,7 +61,7 @@ class Server(RunningServer):
         check_host(host, source)
         texts = make_texts(options, ServerOptions.__annotations__, source)
         texts["directory"] = name_directory(directory, source)
-        config, root_path = find_root(make_config({**texts, "bind": [host], "port": [str(port)]}, source))
+        config, root_path = find_root(make_config({**texts, "bind": [host], "port": name_port(port, source)}, source))
         super().__init__(config, root_path, config.bind.strip("[]"), config.port)
         self._engine: Engine | None = None
 

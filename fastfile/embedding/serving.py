@@ -44,6 +44,10 @@ def run(directory: Directory | None = None, **options: Unpack[RunOptions]) -> in
         raise RuntimeError("fastfile.run() handles signals: call it in the main thread, or use fastfile.serve()")
     from fastfile.cli.main import serve_given
 
+    host = options.get("host")
+    if isinstance(host, str) and host not in ("true", "false") and "bind" not in options:  # an address, as for serve()
+        del options["host"]
+        options["bind"] = host
     texts = make_texts(options, RunOptions.__annotations__, "run()")
     if directory is not None:
         texts["directory"] = name_directory(directory, "run()")

@@ -32,6 +32,29 @@ _TAKERS = (
 )
 
 
+# Keywords of Starlette, whitenoise, servestatic and aiohttp, by what to use instead (docs/migration.md).
+_FOREIGN = {
+    "html": "not needed: the index.html of a folder is served",
+    "packages": "give the folder of the package",
+    "check_dir": "not needed: a missing folder raises StartError",
+    "autorefresh": "not needed: the next request sees a change of the folder",
+    "use_finders": "not needed: the runserver of Django serves the sources",
+    "root": "give the folder as the first argument",
+    "static_prefix": "use prefix",
+    "index_file": "use index",
+    "max_age": 'use cache_control="max-age=60"',
+    "mimetypes": "use mime",
+    "charset": "not needed: text is UTF-8",
+    "allow_all_origins": "use cors=True",
+    "add_headers_function": "use header, or a _headers file",
+    "immutable_file_test": "use immutable, a regular expression",
+    "show_index": "use listing=True",
+    "append_version": "not needed: names with a hash are immutable",
+    "bind_address": "use host",
+    "address": "use host",
+}
+
+
 def make_texts(options: Mapping[str, object], allowed: Iterable[str], source: str) -> dict[str, list[str]]:
     """Return the texts of each option that is set; None counts as not set.
 
@@ -42,9 +65,8 @@ def make_texts(options: Mapping[str, object], allowed: Iterable[str], source: st
     texts: dict[str, list[str]] = {}
     for name, value in options.items():
         if name not in BY_NAME:
-            raise ConfigError(
-                printable(name), source, "no such option" + (closest(name, names) or closest(name, BY_NAME))
-            )
+            hint = f"; {_FOREIGN[name]}" if name in _FOREIGN else closest(name, names) or closest(name, BY_NAME)
+            raise ConfigError(printable(name), source, f"no such option{hint}")
         option = BY_NAME[name]
         if name not in names:
             takers = " and ".join(taker for taker, taken in _TAKERS if name in taken)
@@ -83,6 +105,11 @@ def spare_descriptors(config: Config) -> Config:
 def name_directory(directory: Directory, source: str) -> list[str]:
     """Return the folder as the text of its option. Raises ConfigError."""
     return _make_option_texts(BY_NAME["directory"], directory, source)
+
+
+def name_port(port: object, source: str) -> list[str]:
+    """Return the port as the text of its option. Raises ConfigError."""
+    return _make_option_texts(BY_NAME["port"], port, source)
 
 
 def _make_option_texts(option: Option, value: object, source: str) -> list[str]:

@@ -138,6 +138,9 @@ def test_every_request_is_in_the_log_before_its_response_arrives(site: Path) -> 
             assert server.requests[-1].path == f"/missing {number}"
         request = server.requests.assert_requested("/missing 7", method="GET", status=404, count=1)
         assert request.query == "q=1"
+        assert server.requests.find("missing 7") == server.requests.find("missing%207?q=1") == [request]
+        with pytest.raises(AssertionError, match="missing 7 was requested"):
+            server.requests.assert_not_requested("missing 7")
         assert request.headers["host"] == f"127.0.0.1:{server.port}"
         assert len(server.requests) == 200
         with pytest.raises(AssertionError, match="GET /missing%207"):
@@ -197,6 +200,7 @@ def test_an_option_for_https_and_forwarding_makes_a_server_of_processes(site: Pa
         (Server, {"log_file": "x"}, "--log-file (from Server()): has no effect here: it is for fastfile.run"),
         (Server, {"trusted_proxy": ["10.0.0.0/8"]}, "--trusted-proxy (from Server()): has no effect here"),
         (Server, {"host": "unix:/x"}, "--bind (from Server()): "),
+        (Server, {"port": None}, "--port (from Server()): expected a number from 0 to 65535, got an object of type"),
         (Server, {"port": 70000}, "--port (from Server()): expected a number from 0 to 65535"),
         (ProcessServer, {"open": True}, "--open (from ProcessServer()): has no effect here"),
         (ProcessServer, {"workers": "many"}, "--workers (from ProcessServer()): expected auto or a number"),
@@ -356,7 +360,7 @@ import fastfile
 def state():
     return [signal.getsignal(n) for n in sorted(signal.valid_signals())], signal.pthread_sigmask(signal.SIG_BLOCK, ())
 before = state()
-print(fastfile.run(sys.argv[1], port=0, workers=2, bind="127.0.0.1", grace=0))
+print(fastfile.run(sys.argv[1], port=0, workers=2, host="127.0.0.1", grace=0))
 assert state() == before and gc.get_freeze_count() == 0
 try:
     fastfile.run(sys.argv[1], workers="none")
@@ -379,6 +383,7 @@ def test_run_serves_as_the_command_does_until_it_is_told_to_stop(site: Path) -> 
     ) as process:
         assert process.stdout is not None
         url = next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
+        assert url.startswith("http://127.0.0.1:")
         assert fetch(url) == b"home"
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read().splitlines()

@@ -60,6 +60,8 @@ WRONG = [
     ({"index": 3.5j}, "got an object of type complex"),
     ({"auth_file": b"bytes"}, "got an object of type bytes"),
     ({"clean_url": True}, "clean_url (from StaticFiles()): no such option; did you mean clean_urls?"),
+    ({"html": True}, "html (from StaticFiles()): no such option; not needed: the index.html of a folder is served"),
+    ({"max_age": 60}, 'max_age (from StaticFiles()): no such option; use cache_control="max-age=60"'),
     ({"worker": 2}, "worker (from StaticFiles()): no such option; did you mean workers?"),
     ({"workers": 2}, "--workers (from StaticFiles()): has no effect here: it is for fastfile.ProcessServer and fast"),
     ({"port": 80}, "--port (from StaticFiles()): has no effect here: it is for fastfile.run"),

@@ -77,6 +77,8 @@ def annotation(option: Option, type_: object) -> str:
     if typing.get_origin(type_) is typing.Literal:
         words = ", ".join(f'"{word}"' for word in plain)
         return f"Literal[{words}] | None"
+    if option.name == "host":
+        return "bool | str | None"  # an address too, as for the servers
     one = type_ if isinstance(type_, type) else plain[0]
     name = {bool: "bool", int: "int | str", float: "float | str", str: "str"}[one]
     if option.kind.names_file:
