@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import ssl
 import subprocess
 import sys
@@ -200,6 +202,39 @@ def test_what_s3_never_sends_is_an_error_of_one_line(
     assert SECRET not in line
     assert "\n" not in line
     assert server.sent < 64 * MIB  # buffers of sockets and of the library
+
+
+LIST_WITH_LITTLE_ROOM = """
+import resource
+import fastfile.releases.s3.store as module
+from fastfile.releases.location import Location
+module._LISTING_ROOM = 512 << 20
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+list(module.S3Store(Location("s3", "bucket", "site")).list("blobs/"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_page_of_a_listing_without_an_end_does_not_fill_the_memory(
+    serve: Callable[[Response, float], tuple[HostileServer, Store]],
+) -> None:
+    """obstore reads a page whole: Rust ends the process when there is no more room."""
+
+    def list_without_end(handler: Handler) -> None:
+        handler.respond(200, **{"Transfer-Encoding": "chunked", "Content-Length": ENDLESS})
+        handler.send_endlessly(b"100000\r\n" + bytes(MIB) + b"\r\n")
+
+    server, _ = serve(list_without_end, 120.0)
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_WITH_LITTLE_ROOM],
+        env=clean_environment() | {name: os.environ[name] for name in os.environ if name.startswith("AWS_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGABRT, done.stderr
+    assert "memory allocation of " in done.stderr
+    assert server.sent < 1024 * MIB
 
 
 def test_a_store_that_sends_a_byte_now_and_then_is_given_up(

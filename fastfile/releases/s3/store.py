@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
 from typing import Any, BinaryIO, TypeVar
@@ -28,6 +30,7 @@ _PART = 8 * MIB
 _MAX_PARTS = 9000  # of 10,000 in S3
 _MAX_PAUSE_S = 3.0
 _MAX_LISTED = 2_000_000  # objects below one prefix: ten times the files of the largest release
+_LISTING_ROOM = 2 << 30  # bytes: four times what that many objects take
 
 
 class Limits(NamedTuple):
@@ -42,6 +45,27 @@ class Limits(NamedTuple):
     large_request_s: float = 130
     large_call_s: float = 300
     bytes_per_s: int = 128 * 1024
+
+
+@contextmanager
+def _limit_memory(room: int) -> Iterator[None]:
+    """Let this process allocate at most ``room`` bytes more, on Linux.
+
+    obstore reads a page of a listing whole, and has no limit for its size. A page without an end makes Rust abort the
+    process, instead of filling the machine's memory until the timeout.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY or not os.path.exists("/proc/self/statm"):
+        yield
+        return
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        data = int(statm.read().split()[5]) * resource.getpagesize()  # proc_pid_statm(5)
+    limit = data + room if hard == resource.RLIM_INFINITY else min(data + room, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 class S3Store:
@@ -137,7 +161,8 @@ class S3Store:
                 found += [Listed(one["path"], one["size"], one["last_modified"].timestamp()) for one in page]
             return found
 
-        return iter(self._call(f"list {prefix}", run, True))
+        with _limit_memory(_LISTING_ROOM):
+            return iter(self._call(f"list {prefix}", run, True))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects."""
