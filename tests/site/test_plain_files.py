@@ -100,11 +100,24 @@ def settle(folder: Path) -> None:
         os.sched_yield()
 
 
+class StillClock(Clock):
+    """A clock that stands still where a test says so. The calls that read the time cannot be replaced if compiled."""
+
+    second: int | None = None
+    monotonic: float | None = None
+
+    def begin_batch(self) -> None:
+        super().begin_batch()
+        if self.second is not None:
+            self.wall_s = self.second
+        if self.monotonic is not None:
+            self.monotonic_s = self.monotonic
+
+
 @pytest.fixture
 def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test take place in one second: at the first request of a second, the steps look for new rules."""
-    now_s = time.time()
-    monkeypatch.setattr("fastfile.clock.time", lambda: now_s)
+    monkeypatch.setattr(StillClock, "second", int(time.time()))
 
 
 @pytest.fixture
@@ -112,7 +125,7 @@ def make(folder: Path) -> Iterator[Callable[..., tuple[Handler, Clock]]]:
     roots = []
 
     def make(**options: object) -> tuple[Handler, Clock]:
-        config, clock = Config(**options), Clock()  # type: ignore[arg-type]
+        config, clock = Config(**options), StillClock()  # type: ignore[arg-type]
         mount_points = open_roots(config, os.fsencode(folder))
         roots.extend(point.root for point in mount_points)
         handler = make_application(config, mount_points, clock, failures.append)
@@ -261,7 +274,7 @@ def test_a_replaced_root_is_seen_in_the_next_batch(tmp_path: Path) -> None:
     current = tmp_path / "current"
     current.symlink_to("one")
     settle(tmp_path)
-    clock = Clock()
+    clock = StillClock()
     config = Config()
     mount_points = open_roots(config, os.fsencode(current))
     handler = make_application(config, mount_points, clock, lambda error: None)
@@ -324,7 +337,7 @@ def test_what_appears_where_nothing_was_is_seen_in_the_next_batch(
 ) -> None:
     (tmp_path / "in").mkdir()
     settle(tmp_path)
-    clock, config = Clock(), Config(allowed_host=("*",))
+    clock, config = StillClock(), Config(allowed_host=("*",))
     mount_points = open_roots(config, os.fsencode(tmp_path))
     handler = make_application(config, mount_points, clock, lambda error: None)
     ask(handler, clock, "/robots.txt")
@@ -354,7 +367,7 @@ def test_a_page_for_absences_is_found_the_short_way_and_its_change_is_seen(
     outer.write_text("outer")
     inner.write_text("inner")
     settle(tmp_path)
-    clock, config = Clock(), Config(allowed_host=("*",))
+    clock, config = StillClock(), Config(allowed_host=("*",))
     mount_points = open_roots(config, os.fsencode(tmp_path))
     handler = make_application(config, mount_points, clock, lambda error: None)
     ask(handler, clock, "/robots.txt")
@@ -377,7 +390,7 @@ def test_the_searches_for_hints_in_one_second_are_limited(
     handler, clock = make()
     said = []
     for number in range(8):
-        monkeypatch.setattr("fastfile.clock.monotonic", lambda second=number // 4: 1000.25 + second)
+        monkeypatch.setattr(StillClock, "monotonic", 1000.25 + number // 4)
         clock.begin_batch()
         response = handler.respond(RequestHead(b"GET", b"/nothing-%d" % number, 1, 0, authority=b"localhost"))
         assert isinstance(response, Response)
@@ -429,7 +442,7 @@ def test_a_change_of_a_file_in_an_open_folder_is_seen_in_the_next_batch(
     file.parent.mkdir()
     file.write_text("one")
     settle(tmp_path)
-    clock, config = Clock(), Config()
+    clock, config = StillClock(), Config()
     mount_points = open_roots(config, os.fsencode(tmp_path))
     handler = make_application(config, mount_points, clock, lambda error: None)
     ask(handler, clock, "/robots.txt")
@@ -466,7 +479,7 @@ def test_few_folders_are_held_open_and_those_that_changed_make_room(
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "a.txt").write_text("one")
     settle(tmp_path)
-    clock, config = Clock(), Config()
+    clock, config = StillClock(), Config()
     mount_points = open_roots(config, os.fsencode(tmp_path))
     handler = make_application(config, mount_points, clock, lambda error: None)
     ask(handler, clock, "/robots.txt")
@@ -477,8 +490,7 @@ def test_few_folders_are_held_open_and_those_that_changed_make_room(
     for name in held:
         (tmp_path / name / "b.txt").write_text("two")
     settle(tmp_path)
-    now_s = time.time()
-    monkeypatch.setattr("fastfile.clock.time", lambda: now_s + 2)
+    monkeypatch.setattr(StillClock, "second", int(time.time()) + 2)
     ask(handler, clock, "/nothing")  # the steps look for new rules
     assert ask(handler, clock, "/5/a.txt").parts == (b"one",)
     assert open_folders_in(tmp_path) == {"5"}
