@@ -185,6 +185,30 @@ def test_a_client_that_goes_on_with_nonsense_is_refused(name: str, begin: Begin,
         talk.hear(Records(tmp_path / "keys", "CLIENT_HANDSHAKE_TRAFFIC_SECRET").make(*SECOND[name]))
 
 
+SECOND_1_2 = {
+    "a certificate": plain(HANDSHAKE, message(11, b"\0\0\0")),
+    "a proof of a certificate": plain(HANDSHAKE, message(15, bytes(8))),
+    "another hello": plain(HANDSHAKE, message(1, bytes(200))),
+    "an end": plain(HANDSHAKE, message(20, bytes(12))),
+    "new keys too early (CVE-2014-0224)": plain(CHANGE_CIPHER_SPEC, b"\1"),
+    "a point that is on no curve": plain(HANDSHAKE, message(16, b"\x41\4" + bytes(64))),
+    "a point beyond its message": plain(HANDSHAKE, message(16, b"\xff\4" + bytes(9))),
+    "no point": plain(HANDSHAKE, message(16)),
+    "content": plain(APPLICATION_DATA, b"GET / HTTP/1.1\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", SECOND_1_2)
+def test_a_client_of_tls_1_2_that_goes_on_with_nonsense_is_refused(name: str, begin: Begin, pair: Pair) -> None:
+    client = pair.client()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    talk = begin(client)
+    talk.hear(talk.speak())
+    assert talk.answer
+    with pytest.raises(ssl.SSLError):
+        talk.hear(SECOND_1_2[name])
+
+
 LATER = {
     "a hello": (HANDSHAKE, message(1, bytes(200))),
     "a certificate": (HANDSHAKE, message(11, b"\0\0\0\0")),
