@@ -236,7 +236,8 @@ def test_a_tls_handshake_is_named_to_the_client_and_to_the_operator(server: InPr
         received = client.connection.recv(65536)
         assert received.startswith(b"HTTP/1.1 400 ")
         assert b"TLS handshake" in received
-    assert any(text.endswith("got a TLS handshake on a plain HTTP port from 127.0.0.1") for text in server.said)
+    expected = "got a TLS handshake on a plain HTTP port from 127.0.0.1: use http:// there, or start with --https"
+    assert any(text.endswith(expected) for text in server.said)
 
 
 @pytest.mark.parametrize(

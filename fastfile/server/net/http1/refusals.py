@@ -41,5 +41,6 @@ class Refusals(Output):
         if reader.is_at_tls():
             error = BadRequest(400, "This is a TLS handshake, and this port speaks plain HTTP: use http://.")
             peer = format_address(self._transport.peer)
-            self._service.observers.complaints.complain("tls", f"got a TLS handshake on a plain HTTP port from {peer}")
+            text = f"got a TLS handshake on a plain HTTP port from {peer}: use http:// there, or start with --https"
+            self._service.observers.complaints.complain("tls", text)
         self._refuse(error, reader, reader.is_at_head_request())
