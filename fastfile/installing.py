@@ -18,17 +18,24 @@ def install_command(packages: Sequence[str], environ: Mapping[str, str] = os.env
     """Return the command for a shell."""
     prefix = sys.prefix
     if os.path.exists(os.path.join(prefix, "pipx_metadata.json")):
-        return join(["pipx", "inject", os.path.basename(prefix), *packages])
+        parent, name = os.path.split(prefix)
+        if os.path.basename(parent) == "venvs":  # else one that `pipx run` keeps for some days
+            return join(["pipx", "inject", name, *packages])
+        return _with("pipx run", packages)
     if _is_made_by_uv(prefix) and find_spec("pip") is None:
         # uv names itself to the programs that it starts; uvx and `uv tool` set no VIRTUAL_ENV, as `uv run` does.
         is_tool = os.path.exists(os.path.join(prefix, "uv-receipt.toml"))
         if environ.get("UV") and not is_tool and environ.get("VIRTUAL_ENV") != prefix:
-            return join(["uvx", *(word for package in packages for word in ("--with", package))]) + " …"
+            return _with("uvx", packages)
         return join(["uv", "pip", "install", "--python", prefix, *packages])
     pip = shutil.which("pip", path=environ.get("PATH"))
     if pip is not None and os.path.dirname(pip) == os.path.dirname(sys.executable):
         return join(["pip", "install", *packages])
     return join([sys.executable or "python3", "-m", "pip", "install", *packages])
+
+
+def _with(command: str, packages: Sequence[str]) -> str:
+    return " ".join([command, *(f"--with {package}" for package in packages), "…"])
 
 
 def _is_made_by_uv(prefix: str) -> bool:

@@ -18,7 +18,7 @@ TIMEOUT_S = 60
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a virtual environment without pip, as uv makes them."""
-    folder = tmp_path_factory.mktemp("environments") / "fast file"
+    folder = tmp_path_factory.mktemp("environments") / "venvs" / "fast file"
     venv.create(folder)
     return folder
 
@@ -58,6 +58,12 @@ MARKERS = [
         "uv pip install --python '{}' segno Brotli",
     ),
 ]
+
+
+def test_an_environment_of_pipx_run_has_no_name(tmp_path: Path) -> None:
+    venv.create(tmp_path / "1a9611a0")
+    (tmp_path / "1a9611a0" / "pipx_metadata.json").touch()
+    assert ask(tmp_path / "1a9611a0").endswith("; run: pipx run --with segno --with Brotli …")
 
 
 @pytest.mark.parametrize(("files", "variables", "expected"), MARKERS)
