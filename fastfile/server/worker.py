@@ -163,7 +163,8 @@ class Worker:
             services.append(self._make_redirecting(config, sockets.port))
             listeners += [self._listen(services[-1], each, connections) for each in sockets.redirecting]
         if meter is not None:
-            answering = meter.make_handler(metrics_hosts(config), self._tell_metrics, self._asker)
+            expires_s = None if contexts is None else contexts.expires_s
+            answering = meter.make_handler(metrics_hosts(config), self._tell_metrics, self._asker, expires_s)
             observers = Observers(self._observers.complaints)
             services.append(Service(config, answering, self._clock, self._poller, self._clients, observers))
             listeners.append(self._listen(services[-1], meter.listening, connections + 1))

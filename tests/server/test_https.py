@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.activation import activate, serve_given
@@ -49,6 +50,12 @@ def serial(client: RawClient) -> bytes:
     shown = client.connection.getpeercert(binary_form=True)
     assert shown
     return shown
+
+
+def server_certificate(client: RawClient) -> dict[str, Any]:
+    """Return the fields of the certificate that a server has shown."""
+    assert isinstance(client.connection, ssl.SSLSocket)
+    return dict(client.connection.getpeercert() or {})
 
 
 def der(pair: Pair) -> bytes:
@@ -306,7 +313,11 @@ def test_metrics_and_unix_sockets_stay_plain(site: Path, pair: Pair, tmp_path: P
         found = re.search(r"metrics: /metrics at 127.0.0.1:(\d+)", server.stdout)
         assert found
         with plainly(int(found[1])) as scraper:
-            assert b"fastfile_requests_total" in scraper.request("/metrics").body
+            text = scraper.request("/metrics").body.decode()
+            assert "fastfile_requests_total" in text
+            (expires,) = re.findall(r"^fastfile_certificate_expiry_timestamp_seconds (\d+)$", text, re.MULTILINE)
+            shown = server_certificate(client)["notAfter"]
+            assert int(expires) == ssl.cert_time_to_seconds(shown)
     path = os.fspath(tmp_path / "socket")
     with ServerProcess([str(site), "--bind", f"unix:{path}", *pair.options()]) as server:
         assert "--tls-cert has no effect: a Unix socket speaks plain HTTP" in server.stdout

@@ -612,6 +612,7 @@ def test_each_metric_is_in_its_page_of_the_docs_and_each_of_the_page_exists(fold
     with ServerProcess([*scraper.args, str(folder)]):
         sent = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in scraper.scrape()}
     # Those of a server of releases, which has a store (tests/server/following).
+    sent.add("fastfile_certificate_expiry_timestamp_seconds")  # of HTTPS: tests/server/test_https.py
     sent |= {f"fastfile_{name}" for name in re.findall(r'"((?:release|store)_\w+)"', getsource(Asker.make_metrics))}
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == sent
     dashboard = json.loads((Path(__file__).parents[2] / "deploy" / "grafana.json").read_text())

@@ -160,10 +160,14 @@ class Meter(NamedTuple):
     page: int
 
     def make_handler(
-        self, hosts: tuple[bytes, ...], refresh: Callable[[], None], asker: Asker | None = None
+        self,
+        hosts: tuple[bytes, ...],
+        refresh: Callable[[], None],
+        asker: Asker | None = None,
+        expires_s: float | None = None,
     ) -> MetricsHandler:
         """Return the handler of the listener."""
-        return MetricsHandler(self.board, hosts, refresh, asker)
+        return MetricsHandler(self.board, hosts, refresh, asker, expires_s)
 
 
 class Metering(NamedTuple):
@@ -181,13 +185,19 @@ class MetricsHandler(Responder):
     """Responds on the listener of --metrics. ``refresh`` updates the numbers of this worker.
 
     ``hosts``: the accepted host names, in addition to loopback names and IP addresses (DNS rebinding). ``asker`` knows
-    the follower, if there is one.
+    the follower, if there is one. ``expires_s`` is when a certificate expires, if there is one.
     """
 
     def __init__(
-        self, board: Board, hosts: tuple[bytes, ...], refresh: Callable[[], None], asker: Asker | None = None
+        self,
+        board: Board,
+        hosts: tuple[bytes, ...],
+        refresh: Callable[[], None],
+        asker: Asker | None = None,
+        expires_s: float | None = None,
     ) -> None:
         self._asker = asker
+        self._expires_s = expires_s
         self._board = board
         self._hosts = hosts
         self._refresh = refresh
@@ -209,6 +219,8 @@ class MetricsHandler(Responder):
         self._refresh()
         fields = (CONTENT_TYPE, NO_CACHE, NO_SNIFFING)
         text = make_text(self._board.totals()) + (b"" if self._asker is None else self._asker.make_metrics())
+        if self._expires_s is not None:
+            text += make_expiry(self._expires_s)
         response = make_response(200, fields, text)
         return make_bodiless(response) if head.method == b"HEAD" else response
 
@@ -240,6 +252,13 @@ def make_text(totals: list[int]) -> bytes:
         value = totals[slot] if unit == 1 else totals[slot] / unit
         lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
     return "\n".join(lines).encode() + b"\n"
+
+
+def make_expiry(expires_s: float) -> bytes:
+    """Return the metric of certificates."""
+    name = "certificate_expiry_timestamp_seconds"
+    lines = _family(name, "gauge", "When the first of the certificates in use expires.")
+    return "\n".join([*lines, f"fastfile_{name} {expires_s:.0f}\n"]).encode()
 
 
 def _histogram(totals: list[int]) -> list[str]:

@@ -52,6 +52,11 @@ class Contexts:
     local: LocalCertificate | None = None  # of --https
     stamps: tuple[Stamp, ...] = ()  # of the files, from before they were read
 
+    @property
+    def expires_s(self) -> float:
+        """When the first of the certificates expires."""
+        return min(certificate.expires_s for certificate in self.certificates)
+
     def of(self, context: ssl.SSLContext) -> Certificate:
         """Return the certificate of the context of a finished handshake."""
         for certificate in self.certificates:
