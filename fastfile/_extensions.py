@@ -30,8 +30,6 @@ COMPILED_SOURCES = (
     "protocol.http2.sender",
     "protocol.http2.control",
     "protocol.http2.session",
-    "http.fields",
-    "http.conditional",
     "http.ranges",
     "site.error_pages",
     "site.entry",
