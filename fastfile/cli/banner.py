@@ -18,7 +18,11 @@ _MARGIN = 2
 
 
 class Facts(NamedTuple):
-    """The content of the banner. ``lan`` has the addresses behind a wildcard; ``path`` is the path of the content."""
+    """The content of the banner.
+
+    ``lan`` has the addresses behind a wildcard; ``path`` is the path of the content; ``proxies`` are forwarded paths
+    and the URLs of their upstreams.
+    """
 
     root_path: str
     endpoints: Sequence[Endpoint]
@@ -30,6 +34,7 @@ class Facts(NamedTuple):
     files: Sequence[str] = ()
     sandbox: str = ""
     path: str = "/"
+    proxies: Sequence[tuple[str, str]] = ()
 
 
 def make_banner(facts: Facts, colour: bool, width: int = 0) -> str:
@@ -42,6 +47,8 @@ def make_banner(facts: Facts, colour: bool, width: int = 0) -> str:
         lines += [paint(line, colour, YELLOW) for line in fit(printable(notice), width).split("\n")]
     urls = _locations(facts.endpoints, facts.lan, facts.path)
     lines += [f"{label:<{_LABEL_WIDTH}} {paint(url, colour, CYAN)}" for label, url in urls]
+    # After the URLs of the site: programs take the first URL of the banner for that of the site.
+    lines += [f"{'Proxy:':<{_LABEL_WIDTH}} {printable(path)} -> {printable(url)}" for path, url in facts.proxies]
     if facts.files:
         lines.append(f"{'Settings:':<{_LABEL_WIDTH}} {printable(', '.join(facts.files))}")
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"

@@ -248,6 +248,7 @@ def announce(
         files=config.files,
         sandbox=sandbox,
         path=make_path(config, root_path),
+        proxies=[(upstream.prefix, upstream.url) for upstream in config.proxy],
     )
     stream = sys.stdout
     if _is_writable(stream):

@@ -71,7 +71,6 @@ def serve(config: Config, root_path: str, on_ready: OnReady, reread: Reread | No
             stack.callback(metering.listening.close)
             # Without a scheme, because programs take the first URL of the banner for that of the site.
             listening.notices.append(f"metrics: /metrics at {metering.listening.shown()}")
-        listening.notices += [f"{each.prefix} is forwarded to {each.url}" for each in config.proxy]
         if config.auth and contexts is None and not all(endpoint.is_near for endpoint in listening.endpoints):
             listening.notices.append("--auth without TLS: passwords cross the network unencrypted (docs/auth.md)")
         drop_privileges(config, root_path if config.location is None else os.sep)

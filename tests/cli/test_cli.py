@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from support.checkout import CHECKOUT
+from support.serverprocess import ServerProcess
 
 from fastfile import __version__
 from fastfile.cli import main as cli
@@ -401,6 +402,16 @@ def test_the_banner_says_what_where_and_by_what():
         "  Press Ctrl+C to stop\n"
         "\n"
     )
+
+
+def test_the_first_url_of_the_banner_is_that_of_the_site(tmp_path):
+    with ServerProcess(["--proxy", "/api=http://localhost:3000/v1", "--proxy", "/ws=3001", str(tmp_path)]) as server:
+        lines = [line.strip() for line in server.stdout.splitlines() if "http://" in line]
+    assert lines == [
+        f"Local:    http://localhost:{server.port}/",
+        "Proxy:    /api -> http://localhost:3000/v1",
+        "Proxy:    /ws -> http://localhost:3001",
+    ]
 
 
 URLS = [
