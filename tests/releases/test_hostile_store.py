@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import ssl
 import subprocess
@@ -212,6 +213,17 @@ module._LISTING_ROOM = 512 << 20
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 list(module.S3Store(Location("s3", "bucket", "site")).list("blobs/"))
 """
+
+
+def test_a_listing_needs_no_right_to_limit_memory(
+    serve: Callable[[Response, float], tuple[HostileServer, Store]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(kind: int, limits: tuple[int, int]) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    _, store = serve(lambda handler: handler.respond(200, LISTING.format("false", "", ENTRY.format(0))), 120.0)
+    assert [one.size for one in store.list("blobs/")] == [1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

@@ -10,7 +10,7 @@ import random
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Lock
 from typing import Any, BinaryIO, TypeVar
@@ -61,11 +61,13 @@ def _limit_memory(room: int) -> Iterator[None]:
     with open("/proc/self/statm", encoding="ascii") as statm:
         data = int(statm.read().split()[5]) * resource.getpagesize()  # proc_pid_statm(5)
     limit = data + room if hard == resource.RLIM_INFINITY else min(data + room, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    with suppress(OSError):  # a sandbox may refuse it
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+        with suppress(OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 class S3Store:
