@@ -209,3 +209,11 @@ def test_the_readme_names_extras_that_exist() -> None:
     groups = re.findall(r"'\.\[([\w,]+)\]'", (CHECKOUT / "README.md").read_text())
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert {"https", "compress"} <= {name for group in groups for name in group.split(",")} <= extras.keys()
+
+
+def test_uv_builds_a_checkout_again_when_a_file_of_the_package_has_changed() -> None:
+    """``uvx --from .`` ran the build of an earlier commit."""
+    keys = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["uv"]["cache-keys"]
+    kinds = {key["file"].removeprefix("fastfile/**/*") for key in keys if key["file"].startswith("fastfile/")}
+    assert kinds == {*SOURCES, ".h"}
+    assert {"pyproject.toml", "setup.py"} <= {key["file"] for key in keys}
