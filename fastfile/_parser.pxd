@@ -21,16 +21,19 @@ cdef struct Span:
     Py_ssize_t start, end
 
 
-cdef struct Head:  # all zero at the start of a request
-    Section section
-    Py_ssize_t empty_lines, request_line, method_end, target_end, fields_start
-    int minor_version
+cdef struct Fields:  # what the field lines say
     bint close, keep_alive
     unsigned int seen, repeated  # a bit for each field
     int chunked  # how often the coding stands in Transfer-Encoding
     bint chunked_last, other_coding, unknown_coding
     long long content_length
     Span[FIELD_KINDS] values  # of the first line of each field in `seen`
+
+cdef struct Head:  # all zero at the start of a request
+    Section section
+    Py_ssize_t empty_lines, request_line, method_end, target_end, fields_start
+    int minor_version
+    Fields fields
 
 
 cdef struct Body:
@@ -41,9 +44,9 @@ cdef struct Body:
 
 
 cdef class HeadParser:
-    cdef Head head
+    cdef Head head, last
     cdef Limits limits
-    cdef bytes last_host, last_accept_encoding
+    cdef bytes last_lines, last_host, last_accept_encoding
     cdef RequestHead spare
     cdef bint spare_is_rare
     cpdef RequestHead parse(self, data, Py_ssize_t start, Py_ssize_t end)

@@ -265,19 +265,45 @@ cdef inline int line_end_fault(unsigned char byte) noexcept nogil:
     return BARE_LF if byte == c"\n" else BAD_BYTE
 
 
-cdef int scan_head(Head *h, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
-    # DONE, MORE or a fault.
+cdef int scan_head(
+    Head *h, uchar *data, Py_ssize_t size, const Limits *limits, const Head *last, uchar *last_lines
+) noexcept nogil:
+    # DONE, MORE or a fault. `last` is the head before, and `last_lines` are its field lines; NULL if there is none.
     cdef int outcome = NEXT
     if h.section.phase < METHOD:
         outcome = scan_empty_lines(h, data, size, limits)
     if outcome == NEXT and h.section.phase < NAME:
         outcome = scan_request_line(h, data, size, limits)
+        if outcome == NEXT and last_lines != NULL and take_repeated(h, data, size, last, last_lines):
+            outcome = DONE
     while outcome == NEXT:
         outcome = scan_field_line(&h.section, data, size, limits)
         if outcome == NEXT:
             outcome = read_field(h, data, h.section.position - 2)
             h.section.line = h.section.position
     return check_head(h) if outcome == DONE else outcome
+
+
+cdef bint take_repeated(
+    Head *h, uchar *data, Py_ssize_t size, const Head *last, uchar *last_lines
+) noexcept nogil:
+    # If the field lines are those of the head before, as in most requests of a client, take what was read of them: they
+    # keep to the same limits, except for that of the whole head.
+    cdef Py_ssize_t moved = h.fields_start - last.fields_start
+    cdef Py_ssize_t end = last.section.position + moved
+    cdef int field
+    if end > size or end > h.section.stop or data[end - 2] != c"\r" or data[end - 1] != c"\n":
+        return False
+    if memcmp(data + h.fields_start, last_lines, last.section.line - last.fields_start) != 0:
+        return False
+    h.section.line = last.section.line + moved
+    h.section.position = end
+    h.fields = last.fields
+    if moved != 0:
+        for field in range(FIELD_KINDS):
+            h.fields.values[field].start += moved
+            h.fields.values[field].end += moved
+    return True
 
 
 cdef int scan_empty_lines(Head *h, uchar *data, Py_ssize_t size, const Limits *limits) noexcept nogil:
@@ -411,12 +437,12 @@ cdef int read_field(Head *h, uchar *data, Py_ssize_t line_end) noexcept nogil:
     if field == FIELD_KINDS:
         return NEXT
     value = trim(data, h.section.colon + 1, line_end)
-    again = h.seen >> field & 1
-    h.seen |= 1 << field
+    again = h.fields.seen >> field & 1
+    h.fields.seen |= 1 << field
     if again:
-        h.repeated |= 1 << field
+        h.fields.repeated |= 1 << field
     else:
-        h.values[field] = value
+        h.fields.values[field] = value
     if field == HOST:
         return HOST_REPEATED if again else NEXT
     if field == CONNECTION:
@@ -445,9 +471,9 @@ cdef int read_connection(Head *h, uchar *data, Span value) noexcept nogil:
     while value.start <= value.end:
         element = next_element(data, &value)
         if is_word(data + element.start, element.end - element.start, &CLOSE):
-            h.close = True
+            h.fields.close = True
         elif is_word(data + element.start, element.end - element.start, &KEEP_ALIVE):
-            h.keep_alive = True
+            h.fields.keep_alive = True
     return NEXT
 
 
@@ -461,7 +487,7 @@ cdef int read_content_length(Head *h, uchar *data, Span value) noexcept nogil:
         if not is_digit(data[position]):
             return BAD_CONTENT_LENGTH
         if digits < CONTENT_LENGTH_DIGITS:
-            h.content_length = h.content_length * 10 + (data[position] - c"0")
+            h.fields.content_length = h.fields.content_length * 10 + (data[position] - c"0")
         if digits > 0 or data[position] != c"0":
             digits += 1
     return CONTENT_SIZE if digits > CONTENT_LENGTH_DIGITS else NEXT
@@ -480,37 +506,37 @@ cdef int read_transfer_encoding(Head *h, uchar *data, Span value) noexcept nogil
             data + element.start, element.end - element.start, &CODINGS[coding]
         ):
             coding += 1
-        h.chunked_last = coding == 0
+        h.fields.chunked_last = coding == 0
         if coding == 0:
-            h.chunked += h.chunked < 2
+            h.fields.chunked += h.fields.chunked < 2
         elif coding == CODING_COUNT:
-            h.unknown_coding = True
+            h.fields.unknown_coding = True
         else:
-            h.other_coding = True
+            h.fields.other_coding = True
     return NEXT
 
 
 cdef int check_head(Head *h) noexcept nogil:
     # DONE or a fault.
     if h.minor_version >= 1:
-        if not h.seen >> HOST & 1:
+        if not h.fields.seen >> HOST & 1:
             return HOST_MISSING
-        if h.values[HOST].start == h.values[HOST].end:
+        if h.fields.values[HOST].start == h.fields.values[HOST].end:
             return HOST_EMPTY
-    if not h.seen >> TRANSFER_ENCODING & 1:
+    if not h.fields.seen >> TRANSFER_ENCODING & 1:
         return DONE
     if h.minor_version == 0:
         return TRANSFER_ENCODING_1_0
-    if h.seen >> CONTENT_LENGTH & 1:
+    if h.fields.seen >> CONTENT_LENGTH & 1:
         return TWO_FRAMINGS
-    if h.chunked > 1:
+    if h.fields.chunked > 1:
         return CHUNKED_REPEATED
     # Why 501 here and 400 there: see the twin.
-    if h.unknown_coding:
+    if h.fields.unknown_coding:
         return UNKNOWN_CODING
-    if not h.chunked_last:
+    if not h.fields.chunked_last:
         return CHUNKED_NOT_LAST
-    return UNKNOWN_CODING if h.other_coding else DONE
+    return UNKNOWN_CODING if h.fields.other_coding else DONE
 
 
 cdef inline bytes slice_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
@@ -527,11 +553,11 @@ cdef inline bytes method_of(uchar *data, Py_ssize_t start, Py_ssize_t end):
 
 
 cdef bytes value_of(Head *h, uchar *data, RequestHead head, int field):
-    if not h.seen >> field & 1:
+    if not h.fields.seen >> field & 1:
         return None
-    if h.repeated >> field & 1:
+    if h.fields.repeated >> field & 1:
         return head.field(FIELDS[field])
-    return slice_of(data, h.values[field].start, h.values[field].end)
+    return slice_of(data, h.fields.values[field].start, h.fields.values[field].end)
 
 
 cdef inline bytes repeated_slice(uchar *data, Py_ssize_t start, Py_ssize_t end, bytes last):
@@ -543,7 +569,7 @@ cdef inline bytes repeated_slice(uchar *data, Py_ssize_t start, Py_ssize_t end, 
 
 
 cdef inline bytes repeated_value(Head *h, uchar *data, int field, bytes last):
-    return repeated_slice(data, h.values[field].start, h.values[field].end, last)
+    return repeated_slice(data, h.fields.values[field].start, h.fields.values[field].end, last)
 
 
 cdef inline RequestHead take_spare(HeadParser parser):
@@ -558,24 +584,24 @@ cdef inline RequestHead take_spare(HeadParser parser):
 cdef RequestHead make_head(HeadParser parser, uchar *data):
     cdef RequestHead head = take_spare(parser)
     cdef Head *h = &parser.head
-    cdef bint is_rare = h.seen & RARE != 0
+    cdef bint is_rare = h.fields.seen & RARE != 0
     head.method = method_of(data, h.request_line, h.method_end)
     head.target = repeated_slice(data, h.method_end + 1, h.target_end, head.target)
     head.minor_version = h.minor_version
     head.size = h.section.position
-    head.field_lines = repeated_slice(data, h.fields_start, h.section.line, head.field_lines)
-    head.keep_alive = not h.close and (h.minor_version >= 1 or h.keep_alive)
-    head.content_length = h.content_length
-    head.chunked = h.chunked > 0
-    head.plain = not h.seen & NOT_PLAIN
+    head.field_lines = repeated_slice(data, h.fields_start, h.section.line, parser.last_lines)
+    head.keep_alive = not h.fields.close and (h.minor_version >= 1 or h.fields.keep_alive)
+    head.content_length = h.fields.content_length
+    head.chunked = h.fields.chunked > 0
+    head.plain = not h.fields.seen & NOT_PLAIN
     head.is_secure = False
     head.authority = None
-    if h.seen >> HOST & 1:
+    if h.fields.seen >> HOST & 1:
         head.authority = parser.last_host = repeated_value(h, data, HOST, parser.last_host)
     head.accept_encoding = None
-    if h.repeated >> ACCEPT_ENCODING & 1:
+    if h.fields.repeated >> ACCEPT_ENCODING & 1:
         head.accept_encoding = head.field(b"accept-encoding")
-    elif h.seen >> ACCEPT_ENCODING & 1:
+    elif h.fields.seen >> ACCEPT_ENCODING & 1:
         head.accept_encoding = repeated_value(h, data, ACCEPT_ENCODING, parser.last_accept_encoding)
         parser.last_accept_encoding = head.accept_encoding
     if is_rare or parser.spare_is_rare:
@@ -626,13 +652,19 @@ cdef class HeadParser:
     cdef RequestHead read(self, uchar *data, Py_ssize_t size, Py_ssize_t start, Py_ssize_t end):
         cdef int outcome
         cdef RequestHead head
+        cdef uchar *last_lines = NULL
+        if self.last_lines is not None:
+            last_lines = <uchar *>PyBytes_AS_STRING(self.last_lines)
         check_indices(size, start, end, self.head.section.position)
-        outcome = scan_head(&self.head, data + start, end - start, &self.limits)
+        outcome = scan_head(&self.head, data + start, end - start, &self.limits, &self.last, last_lines)
         if outcome == MORE:
             return None
         if outcome != DONE:
             raise BadRequest(*FAULTS[outcome])
         head = make_head(self, data + start)
+        if head.field_lines is not self.last_lines:
+            self.last = self.head
+            self.last_lines = head.field_lines
         memset(&self.head, 0, sizeof(Head))
         return head
 

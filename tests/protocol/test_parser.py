@@ -526,6 +526,26 @@ def test_a_head_has_nothing_of_the_one_before(parser_kernel, name, attribute, is
     assert [getattr(head, attribute) for head in kept] == [None, b"value", None, None] * is_kept
 
 
+@pytest.mark.parametrize(("sentence", "data", "expected"), ACCEPTED, ids=ids(ACCEPTED))
+def test_the_head_before_does_not_matter(parser_kernel, sentence, data, expected):
+    """A parser may reuse what it read of the same field lines."""
+    request_line, _, fields = data.lstrip(b"\r\n").partition(b"\r\n")
+    for line in (request_line, b"GET /longer/than/that HTTP/1.1", b"GET / HTTP/1.0", b"GET / HTTP/1.1 "):
+        for rest in (fields, fields[:-2], b"X" + fields, fields[:-2] + b"X: y\r\n\r\n", fields[:-2] + b"\rX", b"\r\n"):
+            following = b"%b\r\n%b" % (line, rest)
+            outcome = read_head(parser_kernel, following)
+            for cuts in ((), (len(line) + 2,), (len(following) - 1,)):
+                assert read_head(parser_kernel, following, cuts, before=data) == outcome
+
+
+def test_limits_of_a_head_hold_after_one_with_the_same_fields(parser_kernel):
+    before = message(GET, HOST, b"X: y")
+    limits = ParserLimits(head=len(before) + 1)
+    for target, outcome in ((b"/2", dict), (b"/23", tuple)):
+        following = message(b"GET %b HTTP/1.1" % target, HOST, b"X: y")
+        assert type(read_head(parser_kernel, following, limits=limits, before=before)) is outcome
+
+
 def test_input_may_move_between_the_calls(parser_kernel):
     data = message(GET, HOST, b"Range: bytes=0-1", b"If-Match: x")
     parser = parser_kernel.HeadParser(LIMITS)
@@ -708,6 +728,7 @@ def test_twins_agree_on_heads_and_cuts_do_not_matter(data, cuts):
     twins = all_kernels()
     cuts = [cut for cut in cuts if cut <= len(data)]
     outcomes = [read_head(kernel, data, way) for kernel in twins for way in ((), cuts, range(len(data)))]
+    outcomes += [read_head(kernel, data, way, before=data) for kernel in twins for way in ((), cuts)]
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 

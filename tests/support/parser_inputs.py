@@ -58,9 +58,19 @@ def read_head(
     limits: ParserLimits = LIMITS,
     start: int = 0,
     stop: int | None = None,
+    before: bytes = b"",
 ) -> Outcome:
-    """Parse data[start:stop], given up to each cut and then whole: the head, MORE, or (status, detail)."""
+    """Parse data[start:stop], given up to each cut and then whole: the head, MORE, or (status, detail).
+
+    If ``before`` is a whole head, the same parser reads it first.
+    """
     parser = kernel.HeadParser(limits)
+    try:
+        is_before = parser.parse(before, 0, len(before)) is not None
+    except BadRequest:
+        is_before = False
+    if not is_before:
+        parser = kernel.HeadParser(limits)
     for end in (*cuts, len(data) if stop is None else stop):
         try:
             head = parser.parse(data, start, end)
