@@ -7,6 +7,8 @@ cpdef shutdown_write(int fd)
 cpdef reset(int fd)
 cpdef bytearray copy_of(bytearray buffer, Py_ssize_t count)
 cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop)
+cpdef bytes part_of(bytes text, Py_ssize_t start, Py_ssize_t stop)
+cpdef bytes concatenate(tuple parts)
 cpdef Py_ssize_t put_frame(
     bytearray buffer, Py_ssize_t start, int kind, int flags, long long stream_id, bytes first, bytes second
 ) except -1

@@ -169,6 +169,26 @@ cpdef bytes slice_of(bytearray buffer, Py_ssize_t start, Py_ssize_t stop):
     return PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer) + start, stop - start)
 
 
+cpdef bytes part_of(bytes text, Py_ssize_t start, Py_ssize_t stop):
+    if not 0 <= start <= stop <= len(text):
+        raise ValueError("the part must lie within the bytes")
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(text) + start, stop - start)
+
+
+cpdef bytes concatenate(tuple parts):
+    cdef bytes part, whole
+    cdef Py_ssize_t size = 0
+    cdef char *end
+    for part in parts:
+        size += len(part)
+    whole = PyBytes_FromStringAndSize(NULL, size)
+    end = PyBytes_AS_STRING(whole)
+    for part in parts:
+        memcpy(end, PyBytes_AS_STRING(part), len(part))
+        end += len(part)
+    return whole
+
+
 cdef inline unsigned char *begin_frame(char *place, Py_ssize_t size, int kind, int flags, long long stream_id) noexcept:
     # Writes the head of a frame (RFC 9113 §4.1) and returns the place of its payload.
     cdef unsigned char *out = <unsigned char *>place

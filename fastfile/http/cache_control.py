@@ -21,18 +21,15 @@ class CachePolicy:
     """``immutable`` is ``auto``, ``off`` or a regular expression. ``rules`` are pairs of a glob and a value.
 
     The last matching rule applies. Both are matched against the path of the file, with ``base``, the path of its mount,
-    and a leading slash.
+    and a leading slash. ``is_immutable`` tells whether such a path has a name that makes it immutable at its own URL;
+    None if none does.
     """
 
     def __init__(self, immutable: str, rules: Sequence[tuple[str, str]], base: bytes) -> None:
         self._prefix = b"/%b/" % base if base else b"/"
-        self._is_immutable = _make_immutable(immutable)
+        self.is_immutable = _make_immutable(immutable)
         self._rules = tuple((compile_glob(glob), _make_change(value)) for glob, value in reversed(rules))
         self.has_rules = self._rules != ()
-
-    def keeps(self, file: bytes) -> bool:
-        """Tell whether a file has a name that makes it immutable at its own URL."""
-        return self._is_immutable is not None and bool(self._is_immutable(self._prefix + file))
 
     def apply(self, file: bytes, asked: bytes, changes: FieldChanges) -> FieldChanges:
         """Return the changes with the Cache-Control for a file that is served at the path ``asked``.
@@ -40,9 +37,9 @@ class CachePolicy:
         A matching rule overrides the earlier changes (--header, _headers), and these override the immutability of a
         hashed name. A hashed name is immutable only at its own URL: another URL may lead to another file tomorrow.
         """
-        if file == asked and self.keeps(file):
-            changes = _FOR_A_YEAR.then(changes)
         path = self._prefix + file
+        if file == asked and self.is_immutable is not None and self.is_immutable(path):
+            changes = _FOR_A_YEAR.then(changes)
         for matches, change in self._rules:
             if matches(path):
                 return changes.then(change)

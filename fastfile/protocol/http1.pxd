@@ -1,5 +1,6 @@
 cimport cython
 
+from fastfile._sendfile cimport concatenate
 from fastfile.message cimport FileHead, PartialHead, ResponseHead
 
 cpdef bytes head_of(ResponseHead head)

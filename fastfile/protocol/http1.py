@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastfile.http.date import make_httpdate
 from fastfile.http.status import REASONS
 from fastfile.message import Field, FileHead, PartialHead, ResponseHead
+from fastfile.sendfile import concatenate
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # RFC 9112 §7.1: a chunk is start_chunk(), its bytes and END_OF_CHUNK; after the last one comes END_OF_CHUNKS.
@@ -55,9 +56,19 @@ def _serialize(head: ResponseHead) -> bytes:
 
 def _serialize_file(head: FileHead) -> bytes:
     if head.last_modified is None or head.length is None:
-        return b"".join((head_of(head.base), b"ETag: ", head.etag, b"\r\n"))
-    validators = (b"ETag: ", head.etag, b"\r\nLast-Modified: ", head.last_modified)
-    return b"".join((head_of(head.base), *validators, b"\r\nContent-Length: ", head.length, b"\r\n"))
+        return concatenate((head_of(head.base), b"ETag: ", head.etag, b"\r\n"))
+    return concatenate(
+        (
+            head_of(head.base),
+            b"ETag: ",
+            head.etag,
+            b"\r\nLast-Modified: ",
+            head.last_modified,
+            b"\r\nContent-Length: ",
+            head.length,
+            b"\r\n",
+        )
+    )
 
 
 def _serialize_partial(head: PartialHead) -> bytes:

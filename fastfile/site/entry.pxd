@@ -3,15 +3,15 @@ cimport cython
 from fastfile.clock cimport Clock
 from fastfile.message cimport Response
 from fastfile.site.representation cimport Representation
+from fastfile.storage.cache cimport CacheEntry
 from fastfile.storage.freshness cimport Stamp
 
-cdef class Entry:
+cdef class Entry(CacheEntry):
     # First what a cached request reads, so that it is in one or two cache lines.
     cdef long long _batch_number
     cdef readonly tuple stamps
     cdef readonly Response only
     cdef readonly int status
-    cdef public bint used
     cdef readonly Representation identity
     cdef readonly dict variants
     cdef readonly Entry fallback
@@ -19,8 +19,6 @@ cdef class Entry:
     cdef readonly bytes vary
     cdef readonly str hint
     cdef public bytes key
-    cdef readonly long long size
-    cdef readonly int open_files
     cdef bint _is_lone
     cdef tuple _codings
     cdef dict _choices
@@ -31,7 +29,7 @@ cdef class Entry:
     cpdef Representation select(self, bytes accept_encoding, bint wants_range)
     cdef Representation _select_lone(self, bytes accept_encoding, tuple codings)
     cdef Representation _next_best(self, tuple codings)
-    @cython.locals(content=bytes)
+    @cython.locals(content=bytes, overhead=cython.longlong)
     cpdef long long size_with(self, Representation variant)
     cpdef add(self, Representation variant)
     cpdef withdraw(self)

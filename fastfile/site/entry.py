@@ -10,6 +10,7 @@ from typing import Protocol
 from fastfile.clock import Clock
 from fastfile.http.negotiation import preferred_codings
 from fastfile.site.representation import MAX_KEPT, Representation
+from fastfile.storage.cache import CacheEntry
 from fastfile.storage.freshness import Stamp
 
 # Distinct Accept-Encoding values that are cached for one file: browsers and tools send about ten.
@@ -33,7 +34,7 @@ class Offer(Protocol):
     def order(self, entry: Entry, coding: bytes) -> None: ...
 
 
-class Entry:
+class Entry(CacheEntry):
     """What the cache holds for a path. ``stamps`` cover everything that it depends on.
 
     ``status`` is 200 for a file and 404 if there is none. If only the ``variants`` of a file are there, ``identity`` is
@@ -54,11 +55,8 @@ class Entry:
         "key",
         "offer",
         "only",
-        "open_files",
-        "size",
         "stamps",
         "status",
-        "used",
         "variants",
         "vary",
     )

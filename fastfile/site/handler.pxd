@@ -8,6 +8,8 @@ from fastfile.site.representation cimport Representation
 from fastfile.http.ranges cimport parse_range
 from fastfile.message cimport Deferred, RequestHead, Response
 
+cdef unsigned char QUESTION_MARK
+
 cdef class Handler(Responder):
     cdef Clock _clock
     cdef readonly long long hits
@@ -26,6 +28,7 @@ cdef class Handler(Responder):
     cdef Entry _known_entry(self, RequestHead head)
     cdef Response _make_absence(self, Entry entry, RequestHead head)
     cdef _complete(self, response, RequestHead head)
+    cdef _complete_later(self, deferred, RequestHead head)
     @cython.locals(representation=Representation)
     cdef _respond(self, RequestHead head, Entry entry)
     @cython.locals(size=cython.longlong, ranges=tuple)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # The methods of RFC 9110 §9.3 and RFC 5789: refused with 405, any other with 501.
 KNOWN_METHODS = {b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"DELETE", b"CONNECT", b"TRACE", b"PATCH"}
 ALLOW: Field = (b"Allow", b"GET, HEAD, OPTIONS")
+QUESTION_MARK = ord("?")
 MAX_AUTHORITIES = 64  # distinct allowed Host values that are cached
 
 
@@ -109,7 +110,7 @@ class Handler(Responder):
     def _known_entry(self, head: RequestHead) -> Entry | None:
         """Return the cached entry if it is fresh and the authority is known to be allowed."""
         entry = self._entries.get(head.target)
-        if entry is None:
+        if entry is None and QUESTION_MARK in head.target:
             # Entries that are cached under a path do not depend on the query, so the key has no query, and a flood of
             # queries takes no memory.
             entry = self._entries.get(head.target.partition(b"?")[0])
@@ -130,10 +131,11 @@ class Handler(Responder):
 
     def _complete(self, response: Response | Deferred, head: RequestHead) -> Response | Deferred:
         if isinstance(response, Deferred):
-            return response.map(
-                lambda response: self._complete(response, head), lambda error: self._recover(error, head)
-            )
+            return self._complete_later(response, head)
         return make_bodiless(response) if head.method == b"HEAD" else response
+
+    def _complete_later(self, deferred: Deferred, head: RequestHead) -> Deferred:
+        return deferred.map(lambda response: self._complete(response, head), lambda error: self._recover(error, head))
 
     def _recover(self, error: Exception, head: RequestHead) -> Response:
         if isinstance(error, OSError):
@@ -155,7 +157,9 @@ class Handler(Responder):
         if head.method != b"GET":
             check_method(head.method)
         if entry is None and head.method != b"OPTIONS" and head.authority in self._authorities:
-            entry = self._mounts.find_plain(head.target)
+            only = self._mounts.only
+            plain = None if only is None else only.plain
+            entry = None if plain is None else plain.find(head.target)
         if entry is None or head.method == b"OPTIONS":
             target = parse_target(head.target, head.is_secure)
             self._check_authority(head, target)

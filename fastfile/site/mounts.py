@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastfile.errors import make_not_found
 from fastfile.http.target import Target, encode_path
@@ -17,18 +17,25 @@ from fastfile.site.pages import make_error_page
 from fastfile.site.representation import NO_CACHE, make_page
 from fastfile.site.shared import Shared
 
+if TYPE_CHECKING:
+    from fastfile.site.plain_files import PlainFiles
+
 # Browsers request these by themselves, so the log has no hint about them.
 _UNPROMPTED = (b"favicon.ico", b".well-known/")
 
 
 class Mounted(Protocol):
-    """A target of Mounts: a Site, an Entrance, Outside, or a RemoteSite (remote.py)."""
+    """A target of Mounts: a Site, an Entrance, Outside, or a RemoteSite (remote.py).
+
+    ``plain`` finds plain files (plain_files.py); without it, find() decides on every target.
+    """
 
     base: bytes
 
     def find(self, target: Target, head: RequestHead) -> Found: ...
 
-    def find_plain(self, target: bytes) -> Entry | None: ...
+    @property
+    def plain(self) -> PlainFiles | None: ...
 
     def look_around(self) -> None: ...
 
@@ -39,6 +46,7 @@ class Entrance:
     """The root of a server of a single file: a redirect to the file, and nothing else."""
 
     base = b""
+    plain = None
 
     def __init__(self, name: bytes, shared: Shared) -> None:
         self._location = b"/" + encode_path(name)
@@ -54,9 +62,6 @@ class Entrance:
         fields = (make_vary(), NO_CACHE, (b"Location", self._location))
         return make_page(302, type_, page, fields, self._shared.changes)
 
-    def find_plain(self, target: bytes) -> None:
-        """Return None: there is no plain file (plain_files.py)."""
-
     def look_around(self) -> None:
         """Do nothing: there are no rules."""
 
@@ -68,6 +73,7 @@ class Outside:
     """Respond to paths outside of all sites: a 404 with a hint that says where the sites are."""
 
     base = b""
+    plain = None
 
     def __init__(self, hint: Hint, shared: Shared) -> None:
         self._hint = hint
@@ -83,9 +89,6 @@ class Outside:
             hints.tell(target.path, self._hint)
         return Entry((), None, {}, hint=self._hint.text)
 
-    def find_plain(self, target: bytes) -> None:
-        """Return None: there is no plain file (plain_files.py)."""
-
     def look_around(self) -> None:
         """Do nothing: there are no rules."""
 
@@ -94,21 +97,20 @@ class Outside:
 
 
 class Mounts:
-    """Selects the site of a request; most servers have one, mounted at the root. ``outside`` is for all other paths."""
+    """Selects the site of a request; most servers have one, mounted at the root. ``outside`` is for all other paths.
+
+    ``only`` is the one site; None if there are several.
+    """
 
     def __init__(self, sites: Sequence[Mounted], outside: Outside | None = None) -> None:
         self._outside = outside
         self._sites = sorted(sites, key=lambda site: -len(site.base))
-        self._only = self._sites[0] if len(self._sites) == 1 else None
+        self.only = self._sites[0] if len(self._sites) == 1 else None
 
     def look_around(self) -> None:
         """Look for changes that no request notices. Call it about once a second."""
         for site in self._sites:
             site.look_around()
-
-    def find_plain(self, target: bytes) -> Entry | None:
-        """Return the entry of an unparsed target that is a plain file (plain_files.py); None if find() must decide."""
-        return None if self._only is None else self._only.find_plain(target)
 
     def find(self, target: Target) -> tuple[Mounted, Target]:
         """Return the site for a target, and the target as that site sees it. Raises HTTPError 404."""

@@ -18,12 +18,13 @@ from fastfile.http.date import make_httpdate
 from fastfile.http.target import PATH_SAFE, SEGMENT_LIMIT, join
 from fastfile.rules.clean_urls import HTML, PagePath
 from fastfile.rules.rulebook import NO_MATCH
+from fastfile.sendfile import read_beneath
 from fastfile.site.context import SiteContext
 from fastfile.site.entry import MAX_OVERHEAD, Entry, make_lone
 from fastfile.site.file_entries import FileEntries
 from fastfile.site.representation import Representation
 from fastfile.site.steps.fallback import MAX_DEPTH, PAGE, Fallback
-from fastfile.storage.freshness import FileStamp, OpenFolder, Stamp
+from fastfile.storage.freshness import FileStamp, Folder, OpenFolder, Stamp
 from fastfile.storage.metadata import SECOND_NS, SETTLING_NS, FileTimes, date_s, is_settled
 from fastfile.storage.resource import Resource, make_small
 from fastfile.storage.tags import TagTable
@@ -45,26 +46,6 @@ MAX_DATES = 1024  # seconds whose date is kept
 _TIMES = struct.Struct("=24xQQ")
 
 
-class Folder:
-    """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant.
-
-    ``is_own``: no link leads to it. ``has_page``: whether it has a 404.html; None until it was looked for. ``held``:
-    the open folder, if it is one of those.
-    """
-
-    __slots__ = ("has_page", "has_variants", "held", "is_own", "is_settled", "lookups", "path", "stamp")
-
-    def __init__(self, path: bytes, stamp: Stamp) -> None:
-        self.path = path
-        self.stamp = stamp
-        self.is_settled = False
-        self.is_own = not path
-        self.has_variants: bool | None = None
-        self.has_page: bool | None = None
-        self.held: OpenFolder | None = None
-        self.lookups = 0
-
-
 class PlainFiles:
     """Finds plain files of a site at the root of a server."""
 
@@ -83,13 +64,18 @@ class PlainFiles:
         "_hashes",
         "_hidden",
         "_hints",
+        "_immutable_models",
         "_index",
+        "_index_extension",
+        "_is_immutable",
         "_known_tags",
         "_knows_absences",
+        "_longest_hidden",
         "_media_types",
         "_models",
         "_most_open",
         "_open_folders",
+        "_prefix",
         "_root",
         "_rules",
         "_small_file",
@@ -105,8 +91,10 @@ class PlainFiles:
         self._hints = context.shared.hints
         self._fixed = files.stamps.fixed
         self._root = context.root
+        self._prefix = context.root.prefix
         self._rules = context.rules
         self._hidden = frozenset[bytes]() if context.rules is None else context.rules.hidden
+        self._longest_hidden = max(map(len, self._hidden), default=0)
         self._dates: dict[int, bytes] = {}  # by the second
         self._clock = context.shared.clock
         self._cache = context.shared.cache
@@ -114,7 +102,10 @@ class PlainFiles:
         self._small_file = config.small_file
         self._hashes = config.etag == "auto"
         self._media_types = make_additions(config.mime)
-        self._index = os.fsencode(config.index[0]) if config.index and provider.slash != "never" else b""
+        index = os.fsencode(config.index[0]) if config.index and provider.slash != "never" else b""
+        stem, _, self._index_extension = index.rpartition(b".")
+        self._index = index if stem else b""
+        self._is_immutable = context.cache_policy.is_immutable
         self._has_whole_pages = provider.pages in ("files", "both")
         self._has_nearest_pages = provider.not_found == "nearest"
         # A tree of a release asks the follower before it says that a file is absent.
@@ -125,58 +116,71 @@ class PlainFiles:
         self._closed_s = 0  # when changed folders were last closed
         self._top: Stamp | None = None  # what _check_top() returned in the batch of this number
         self._top_batch = 0
-        self._models: dict[tuple[bytes, bool], Representation] = {}
+        self._models: dict[bytes, Representation] = {}  # by extension
+        self._immutable_models: dict[bytes, Representation] = {}
 
     def find(self, target: bytes) -> Entry | None:
         """Return the entry of a target in origin-form, made anew and kept; None if the steps have to decide."""
         # Byte by byte, because compiled, a method of bytes costs several hundred instructions.
-        length = 0
+        length = slash = dot = 0
         previous, is_hidden = 0, False
         for byte in target:
             if byte == QUESTION_MARK:
                 break
             if not _IS_SAFE[byte] or (byte == SLASH and previous == SLASH) or (length == 0 and byte != SLASH):
                 return None
-            if byte == DOT and previous == SLASH:
-                is_hidden = True
+            if byte == SLASH:
+                slash = length
+            elif byte == DOT:
+                dot = length
+                is_hidden = is_hidden or previous == SLASH
             previous = byte
             length += 1
         if length == 0:
             return None
-        key = target if length == len(target) else target[:length]
-        entry = None if is_hidden else self._find_file(key)
+        key = target if length == len(target) else sendfile.part_of(target, 0, length)
+        entry = None if is_hidden else self._find_file(key, slash, dot)
         return entry if entry is not None else self._find_absence(key)
 
-    def _find_file(self, key: bytes) -> Entry | None:
-        is_index = key.endswith(b"/")
-        path = key[1:] + self._index if is_index else key[1:]
-        folder_path, _, name = path.rpartition(b"/")
-        stem, _, extension = name.rpartition(b".")
-        if not stem or len(path) > SEGMENT_LIMIT or extension.lower() in SPECIAL:
+    def _find_file(self, key: bytes, slash: int, dot: int) -> Entry | None:
+        """Return the entry of a file; ``slash`` and ``dot`` are the places of the last ones."""
+        is_index = slash + 1 == len(key)
+        if not self._index if is_index else dot <= slash + 1:
             return None
+        size = len(key)
+        path = sendfile.part_of(key, 1, size) + self._index if is_index else sendfile.part_of(key, 1, size)
+        extension = self._index_extension if is_index else sendfile.part_of(key, dot + 1, size)
         if extension == b"html" and not is_index and not self._has_whole_pages:  # it has another URL
+            return None
+        folder_path = sendfile.part_of(key, 1, slash) if slash > 1 else b""
+        if (extension not in self._models and extension.lower() in SPECIAL) or len(path) > SEGMENT_LIMIT:
             return None
         top = self._check_top()
         folder = None if top is None else self._look_at(folder_path, top)
-        if top is None or folder is None or path.lower() in self._hidden:
+        if top is None or folder is None or (len(path) <= self._longest_hidden and path.lower() in self._hidden):
             return None
         resource = self._open(path, top) if self._has_no_variants(folder, folder_path, path) else None
         if resource is None:
             return None
         is_kept = self._cache.admits(key, resource.size + MAX_OVERHEAD)
-        if self._hashes and resource.mtime_ns % SECOND_NS == 0:  # as Tags does
+        mtime_ns = resource.mtime_ns
+        if self._hashes and mtime_ns % SECOND_NS == 0:  # as Tags does
             resource.tag = self._known_tags.tag_of(resource, not is_kept)
-        representation = self._represent(resource, path, name, extension, is_index)
+        representation = self._represent(resource, key, path, extension, is_index)
         if not is_kept:
             return make_lone((), representation)
-        stamps = self._fixed or (folder.stamp, self._stamp(folder, path, resource.signature))
+        stamps = self._fixed or (folder.stamp, self._stamp(folder, path, slash, resource.signature))
         entry = make_lone(stamps, representation)
-        self._context.keep(key, entry)
+        entry.key = key
+        self._cache.put(key, entry)
         return entry
 
     def _open(self, path: bytes, top: Stamp) -> Resource | None:
         """Return a file whose next change its stamp and its folder's will show; ``top`` is the root's fresh stamp."""
-        found = self._root.read_small(path, self._small_file, top.signature)
+        root = self._root
+        if root.is_lost or not top.signature.startswith(root.mark):  # the root's path leads to another folder now
+            return None
+        found = read_beneath(root.fd, path, self._small_file)
         if found is None:
             return None
         signature, content, mtime_ns, ctime_ns = found
@@ -213,7 +217,8 @@ class PlainFiles:
             seen.append(folder.stamp)  # noqa: PERF401 - compiled, a comprehension does not know the type
         stamps = tuple(seen)
         entry = Entry(stamps, None, {}) if page is None else Entry(stamps + page.stamps, page.identity, page.variants)
-        context.keep(key, entry)
+        entry.key = key
+        self._cache.put(key, entry)
         return entry
 
     def _folders_to(self, path: bytes, is_hidden: bool) -> list[Folder] | None:
@@ -281,16 +286,15 @@ class PlainFiles:
             folder.is_settled = is_settled(FileTimes(*_TIMES.unpack(folder.stamp.signature)), time_ns())
         return folder if folder.is_settled else None
 
-    def _stamp(self, folder: Folder, path: bytes, signature: bytes) -> Stamp:
-        """Return the stamp of a file in a folder."""
-        absolute = self._root.absolute(path)
+    def _stamp(self, folder: Folder, path: bytes, start: int, signature: bytes) -> Stamp:
+        """Return the stamp of a file in a folder; its name begins at ``start``."""
         if folder.held is None:
             fd = self._root.open_folder(folder.path, folder.stamp.signature) if self._may_open_folder() else -1
             if fd < 0:
-                return Stamp(absolute, signature)
+                return Stamp(self._prefix + path, signature)
             folder.held = OpenFolder(folder.stamp, fd)
             self._open_folders.append(folder.held)
-        return FileStamp(absolute, signature, folder.held)
+        return FileStamp(path, start, signature, folder.held)
 
     def _may_open_folder(self) -> bool:
         """Tell whether another folder may be held open; close those that have changed, about once a second."""
@@ -327,21 +331,24 @@ class PlainFiles:
         return date
 
     def _represent(
-        self, resource: Resource, path: bytes, name: bytes, extension: bytes, is_index: bool
+        self, resource: Resource, key: bytes, path: bytes, extension: bytes, is_index: bool
     ) -> Representation:
         """Return the representation of a file, made like one of the same kind if there is one."""
-        context, now_s = self._context, self._clock.wall_s
-        kind = (extension, not is_index and context.cache_policy.keeps(path))
-        model = self._models.get(kind)
-        mtime_s = resource.mtime_ns // SECOND_NS
+        is_immutable = not is_index and self._is_immutable is not None and bool(self._is_immutable(key))
+        models = self._immutable_models if is_immutable else self._models
+        model = models.get(extension)
+        mtime_ns = resource.mtime_ns
+        mtime_s = mtime_ns // SECOND_NS
         date = None if model is None else self._date(mtime_s)
         alike = None if model is None or date is None else model.make_alike(resource, mtime_s, date)
         if alike is not None:
             return alike
-        page = PagePath(path.rpartition(b"/")[0], True) if is_index else PagePath(path, False)
-        changes = context.changes_of_file(path, page, NO_MATCH, 200)
-        made = Representation(resource, media_type(name, self._media_types), b"", b"", now_s, changes)
-        if len(self._models) >= MAX_KINDS:
-            self._models.clear()
-        self._models[kind] = made
+        folder_path, _, name = path.rpartition(b"/")
+        page = PagePath(folder_path, True) if is_index else PagePath(path, False)
+        changes = self._context.changes_of_file(path, page, NO_MATCH, 200)
+        type_ = media_type(name, self._media_types)
+        made = Representation(resource, type_, b"", b"", self._clock.wall_s, changes)
+        if len(models) >= MAX_KINDS:
+            models.clear()
+        models[extension] = made
         return made

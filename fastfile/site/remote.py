@@ -47,6 +47,8 @@ class DiskThreads(Protocol):
 class RemoteSite:
     """Replaces a Site in Mounts. ``handler`` serves the site at the same path, and ``clock`` is its clock."""
 
+    plain = None  # only the site's thread looks at the disk
+
     def __init__(self, base: bytes, handler: Handler, clock: Clock, threads: DiskThreads) -> None:
         self.base = base
         self.handler = handler
@@ -60,9 +62,6 @@ class RemoteSite:
         if self.threads.is_stuck:
             raise _make_stuck()
         return Deferred(LookUp(self, head), self._finish)
-
-    def find_plain(self, target: bytes) -> None:
-        """Return None: only the site's thread looks at the disk."""
 
     def look_around(self) -> None:
         """Have the thread look for changes, and close what was discarded."""

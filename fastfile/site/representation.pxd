@@ -15,8 +15,8 @@ cdef class Representation:
     cdef readonly Response full
     cdef readonly bint is_alike
     cdef Response _not_modified
-    @cython.locals(alike=Representation, head=FileHead, etag=bytes)
-    cpdef Representation make_alike(self, Resource resource, mtime_s, bytes last_modified)
+    @cython.locals(alike=Representation, head=FileHead, etag=bytes, mtime_ns=cython.longlong, size=cython.longlong)
+    cpdef Representation make_alike(self, Resource resource, long long mtime_s, bytes last_modified)
     @cython.locals(response=Response)
     cpdef Response not_modified(self)
     cdef bint _has_bases(self) except -1

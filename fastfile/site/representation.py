@@ -159,7 +159,12 @@ class Representation:
 
         ``last_modified`` is the date of ``mtime_s``. None if an option or a rule sets one of these fields.
         """
-        etag = make_etag(resource, self.coding)
+        if resource.tag is None and not self.coding:
+            # As make_etag() does, of numbers that fit into 64 bits: compiled, it takes a tenth of the instructions.
+            mtime_ns, size = resource.mtime_ns, resource.size
+            etag: bytes | None = f'"{mtime_ns:x}-{size:x}"'.encode("ascii")
+        else:
+            etag = make_etag(resource, self.coding)
         if etag is None or not self._has_bases():
             return None
         assert self._whole_base is not None

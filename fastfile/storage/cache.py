@@ -7,19 +7,25 @@ cache.pxd if extensions are built.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 # A full cache notes the hashes of so many keys before it forgets them all, in a table where few of them collide.
 MAX_NOTED = 2 * 1024
 PLACES = 32 * 1024
 
 
-class Entry(Protocol):
-    """The attributes of an entry that the cache reads and sets."""
+class CacheEntry:
+    """What the cache reads and sets of an entry: ``size`` is the approximate memory, in bytes.
 
-    size: int  # approximate bytes of memory
-    open_files: int
-    used: bool  # the caller sets it at each use, the cache clears it
+    The caller sets ``used`` at each use, and the cache clears it.
+    """
+
+    __slots__ = ("open_files", "size", "used")
+
+    def __init__(self, size: int, open_files: int = 0, used: bool = False) -> None:
+        self.size = size
+        self.open_files = open_files
+        self.used = used
 
 
 class Cache:
@@ -32,7 +38,7 @@ class Cache:
     __slots__ = ("_max_files", "_max_size", "_noted", "_noted_count", "_open_files", "_queue", "_size", "entries")
 
     def __init__(self, max_size: int, max_files: int) -> None:
-        self.entries: dict[bytes, Any] = {}
+        self.entries: dict[bytes, Any] = {}  # an extension type cannot be generic
         self._max_size = max_size
         self._max_files = max_files
         self._size = 0
@@ -58,7 +64,7 @@ class Cache:
         self._noted_count += 1
         return False
 
-    def put(self, key: bytes, entry: Entry) -> None:
+    def put(self, key: bytes, entry: CacheEntry) -> None:
         """Keep an entry unless it is too large for the cache; evict others to make room."""
         self.discard(key)
         size = entry.size + len(key)

@@ -14,6 +14,14 @@ cdef class OpenFolder:
     @cython.locals(fd=int)
     cpdef close(self)
 
+cdef class Folder:
+    cdef bytes path
+    cdef Stamp stamp
+    cdef bint is_own, is_settled
+    cdef object has_page, has_variants
+    cdef OpenFolder held
+    cdef long long lookups
+
 cdef class FileStamp(Stamp):
     cdef OpenFolder _folder
     cdef Py_ssize_t _start

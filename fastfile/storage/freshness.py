@@ -47,18 +47,41 @@ class OpenFolder:
         self.close()
 
 
+class Folder:
+    """The state of a folder. ``has_variants``: None until its names were read; True if any may be a variant.
+
+    ``is_own``: no link leads to it. ``has_page``: whether it has a 404.html; None until it was looked for. ``held``:
+    the open folder, if it is one of those.
+    """
+
+    __slots__ = ("has_page", "has_variants", "held", "is_own", "is_settled", "lookups", "path", "stamp")
+
+    def __init__(self, path: bytes, stamp: Stamp) -> None:
+        self.path = path
+        self.stamp = stamp
+        self.is_settled = False
+        self.is_own = not path
+        self.has_variants: bool | None = None
+        self.has_page: bool | None = None
+        self.held: OpenFolder | None = None
+        self.lookups = 0
+
+
 class FileStamp(Stamp):
     """The stamp of a file that no link leads to, in an open folder: its name is looked up there, which costs less.
 
-    The folder's own stamp shows whether the path still leads to that folder.
+    The folder's own stamp shows whether the path, which is relative to the root, still leads to that folder. Its last
+    part begins at ``start``.
     """
 
     __slots__ = ("_folder", "_start")
 
-    def __init__(self, path: bytes, signature: bytes, folder: OpenFolder) -> None:
-        Stamp.__init__(self, path, signature)
+    def __init__(self, path: bytes, start: int, signature: bytes, folder: OpenFolder) -> None:
+        self.path = path
+        self.signature = signature
+        self.batch_number = 0
         self._folder = folder
-        self._start = path.rfind(b"/") + 1
+        self._start = start
 
     def is_fresh(self, clock: Clock) -> bool:
         if self.batch_number == clock.batch_number:

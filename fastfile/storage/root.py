@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from fastfile.errors import StartError
-from fastfile.sendfile import make_signature, open_beneath, read_beneath, read_signature
+from fastfile.sendfile import make_signature, open_beneath, read_signature
 from fastfile.storage.outcome import Outcome, classify
 
 # Non-blocking, so that a FIFO or a device cannot hang the worker before it is refused.
@@ -29,7 +29,9 @@ class Root:
 
     With ``follow_symlinks`` links may lead outside. A served single file may be such a link too: the user named it, and
     no request can name another. ``on_lost`` is called once, when the folder was replaced by one that a sandbox hides
-    from this process (server/confinement/sandbox.py).
+    from this process (server/confinement/sandbox.py); then it ``is_lost``.
+
+    ``fd`` is the open folder, and ``mark`` the beginning of its signature. ``prefix`` makes a path beneath it absolute.
     """
 
     def __init__(self, path: bytes, follow_symlinks: bool = False, on_lost: Callable[[], None] | None = None) -> None:
@@ -38,22 +40,22 @@ class Root:
         if not os.path.isdir(path):
             path, self.only = os.path.split(path)
         self.path = path
-        self._prefix = path.rstrip(b"/") + b"/"
+        self.prefix = path.rstrip(b"/") + b"/"
         self.follow_symlinks = follow_symlinks or self.only is not None
         self._on_lost = on_lost
-        self._is_lost = False
+        self.is_lost = False
         self._identity: tuple[int, int] | None = None
-        self._mark = b""  # the beginning of its signature
-        self._fd = -1
+        self.mark = b""
+        self.fd = -1
         try:
-            self._fd = self._open_root()
+            self.fd = self._open_root()
         except OSError as error:
             raise StartError(f"cannot serve {os.fsdecode(path)}: {error.strerror}") from error
         self._kernel_confines = self._has_openat2()
 
     def close(self) -> None:
         """Close the descriptor. No path can be opened afterwards."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
@@ -62,13 +64,13 @@ class Root:
 
     def absolute(self, path: bytes) -> bytes:
         """Return the absolute path of a path beneath the root: for stat, never for opening."""
-        return self._prefix + path if path else self.path
+        return self.prefix + path if path else self.path
 
     def open(self, path: bytes) -> int:
         """Open the file at ``path`` for reading; the caller owns the descriptor. Raises OSError: EXDEV if outside."""
         self._renew()
         if self.follow_symlinks:
-            return os.open(path or b".", OPEN_FLAGS, dir_fd=self._fd)
+            return os.open(path or b".", OPEN_FLAGS, dir_fd=self.fd)
         if self._kernel_confines:
             try:
                 return self._open_confined(path or b".")
@@ -90,15 +92,6 @@ class Root:
             os.close(fd)
             return -1
         return fd
-
-    def read_small(self, path: bytes, limit: int, top: bytes) -> tuple[bytes, bytes, int, int] | None:
-        """Return the signature, content, mtime and ctime of a small file (sendfile.read_beneath); None if it is none.
-
-        ``top`` is the signature that the root's path has at the moment: None if that is not the open folder.
-        """
-        if self._is_lost or not top.startswith(self._mark):
-            return None
-        return read_beneath(self._fd, path, limit)
 
     def stat(self, path: bytes) -> os.stat_result:
         """Return the status of the file at ``path`` beneath the root. Raises OSError as open() does."""
@@ -143,7 +136,7 @@ class Root:
         cannot be opened if it may only be searched (mode 711).
         """
         try:
-            os.close(open_beneath(self._fd, b"\xffno such name"))
+            os.close(open_beneath(self.fd, b"\xffno such name"))
         except OSError as error:
             return error.errno == errno.ENOENT
         return True
@@ -156,7 +149,7 @@ class Root:
             os.close(fd)
             raise
         self._identity = (status.st_dev, status.st_ino)
-        self._mark = make_signature(status)[:IDENTITY_SIZE]
+        self.mark = make_signature(status)[:IDENTITY_SIZE]
         return fd
 
     def _renew(self) -> None:
@@ -169,19 +162,19 @@ class Root:
             return  # for example after privileges were dropped: keep the descriptor
         if (status.st_dev, status.st_ino) != self._identity:
             fresh = self._open_root()
-            os.close(self._fd)
-            self._fd = fresh
-            self._is_lost = self._is_hidden()
-            if self._is_lost and self._on_lost is not None:
+            os.close(self.fd)
+            self.fd = fresh
+            self.is_lost = self._is_hidden()
+            if self.is_lost and self._on_lost is not None:
                 self._on_lost()
                 self._on_lost = None
-        if self._is_lost:
+        if self.is_lost:
             raise os_error(errno.ESTALE)
 
     def _is_hidden(self) -> bool:
         """Tell whether the sandbox hides the root: access(2) checks permissions, not the sandbox."""
         try:
-            os.close(os.open(b".", OPEN_FLAGS | os.O_DIRECTORY, dir_fd=self._fd))
+            os.close(os.open(b".", OPEN_FLAGS | os.O_DIRECTORY, dir_fd=self.fd))
         except PermissionError:
             return os.access(self.path, os.R_OK)
         return False
@@ -189,7 +182,7 @@ class Root:
     def _open_confined(self, path: bytes) -> int:
         for _ in range(MAX_RETRIES):
             try:
-                return open_beneath(self._fd, path)
+                return open_beneath(self.fd, path)
             except BlockingIOError:
                 continue
         raise os_error(errno.EXDEV)
@@ -200,7 +193,7 @@ class Root:
         The stack holds a descriptor for each folder from the root down, so ``..`` in a link is a step back on the
         stack, and no race can make it lead above the root.
         """
-        stack = [os.dup(self._fd)]
+        stack = [os.dup(self.fd)]
         todo = [part for part in reversed(path.split(b"/")) if part not in (b"", b".")]
         links = 0
         try:
@@ -254,13 +247,13 @@ class PinnedRoot(Root):
     A Root may reopen itself during a request. This one never changes, so threads may share it.
     """
 
-    _fd = -1  # also of one whose constructor had no memory
+    fd = -1  # also of one whose constructor had no memory
 
     def __init__(self, root: Root) -> None:
         root._renew()
-        self._fd = os.dup(root._fd)
+        self.fd = os.dup(root.fd)
         self.path = root.path
-        self._prefix = root._prefix
+        self.prefix = root.prefix
         self.only = root.only
         self.follow_symlinks = root.follow_symlinks
         self._kernel_confines = root._kernel_confines
@@ -270,12 +263,12 @@ class PinnedRoot(Root):
 
     def identity(self) -> bytes:
         """Return bytes that identify the folder."""
-        status = os.fstat(self._fd)
+        status = os.fstat(self.fd)
         return b"%d %d " % (status.st_dev, status.st_ino)
 
     def close(self) -> None:
         """Close the descriptor at once, for cases where an exception may hold the last reference for long."""
-        fd, self._fd = self._fd, -1
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 

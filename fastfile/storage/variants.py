@@ -23,7 +23,7 @@ _BEGINNINGS = {b"gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd", b"br": b""}
 # The mark that Unity's loader looks for: a block of metadata at the start of the stream (RFC 7932 §9.2).
 _UNITY_BROTLI = b"\x6b\x8d\x00UnityWeb Compressed Content (brotli)"
 _ENDINGS = tuple(suffix for _, suffix in SUFFIXES)
-_NAME_ENDINGS = tuple(suffix.decode() for suffix in _ENDINGS)
+_NAME_ENDINGS = tuple(f"{suffix.decode()}/" for suffix in _ENDINGS)
 MAX_BEGINNINGS = 1024
 MAX_SCANNED = 2000  # names of a folder: takes a millisecond, once for each state of the folder
 
@@ -77,9 +77,8 @@ def may_have_variants(root: Root, folder: bytes) -> bool:
         return True
     finally:
         os.close(fd)
-    return len(endings) == MAX_SCANNED or any(
-        not ending.isascii() or ending.lower().endswith(_NAME_ENDINGS) for ending in endings
-    )
+    text = "/".join(endings) + "/"
+    return len(endings) == MAX_SCANNED or not text.isascii() or any(ending in text.lower() for ending in _NAME_ENDINGS)
 
 
 def is_older(variant_ns: int, original_ns: int) -> bool:

@@ -398,6 +398,24 @@ def test_a_slice_is_a_copy_within_the_buffer(sendfile_kernel: ModuleType) -> Non
             sendfile_kernel.slice_of(buffer, *bounds)
 
 
+def test_a_part_lies_within_the_bytes(sendfile_kernel: ModuleType) -> None:
+    parts = [sendfile_kernel.part_of(b"abcd", *bounds) for bounds in ((0, 0), (0, 4), (1, 3), (4, 4))]
+    assert parts == [b"", b"abcd", b"bc", b""]
+    for bounds in ((-1, 2), (3, 2), (0, 5)):
+        with pytest.raises(ValueError, match="within the bytes"):
+            sendfile_kernel.part_of(b"abcd", *bounds)
+
+
+def test_parts_are_concatenated_in_their_order(sendfile_kernel: ModuleType) -> None:
+    assert [sendfile_kernel.concatenate(parts) for parts in ((), (b"a",), (b"ab", b"", b"\0", b"c"))] == [
+        b"",
+        b"a",
+        b"ab\0c",
+    ]
+    with pytest.raises(TypeError):
+        sendfile_kernel.concatenate((b"a", "b"))
+
+
 def test_a_frame_has_its_length_in_its_head(sendfile_kernel: ModuleType) -> None:
     put_frame, put_data_frame = sendfile_kernel.put_frame, sendfile_kernel.put_data_frame
     buffer = bytearray(b"-" * 31)

@@ -45,6 +45,7 @@ from fastfile.server.net.listener import Listener
 from fastfile.server.net.poller import make_poller
 from fastfile.server.net.service import Observers, Service
 from fastfile.server.threads import Offload
+from fastfile.site import plain_files
 from fastfile.storage import resource, root
 from fastfile.storage.metadata import is_settled
 from fastfile.storage.root import Root
@@ -156,7 +157,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
         (send_queue, ("is_cached", "read_ahead")),
         (resource, ("read_cached",)),
         (listener, ("accept",)),
-        (root, ("open_beneath", "read_beneath")),
+        (root, ("open_beneath",)),
+        (plain_files, ("read_beneath",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, faults.wrap(name, getattr(module, name)))

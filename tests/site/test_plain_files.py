@@ -17,7 +17,7 @@ from fastfile.config.config import Config
 from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import run_now
 from fastfile.site import hints, plain_files
-from fastfile.site.entry import MAX_OVERHEAD, OVERHEAD
+from fastfile.site.entry import MAX_OVERHEAD, OVERHEAD, Entry
 from fastfile.site.handler import Handler
 from fastfile.site.mounts import Mounts
 from fastfile.storage import tags
@@ -160,7 +160,7 @@ def test_each_target_gets_the_response_that_the_steps_make(
     monkeypatch.setattr(hints, "MAX_SEARCHES", 10_000)
     monkeypatch.setattr(tags, "_is_restless", lambda *_: False)  # a file has a tag at once, however new it is
     with monkeypatch.context() as patched:
-        patched.setattr(Mounts, "find_plain", lambda *_: None)
+        patched.setattr(Mounts, "only", property(lambda _: None, lambda *_: None), raising=False)
         handler, clock = make(**OPTIONS[name])
         expected = {target: asked(handler, clock, target) for target in TARGETS}
     for targets in (TARGETS, TARGETS[::-1]):
@@ -182,10 +182,21 @@ def asked(handler: Handler, clock: Clock, target: str) -> object:
 
 def is_plain(handler: Handler, clock: Clock, target: str, monkeypatch: pytest.MonkeyPatch, status: int = 200) -> bool:
     """Tell whether a target is looked up without the steps; its response has the status."""
-    found = []
+    found: list[Entry | None] = []
+
+    class Recorder:
+        """Replaces the site in Mounts."""
+
+        def __init__(self, mounts: Mounts) -> None:
+            self._real = vars(mounts)["only"].plain
+            self.plain = self
+
+        def find(self, target: bytes) -> Entry | None:
+            found.append(self._real.find(target))
+            return found[-1]
+
     with monkeypatch.context() as patched:
-        real = Mounts.find_plain
-        patched.setattr(Mounts, "find_plain", lambda *arguments: found.append(real(*arguments)) or found[-1])
+        patched.setattr(Mounts, "only", property(Recorder), raising=False)
         assert ask(handler, clock, target).status == status
     return found[-1] is not None
 

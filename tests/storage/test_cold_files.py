@@ -29,8 +29,9 @@ from fastfile.message import Deferred, RequestHead, Response
 from fastfile.responder import Responder
 from fastfile.sendfile import read_ahead, read_cached
 from fastfile.server.net.http1 import send_queue
+from fastfile.site import plain_files
 from fastfile.site.representation import NO_CACHE, NO_SNIFFING, make_response
-from fastfile.storage import resource, root
+from fastfile.storage import resource
 from fastfile.storage.metadata import is_settled
 
 LARGE = os.urandom(12 << 20)  # more than is read ahead at once
@@ -148,7 +149,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     monkeypatch.setattr(send_queue, "read_ahead", disk.read_ahead)
     monkeypatch.setattr(send_queue, "is_cached", disk.is_cached)
     monkeypatch.setattr(resource, "read_cached", disk.read_cached)
-    monkeypatch.setattr(root, "read_beneath", lambda *_: None)
+    monkeypatch.setattr(plain_files, "read_beneath", lambda *_: None)
     yield disk
     disk.open.set()
 

@@ -17,7 +17,7 @@ from fastfile.sendfile import read_signature
 from fastfile.site.entry import Entry
 from fastfile.storage import cache as cache_module
 from fastfile.storage import resource as resource_module
-from fastfile.storage.cache import Cache
+from fastfile.storage.cache import Cache, CacheEntry
 from fastfile.storage.freshness import Stamp
 from fastfile.storage.metadata import SETTLING_NS, is_settled
 from fastfile.storage.resource import MAX_COPIED, Resource, open_resource
@@ -197,58 +197,55 @@ def test_a_stamp_of_nothing_holds_until_something_is_there(tmp_path: Path) -> No
 # The cache
 
 
-class Kept:
-    def __init__(self, size: int, open_files: int = 0, used: bool = False) -> None:
-        self.size, self.open_files, self.used = size, open_files, used
-
-
 def test_the_oldest_goes_when_there_is_no_room_left() -> None:
     cache = Cache(3 * 11, 10)
     for key in (b"a", b"b", b"c", b"d"):
-        cache.put(key, Kept(10))
+        cache.put(key, CacheEntry(10))
     assert list(cache.entries) == [b"b", b"c", b"d"]
 
 
 def test_what_was_used_gets_a_second_chance_and_no_third() -> None:
     cache = Cache(3 * 11, 10)
-    cache.put(b"a", Kept(10, used=True))
+    cache.put(b"a", CacheEntry(10, used=True))
     for key in (b"b", b"c", b"d"):
-        cache.put(key, Kept(10))
+        cache.put(key, CacheEntry(10))
     assert set(cache.entries) == {b"a", b"c", b"d"}
     for key in (b"e", b"f", b"g"):
-        cache.put(key, Kept(10))
+        cache.put(key, CacheEntry(10))
     assert set(cache.entries) == {b"e", b"f", b"g"}
 
 
 def test_open_files_are_bounded_like_bytes() -> None:
     cache = Cache(1000, 2)
     for key in (b"a", b"b", b"c"):
-        cache.put(key, Kept(1, open_files=1))
+        cache.put(key, CacheEntry(1, open_files=1))
     assert set(cache.entries) == {b"b", b"c"}
 
 
-@pytest.mark.parametrize("entry", [Kept(100), Kept(1, open_files=3)], ids=["too many bytes", "too many files"])
-def test_what_never_fits_is_not_kept_and_drives_nothing_out(entry: Kept) -> None:
+@pytest.mark.parametrize(
+    "entry", [CacheEntry(100), CacheEntry(1, open_files=3)], ids=["too many bytes", "too many files"]
+)
+def test_what_never_fits_is_not_kept_and_drives_nothing_out(entry: CacheEntry) -> None:
     cache = Cache(100, 2)
-    cache.put(b"a", Kept(10))
+    cache.put(b"a", CacheEntry(10))
     cache.put(b"big", entry)
     assert set(cache.entries) == {b"a"}
 
 
 def test_a_key_has_one_entry_and_its_old_one_is_no_longer_counted() -> None:
     cache = Cache(33, 10)
-    cache.put(b"b", Kept(10))
+    cache.put(b"b", CacheEntry(10))
     for _ in range(20):
-        cache.put(b"a", Kept(10))
+        cache.put(b"a", CacheEntry(10))
     assert set(cache.entries) == {b"a", b"b"}
 
 
 def test_a_discarded_entry_makes_room() -> None:
     cache = Cache(22, 1)
-    cache.put(b"a", Kept(10, open_files=1))
+    cache.put(b"a", CacheEntry(10, open_files=1))
     cache.discard(b"a")
     cache.discard(b"a")
-    cache.put(b"b", Kept(20, open_files=1))
+    cache.put(b"b", CacheEntry(20, open_files=1))
     assert set(cache.entries) == {b"b"}
 
 
@@ -267,7 +264,7 @@ def test_a_full_cache_admits_a_key_at_its_second_request() -> None:
     keys = keys_apart(4)
     for key in keys[:2]:
         assert cache.admits(key, 11)
-        cache.put(key, Kept(10))
+        cache.put(key, CacheEntry(10))
     assert cache.admits(keys[0], 11)  # it is there
     assert [cache.admits(key, 11) for key in keys[2:]] == [False, False]
     assert [cache.admits(key, 11) for key in keys[2:]] == [True, True]
@@ -286,13 +283,13 @@ def test_keys_that_were_discarded_are_not_kept() -> None:
     cache = Cache(1000, 10)
     for number in range(1000):
         key = b"%d" % number
-        cache.put(key, Kept(10))
+        cache.put(key, CacheEntry(10))
         cache.discard(key)
-        cache.put(b"same", Kept(10))
+        cache.put(b"same", CacheEntry(10))
     assert set(cache.entries) == {b"same"}
     assert len(cache._queue) < 100
     for number in range(100):
-        cache.put(b"%d" % number, Kept(10))
+        cache.put(b"%d" % number, CacheEntry(10))
     assert 70 < len(cache.entries) < 100
 
 
@@ -312,7 +309,7 @@ def test_the_bytes_of_the_cache_are_about_those_of_the_memory() -> None:
 
 
 def test_an_evicted_file_is_closed_and_one_in_flight_is_closed_after_it(root: Root, tmp_path: Path) -> None:
-    class Holder(Kept):
+    class Holder(CacheEntry):
         def __init__(self, resource: Resource) -> None:
             super().__init__(1, open_files=1)
             self.resource = resource

@@ -22,6 +22,7 @@ from fastfile.sendfile import read_signature
 from fastfile.site.compression import Submit
 from fastfile.site.context import Found
 from fastfile.site.entry import Entry
+from fastfile.site.plain_files import PlainFiles
 from fastfile.site.shared import Shared
 from fastfile.site.steps.lookup import Site
 from fastfile.storage.freshness import Stamp
@@ -100,9 +101,10 @@ class FollowedSite:
             raise opening.error
         self._adopt(opening)
 
-    def find_plain(self, target: bytes) -> Entry | None:
-        """Return the entry of a plain file; None if find() must decide, which opens a new release first."""
-        return self._site.find_plain(target) if self._stamp.is_fresh(self._shared.clock) else None
+    @property
+    def plain(self) -> PlainFiles | None:
+        """What finds plain files of the release; None if find() must open a new release first."""
+        return self._site.plain if self._stamp.is_fresh(self._shared.clock) else None
 
     def find(self, target: Target, head: RequestHead) -> Found:
         """Return the result for the target in the current release.

@@ -81,10 +81,6 @@ class Site:
                 return found
         raise AssertionError("the last step always finds something")
 
-    def find_plain(self, target: bytes) -> Entry | None:
-        """Return the entry of a plain file by its unparsed target; None if the steps have to decide."""
-        return None if self._plain is None else self._plain.find(target)
-
     def look_around(self) -> None:
         """Check whether the rules have changed since the entries were made."""
         if self._rules is not None and self._rules.refresh():
@@ -102,7 +98,7 @@ class Site:
         files = FileEntries(context, self._stamps)
         self._context = context
         self._fallback = Fallback(context, files)
-        self._plain = PlainFiles(context, files, self._fallback) if has_plain_files(context) else None
+        self.plain = PlainFiles(context, files, self._fallback) if has_plain_files(context) else None
         steps = FileSteps(context, files)
         before: tuple[Step, ...] = ()
         after: tuple[Step, ...] = ()
