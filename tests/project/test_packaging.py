@@ -11,6 +11,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,18 @@ def test_extensions_are_translated_in_one_thread_because_cython_keeps_state_in_g
     shutil.copy(CHECKOUT / "setup.py", tmp_path)
     without_compiling = {"CC": "true", "FASTFILE_REQUIRE_EXTENSIONS": "1"}
     assert must(run([builder, "-c", COUNT_TRANSLATING_THREADS], without_compiling, tmp_path)).endswith("1 thread\n")
+
+
+def test_a_build_in_a_checkout_removes_an_extension_that_is_no_longer_listed(builder: str, tmp_path: Path) -> None:
+    package = tmp_path / "fastfile"
+    package.mkdir()
+    former = package / f"former{EXTENSION_SUFFIXES[0]}"
+    for path in (former, package / "listed.py"):
+        path.touch()
+    (package / "_extensions.py").write_text('KERNELS = ()\nSHARED = "_cyutility"\nMODULES = ("_cyutility", "listed")\n')
+    shutil.copy(CHECKOUT / "setup.py", tmp_path)
+    must(run([builder, "setup.py", "-q", "build_ext", "--inplace"], NO_COMPILER, tmp_path))
+    assert not former.exists(), "it would hide former.py"
 
 
 @needs_compiler
