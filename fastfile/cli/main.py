@@ -158,13 +158,14 @@ def read_settings(given: dict[str, list[str]], environ: Mapping[str, str]) -> tu
 
 def check_given(given: dict[str, list[str]]) -> int:
     """Check the settings as a start and a reload do, without binding; return 0. Raises ConfigError and StartError."""
-    from fastfile.server.https.certificates import load_contexts
+    from fastfile.server.https.certificates import load_contexts, tell_unaccepted
     from fastfile.server.serve import preload
 
     config, root_path, hints = read_settings(given, os.environ)
     hints += preload(config)
-    if config.tls_cert:  # not that of --https, which would be made
-        load_contexts(config)
+    contexts = load_contexts(config) if config.tls_cert else None  # not that of --https, which would be made
+    if contexts is not None:
+        hints += tell_unaccepted(contexts)
     write(sys.stderr, "".join(f"fastfile: {printable(hint)}\n" for hint in hints))
     write(sys.stderr, f"fastfile: the settings are right; they serve {printable(root_path)}\n")
     return 0

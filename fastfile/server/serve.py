@@ -12,7 +12,7 @@ from fastfile.config.config import Config
 from fastfile.errors import StartError, tell_missing
 from fastfile.server.confinement.privileges import drop_privileges
 from fastfile.server.confinement.sandbox import rehearse
-from fastfile.server.https.certificates import load_contexts, load_contexts_again
+from fastfile.server.https.certificates import load_contexts, load_contexts_again, tell_unaccepted
 from fastfile.server.log.error import ErrorLog
 from fastfile.server.net.bind import Listening, adopt, listen
 from fastfile.server.resources import Plan, tell_few_descriptors
@@ -100,6 +100,7 @@ def secure(listening: Listening, contexts: Contexts, config: Config) -> Listenin
     """Speak TLS on the sockets; return those of --redirect-http, if there are any. Raises StartError."""
     redirecting = listen_for_redirects(config, listening)
     listening.secure()
+    listening.notices += tell_unaccepted(contexts)
     if contexts.local is not None:
         listening.notices += contexts.local.notices
     if redirecting is not None:

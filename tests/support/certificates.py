@@ -20,6 +20,7 @@ pytest.importorskip("cryptography")
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import Name
 from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
@@ -49,11 +50,16 @@ class Pair(NamedTuple):
         return context
 
 
+def name_subject(*common_names: str) -> Name:
+    return Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
+
+
 def make_pair(
     folder: Path,
     names: Sequence[str] = ("localhost", "127.0.0.1", "::1"),
     *,
     stem: str = "server",
+    subject: Name | None = None,
     begin: datetime.timedelta = -DAY,
     end: datetime.timedelta = 30 * DAY,
     issuer: Pair | None = None,
@@ -64,7 +70,8 @@ def make_pair(
 ) -> Pair:
     """Make a certificate, by default self-signed, and write it and its key; ``chain`` goes behind it in its file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{stem} of a test")])
+    if subject is None:
+        subject = name_subject(f"{stem} of a test")
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()

@@ -42,6 +42,15 @@ def _load(config: Config) -> Contexts:
     return load(find_files(config, local), policy, local)
 
 
+def tell_unaccepted(contexts: Contexts) -> list[str]:
+    """Return a line for each certificate that a server can use and most clients do not accept."""
+    return [
+        f"--tls-cert {printable(each.files.certificate)}: browsers do not accept it, because it has no subjectAltName"
+        for each in contexts.certificates
+        if not each.has_alternative_names
+    ]
+
+
 class CertificateWatch:
     """Notices in the supervisor when the certificates in use must be read again.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support import http2peer
-from support.certificates import Pair, make_pair
+from support.certificates import Name, Pair, make_pair, name_subject
 from support.programs import require_program
 from support.rawclient import RawClient
 from support.serverprocess import TIMEOUT_S, ServerProcess
@@ -89,6 +89,25 @@ def test_an_authority_that_the_certificate_does_not_cover_is_421(secure: ServerP
             stream_id = 1 + 2 * number
             peer.send(peer.headers(stream_id, (*http2peer.GET[:3], (b":authority", authority))))
             assert peer.wait(stream_id).status == status, authority
+
+
+@pytest.mark.parametrize(
+    ("subject", "statuses"),
+    [(name_subject("old.test"), (200, 421)), (name_subject(), (200, 200))],
+    ids=["common name", "no name"],
+)
+def test_a_certificate_without_alternative_names_is_used_with_a_notice(
+    subject: Name, statuses: tuple[int, int], site: Path, tmp_path: Path
+) -> None:
+    pair = make_pair(tmp_path, [], subject=subject)
+    client = pair.client(("h2",))
+    client.check_hostname = False
+    with ServerProcess([str(site), *pair.options(), "--allowed-host", "*"]) as server:
+        assert "server.pem: browsers do not accept it, because it has no subjectAltName" in server.stdout
+        with http2peer.Peer(client.wrap_socket(server.connect(), server_hostname="old.test")) as peer:
+            for stream_id, authority, status in ((1, b"old.test", statuses[0]), (3, b"other.test", statuses[1])):
+                peer.send(peer.headers(stream_id, (*http2peer.GET[:3], (b":authority", authority))))
+                assert peer.wait(stream_id).status == status
 
 
 def test_http_2_over_tls_needs_alpn(secure: ServerProcess, pair: Pair) -> None:

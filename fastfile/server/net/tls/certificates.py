@@ -40,17 +40,17 @@ class CertificateFiles(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
-    """A certificate that a server can use. ``names`` are the DNS names and addresses in it, in lower case."""
+    """A certificate that a server can use. ``names`` are the DNS names and addresses in it, in lower case.
+
+    ``has_alternative_names``: they are in its subjectAltName. Otherwise they are its common name, which browsers and
+    most clients do not accept (RFC 9110 §4.3.4), but curl does.
+    """
 
     files: CertificateFiles
     context: ssl.SSLContext
     names: tuple[str, ...]
+    has_alternative_names: bool
     expires_s: float
-
-    def covers(self, host: str) -> bool:
-        """Tell whether it is valid for a host: a name, or an IP address without brackets."""
-        host = host.lower().rstrip(".")
-        return host in self.names or "*." + host.partition(".")[2] in self.names
 
 
 def read_certificate(files: CertificateFiles, context: ssl.SSLContext, password: str | None = None) -> Certificate:
@@ -67,10 +67,9 @@ def read_certificate(files: CertificateFiles, context: ssl.SSLContext, password:
     if now_s < starts_s:
         raise _problem("--tls-cert", path, f"the certificate is not valid before {_date(starts_s)}")
     _check_order(path, fields, chain)
-    names = tuple(value.lower() for kind, value in fields.get("subjectAltName", ()) if kind in ("DNS", "IP Address"))
-    if not names:
-        raise _problem("--tls-cert", path, "the certificate has no subjectAltName, so no client would accept it")
-    return Certificate(files, context, names, expires_s)
+    names = [value.lower() for kind, value in fields.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    common = [value.lower() for part in fields["subject"] for kind, value in part if kind == "commonName"]
+    return Certificate(files, context, tuple(names or common), names != [], expires_s)
 
 
 def read_stamps(pairs: Sequence[CertificateFiles]) -> tuple[Stamp, ...]:

@@ -105,7 +105,7 @@ class TlsTransport(Transport):
         if is_address(host) or is_loopback_host(host):
             return True
         name = host.removesuffix(b".").decode("ascii", "replace")  # the root's dot is in no certificate
-        return name in self.names or "*." + name.partition(".")[2] in self.names
+        return not self.names or name in self.names or "*." + name.partition(".")[2] in self.names
 
     def end_preface(self, rest: bytearray) -> bool:
         self._is_raw = False

@@ -78,7 +78,6 @@ REFUSED: list[tuple[str, Callable[[Path], Pair], str]] = [
         strange_chain,
         r"certificate 2 is not the issuer of certificate 1",
     ),
-    ("a certificate without names", lambda folder: make_pair(folder, []), r"no subjectAltName"),
     ("no PEM", not_a_certificate, r"expected a certificate in PEM"),
     ("broken PEM", broken, r"cannot be used"),
     ("no PEM as the key", not_a_key, r"expected a private key in PEM"),
