@@ -27,13 +27,12 @@ cdef class PlainFiles:
     cdef Py_ssize_t _most_open
     cdef tuple _fixed
     cdef bytes _index, _index_extension, _prefix
-    cdef Py_ssize_t _longest_hidden
     @cython.locals(key=bytes, entry=Entry, byte=cython.uchar, previous=cython.uchar, is_hidden=bint,
                    length=Py_ssize_t, slash=Py_ssize_t, dot=Py_ssize_t)
     cpdef Entry find(self, bytes target)
     @cython.locals(path=bytes, extension=bytes, folder_path=bytes, is_index=bint, top=Stamp,
                    resource=Resource, representation=Representation, folder=Folder, entry=Entry, stamps=tuple,
-                   is_kept=bint, size=Py_ssize_t, mtime_ns=cython.longlong)
+                   is_kept=bint, has_other_url=bint, is_special=bint, mtime_ns=cython.longlong)
     cdef Entry _find_file(self, bytes key, Py_ssize_t slash, Py_ssize_t dot)
     @cython.locals(path=bytes, is_hidden=bint, folders=list, folder=Folder, page=Entry, entry=Entry, stamps=tuple,
                    seen=list)

@@ -34,7 +34,7 @@ MAX_FOLDERS = 4096  # folders whose state is kept; one more clears all
 # Of them so many are held open, and no more than one for 16 files of --cache-files, so that they fit into a worker's
 # spare descriptors (server/resources.py). The files of the others are found by their paths.
 MAX_OPEN_FOLDERS = 32
-MAX_KINDS = 1024
+MAX_KINDS = MAX_DATES = 1024  # extensions with a model, seconds with a date
 # Files of a folder that are looked up before its names are read, once: three calls for variants of each file cost as
 # much as ten names.
 LOOKUPS_BEFORE_SCAN = 8
@@ -42,7 +42,6 @@ LOOKUPS_BEFORE_SCAN = 8
 SPECIAL = frozenset((b"ts", b"mts", b"cts", b"svgz", b"unityweb", b"pbf", b"mvt", b"br", b"zst", b"gz"))
 SLASH, DOT, QUESTION_MARK = b"/.?"
 _IS_SAFE = bytes([byte in PATH_SAFE for byte in range(256)])
-MAX_DATES = 1024  # seconds whose date is kept
 _TIMES = struct.Struct("=24xQQ")
 
 
@@ -70,7 +69,6 @@ class PlainFiles:
         "_is_immutable",
         "_known_tags",
         "_knows_absences",
-        "_longest_hidden",
         "_media_types",
         "_models",
         "_most_open",
@@ -94,7 +92,6 @@ class PlainFiles:
         self._prefix = context.root.prefix
         self._rules = context.rules
         self._hidden = frozenset[bytes]() if context.rules is None else context.rules.hidden
-        self._longest_hidden = max(map(len, self._hidden), default=0)
         self._dates: dict[int, bytes] = {}  # by the second
         self._clock = context.shared.clock
         self._cache = context.shared.cache
@@ -147,17 +144,16 @@ class PlainFiles:
         is_index = slash + 1 == len(key)
         if not self._index if is_index else dot <= slash + 1:
             return None
-        size = len(key)
-        path = sendfile.part_of(key, 1, size) + self._index if is_index else sendfile.part_of(key, 1, size)
-        extension = self._index_extension if is_index else sendfile.part_of(key, dot + 1, size)
-        if extension == b"html" and not is_index and not self._has_whole_pages:  # it has another URL
+        path = sendfile.part_of(key, 1, len(key)) + (self._index if is_index else b"")
+        extension = self._index_extension if is_index else sendfile.part_of(key, dot + 1, len(key))
+        has_other_url = extension == b"html" and not is_index and not self._has_whole_pages
+        is_special = extension not in self._models and extension.lower() in SPECIAL
+        if has_other_url or is_special or len(path) > SEGMENT_LIMIT:
             return None
         folder_path = sendfile.part_of(key, 1, slash) if slash > 1 else b""
-        if (extension not in self._models and extension.lower() in SPECIAL) or len(path) > SEGMENT_LIMIT:
-            return None
         top = self._check_top()
         folder = None if top is None else self._look_at(folder_path, top)
-        if top is None or folder is None or (len(path) <= self._longest_hidden and path.lower() in self._hidden):
+        if top is None or folder is None or (self._hidden and path.lower() in self._hidden):
             return None
         resource = self._open(path, top) if self._has_no_variants(folder, folder_path, path) else None
         if resource is None:
