@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from support.activation import activate
 from support.published import PublishedFolder
 from support.rawclient import RawClient
 from support.serverprocess import SOURCE_ROOT, TIMEOUT_S, ServerProcess, clean_environment
+from support.watching import until
 
 yaml = pytest.importorskip("yaml")
 DEPLOY = Path(SOURCE_ROOT, "deploy")
@@ -183,16 +183,16 @@ def test_a_replica_serves_from_the_socket_of_systemd(places: dict[str, str], tmp
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+    def is_listening() -> bool:  # it has bound the path before
+        assert process.poll() is None
+        return connection.connect_ex(str(path)) == 0
+
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(TIMEOUT_S)
     try:
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while not path.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(0.01)
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(TIMEOUT_S)
-        connection.connect(str(path))
         with RawClient(connection) as client:
+            until(is_listening, "systemd-socket-activate does not listen")
             assert client.request("/").body == PAGE
     finally:
         process.terminate()
